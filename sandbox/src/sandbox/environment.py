@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment that points AWS and Kubernetes clients at the sandbox."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sandbox.ports import LOOPBACK
+
+LOCAL_HOSTS = (LOOPBACK, "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentChange:
+    """Variables to set and to remove, and hosts to reach without a proxy."""
+
+    set: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+    direct_hosts: tuple[str, ...] = ()
+
+    def applied_to(self, environment: Mapping[str, str]) -> dict[str, str]:
+        result = {name: value for name, value in environment.items() if name not in self.unset}
+        result.update(self.set)
+        if self.direct_hosts:
+            hosts = ",".join(self.direct_hosts)
+            for name in ("NO_PROXY", "no_proxy"):
+                known = environment.get(name, "")
+                result[name] = hosts if not known else f"{known},{hosts}"
+        return result
+
+    def as_shell(self) -> str:
+        """Lines for a POSIX shell to read."""
+        lines = [f"unset {name}" for name in self.unset]
+        lines += [f"export {name}={shlex.quote(value)}" for name, value in self.set.items()]
+        if self.direct_hosts:
+            hosts = ",".join(self.direct_hosts)
+            for name in ("NO_PROXY", "no_proxy"):
+                lines.append(f'export {name}="${{{name}:+${name},}}{hosts}"')
+        return "\n".join(lines) + "\n"
+
+
+def combine(changes: Sequence[EnvironmentChange]) -> EnvironmentChange:
+    """All changes as one; a variable that any of them sets is not removed."""
+    values = {name: value for change in changes for name, value in change.set.items()}
+    removed = [name for change in changes for name in change.unset if name not in values]
+    hosts = [host for change in changes for host in change.direct_hosts]
+    return EnvironmentChange(values, tuple(dict.fromkeys(removed)), tuple(dict.fromkeys(hosts)))

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One command at a time changes a sandbox. The kernel lets go of the lock when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+
+POLL_SECONDS = 0.05
+
+
+@contextmanager
+def exclusive(path: Path, *, seconds: float, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock file ``path``, waiting up to ``seconds``; ``on_wait`` is called once before.
+
+    The file is never removed: a second holder could otherwise lock a name that is gone.
+    """
+    with path.open("a", encoding="utf-8") as stream:
+        if not _try(stream.fileno()):
+            on_wait()
+            deadline = time.monotonic() + seconds
+            while not _try(stream.fileno()):
+                if time.monotonic() >= deadline:
+                    raise SandboxError(
+                        f"Another sandbox command has held {path} for {seconds:g} seconds.",
+                        "Wait for it to end, or find it with `ps` and stop it.",
+                    )
+                time.sleep(POLL_SECONDS)
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """True while another command is at work on the sandbox."""
+    try:
+        with path.open("r", encoding="utf-8") as stream:
+            return not _try(stream.fileno())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

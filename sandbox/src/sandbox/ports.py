@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Free ports on the loopback address."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from sandbox.errors import SandboxError
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_ports(count: int) -> list[int]:
+    """``count`` different ports that nothing listens on now.
+
+    Another program may take one before its server binds it; the start is then tried again.
+    """
+    with contextlib.ExitStack() as held:
+        ports = []
+        for _ in range(count):
+            listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            listener.bind((LOOPBACK, 0))
+            ports.append(int(listener.getsockname()[1]))
+        return ports
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False
+
+
+def require_free(port: int, option: str) -> None:
+    if is_taken(port):
+        raise SandboxError(
+            f"Port {port} on {LOOPBACK} is already in use by another program.",
+            f"Leave {option} out to have a free port chosen, or give another number.",
+        )

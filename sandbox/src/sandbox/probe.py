@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a server on the loopback address something, without proxies and without waiting long."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.ports import LOOPBACK
+
+TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+def ask(
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    ca_file: Path | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Answer | None:
+    """The answer, or None when nobody answers. With ``ca_file``: over TLS, verified by it."""
+    connection: http.client.HTTPConnection | None = None
+    try:
+        if ca_file is None:
+            connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
+        else:
+            context = ssl.create_default_context(cafile=str(ca_file))
+            connection = http.client.HTTPSConnection(
+                LOOPBACK, port, timeout=timeout, context=context
+            )
+        connection.request(method, path, body=body, headers=dict(headers or {}))
+        response = connection.getresponse()
+        return Answer(response.status, response.read())
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def answers_ok(port: int, path: str, *, ca_file: Path | None = None, token: str = "") -> bool:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = ask(port, path, headers=headers, ca_file=ca_file)
+    return answer is not None and answer.status == 200

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox as its users have it: a command, run by the interpreter of its own environment.
+
+SANDBOX_PYTHON names that interpreter; without it, .venv-sandbox of this repository is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.launch import start_mark
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TIMEOUT_SECONDS = 120
+
+Sandbox = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def sandbox_python() -> str:
+    python = os.environ.get("SANDBOX_PYTHON") or str(REPOSITORY / ".venv-sandbox/bin/python")
+    assert Path(python).exists(), f"{python} is missing; run `make setup` or set SANDBOX_PYTHON"
+    return python
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> dict[str, str]:
+    """The environment without what would choose a backend, and with a TMPDIR of the test's own."""
+    prefixes = ("AWS_", "KUBE", "K8S_", "SANDBOX_")
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(prefixes)
+    }
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    return {
+        **environment,
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(REPOSITORY / "sandbox/src"),
+    }
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def start_sandbox(
+    sandbox_python: str, clean_environment: dict[str, str], state_folder: Path, tmp_path: Path
+) -> Callable[..., subprocess.Popen[str]]:
+    """Start the command with the test's state folder; more variables as keyword arguments."""
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sandbox_python, "-P", "-m", "sandbox.cli", *arguments],
+            cwd=tmp_path,
+            env={**clean_environment, "SANDBOX_STATE": str(state_folder), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def sandbox(
+    start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: Path
+) -> Iterator[Sandbox]:
+    """Run the command to its end. What it left running is stopped after the test."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        process = start_sandbox(*arguments, **variables)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    yield run
+    if state_folder.exists():
+        run("down")
+
+
+@pytest.fixture
+def pids(state_folder: Path) -> Callable[[], dict[str, int]]:
+    """The recorded processes of the sandbox in the state folder, by name."""
+
+    def read() -> dict[str, int]:
+        records = (state_folder / "processes").glob("*.json")
+        return {path.stem: int(json.loads(path.read_text())["pid"]) for path in records}
+
+    return read
+
+
+@pytest.fixture
+def ours_alive(tmp_path: Path) -> Callable[[], list[str]]:
+    """Command lines of the live processes that name or work in a folder of this test."""
+
+    def read() -> list[str]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                place = os.readlink(folder / "cwd")
+            except OSError:
+                continue
+            ours = str(tmp_path) in command or place.startswith(str(tmp_path))
+            if ours and start_mark(int(folder.name)) and int(folder.name) != os.getpid():
+                found.append(command)
+        return found
+
+    return read
+
+
+@pytest.fixture
+def report(sandbox: Sandbox) -> Callable[[], dict[str, Any]]:
+    """What `status --json` says."""
+
+    def read() -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(sandbox("status", "--json").stdout)
+        return loaded
+
+    return read
