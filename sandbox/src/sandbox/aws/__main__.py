@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m sandbox.aws --port P``: serve the embedded AWS endpoint until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from sandbox.aws.gateway import Gateway
+from sandbox.aws.overlay import Overlay
+from sandbox.aws.server import serve
+from sandbox.aws.stock import Stock
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.aws", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--auth", action="store_true", help="check signatures and enforce IAM policies")
+    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="delay of every API answer")
+    parser.add_argument(
+        "--propagation-ms",
+        type=float,
+        default=0,
+        metavar="N",
+        help="time until EKS sees a new role or a changed trust policy",
+    )
+    options = parser.parse_args()
+    overlay = Overlay(Stock(auth=options.auth))
+    overlay.install()
+    overlay.propagation.delay_ms = options.propagation_ms
+    asyncio.run(serve(Gateway(overlay, latency_ms=options.latency_ms), options.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control requests under ``/_sandbox/``: settings, counters, state, reset.
+
+They share the port with the API and carry no authentication: the server listens on loopback only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from sandbox.aws.faults import FaultRule, FaultRuleError
+from sandbox.aws.model import Response
+from sandbox.aws.responses import json_response
+from sandbox.aws.settings import CONTROL_PREFIX
+from sandbox.aws.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from sandbox.aws.gateway import Gateway
+
+Arguments = Mapping[str, str]
+
+
+class ControlError(Exception):
+    """A control request that cannot be done, with the HTTP status to say so."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ControlHandler:
+    """One method a control request; each returns JSON data."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._routes: Mapping[tuple[str, str], Callable[[Arguments, Any], Any]] = {
+            ("GET", "ready"): self._ready,
+            ("GET", "counters"): self._counters,
+            ("DELETE", "counters"): self._clear_counters,
+            ("PUT", "latency"): self._latency,
+            ("PUT", "propagation"): self._propagation,
+            ("GET", "faults"): self._show_faults,
+            ("PUT", "faults"): self._set_faults,
+            ("PUT", "kubernetes"): self._kubernetes,
+            ("PATCH", "cluster"): self._patch_cluster,
+            ("PATCH", "addon"): self._patch_addon,
+            ("PATCH", "association"): self._patch_association,
+            ("GET", "state"): self._state,
+            ("POST", "reset"): self._reset,
+        }
+
+    def answer(self, method: str, path: str, query: str, body: bytes) -> Response:
+        handler = self._routes.get((method, path.removeprefix(CONTROL_PREFIX)))
+        if handler is None:
+            return json_response({"error": f"no control request {method} {path}"}, 404)
+        arguments = {name: values[0] for name, values in parse_qs(query).items()}
+        try:
+            return json_response(handler(arguments, json.loads(body or b"null")))
+        except ControlError as error:
+            return json_response({"error": str(error)}, error.status)
+        except (FaultRuleError, TypeError, ValueError) as error:
+            return json_response({"error": f"{method} {path}: {error}"}, 400)
+
+    def _ready(self, _arguments: Arguments, _data: Any) -> Any:
+        return {"ready": True, "auth": self._gateway.overlay.stock.auth}
+
+    def _counters(self, _arguments: Arguments, _data: Any) -> Any:
+        return self._gateway.counters.snapshot()
+
+    def _clear_counters(self, _arguments: Arguments, _data: Any) -> Any:
+        self._gateway.counters.clear()
+        return {}
+
+    def _latency(self, _arguments: Arguments, data: Any) -> Any:
+        self._gateway.latency_ms = _milliseconds(data)
+        return {"ms": self._gateway.latency_ms}
+
+    def _propagation(self, _arguments: Arguments, data: Any) -> Any:
+        self._gateway.overlay.propagation.delay_ms = _milliseconds(data)
+        return {"ms": self._gateway.overlay.propagation.delay_ms}
+
+    def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
+        return {"rules": self._gateway.faults.snapshot()}
+
+    def _set_faults(self, _arguments: Arguments, data: Any) -> Any:
+        if not isinstance(data, list):
+            raise FaultRuleError("faults are a list of rules")
+        self._gateway.faults.set([FaultRule.parse(rule) for rule in data])
+        return {"rules": len(data)}
+
+    def _kubernetes(self, _arguments: Arguments, data: Any) -> Any:
+        kubernetes = self._gateway.overlay.eks_state.kubernetes
+        kubernetes.endpoint = str(data["endpoint"])
+        kubernetes.certificate_authority_data = str(data["certificate_authority_data"])
+        return {}
+
+    def _patch_cluster(self, arguments: Arguments, data: Any) -> Any:
+        account, region, cluster = _names(arguments, "account", "region", "cluster")
+        record = self._gateway.overlay.stock.clusters.get(account, region, cluster)
+        if record is None:
+            raise ControlError(404, f"no cluster {cluster} in account {account}, {region}")
+        record.update(data)
+        record["_patched"] = sorted({*record.get("_patched", ()), *data})
+        return {}
+
+    def _patch_addon(self, arguments: Arguments, data: Any) -> Any:
+        account, region, cluster, addon = _names(arguments, "account", "region", "cluster", "addon")
+        stock = self._gateway.overlay.stock
+        record = stock.addons.get(account, region, f"{cluster}/{addon}")
+        if record is None:
+            raise ControlError(404, f"no add-on {addon} on cluster {cluster} in account {account}")
+        record.update(data)
+        return {}
+
+    def _patch_association(self, arguments: Arguments, data: Any) -> Any:
+        account, region, cluster, association_id = _names(
+            arguments, "account", "region", "cluster", "association"
+        )
+        known = self._gateway.overlay.eks_state.associations(account, region, cluster)
+        record = known.by_id.get(association_id)
+        if record is None:
+            raise ControlError(404, f"no association {association_id} on cluster {cluster}")
+        record.update(data)
+        return {}
+
+    def _state(self, arguments: Arguments, _data: Any) -> Any:
+        return snapshot(self._gateway.overlay, *_names(arguments, "account"))
+
+    def _reset(self, _arguments: Arguments, _data: Any) -> Any:
+        self._gateway.overlay.wipe()
+        self._gateway.counters.clear()
+        self._gateway.faults.clear()
+        return {}
+
+
+def _names(arguments: Arguments, *names: str) -> tuple[str, ...]:
+    missing = [name for name in names if name not in arguments]
+    if missing:
+        raise ControlError(400, f"missing in the query: {', '.join(missing)}")
+    return tuple(arguments[name] for name in names)
+
+
+def _milliseconds(data: Any) -> float:
+    value = float(data["ms"])
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"ms must be a number of at least 0: {data['ms']!r}")
+    return value

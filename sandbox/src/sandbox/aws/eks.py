@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""EKS's edge: which operations the overlay answers, and in what envelope.
+
+Node groups, access entries and identity providers are ministack's to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from sandbox.aws.eks_addons import Addons
+from sandbox.aws.eks_associations import Associations
+from sandbox.aws.eks_clusters import Clusters
+from sandbox.aws.eks_state import EksState
+from sandbox.aws.eks_tags import Tags
+from sandbox.aws.eks_versions import describe_addon_versions, describe_cluster_versions
+from sandbox.aws.model import Call, Response
+from sandbox.aws.passing import RolePassing
+from sandbox.aws.responses import json_response
+
+Operation = Callable[[Call], Mapping[str, Any] | None]
+Inner = Callable[[], Awaitable[Response]]
+
+
+class Eks:
+    """Answers EKS's operations."""
+
+    def __init__(self, state: EksState, passing: RolePassing) -> None:
+        self.state = state
+        self._clusters = Clusters(state)
+        associations = Associations(state, passing)
+        addons = Addons(state, associations, passing)
+        tags = Tags(state)
+        self._operations: Mapping[str, Operation] = {
+            "DescribeCluster": self._clusters.describe,
+            "ListClusters": self._clusters.list,
+            "UpdateClusterConfig": self._clusters.update_config,
+            "CreatePodIdentityAssociation": associations.create,
+            "DescribePodIdentityAssociation": associations.describe,
+            "ListPodIdentityAssociations": associations.list,
+            "UpdatePodIdentityAssociation": associations.update,
+            "DeletePodIdentityAssociation": associations.delete,
+            "CreateAddon": addons.create,
+            "DescribeAddon": addons.describe,
+            "ListAddons": addons.list,
+            "UpdateAddon": addons.update,
+            "DeleteAddon": addons.delete,
+            "TagResource": tags.tag,
+            "UntagResource": tags.untag,
+            "ListTagsForResource": tags.list,
+            "DescribeClusterVersions": describe_cluster_versions,
+            "DescribeAddonVersions": describe_addon_versions,
+        }
+
+    async def answer(self, call: Call, inner: Inner) -> Response:
+        """The overlay's answer, or ministack's where the overlay has none. Raises ApiError."""
+        if call.operation == "CreateCluster":
+            return await self._create_cluster(call, inner)
+        if call.operation == "DeleteCluster":
+            return await self._delete_cluster(call, inner)
+        operation = self._operations.get(call.operation)
+        payload = operation(call) if operation is not None else None
+        return await inner() if payload is None else json_response(payload)
+
+    async def _create_cluster(self, call: Call, inner: Inner) -> Response:
+        self._clusters.check_create(call)
+        response = await inner()
+        payload = self._clusters.complete(call, response)
+        return response if payload is None else json_response(payload)
+
+    async def _delete_cluster(self, call: Call, inner: Inner) -> Response:
+        response = await inner()
+        if response.status == 200:
+            self.state.drop_cluster(call.account, call.region, call.path_parts[0])
+        return response

@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pod identity associations. Shapes and rules: the EKS API reference."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.aws.eks_paging import page
+from sandbox.aws.eks_state import (
+    ClusterAssociations,
+    EksState,
+    association_arn,
+    new_association_id,
+    now,
+    public,
+)
+from sandbox.aws.eks_tags import check_tags
+from sandbox.aws.model import ApiError, Call, Record
+from sandbox.aws.passing import RolePassing
+
+SUMMARY = (
+    "clusterName",
+    "namespace",
+    "serviceAccount",
+    "associationArn",
+    "associationId",
+    "ownerArn",
+)
+_TARGET_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/.+")
+_SESSION_POLICY_SIZE = 2048
+
+Payload = Mapping[str, Any]
+
+
+class Associations:
+    """The association operations, one method each, named as the operation."""
+
+    def __init__(self, state: EksState, passing: RolePassing) -> None:
+        self._state = state
+        self._passing = passing
+
+    def create(self, call: Call) -> Payload:
+        cluster = call.path_parts[0]
+        self._state.cluster(call, cluster)
+        request = json.loads(call.body)
+        token = request.pop("clientRequestToken", None)
+        known = self._state.associations(call.account, call.region, cluster)
+        if token is not None and (replayed := _replay(known, token, request)) is not None:
+            return _answer(replayed)
+        for name in ("namespace", "serviceAccount"):
+            if not request.get(name):
+                raise invalid(f"{name} is required.")
+        check_tags(request.get("tags", {}))
+        identity = (request["namespace"], request["serviceAccount"])
+        if (existing := known.by_identity.get(identity)) is not None:
+            raise ApiError(409, "ResourceInUseException", f"Association already exists: {existing}")
+        self._passing.check(call, request.get("roleArn", ""))
+        record = self.add(call, cluster, request)
+        if token is not None:
+            known.tokens[token] = (request, record["associationId"])
+        return _answer(record)
+
+    def add(self, call: Call, cluster: str, request: Payload, owner: str = "") -> Record:
+        """Store a new association; the caller has checked role and uniqueness."""
+        moment = now()
+        association_id = new_association_id()
+        record: Record = {
+            "clusterName": cluster,
+            "namespace": request["namespace"],
+            "serviceAccount": request["serviceAccount"],
+            "roleArn": request["roleArn"],
+            "associationArn": association_arn(call.account, call.region, cluster, association_id),
+            "associationId": association_id,
+            "tags": dict(request.get("tags", {})),
+            "createdAt": moment,
+            "modifiedAt": moment,
+            "disableSessionTags": bool(request.get("disableSessionTags", False)),
+        }
+        if owner:
+            record["ownerArn"] = owner
+        _set_policy(record, request)
+        _set_target(record, request, call)
+        self._state.associations(call.account, call.region, cluster).add(record)
+        return record
+
+    def describe(self, call: Call) -> Payload:
+        return _answer(self._find(call)[1])
+
+    def list(self, call: Call) -> Payload:
+        cluster = call.path_parts[0]
+        self._state.cluster(call, cluster)
+        known = self._state.associations(call.account, call.region, cluster)
+        namespace = call.query_value("namespace")
+        service_account = call.query_value("serviceAccount")
+        records = list(known.by_id.values())
+        if namespace is not None and service_account is not None:
+            found = known.by_identity.get((namespace, service_account))
+            records = [known.by_id[found]] if found is not None else []
+        elif namespace is not None or service_account is not None:
+            records = [
+                record
+                for record in records
+                if namespace in (None, record["namespace"])
+                and service_account in (None, record["serviceAccount"])
+            ]
+        return page(call, "associations", records, _order, _summary)
+
+    def update(self, call: Call) -> Payload:
+        record = self._find(call)[1]
+        request = json.loads(call.body)
+        if "roleArn" in request:
+            self._passing.check(call, request["roleArn"])
+        changed = dict(record)
+        changed.update((name, request[name]) for name in ("roleArn", "disableSessionTags") if name in request)
+        _set_policy(changed, request)
+        _set_target(changed, request, call)
+        changed["modifiedAt"] = now()
+        record.clear()
+        record.update(changed)
+        return _answer(record)
+
+    def delete(self, call: Call) -> Payload:
+        known, record = self._find(call)
+        known.drop(record)
+        return _answer(record)
+
+    def _find(self, call: Call) -> tuple[ClusterAssociations, Record]:
+        cluster, association_id = call.path_parts
+        self._state.cluster(call, cluster)
+        known = self._state.associations(call.account, call.region, cluster)
+        record = known.by_id.get(association_id)
+        if record is None:
+            raise ApiError(
+                404,
+                "ResourceNotFoundException",
+                f"The association with ID {association_id} was not found in cluster {cluster}.",
+            )
+        return known, record
+
+
+def invalid(message: str) -> ApiError:
+    return ApiError(400, "InvalidParameterException", message)
+
+
+def _replay(known: ClusterAssociations, token: str, request: Payload) -> Record | None:
+    """The association an earlier request with the same token made, while it still exists."""
+    earlier = known.tokens.get(token)
+    record = known.by_id.get(earlier[1]) if earlier is not None else None
+    if earlier is not None and record is not None and earlier[0] != request:
+        raise invalid("clientRequestToken was already used with different parameters.")
+    return record
+
+
+def _set_policy(record: Record, request: Payload) -> None:
+    if "policy" in request:
+        policy = request["policy"]
+        if not policy:
+            raise invalid("policy must not be empty. A session policy cannot be removed.")
+        if len(policy) > _SESSION_POLICY_SIZE:
+            raise invalid(f"policy must not be longer than {_SESSION_POLICY_SIZE} characters.")
+        try:
+            document = json.loads(policy)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or "Statement" not in document:
+            raise invalid("The session policy is not a valid JSON policy document.")
+        record["policy"] = policy
+    if "policy" in record and not record["disableSessionTags"]:
+        raise invalid("disableSessionTags must be true when a session policy is specified.")
+
+
+def _set_target(record: Record, request: Payload, call: Call) -> None:
+    if "targetRoleArn" not in request:
+        return
+    target = request["targetRoleArn"]
+    if not target:
+        record.pop("targetRoleArn", None)
+        record.pop("externalId", None)
+        return
+    if not _TARGET_ROLE.fullmatch(target):
+        raise invalid(f"Invalid target role ARN: {target}")
+    record["targetRoleArn"] = target
+    record["externalId"] = "/".join(
+        (call.region, call.account) + (record["clusterName"], record["namespace"], record["serviceAccount"])
+    )
+
+
+def _order(record: Record) -> str:
+    return f"{record['_number']:012d}"
+
+
+def _summary(record: Record) -> Payload:
+    return {name: record[name] for name in SUMMARY if name in record}
+
+
+def _answer(record: Record) -> Payload:
+    return {"association": public(record)}

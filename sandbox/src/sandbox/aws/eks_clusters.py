@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters: ministack makes the record, the overlay completes it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.aws.eks_paging import page
+from sandbox.aws.eks_state import EksState, now, public
+from sandbox.aws.eks_tags import check_tags
+from sandbox.aws.eks_versions import DEFAULT_VERSION, platform_version
+from sandbox.aws.model import Call, Record, Response
+
+Payload = Mapping[str, Any]
+# Members of the request that ministack drops and DescribeCluster shows.
+_KEPT = ("computeConfig", "storageConfig", "upgradePolicy", "deletionProtection")
+
+
+class Clusters:
+    def __init__(self, state: EksState) -> None:
+        self._state = state
+
+    def check_create(self, call: Call) -> None:
+        check_tags(json.loads(call.body).get("tags", {}))
+
+    def complete(self, call: Call, response: Response) -> Payload | None:
+        """Finish the cluster ministack has just made; None where it refused."""
+        if response.status != 200:
+            return None
+        request = json.loads(call.body)
+        cluster = self._state.cluster(call, request["name"])
+        version = request.get("version", DEFAULT_VERSION)
+        cluster.update({name: request[name] for name in _KEPT if name in request})
+        cluster.update(
+            version=version,
+            platformVersion=platform_version(version),
+            createdAt=now(),
+            status="ACTIVE",
+            health={"issues": []},
+        )
+        cluster["tags"] = dict(request.get("tags", {}))
+        return {"cluster": self._shown(cluster)}
+
+    def describe(self, call: Call) -> Payload:
+        return {"cluster": self._shown(self._state.cluster(call, call.path_parts[0]))}
+
+    def list(self, call: Call) -> Payload:
+        names = sorted(name for name, _ in self._state.stock.clusters.items(call.account, call.region))
+        return page(call, "clusters", names, str, str)
+
+    def update_config(self, call: Call) -> Payload:
+        cluster = self._state.cluster(call, call.path_parts[0])
+        request = json.loads(call.body)
+        for name in _KEPT:
+            if isinstance(request.get(name), dict):
+                cluster[name] = {**cluster.get(name, {}), **request[name]}
+            elif name in request:
+                cluster[name] = request[name]
+        kind = "AutoModeUpdate" if "computeConfig" in request else "EndpointAccessUpdate"
+        update = {
+            "id": str(uuid.uuid4()),
+            "status": "Successful",
+            "type": kind,
+            "params": [],
+            "createdAt": now(),
+            "errors": [],
+        }
+        return {"update": update}
+
+    def _shown(self, cluster: Record) -> Record:
+        shown = public(cluster)
+        kubernetes = self._state.kubernetes
+        patched = cluster.get("_patched", ())
+        if kubernetes.endpoint and "endpoint" not in patched:
+            shown["endpoint"] = kubernetes.endpoint
+        if kubernetes.certificate_authority_data and "certificateAuthority" not in patched:
+            shown["certificateAuthority"] = {"data": kubernetes.certificate_authority_data}
+        return shown

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tags on clusters, add-ons and associations, by ARN."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.aws.eks_state import EksState
+from sandbox.aws.model import ApiError, Call, Record
+
+MOST_TAGS = 50
+_ARN = re.compile(r"arn:aws:eks:([a-z0-9-]+):(\d{12}):([a-z]+)/(.+)")
+
+
+class Tags:
+    """The three tag operations. ``answer`` is None for kinds that ministack keeps."""
+
+    def __init__(self, state: EksState) -> None:
+        self._state = state
+
+    def tag(self, call: Call) -> Mapping[str, Any] | None:
+        record = self._resource(call)
+        if record is None:
+            return None
+        added = json.loads(call.body).get("tags", {})
+        check_tags(added, {**record["tags"], **added})
+        record["tags"] = {**record["tags"], **added}
+        return {}
+
+    def untag(self, call: Call) -> Mapping[str, Any] | None:
+        record = self._resource(call)
+        if record is None:
+            return None
+        gone = set(call.query.get("tagKeys", ()))
+        record["tags"] = {key: value for key, value in record["tags"].items() if key not in gone}
+        return {}
+
+    def list(self, call: Call) -> Mapping[str, Any] | None:
+        record = self._resource(call)
+        return None if record is None else {"tags": record["tags"]}
+
+    def _resource(self, call: Call) -> Record | None:
+        arn = call.path_parts[0]
+        match = _ARN.fullmatch(arn)
+        if not match:
+            raise ApiError(400, "BadRequestException", f"Invalid resource ARN: {arn}")
+        region, account, kind, path = match.groups()
+        parts = path.split("/")
+        stock = self._state.stock
+        found: Record | None
+        if (region, account) != (call.region, call.account):
+            found = None
+        elif kind == "podidentityassociation" and len(parts) == 2:
+            known = self._state.associations(account, region, parts[0])
+            found = known.by_id.get(parts[1])
+        elif kind == "cluster":
+            found = stock.clusters.get(account, region, path)
+        elif kind == "addon" and len(parts) == 3:
+            found = stock.addons.get(account, region, f"{parts[0]}/{parts[1]}")
+        else:
+            return None
+        if found is None:
+            raise ApiError(404, "NotFoundException", f"The resource with ARN {arn} was not found.")
+        return found
+
+
+def check_tags(added: Mapping[str, str], after: Mapping[str, str] | None = None) -> None:
+    """Refuse tags EKS refuses; *after* is what the resource would have."""
+    total = len(added if after is None else after)
+    if total > MOST_TAGS:
+        raise _invalid(f"The number of tags {total} exceeds the limit of {MOST_TAGS}.")
+    for key, value in added.items():
+        if not key or len(key) > 128 or len(value) > 256:
+            raise _invalid(f"Invalid tag: {key}")
+        if key.lower().startswith("aws:"):
+            raise _invalid(f"Tag keys must not start with aws: {key}")
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, "InvalidParameterException", message)

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ASGI application: control requests to the control handler, API requests to ministack.
+
+API requests are counted, delayed and made to fail here, before ministack sees them, as a network
+and a service's front end would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sandbox.aws.control_handler import ControlHandler
+from sandbox.aws.counters import Counters
+from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, FaultRule, Faults, answer
+from sandbox.aws.model import Response
+from sandbox.aws.operations import route, signed_scope
+from sandbox.aws.overlay import Overlay
+from sandbox.aws.responses import error_response
+from sandbox.aws.settings import CONTROL_PREFIX
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Gateway:
+    """Serves one sandbox's requests; one instance a process."""
+
+    def __init__(self, overlay: Overlay, *, latency_ms: float) -> None:
+        self.counters = Counters()
+        self.faults = Faults()
+        self.latency_ms = latency_ms
+        self.overlay = overlay
+        self._control = ControlHandler(self)
+
+    async def serve(self, scope: Message, receive: Receive, send: Send, writer: asyncio.StreamWriter) -> None:
+        """Answer one request of the connection behind *writer*."""
+        if scope["type"] != "http":
+            return
+        body = await _read(receive)
+        if body is None:
+            return
+        if scope["path"].startswith(CONTROL_PREFIX):
+            query = scope["query_string"].decode()
+            await _send(send, self._control.answer(scope["method"], scope["path"], query, body))
+            return
+        await self._serve_api(scope, body, send, writer)
+
+    async def _serve_api(self, scope: Message, body: bytes, send: Send, writer: asyncio.StreamWriter) -> None:
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        signed = signed_scope(headers)
+        # Web identity requests are not signed; only STS takes them.
+        service = signed.service or "sts"
+        operation = f"{service}:{route(service, scope['method'], scope['path'], body).operation}"
+        account = self.overlay.account_of(signed.access_key_id)
+        self.counters.request(account, operation)
+        if self.latency_ms:
+            await asyncio.sleep(self.latency_ms / 1000)
+        rule = self.faults.pick(account, operation)
+        if rule is None:
+            await self._forward(scope, body, self._counting(send))
+            return
+        self.counters.fault(rule.kind)
+        await self._fail(rule, service, account, operation, scope, body, send, writer)
+
+    async def _fail(
+        self,
+        rule: FaultRule,
+        service: str,
+        account: str,
+        operation: str,
+        scope: Message,
+        body: bytes,
+        send: Send,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        error = answer(rule, service, account, operation)
+        if error is not None:
+            self.counters.answer(error.status)
+            await _send(send, error_response(service, error))
+        elif rule.kind == RESET_BEFORE:
+            _reset(writer)
+        elif rule.kind == RESET_AFTER:
+            await self._forward(scope, body, _discard)
+            _reset(writer)
+        elif rule.kind == MALFORMED:
+            await self._forward(scope, body, self._counting(_halved(send)))
+
+    async def _forward(self, scope: Message, body: bytes, send: Send) -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.overlay.stock.app.app(scope, receive, send)
+
+    def _counting(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.counters.answer(message["status"])
+            await send(message)
+
+        return counted
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None where the client has gone."""
+    chunks: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = {**response.headers, "Content-Length": str(len(response.body))}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": response.body, "more_body": False})
+
+
+async def _discard(message: Message) -> None:
+    """Where answers go that the client is not to see."""
+
+
+def _halved(send: Send) -> Send:
+    """Send the first half of the body under a matching length: whole HTTP, broken document."""
+    start: list[Message] = []
+
+    async def halved(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.append(message)
+            return
+        body = message.get("body", b"")
+        body = body[: len(body) // 2]
+        headers = [(k, v) for k, v in start[0]["headers"] if k.lower() != b"content-length"]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({**start[0], "headers": headers})
+        await send({**message, "body": body})
+
+    return halved
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Drop the connection with a TCP reset, as a dying proxy does."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    writer.transport.abort()

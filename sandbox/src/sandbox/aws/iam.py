@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IAM's edge: which operations the overlay answers itself, in IAM's envelope.
+
+What is not in the table (users, groups, access keys, instance profiles, identity providers,
+simulation) is ministack's to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sandbox.aws.iam_attachments import Attachments
+from sandbox.aws.iam_details import AccountDetails
+from sandbox.aws.iam_form import Form
+from sandbox.aws.iam_policies import Policies
+from sandbox.aws.iam_roles import Roles
+from sandbox.aws.iam_state import IamState
+from sandbox.aws.iam_versions import Versions
+from sandbox.aws.model import Call, Response
+from sandbox.aws.responses import Node, xml_response
+
+Operation = Callable[[Form], Node | None]
+
+
+class Iam:
+    """Answers IAM's role and policy operations."""
+
+    def __init__(self, state: IamState) -> None:
+        self.state = state
+        self._operations = _operations(
+            Roles(state), Policies(state), Versions(state), Attachments(state), AccountDetails(state)
+        )
+
+    def answer(self, call: Call) -> Response | None:
+        """The overlay's answer, or None where ministack is to give one. Raises ApiError."""
+        operation = self._operations.get(call.operation)
+        if operation is None:
+            return None
+        result = operation(Form(call.account, call.body))
+        return xml_response(call.operation, result)
+
+
+def _operations(*parts: object) -> Mapping[str, Operation]:
+    """Every public method of the parts under its operation's name: create_role is CreateRole."""
+    table: dict[str, Operation] = {}
+    for part in parts:
+        for name in dir(type(part)):
+            if not name.startswith("_"):
+                table["".join(word.capitalize() for word in name.split("_"))] = getattr(part, name)
+    return table

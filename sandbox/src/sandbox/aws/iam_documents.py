@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The grammar IAM applies to a policy document before it stores one, with IAM's texts.
+
+Raises :class:`ApiError` ``MalformedPolicyDocument``. Sources: the IAM user guide's pages on policy
+elements and on the grammar, and messages seen from the service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.aws.model import ApiError
+
+SYNTAX = "Syntax errors in policy."
+_VERSIONS = ("2008-10-17", "2012-10-17")
+_STATEMENT_ELEMENTS = frozenset(
+    ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction"]
+    + ["Resource", "NotResource", "Condition"]
+)
+_OPERATORS = frozenset(
+    ["StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"]
+    + ["StringLike", "StringNotLike", "NumericEquals", "NumericNotEquals", "NumericLessThan"]
+    + ["NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals", "DateEquals"]
+    + ["DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan"]
+    + ["DateGreaterThanEquals", "Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals"]
+    + ["ArnLike", "ArnNotEquals", "ArnNotLike", "Null"]
+)
+_OPERATOR_PARTS = re.compile(r"(?:ForAllValues:|ForAnyValue:)?([A-Za-z]+?)(?:IfExists)?")
+_SID = re.compile(r"[0-9A-Za-z]*")
+_VENDOR = re.compile(r"[a-zA-Z0-9-]+")
+_PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "*")
+_SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
+_EKS_SERVICES = frozenset(["pods.eks.amazonaws.com"])
+_ACCOUNT = re.compile(r"\d{12}|arn:aws:iam::\d{12}:root")
+_ENTITY = re.compile(r"arn:aws:iam::\d{12}:(?:role|user)/.+")
+_UNIQUE_ID = re.compile(r"(?:AROA|AIDA)[A-Z0-9]{12,}")
+_SESSION = re.compile(r"arn:aws:sts::\d{12}:(?:assumed-role|federated-user)/.+")
+
+EntityExists = Callable[[str], bool]
+"""Whether a role or user with this ARN exists; a trust policy cannot name one that does not."""
+
+
+def check_identity_policy(text: str, *, managed: bool) -> None:
+    """A permissions policy; a *managed* one also has to name the current version."""
+    document = _parse(text)
+    for statement in _statements(document):
+        if "Principal" in statement or "NotPrincipal" in statement:
+            raise malformed("Policy document should not specify a principal.")
+        if statement.get("Effect") not in ("Allow", "Deny"):
+            raise malformed(SYNTAX)
+        sid = statement.get("Sid", "")
+        if not _SID.fullmatch(sid):
+            raise malformed(
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the "
+                "regular expression [0-9A-Za-z]*"
+            )
+        actions = _one_of(statement, "Action", "NotAction")
+        if not actions:
+            raise malformed("Policy statement must contain actions.")
+        resources = _one_of(statement, "Resource", "NotResource")
+        if not resources:
+            raise malformed("Policy statement must contain resources.")
+        for action in actions:
+            _check_action(action)
+        for resource in resources:
+            _check_resource(resource)
+        _check_condition(statement)
+    if managed and document.get("Version") != "2012-10-17":
+        raise malformed("Policy document must be version 2012-10-17 or greater.")
+
+
+def check_trust_policy(text: str, exists: EntityExists) -> None:
+    """A role's trust policy."""
+    document = _parse(text)
+    for statement in _statements(document):
+        for name in ("Resource", "NotResource"):
+            if name in statement:
+                raise malformed(f"Has prohibited field {name}")
+        if "Effect" not in statement:
+            raise malformed("Missing required field Effect")
+        if statement["Effect"] not in ("Allow", "Deny"):
+            raise malformed(SYNTAX)
+        if "NotPrincipal" in statement:
+            if statement["Effect"] == "Allow":
+                raise malformed("Allow with NotPrincipal is not allowed.")
+            raise malformed("AssumeRole policy must not contain NotPrincipal field.")
+        if "Principal" not in statement:
+            raise malformed("Missing required field Principal")
+        actions = _one_of(statement, "Action", "NotAction")
+        if not actions:
+            raise malformed("Missing required field Action")
+        if any(action != "*" and not action.lower().startswith("sts:") for action in actions):
+            raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+        _check_principal(statement["Principal"], exists)
+        _check_condition(statement)
+
+
+def malformed(message: str) -> ApiError:
+    return ApiError(400, "MalformedPolicyDocument", message)
+
+
+def as_list(value: Any) -> list[Any]:
+    """A policy element that may be one value or a list of them, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise malformed("This policy contains invalid Json") from None
+    if not isinstance(document, dict) or document.keys() - {"Version", "Id", "Statement"}:
+        raise malformed(SYNTAX)
+    if "Version" in document and document["Version"] not in _VERSIONS:
+        raise malformed(SYNTAX)
+    return document
+
+
+def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
+    statements = as_list(document.get("Statement", []))
+    if not statements:
+        raise malformed(SYNTAX)
+    sids: set[str] = set()
+    for statement in statements:
+        if not isinstance(statement, dict) or statement.keys() - _STATEMENT_ELEMENTS:
+            raise malformed(SYNTAX)
+        sid = statement.get("Sid")
+        if sid is None:
+            continue
+        if not isinstance(sid, str):
+            raise malformed(SYNTAX)
+        if sid in sids:
+            raise malformed("Statement IDs (SID) in a single policy must be unique.")
+        if sid:
+            sids.add(sid)
+    return statements
+
+
+def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
+    """The values of an element or of its negated twin; both at once is a syntax error."""
+    if name in statement and negated in statement:
+        raise malformed(SYNTAX)
+    values = as_list(statement.get(name, statement.get(negated, [])))
+    if not all(isinstance(value, str) for value in values):
+        raise malformed(SYNTAX)
+    return values
+
+
+def _check_action(action: str) -> None:
+    if action == "*":
+        return
+    vendor, colon, rest = action.partition(":")
+    if not colon or not vendor:
+        raise malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+    if ":" in rest:
+        raise malformed("Actions/Condition can contain only one colon.")
+    if not _VENDOR.fullmatch(vendor):
+        raise malformed(f"Vendor {vendor} is not valid")
+
+
+def _check_resource(resource: str) -> None:
+    if resource == "*":
+        return
+    parts = resource.split(":", 5)
+    if parts[0] != "arn":
+        raise malformed(f'Resource {resource} must be in ARN format or "*".')
+    if len(parts) > 1 and parts[1] not in _PARTITIONS:
+        raise malformed(f'Partition "{parts[1]}" is not valid for resource "{resource}".')
+    if len(parts) < 6 and not resource.endswith("*"):
+        raise malformed("The policy failed legacy parsing")
+
+
+def _check_principal(principal: Any, exists: EntityExists) -> None:
+    if principal == "*":
+        return
+    if not isinstance(principal, dict) or not principal:
+        raise malformed(SYNTAX)
+    for kind, values in principal.items():
+        if kind not in ("AWS", "Service", "Federated", "CanonicalUser"):
+            raise malformed(SYNTAX)
+        for value in as_list(values):
+            if not isinstance(value, str):
+                raise malformed(SYNTAX)
+            if not _principal_valid(kind, value, exists):
+                raise malformed(f'Invalid principal in policy: "{kind.upper()}":"{value}"')
+
+
+def _principal_valid(kind: str, value: str, exists: EntityExists) -> bool:
+    if kind == "Service":
+        if not _SERVICE.fullmatch(value):
+            return False
+        return not value.endswith(".eks.amazonaws.com") or value in _EKS_SERVICES
+    if kind == "AWS":
+        if _ENTITY.fullmatch(value):
+            return exists(value)
+        patterns = (_ACCOUNT, _UNIQUE_ID, _SESSION)
+        return value == "*" or any(pattern.fullmatch(value) for pattern in patterns)
+    return bool(value)
+
+
+def _check_condition(statement: dict[str, Any]) -> None:
+    conditions = statement.get("Condition", {})
+    if not isinstance(conditions, dict):
+        raise malformed(SYNTAX)
+    for operator, keys in conditions.items():
+        match = _OPERATOR_PARTS.fullmatch(operator)
+        if not match or match.group(1) not in _OPERATORS:
+            raise malformed(f"Invalid Condition type : {operator}.")
+        if not isinstance(keys, dict):
+            raise malformed(SYNTAX)
+        for key, values in keys.items():
+            if ":" not in key:
+                raise malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+            if any(isinstance(value, (dict, list)) or value is None for value in as_list(values)):
+                raise malformed(SYNTAX)

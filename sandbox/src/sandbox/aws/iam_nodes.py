@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stored records as the API shows them. Documents are URL-encoded, as IAM sends them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.aws.iam_state import IamState
+from sandbox.aws.model import Record
+
+NodeData = dict[str, Any]
+
+
+def encoded(document: str) -> str:
+    return quote(document, safe="")
+
+
+def boundary(arn: str | None) -> NodeData | None:
+    if not arn:
+        return None
+    return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
+
+
+def role_summary(role: Record) -> NodeData:
+    """What ListRoles shows: no tags and no permissions boundary."""
+    return {
+        "Path": role["Path"],
+        "RoleName": role["RoleName"],
+        "RoleId": role["RoleId"],
+        "Arn": role["Arn"],
+        "CreateDate": role["CreateDate"],
+        "AssumeRolePolicyDocument": encoded(role["AssumeRolePolicyDocument"]),
+        "Description": role["Description"],
+        "MaxSessionDuration": role["MaxSessionDuration"],
+    }
+
+
+def role_full(role: Record) -> NodeData:
+    """What GetRole shows."""
+    return {
+        **role_summary(role),
+        "PermissionsBoundary": boundary(role["PermissionsBoundary"]),
+        "Tags": role["Tags"] or None,
+        "RoleLastUsed": {},
+    }
+
+
+def role_created(role: Record) -> NodeData:
+    """What CreateRole shows: neither description nor session duration."""
+    node = role_full(role)
+    for name in ("Description", "MaxSessionDuration", "RoleLastUsed"):
+        del node[name]
+    return node
+
+
+def policy_summary(state: IamState, account: str, policy: Record) -> NodeData:
+    """What CreatePolicy and ListPolicies show: no description; tags only on creation."""
+    arn = policy["Arn"]
+    return {
+        "PolicyName": policy["PolicyName"],
+        "PolicyId": policy["PolicyId"],
+        "Arn": arn,
+        "Path": policy["Path"],
+        "DefaultVersionId": policy["DefaultVersionId"],
+        "AttachmentCount": state.attachment_count(account, policy),
+        "PermissionsBoundaryUsageCount": state.boundary_count(account, arn),
+        "IsAttachable": True,
+        "CreateDate": policy["CreateDate"],
+        "UpdateDate": policy["UpdateDate"],
+    }
+
+
+def policy_full(state: IamState, account: str, policy: Record) -> NodeData:
+    """What GetPolicy shows."""
+    return {
+        **policy_summary(state, account, policy),
+        "Description": policy["Description"] or None,
+        "Tags": policy["Tags"],
+    }
+
+
+def version(record: Record, *, document: bool) -> NodeData:
+    return {
+        "Document": encoded(record["Document"]) if document else None,
+        "VersionId": record["VersionId"],
+        "IsDefaultVersion": record["IsDefaultVersion"],
+        "CreateDate": record["CreateDate"],
+    }
+
+
+def attached(arn: str) -> NodeData:
+    return {"PolicyName": arn.rsplit("/", 1)[-1], "PolicyArn": arn}

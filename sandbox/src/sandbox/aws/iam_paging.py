@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IAM's pages: MaxItems and Marker in, IsTruncated and Marker out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping
+from heapq import nsmallest
+from typing import Any, TypeVar
+
+from sandbox.aws.iam_form import Form
+from sandbox.aws.model import ApiError
+
+DEFAULT_ITEMS = 100
+MOST_ITEMS = 1000
+
+T = TypeVar("T")
+
+
+def page(
+    form: Form, name: str, items: Iterable[tuple[str, T]], show: Callable[[T], Any]
+) -> Mapping[str, Any]:
+    """One page of *items*, a key each, as ``{name: […], IsTruncated, Marker}``.
+
+    The marker holds the key of the page's last item, so that items made or deleted between two
+    pages neither repeat nor hide others.
+    """
+    limit = max_items(form)
+    after = marker(form)
+    rest = items if after is None else ((key, item) for key, item in items if key > after)
+    chosen = nsmallest(limit + 1, rest, key=lambda pair: pair[0])
+    result: dict[str, Any] = {name: [show(item) for _, item in chosen[:limit]]}
+    result["IsTruncated"] = len(chosen) > limit
+    if len(chosen) > limit:
+        result["Marker"] = encode(chosen[limit - 1][0])
+    return result
+
+
+def max_items(form: Form) -> int:
+    value = form.get("MaxItems")
+    if value is None:
+        return DEFAULT_ITEMS
+    if value.isdigit() and 1 <= int(value) <= MOST_ITEMS:
+        return int(value)
+    bound = (
+        f"less than or equal to {MOST_ITEMS}"
+        if value.isdigit() and int(value) > MOST_ITEMS
+        else "greater than or equal to 1"
+    )
+    raise ApiError(
+        400,
+        "ValidationError",
+        f"1 validation error detected: Value '{value}' at 'maxItems' failed to satisfy "
+        f"constraint: Member must have value {bound}",
+    )
+
+
+def encode(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def marker(form: Form) -> str | None:
+    """The key after which the page starts; None for the first page."""
+    value = form.get("Marker")
+    if value is None:
+        return None
+    try:
+        return base64.b64decode(value, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise ApiError(400, "ValidationError", f"Invalid Marker: {value}") from None

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IAM's records and the indexes over them that keep every lookup independent of the total."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from dataclasses import dataclass, field
+
+from sandbox.aws.model import Record
+from sandbox.aws.stock import Stock
+
+AWS_MANAGED_PREFIX = "arn:aws:iam::aws:policy/"
+_ID_ALPHABET = string.ascii_uppercase + string.digits
+
+Key = tuple[str, str]
+
+
+def new_unique_id(prefix: str) -> str:
+    """An IAM unique ID: four letters for the kind, 17 characters."""
+    return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(17))
+
+
+def now() -> str:
+    """The present as IAM writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+@dataclass(slots=True)
+class TrustHistory:
+    """A role's trust policies with the time each was set, oldest first, for the propagation delay.
+
+    Times are seconds of the monotonic clock.
+    """
+
+    changes: list[tuple[float, str]] = field(default_factory=list)
+
+    def add(self, document: str) -> None:
+        self.changes.append((time.monotonic(), document))
+
+    def visible(self, delay_ms: float) -> str | None:
+        """The newest document at least *delay_ms* old; None where the role is younger than that."""
+        horizon = time.monotonic() - delay_ms / 1000
+        found: str | None = None
+        for moment, document in self.changes:
+            if moment > horizon:
+                break
+            found = document
+        return found
+
+
+class IamState:
+    """Roles, policies and attachments of all accounts.
+
+    The records are ministack's own, so that its policy evaluation and STS see what is done here.
+    """
+
+    def __init__(self, stock: Stock) -> None:
+        self.stock = stock
+        self.role_names: dict[Key, str] = {}
+        self.policy_names: dict[Key, str] = {}
+        self.attached_roles: dict[Key, dict[str, None]] = {}
+        self.bounded_roles: dict[Key, dict[str, None]] = {}
+        self.last_versions: dict[Key, int] = {}
+        self.trust: dict[Key, TrustHistory] = {}
+
+    def clear(self) -> None:
+        """Forget the indexes; the records go with :meth:`Stock.wipe`."""
+        for index in (self.role_names, self.policy_names, self.last_versions, self.trust):
+            index.clear()
+        self.attached_roles.clear()
+        self.bounded_roles.clear()
+
+    def role(self, account: str, name: str) -> Record | None:
+        return self.stock.roles.get(account, name)
+
+    def policy(self, account: str, arn: str) -> Record | None:
+        """A policy the account can use: one of its own, or one of AWS's."""
+        if arn.startswith(AWS_MANAGED_PREFIX):
+            return self.stock.aws_managed_policies.get(arn)
+        return self.stock.policies.get(account, arn)
+
+    def add_role(self, account: str, role: Record) -> None:
+        name = role["RoleName"]
+        self.stock.roles.put(account, name, role)
+        self.role_names[(account, name.lower())] = name
+        self.set_trust(account, role, role["AssumeRolePolicyDocument"])
+        self.set_boundary(account, role, role["PermissionsBoundary"])
+
+    def drop_role(self, account: str, role: Record) -> None:
+        name = role["RoleName"]
+        self.set_boundary(account, role, None)
+        self.stock.roles.drop(account, name)
+        self.role_names.pop((account, name.lower()), None)
+        self.trust.pop((account, name), None)
+
+    def set_trust(self, account: str, role: Record, document: str) -> None:
+        role["AssumeRolePolicyDocument"] = document
+        self.trust.setdefault((account, role["RoleName"]), TrustHistory()).add(document)
+
+    def set_boundary(self, account: str, role: Record, arn: str | None) -> None:
+        name = role["RoleName"]
+        if before := role.get("PermissionsBoundary"):
+            self.bounded_roles.get((account, before), {}).pop(name, None)
+        role["PermissionsBoundary"] = arn
+        if arn:
+            self.bounded_roles.setdefault((account, arn), {})[name] = None
+
+    def add_policy(self, account: str, policy: Record) -> None:
+        self.stock.policies.put(account, policy["Arn"], policy)
+        self.policy_names[(account, policy["PolicyName"].lower())] = policy["Arn"]
+        self.last_versions[(account, policy["Arn"])] = 1
+
+    def drop_policy(self, account: str, policy: Record) -> None:
+        self.stock.policies.drop(account, policy["Arn"])
+        self.policy_names.pop((account, policy["PolicyName"].lower()), None)
+        self.last_versions.pop((account, policy["Arn"]), None)
+
+    def attach(self, account: str, role: Record, policy: Record) -> None:
+        arn = policy["Arn"]
+        if arn in role["AttachedPolicies"]:
+            return
+        role["AttachedPolicies"].append(arn)
+        self.attached_roles.setdefault((account, arn), {})[role["RoleName"]] = None
+        self._count(account, policy, 1)
+
+    def detach(self, account: str, role: Record, policy: Record) -> None:
+        arn = policy["Arn"]
+        role["AttachedPolicies"].remove(arn)
+        self.attached_roles.get((account, arn), {}).pop(role["RoleName"], None)
+        self._count(account, policy, -1)
+
+    def attachment_count(self, account: str, policy: Record) -> int:
+        """How many of the account's roles, users and groups the policy is attached to."""
+        if policy["Arn"].startswith(AWS_MANAGED_PREFIX):
+            return self.stock.aws_managed_attachments.get((account, policy["Arn"]), 0)
+        return int(policy["AttachmentCount"])
+
+    def boundary_count(self, account: str, arn: str) -> int:
+        """How many of the account's roles and users the policy bounds."""
+        users = self.stock.users.items(account)
+        return len(self.bounded_roles.get((account, arn), ())) + sum(
+            user.get("PermissionsBoundary") == arn for _, user in users
+        )
+
+    def _count(self, account: str, policy: Record, change: int) -> None:
+        arn = policy["Arn"]
+        if arn.startswith(AWS_MANAGED_PREFIX):
+            counts = self.stock.aws_managed_attachments
+            counts[(account, arn)] = counts.get((account, arn), 0) + change
+        else:
+            policy["AttachmentCount"] += change

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an HTTP request to the name of the API operation, as the service models route it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote
+
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/aws4_request")
+_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z0-9]+)")
+
+_CLUSTER = r"/clusters/([^/]+)"
+_EKS_ROUTES: tuple[tuple[str, str, str], ...] = (
+    ("POST", r"/clusters", "CreateCluster"),
+    ("GET", r"/clusters", "ListClusters"),
+    ("GET", _CLUSTER, "DescribeCluster"),
+    ("DELETE", _CLUSTER, "DeleteCluster"),
+    ("POST", _CLUSTER + r"/update-config", "UpdateClusterConfig"),
+    ("POST", _CLUSTER + r"/pod-identity-associations", "CreatePodIdentityAssociation"),
+    ("GET", _CLUSTER + r"/pod-identity-associations", "ListPodIdentityAssociations"),
+    ("GET", _CLUSTER + r"/pod-identity-associations/([^/]+)", "DescribePodIdentityAssociation"),
+    ("POST", _CLUSTER + r"/pod-identity-associations/([^/]+)", "UpdatePodIdentityAssociation"),
+    ("DELETE", _CLUSTER + r"/pod-identity-associations/([^/]+)", "DeletePodIdentityAssociation"),
+    ("POST", _CLUSTER + r"/addons", "CreateAddon"),
+    ("GET", _CLUSTER + r"/addons", "ListAddons"),
+    ("GET", _CLUSTER + r"/addons/([^/]+)", "DescribeAddon"),
+    ("DELETE", _CLUSTER + r"/addons/([^/]+)", "DeleteAddon"),
+    ("POST", _CLUSTER + r"/addons/([^/]+)/update", "UpdateAddon"),
+    ("GET", r"/addons/supported-versions", "DescribeAddonVersions"),
+    ("GET", r"/cluster-versions", "DescribeClusterVersions"),
+    ("POST", _CLUSTER + r"/node-groups", "CreateNodegroup"),
+    ("GET", _CLUSTER + r"/node-groups", "ListNodegroups"),
+    ("GET", _CLUSTER + r"/node-groups/([^/]+)", "DescribeNodegroup"),
+    ("DELETE", _CLUSTER + r"/node-groups/([^/]+)", "DeleteNodegroup"),
+    ("POST", _CLUSTER + r"/access-entries", "CreateAccessEntry"),
+    ("GET", _CLUSTER + r"/access-entries", "ListAccessEntries"),
+    ("POST", r"/tags/(.+)", "TagResource"),
+    ("GET", r"/tags/(.+)", "ListTagsForResource"),
+    ("DELETE", r"/tags/(.+)", "UntagResource"),
+)
+_EKS_AUTH_ROUTES = (("POST", _CLUSTER + r"/assume-role-for-pod-identity", "AssumeRoleForPodIdentity"),)
+_ROUTES = {
+    service: tuple((method, re.compile(pattern), name) for method, pattern, name in routes)
+    for service, routes in (("eks", _EKS_ROUTES), ("eks-auth", _EKS_AUTH_ROUTES))
+}
+
+
+class Scope(NamedTuple):
+    """What a request's signature names: whose request, for which region and service."""
+
+    access_key_id: str
+    region: str
+    service: str
+
+
+class Route(NamedTuple):
+    """An operation's name without its service, and the variable parts of its path."""
+
+    operation: str
+    path_parts: tuple[str, ...] = ()
+
+
+def signed_scope(headers: Mapping[str, str]) -> Scope:
+    """The credential scope of a SigV4 Authorization header; empty strings where there is none."""
+    match = _CREDENTIAL.search(headers.get("authorization", ""))
+    return Scope(*match.groups()) if match else Scope("", "", "")
+
+
+def route(service: str, method: str, path: str, body: bytes) -> Route:
+    """The operation a request asks for; ``Unknown`` where this endpoint knows no such route."""
+    routes = _ROUTES.get(service)
+    if routes is None:
+        action = _ACTION.search(body)
+        return Route(action.group(1).decode() if action else "Unknown")
+    for route_method, pattern, name in routes:
+        if route_method == method and (match := pattern.fullmatch(path)):
+            return Route(name, tuple(unquote(part) for part in match.groups()))
+    return Route("Unknown")

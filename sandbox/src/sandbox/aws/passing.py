@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether EKS accepts a role that a caller hands it: account, existence, trust, iam:PassRole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sandbox.aws.authz import Authorizer
+from sandbox.aws.iam_state import IamState
+from sandbox.aws.model import ApiError, Call
+from sandbox.aws.trust import POD_IDENTITY_SERVICE, trusts_pod_identity
+
+_ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:[\u0021-\u007e]+/)?([\w+=,.@-]{1,64})", re.ASCII)
+
+
+@dataclass(slots=True)
+class Propagation:
+    """How long IAM's changes take to reach EKS, in milliseconds."""
+
+    delay_ms: float = 0
+
+
+class RolePassing:
+    """The checks of create and update, in the order the service makes them."""
+
+    def __init__(self, iam: IamState, authorizer: Authorizer, propagation: Propagation) -> None:
+        self._iam = iam
+        self._authorizer = authorizer
+        self._propagation = propagation
+
+    def check(self, call: Call, role_arn: str) -> None:
+        """Raise what EKS answers where the role cannot be used; return where it can."""
+        match = _ROLE_ARN.fullmatch(role_arn)
+        if role_arn and not match:
+            raise ApiError(400, "InvalidParameterException", f"Invalid role ARN: {role_arn}")
+        # An empty ARN has no account, so it is not this one.
+        if match is None or match.group(1) != call.account:
+            raise ApiError(403, "AccessDeniedException", "Cross-account pass role is not allowed")
+        self._authorizer.check_pass_role(call, role_arn, POD_IDENTITY_SERVICE)
+        trust = self._visible_trust(call.account, match.group(2), role_arn)
+        if trust is None:
+            raise ApiError(
+                400,
+                "InvalidParameterException",
+                "Role provided in the request does not exist",
+            )
+        if not trusts_pod_identity(trust):
+            raise ApiError(
+                400,
+                "InvalidParameterException",
+                "Trust policy of the role provided is invalid. Follow the official "
+                "documentation to resolve the issue.",
+            )
+
+    def _visible_trust(self, account: str, name: str, arn: str) -> str | None:
+        """The trust policy as EKS sees it by now; None where it sees no such role."""
+        role = self._iam.role(account, name)
+        history = self._iam.trust.get((account, name))
+        if role is None or history is None or role["Arn"] != arn:
+            return None
+        return history.visible(self._propagation.delay_ms)

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two envelopes: the Query protocol's XML (IAM, STS) and REST JSON (EKS, EKS Auth)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+from sandbox.aws.model import ApiError, Response
+
+_NAMESPACES = {
+    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+}
+QUERY_SERVICES = frozenset(_NAMESPACES)
+
+Node = Mapping[str, Any]
+"""An XML element's children: text, numbers, booleans, Nodes, lists of these, or None (left out)."""
+
+
+def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(
+        status,
+        {"Content-Type": "application/json"},
+        json.dumps(payload, separators=(",", ":")).encode(),
+    )
+
+
+def xml_response(operation: str, result: Node | None, service: str = "iam") -> Response:
+    """A Query protocol answer; *result* None is an operation that returns nothing."""
+    inner = "" if result is None else _element(f"{operation}Result", result)
+    body = (
+        f'<{operation}Response xmlns="{_NAMESPACES[service]}">{inner}'
+        f"<ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>"
+        f"</{operation}Response>"
+    )
+    return Response(200, {"Content-Type": "text/xml"}, body.encode())
+
+
+def error_response(service: str, error: ApiError) -> Response:
+    """The error in the envelope that the service's SDK clients parse."""
+    if service in QUERY_SERVICES:
+        fault = "Sender" if error.status < 500 else "Receiver"
+        body = (
+            f'<ErrorResponse xmlns="{_NAMESPACES[service]}"><Error><Type>{fault}</Type>'
+            f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+            f"</Error><RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
+        )
+        return Response(error.status, {"Content-Type": "text/xml"}, body.encode())
+    return Response(
+        error.status,
+        {"Content-Type": "application/json", "x-amzn-errortype": error.code},
+        json.dumps({"__type": error.code, "message": error.message}).encode(),
+    )
+
+
+def _element(tag: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return f"<{tag}>{_content(value)}</{tag}>"
+
+
+def _content(value: Any) -> str:
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "".join([_element(name, child) for name, child in value.items()])
+    if isinstance(value, Sequence):
+        return "".join([f"<member>{_content(item)}</member>" for item in value])
+    return str(value)

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HTTP server: hypercorn's protocol on a loopback socket, until SIGTERM or SIGINT.
+
+hypercorn's own ``serve`` hides the connection from the application, and a fault that resets the
+connection needs it, so the accept loop is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from functools import partial
+
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+
+from sandbox.aws.gateway import Gateway
+
+HOST = "127.0.0.1"
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 1024
+
+
+async def serve(gateway: Gateway, port: int) -> None:
+    """Serve until told to stop; prints one line once connections are accepted."""
+    loop = asyncio.get_running_loop()
+    config = Config()
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    context = WorkerContext(None)
+    connections: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+        gateway.counters.connection()
+        app = ASGIWrapper(partial(gateway.serve, writer=writer))
+        await TCPServer(app, loop, config, context, {}, reader, writer)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = await asyncio.start_server(connected, HOST, port, backlog=BACKLOG)
+    address = server.sockets[0].getsockname()
+    print(f"embedded AWS ready on http://{address[0]}:{address[1]}", flush=True)
+    await stop.wait()
+    server.close()
+    for task in list(connections):
+        task.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)

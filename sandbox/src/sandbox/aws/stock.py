@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door to ministack: its stores and the few functions the overlay builds on.
+
+ministack keeps one dict a resource type, keyed by (account, key) or (account, region, key). The
+overlay reads and writes those dicts directly: the scoped views that ministack itself uses walk
+every account's records for each call.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, cast
+
+from sandbox.aws.model import Record
+from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+
+SERVICES = ("eks", "iam", "sts")
+
+
+class AccountTable:
+    """Records of one type, one set an account."""
+
+    def __init__(self, data: dict[tuple[str, str], Record]) -> None:
+        self._data = data
+
+    def get(self, account: str, key: str) -> Record | None:
+        return self._data.get((account, key))
+
+    def put(self, account: str, key: str, record: Record) -> None:
+        self._data[(account, key)] = record
+
+    def drop(self, account: str, key: str) -> None:
+        self._data.pop((account, key), None)
+
+    def items(self, account: str) -> list[tuple[str, Record]]:
+        return [(key[1], value) for key, value in self._data.items() if key[0] == account]
+
+
+class RegionTable:
+    """Records of one type, one set an account and region."""
+
+    def __init__(self, data: dict[tuple[str, str, str], Record]) -> None:
+        self._data = data
+
+    def get(self, account: str, region: str, key: str) -> Record | None:
+        return self._data.get((account, region, key))
+
+    def put(self, account: str, region: str, key: str, record: Record) -> None:
+        self._data[(account, region, key)] = record
+
+    def drop(self, account: str, region: str, key: str) -> None:
+        self._data.pop((account, region, key), None)
+
+    def items(self, account: str, region: str) -> list[tuple[str, Record]]:
+        scope = (account, region)
+        return [(key[2], value) for key, value in self._data.items() if key[:2] == scope]
+
+    def everything(self) -> list[tuple[tuple[str, str, str], Record]]:
+        return list(self._data.items())
+
+
+class Stock:
+    """ministack, imported with the environment it needs.
+
+    ministack reads its environment at import, so only one Stock a process makes sense.
+    """
+
+    def __init__(self, *, auth: bool) -> None:
+        os.environ["AUTH"] = "true" if auth else "false"
+        os.environ["SERVICES"] = ",".join(SERVICES)
+        os.environ["LOG_LEVEL"] = "WARNING"
+        # A 12-digit access key is the account's root; ministack takes its secret from here.
+        os.environ["AWS_SECRET_ACCESS_KEY"] = ROOT_SECRET_ACCESS_KEY
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "PERSIST_STATE"):
+            os.environ.pop(name, None)
+        self.auth = auth
+        self.app: Any = import_module("ministack.app")
+        self.iam: Any = import_module("ministack.services.iam")
+        self.eks: Any = import_module("ministack.services.eks")
+        self.sts: Any = import_module("ministack.services.sts")
+        self.evaluator: Any = import_module("ministack.core.iam_evaluator")
+        self.actions: Any = import_module("ministack.core.iam_actions")
+        self._responses: Any = import_module("ministack.core.responses")
+        self._router: Any = import_module("ministack.core.router")
+        # The sandbox has its own Kubernetes; a container engine must never be asked for one.
+        self.eks._docker_available = False
+
+        self.users = AccountTable(self.iam._users._data)
+        self.groups = AccountTable(self.iam._groups._data)
+        self.roles = AccountTable(self.iam._roles._data)
+        self.policies = AccountTable(self.iam._policies._data)
+        self.instance_profiles = AccountTable(self.iam._instance_profiles._data)
+        self.user_inline_policies = AccountTable(self.iam._user_inline_policies._data)
+        self.group_inline_policies = AccountTable(self.iam._group_inline_policies._data)
+        self.clusters = RegionTable(self.eks._clusters._data)
+        self.addons = RegionTable(self.eks._addons._data)
+
+    @property
+    def aws_managed_policies(self) -> dict[str, Record]:
+        """AWS's own policies by ARN, the same for every account."""
+        return cast("dict[str, Record]", self.iam._aws_managed_policies)
+
+    @property
+    def aws_managed_attachments(self) -> dict[tuple[str, str], int]:
+        """How many identities of an account have one of AWS's own policies attached."""
+        return cast("dict[tuple[str, str], int]", self.iam._aws_managed_attachment_counts._data)
+
+    def account(self) -> str:
+        """The account of the request being served."""
+        return cast(str, self._responses.get_account_id())
+
+    def region(self) -> str:
+        """The region of the request being served."""
+        return cast(str, self._responses.get_region())
+
+    def access_key_id(self, headers: Any, query: Any) -> str:
+        """The access key the request was signed with, or an empty string."""
+        return cast(str, self._router.extract_access_key_id(headers, query) or "")
+
+    def account_of_session(self, access_key_id: str) -> str | None:
+        """The account of a temporary or user's access key; None where nobody has that key."""
+        session = self.sts._sessions.get(access_key_id)
+        if session is not None:
+            return str(session["AccountId"])
+        keys = self.iam._access_keys._data
+        return next((account for account, key in keys if key == access_key_id), None)
+
+    def wipe(self) -> None:
+        """Forget everything; AWS's own policies are seeded anew."""
+        self.app._reset_all_state()

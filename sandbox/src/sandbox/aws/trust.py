@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What EKS asks of a role before it accepts it for an association.
+
+EKS looks for Allow statements that name its service and, together, both actions. It does not
+weigh conditions or denials: those are met when a Pod asks for credentials.
+"""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sandbox.aws.iam_documents import as_list
+
+POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
+NEEDED_ACTIONS = ("sts:assumerole", "sts:tagsession")
+
+
+def trusts_pod_identity(document: str) -> bool:
+    """Whether the trust policy lets EKS Pod Identity assume the role and tag the session."""
+    policy: Any = json.loads(document)
+    granted = {
+        needed
+        for statement in as_list(policy["Statement"])
+        if statement["Effect"] == "Allow" and _names_service(statement.get("Principal"))
+        for action in as_list(statement.get("Action", []))
+        for needed in NEEDED_ACTIONS
+        if fnmatchcase(needed, action.lower())
+    }
+    return granted == set(NEEDED_ACTIONS)
+
+
+def _names_service(principal: Any) -> bool:
+    if not isinstance(principal, dict):
+        return False
+    return POD_IDENTITY_SERVICE in as_list(principal.get("Service", []))

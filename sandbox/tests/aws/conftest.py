@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running endpoint for the tests, and clients of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from sandbox.aws.control import AwsControl
+from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+
+ROOT = Path(__file__).resolve().parents[3]
+PYTHON = Path(os.environ.get("SANDBOX_PYTHON", ROOT / ".venv-sandbox" / "bin" / "python"))
+ACCOUNT = "111122223333"
+OTHER_ACCOUNT = "444455556666"
+REGION = "eu-central-1"
+POD_IDENTITY_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "pods.eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+            }
+        ],
+    }
+)
+READ_BUCKET = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}],
+    }
+)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One server process: where it listens, and clients for it."""
+
+    url: str
+
+    @property
+    def control(self) -> AwsControl:
+        return AwsControl(self.url)
+
+    def client(
+        self,
+        service: Any,
+        *,
+        account: str = ACCOUNT,
+        region: str = REGION,
+        secret: str = ROOT_SECRET_ACCESS_KEY,
+        token: str | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """A boto3 client that does not retry, so that a test sees each answer."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=region,
+            aws_access_key_id=key or account,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+        )
+
+
+@contextmanager
+def running(*options: str) -> Iterator[Endpoint]:
+    """A server process on a free port; it has to end by itself on SIGTERM."""
+    process = subprocess.Popen(
+        [PYTHON, "-m", "sandbox.aws", "--port", "0", *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, f"the server said {line!r}"
+        yield Endpoint(found.group())
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def open_endpoint() -> Iterator[Endpoint]:
+    with running() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def endpoint(open_endpoint: Endpoint) -> Endpoint:
+    """An empty endpoint without authorization, delays or faults."""
+    control = open_endpoint.control
+    control.reset()
+    control.set_latency(0)
+    control.set_propagation(0)
+    control.set_kubernetes("", "")
+    return open_endpoint
+
+
+@pytest.fixture
+def control(endpoint: Endpoint) -> AwsControl:
+    return endpoint.control
+
+
+@pytest.fixture
+def iam(endpoint: Endpoint) -> Any:
+    return endpoint.client("iam")
+
+
+@pytest.fixture
+def eks(endpoint: Endpoint) -> Any:
+    return endpoint.client("eks")
+
+
+@pytest.fixture
+def cluster(eks: Any) -> str:
+    """The name of a cluster that exists."""
+    create_cluster(eks, "demo")
+    return "demo"
+
+
+@pytest.fixture
+def role_arn(iam: Any) -> str:
+    """The ARN of a role EKS Pod Identity may assume."""
+    return create_role(iam, "app")
+
+
+def create_cluster(eks: Any, name: str, **more: Any) -> Any:
+    return eks.create_cluster(
+        name=name,
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
+        resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
+        **more,
+    )["cluster"]
+
+
+def create_role(iam: Any, name: str, trust: str = POD_IDENTITY_TRUST, **more: Any) -> str:
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **more)["Role"]
+    return str(role["Arn"])
+
+
+def create_policy(iam: Any, name: str, document: str = READ_BUCKET, **more: Any) -> str:
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=document, **more)["Policy"]
+    return str(policy["Arn"])
+
+
+def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
+    """The HTTP status, code and message a call is refused with."""
+    from botocore.exceptions import ClientError
+
+    with pytest.raises(ClientError) as caught:
+        call()
+    response = caught.value.response
+    error = response["Error"]
+    return response["ResponseMetadata"]["HTTPStatusCode"], error["Code"], error["Message"]
