@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What AWS said, as one exception with its cause and what to do about it."""
+
+from __future__ import annotations
+
+import re
+
+THROTTLING_CODES = frozenset(
+    (
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "SlowDown",
+    )
+)
+DENIED_CODES = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
+MISSING_CODES = frozenset(("NoSuchEntity", "ResourceNotFoundException", "NotFoundException"))
+CONFLICT_CODES = frozenset(("EntityAlreadyExists", "ResourceInUseException"))
+
+# Each row: error code, what the message must contain (a regular expression), what to do.
+_REMEDIES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"InvalidParameterException",
+        r"Role provided in the request does not exist",
+        "Check the role's ARN and account. A role made moments ago may need some seconds "
+        "until EKS sees it: run again, or raise propagation_timeout.",
+    ),
+    (
+        r"InvalidParameterException",
+        r"Trust policy of the role provided is invalid",
+        "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
+        "workload_identity.aws.iam_trust_policy_check says which statement is at fault.",
+    ),
+    (
+        r"InvalidParameterException|InvalidRequestException",
+        r"Cross-account pass role is not allowed",
+        "The role of an association must be in the cluster's account. For a role of another "
+        "account, associate a role of this one and give the other as target_role_arn.",
+    ),
+    (
+        r"AccessDenied\w*",
+        r"iam:PassRole",
+        "Allow the caller iam:PassRole on this role, with the condition "
+        "StringEquals iam:PassedToService pods.eks.amazonaws.com.",
+    ),
+    (
+        r"AccessDenied\w*|UnauthorizedOperation",
+        r"",
+        "Allow the caller this action on this resource; a service control policy or a permissions "
+        "boundary can also be what denies it.",
+    ),
+    (
+        r"ResourceNotFoundException",
+        r"No cluster found",
+        "Check the cluster's name, and that account and region are the ones you mean.",
+    ),
+    (
+        r"ClusterNotActive",
+        r"",
+        "Wait until the cluster is ACTIVE, or find out in the EKS console why it is not.",
+    ),
+    (
+        r"LimitExceeded\w*",
+        r"ACLSizePerRole",
+        "The trust policy is too long. Use a wider trust_scope (namespace or cluster), give the "
+        "workloads roles of their own, or have the quota 'Role trust policy length' raised.",
+    ),
+    (
+        r"LimitExceeded\w*|ResourceLimitExceededException",
+        r"",
+        "Have the quota raised in Service Quotas, or remove what is no longer used.",
+    ),
+    (
+        r"PackedPolicyTooLarge\w*",
+        r"",
+        "Session tags and session policy are too large together: shorten the session policy, or "
+        "set disable_session_tags: true.",
+    ),
+    (
+        r"MalformedPolicyDocument",
+        r"",
+        "Correct the policy document; the message of AWS names the part it rejects.",
+    ),
+    (
+        r"UnrecognizedClientException|InvalidClientTokenId|ExpiredToken\w*|SignatureDoesNotMatch",
+        r"",
+        "The credentials are not valid (any more): renew them, or check which profile is in use.",
+    ),
+    (
+        r"Throttl\w*|TooManyRequestsException|RequestLimitExceeded|SlowDown",
+        r"",
+        "AWS limits the rate of requests of this account and retries did not help. Run again later "
+        "or with a lower concurrency; what is done stays done.",
+    ),
+    (
+        r"DeleteConflict",
+        r"",
+        "Something else still uses it; detach it there first.",
+    ),
+    (
+        r"ServiceFailure|InternalFailure|ServerException|ServiceUnavailable\w*|InternalError|50\d",
+        r"",
+        "AWS had an internal error and retries did not help. Run again; what is done stays done.",
+    ),
+    (
+        r"NoCredentialsError|PartialCredentialsError|CredentialRetrievalError|TokenRetrievalError"
+        r"|UnauthorizedSSOTokenError|SSOTokenLoadError|ProfileNotFound|ConfigNotFound",
+        r"",
+        "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID "
+        "and AWS_SECRET_ACCESS_KEY, or the options profile, access_key and secret_key.",
+    ),
+    (
+        r"NoRegionError",
+        r"",
+        "Give the region: the option region, or AWS_REGION.",
+    ),
+    (
+        r"EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError"
+        r"|ProxyConnectionError|SSLError|HTTPClientError|ConnectionError",
+        r"",
+        "The endpoint cannot be reached: check region, endpoint_url (AWS_ENDPOINT_URL), proxy and "
+        "network, then run again.",
+    ),
+)
+
+
+class AwsError(Exception):
+    """A request that AWS refused, or that never got there.
+
+    ``code`` is the error code of the API, or the name of the client's own error.
+    ``operation`` is in the form "iam:CreateRole".
+    """
+
+    def __init__(self, operation: str, code: str, text: str) -> None:
+        self.operation = operation
+        self.code = code
+        self.text = text
+        super().__init__(f"{operation}: {code}: {text}")
+
+    @property
+    def remedy(self) -> str:
+        for code, text, remedy in _REMEDIES:
+            if re.fullmatch(code, self.code) and re.search(text, self.text):
+                return remedy
+        return "See the message of AWS; run again once the cause is gone."
+
+    @property
+    def missing(self) -> bool:
+        return self.code in MISSING_CODES
+
+    @property
+    def denied(self) -> bool:
+        return self.code in DENIED_CODES
+
+    @property
+    def conflict(self) -> bool:
+        return self.code in CONFLICT_CODES

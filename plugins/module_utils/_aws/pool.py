@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Bounded concurrency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+DEFAULT_WIDTH = 16
+
+
+def each(work: Callable[[Item], Result], items: Iterable[Item], width: int = DEFAULT_WIDTH) -> list[Result]:
+    """``work`` of every item, at most ``width`` at a time, results in the order of the items.
+
+    An exception of ``work`` ends the whole; work that may fail alone returns its failure instead.
+    """
+    items = list(items)
+    if len(items) <= 1 or width <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(max_workers=min(width, len(items))) as pool:
+        return list(pool.map(work, items))

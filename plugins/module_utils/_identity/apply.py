@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Bring a plan about: stage by stage, within a stage concurrently; one failure stops nobody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
+    Call,
+    Change,
+    Failure,
+    Plan,
+)
+
+# What AWS says while it does not know yet about something just made, by operation.
+_NOT_YET: tuple[tuple[str, str, str], ...] = (
+    (
+        r"eks:(Create|Update)PodIdentityAssociation",
+        r"InvalidParameterException",
+        r"Role provided in the request does not exist|Trust policy of the role provided is invalid",
+    ),
+    (r"iam:(AttachRolePolicy|CreateRole|PutRolePermissionsBoundary)", r"NoSuchEntity", r""),
+)
+_REMOVALS = ("Delete", "Detach", "Untag")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for AWS to know about what this run made.
+
+    ``timeout`` and the pauses are in seconds. ``now`` and ``sleep`` are given, so that tests
+    need not wait.
+    """
+
+    timeout: float
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+    first_pause: float = 0.5
+    longest_pause: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that was made, with the answer of its last request."""
+
+    change: Change
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan. ``conflict``: something was made elsewhere meanwhile; look again."""
+
+    done: tuple[Done, ...]
+    failures: tuple[Failure, ...]
+    conflict: bool = False
+
+
+def apply_plan(api: Api, plan: Plan, width: int, patience: Patience) -> Outcome:
+    """Make the changes of a plan. A change whose needs failed is left out, with that as its reason."""
+    done: list[Done] = []
+    failures: list[Failure] = []
+    failed: dict[str, Failure] = {}
+    conflict = False
+    for stage in sorted({change.stage for change in plan.changes}):
+        groups: dict[str, list[Change]] = {}
+        for change in plan.changes:
+            if change.stage == stage:
+                groups.setdefault(_target(change), []).append(change)
+        blocked = dict(failed)
+        work = partial(_make_all, api, blocked, patience)
+        for results in each(work, groups.values(), width):
+            for result in results:
+                if isinstance(result, Done):
+                    done.append(result)
+                    continue
+                failure, error = result
+                failures.append(failure)
+                failed.setdefault(f"{failure.resource} {failure.name}", failure)
+                conflict = conflict or (error is not None and error.conflict)
+    return Outcome(tuple(done), tuple(failures), conflict)
+
+
+def _target(change: Change) -> str:
+    """What a change touches: IAM refuses two changes of one role at the same time."""
+    return change.name.partition(" ")[0].lower()
+
+
+Refused = tuple[Failure, "AwsError | None"]
+
+
+def _make_all(
+    api: Api, failed: Mapping[str, Failure], patience: Patience, changes: Sequence[Change]
+) -> list[Done | Refused]:
+    results: list[Done | Refused] = []
+    own = dict(failed)
+    for change in changes:
+        reason = next((own[need] for need in sorted(change.needs) if need in own), None)
+        if reason is not None:
+            result: Done | Refused = (_skipped(change, reason), None)
+        else:
+            result = _make(api, change, patience)
+        if not isinstance(result, Done):
+            own[change.label] = result[0]
+        results.append(result)
+    return results
+
+
+def _make(api: Api, change: Change, patience: Patience) -> Done | Refused:
+    answer: Mapping[str, Any] = {}
+    for index, call in enumerate(change.calls):
+        try:
+            answer = _request(api, call, patience if change.awaits else None)
+        except AwsError as error:
+            if error.missing and call.operation.startswith(_REMOVALS):
+                continue
+            return _failure(change, index, error), error
+    return Done(change, answer)
+
+
+def _request(api: Api, call: Call, patience: Patience | None) -> Mapping[str, Any]:
+    if patience is None:
+        return api.call(call.service, call.operation, call.parameters)
+    deadline = patience.now() + patience.timeout
+    pause = patience.first_pause
+    while True:
+        try:
+            return api.call(call.service, call.operation, call.parameters)
+        except AwsError as error:
+            if not _not_yet(error):
+                raise
+            if patience.now() + pause > deadline:
+                waited = f"{error.text} (still so after {patience.timeout:g} s of waiting)"
+                raise AwsError(error.operation, error.code, waited) from error
+        patience.sleep(pause)
+        pause = min(pause * 2, patience.longest_pause)
+
+
+def _not_yet(error: AwsError) -> bool:
+    return any(
+        re.fullmatch(operation, error.operation)
+        and re.fullmatch(code, error.code)
+        and re.search(text, error.text)
+        for operation, code, text in _NOT_YET
+    )
+
+
+def _failure(change: Change, index: int, error: AwsError) -> Failure:
+    made = ", ".join(f"{call.service}:{call.operation}" for call in change.calls[:index])
+    partly = f" Done before it: {made}." if made else ""
+    return Failure(
+        change.workloads,
+        change.resource,
+        change.name,
+        change.action,
+        error.code,
+        f"{error.operation}: {error.text}{partly}",
+        error.remedy,
+    )
+
+
+def _skipped(change: Change, reason: Failure) -> Failure:
+    return Failure(
+        change.workloads,
+        change.resource,
+        change.name,
+        change.action,
+        "SKIPPED",
+        f"not done, because the {reason.action} of {reason.resource} {reason.name} failed "
+        f"({reason.error_code}).",
+        "Resolve that failure and run again.",
+    )

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Errors as people read them: what, where, why, what to do."""
+
+from __future__ import annotations
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+
+SHOWN_PROBLEMS = 20
+
+
+def input_message(error: InputError) -> str:
+    """Nothing has been changed when this is shown; it says so."""
+    problems = error.problems
+    if len(problems) == 1:
+        return f"{problems[0]} Nothing was changed."
+    lines = [f"{len(problems)} problems in the input; nothing was changed:"]
+    lines += [f"- {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"- and {len(problems) - SHOWN_PROBLEMS} more.")
+    return "\n".join(lines)
+
+
+def aws_message(error: AwsError, region: str | None) -> str:
+    """An error that concerns the whole run, met before anything was changed."""
+    place = f" (region {region})" if region and region not in error.text else ""
+    return f"{error.operation}{place}: {error.code}: {error.text} {error.remedy} Nothing was changed."

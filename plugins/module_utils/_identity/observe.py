@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read from AWS what the wanted workloads touch. Reads only; each thing is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import (
+    parse_role_arn,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    Cluster,
+    Desired,
+    PolicySpec,
+    RoleSpec,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Observed,
+    ObservedAssociation,
+    ObservedPolicy,
+    ObservedRole,
+    ReadFailure,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+    same_meaning,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import load
+
+Found = TypeVar("Found")
+
+# Up to so many workloads it is cheaper to ask for each association than to list the cluster's.
+FEW_WORKLOADS = 3
+
+
+def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
+    """The cluster and the caller. Source: eks DescribeCluster, sts GetCallerIdentity.
+
+    A cluster that need not exist comes back with the status "" when it does not.
+    """
+    caller = api.call("sts", "GetCallerIdentity", {})
+    account_id, caller_arn = str(caller["Account"]), str(caller["Arn"])
+    partition = caller_arn.split(":")[1]
+    try:
+        found = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+    except AwsError as error:
+        if not error.missing:
+            raise
+        if must_exist:
+            raise AwsError(
+                error.operation,
+                error.code,
+                f"No cluster found for name: {name}. Asked in account {account_id}, region "
+                f"{region}, as {caller_arn}.",
+            ) from error
+        found = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
+    arn = str(found["arn"])
+    return Cluster(
+        name=name,
+        arn=arn,
+        account_id=account_id,
+        region=arn.split(":")[3] or region,
+        partition=partition,
+        status=str(found.get("status", "")),
+        caller_arn=caller_arn,
+    )
+
+
+class Observer:
+    """Reads for one run. ``width`` bounds the requests under way at once."""
+
+    def __init__(self, api: Api, cluster: Cluster, width: int) -> None:
+        self.api = api
+        self.cluster = cluster
+        self.width = width
+
+    def observe(self, desired: Desired, removal: bool = False) -> Observed:
+        """Everything that planning the desired workloads needs; with ``removal``, their removal."""
+        roles = {w.role.name.lower(): w.role for w in desired.workloads if w.role is not None}
+        specs = {
+            self.cluster.policy_arn(spec): spec
+            for workload in desired.workloads
+            for spec in workload.policies
+        }
+        for role in roles.values():
+            if role.permissions_boundary and not removal:
+                boundary = role.permissions_boundary
+                specs.setdefault(boundary, PolicySpec(arn=boundary))
+        failures: list[ReadFailure] = []
+
+        def work(item: tuple[str, str]) -> object:
+            kind, key = item
+            if kind == "role":
+                return self._guard("role", key, lambda: self._role(roles[key], removal))
+            if kind == "policy":
+                return self._guard("policy", key, lambda: self.policy(specs[key], removal))
+            return self._guard("associations", self.cluster.name, lambda: self._keys(desired, removal))
+
+        items = [("association", "")]
+        items += [("role", name) for name in roles]
+        items += [("policy", arn) for arn in specs]
+        results = dict(zip(items, each(work, items, self.width), strict=True))
+        failures += [found for found in results.values() if isinstance(found, ReadFailure)]
+        found_roles = _kept(results, "role", ObservedRole)
+        found_policies = _kept(results, "policy", ObservedPolicy)
+        self._extra_policies(found_roles, found_policies, failures)
+        keys = results["association", ""]
+        associations = self._associations(keys if isinstance(keys, dict) else {}, failures)
+        users: dict[str, tuple[WorkloadKey, ...]] = {}
+        for association in associations.values():
+            users[association.role_arn] = (*users.get(association.role_arn, ()), association.key)
+        return Observed(
+            cluster=self.cluster,
+            roles=found_roles,
+            policies=found_policies,
+            associations=associations,
+            role_users=users,
+            failures=tuple(failures),
+        )
+
+    def _guard(self, resource: str, name: str, read: Callable[[], Found]) -> Found | ReadFailure:
+        try:
+            return read()
+        except AwsError as error:
+            return ReadFailure(resource, name, error.operation, error.code, error.text, error.remedy)
+
+    def _role(self, spec: RoleSpec, removal: bool) -> ObservedRole | None:
+        if spec.arn is not None:
+            parts = parse_role_arn(spec.arn)
+            if parts is not None and parts.account_id != self.cluster.account_id:
+                return None
+        name = {"RoleName": spec.name}
+        try:
+            role = self.api.call("iam", "GetRole", name)["Role"]
+            attached = self.api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
+            found = transform.role(role, attached)
+            if removal and found.owned:
+                inline = self.api.pages("iam", "ListRolePolicies", name, "PolicyNames")
+                profiles = self.api.pages("iam", "ListInstanceProfilesForRole", name, "InstanceProfiles")
+                names = tuple(str(profile["InstanceProfileName"]) for profile in profiles)
+                found = replace(found, inline=tuple(inline), instance_profiles=names)
+        except AwsError as error:
+            if error.missing:
+                return None
+            raise
+        return found
+
+    def policy(self, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
+        """A managed policy, with its default version's document when ``spec`` has one to compare."""
+        arn = {"PolicyArn": self.cluster.policy_arn(spec)}
+        try:
+            found = transform.policy(self.api.call("iam", "GetPolicy", arn)["Policy"])
+            if removal:
+                if found.owned:
+                    found = self._with_versions(found)
+                    used = self.api.pages("iam", "ListEntitiesForPolicy", arn, "PolicyRoles")
+                    used_by = tuple(f"role {entity['RoleName']}" for entity in used)
+                    found = replace(found, attached_to=used_by)
+            elif spec.document is not None:
+                version = self.api.call(
+                    "iam", "GetPolicyVersion", {**arn, "VersionId": found.default_version}
+                )["PolicyVersion"]
+                found = replace(found, document=load(version["Document"]))
+                if not same_meaning(found.document, spec.document, "identity"):
+                    found = self._with_versions(found)
+        except AwsError as error:
+            if error.missing:
+                return None
+            raise
+        return found
+
+    def _with_versions(self, policy: ObservedPolicy) -> ObservedPolicy:
+        versions = self.api.pages("iam", "ListPolicyVersions", {"PolicyArn": policy.arn}, "Versions")
+        return replace(policy, versions=tuple(map(transform.policy_version, versions)))
+
+    def _extra_policies(
+        self,
+        roles: Mapping[str, ObservedRole | None],
+        policies: dict[str, ObservedPolicy | None],
+        failures: list[ReadFailure],
+    ) -> None:
+        """Read who owns the policies that are attached to our roles but not asked for."""
+        extra = sorted(
+            {
+                arn
+                for role in roles.values()
+                if role is not None and role.owned
+                for arn in role.attached
+                if arn not in policies and ":iam::aws:" not in arn
+            }
+        )
+        found = each(
+            lambda arn: self._guard("policy", arn, lambda: self.policy(PolicySpec(arn=arn))),
+            extra,
+            self.width,
+        )
+        for arn, policy in zip(extra, found, strict=True):
+            if isinstance(policy, ReadFailure):
+                failures.append(policy)
+            else:
+                policies[arn] = policy
+
+    def _keys(self, desired: Desired, removal: bool) -> dict[WorkloadKey, str]:
+        """The IDs of associations by key. A removal needs all: any may still use a role."""
+        if not self.cluster.status:
+            return {}
+        wanted = {workload.key for workload in desired.workloads}
+        few = len(wanted) <= FEW_WORKLOADS and not removal
+        filters: Iterable[dict[str, str]] = [{}]
+        if few:
+            filters = [
+                {"namespace": key.namespace, "serviceAccount": key.service_account} for key in sorted(wanted)
+            ]
+        found = {}
+        for narrowed in filters:
+            for summary in self.api.pages(
+                "eks",
+                "ListPodIdentityAssociations",
+                {"clusterName": self.cluster.name, **narrowed},
+                "associations",
+            ):
+                key = WorkloadKey(summary["namespace"], summary["serviceAccount"])
+                if removal or key in wanted:
+                    found[key] = str(summary["associationId"])
+        return found
+
+    def _associations(
+        self, keys: Mapping[WorkloadKey, str], failures: list[ReadFailure]
+    ) -> dict[WorkloadKey, ObservedAssociation]:
+        def describe(key: WorkloadKey) -> ObservedAssociation | None:
+            request = {"clusterName": self.cluster.name, "associationId": keys[key]}
+            try:
+                answer: Any = self.api.call("eks", "DescribePodIdentityAssociation", request)
+            except AwsError as error:
+                # Removed since it was listed.
+                if error.missing:
+                    return None
+                raise
+            return transform.association(answer["association"])
+
+        found: dict[WorkloadKey, ObservedAssociation] = {}
+        ordered = sorted(keys)
+        answers = each(
+            lambda key: self._guard("association", str(key), lambda: describe(key)),
+            ordered,
+            self.width,
+        )
+        for key, answer in zip(ordered, answers, strict=True):
+            if isinstance(answer, ReadFailure):
+                failures.append(answer)
+            elif answer is not None:
+                found[key] = answer
+        return found
+
+
+def _kept(
+    results: Mapping[tuple[str, str], object], kind: str, wanted: type[Found]
+) -> dict[str, Found | None]:
+    return {
+        key: found
+        for (of, key), found in results.items()
+        if of == kind and (found is None or isinstance(found, wanted))
+    }

@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What AWS says is there, as plain data. Built by ``observe``; read by ``plan`` and ``verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    OWNER_TAG,
+    OWNER_VALUE,
+    Cluster,
+    WorkloadKey,
+)
+
+Document = Mapping[str, object]
+
+
+def is_owned(tags: Mapping[str, str]) -> bool:
+    return tags.get(OWNER_TAG) == OWNER_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One version of a managed policy. ``number`` is that of its identifier: 3 for "v3"."""
+
+    version_id: str
+    is_default: bool
+
+    @property
+    def number(self) -> int:
+        return int(self.version_id[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPolicy:
+    """A managed policy. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
+
+    ``document`` is that of the default version; None when it was not read (a policy that is only
+    attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
+    entities that use the policy, read only for its removal.
+    """
+
+    arn: str
+    name: str
+    default_version: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    document: Document | None = None
+    versions: tuple[PolicyVersion, ...] = ()
+    attached_to: tuple[str, ...] = ()
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRole:
+    """An IAM role. Source: iam GetRole, ListAttachedRolePolicies.
+
+    ``attached`` holds the ARNs of attached policies. ``inline`` and ``instance_profiles`` are names,
+    read only for the role's removal.
+    """
+
+    name: str
+    arn: str
+    path: str
+    trust: Document
+    description: str = ""
+    max_session_duration: int = 3600
+    permissions_boundary: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    attached: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+    instance_profiles: tuple[str, ...] = ()
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAssociation:
+    """A pod identity association. Source: eks DescribePodIdentityAssociation."""
+
+    key: WorkloadKey
+    association_id: str
+    association_arn: str
+    role_arn: str
+    target_role_arn: str = ""
+    disable_session_tags: bool = False
+    session_policy: Document | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    owner_arn: str = ""
+    external_id: str = ""
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFailure:
+    """Something that could not be read; workloads that need it are left alone."""
+
+    resource: str
+    name: str
+    operation: str
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The account and the cluster, as far as the wanted workloads touch them.
+
+    A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
+    (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
+    which associations of this cluster use a role's ARN, read only for removals.
+    """
+
+    cluster: Cluster
+    roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
+    policies: Mapping[str, ObservedPolicy | None] = field(default_factory=dict)
+    associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
+    role_users: Mapping[str, tuple[WorkloadKey, ...]] = field(default_factory=dict)
+    failures: tuple[ReadFailure, ...] = ()

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""From the answers of AWS to the observed data. Pure; letters and shapes as botocore returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    ObservedAssociation,
+    ObservedPolicy,
+    ObservedRole,
+    PolicyVersion,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import load
+
+Answer = Mapping[str, Any]
+
+
+def tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """IAM's list of Key and Value as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in raw or ()}
+
+
+def policy(raw: Answer) -> ObservedPolicy:
+    return ObservedPolicy(
+        arn=raw["Arn"],
+        name=raw["PolicyName"],
+        default_version=raw["DefaultVersionId"],
+        tags=tags(raw.get("Tags")),
+    )
+
+
+def policy_version(raw: Answer) -> PolicyVersion:
+    return PolicyVersion(raw["VersionId"], bool(raw["IsDefaultVersion"]))
+
+
+def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
+    boundary = raw.get("PermissionsBoundary") or {}
+    return ObservedRole(
+        name=raw["RoleName"],
+        arn=raw["Arn"],
+        path=raw["Path"],
+        trust=load(raw["AssumeRolePolicyDocument"]),
+        description=raw.get("Description") or "",
+        max_session_duration=int(raw.get("MaxSessionDuration") or 3600),
+        permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
+        tags=tags(raw.get("Tags")),
+        attached=tuple(entry["PolicyArn"] for entry in attached),
+    )
+
+
+def association(raw: Answer) -> ObservedAssociation:
+    session_policy = raw.get("policy")
+    return ObservedAssociation(
+        key=WorkloadKey(raw["namespace"], raw["serviceAccount"]),
+        association_id=raw["associationId"],
+        association_arn=raw["associationArn"],
+        role_arn=raw["roleArn"],
+        target_role_arn=raw.get("targetRoleArn") or "",
+        disable_session_tags=bool(raw.get("disableSessionTags")),
+        session_policy=load(session_policy) if session_policy else None,
+        tags=dict(raw.get("tags") or {}),
+        owner_arn=raw.get("ownerArn") or "",
+        external_id=raw.get("externalId") or "",
+    )

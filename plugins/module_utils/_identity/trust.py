@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The trust policy that a role is to have: what was asked for beside what is there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    Cluster,
+    Options,
+    RoleSpec,
+    TrustScope,
+    Workload,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
+    TrustGrant,
+    grant_for,
+    read_grants,
+    trust_policy,
+)
+
+
+def scope_of(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
+    """The trust scope of one workload. Without session tags nothing narrower than the account can
+    be told apart, so an unstated scope is then "account"."""
+    stated = role.trust_scope or options.trust_scope
+    if workload.association.disable_session_tags and stated in (None, *_TAGGED_SCOPES):
+        return "account"
+    return stated or "workload"
+
+
+_TAGGED_SCOPES = ("workload", "namespace", "cluster")
+
+
+def grants_of(
+    cluster: Cluster, role: RoleSpec, options: Options, users: Iterable[Workload]
+) -> set[TrustGrant]:
+    return {
+        grant_for(
+            scope_of(role, options, workload),
+            cluster.account_id,
+            cluster.arn,
+            workload.key.namespace,
+            workload.key.service_account,
+        )
+        for workload in users
+    }
+
+
+def wanted_trust(
+    cluster: Cluster,
+    role: RoleSpec,
+    options: Options,
+    users: Sequence[Workload],
+    listed: frozenset[WorkloadKey],
+    present: Mapping[str, object] | None,
+) -> Mapping[str, object]:
+    """The trust policy for a role that we make.
+
+    What our own statements grant to workloads that this run does not list (of another cluster, or of
+    another play) stays: they are somebody's, and this run knows nothing about them.
+    """
+    if role.trust_policy is not None:
+        return role.trust_policy
+    grants = grants_of(cluster, role, options, users)
+    if present is not None:
+        kept, _ = read_grants(present)
+        grants |= {grant for grant in kept if _of_others(grant, cluster, listed)}
+    return trust_policy(grants)
+
+
+def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKey]) -> bool:
+    if not grant.cluster_arn:
+        return False
+    if grant.cluster_arn != cluster.arn:
+        return True
+    key = WorkloadKey(grant.namespace, grant.service_account)
+    return bool(grant.service_account) and key not in listed
+
+
+def extended_trust(
+    cluster: Cluster,
+    role: RoleSpec,
+    options: Options,
+    users: Sequence[Workload],
+    present: Mapping[str, object],
+) -> Mapping[str, object]:
+    """An existing role's trust policy, with our statements added or renewed and all others kept."""
+    grants, others = read_grants(present)
+    ours = trust_policy(grants | grants_of(cluster, role, options, users))["Statement"]
+    statements = [*others, *(ours if isinstance(ours, list) else [])]
+    return {**present, "Statement": statements}
+
+
+def without(
+    cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]
+) -> Mapping[str, object] | None:
+    """A trust policy without our grants to removed workloads; None when it has no such grant."""
+    grants, others = read_grants(present)
+    gone = {
+        grant
+        for grant in grants
+        if grant.cluster_arn == cluster.arn
+        and grant.service_account
+        and WorkloadKey(grant.namespace, grant.service_account) in removed
+    }
+    if not gone:
+        return None
+    left = trust_policy(grants - gone)["Statement"]
+    statements = [*others, *(left if isinstance(left, list) else [])]
+    return {**present, "Statement": statements}
+
+
+def granted_elsewhere(cluster: Cluster, present: Mapping[str, object]) -> list[str]:
+    """Whom our own statements let use the role in other clusters, which this run cannot see."""
+    grants, _ = read_grants(present)
+    return sorted(
+        "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
+        for grant in grants
+        if grant.cluster_arn and grant.cluster_arn != cluster.arn
+    )

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Trust statements for EKS Pod Identity that allow exactly the workloads they are meant for.
+
+The keys used are those that the EKS User Guide names for trust policies: aws:SourceAccount and the
+session tags as aws:RequestTag ("Grant Pods access to AWS resources based on tags").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+SERVICE = "pods.eks.amazonaws.com"
+ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+SID_PREFIX = "EksPodIdentity"
+# The statement identifier of the form that the vendor's guide shows.
+BARE_SID = "AllowEksAuthToAssumeRoleForPodIdentity"
+
+_ACCOUNT = "aws:SourceAccount"
+_CLUSTER = "aws:RequestTag/eks-cluster-arn"
+_NAMESPACE = "aws:RequestTag/kubernetes-namespace"
+_SERVICE_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TrustGrant:
+    """Who may use the role: everything below the last part that is given.
+
+    Scope "workload" gives all four parts, "namespace" the first three, "cluster" the first two,
+    "account" the first, "none" not one.
+    """
+
+    account_id: str = ""
+    cluster_arn: str = ""
+    namespace: str = ""
+    service_account: str = ""
+
+
+def grant_for(
+    scope: str, account_id: str, cluster_arn: str, namespace: str, service_account: str
+) -> TrustGrant:
+    """The grant of one workload under a trust scope."""
+    parts = (account_id, cluster_arn, namespace, service_account)
+    given = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
+    return TrustGrant(*parts[:given])
+
+
+def trust_policy(grants: Iterable[TrustGrant]) -> dict[str, object]:
+    """A trust policy that allows these grants and no cross product of them.
+
+    Service accounts of one namespace share a statement, which keeps the document small.
+    """
+    shared: dict[TrustGrant, list[str]] = {}
+    for grant in sorted(set(grants)):
+        place = TrustGrant(grant.account_id, grant.cluster_arn, grant.namespace)
+        names = shared.setdefault(place, [])
+        if grant.service_account:
+            names.append(grant.service_account)
+    wide = {grant for grant in grants if not grant.service_account}
+    statements = [
+        _statement(place, () if place in wide else names) for place, names in sorted(shared.items())
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:
+    equals: dict[str, object] = {}
+    for key, value in (
+        (_ACCOUNT, place.account_id),
+        (_CLUSTER, place.cluster_arn),
+        (_NAMESPACE, place.namespace),
+    ):
+        if value:
+            equals[key] = value
+    if names:
+        equals[_SERVICE_ACCOUNT] = names[0] if len(names) == 1 else list(names)
+    statement: dict[str, object] = {
+        "Sid": _sid(place, bool(names)),
+        "Effect": "Allow",
+        "Principal": {"Service": SERVICE},
+        "Action": list(ACTIONS),
+    }
+    if equals:
+        statement["Condition"] = {"StringEquals": equals}
+    return statement
+
+
+def _sid(place: TrustGrant, named: bool) -> str:
+    if not place.account_id:
+        return BARE_SID
+    if not place.cluster_arn:
+        return f"{SID_PREFIX}Account{place.account_id}"
+    scope = "Workloads" if named else "Namespace" if place.namespace else "Cluster"
+    text = f"{place.cluster_arn}\0{place.namespace}"
+    return f"{SID_PREFIX}{scope}{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
+    """The grants that our own statements give, and all other statements of a trust policy.
+
+    A statement counts as ours only if writing its grants again gives the very same statement.
+    """
+    grants: set[TrustGrant] = set()
+    others: list[object] = []
+    raw = document.get("Statement", [])
+    for statement in raw if isinstance(raw, list) else [raw]:
+        found = _grants_of(statement)
+        if found is None:
+            others.append(statement)
+        else:
+            grants |= found
+    return grants, others
+
+
+def _grants_of(statement: object) -> set[TrustGrant] | None:
+    if not isinstance(statement, Mapping):
+        return None
+    sid = statement.get("Sid")
+    if not isinstance(sid, str) or not (sid.startswith(SID_PREFIX) or sid == BARE_SID):
+        return None
+    condition = statement.get("Condition", {})
+    equals = condition.get("StringEquals", {}) if isinstance(condition, Mapping) else {}
+    if not isinstance(equals, Mapping):
+        return None
+    account_id, cluster_arn, namespace = (equals.get(key, "") for key in (_ACCOUNT, _CLUSTER, _NAMESPACE))
+    names = equals.get(_SERVICE_ACCOUNT, "")
+    names = names if isinstance(names, list) else [names]
+    if not all(isinstance(part, str) for part in (account_id, cluster_arn, namespace, *names)):
+        return None
+    grants = {TrustGrant(account_id, cluster_arn, namespace, name) for name in names}
+    rewritten = trust_policy(grants)["Statement"]
+    if not isinstance(rewritten, list) or len(rewritten) != 1:
+        return None
+    return grants if _comparable(rewritten[0]) == _comparable(statement) else None
+
+
+def _comparable(value: object) -> object:
+    """A statement with single values as lists and lists in order, as IAM may return either."""
+    if isinstance(value, Mapping):
+        return {str(key): _comparable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return sorted(map(str, value))
+    return [str(value)]

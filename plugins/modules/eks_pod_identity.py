@@ -1,0 +1,481 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: eks_pod_identity
+version_added: 0.1.0
+short_description: Give Kubernetes service accounts an IAM role with EKS Pod Identity
+description:
+  - Brings the AWS side of EKS Pod Identity into the wanted state for a list of workloads of one cluster, namely
+    permissions policies, IAM roles with their trust policies, attachments, and pod identity associations.
+  - Everything is read first and a plan is made of it. Check mode and diff show that plan; otherwise it is applied in
+    stages, concurrently within each stage. One workload's failure does not stop the others.
+  - What the module makes carries the tag C(workload-identity/managed-by). O(state=absent) removes only that, and only
+    when nothing else uses it.
+  - The service accounts themselves are Kubernetes objects and are not made by this module; the role
+    P(workload_identity.aws.pod_identity#role) makes them too and verifies the result.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description:
+      - Name of the EKS cluster.
+    type: str
+    required: true
+    aliases:
+      - cluster
+  state:
+    description:
+      - V(present) creates and updates what the workloads need.
+      - V(absent) removes associations, attachments, roles and policies of the workloads, as far as they were made by
+        this collection and are not used elsewhere.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  workloads:
+    description:
+      - The workloads, one mapping for each service account. Unknown keys are refused.
+      - RV(ignore:namespace) and RV(ignore:service_account) name the Kubernetes service account.
+      - 'RV(ignore:role) is the IAM role. Either RV(ignore:role.name) for a role that is made, with the optional keys
+        C(path), C(description), C(permissions_boundary) (an empty string removes it), C(max_session_duration) (seconds),
+        C(tags), and C(trust_scope) or C(trust_policy); or RV(ignore:role.arn) for an existing role, which is used as it
+        is after its trust policy has been checked, with the optional key C(extend_trust) (add our trust statement to it).'
+      - 'RV(ignore:policies) is a list of permissions policies. Either C(name) and C(document) (a mapping or JSON text),
+        with the optional keys C(path), C(description) and C(tags), for a policy that is made; or C(arn) for an existing
+        one. A document that changed in meaning becomes a new default version; at the limit of five versions the oldest
+        one that is not the default is deleted first.'
+      - RV(ignore:target_role_arn) is a role, possibly of another account, that EKS assumes by way of the role. An empty
+        string removes it; left out, what is there stays.
+      - RV(ignore:disable_session_tags) turns off the session tags that EKS adds.
+      - RV(ignore:session_policy) is a policy that narrows the session; it needs C(disable_session_tags=true). An empty
+        string removes it, for which the association has to be deleted and created anew.
+      - RV(ignore:tags) are the tags of the association.
+      - RV(ignore:required_permissions) is a list of C(action), C(resource) and C(context) that
+        M(workload_identity.aws.iam_permissions_check) can judge.
+      - C(create_service_account), C(create_namespace), C(service_account_labels) and C(service_account_annotations) are
+        for the role P(workload_identity.aws.pod_identity#role); this module only checks their form.
+      - Workloads that name the same role or policy share it and must define it alike.
+    type: list
+    elements: dict
+    required: true
+  trust_scope:
+    description:
+      - Who may use the roles that are made, for roles that do not say it themselves.
+      - V(workload) is exactly the service accounts that are listed with the role, V(namespace) every service account of
+        their namespaces, V(cluster) everything in the cluster, V(account) every cluster of the account.
+      - V(none) is the statement of the EKS User Guide without any condition.
+      - When not set, it is V(workload), or V(account) for a workload without session tags.
+    type: str
+    choices:
+      - workload
+      - namespace
+      - cluster
+      - account
+      - none
+  trust_policy_size_limit:
+    description:
+      - The longest trust policy that the account allows, in characters without white space (the IAM quota "Role trust
+        policy length"). A role that needs more is refused before anything is changed.
+    type: int
+    default: 2048
+  tags:
+    description:
+      - Tags for everything that is made. Tags of a single role, policy or workload win over these.
+    type: dict
+    default: {}
+    aliases:
+      - resource_tags
+  purge_tags:
+    description:
+      - Whether to remove tags that are not asked for from policies, roles and associations.
+    type: bool
+    default: false
+  purge_policies:
+    description:
+      - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
+      - Policies that were made by this collection are detached in any case when they are no longer asked for.
+    type: bool
+    default: false
+  adopt:
+    description:
+      - Whether to take over roles and policies of the wanted names that exist already but were not made by this
+        collection. They are then changed as asked, tagged as ours, and removed by O(state=absent).
+    type: bool
+    default: false
+  force:
+    description:
+      - Whether to change or delete associations that an EKS add-on owns, and with O(state=absent) to delete
+        associations that were not made by this collection.
+    type: bool
+    default: false
+  propagation_timeout:
+    description:
+      - How long to wait, in seconds, until EKS knows a role that this very run made or changed.
+    type: int
+    default: 60
+  concurrency:
+    description:
+      - How many requests may be under way at once.
+    type: int
+    default: 16
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: workload_identity.aws.eks_pod_identity_info
+  - module: workload_identity.aws.eks_pod_identity_association
+  - module: workload_identity.aws.iam_trust_policy_check
+  - name: EKS Pod Identity in the Amazon EKS User Guide
+    description: How EKS Pod Identity works.
+    link: https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - workload_identity.aws.attributes
+"""
+
+EXAMPLES = r"""
+- name: Let a service account read a bucket
+  workload_identity.aws.eks_pod_identity:
+    cluster_name: my-cluster
+    workloads:
+      - namespace: default
+        service_account: my-service-account
+        role:
+          name: my-role
+          description: my-role-description
+        policies:
+          - name: my-policy
+            document:
+              Version: "2012-10-17"
+              Statement:
+                - Effect: Allow
+                  Action: s3:GetObject
+                  Resource: arn:aws:s3:::my-pod-secrets-bucket/*
+
+- name: Use an existing role as it is, once its trust policy has been found to allow it
+  workload_identity.aws.eks_pod_identity:
+    cluster_name: my-cluster
+    workloads:
+      - namespace: default
+        service_account: reports
+        role:
+          arn: arn:aws:iam::111122223333:role/reports
+
+- name: Reach a role of another account by way of a role of this one
+  workload_identity.aws.eks_pod_identity:
+    cluster_name: my-cluster
+    workloads:
+      - namespace: data
+        service_account: loader
+        role:
+          name: loader
+        policies:
+          - name: loader-assume-target
+            document:
+              Version: "2012-10-17"
+              Statement:
+                - Effect: Allow
+                  Action:
+                    - sts:AssumeRole
+                    - sts:TagSession
+                  Resource: arn:aws:iam::444455556666:role/lake-reader
+        target_role_arn: arn:aws:iam::444455556666:role/lake-reader
+
+- name: Remove all that was made for a workload
+  workload_identity.aws.eks_pod_identity:
+    cluster_name: my-cluster
+    state: absent
+    workloads:
+      - namespace: default
+        service_account: my-service-account
+        role:
+          name: my-role
+        policies:
+          - name: my-policy
+            document:
+              Version: "2012-10-17"
+              Statement:
+                - Effect: Allow
+                  Action: s3:GetObject
+                  Resource: arn:aws:s3:::my-pod-secrets-bucket/*
+"""
+
+RETURN = r"""
+changes:
+  description: The changes that were made, or in check mode would be made, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: The workload it is for, as namespace/service-account.
+      type: str
+      sample: default/my-service-account
+    shared_with:
+      description: Further workloads that the resource is for.
+      returned: when there are any
+      type: list
+      elements: str
+    resource:
+      description: The kind of resource, one of V(policy), V(role), V(trust_policy), V(attachment), V(association).
+      type: str
+      sample: role
+    name:
+      description: Which one. The ARN of a policy, the name of a role, both for an attachment, the workload for an association.
+      type: str
+      sample: my-role
+    action:
+      description: One of V(create), V(update), V(replace), V(delete), V(attach), V(detach).
+      type: str
+      sample: create
+    before:
+      description: What changes, as it was. Null when the resource was not there.
+      type: dict
+    after:
+      description: What changes, as it becomes. Null when the resource is removed.
+      type: dict
+workloads:
+  description: What there is for each workload, in the order given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    cluster:
+      description: Name of the cluster.
+      type: str
+      sample: my-cluster
+    namespace:
+      description: The Kubernetes namespace.
+      type: str
+      sample: default
+    service_account:
+      description: The Kubernetes service account.
+      type: str
+      sample: my-service-account
+    role_arn:
+      description: ARN of the IAM role.
+      type: str
+      sample: arn:aws:iam::111122223333:role/my-role
+    policy_arns:
+      description: ARNs of the policies asked for.
+      type: list
+      elements: str
+      sample:
+        - arn:aws:iam::111122223333:policy/my-policy
+    association_id:
+      description: ID of the association; empty while there is none.
+      type: str
+      sample: a-abcdefghijklmnop1
+    association_arn:
+      description: ARN of the association; empty while there is none.
+      type: str
+      sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
+    external_id:
+      description: The external ID that EKS uses towards a target role; empty when there is no target role.
+      type: str
+      sample: us-west-2/111122223333/my-cluster/default/my-service-account
+    status:
+      description: One of V(changed), V(unchanged), V(failed).
+      type: str
+      sample: changed
+findings:
+  description: What the user should know, though nothing failed.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: A stable code.
+      type: str
+      sample: ROLE_STILL_USED
+    severity:
+      description: One of V(error), V(warning), V(note).
+      type: str
+      sample: warning
+    workload:
+      description: The workload it is about, as namespace/service-account.
+      type: str
+      sample: default/my-service-account
+    message:
+      description: What was found.
+      type: str
+    remedy:
+      description: What to do about it.
+      type: str
+failures:
+  description: What could not be done, a row for each workload that misses it.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: The workload, as namespace/service-account.
+      type: str
+      sample: default/my-service-account
+    resource:
+      description: The kind of resource.
+      type: str
+      sample: association
+    name:
+      description: Which resource.
+      type: str
+      sample: default/my-service-account
+    action:
+      description: What was to be done with it.
+      type: str
+      sample: create
+    error_code:
+      description: The error code of AWS, a code of this collection, or V(SKIPPED) when something it needs failed.
+      type: str
+      sample: AccessDeniedException
+    message:
+      description: What AWS said, or what is wrong.
+      type: str
+    remedy:
+      description: What to do about it.
+      type: str
+summary:
+  description: Counts.
+  returned: always
+  type: dict
+  contains:
+    workloads:
+      description: How many workloads were asked for.
+      type: int
+      sample: 1
+    changed:
+      description: How many of them changed.
+      type: int
+      sample: 1
+    unchanged:
+      description: How many of them were as wanted already.
+      type: int
+      sample: 0
+    failed:
+      description: How many of them failed.
+      type: int
+      sample: 0
+    changes:
+      description: How many changes were made.
+      type: int
+      sample: 4
+    findings:
+      description: How many findings there are.
+      type: int
+      sample: 0
+account_id:
+  description: The AWS account of the cluster.
+  returned: always
+  type: str
+  sample: "111122223333"
+cluster_arn:
+  description: ARN of the cluster.
+  returned: always
+  type: str
+  sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
+"""
+
+import time
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.accounts import check_accounts
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    Engine,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    TRUST_SCOPES,
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    parse_cluster_name,
+    parse_tags,
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
+    failure_message,
+    result_of,
+)
+
+
+def desired_of(params: dict[str, Any]) -> Desired:
+    common = parse_tags(params["tags"])
+    return Desired(
+        cluster_name=parse_cluster_name(params["cluster_name"]),
+        workloads=parse_workloads(params["workloads"], str(params["state"]), common),
+        options=Options(
+            trust_scope=params["trust_scope"],
+            purge_tags=params["purge_tags"],
+            purge_policies=params["purge_policies"],
+            adopt=params["adopt"],
+            force=params["force"],
+            trust_policy_size_limit=params["trust_policy_size_limit"],
+        ),
+    )
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "workloads": {"type": "list", "elements": "dict", "required": True},
+            "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
+            "trust_policy_size_limit": {"type": "int", "default": 2048},
+            "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": False},
+            "purge_policies": {"type": "bool", "default": False},
+            "adopt": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "propagation_timeout": {"type": "int", "default": 60},
+            "concurrency": {"type": "int", "default": 16},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        desired = desired_of(params)
+        api = api_for(module, params["concurrency"])
+        cluster = find_cluster(api, desired.cluster_name, module.region or "", params["state"])
+        check_accounts(desired, cluster)
+    except InputError as error:
+        module.fail_json(msg=input_message(error))
+    except AwsError as error:
+        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    patience = Patience(params["propagation_timeout"], time.monotonic, time.sleep)
+    run = Engine(api, cluster, params["concurrency"], patience).run(
+        desired, params["state"], module.check_mode
+    )
+    result = result_of(run, module.check_mode)
+    result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)
+    if run.failures:
+        module.fail_json(msg=failure_message(run), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
