@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from sandbox.launch import start_mark
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -35,9 +34,7 @@ def sandbox_python() -> str:
 def clean_environment(tmp_path: Path) -> dict[str, str]:
     """The environment without what would choose a backend, and with a TMPDIR of the test's own."""
     prefixes = ("AWS_", "KUBE", "K8S_", "SANDBOX_")
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(prefixes)
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     return {
@@ -72,9 +69,7 @@ def start_sandbox(
 
 
 @pytest.fixture
-def sandbox(
-    start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: Path
-) -> Iterator[Sandbox]:
+def sandbox(start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: Path) -> Iterator[Sandbox]:
     """Run the command to its end. What it left running is stopped after the test."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sandbox.processes import ProcessIdentity, spawn_server, stop
 
 from sandbox import launch
-from sandbox.processes import ProcessIdentity, spawn_server, stop
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 STUBBORN = [
@@ -164,9 +164,7 @@ input()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "detached"])
-def test_a_tied_server_dies_with_its_parent_and_a_detached_one_does_not(
-    tmp_path: Path, tied: bool
-) -> None:
+def test_a_tied_server_dies_with_its_parent_and_a_detached_one_does_not(tmp_path: Path, tied: bool) -> None:
     source = str(Path(launch.__file__).parents[1])
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(source=source, folder=str(tmp_path), tied=tied)],
@@ -190,9 +188,7 @@ def test_a_tied_server_dies_with_its_parent_and_a_detached_one_does_not(
 def test_the_launcher_ends_when_its_parent_is_gone_already(tmp_path: Path) -> None:
     record = tmp_path / "x.json"
     arguments = [str(record), "1", str(int(signal.SIGKILL)), *SLEEPER]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", launch.__file__, *arguments], check=False, timeout=30
-    )
+    done = subprocess.run([sys.executable, "-I", "-S", launch.__file__, *arguments], check=False, timeout=30)
     assert done.returncode == launch.EXIT_ORPHANED
     assert not record.exists()
 
@@ -212,5 +208,3 @@ def test_a_command_that_cannot_run(command: str, code: int, message: str) -> Non
         text=True,
     )
     assert (done.returncode, done.stderr.strip()) == (code, message)
-
-

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-MARKER_TEXT = (
-    "This folder belongs to the sandbox of workload_identity.aws: `sandbox down` empties it.\n"
-)
+MARKER_TEXT = "This folder belongs to the sandbox of workload_identity.aws: `sandbox down` empties it.\n"
 
 
 @dataclass(frozen=True, slots=True)

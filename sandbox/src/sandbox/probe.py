@@ -38,9 +38,7 @@ def ask(
             connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
         else:
             context = ssl.create_default_context(cafile=str(ca_file))
-            connection = http.client.HTTPSConnection(
-                LOOPBACK, port, timeout=timeout, context=context
-            )
+            connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=timeout, context=context)
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
         return Answer(response.status, response.read())

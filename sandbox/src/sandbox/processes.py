@@ -114,13 +114,9 @@ def spawn_server(
         )
 
 
-def spawn_command(
-    command: Sequence[str], environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def spawn_command(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the user's command on our terminal; it is asked to end when we die."""
-    return subprocess.Popen(
-        [*_launcher("-", signal.SIGTERM), *command], env=dict(environment)
-    )
+    return subprocess.Popen([*_launcher("-", signal.SIGTERM), *command], env=dict(environment))
 
 
 def _launcher(record: str, tie: signal.Signals | None) -> list[str]:

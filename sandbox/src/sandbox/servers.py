@@ -28,9 +28,7 @@ class Servers:
         self._tied_to_us = tied_to_us
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
-    def spawn(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
-    ) -> None:
+    def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._started[name] = spawn_server(
             command,
             record=self.layout.record(name),

@@ -37,7 +37,9 @@ class Settings:
     region: str = "us-west-2"
     auth: bool = False
     rbac: bool = False
+    pod_identity_webhook: bool = False
     latency_ms: int = 0
+    kube_latency_ms: int = 0
     propagation_ms: int = 0
     aws_port: int = 0
     kube_port: int = 0
@@ -52,8 +54,10 @@ class Settings:
                 f"--cluster {self.cluster!r} is not a cluster name.",
                 "Up to 100 letters, digits, hyphens and underscores; a letter or digit first.",
             )
-        if self.latency_ms < 0 or self.propagation_ms < 0:
-            raise SandboxError("--latency-ms and --propagation-ms are 0 or more milliseconds.")
+        for name in ("latency_ms", "kube_latency_ms", "propagation_ms"):
+            if getattr(self, name) < 0:
+                option = name.replace("_", "-")
+                raise SandboxError(f"--{option} is 0 or more milliseconds.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,9 +67,7 @@ class Settings:
         return cls(**{field.name: record[field.name] for field in fields(cls)})
 
 
-def choose_kubernetes(
-    wanted: str, environment: Mapping[str, str], own_folder: Path
-) -> tuple[str, str]:
+def choose_kubernetes(wanted: str, environment: Mapping[str, str], own_folder: Path) -> tuple[str, str]:
     """Which Kubernetes answers, and from where: (backend, source).
 
     ``wanted`` is ``auto`` or a backend. Auto takes KUBEBUILDER_ASSETS when it is set, else

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Create the sandbox's EKS cluster in the embedded AWS, as an administrator would have."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+from sandbox.aws_request import AwsRequester
+
+AGENT_ADDON = "eks-pod-identity-agent"
+IAM_VERSION = "2010-05-08"
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+CLUSTER_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    ],
+}
+
+
+def create_cluster(aws: AwsRequester, name: str) -> None:
+    """An ACTIVE cluster with its role and the EKS Pod Identity Agent; what is there stays."""
+    role = f"{name}-cluster-role"[:64]
+    form = {
+        "Action": "CreateRole",
+        "Version": IAM_VERSION,
+        "RoleName": role,
+        "AssumeRolePolicyDocument": json.dumps(CLUSTER_TRUST),
+    }
+    aws.create("iam", "/", FORM, urlencode(form).encode())
+    cluster = {
+        "name": name,
+        "roleArn": f"arn:aws:iam::{aws.account}:role/{role}",
+        "resourcesVpcConfig": {
+            "subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"],
+            "endpointPublicAccess": True,
+        },
+        "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
+    }
+    aws.create("eks", "/clusters", JSON, json.dumps(cluster).encode())
+    addon = {"addonName": AGENT_ADDON}
+    aws.create("eks", f"/clusters/{name}/addons", JSON, json.dumps(addon).encode())
