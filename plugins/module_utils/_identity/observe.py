@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
@@ -18,6 +19,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool im
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import (
     parse_role_arn,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.associations import (
+    describe_association,
+    list_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
@@ -216,47 +221,32 @@ class Observer:
         if not self.cluster.status:
             return {}
         wanted = {workload.key for workload in desired.workloads}
-        few = len(wanted) <= FEW_WORKLOADS and not removal
-        filters: Iterable[dict[str, str]] = [{}]
-        if few:
-            filters = [
-                {"namespace": key.namespace, "serviceAccount": key.service_account} for key in sorted(wanted)
+        if removal or len(wanted) > FEW_WORKLOADS:
+            summaries = list_associations(self.api, self.cluster.name)
+        else:
+            summaries = [
+                summary
+                for key in sorted(wanted)
+                for summary in list_associations(
+                    self.api, self.cluster.name, key.namespace, key.service_account
+                )
             ]
-        found = {}
-        for narrowed in filters:
-            for summary in self.api.pages(
-                "eks",
-                "ListPodIdentityAssociations",
-                {"clusterName": self.cluster.name, **narrowed},
-                "associations",
-            ):
-                key = WorkloadKey(summary["namespace"], summary["serviceAccount"])
-                if removal or key in wanted:
-                    found[key] = str(summary["associationId"])
-        return found
+        found = {
+            WorkloadKey(summary["namespace"], summary["serviceAccount"]): str(summary["associationId"])
+            for summary in summaries
+        }
+        return {key: value for key, value in found.items() if removal or key in wanted}
 
     def _associations(
         self, keys: Mapping[WorkloadKey, str], failures: list[ReadFailure]
     ) -> dict[WorkloadKey, ObservedAssociation]:
-        def describe(key: WorkloadKey) -> ObservedAssociation | None:
-            request = {"clusterName": self.cluster.name, "associationId": keys[key]}
-            try:
-                answer: Any = self.api.call("eks", "DescribePodIdentityAssociation", request)
-            except AwsError as error:
-                # Removed since it was listed.
-                if error.missing:
-                    return None
-                raise
-            return transform.association(answer["association"])
+        def describe(key: WorkloadKey) -> ObservedAssociation | ReadFailure | None:
+            read = partial(describe_association, self.api, self.cluster.name, keys[key])
+            return self._guard("association", str(key), read)
 
         found: dict[WorkloadKey, ObservedAssociation] = {}
         ordered = sorted(keys)
-        answers = each(
-            lambda key: self._guard("association", str(key), lambda: describe(key)),
-            ordered,
-            self.width,
-        )
-        for key, answer in zip(ordered, answers, strict=True):
+        for key, answer in zip(ordered, each(describe, ordered, self.width), strict=True):
             if isinstance(answer, ReadFailure):
                 failures.append(answer)
             elif answer is not None:

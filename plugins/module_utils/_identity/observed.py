@@ -86,7 +86,10 @@ class ObservedRole:
 
 @dataclass(frozen=True, slots=True)
 class ObservedAssociation:
-    """A pod identity association. Source: eks DescribePodIdentityAssociation."""
+    """A pod identity association. Source: eks DescribePodIdentityAssociation.
+
+    ``created_at`` and ``modified_at`` are in ISO 8601.
+    """
 
     key: WorkloadKey
     association_id: str
@@ -98,6 +101,8 @@ class ObservedAssociation:
     tags: Mapping[str, str] = field(default_factory=dict)
     owner_arn: str = ""
     external_id: str = ""
+    created_at: str = ""
+    modified_at: str = ""
 
     @property
     def owned(self) -> bool:

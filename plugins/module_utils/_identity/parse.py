@@ -277,6 +277,17 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
     )
 
 
+def parse_association(params: Mapping[str, object]) -> AssociationSpec:
+    """The parameters of one association, given on their own, or InputError."""
+    problems = Problems()
+    place = f"association {params.get('namespace')}/{params.get('service_account')}"
+    fields = Fields(dict(params), place, problems)
+    _key(fields)
+    spec = _association(fields, {})
+    problems.raise_if_any()
+    return spec
+
+
 def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     target = fields.text("target_role_arn")
     if target and parse_role_arn(target) is None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import tags
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import tags, transform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Call,
     Change,
@@ -141,6 +141,22 @@ def _replace(
         Call("eks", "CreatePodIdentityAssociation", parameters),
     )
     return _change(wanted, "replace", before, after, calls)
+
+
+def predicted(
+    change: Change, found: ObservedAssociation | None, key: WorkloadKey, cluster_name: str
+) -> dict[str, object] | None:
+    """The association as a change will leave it, as far as that can be known before."""
+    if change.after is None:
+        return None
+    row = transform.association_row(
+        found or ObservedAssociation(key=key, association_id="", association_arn="", role_arn=""),
+        cluster_name,
+    )
+    row.update({name: value for name, value in change.after.items() if name in row})
+    if change.action == "replace":
+        row["association_id"] = row["association_arn"] = ""
+    return row
 
 
 def delete_association(stage: int, cluster_name: str, found: ObservedAssociation) -> Change:

@@ -20,11 +20,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    Cluster,
     Workload,
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Observed,
     ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import (
+    FAIL,
+    PASS,
+    Verified,
 )
 
 SHOWN_FAILURES = 10
@@ -157,6 +164,35 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
     return found
 
 
+def verified_result(verified: Sequence[Verified], observed: Observed) -> dict[str, Any]:
+    """The result of a verification."""
+    cluster = observed.cluster
+    rows = []
+    for one in verified:
+        association = observed.associations.get(one.workload.key)
+        row = _facts(cluster, one.workload, association)
+        row["status"] = one.status
+        row["checks"] = [
+            {"name": check.name, "status": check.status, "detail": check.detail} for check in one.checks
+        ]
+        rows.append(row)
+    findings = [finding_row(finding) for one in verified for finding in one.findings]
+    return {
+        "changed": False,
+        "workloads": rows,
+        "findings": findings,
+        "summary": {
+            "workloads": len(rows),
+            "passed": sum(row["status"] == PASS for row in rows),
+            "failed": sum(row["status"] == FAIL for row in rows),
+            "findings": len(findings),
+        },
+        "account_id": cluster.account_id,
+        "caller_arn": cluster.caller_arn,
+        "cluster_arn": cluster.arn,
+    }
+
+
 def _workload_row(
     run: Run,
     workload: Workload,
@@ -164,17 +200,19 @@ def _workload_row(
     touched: Iterable[WorkloadKey],
     failed: Iterable[WorkloadKey],
 ) -> dict[str, Any]:
-    cluster = run.observed.cluster
     key = workload.key
     status = "failed" if key in failed else "changed" if key in touched else "unchanged"
+    return {**_facts(run.observed.cluster, workload, association), "status": status}
+
+
+def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> dict[str, Any]:
     return {
         "cluster": cluster.name,
-        "namespace": key.namespace,
-        "service_account": key.service_account,
+        "namespace": workload.key.namespace,
+        "service_account": workload.key.service_account,
         "role_arn": cluster.role_arn(workload.role) if workload.role else "",
         "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
         "association_id": association.association_id if association else "",
         "association_arn": association.association_arn if association else "",
         "external_id": association.external_id if association else "",
-        "status": status,
     }

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import WorkloadKey
@@ -69,4 +70,42 @@ def association(raw: Answer) -> ObservedAssociation:
         tags=dict(raw.get("tags") or {}),
         owner_arn=raw.get("ownerArn") or "",
         external_id=raw.get("externalId") or "",
+        created_at=_time(raw.get("createdAt")),
+        modified_at=_time(raw.get("modifiedAt")),
     )
+
+
+def _time(raw: object) -> str:
+    return raw.isoformat() if isinstance(raw, datetime) else str(raw or "")
+
+
+def association_row(found: ObservedAssociation, cluster_name: str) -> dict[str, Any]:
+    """An association as modules return it."""
+    return {
+        "cluster_name": cluster_name,
+        "namespace": found.key.namespace,
+        "service_account": found.key.service_account,
+        "association_id": found.association_id,
+        "association_arn": found.association_arn,
+        "role_arn": found.role_arn,
+        "target_role_arn": found.target_role_arn,
+        "external_id": found.external_id,
+        "disable_session_tags": found.disable_session_tags,
+        "session_policy": found.session_policy,
+        "tags": dict(found.tags),
+        "owner_arn": found.owner_arn,
+        "created_at": found.created_at,
+        "modified_at": found.modified_at,
+    }
+
+
+def association_summary(raw: Answer) -> dict[str, Any]:
+    """What ListPodIdentityAssociations tells of one association: neither role nor tags."""
+    return {
+        "cluster_name": raw["clusterName"],
+        "namespace": raw["namespace"],
+        "service_account": raw["serviceAccount"],
+        "association_id": raw["associationId"],
+        "association_arn": raw["associationArn"],
+        "owner_arn": raw.get("ownerArn") or "",
+    }

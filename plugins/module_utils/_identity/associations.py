@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read pod identity associations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    ObservedAssociation,
+)
+
+
+def list_associations(
+    api: Api, cluster_name: str, namespace: str = "", service_account: str = ""
+) -> list[dict[str, Any]]:
+    """Summaries of all pages, as EKS returns them. Source: eks ListPodIdentityAssociations."""
+    parameters = {"clusterName": cluster_name}
+    if namespace:
+        parameters["namespace"] = namespace
+    if service_account:
+        parameters["serviceAccount"] = service_account
+    return api.pages("eks", "ListPodIdentityAssociations", parameters, "associations")
+
+
+def describe_association(api: Api, cluster_name: str, association_id: str) -> ObservedAssociation | None:
+    """One association; None when it has been deleted since it was listed."""
+    request = {"clusterName": cluster_name, "associationId": association_id}
+    try:
+        answer = api.call("eks", "DescribePodIdentityAssociation", request)
+    except AwsError as error:
+        if error.missing:
+            return None
+        raise
+    return transform.association(answer["association"])

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""One association on its own: look, plan, apply, look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import tags, transform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.accounts import foreign_role
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import (
+    Outcome,
+    Patience,
+    apply_plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import parse_role_arn
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.associations import (
+    describe_association,
+    list_associations,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
+    Change,
+    Failure,
+    Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    AssociationSpec,
+    Cluster,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_association import (
+    WantedAssociation,
+    addon_owned,
+    delete_association,
+    plan_association,
+    predicted,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.young_role import (
+    may_become_usable,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One association as a user asks for it. ``role_arn`` is not needed for its removal.
+
+    ``given_tags`` says whether tags were given at all; when not, those of an existing one stay.
+    """
+
+    cluster_name: str
+    key: WorkloadKey
+    absent: bool
+    role_arn: str
+    spec: AssociationSpec
+    given_tags: bool
+    purge_tags: bool
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``change`` is None when nothing had to be done; ``association`` is as modules return it."""
+
+    change: Change | None
+    association: Mapping[str, Any] | None
+
+
+class Refused(Exception):
+    """The association could not be brought into the wanted state."""
+
+    def __init__(self, message: str, code: str, remedy: str, changed: bool = False) -> None:
+        self.code = code
+        self.remedy = remedy
+        self.changed = changed
+        super().__init__(message)
+
+
+def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, patience: Patience) -> Result:
+    """Raises InputError and AwsError before anything is changed, Refused for what comes later."""
+    cluster = find_cluster(api, wanted.cluster_name, region, "absent" if wanted.absent else "present")
+    _check_role(wanted, cluster)
+    outcome = Outcome((), ())
+    change: Change | None = None
+    # What was made elsewhere since it was looked for is looked at again, once.
+    for _ in range(2):
+        found = _find(api, cluster, wanted.key)
+        change = _plan(wanted, cluster, found)
+        if change is None:
+            return Result(None, transform.association_row(found, cluster.name) if found else None)
+        if check_mode:
+            return Result(change, predicted(change, found, wanted.key, cluster.name))
+        outcome = _apply(api, change, cluster, wanted, patience)
+        if not outcome.conflict:
+            break
+    if change is not None and outcome.failures:
+        raise _refused(change, outcome.failures[0], cluster, wanted.key)
+    return Result(change, _read_back(api, cluster, wanted.key))
+
+
+def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation | None:
+    if not cluster.status:
+        return None
+    summaries = list_associations(api, cluster.name, key.namespace, key.service_account)
+    return describe_association(api, cluster.name, summaries[0]["associationId"]) if summaries else None
+
+
+def _plan(wanted: Wanted, cluster: Cluster, found: ObservedAssociation | None) -> Change | None:
+    planned: Change | Failure | None
+    if wanted.absent:
+        if found is None:
+            return None
+        if found.owner_arn and not wanted.force:
+            planned = addon_owned(cluster.name, found, "delete")
+        else:
+            planned = delete_association(1, cluster.name, found)
+    else:
+        association = WantedAssociation(
+            cluster_name=cluster.name,
+            key=wanted.key,
+            role_arn=wanted.role_arn,
+            spec=wanted.spec,
+            tags=tags.with_owner(wanted.spec.tags) if found is None else wanted.spec.tags,
+            purge_tags=wanted.given_tags and wanted.purge_tags,
+            force=wanted.force,
+        )
+        planned = plan_association(association, found)
+    if isinstance(planned, Failure):
+        message = f"{planned.message} {planned.remedy} Nothing was changed."
+        raise Refused(message, planned.error_code, planned.remedy)
+    return planned
+
+
+def _apply(api: Api, change: Change, cluster: Cluster, wanted: Wanted, patience: Patience) -> Outcome:
+    """Make the change; wait for the role only when IAM says that EKS is merely behind."""
+    outcome = apply_plan(api, Plan((change,)), 1, patience)
+    if not any(failure.concerns_role for failure in outcome.failures):
+        return outcome
+    subject = Subject(
+        cluster_arn=cluster.arn,
+        namespace=wanted.key.namespace,
+        service_account=wanted.key.service_account,
+        account_id=cluster.account_id,
+        partition=cluster.partition,
+        role_arn=wanted.role_arn,
+        session_tags=not wanted.spec.disable_session_tags,
+    )
+    if not may_become_usable(api, wanted.role_arn, subject):
+        return outcome
+    return apply_plan(api, Plan((replace(change, awaits=True),)), 1, patience)
+
+
+def _check_role(wanted: Wanted, cluster: Cluster) -> None:
+    if wanted.absent:
+        return
+    parts = parse_role_arn(wanted.role_arn)
+    if parts is None:
+        example = f"arn:{cluster.partition}:iam::{cluster.account_id}:role/name"
+        raise InputError([f"role_arn must be the ARN of an IAM role ({example}), got {wanted.role_arn!r}."])
+    if parts.account_id != cluster.account_id:
+        raise InputError([foreign_role(wanted.role_arn, parts.account_id, cluster)])
+
+
+def _refused(change: Change, failure: Failure, cluster: Cluster, key: WorkloadKey) -> Refused:
+    return Refused(
+        f"{change.action} of the association of {cluster.name} {key} (account {cluster.account_id}, "
+        f"region {cluster.region}) failed: {failure.error_code}: {failure.message} {failure.remedy}",
+        failure.error_code,
+        failure.remedy,
+    )
+
+
+def _read_back(api: Api, cluster: Cluster, key: WorkloadKey) -> Mapping[str, Any] | None:
+    try:
+        found = _find(api, cluster, key)
+    except AwsError as error:
+        raise Refused(
+            f"the association of {cluster.name} {key} was changed, but could not be read back: {error} "
+            f"{error.remedy}",
+            error.code,
+            error.remedy,
+            changed=True,
+        ) from error
+    return transform.association_row(found, cluster.name) if found else None

@@ -1,0 +1,293 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Is the chain of a workload as it must be? Desired beside observed gives checks and findings. Pure.
+
+The checks are the five confirmations of the EKS User Guide ("Configure a Kubernetes service account
+to assume an IAM role with EKS Pod Identity"), each a small function of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    Desired,
+    PolicySpec,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Observed,
+    ObservedRole,
+    ReadFailure,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import (
+    reasons,
+    subject_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import same_meaning
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import check_trust
+
+PASS, FAIL, WARNING, UNKNOWN = "pass", "fail", "warning", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of one check of one workload. ``detail`` is shown beside a pass, like "v1"."""
+
+    name: str
+    status: str
+    detail: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All checks of one workload, in the order in which they are shown."""
+
+    workload: Workload
+    checks: tuple[Check, ...]
+
+    @property
+    def status(self) -> str:
+        found = {check.status for check in self.checks}
+        return next((status for status in (FAIL, UNKNOWN, WARNING) if status in found), PASS)
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for check in self.checks for finding in check.findings]
+
+
+def verify(desired: Desired, observed: Observed) -> list[Verified]:
+    return [
+        Verified(workload, tuple(check(workload, observed) for check in CHECKS))
+        for workload in desired.workloads
+    ]
+
+
+def check_trust_policy(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 1: the role's trust policy lets EKS Pod Identity assume it for this workload."""
+    role, problem = _role(workload, observed, "trust")
+    if role is None:
+        return problem
+    association = observed.associations.get(workload.key)
+    disabled = workload.association.disable_session_tags
+    if disabled is None and association is not None:
+        disabled = association.disable_session_tags
+    verdict = check_trust(role.trust, subject_of(observed.cluster, workload, role.arn, bool(disabled)))
+    if verdict.usable == "yes":
+        return Check("trust", PASS)
+    if verdict.usable == "conditional":
+        return _found(
+            workload,
+            "trust",
+            WARNING,
+            "TRUST_CONDITIONAL",
+            f"whether role {role.arn} can be used depends on "
+            f"{', '.join(verdict.conditional_on)}, which is not known here.",
+            "Check that those conditions hold for the Pods, or remove them from the trust policy.",
+        )
+    return _found(
+        workload,
+        "trust",
+        FAIL,
+        "TRUST_NOT_USABLE",
+        f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
+        "Run site.yml to restore the trust policy of a role that is managed, or apply the "
+        "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check.",
+    )
+
+
+def check_attachment(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 2: every policy that was asked for is attached to the role."""
+    role, problem = _role(workload, observed, "attachment")
+    if role is None:
+        return problem
+    missing = [
+        arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
+    ]
+    if not missing:
+        return Check("attachment", PASS, str(len(workload.policies)))
+    findings = [
+        Finding(
+            "POLICY_NOT_ATTACHED",
+            "error",
+            workload.key,
+            f"policy {arn} is not attached to role {role.arn}.",
+            "Run site.yml, which attaches it.",
+        )
+        for arn in missing
+    ]
+    return Check("attachment", FAIL, "", tuple(findings))
+
+
+def check_version(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 3: each policy exists and has a default version."""
+
+    def judge(spec: PolicySpec) -> Check:
+        arn = observed.cluster.policy_arn(spec)
+        policy = observed.policies.get(arn)
+        if policy is not None:
+            return Check("version", PASS, policy.default_version)
+        return _found(
+            workload,
+            "version",
+            FAIL,
+            "POLICY_MISSING",
+            f"policy {arn} does not exist in account {observed.cluster.account_id}.",
+            "Run site.yml, which makes it; for an existing policy correct its ARN.",
+        )
+
+    return _each_policy("version", workload, observed, judge)
+
+
+def check_contents(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 4: the default version of each policy says what was asked for."""
+
+    def judge(spec: PolicySpec) -> Check:
+        arn = observed.cluster.policy_arn(spec)
+        policy = observed.policies.get(arn)
+        if spec.document is None:
+            return Check("contents", PASS)
+        if policy is None or policy.document is None:
+            return Check("contents", FAIL)
+        if same_meaning(policy.document, spec.document, "identity"):
+            return Check("contents", PASS)
+        return _found(
+            workload,
+            "contents",
+            FAIL,
+            "POLICY_CONTENTS_DIFFER",
+            f"the default version {policy.default_version} of policy {arn} does not mean what was asked for.",
+            "Run site.yml with --check --diff to see the difference, and without to make a new "
+            "default version.",
+        )
+
+    return _each_policy("contents", workload, observed, judge)
+
+
+def check_association(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 5: the association is there and names the role."""
+    cluster = observed.cluster
+    unread = _unread(observed, "associations", cluster.name) or _unread(
+        observed, "association", str(workload.key)
+    )
+    if unread is not None:
+        return _unknown(workload, "association", unread)
+    found = observed.associations.get(workload.key)
+    if found is None:
+        return _found(
+            workload,
+            "association",
+            FAIL,
+            "ASSOCIATION_MISSING",
+            f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
+            f"{cluster.account_id}, region {cluster.region}).",
+            "Run site.yml, which creates it.",
+        )
+    wanted = cluster.role_arn(workload.role) if workload.role else found.role_arn
+    if found.role_arn != wanted:
+        return _found(
+            workload,
+            "association",
+            FAIL,
+            "ASSOCIATION_OTHER_ROLE",
+            f"association {found.association_id} of {workload.key} names role {found.role_arn}, not "
+            f"{wanted}.",
+            "Run site.yml, which corrects it; Pods see the change after up to six hours, or at once "
+            "when they are recreated.",
+        )
+    spec = workload.association
+    if spec.target_role_arn is not None and spec.target_role_arn != found.target_role_arn:
+        return _found(
+            workload,
+            "association",
+            FAIL,
+            "ASSOCIATION_OTHER_TARGET_ROLE",
+            f"association {found.association_id} of {workload.key} has the target role "
+            f"{found.target_role_arn or '(none)'}, not {spec.target_role_arn or '(none)'}.",
+            "Run site.yml, which corrects it.",
+        )
+    return Check("association", PASS)
+
+
+CHECKS: tuple[Callable[[Workload, Observed], Check], ...] = (
+    check_trust_policy,
+    check_attachment,
+    check_version,
+    check_contents,
+    check_association,
+)
+
+
+def _role(workload: Workload, observed: Observed, check: str) -> tuple[ObservedRole | None, Check]:
+    """The role, or the check that says why there is none to look at."""
+    spec, cluster = workload.role, observed.cluster
+    if spec is None:
+        return None, Check(check, PASS)
+    unread = _unread(observed, "role", spec.name.lower())
+    if unread is not None:
+        return None, _unknown(workload, check, unread)
+    found = observed.roles.get(spec.name.lower())
+    if found is not None and found.arn == cluster.role_arn(spec):
+        return found, Check(check, PASS)
+    if check != "trust":
+        return None, Check(check, FAIL)
+    return None, _found(
+        workload,
+        check,
+        FAIL,
+        "ROLE_MISSING",
+        f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}.",
+        "Run site.yml, which makes it; for an existing role correct its ARN.",
+    )
+
+
+def _each_policy(
+    name: str, workload: Workload, observed: Observed, judge: Callable[[PolicySpec], Check]
+) -> Check:
+    checks = []
+    for spec in workload.policies:
+        unread = _unread(observed, "policy", observed.cluster.policy_arn(spec))
+        checks.append(_unknown(workload, name, unread) if unread else judge(spec))
+    findings = tuple(finding for check in checks for finding in check.findings)
+    return Check(name, _worst(checks), _details(checks), findings)
+
+
+def _worst(checks: Sequence[Check]) -> str:
+    found = {check.status for check in checks}
+    return next((status for status in (FAIL, UNKNOWN, WARNING) if status in found), PASS)
+
+
+def _details(checks: Sequence[Check]) -> str:
+    return ",".join(check.detail for check in checks[:3] if check.detail)
+
+
+def _unread(observed: Observed, resource: str, name: str) -> ReadFailure | None:
+    return next(
+        (failure for failure in observed.failures if failure.resource == resource and failure.name == name),
+        None,
+    )
+
+
+def _unknown(workload: Workload, check: str, failure: ReadFailure) -> Check:
+    return _found(
+        workload,
+        check,
+        UNKNOWN,
+        "NOT_READABLE",
+        f"{failure.resource} {failure.name} could not be read: {failure.operation}: {failure.code}: "
+        f"{failure.text}",
+        failure.remedy,
+    )
+
+
+def _found(workload: Workload, check: str, status: str, code: str, message: str, remedy: str) -> Check:
+    severity = "warning" if status == WARNING else "error"
+    finding = Finding(code, severity, workload.key, message, remedy)
+    return Check(check, status, "", (finding,))

@@ -1,0 +1,299 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: eks_pod_identity_association
+version_added: 0.1.0
+short_description: Manage one EKS Pod Identity association
+description:
+  - Creates, updates and deletes the association of a Kubernetes service account with an IAM role.
+  - An association is identified by cluster, namespace and service account. One that exists already is brought into the
+    wanted state, whoever made it, unless an EKS add-on owns it.
+  - Role and policies are not touched; use M(workload_identity.aws.eks_pod_identity) for the whole chain.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description:
+      - Name of the EKS cluster.
+    type: str
+    required: true
+    aliases:
+      - cluster
+  namespace:
+    description:
+      - The Kubernetes namespace. It need not exist yet.
+    type: str
+    required: true
+  service_account:
+    description:
+      - The Kubernetes service account. It need not exist yet.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) creates or updates the association, V(absent) deletes it.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  role_arn:
+    description:
+      - ARN of the IAM role, which must be in the cluster's account and trust C(pods.eks.amazonaws.com).
+      - Required with O(state=present).
+    type: str
+  target_role_arn:
+    description:
+      - ARN of a second role, possibly of another account, that EKS assumes by way of O(role_arn).
+      - An empty string removes the target role. When not given, the present one stays.
+    type: str
+  disable_session_tags:
+    description:
+      - Whether to turn off the session tags that EKS adds. When not given, the present setting stays.
+    type: bool
+  session_policy:
+    description:
+      - A policy that narrows what the session may do, as a mapping or JSON text. It needs
+        O(disable_session_tags=true).
+      - An empty string removes it. EKS cannot do that in place, so the association is deleted and created anew, and
+        gets another ID.
+      - Policies are compared by meaning, so the order of keys and lists does not matter.
+    type: raw
+  tags:
+    description:
+      - Tags of the association. When not given, tags stay as they are.
+      - An association that this module creates also gets the tag C(workload-identity/managed-by).
+    type: dict
+    aliases:
+      - resource_tags
+  purge_tags:
+    description:
+      - Whether to remove tags that are not in O(tags), when O(tags) is given.
+    type: bool
+    default: true
+  force:
+    description:
+      - Whether to change or delete an association that an EKS add-on owns.
+    type: bool
+    default: false
+  propagation_timeout:
+    description:
+      - How long to wait, in seconds, until EKS knows O(role_arn), when IAM says that the role was made only minutes ago
+        and its trust policy is right.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: workload_identity.aws.eks_pod_identity
+  - module: workload_identity.aws.eks_pod_identity_association_info
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - workload_identity.aws.attributes
+"""
+
+EXAMPLES = r"""
+- name: Associate a service account with a role
+  workload_identity.aws.eks_pod_identity_association:
+    cluster_name: my-cluster
+    namespace: default
+    service_account: my-service-account
+    role_arn: arn:aws:iam::111122223333:role/my-role
+
+- name: Reach a role of another account and tag the association
+  workload_identity.aws.eks_pod_identity_association:
+    cluster_name: my-cluster
+    namespace: default
+    service_account: my-service-account
+    role_arn: arn:aws:iam::111122223333:role/my-role
+    target_role_arn: arn:aws:iam::444455556666:role/lake-reader
+    tags:
+      team: data
+
+- name: Remove the target role again
+  workload_identity.aws.eks_pod_identity_association:
+    cluster_name: my-cluster
+    namespace: default
+    service_account: my-service-account
+    role_arn: arn:aws:iam::111122223333:role/my-role
+    target_role_arn: ""
+
+- name: Narrow the session to one bucket
+  workload_identity.aws.eks_pod_identity_association:
+    cluster_name: my-cluster
+    namespace: default
+    service_account: my-service-account
+    role_arn: arn:aws:iam::111122223333:role/my-role
+    disable_session_tags: true
+    session_policy:
+      Version: "2012-10-17"
+      Statement:
+        - Effect: Allow
+          Action: s3:GetObject
+          Resource: arn:aws:s3:::my-pod-secrets-bucket/*
+
+- name: Delete the association
+  workload_identity.aws.eks_pod_identity_association:
+    cluster_name: my-cluster
+    namespace: default
+    service_account: my-service-account
+    state: absent
+"""
+
+RETURN = r"""
+association:
+  description: The association as it is now, or in check mode would be. Null when there is none.
+  returned: always
+  type: dict
+  contains:
+    cluster_name:
+      description: Name of the cluster.
+      type: str
+      sample: my-cluster
+    namespace:
+      description: The Kubernetes namespace.
+      type: str
+      sample: default
+    service_account:
+      description: The Kubernetes service account.
+      type: str
+      sample: my-service-account
+    association_id:
+      description: ID of the association; empty in check mode when it would be created.
+      type: str
+      sample: a-abcdefghijklmnop1
+    association_arn:
+      description: ARN of the association; empty in check mode when it would be created.
+      type: str
+      sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
+    role_arn:
+      description: ARN of the IAM role.
+      type: str
+      sample: arn:aws:iam::111122223333:role/my-role
+    target_role_arn:
+      description: ARN of the target role; empty when there is none.
+      type: str
+      sample: arn:aws:iam::444455556666:role/lake-reader
+    external_id:
+      description: The external ID that EKS uses towards the target role; empty when there is no target role.
+      type: str
+      sample: us-west-2/111122223333/my-cluster/default/my-service-account
+    disable_session_tags:
+      description: Whether session tags are turned off.
+      type: bool
+      sample: false
+    session_policy:
+      description: The session policy. Null when there is none.
+      type: dict
+    tags:
+      description: The tags.
+      type: dict
+      sample:
+        team: data
+    owner_arn:
+      description: ARN of the EKS add-on that owns the association; empty when none does.
+      type: str
+      sample: ""
+    created_at:
+      description: When it was created, in ISO 8601.
+      type: str
+      sample: "2026-11-24T10:15:30+00:00"
+    modified_at:
+      description: When it was last changed, in ISO 8601.
+      type: str
+      sample: "2026-11-24T10:15:30+00:00"
+action:
+  description: What was done, or in check mode would be done. One of V(create), V(update), V(replace), V(delete), V(none).
+  returned: always
+  type: str
+  sample: create
+"""
+
+import time
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.one_association import (
+    Refused,
+    Wanted,
+    converge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    parse_association,
+    parse_cluster_name,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import diff_of
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "namespace": {"type": "str", "required": True},
+            "service_account": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "role_arn": {"type": "str"},
+            "target_role_arn": {"type": "str"},
+            "disable_session_tags": {"type": "bool"},
+            "session_policy": {"type": "raw"},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": True},
+            "force": {"type": "bool", "default": False},
+            "propagation_timeout": {"type": "int", "default": 60},
+        },
+        required_if=[("state", "present", ["role_arn"])],
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        wanted = Wanted(
+            cluster_name=parse_cluster_name(params["cluster_name"]),
+            key=WorkloadKey(params["namespace"], params["service_account"]),
+            absent=params["state"] == "absent",
+            role_arn=params["role_arn"] or "",
+            spec=parse_association(params),
+            given_tags=params["tags"] is not None,
+            purge_tags=params["purge_tags"],
+            force=params["force"],
+        )
+        patience = Patience(params["propagation_timeout"], time.monotonic, time.sleep)
+        result = converge(api_for(module, 10), wanted, module.region or "", module.check_mode, patience)
+    except InputError as error:
+        module.fail_json(msg=input_message(error))
+    except AwsError as error:
+        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    except Refused as error:
+        module.fail_json(msg=str(error), error_code=error.code, remedy=error.remedy, changed=error.changed)
+    change = result.change
+    module.exit_json(
+        changed=change is not None,
+        association=result.association,
+        action=change.action if change else "none",
+        diff=[diff_of(change)] if change else [],
+    )
+
+
+if __name__ == "__main__":
+    main()

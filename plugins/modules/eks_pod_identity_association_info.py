@@ -1,0 +1,214 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: eks_pod_identity_association_info
+version_added: 0.1.0
+short_description: List the EKS Pod Identity associations of a cluster
+description:
+  - Lists all associations of a cluster, or those of one namespace or service account. All pages are read.
+  - EKS lists neither roles nor tags; O(details=true) describes each association, concurrently.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description:
+      - Name of the EKS cluster.
+    type: str
+    required: true
+    aliases:
+      - cluster
+  namespace:
+    description:
+      - Only associations of this Kubernetes namespace.
+    type: str
+  service_account:
+    description:
+      - Only associations of service accounts of this name.
+    type: str
+  details:
+    description:
+      - Whether to describe each association, which costs one request each.
+    type: bool
+    default: false
+  concurrency:
+    description:
+      - How many requests may be under way at once.
+    type: int
+    default: 16
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+  idempotent:
+    support: full
+seealso:
+  - module: workload_identity.aws.eks_pod_identity_association
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.info
+"""
+
+EXAMPLES = r"""
+- name: List the associations of a cluster
+  workload_identity.aws.eks_pod_identity_association_info:
+    cluster_name: my-cluster
+
+- name: Find out which role a service account has
+  workload_identity.aws.eks_pod_identity_association_info:
+    cluster_name: my-cluster
+    namespace: default
+    service_account: my-service-account
+    details: true
+  register: found
+
+- name: Show the roles
+  ansible.builtin.debug:
+    msg: "{{ found.associations | map(attribute='role_arn') }}"
+"""
+
+RETURN = r"""
+associations:
+  description: The associations, ordered by namespace and service account.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    cluster_name:
+      description: Name of the cluster.
+      type: str
+      sample: my-cluster
+    namespace:
+      description: The Kubernetes namespace.
+      type: str
+      sample: default
+    service_account:
+      description: The Kubernetes service account.
+      type: str
+      sample: my-service-account
+    association_id:
+      description: ID of the association.
+      type: str
+      sample: a-abcdefghijklmnop1
+    association_arn:
+      description: ARN of the association.
+      type: str
+      sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
+    owner_arn:
+      description: ARN of the EKS add-on that owns the association; empty when none does.
+      type: str
+      sample: ""
+    role_arn:
+      description: ARN of the IAM role.
+      returned: with O(details=true)
+      type: str
+      sample: arn:aws:iam::111122223333:role/my-role
+    target_role_arn:
+      description: ARN of the target role; empty when there is none.
+      returned: with O(details=true)
+      type: str
+      sample: ""
+    external_id:
+      description: The external ID that EKS uses towards the target role; empty when there is no target role.
+      returned: with O(details=true)
+      type: str
+      sample: ""
+    disable_session_tags:
+      description: Whether session tags are turned off.
+      returned: with O(details=true)
+      type: bool
+      sample: false
+    session_policy:
+      description: The session policy. Null when there is none.
+      returned: with O(details=true)
+      type: dict
+    tags:
+      description: The tags.
+      returned: with O(details=true)
+      type: dict
+      sample: {}
+    created_at:
+      description: When it was created, in ISO 8601.
+      returned: with O(details=true)
+      type: str
+      sample: "2026-11-24T10:15:30+00:00"
+    modified_at:
+      description: When it was last changed, in ISO 8601.
+      returned: with O(details=true)
+      type: str
+      sample: "2026-11-24T10:15:30+00:00"
+"""
+
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi, api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.associations import (
+    describe_association,
+    list_associations,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    parse_cluster_name,
+)
+
+
+def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[dict[str, Any]]:
+    name = parse_cluster_name(params["cluster_name"])
+    try:
+        summaries = list_associations(api, name, params["namespace"] or "", params["service_account"] or "")
+    except AwsError as error:
+        if error.missing:
+            # Ask again in the way whose error says which account and region were meant.
+            find_cluster(api, name, region)
+        raise
+    if not params["details"]:
+        rows = [transform.association_summary(summary) for summary in summaries]
+    else:
+        ids = [summary["associationId"] for summary in summaries]
+        found = each(lambda one: describe_association(api, name, one), ids, params["concurrency"])
+        rows = [transform.association_row(one, name) for one in found if one is not None]
+    return sorted(rows, key=lambda row: (row["namespace"], row["service_account"]))
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "namespace": {"type": "str"},
+            "service_account": {"type": "str"},
+            "details": {"type": "bool", "default": False},
+            "concurrency": {"type": "int", "default": 16},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        api = api_for(module, module.params["concurrency"])
+        found = associations(api, module.params, module.region or "")
+    except InputError as error:
+        module.fail_json(msg=input_message(error))
+    except AwsError as error:
+        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    module.exit_json(changed=False, associations=found)
+
+
+if __name__ == "__main__":
+    main()

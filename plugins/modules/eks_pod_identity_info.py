@@ -1,0 +1,248 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: eks_pod_identity_info
+version_added: 0.1.0
+short_description: Read and verify the EKS Pod Identity chain of workloads
+description:
+  - Reads role, trust policy, attachments, policies and association of each workload, and compares them with what is
+    wanted. Nothing is changed.
+  - The checks are the five confirmations of the EKS User Guide. For each workload RV(workloads[].checks) says which
+    passed, and RV(findings) what is wrong, why, and what to do.
+  - The module itself fails only when it cannot read; whether a finding is a failure is for the caller to say, as the
+    role P(workload_identity.aws.pod_identity#role) does.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description:
+      - Name of the EKS cluster.
+    type: str
+    required: true
+    aliases:
+      - cluster
+  workloads:
+    description:
+      - The workloads as they are wanted, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
+    type: list
+    elements: dict
+    required: true
+  concurrency:
+    description:
+      - How many requests may be under way at once.
+    type: int
+    default: 16
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+  idempotent:
+    support: full
+seealso:
+  - module: workload_identity.aws.eks_pod_identity
+  - module: workload_identity.aws.iam_trust_policy_check
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+  - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.info
+"""
+
+EXAMPLES = r"""
+- name: Verify the chain of one workload
+  workload_identity.aws.eks_pod_identity_info:
+    cluster_name: my-cluster
+    workloads:
+      - namespace: default
+        service_account: my-service-account
+        role:
+          name: my-role
+        policies:
+          - name: my-policy
+            document:
+              Version: "2012-10-17"
+              Statement:
+                - Effect: Allow
+                  Action: s3:GetObject
+                  Resource: arn:aws:s3:::my-pod-secrets-bucket/*
+  register: verified
+
+- name: Stop when something is wrong
+  ansible.builtin.assert:
+    that: verified.summary.failed == 0
+    fail_msg: "{{ verified.findings | map(attribute='message') | join(' ') }}"
+"""
+
+RETURN = r"""
+workloads:
+  description: What there is for each workload, in the order given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    cluster:
+      description: Name of the cluster.
+      type: str
+      sample: my-cluster
+    namespace:
+      description: The Kubernetes namespace.
+      type: str
+      sample: default
+    service_account:
+      description: The Kubernetes service account.
+      type: str
+      sample: my-service-account
+    role_arn:
+      description: ARN of the IAM role.
+      type: str
+      sample: arn:aws:iam::111122223333:role/my-role
+    policy_arns:
+      description: ARNs of the policies asked for.
+      type: list
+      elements: str
+      sample:
+        - arn:aws:iam::111122223333:policy/my-policy
+    association_id:
+      description: ID of the association; empty while there is none.
+      type: str
+      sample: a-abcdefghijklmnop1
+    association_arn:
+      description: ARN of the association; empty while there is none.
+      type: str
+      sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
+    external_id:
+      description: The external ID that EKS uses towards a target role; empty when there is no target role.
+      type: str
+      sample: ""
+    status:
+      description: One of V(pass), V(warning), V(unknown), V(fail).
+      type: str
+      sample: pass
+    checks:
+      description:
+        - The outcome of each check, in order, with the keys RV(ignore:name), RV(ignore:status) (V(pass), V(warning),
+          V(unknown) or V(fail)) and RV(ignore:detail).
+      type: list
+      elements: dict
+      sample:
+        - name: trust
+          status: pass
+          detail: ""
+        - name: version
+          status: pass
+          detail: v1
+findings:
+  description: What is wrong or noteworthy.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: A stable code.
+      type: str
+      sample: POLICY_NOT_ATTACHED
+    severity:
+      description: One of V(error), V(warning), V(note).
+      type: str
+      sample: error
+    workload:
+      description: The workload it is about, as namespace/service-account.
+      type: str
+      sample: default/my-service-account
+    message:
+      description: What was found.
+      type: str
+    remedy:
+      description: What to do about it.
+      type: str
+summary:
+  description: How many workloads there are by outcome.
+  returned: always
+  type: dict
+  contains:
+    workloads:
+      description: How many workloads were verified.
+      type: int
+      sample: 1
+    passed:
+      description: How many of them passed every check.
+      type: int
+      sample: 1
+    failed:
+      description: How many of them have a failed check.
+      type: int
+      sample: 0
+    findings:
+      description: How many findings there are.
+      type: int
+      sample: 0
+account_id:
+  description: The AWS account of the cluster.
+  returned: always
+  type: str
+  sample: "111122223333"
+caller_arn:
+  description: ARN of the principal that asked.
+  returned: always
+  type: str
+  sample: arn:aws:sts::111122223333:assumed-role/deployer/session
+cluster_arn:
+  description: ARN of the cluster.
+  returned: always
+  type: str
+  sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
+"""
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    parse_cluster_name,
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "workloads": {"type": "list", "elements": "dict", "required": True},
+            "concurrency": {"type": "int", "default": 16},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        name = parse_cluster_name(params["cluster_name"])
+        desired = Desired(name, parse_workloads(params["workloads"]))
+        api = api_for(module, params["concurrency"])
+        cluster = find_cluster(api, name, module.region or "")
+        observed = Observer(api, cluster, params["concurrency"]).observe(desired)
+    except InputError as error:
+        module.fail_json(msg=input_message(error))
+    except AwsError as error:
+        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    module.exit_json(**verified_result(verify(desired, observed), observed))
+
+
+if __name__ == "__main__":
+    main()
