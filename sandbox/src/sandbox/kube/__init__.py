@@ -1,0 +1,3 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded Kubernetes API: a small emulator that stores objects and runs nothing."""

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m sandbox.kube``: the embedded Kubernetes API on a loopback port."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from starlette.requests import Request
+
+from sandbox.kube.app import VERSION, ApiServer
+from sandbox.kube.authentication import ADMIN, Authenticator, parse_user
+from sandbox.kube.cluster import Cluster
+from sandbox.kube.resources import resource_table
+from sandbox.kube.server import LOOPBACK, Connections, serve
+from sandbox.kube.tls import ensure_server_files
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.kube", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
+    parser.add_argument(
+        "--cert-dir", type=Path, required=True, help="for ca.crt, tls.crt and tls.key"
+    )
+    parser.add_argument("--token", required=True, help="the administrator's bearer token")
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME:TOKEN:GROUP1,GROUP2",
+        help="a further user; write %%3A for a colon in NAME",
+    )
+    parser.add_argument("--rbac", action="store_true", help="enforce roles and bindings")
+    parser.add_argument(
+        "--pod-identity-webhook",
+        action="store_true",
+        help="inject EKS Pod Identity into Pods of PUT /_sandbox/associations",
+    )
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    options = parse_arguments()
+    files = ensure_server_files(options.cert_dir)
+    users = {options.token: ADMIN}
+    for text in options.user:
+        token, user = parse_user(text)
+        users[token] = user
+    connections = Connections()
+
+    def new_cluster() -> Cluster:
+        return Cluster(
+            resource_table(),
+            rbac=options.rbac,
+            pod_identity_webhook=options.pod_identity_webhook,
+            root_ca=files.ca.read_text(encoding="ascii"),
+        )
+
+    def abort(request: Request) -> None:
+        client = request.client
+        if client is not None:
+            connections.reset((client.host, client.port))
+
+    server = ApiServer(new_cluster, Authenticator(users), abort)
+
+    def on_ready(port: int) -> None:
+        print(f"Kubernetes {VERSION} emulator ready on https://{LOOPBACK}:{port}", flush=True)
+
+    asyncio.run(serve(server.app(), options.port, files, connections, on_ready))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens to a Pod on its way in: the ServiceAccount plugin, then the Pod Identity webhook.
+
+The webhook's environment, volume and annotation are those of the EKS user guide, "EKS Pod
+Identity: how it works" and "Configure pods to use a service account with EKS Pod Identity".
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Set
+
+from sandbox.kube.errors import forbidden
+from sandbox.kube.jsontree import Json, lookup
+from sandbox.kube.resources import PODS, SERVICE_ACCOUNTS
+from sandbox.kube.store import Store, key_of
+
+SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
+CREDENTIALS_URI = "http://169.254.170.23/v1/credentials"
+TOKEN_VOLUME = "eks-pod-identity-token"
+TOKEN_DIRECTORY = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
+AUDIENCE = "pods.eks.amazonaws.com"
+_API_ACCESS = "/var/run/secrets/kubernetes.io/serviceaccount"
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+Suffix = Callable[[], str]
+
+
+def random_suffix() -> str:
+    """Five characters, as generateName appends them."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(5))
+
+
+def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffix) -> None:
+    """The Pod's service account must exist; its token volume is mounted unless switched off."""
+    spec = pod["spec"]
+    name = spec["serviceAccountName"]
+    account = store.get(key_of(SERVICE_ACCOUNTS, namespace, name))
+    if account is None:
+        why = (
+            f"error looking up service account {namespace}/{name}: "
+            f'serviceaccount "{name}" not found'
+        )
+        raise forbidden(PODS, pod["metadata"]["name"], why)
+    automount = spec.get("automountServiceAccountToken")
+    if automount is None:
+        automount = account.get("automountServiceAccountToken", True)
+    if not automount:
+        return
+    volume = f"kube-api-access-{suffix()}"
+    mounted = False
+    for container in _containers(pod):
+        mounts = container.setdefault("volumeMounts", [])
+        if not any(mount.get("mountPath") == _API_ACCESS for mount in mounts):
+            mounts.append({"mountPath": _API_ACCESS, "name": volume, "readOnly": True})
+            mounted = True
+    if mounted:
+        spec.setdefault("volumes", []).append(_api_access_volume(volume))
+
+
+def inject_pod_identity(pod: Json) -> None:
+    """Adds the container credentials environment and the projected token to every container
+    that the skip annotation does not name."""
+    skip = str(lookup(pod, "metadata", "annotations", SKIP_CONTAINERS) or "")
+    skipped = {name.strip() for name in skip.split(",") if name.strip()}
+    injected = False
+    for container in _containers(pod):
+        if container.get("name") in skipped:
+            continue
+        injected = True
+        environment = container.setdefault("env", [])
+        present = {variable.get("name") for variable in environment}
+        for name, value in (
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", CREDENTIALS_URI),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}"),
+        ):
+            if name not in present:
+                environment.append({"name": name, "value": value})
+        mounts = container.setdefault("volumeMounts", [])
+        if not any(mount.get("name") == TOKEN_VOLUME for mount in mounts):
+            mounts.append({"mountPath": TOKEN_DIRECTORY, "name": TOKEN_VOLUME, "readOnly": True})
+    volumes = pod["spec"].setdefault("volumes", [])
+    if injected and not any(volume.get("name") == TOKEN_VOLUME for volume in volumes):
+        token = {"audience": AUDIENCE, "expirationSeconds": 86400, "path": TOKEN_VOLUME}
+        volumes.append(
+            {
+                "name": TOKEN_VOLUME,
+                "projected": {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]},
+            }
+        )
+    if not volumes:
+        del pod["spec"]["volumes"]
+
+
+def wants_pod_identity(
+    associations: Set[tuple[str, str]], namespace: str, pod: Json
+) -> bool:
+    """Whether the Pod's (namespace, service account) has an association."""
+    return (namespace, pod["spec"]["serviceAccountName"]) in associations
+
+
+def _containers(pod: Json) -> list[Json]:
+    spec = pod["spec"]
+    return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+
+
+def _api_access_volume(name: str) -> Json:
+    root = {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}
+    field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+    return {
+        "name": name,
+        "projected": {
+            "defaultMode": 420,
+            "sources": [
+                {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+                {"configMap": root},
+                {"downwardAPI": {"items": [{"fieldRef": field, "path": "namespace"}]}},
+            ],
+        },
+    }

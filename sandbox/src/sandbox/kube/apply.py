@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Field ownership: ``metadata.managedFields`` on every write, and server-side apply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sandbox.kube import fieldset
+from sandbox.kube.errors import apply_conflict
+from sandbox.kube.fieldset import Field
+from sandbox.kube.jsontree import Json, clone
+from sandbox.kube.resources import ResourceType
+from sandbox.kube.schema import Path, list_rule
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One manager's fields; ``operation`` is Apply or Update, ``time`` as metav1.Time."""
+
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str
+    time: str
+    fields: frozenset[Field]
+
+    def same_writer(self, other: Entry) -> bool:
+        return (self.manager, self.operation, self.api_version, self.subresource) == (
+            other.manager,
+            other.operation,
+            other.api_version,
+            other.subresource,
+        )
+
+    def printed(self) -> str:
+        """As conflict messages name a manager."""
+        text = json.dumps(self.manager)
+        if self.subresource:
+            text += f" with subresource {json.dumps(self.subresource)}"
+        if self.operation == "Update":
+            text += f" using {self.api_version} at {self.time}"
+        return text
+
+
+def read_entries(obj: Json) -> list[Entry]:
+    return [
+        Entry(
+            item.get("manager", ""),
+            item.get("operation", ""),
+            item.get("apiVersion", ""),
+            item.get("subresource", ""),
+            item.get("time", ""),
+            frozenset(fieldset.decode(item.get("fieldsV1") or {})),
+        )
+        for item in obj["metadata"].get("managedFields") or []
+        if item
+    ]
+
+
+def write_entries(obj: Json, entries: Sequence[Entry]) -> None:
+    """Stores ``entries`` in ``obj`` in the API's order; entries without fields go."""
+    kept = sorted(
+        (entry for entry in entries if entry.fields),
+        key=lambda e: (e.operation, e.time, e.manager, e.api_version, e.subresource),
+    )
+    if not kept:
+        obj["metadata"].pop("managedFields", None)
+        return
+    obj["metadata"]["managedFields"] = [
+        {
+            "apiVersion": entry.api_version,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": fieldset.encode(entry.fields),
+            "manager": entry.manager,
+            "operation": entry.operation,
+            **({"subresource": entry.subresource} if entry.subresource else {}),
+            "time": entry.time,
+        }
+        for entry in kept
+    ]
+
+
+def record_update(
+    rtype: ResourceType, old: Json | None, new: Json, entries: Sequence[Entry], writer: Entry
+) -> list[Entry]:
+    """Ownership after a create or update: the writer gets what it changed, others lose it."""
+    before = fieldset.flatten(rtype.kind, old) if old is not None else {}
+    after = fieldset.flatten(rtype.kind, new)
+    changed = frozenset(
+        field for field, value in after.items() if field not in before or before[field] != value
+    )
+    gone = frozenset(before.keys() - after.keys())
+    if not changed and not gone:
+        return list(entries)
+    result = []
+    mine = changed
+    for entry in entries:
+        if entry.same_writer(writer):
+            mine = (entry.fields - gone) | changed
+        else:
+            result.append(replace(entry, fields=entry.fields - changed - gone))
+    return [*result, replace(writer, fields=mine)]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Result of a server-side apply before defaults and validation."""
+
+    obj: Json
+    entries: tuple[Entry, ...]
+
+
+def server_side_apply(
+    rtype: ResourceType, live: Json, config: Json, writer: Entry, *, force: bool
+) -> Applied:
+    """Merges ``config`` into ``live``; ApiError 409 names fields that others own differently."""
+    entries = read_entries(live)
+    wanted = fieldset.flatten(rtype.kind, config, maps=False)
+    current = fieldset.flatten(rtype.kind, live)
+    others = [entry for entry in entries if not entry.same_writer(writer)]
+    conflicts = [
+        (entry, field)
+        for entry in others
+        for field in sorted(entry.fields)
+        if field in wanted and current.get(field) != wanted[field]
+    ]
+    if conflicts and not force:
+        raise apply_conflict(
+            [(entry.printed(), fieldset.printed(field)) for entry, field in conflicts]
+        )
+    lost = {field for _, field in conflicts}
+    others = [replace(entry, fields=entry.fields - lost) for entry in others]
+    merged: Json = _merge(rtype.kind, live, config, ())
+    before = next((entry for entry in entries if entry.same_writer(writer)), None)
+    if before is not None:
+        kept = set(wanted).union(*(entry.fields for entry in others))
+        for field in sorted(before.fields - kept, key=len):
+            if not any(other[: len(field)] == field for other in kept):
+                fieldset.drop(merged, field, rtype.kind)
+    fields = frozenset(wanted)
+    mine = replace(writer, fields=fields)
+    # The time of an entry is that of its last change.
+    if before is not None and before.fields == fields:
+        mine = before
+    return Applied(merged, (*others, mine))
+
+
+def _merge(kind: str, live: Any, config: Any, path: Path) -> Any:
+    if isinstance(config, dict):
+        merged = {key: clone(value) for key, value in live.items()} if isinstance(live, dict) else {}
+        for key, value in config.items():
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = _merge(kind, merged.get(key), value, (*path, key))
+        return merged
+    if not isinstance(config, list):
+        return config
+    rule = list_rule(kind, path)
+    items = list(live) if isinstance(live, list) else []
+    if rule.is_set:
+        return items + [item for item in config if item not in items]
+    if not rule.apply_keys:
+        return clone(config)
+    places = {fieldset.item_step(rule, item): index for index, item in enumerate(items)}
+    for item in config:
+        index = places.get(fieldset.item_step(rule, item))
+        if index is None:
+            items.append(clone(item))
+        else:
+            items[index] = _merge(kind, items[index], item, path)
+    return items

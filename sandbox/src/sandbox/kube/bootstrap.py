@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a new cluster already holds: four namespaces and the default roles."""
+
+from __future__ import annotations
+
+from sandbox.kube.jsontree import Json
+from sandbox.kube.operations import Operations, WriteOptions
+from sandbox.kube.resources import (
+    APPS,
+    AUTHENTICATION,
+    AUTHORIZATION,
+    BATCH,
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    NAMESPACES,
+    RBAC,
+)
+
+SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_READ = ["get", "list", "watch"]
+_WRITE = [*_READ, "create", "delete", "deletecollection", "patch", "update"]
+_CORE = ["configmaps", "events", "pods", "pods/log", "pods/status", "serviceaccounts"]
+_APPS = ["daemonsets", "deployments", "replicasets", "statefulsets"]
+
+
+def _rule(verbs: list[str], group: str, *resources: str) -> Json:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": verbs}
+
+
+def _paths(*paths: str) -> Json:
+    return {"nonResourceURLs": list(paths), "verbs": ["get"]}
+
+
+def _cluster_roles() -> dict[str, list[Json]]:
+    """The part of the default policy that concerns the kinds served here."""
+    view = [
+        _rule(_READ, "", *_CORE, "namespaces"),
+        _rule(_READ, APPS, *_APPS),
+        _rule(_READ, BATCH, "jobs"),
+    ]
+    edit = [
+        _rule(_WRITE, "", *_CORE, "secrets", "pods/eviction"),
+        _rule(_READ, "", "namespaces"),
+        _rule(_WRITE, APPS, *_APPS),
+        _rule(_WRITE, BATCH, "jobs"),
+    ]
+    discovery = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"]
+    return {
+        "admin": [*edit, _rule(_WRITE, RBAC, "rolebindings", "roles")],
+        "cluster-admin": [
+            _rule(["*"], "*", "*"),
+            {"nonResourceURLs": ["*"], "verbs": ["*"]},
+        ],
+        "edit": edit,
+        "system:basic-user": [
+            _rule(
+                ["create"],
+                AUTHORIZATION,
+                "selfsubjectaccessreviews",
+                "selfsubjectrulesreviews",
+            ),
+            _rule(["create"], AUTHENTICATION, "selfsubjectreviews"),
+        ],
+        "system:discovery": [_paths(*discovery, "/version", "/version/")],
+        "view": view,
+    }
+
+
+_BINDINGS = {
+    "cluster-admin": "system:masters",
+    "system:basic-user": "system:authenticated",
+    "system:discovery": "system:authenticated",
+}
+
+
+def furnish(operations: Operations) -> None:
+    """Fills an empty store."""
+    options = WriteOptions(manager="kube-apiserver")
+    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    for name in SYSTEM_NAMESPACES:
+        operations.create(NAMESPACES, "", {"metadata": {"name": name}}, options)
+    for name, rules in _cluster_roles().items():
+        role = {"metadata": {"name": name, "labels": labels}, "rules": rules}
+        operations.create(CLUSTER_ROLES, "", role, options)
+    for name, group in _BINDINGS.items():
+        binding = {
+            "metadata": {"name": name, "labels": labels},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": RBAC, "kind": "Group", "name": group}],
+        }
+        operations.create(CLUSTER_ROLE_BINDINGS, "", binding, options)

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One emulated cluster: its store and everything that works on it, without any HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.kube.bootstrap import furnish
+from sandbox.kube.deletion import Deleter, parse_delete_options
+from sandbox.kube.errors import Cause, bad_request, invalid, method_not_allowed
+from sandbox.kube.jsontree import Json
+from sandbox.kube.listing import as_list, list_objects, parse_selection
+from sandbox.kube.operations import Operations, Outcome, Webhook, WriteOptions
+from sandbox.kube.patch import APPLY
+from sandbox.kube.pods import evict, issue_token, read_log
+from sandbox.kube.rbac import Authorizer, User
+from sandbox.kube.resources import PODS, ResourceTable
+from sandbox.kube.reviews import review
+from sandbox.kube.store import Store
+from sandbox.kube.target import TRUE, Target
+
+
+class Cluster:
+    """Answers requests on resources. Watches are served from ``store.events``."""
+
+    def __init__(
+        self,
+        table: ResourceTable,
+        *,
+        rbac: bool = False,
+        pod_identity_webhook: bool = False,
+        root_ca: str = "",
+        store: Store | None = None,
+    ) -> None:
+        self.table = table
+        self.store = store if store is not None else Store()
+        self.webhook = Webhook(enabled=pod_identity_webhook)
+        self.logs: dict[tuple[str, str, str], str] = {}
+        self.operations = Operations(self.store, self.webhook, root_ca)
+        self.deleter = Deleter(self.store, table)
+        self.authorizer = Authorizer(self.store, enforce=rbac)
+        furnish(self.operations)
+
+    def answer(
+        self,
+        target: Target,
+        query: Mapping[str, str],
+        user: User,
+        *,
+        content_type: str = "application/json",
+        body: Any = None,
+        agent: str = "",
+    ) -> Outcome:
+        """Does what ``target`` says; ApiError for everything that is not success."""
+        rtype, namespace, name = target.rtype, target.namespace, target.name
+        options = write_options(target, query, content_type, agent)
+        if not rtype.stored:
+            return Outcome(review(rtype, body, user, self.authorizer), True)
+        if target.subresource == "eviction":
+            return Outcome(evict(self.deleter, namespace, name, body, options.dry_run), True)
+        if target.subresource == "token":
+            return Outcome(issue_token(self.store, namespace, name, body), True)
+        match target.verb:
+            case "create":
+                return self.operations.create(rtype, namespace, body, options)
+            case "get":
+                return Outcome(self.operations.find(rtype, namespace, name)[1])
+            case "update":
+                return self.operations.replace(rtype, namespace, name, body, options)
+            case "patch":
+                return self.operations.patch(rtype, namespace, name, content_type, body, options)
+            case "delete":
+                how = parse_delete_options(body, query, options.dry_run)
+                obj, warnings = self.deleter.delete(rtype, namespace, name, how)
+                return Outcome(obj, False, warnings)
+        selection = parse_selection(rtype, namespace or None, query)
+        if target.verb == "list":
+            return Outcome(list_objects(self.store, selection, query))
+        if target.verb == "deletecollection":
+            how = parse_delete_options(body, query, options.dry_run)
+            found = self.deleter.delete_all(rtype, selection.objects(self.store), how)
+            meta: Json = {"resourceVersion": str(self.store.version)}
+            return Outcome(as_list(rtype, found, meta))
+        raise method_not_allowed()
+
+    def log(self, target: Target, query: Mapping[str, str]) -> str:
+        """The text of GET pods/NAME/log: what a test has staged."""
+        _, pod = self.operations.find(PODS, target.namespace, target.name)
+        return read_log(self.logs, pod, query)
+
+    def snapshot(self) -> Json:
+        """Every object by resource, for tests."""
+        objects = {name: list(self.store.select(name)) for name in self.store.resources()}
+        pairs = sorted(self.webhook.associations)
+        return {
+            "resourceVersion": str(self.store.version),
+            "objects": {name: found for name, found in objects.items() if found},
+            "associations": [{"namespace": n, "service_account": s} for n, s in pairs],
+        }
+
+
+def write_options(
+    target: Target, query: Mapping[str, str], content_type: str, agent: str
+) -> WriteOptions:
+    """From the query; the field manager falls back to the first word of the User-Agent."""
+    kind = {"create": "Create", "patch": "Patch", "update": "Update"}.get(target.verb, "Delete")
+    dry_run = query.get("dryRun", "")
+    if dry_run not in ("", "All"):
+        why = f'Unsupported value: "{dry_run}": supported values: "All"'
+        causes = [Cause("dryRun", why, "FieldValueNotSupported")]
+        raise invalid(f"{kind}Options", "meta.k8s.io", "", causes)
+    applies = target.verb == "patch" and content_type == APPLY
+    manager = query.get("fieldManager", "")
+    if applies and not manager:
+        causes = [
+            Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
+        ]
+        raise invalid("PatchOptions", "meta.k8s.io", "", causes)
+    if query.get("force") and target.verb == "patch" and not applies:
+        why = "Forbidden: may not be specified for non-apply patch"
+        raise invalid(
+            "PatchOptions", "meta.k8s.io", "", [Cause("force", why, "FieldValueForbidden")]
+        )
+    validation = query.get("fieldValidation") or "Warn"
+    if validation not in ("Ignore", "Warn", "Strict"):
+        raise bad_request(f"invalid fieldValidation: {validation}")
+    return WriteOptions(
+        manager=manager or agent.partition("/")[0] or "unknown",
+        dry_run=dry_run == "All",
+        force=query.get("force") in TRUE,
+        validation=validation,
+        subresource=target.subresource,
+    )
+
+

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Defaults that the API fills in, so that a second apply of the same manifest changes nothing."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from sandbox.kube.jsontree import Json, clone
+from sandbox.kube.resources import RBAC, ResourceType
+
+_POD_SPEC: Json = {
+    "dnsPolicy": "ClusterFirst",
+    "schedulerName": "default-scheduler",
+    "securityContext": {},
+    "terminationGracePeriodSeconds": 30,
+}
+_CONTAINER: Json = {
+    "resources": {},
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}
+_ROLLING = {"maxSurge": "25%", "maxUnavailable": "25%"}
+_SPECS: dict[str, Json] = {
+    "Deployment": {
+        "progressDeadlineSeconds": 600,
+        "replicas": 1,
+        "revisionHistoryLimit": 10,
+        "strategy": {"rollingUpdate": _ROLLING, "type": "RollingUpdate"},
+    },
+    "DaemonSet": {
+        "revisionHistoryLimit": 10,
+        "updateStrategy": {
+            "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+            "type": "RollingUpdate",
+        },
+    },
+    "ReplicaSet": {"replicas": 1},
+    "StatefulSet": {
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+        "podManagementPolicy": "OrderedReady",
+        "replicas": 1,
+        "revisionHistoryLimit": 10,
+        "updateStrategy": {"rollingUpdate": {"partition": 0}, "type": "RollingUpdate"},
+    },
+    "Job": {
+        "backoffLimit": 6,
+        "completionMode": "NonIndexed",
+        "completions": 1,
+        "manualSelector": False,
+        "parallelism": 1,
+        "podReplacementPolicy": "TerminatingOrFailed",
+        "suspend": False,
+    },
+}
+
+
+def apply_defaults(rtype: ResourceType, obj: Json) -> None:
+    """Fills ``obj`` in place. Safe to repeat: what is set stays."""
+    meta = obj["metadata"]
+    for field in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if field in meta and not meta[field]:
+            del meta[field]
+    kind = rtype.kind
+    if kind == "Namespace":
+        labels = meta.setdefault("labels", {})
+        labels["kubernetes.io/metadata.name"] = meta["name"]
+        obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    elif kind == "Secret":
+        _fill(obj, {"type": "Opaque"})
+        for key, value in (obj.pop("stringData", None) or {}).items():
+            encoded = base64.b64encode((value or "").encode()).decode()
+            obj.setdefault("data", {})[key] = encoded
+    elif kind == "Pod":
+        pod_spec_defaults(obj.setdefault("spec", {}), bare=True)
+    elif kind in _SPECS:
+        spec = obj.setdefault("spec", {})
+        _fill(spec, _SPECS[kind])
+        template = spec.setdefault("template", {})
+        template.setdefault("metadata", {})
+        pod_spec_defaults(template.setdefault("spec", {}), always=kind != "Job")
+    elif rtype.group == RBAC:
+        _rbac_defaults(obj)
+
+
+def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) -> None:
+    """Defaults of a PodSpec; ``bare`` adds those of a Pod itself, ``always`` a restart policy."""
+    _fill(spec, _POD_SPEC)
+    if always:
+        spec.setdefault("restartPolicy", "Always")
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
+    if bare:
+        spec.setdefault("serviceAccountName", "default")
+        spec.setdefault("serviceAccount", spec["serviceAccountName"])
+        spec.setdefault("enableServiceLinks", True)
+        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        spec.setdefault("priority", 0)
+    for field in ("initContainers", "containers"):
+        for container in spec.get(field) or []:
+            if isinstance(container, dict):
+                _container_defaults(container)
+
+
+def _container_defaults(container: Json) -> None:
+    _fill(container, _CONTAINER)
+    image = str(container.get("image", "")).rpartition("/")[2]
+    floating = "@" not in image and image.partition(":")[2] in ("", "latest")
+    container.setdefault("imagePullPolicy", "Always" if floating else "IfNotPresent")
+    for port in container.get("ports") or []:
+        port.setdefault("protocol", "TCP")
+    for variable in container.get("env") or []:
+        reference = (variable.get("valueFrom") or {}).get("fieldRef")
+        if reference is not None:
+            reference.setdefault("apiVersion", "v1")
+
+
+def _rbac_defaults(obj: Json) -> None:
+    role = obj.get("roleRef")
+    if isinstance(role, dict):
+        role.setdefault("apiGroup", RBAC)
+    for subject in obj.get("subjects") or []:
+        if subject.get("kind") in ("User", "Group"):
+            subject.setdefault("apiGroup", RBAC)
+
+
+def _fill(target: Json, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if target.get(key) is None:
+            target[key] = clone(value)

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fields as server-side apply counts them, and their FieldsV1 notation.
+
+A field is a tuple of steps: ``f:name`` for a field, ``k:{...}`` for an item by its keys,
+``v:...`` for an item of a set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sandbox.kube.jsontree import Json
+from sandbox.kube.schema import ListRule, Path, is_atomic_map, list_rule
+
+Field = tuple[str, ...]
+
+_UNOWNED: frozenset[Field] = frozenset(
+    {("f:apiVersion",), ("f:kind",)}
+    | {
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "creationTimestamp",
+            "deletionGracePeriodSeconds",
+            "deletionTimestamp",
+            "generation",
+            "managedFields",
+            "name",
+            "namespace",
+            "resourceVersion",
+            "selfLink",
+            "uid",
+        )
+    }
+)
+# Granular maps that are owned themselves beside their entries when an update adds them.
+_OWNED_MAPS = frozenset({"annotations", "data", "labels", "limits", "matchLabels", "requests"})
+
+
+def flatten(kind: str, obj: Json, *, maps: bool = True) -> dict[Field, Any]:
+    """Every field that can be owned, with its value; list items and granular maps have None.
+
+    ``maps`` is false for an applied configuration, which owns entries but not their map.
+    """
+    found: dict[Field, Any] = {}
+    _flatten(kind, obj, (), (), found)
+    return {
+        field: value
+        for field, value in found.items()
+        if field[:1] not in _UNOWNED
+        and field[:2] not in _UNOWNED
+        and (maps or value is not None or not field[-1].startswith("f:"))
+    }
+
+
+def _flatten(kind: str, value: Any, path: Path, field: Field, found: dict[Field, Any]) -> None:
+    if isinstance(value, dict) and value and not is_atomic_map(path):
+        if path and path[-1] in _OWNED_MAPS:
+            found[field] = None
+        for key, item in value.items():
+            _flatten(kind, item, (*path, key), (*field, f"f:{key}"), found)
+    elif isinstance(value, list) and value:
+        rule = list_rule(kind, path)
+        if rule.apply_keys and all(isinstance(item, dict) for item in value):
+            for item in value:
+                at = (*field, item_step(rule, item))
+                found[at] = None
+                for key, inner in item.items():
+                    _flatten(kind, inner, (*path, key), (*at, f"f:{key}"), found)
+        elif rule.is_set:
+            for item in value:
+                found[(*field, f"v:{json.dumps(item)}")] = item
+        else:
+            found[field] = value
+    else:
+        found[field] = value
+
+
+def item_step(rule: ListRule, item: Json) -> str:
+    """The ``k:`` step of a list item; a missing protocol is TCP, as in the API's defaults."""
+    keys = {key: item.get(key, "TCP" if key == "protocol" else None) for key in rule.apply_keys}
+    present = {key: value for key, value in keys.items() if value is not None}
+    return "k:" + json.dumps(present, separators=(",", ":"), sort_keys=True)
+
+
+def encode(fields: Iterable[Field]) -> Json:
+    """FieldsV1: a tree of steps; a field that also has children carries ``.``."""
+    tree: Json = {}
+    members = set(fields)
+    for field in sorted(members):
+        node = tree
+        for depth, step in enumerate(field, start=1):
+            node = node.setdefault(step, {})
+            if depth < len(field) and field[:depth] in members:
+                node.setdefault(".", {})
+    return tree
+
+
+def decode(tree: Json) -> set[Field]:
+    found: set[Field] = set()
+    _decode(tree, (), found)
+    return found
+
+
+def _decode(tree: Json, field: Field, found: set[Field]) -> None:
+    if field and (not tree or "." in tree):
+        found.add(field)
+    for step, below in tree.items():
+        if step != ".":
+            _decode(below, (*field, step), found)
+
+
+def printed(field: Field) -> str:
+    """A field as conflict messages print it: ``.spec.containers[name="app"].image``."""
+    text = ""
+    for step in field:
+        marker, _, rest = step.partition(":")
+        if marker == "f":
+            text += f".{rest}"
+        elif marker == "k":
+            keys = json.loads(rest)
+            listed = ",".join(f"{key}={json.dumps(value)}" for key, value in sorted(keys.items()))
+            text += f"[{listed}]"
+        else:
+            text += f"[={rest}]"
+    return text
+
+
+def drop(obj: Any, field: Field, kind: str) -> None:
+    """Removes one field from ``obj`` in place; a missing one is no error."""
+    _drop(obj, field, kind, ())
+
+
+def _drop(node: Any, field: Field, kind: str, path: Path) -> None:
+    step, rest = field[0], field[1:]
+    marker, _, name = step.partition(":")
+    if marker == "f":
+        if not isinstance(node, dict) or name not in node:
+            return
+        if not rest:
+            del node[name]
+            return
+        _drop(node[name], rest, kind, (*path, name))
+        return
+    if not isinstance(node, list):
+        return
+    rule = list_rule(kind, path)
+    for index, item in enumerate(node):
+        here = f"v:{json.dumps(item)}" if marker == "v" else item_step(rule, item)
+        if here == step:
+            if rest:
+                _drop(item, rest, kind, path)
+            else:
+                del node[index]
+            return

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small helpers on JSON values. Stored objects are never changed in place: clone, then change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def clone(value: Any) -> Any:
+    """A deep copy of a JSON value; cheaper than copy.deepcopy, which tracks identities."""
+    if isinstance(value, dict):
+        return {key: clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clone(item) for item in value]
+    return value
+
+
+def without_nulls(value: Any) -> Any:
+    """A deep copy without null fields, which the API's decoder takes as not given."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def clone_object(value: Json) -> Json:
+    copied: Json = clone(value)
+    return copied
+
+
+def lookup(value: Any, *path: str) -> Any:
+    """The value below ``path``, or None where a step is missing or no object."""
+    for step in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
+
+
+def metadata(obj: Json) -> Json:
+    """``metadata`` of a well-formed object."""
+    found: Json = obj["metadata"]
+    return found
+
+
+def go_type(value: Any) -> str:
+    """The name that Go's JSON decoder gives a value in its errors."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"

@@ -1,0 +1,392 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Create, update, patch and apply: what the API does to one object, without any HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.kube import admission, patch
+from sandbox.kube.apply import (
+    Entry,
+    read_entries,
+    record_update,
+    server_side_apply,
+    write_entries,
+)
+from sandbox.kube.defaults import apply_defaults
+from sandbox.kube.errors import (
+    ApiError,
+    Cause,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    modified,
+    not_found,
+    unsupported_media_type,
+)
+from sandbox.kube.immutable import check_immutable
+from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
+from sandbox.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
+from sandbox.kube.status import initial_status
+from sandbox.kube.store import Key, Store, key_of
+from sandbox.kube.validate import check_decodable, check_valid, unknown_fields
+
+_SYSTEM_FIELDS = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "name",
+    "namespace",
+    "resourceVersion",
+    "uid",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """Query parameters of a write; ``manager`` is the field manager, ``validation`` one of
+    Ignore, Warn and Strict."""
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    force: bool = False
+    validation: str = "Warn"
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``obj`` as answered; ``created`` makes the answer a 201; ``warnings`` become headers."""
+
+    obj: Json
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Webhook:
+    """The Pod Identity webhook: whether it is on, and the (namespace, service account) it knows."""
+
+    enabled: bool = False
+    associations: set[tuple[str, str]] = field(default_factory=set)
+
+
+class Operations:
+    """Writes on a store. ``root_ca`` is what kube-root-ca.crt holds in every namespace."""
+
+    def __init__(self, store: Store, webhook: Webhook, root_ca: str = "") -> None:
+        self.store = store
+        self.webhook = webhook
+        self._root_ca = root_ca
+
+    def find(self, rtype: ResourceType, namespace: str, name: str) -> tuple[Key, Json]:
+        key = key_of(rtype, namespace, name)
+        obj = self.store.get(key)
+        if obj is None:
+            raise not_found(rtype, name)
+        return key, obj
+
+    def create(
+        self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions
+    ) -> Outcome:
+        """POST to a collection."""
+        obj, warnings = self._decode(rtype, body, options)
+        meta = self._own_metadata(rtype, namespace, obj)
+        if meta.pop("resourceVersion", None):
+            message = "resourceVersion should not be set on objects to be created"
+            raise ApiError(500, "InternalError", message)
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = meta["generateName"] + admission.random_suffix()
+        self._check_namespace(rtype, namespace, meta.get("name") or "")
+        stored = self._add(rtype, namespace, obj, [], self._writer(rtype, options), options)
+        return Outcome(stored, True, warnings)
+
+    def replace(
+        self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
+    ) -> Outcome:
+        """PUT of one object."""
+        key, old = self.find(rtype, namespace, name)
+        new, warnings = self._decode(rtype, body, options)
+        if not lookup(new, "metadata", "name"):
+            new.setdefault("metadata", {})["name"] = ""
+            check_valid(rtype, new)
+        stored = self._commit(rtype, key, old, new, None, options)
+        return Outcome(stored, False, warnings)
+
+    def patch(
+        self,
+        rtype: ResourceType,
+        namespace: str,
+        name: str,
+        content_type: str,
+        body: Any,
+        options: WriteOptions,
+    ) -> Outcome:
+        """PATCH in any of the four formats; only server-side apply creates what is missing."""
+        if content_type == patch.APPLY:
+            return self._apply(rtype, namespace, name, body, options)
+        key, old = self.find(rtype, namespace, name)
+        if content_type == patch.MERGE:
+            patched = patch.merge_patch(old, body)
+        elif content_type == patch.STRATEGIC:
+            patched = patch.strategic_merge(rtype.kind, old, body)
+        elif content_type == patch.JSON_PATCH:
+            patched = patch.json_patch(old, body)
+        else:
+            accepted = (patch.JSON_PATCH, patch.MERGE, patch.STRATEGIC, patch.APPLY)
+            raise unsupported_media_type(accepted)
+        new, warnings = self._decode(rtype, patched, options)
+        return Outcome(self._commit(rtype, key, old, new, None, options), False, warnings)
+
+    def _apply(
+        self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
+    ) -> Outcome:
+        config, warnings = self._decode(rtype, body, options)
+        meta = self._own_metadata(rtype, namespace, config)
+        _check_same_name(meta.setdefault("name", name), name)
+        if meta.get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        writer = self._writer(rtype, options, "Apply")
+        key = key_of(rtype, namespace, name)
+        live = self.store.get(key)
+        if live is None:
+            if options.subresource:
+                raise not_found(rtype, name)
+            self._check_namespace(rtype, namespace, name)
+            empty: Json = {"metadata": {}}
+            entries = server_side_apply(rtype, empty, config, writer, force=False).entries
+            applied = clone_object(config)
+            obj = self._add(rtype, namespace, applied, list(entries), None, options)
+            return Outcome(obj, True, warnings)
+        applied_to = server_side_apply(rtype, live, config, writer, force=options.force)
+        obj = self._commit(rtype, key, live, applied_to.obj, list(applied_to.entries), options)
+        return Outcome(obj, False, warnings)
+
+    def _add(
+        self,
+        rtype: ResourceType,
+        namespace: str,
+        obj: Json,
+        entries: list[Entry],
+        writer: Entry | None,
+        options: WriteOptions,
+    ) -> Json:
+        """Defaults, admission, validation and storage of a new object. Without ``writer`` the
+        ownership is as given (server-side apply)."""
+        obj.update(kind=rtype.kind, apiVersion=rtype.group_version)
+        meta = obj["metadata"]
+        for name in ("deletionGracePeriodSeconds", "deletionTimestamp", "managedFields"):
+            meta.pop(name, None)
+        if rtype.namespaced:
+            meta["namespace"] = namespace
+        if meta.get("name"):
+            apply_defaults(rtype, obj)
+        if writer is not None:
+            entries = record_update(rtype, None, obj, entries, writer)
+        if rtype is PODS and meta.get("name"):
+            self._admit_pod(namespace, obj)
+        check_valid(rtype, obj)
+        meta.update(uid=self.store.new_uid(), creationTimestamp=self.store.timestamp())
+        if rtype.has_generation:
+            meta["generation"] = 1
+        initial_status(rtype, obj)
+        write_entries(obj, entries)
+        key = key_of(rtype, namespace, meta["name"])
+        if self.store.get(key) is not None:
+            raise already_exists(rtype, meta["name"])
+        if options.dry_run:
+            return obj
+        stored = self.store.put(key, obj)
+        if rtype is NAMESPACES:
+            self._furnish(meta["name"])
+        return stored
+
+    def _admit_pod(self, namespace: str, pod: Json) -> None:
+        admission.admit_service_account(self.store, namespace, pod, admission.random_suffix)
+        known = self.webhook.associations
+        if self.webhook.enabled and admission.wants_pod_identity(known, namespace, pod):
+            admission.inject_pod_identity(pod)
+
+    def _furnish(self, namespace: str) -> None:
+        """What the controllers of a cluster add to every namespace."""
+        options = WriteOptions(manager="kube-controller-manager")
+        root = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._root_ca}}
+        for rtype, body in (
+            (SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}),
+            (CONFIG_MAPS, root),
+        ):
+            if self.store.get(key_of(rtype, namespace, body["metadata"]["name"])) is None:
+                self.create(rtype, namespace, body, options)
+
+    def _commit(
+        self,
+        rtype: ResourceType,
+        key: Key,
+        old: Json,
+        new: Json,
+        entries: list[Entry] | None,
+        options: WriteOptions,
+    ) -> Json:
+        """The way of every update. ``entries`` is the ownership after a server-side apply."""
+        new = {**new, "kind": rtype.kind, "apiVersion": rtype.group_version}
+        meta = new["metadata"] = dict(new.get("metadata") or {})
+        _check_preconditions(rtype, old["metadata"], meta, key.namespace)
+        for name in _SYSTEM_FIELDS:
+            meta.pop(name, None)
+            if name in old["metadata"]:
+                meta[name] = old["metadata"][name]
+        new = _restrict(rtype, old, new, options.subresource)
+        meta = new["metadata"]
+        given = read_entries(new) if meta.get("managedFields") is not None else None
+        apply_defaults(rtype, new)
+        check_valid(rtype, new)
+        if not options.subresource:
+            check_immutable(rtype, old, new)
+        if rtype.has_generation and _is_new_generation(rtype, old, new):
+            meta["generation"] = old["metadata"].get("generation", 0) + 1
+        if entries is None:
+            base = given if given is not None else read_entries(old)
+            writer = self._writer(rtype, options)
+            entries = record_update(rtype, old, new, base, writer)
+        write_entries(new, entries)
+        if new == old:
+            return old
+        if options.dry_run:
+            return new
+        stored = self.store.put(key, new)
+        if meta.get("deletionTimestamp") and _is_final(rtype, stored):
+            return self.store.remove(key)
+        return stored
+
+    def _decode(
+        self, rtype: ResourceType, body: Any, options: WriteOptions
+    ) -> tuple[Json, tuple[str, ...]]:
+        """A decoded body without unknown fields, and the warnings about them."""
+        obj: Json = without_nulls(check_decodable(rtype, body))
+        unknown = unknown_fields(rtype, obj)
+        if not unknown:
+            obj.setdefault("metadata", {})
+            return obj, ()
+        texts = [f'unknown field "{name}"' for name in unknown]
+        if options.validation == "Strict":
+            raise bad_request(
+                f'{rtype.kind} in version "{rtype.version}" cannot be handled as a {rtype.kind}:'
+                f" strict decoding error: {', '.join(texts)}"
+            )
+        kept = {key: value for key, value in obj.items() if key not in unknown}
+        kept["metadata"] = {
+            key: value
+            for key, value in (obj.get("metadata") or {}).items()
+            if f"metadata.{key}" not in unknown
+        }
+        return kept, tuple(texts) if options.validation == "Warn" else ()
+
+    def _own_metadata(self, rtype: ResourceType, namespace: str, obj: Json) -> Json:
+        meta = obj["metadata"]
+        if rtype.namespaced and meta.setdefault("namespace", namespace) != namespace:
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the"
+                " request"
+            )
+        for name in ("uid", "creationTimestamp", "generation"):
+            meta.pop(name, None)
+        found: Json = meta
+        return found
+
+    def _check_namespace(self, rtype: ResourceType, namespace: str, name: str) -> None:
+        """The namespace exists and takes new content."""
+        if not rtype.namespaced:
+            return
+        _, found = self.find(NAMESPACES, "", namespace)
+        if found["metadata"].get("deletionTimestamp"):
+            why = (
+                f"unable to create new content in namespace {namespace} because it is being"
+                " terminated"
+            )
+            about = f"namespace {namespace} is being terminated"
+            cause = Cause("metadata.namespace", about, "NamespaceTerminating")
+            raise forbidden(rtype, name, why, [cause])
+
+    def _writer(
+        self, rtype: ResourceType, options: WriteOptions, operation: str = "Update"
+    ) -> Entry:
+        return Entry(
+            options.manager,
+            operation,
+            rtype.group_version,
+            options.subresource,
+            self.store.timestamp(),
+            frozenset(),
+        )
+
+
+def _check_same_name(name: str, expected: str) -> None:
+    if name != expected:
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({expected})"
+        )
+
+
+def _check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: str) -> None:
+    _check_same_name(new.get("name") or old["name"], old["name"])
+    if rtype.namespaced and (new.get("namespace") or namespace) != namespace:
+        raise bad_request(
+            f"the namespace of the object ({new['namespace']}) does not match the namespace on the"
+            f" URL ({namespace})"
+        )
+    if new.get("uid") not in (None, "", old["uid"]):
+        why = (
+            f"Precondition failed: UID in precondition: {new['uid']},"
+            f" UID in object meta: {old['uid']}"
+        )
+        raise conflict(rtype, old["name"], why)
+    version = new.get("resourceVersion")
+    if version in (None, "", old["resourceVersion"]):
+        return
+    if not str(version).isdigit():
+        cause = Cause(
+            "metadata.resourceVersion",
+            f'Invalid value: "{version}": must be specified for an update',
+        )
+        raise invalid(rtype.kind, rtype.group, old["name"], [cause])
+    raise modified(rtype, old["name"])
+
+
+def _is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
+    """Changes of spec count; of a Deployment's annotations too."""
+    if old.get("spec") != new.get("spec"):
+        return True
+    before, after = (lookup(obj, "metadata", "annotations") or {} for obj in (old, new))
+    return bool(rtype.kind == "Deployment" and before != after)
+
+
+def _restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
+    """A subresource changes its own part only, and a plain update never the status."""
+    if subresource == "status":
+        meta = {**old["metadata"]}
+        if "managedFields" in new["metadata"]:
+            meta["managedFields"] = new["metadata"]["managedFields"]
+        return {**clone_object(old), "metadata": meta, "status": new.get("status") or {}}
+    if subresource == "finalize":
+        finalizers = lookup(new, "spec", "finalizers") or []
+        return {**clone_object(old), "spec": {"finalizers": finalizers}}
+    if "status" in rtype.subresources:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+    if rtype is NAMESPACES:
+        new["spec"] = old.get("spec", {})
+    return clone_object(new)
+
+
+def _is_final(rtype: ResourceType, obj: Json) -> bool:
+    """Whether nothing holds an object that is being deleted any more."""
+    held = bool(obj["metadata"].get("finalizers"))
+    if rtype is NAMESPACES:
+        held = held or bool(lookup(obj, "spec", "finalizers"))
+    return not held

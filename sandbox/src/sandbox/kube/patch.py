@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three patch formats: JSON merge (RFC 7386), JSON patch (RFC 6902), strategic merge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.kube.errors import ApiError, bad_request
+from sandbox.kube.jsontree import Json, clone
+from sandbox.kube.schema import Path, list_rule
+
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY = "application/apply-patch+yaml"
+
+
+def merge_patch(current: Any, patch: Any) -> Any:
+    """RFC 7386: objects merge, null removes, everything else replaces."""
+    if not isinstance(patch, dict):
+        return clone(patch)
+    merged = dict(current) if isinstance(current, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def strategic_merge(kind: str, current: Any, patch: Any, path: Path = ()) -> Any:
+    """Kubernetes' strategic merge, with the directives $patch, $retainKeys,
+    $deleteFromPrimitiveList and $setElementOrder."""
+    if isinstance(patch, dict):
+        return _strategic_map(kind, current, patch, path)
+    if isinstance(patch, list):
+        return _strategic_list(kind, current, patch, path)
+    return patch
+
+
+def _strategic_map(kind: str, current: Any, patch: Json, path: Path) -> Json:
+    directive = patch.get("$patch")
+    plain = {key: value for key, value in patch.items() if not key.startswith("$")}
+    if directive == "replace":
+        return {key: clone(value) for key, value in plain.items()}
+    if directive == "delete":
+        return {}
+    merged = dict(current) if isinstance(current, dict) else {}
+    if "$retainKeys" in patch:
+        merged = {key: value for key, value in merged.items() if key in patch["$retainKeys"]}
+    for key, value in patch.items():
+        if key.startswith("$deleteFromPrimitiveList/"):
+            field = key.partition("/")[2]
+            merged[field] = [item for item in merged.get(field) or [] if item not in value]
+    for key, value in plain.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = strategic_merge(kind, merged.get(key), value, (*path, key))
+    for key, order in patch.items():
+        if key.startswith("$setElementOrder/"):
+            field = key.partition("/")[2]
+            if isinstance(merged.get(field), list):
+                rule = list_rule(kind, (*path, field))
+                merged[field] = _ordered(merged[field], order, rule.patch_key)
+    return merged
+
+
+def _strategic_list(kind: str, current: Any, patch: list[Any], path: Path) -> list[Any]:
+    rule = list_rule(kind, path)
+    existing = list(current) if isinstance(current, list) else []
+    if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
+        return [clone(i) for i in patch if not (isinstance(i, dict) and i.get("$patch"))]
+    if rule.is_set:
+        return existing + [item for item in patch if item not in existing]
+    key = rule.patch_key
+    if not key:
+        return [clone(item) for item in patch]
+    for item in patch:
+        if not isinstance(item, dict) or key not in item:
+            raise ApiError(
+                500,
+                "InternalError",
+                f"map: {item} does not contain declared merge key: {key}",
+            )
+        at = next((i for i, old in enumerate(existing) if old.get(key) == item[key]), None)
+        if item.get("$patch") == "delete":
+            existing = [old for old in existing if old.get(key) != item[key]]
+        elif at is None:
+            existing.append(_strategic_map(kind, {}, item, path))
+        else:
+            existing[at] = _strategic_map(kind, existing[at], item, path)
+    return existing
+
+
+def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
+    """``items`` in the order asked for; items that it does not name keep their place behind."""
+    wanted = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
+
+    def rank(item: Any) -> int:
+        value = item.get(key) if isinstance(item, dict) else item
+        return wanted.index(value) if value in wanted else len(wanted)
+
+    return sorted(items, key=rank)
+
+
+def json_patch(current: Any, operations: Any) -> Any:
+    """RFC 6902; a failing operation refuses the whole patch (422)."""
+    if not isinstance(operations, list):
+        raise bad_request(
+            "json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+        )
+    document = clone(current)
+    for operation in operations:
+        try:
+            document = _json_operation(document, operation)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ApiError(
+                422,
+                "Invalid",
+                f"the server rejected our request due to an error in our request: {error}",
+                {},
+            ) from error
+    return document
+
+
+def _json_operation(document: Any, operation: Json) -> Any:
+    name, path = operation["op"], _pointer(operation["path"])
+    if name in ("move", "copy"):
+        source = _pointer(operation["from"])
+        value = clone(_at(document, source))
+        if name == "move":
+            document = _remove(document, source)
+        return _add(document, path, value)
+    if name == "add":
+        return _add(document, path, clone(operation["value"]))
+    if name == "remove":
+        return _remove(document, path)
+    if name == "replace":
+        _at(document, path)
+        return _replace(document, path, clone(operation["value"]))
+    if name == "test":
+        if _at(document, path) != operation["value"]:
+            raise ValueError(f"testing value {operation['path']} failed")
+        return document
+    raise ValueError(f"unexpected kind: {name}")
+
+
+def _pointer(text: str) -> list[str]:
+    if text and not text.startswith("/"):
+        raise ValueError(f"invalid JSON pointer: {text}")
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+def _step(container: Any, part: str) -> Any:
+    return container[int(part)] if isinstance(container, list) else container[part]
+
+
+def _at(document: Any, path: list[str]) -> Any:
+    for part in path:
+        document = _step(document, part)
+    return document
+
+
+def _add(document: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    container = _at(document, path[:-1])
+    if isinstance(container, list):
+        container.insert(len(container) if path[-1] == "-" else int(path[-1]), value)
+    else:
+        container[path[-1]] = value
+    return document
+
+
+def _replace(document: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    container = _at(document, path[:-1])
+    container[int(path[-1]) if isinstance(container, list) else path[-1]] = value
+    return document
+
+
+def _remove(document: Any, path: list[str]) -> Any:
+    container = _at(document, path[:-1])
+    del container[int(path[-1]) if isinstance(container, list) else path[-1]]
+    return document

@@ -1,0 +1,266 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds that the emulated API serves, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+SUBRESOURCE_VERBS = ("get", "patch", "update")
+
+APPS = "apps"
+AUTHENTICATION = "authentication.k8s.io"
+AUTHORIZATION = "authorization.k8s.io"
+BATCH = "batch"
+RBAC = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """One row of the API's discovery.
+
+    ``subresources`` are served below a named object; ``stored`` is false for kinds that are only
+    asked (reviews); ``returns_deleted``: DELETE answers the object instead of a Status;
+    ``has_generation``: ``metadata.generation`` counts changes of ``spec``; ``fields`` are the
+    field selectors beside ``metadata.name`` and ``metadata.namespace``.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    stored: bool = True
+    returns_deleted: bool = False
+    has_generation: bool = False
+
+    @property
+    def group_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """The name in error texts: ``deployments.apps``, ``pods``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        return ALL_VERBS if self.stored else ("create",)
+
+
+NAMESPACES = ResourceType(
+    "",
+    "v1",
+    "namespaces",
+    "Namespace",
+    namespaced=False,
+    short_names=("ns",),
+    subresources=("finalize", "status"),
+    fields=("status.phase",),
+    returns_deleted=True,
+)
+SERVICE_ACCOUNTS = ResourceType(
+    "",
+    "v1",
+    "serviceaccounts",
+    "ServiceAccount",
+    short_names=("sa",),
+    subresources=("token",),
+    returns_deleted=True,
+)
+PODS = ResourceType(
+    "",
+    "v1",
+    "pods",
+    "Pod",
+    short_names=("po",),
+    subresources=("eviction", "log", "status"),
+    categories=("all",),
+    fields=(
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+    ),
+    returns_deleted=True,
+    has_generation=True,
+)
+CONFIG_MAPS = ResourceType("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
+SECRETS = ResourceType("", "v1", "secrets", "Secret", fields=("type",))
+NODES = ResourceType(
+    "",
+    "v1",
+    "nodes",
+    "Node",
+    namespaced=False,
+    short_names=("no",),
+    subresources=("status",),
+    fields=("spec.unschedulable",),
+)
+EVENTS = ResourceType(
+    "",
+    "v1",
+    "events",
+    "Event",
+    short_names=("ev",),
+    fields=(
+        "involvedObject.kind",
+        "involvedObject.name",
+        "involvedObject.namespace",
+        "involvedObject.uid",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+)
+DAEMON_SETS = ResourceType(
+    APPS,
+    "v1",
+    "daemonsets",
+    "DaemonSet",
+    short_names=("ds",),
+    subresources=("status",),
+    categories=("all",),
+    has_generation=True,
+)
+DEPLOYMENTS = ResourceType(
+    APPS,
+    "v1",
+    "deployments",
+    "Deployment",
+    short_names=("deploy",),
+    subresources=("status",),
+    categories=("all",),
+    has_generation=True,
+)
+REPLICA_SETS = ResourceType(
+    APPS,
+    "v1",
+    "replicasets",
+    "ReplicaSet",
+    short_names=("rs",),
+    subresources=("status",),
+    categories=("all",),
+    fields=("status.replicas",),
+    has_generation=True,
+)
+STATEFUL_SETS = ResourceType(
+    APPS,
+    "v1",
+    "statefulsets",
+    "StatefulSet",
+    short_names=("sts",),
+    subresources=("status",),
+    categories=("all",),
+    has_generation=True,
+)
+JOBS = ResourceType(
+    BATCH,
+    "v1",
+    "jobs",
+    "Job",
+    subresources=("status",),
+    categories=("all",),
+    fields=("status.successful",),
+    has_generation=True,
+)
+CLUSTER_ROLES = ResourceType(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = ResourceType(
+    RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
+ROLES = ResourceType(RBAC, "v1", "roles", "Role")
+ROLE_BINDINGS = ResourceType(RBAC, "v1", "rolebindings", "RoleBinding")
+SELF_SUBJECT_REVIEWS = ResourceType(
+    AUTHENTICATION, "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False, stored=False
+)
+SELF_SUBJECT_ACCESS_REVIEWS = ResourceType(
+    AUTHORIZATION,
+    "v1",
+    "selfsubjectaccessreviews",
+    "SelfSubjectAccessReview",
+    namespaced=False,
+    stored=False,
+)
+SELF_SUBJECT_RULES_REVIEWS = ResourceType(
+    AUTHORIZATION,
+    "v1",
+    "selfsubjectrulesreviews",
+    "SelfSubjectRulesReview",
+    namespaced=False,
+    stored=False,
+)
+SUBJECT_ACCESS_REVIEWS = ResourceType(
+    AUTHORIZATION,
+    "v1",
+    "subjectaccessreviews",
+    "SubjectAccessReview",
+    namespaced=False,
+    stored=False,
+)
+
+
+class ResourceTable:
+    """Finds resource types by path and by kind."""
+
+    def __init__(self, types: Iterable[ResourceType]) -> None:
+        self._types = tuple(types)
+        self._by_path = {(t.group, t.version, t.plural): t for t in self._types}
+
+    def __iter__(self) -> Iterator[ResourceType]:
+        return iter(self._types)
+
+    def find(self, group: str, version: str, plural: str) -> ResourceType | None:
+        return self._by_path.get((group, version, plural))
+
+    def group_versions(self) -> dict[str, tuple[str, ...]]:
+        """``{group: (versions)}`` in the order of the table, the core group as ""."""
+        found: dict[str, tuple[str, ...]] = {}
+        for rtype in self._types:
+            versions = found.get(rtype.group, ())
+            if rtype.version not in versions:
+                found[rtype.group] = (*versions, rtype.version)
+        return found
+
+    def of(self, group: str, version: str) -> tuple[ResourceType, ...]:
+        return tuple(t for t in self._types if (t.group, t.version) == (group, version))
+
+
+def resource_table() -> ResourceTable:
+    return ResourceTable(
+        (
+            CONFIG_MAPS,
+            EVENTS,
+            NAMESPACES,
+            NODES,
+            PODS,
+            SECRETS,
+            SERVICE_ACCOUNTS,
+            DAEMON_SETS,
+            DEPLOYMENTS,
+            REPLICA_SETS,
+            STATEFUL_SETS,
+            SELF_SUBJECT_REVIEWS,
+            SELF_SUBJECT_ACCESS_REVIEWS,
+            SELF_SUBJECT_RULES_REVIEWS,
+            SUBJECT_ACCESS_REVIEWS,
+            JOBS,
+            CLUSTER_ROLES,
+            CLUSTER_ROLE_BINDINGS,
+            ROLES,
+            ROLE_BINDINGS,
+        )
+    )

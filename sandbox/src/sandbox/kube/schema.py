@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which lists of which kinds are merged by key, and which are one value.
+
+From the ``x-kubernetes-list-type``, ``x-kubernetes-list-map-keys`` and
+``x-kubernetes-patch-merge-key`` extensions of the published OpenAPI of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRule:
+    """``apply_keys`` identify an item in server-side apply, ``patch_key`` in strategic merge.
+
+    Empty keys mean an atomic list there; ``is_set`` is a list of scalars without repeats.
+    """
+
+    apply_keys: tuple[str, ...] = ()
+    patch_key: str = ""
+    is_set: bool = False
+
+
+ATOMIC = ListRule()
+_SET = ListRule(is_set=True)
+_NAMED = ListRule(("name",), "name")
+_CONTAINER_FIELDS = {
+    "env": _NAMED,
+    "ports": ListRule(("containerPort", "protocol"), "containerPort"),
+    "volumeDevices": ListRule(("devicePath",), "devicePath"),
+    "volumeMounts": ListRule(("mountPath",), "mountPath"),
+}
+_POD_SPEC_FIELDS = {
+    "containers": _NAMED,
+    "ephemeralContainers": _NAMED,
+    "hostAliases": ListRule(("ip",), "ip"),
+    "imagePullSecrets": _NAMED,
+    "initContainers": _NAMED,
+    "schedulingGates": _NAMED,
+    "topologySpreadConstraints": ListRule(("topologyKey", "whenUnsatisfiable"), "topologyKey"),
+    "volumes": _NAMED,
+}
+_CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
+_ROOT_FIELDS: dict[Path, ListRule] = {
+    ("metadata", "finalizers"): _SET,
+    ("metadata", "ownerReferences"): ListRule(("uid",), "uid"),
+    ("status", "conditions"): ListRule(("type",), "type"),
+}
+_KIND_FIELDS: dict[tuple[str, Path], ListRule] = {
+    ("ServiceAccount", ("secrets",)): _NAMED,
+    ("Node", ("spec", "taints")): ListRule((), "key"),
+    ("Node", ("status", "addresses")): ListRule(("type",), "type"),
+    ("Pod", ("status", "podIPs")): ListRule(("ip",), "ip"),
+    ("Pod", ("status", "hostIPs")): ListRule((), "ip"),
+    ("Job", ("status", "conditions")): ListRule((), "type"),
+}
+
+
+def _pod_spec(kind: str) -> Path | None:
+    if kind == "Pod":
+        return ("spec",)
+    if kind in ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"):
+        return ("spec", "template", "spec")
+    return None
+
+
+def list_rule(kind: str, path: Path) -> ListRule:
+    """The rule of the list at ``path`` (field names; a list item adds no step)."""
+    found = _KIND_FIELDS.get((kind, path)) or _ROOT_FIELDS.get(path)
+    if found is not None:
+        return found
+    spec = _pod_spec(kind)
+    if spec is None or path[: len(spec)] != spec:
+        return ATOMIC
+    rest = path[len(spec) :]
+    if len(rest) == 1:
+        return _POD_SPEC_FIELDS.get(rest[0], ATOMIC)
+    if len(rest) == 2 and rest[0] in _CONTAINER_LISTS:
+        return _CONTAINER_FIELDS.get(rest[1], ATOMIC)
+    return ATOMIC
+
+
+# Maps that server-side apply owns as one value.
+def is_atomic_map(path: Path) -> bool:
+    """Selectors, object references and quantities-free structs marked ``atomic``."""
+    return bool(path) and path[-1] in (
+        "fieldRef",
+        "labelSelector",
+        "nodeSelector",
+        "resourceFieldRef",
+        "roleRef",
+        "secretRef",
+        "selector",
+    )

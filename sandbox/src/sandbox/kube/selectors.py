@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Label and field selectors: parsed once, then asked for each object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.kube.errors import bad_request
+from sandbox.kube.jsontree import Json, lookup
+from sandbox.kube.resources import ResourceType
+
+_TERM = re.compile(r"(?:[^,()]|\([^()]*\))+")
+_SET_TERM = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
+_EQUALITY_TERM = re.compile(r"([^!=<>\s]+)\s*(==|=|!=)\s*([^!=<>\s]*)")
+_COMPARE_TERM = re.compile(r"([^!=<>\s]+)\s*([<>])\s*(-?\d+)")
+_EXISTS_TERM = re.compile(r"(!?)\s*([^!=<>\s,()]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One term: ``operator`` is in, notin, exists, absent, gt or lt."""
+
+    key: str
+    operator: str
+    values: frozenset[str] = frozenset()
+
+    def matches(self, labels: Mapping[str, Any]) -> bool:
+        value = labels.get(self.key)
+        match self.operator:
+            case "in":
+                return value in self.values
+            case "notin":
+                return value is None or value not in self.values
+            case "exists":
+                return value is not None
+            case "absent":
+                return value is None
+        if not isinstance(value, str) or not re.fullmatch(r"-?\d+", value):
+            return False
+        bound = int(next(iter(self.values)))
+        return int(value) > bound if self.operator == "gt" else int(value) < bound
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSelector:
+    requirements: tuple[Requirement, ...] = ()
+
+    def matches(self, obj: Json) -> bool:
+        labels = obj["metadata"].get("labels") or {}
+        return all(requirement.matches(labels) for requirement in self.requirements)
+
+
+def parse_label_selector(text: str) -> LabelSelector:
+    """``a=b,c!=d,e in (f,g),h notin (i),j,!k``; ApiError 400 for anything else."""
+    if not text.strip():
+        return LabelSelector()
+    terms = [term.strip() for term in _TERM.findall(text)]
+    if ",".join(_TERM.findall(text)) != text:
+        raise bad_request(f"unable to parse requirement: found '{text}', expected: identifier")
+    return LabelSelector(tuple(_requirement(term) for term in terms))
+
+
+def _requirement(term: str) -> Requirement:
+    if found := _SET_TERM.fullmatch(term):
+        values = frozenset(value.strip() for value in found[3].split(","))
+        return Requirement(found[1], found[2], values)
+    if found := _EQUALITY_TERM.fullmatch(term):
+        operator = "notin" if found[2] == "!=" else "in"
+        return Requirement(found[1], operator, frozenset({found[3]}))
+    if found := _COMPARE_TERM.fullmatch(term):
+        operator = "gt" if found[2] == ">" else "lt"
+        return Requirement(found[1], operator, frozenset({found[3]}))
+    if found := _EXISTS_TERM.fullmatch(term):
+        return Requirement(found[2], "absent" if found[1] else "exists")
+    raise bad_request(
+        f"unable to parse requirement: found '{term}', expected: in, notin, =, ==, !=, gt, lt"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTerm:
+    path: tuple[str, ...]
+    value: str
+    negated: bool
+
+    def matches(self, obj: Json) -> bool:
+        return (_text(lookup(obj, *self.path)) == self.value) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
+    terms: tuple[FieldTerm, ...] = ()
+
+    def matches(self, obj: Json) -> bool:
+        return all(term.matches(obj) for term in self.terms)
+
+    def exact(self, *path: str) -> str | None:
+        """The value that this selector pins ``path`` to, to answer from an index."""
+        for term in self.terms:
+            if term.path == path and not term.negated:
+                return term.value
+        return None
+
+
+def parse_field_selector(text: str, rtype: ResourceType) -> FieldSelector:
+    """``metadata.name=x,status.phase!=Running``; ApiError 400 for fields that have no index."""
+    terms = []
+    for part in filter(None, text.split(",")):
+        found = re.fullmatch(r"([^!=]+?)(==|=|!=)(.*)", part)
+        if found is None:
+            raise bad_request(
+                f"invalid selector: '{text}'; can't understand '{part}'"
+            )
+        field = found[1].strip()
+        if field not in ("metadata.name", "metadata.namespace", *rtype.fields):
+            raise bad_request(
+                f'Unable to find "{rtype.group_version}, Resource={rtype.plural}" that match'
+                f' label selector "", field selector "{text}": field label not supported: {field}'
+            )
+        terms.append(FieldTerm(tuple(field.split(".")), found[3], found[2] == "!="))
+    return FieldSelector(tuple(terms))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

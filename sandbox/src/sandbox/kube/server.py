@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hypercorn on one loopback port, with a hand on each connection.
+
+Hypercorn's own ``serve`` gives an application no way to drop a connection without an answer, so
+the accept loop is here and its per-connection server is used as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+
+from sandbox.kube.tls import ServerFiles
+
+LOOPBACK = "127.0.0.1"
+Peer = tuple[str, int]
+
+
+class Connections:
+    """The open connections by the address of their client."""
+
+    def __init__(self) -> None:
+        self._writers: dict[Peer, asyncio.StreamWriter] = {}
+
+    def opened(self, writer: asyncio.StreamWriter) -> Peer:
+        peer: Peer = writer.get_extra_info("peername")[:2]
+        self._writers[peer] = writer
+        return peer
+
+    def closed(self, peer: Peer) -> None:
+        self._writers.pop(peer, None)
+
+    def reset(self, peer: Peer) -> None:
+        """Drops a connection with RST, so that the client sees a reset and no answer."""
+        writer = self._writers.get(peer)
+        if writer is not None:
+            raw: socket.socket = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+    def abort_all(self) -> None:
+        for writer in self._writers.values():
+            writer.transport.abort()
+
+
+async def serve(
+    app: Any,
+    port: int,
+    files: ServerFiles,
+    connections: Connections,
+    on_ready: Callable[[int], None],
+) -> None:
+    """Serves until SIGTERM or SIGINT; ``on_ready`` gets the port (chosen when ``port`` is 0)."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    config = Config()
+    config.accesslog = None
+    config.keep_alive_timeout = 600
+    config.h11_max_incomplete_size = 1 << 20
+    context = WorkerContext(None)
+    wrapped = ASGIWrapper(app)
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = connections.opened(writer)
+        try:
+            await TCPServer(wrapped, loop, config, context, {}, reader, writer)
+        finally:
+            connections.closed(peer)
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls.load_cert_chain(files.certificate, files.key)
+    tls.set_alpn_protocols(["http/1.1"])
+    server = await asyncio.start_server(connection, LOOPBACK, port, ssl=tls, backlog=512)
+    on_ready(server.sockets[0].getsockname()[1])
+    await stop.wait()
+    server.close()
+    await context.terminated.set()
+    connections.abort_all()

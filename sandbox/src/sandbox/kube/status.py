@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API itself puts into a new object beside defaults: its first status, a Job's labels."""
+
+from __future__ import annotations
+
+from sandbox.kube.jsontree import Json
+from sandbox.kube.resources import ResourceType
+
+_FIRST: dict[str, Json] = {
+    "DaemonSet": {
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    },
+    "Deployment": {},
+    "Job": {},
+    "Namespace": {"phase": "Active"},
+    "ReplicaSet": {"replicas": 0},
+    "StatefulSet": {"availableReplicas": 0, "replicas": 0},
+}
+
+
+def initial_status(rtype: ResourceType, obj: Json) -> None:
+    """Sets the status of a new object; what the client sent is kept for Nodes alone."""
+    if rtype.kind == "Pod":
+        obj["status"] = {"phase": "Pending", "qosClass": _qos_class(obj)}
+    elif rtype.kind in _FIRST:
+        obj["status"] = dict(_FIRST[rtype.kind])
+    elif rtype.kind == "Node":
+        obj.setdefault("spec", {})
+        obj.setdefault("status", {})
+    if rtype.kind == "Job" and not obj["spec"].get("manualSelector"):
+        _label_job(obj)
+
+
+def _label_job(job: Json) -> None:
+    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    template = job["spec"]["template"].setdefault("metadata", {})
+    labels = template.setdefault("labels", {})
+    labels |= {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    job["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+
+
+def _qos_class(pod: Json) -> str:
+    """Kubernetes' three classes, from requests and limits of cpu and memory."""
+    containers = pod["spec"].get("containers") or []
+    resources = [container.get("resources") or {} for container in containers]
+    if not any(item.get("requests") or item.get("limits") for item in resources):
+        return "BestEffort"
+    for item in resources:
+        limits, requests = item.get("limits") or {}, item.get("requests") or {}
+        if set(limits) & {"cpu", "memory"} != {"cpu", "memory"}:
+            return "Burstable"
+        if any(requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):
+            return "Burstable"
+    return "Guaranteed"

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a request is about: its path and method as resource, verb and name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sandbox.kube.errors import method_not_allowed
+from sandbox.kube.rbac import Attributes
+from sandbox.kube.resources import NAMESPACES, ResourceTable, ResourceType
+
+_OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+TRUE = ("true", "True", "1", "t", "T", "TRUE")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request on a resource. ``namespace`` is "" for none or all; ``name`` "" for a collection."""
+
+    rtype: ResourceType
+    verb: str
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def subject(self) -> str:
+        """``pods`` or ``pods/status``, as counters and fault rules name it."""
+        plural = self.rtype.plural
+        return f"{plural}/{self.subresource}" if self.subresource else plural
+
+    def attributes(self) -> Attributes:
+        return Attributes(
+            verb=self.verb,
+            group=self.rtype.group,
+            resource=self.rtype.plural,
+            subresource=self.subresource,
+            namespace=self.namespace,
+            name=self.name,
+        )
+
+
+def parse_target(
+    table: ResourceTable, method: str, path: str, query: Mapping[str, str]
+) -> Target | None:
+    """None when the path is no resource; ApiError 405 when the resource does not do that."""
+    place = _parse_path(table, path)
+    if place is None:
+        return None
+    rtype, namespace, name, subresource = place
+    if query.get("watch") in TRUE and method == "GET" and not subresource:
+        return Target(rtype, "watch", namespace, name)
+    if not name:
+        verb = _COLLECTION_VERBS.get(method)
+    elif subresource in ("eviction", "token"):
+        verb = "create" if method == "POST" else None
+    else:
+        verb = _OBJECT_VERBS.get(method)
+    if verb is None or (not rtype.stored and verb != "create"):
+        raise method_not_allowed()
+    if rtype.namespaced and not namespace and verb not in ("list", "watch"):
+        raise method_not_allowed()
+    return Target(rtype, verb, namespace, name, subresource)
+
+
+def _parse_path(
+    table: ResourceTable, path: str
+) -> tuple[ResourceType, str, str, str] | None:
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        inner = table.find(group, version, rest[2])
+        if inner is not None and inner.namespaced:
+            namespace, rest = rest[1], rest[2:]
+    rtype = table.find(group, version, rest[0])
+    if rtype is None or len(rest) > 3 or (namespace and not rtype.namespaced):
+        return None
+    name = rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    if subresource and subresource not in rtype.subresources:
+        return None
+    if rtype is NAMESPACES:
+        # The API authorizes a namespace as being in itself.
+        namespace = name
+    return rtype, namespace, name, subresource
