@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Can EKS Pod Identity use a role with this trust policy, for this workload?
+
+``usable`` means sts:AssumeRole and sts:TagSession in the same request. With session tags disabled
+the request to AWS STS carries no tags and would not need sts:TagSession; EKS however refuses a
+role whose trust policy does not allow both, whatever the association says, so both stay needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import Context
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.diagnose import diagnose
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
+    Policy,
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import (
+    ALLOWED,
+    CONDITIONAL,
+    Layer,
+    Verdict,
+    evaluate_together,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.findings import (
+    ERROR,
+    INFO,
+    WARNING,
+    Finding,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lint import lint
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+    display,
+    policy_size,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.principals import (
+    Caller,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.repair import repairs
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import (
+    ACTIONS,
+    SERVICE,
+    Subject,
+    pod_identity_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rules import (
+    Request,
+    Rule,
+    rules_of,
+)
+
+__all__ = ["Finding", "Subject", "TrustVerdict", "check_trust"]
+
+_STRANGER = "~another~"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustVerdict:
+    """``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are
+    "allowed", "denied" or "conditional". ``suggested_trust_policy`` is there only for "no"."""
+
+    usable: str
+    assume_role: str
+    tag_session: str
+    conditional_on: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    suggested_trust_policy: dict[str, object] | None
+    trust_policy: dict[str, object]
+
+    def as_dict(self) -> dict[str, object]:
+        """For a module's result."""
+        return {
+            "usable": self.usable,
+            "assume_role": self.assume_role,
+            "tag_session": self.tag_session,
+            "conditional_on": list(self.conditional_on),
+            "findings": [finding.as_dict() for finding in self.findings],
+            "suggested_trust_policy": self.suggested_trust_policy,
+            "trust_policy": self.trust_policy,
+        }
+
+
+def pod_identity_requests() -> tuple[Request, Request]:
+    """The two actions that EKS Pod Identity asks AWS STS for."""
+    caller = Caller(service=SERVICE)
+    return (Request(ACTIONS[0], None, caller), Request(ACTIONS[1], None, caller))
+
+
+def check_trust(document: object, subject: Subject) -> TrustVerdict:
+    """Judge a trust policy for a workload.
+
+    :arg document: a dict, JSON text or URL-encoded JSON text, or a parsed ``Policy``.
+    :raises PolicyError: when it is not a trust policy document.
+    """
+    policy = document if isinstance(document, Policy) else parse_policy(document, "trust", strict=False)
+    rules = rules_of(policy)
+    requests = pod_identity_requests()
+    context = pod_identity_context(subject)
+    verdicts, usable, keys = _judge(rules, requests, context)
+    findings = diagnose(rules, requests, context, usable, subject.session_tags)
+    shown = display(policy, "trust")
+    original = shown if isinstance(document, Policy) else document
+    findings.extend(lint(policy, rules, policy_size(original)))
+    findings.extend(_reach(rules, requests, subject, usable))
+    foreign = _foreign_role(subject)
+    suggested = None
+    if foreign is not None:
+        usable = False
+        findings.insert(0, foreign)
+    elif usable is False:
+        suggested = _suggest(original, rules, requests, context, subject)
+    if usable is None:
+        findings.append(_conditional(keys))
+    return TrustVerdict(
+        usable=_word(usable, "yes", "no"),
+        assume_role=_decision(verdicts[0]),
+        tag_session=_decision(verdicts[1]),
+        conditional_on=keys if usable is None else (),
+        findings=tuple(findings),
+        suggested_trust_policy=suggested,
+        trust_policy=shown,
+    )
+
+
+def _judge(
+    rules: Sequence[Rule], requests: Sequence[Request], context: Context
+) -> tuple[tuple[Verdict, ...], bool | None, tuple[str, ...]]:
+    return evaluate_together((Layer("trust", tuple(rules)),), requests, context)
+
+
+def _suggest(
+    document: object,
+    rules: Sequence[Rule],
+    requests: Sequence[Request],
+    context: Context,
+    subject: Subject,
+) -> dict[str, object] | None:
+    for repaired in repairs(document, rules, requests, context, subject):
+        again = rules_of(parse_policy(repaired, "trust", strict=False))
+        if _judge(again, requests, context)[1]:
+            return repaired
+    return None
+
+
+def _reach(
+    rules: Sequence[Rule], requests: Sequence[Request], subject: Subject, usable: bool | None
+) -> list[Finding]:
+    """Who else may use the role, asked by way of workloads that are not this one."""
+    if usable is False:
+        return []
+    account = subject.account
+    stranger = replace(
+        subject,
+        cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_STRANGER}" if account else None,
+        namespace=_STRANGER,
+        service_account=_STRANGER,
+        pod_name=None,
+        pod_uid=None,
+    )
+    neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
+    sibling = replace(neighbour, namespace=subject.namespace)
+    for other, code, severity, reach in (
+        (stranger, "TRUST_ACCOUNT_WIDE", WARNING, "every workload of every cluster in the account"),
+        (neighbour, "TRUST_CLUSTER_WIDE", INFO, "every workload of the cluster"),
+        (sibling, "TRUST_NAMESPACE_WIDE", INFO, "every service account of the namespace"),
+    ):
+        if code != "TRUST_ACCOUNT_WIDE" and not subject.session_tags:
+            break
+        if _judge(rules, requests, pod_identity_context(other))[1]:
+            return [
+                Finding(
+                    code,
+                    severity,
+                    "",
+                    f"The policy lets {reach} use the role once an association names it.",
+                    "Add conditions on aws:SourceAccount and, with session tags,"
+                    " aws:RequestTag/eks-cluster-arn, kubernetes-namespace and"
+                    " kubernetes-service-account.",
+                )
+            ]
+    return []
+
+
+def _foreign_role(subject: Subject) -> Finding | None:
+    accounts = [(arn or "").split(":")[4:5] for arn in (subject.cluster_arn, subject.role_arn)]
+    if not all(accounts) or accounts[0] == accounts[1]:
+        return None
+    return Finding(
+        "TRUST_ROLE_IN_OTHER_ACCOUNT",
+        ERROR,
+        "",
+        f"The role is in account {accounts[1][0]}, the cluster in {accounts[0][0]}: EKS refuses to"
+        " pass a role of another account, whatever the trust policy says.",
+        "Use a role of the cluster's account, and name this one as the association's target role.",
+    )
+
+
+def _conditional(keys: tuple[str, ...]) -> Finding:
+    named = ", ".join(keys)
+    return Finding(
+        "TRUST_CONDITIONAL",
+        INFO,
+        "",
+        f"The policy allows some requests and denies others; it turns on {named}.",
+        f"Give the value of {named} to get a definite answer.",
+    )
+
+
+def _decision(verdict: Verdict) -> str:
+    if verdict.decision in (ALLOWED, CONDITIONAL):
+        return verdict.decision
+    return "denied"
+
+
+def _word(answer: bool | None, yes: str, no: str) -> str:
+    return "conditional" if answer is None else yes if answer else no
