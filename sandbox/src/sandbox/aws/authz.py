@@ -3,13 +3,26 @@
 """Authorization, enforced only where the sandbox was started with it.
 
 ministack checks signatures and evaluates policies; what it lacks is iam:PassRole for the roles an
-EKS request hands over, the ARN of an association as a resource, and messages that name it.
+EKS request hands over, the ARN of an association as a resource, paths in the ARNs of roles, and
+messages that name the resource.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sandbox.aws.eks_state import EksState, association_arn
+from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call
+from sandbox.aws.operations import route
+from sandbox.aws.responses import error_response
 from sandbox.aws.stock import Stock
+
+_ON_ASSOCIATION = frozenset(f"{verb}PodIdentityAssociation" for verb in ("Describe", "Update", "Delete"))
+_ON_ADDON = frozenset(f"{verb}Addon" for verb in ("Describe", "Update", "Delete"))
+_ON_TAGGED = frozenset(("TagResource", "UntagResource", "ListTagsForResource"))
 
 
 class Authorizer:
@@ -22,12 +35,11 @@ class Authorizer:
         """``AccessDeniedException`` unless the caller may pass the role to the service."""
         self.check(call, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
-    def check(self, call: Call, action: str, resource: str, context: dict[str, str] | None = None) -> None:
+    def check(self, call: Call, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
         if not self._stock.auth:
             return
-        key = self._stock.access_key_id(call.headers, call.query)
         refused = self._stock.evaluator.enforce(
-            key,
+            self._stock.access_key_id(call.headers, call.query),
             action,
             action.partition(":")[0],
             call.region,
@@ -35,11 +47,77 @@ class Authorizer:
             service_context=context,
         )
         if refused is not None:
-            raise ApiError(
-                403,
-                "AccessDeniedException",
-                denial(refused.principal_arn, action, resource, explicit=refused.decision == "Deny"),
-            )
+            explicit = refused.decision == "Deny"
+            message = denial(refused.principal_arn, action, resource, explicit=explicit)
+            raise ApiError(403, "AccessDeniedException", message)
+
+
+class Resources:
+    """Names the resource an EKS or IAM request acts on, for policies and for messages."""
+
+    def __init__(self, iam: IamState, eks: EksState) -> None:
+        self._iam = iam
+        self._eks = eks
+
+    def eks(self, method: str, path: str, body: bytes, region: str, account: str) -> str:
+        operation, parts = route("eks", method, path, body)
+        if operation in _ON_TAGGED:
+            return parts[0]
+        if operation in _ON_ASSOCIATION:
+            return association_arn(account, region, parts[0], parts[1])
+        if operation in _ON_ADDON:
+            addon = self._eks.stock.addons.get(account, region, f"{parts[0]}/{parts[1]}")
+            missing = f"arn:aws:eks:{region}:{account}:addon/{parts[0]}/{parts[1]}/*"
+            return missing if addon is None else str(addon["addonArn"])
+        if parts:
+            return f"arn:aws:eks:{region}:{account}:cluster/{parts[0]}"
+        return "*"
+
+    def iam(self, body: bytes, account: str) -> str | None:
+        """The ARN of a role or policy; None where ministack's own answer does."""
+        form = dict(parse_qsl(body.decode()))
+        if name := form.get("RoleName"):
+            role = self._iam.role(account, name)
+            path = role["Path"] if role is not None else form.get("Path", "/")
+            return f"arn:aws:iam::{account}:role{path}{name}"
+        if form.get("Action") == "CreatePolicy":
+            return f"arn:aws:iam::{account}:policy{form.get('Path', '/')}{form['PolicyName']}"
+        return None
+
+
+def install(stock: Stock, resources: Resources) -> None:
+    """Give ministack's enforcement the overlay's resources and AWS's messages."""
+    stock_resource: Callable[..., str] = stock.actions.extract_resource_arn
+    stock_denial: Callable[..., Any] = stock.actions.access_denied_response
+
+    def resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
+        region: str,
+        account: str,
+    ) -> str:
+        if service == "eks":
+            return resources.eks(method, path, body, region, account)
+        if service == "iam" and (found := resources.iam(body, account)) is not None:
+            return found
+        return stock_resource(service, method, path, headers, body, query, region, account)
+
+    def denied(service: str, action: str, principal: str, request: str, **more: Any) -> Any:
+        if service not in ("eks", "iam"):
+            return stock_denial(service, action, principal, request, **more)
+        code = "AccessDenied" if service == "iam" else "AccessDeniedException"
+        resource = more.get("resource_arn", "*")
+        shown = iam_resource_name(action, resource) if service == "iam" else resource
+        explicit = bool(more.get("explicit_deny"))
+        message = denial(principal, action, shown, explicit=explicit)
+        return error_response(service, ApiError(403, code, message))
+
+    stock.actions.extract_resource_arn = resource_arn
+    stock.actions.access_denied_response = denied
 
 
 def denial(principal: str, action: str, resource: str, *, explicit: bool) -> str:
@@ -50,3 +128,14 @@ def denial(principal: str, action: str, resource: str, *, explicit: bool) -> str
         else f"because no identity-based policy allows the {action} action"
     )
     return f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
+
+
+def iam_resource_name(action: str, arn: str) -> str:
+    """A role or policy as IAM's denials write it: ``role app``, ``policy arn:aws:…``."""
+    kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
+    name = path_and_name.rpartition("/")[2]
+    if kind == "role" and action != "iam:CreateRole":
+        return f"role {name}"
+    if kind == "policy":
+        return f"policy {name}" if action == "iam:CreatePolicy" else f"policy {arn}"
+    return arn

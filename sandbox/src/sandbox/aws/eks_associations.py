@@ -184,9 +184,8 @@ def _set_target(record: Record, request: Payload, call: Call) -> None:
     if not _TARGET_ROLE.fullmatch(target):
         raise invalid(f"Invalid target role ARN: {target}")
     record["targetRoleArn"] = target
-    record["externalId"] = "/".join(
-        (call.region, call.account) + (record["clusterName"], record["namespace"], record["serviceAccount"])
-    )
+    workload = (record["clusterName"], record["namespace"], record["serviceAccount"])
+    record["externalId"] = "/".join((call.region, call.account, *workload))
 
 
 def _order(record: Record) -> str:

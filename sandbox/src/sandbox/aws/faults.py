@@ -18,9 +18,8 @@ RESET_AFTER = "reset_after"
 MALFORMED = "malformed"
 _ANSWERS = ("throttle", "error500", "error503", "access_denied", "custom")
 KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, MALFORMED)
-_MEMBERS = frozenset(
-    ["operation", "account", "kind", "nth", "every", "times"] + ["duration_ms", "code", "message", "status"]
-)
+_SELECTORS = ("operation", "account", "nth", "every", "times", "duration_ms")
+_MEMBERS = frozenset(("kind", "code", "message", "status", *_SELECTORS))
 
 
 class FaultRuleError(ValueError):

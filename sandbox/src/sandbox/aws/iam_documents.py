@@ -17,19 +17,17 @@ from sandbox.aws.model import ApiError
 
 SYNTAX = "Syntax errors in policy."
 _VERSIONS = ("2008-10-17", "2012-10-17")
-_STATEMENT_ELEMENTS = frozenset(
-    ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction"]
-    + ["Resource", "NotResource", "Condition"]
+_STATEMENT_ELEMENTS = (
+    *("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction"),
+    *("Resource", "NotResource", "Condition"),
 )
-_OPERATORS = frozenset(
-    ["StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"]
-    + ["StringLike", "StringNotLike", "NumericEquals", "NumericNotEquals", "NumericLessThan"]
-    + ["NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals", "DateEquals"]
-    + ["DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan"]
-    + ["DateGreaterThanEquals", "Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals"]
-    + ["ArnLike", "ArnNotEquals", "ArnNotLike", "Null"]
+_OPERATOR = re.compile(
+    r"(?:ForAllValues:|ForAnyValue:)?"
+    r"(?:String(?:Not)?(?:Equals(?:IgnoreCase)?|Like)"
+    r"|(?:Numeric|Date)(?:(?:Not)?Equals|(?:Less|Greater)Than(?:Equals)?)"
+    r"|Bool|BinaryEquals|(?:Not)?IpAddress|Arn(?:Not)?(?:Equals|Like))"
+    r"(?:IfExists)?|Null"
 )
-_OPERATOR_PARTS = re.compile(r"(?:ForAllValues:|ForAnyValue:)?([A-Za-z]+?)(?:IfExists)?")
 _SID = re.compile(r"[0-9A-Za-z]*")
 _VENDOR = re.compile(r"[a-zA-Z0-9-]+")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "*")
@@ -126,7 +124,7 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
         raise malformed(SYNTAX)
     sids: set[str] = set()
     for statement in statements:
-        if not isinstance(statement, dict) or statement.keys() - _STATEMENT_ELEMENTS:
+        if not isinstance(statement, dict) or statement.keys() - set(_STATEMENT_ELEMENTS):
             raise malformed(SYNTAX)
         sid = statement.get("Sid")
         if sid is None:
@@ -207,8 +205,7 @@ def _check_condition(statement: dict[str, Any]) -> None:
     if not isinstance(conditions, dict):
         raise malformed(SYNTAX)
     for operator, keys in conditions.items():
-        match = _OPERATOR_PARTS.fullmatch(operator)
-        if not match or match.group(1) not in _OPERATORS:
+        if not _OPERATOR.fullmatch(operator):
             raise malformed(f"Invalid Condition type : {operator}.")
         if not isinstance(keys, dict):
             raise malformed(SYNTAX)

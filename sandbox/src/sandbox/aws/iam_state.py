@@ -141,9 +141,8 @@ class IamState:
     def boundary_count(self, account: str, arn: str) -> int:
         """How many of the account's roles and users the policy bounds."""
         users = self.stock.users.items(account)
-        return len(self.bounded_roles.get((account, arn), ())) + sum(
-            user.get("PermissionsBoundary") == arn for _, user in users
-        )
+        bounded = [name for name, user in users if user.get("PermissionsBoundary") == arn]
+        return len(self.bounded_roles.get((account, arn), ())) + len(bounded)
 
     def _count(self, account: str, policy: Record, change: int) -> None:
         arn = policy["Arn"]

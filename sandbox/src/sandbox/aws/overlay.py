@@ -5,21 +5,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from sandbox.aws.authz import Authorizer
-from sandbox.aws.eks import Eks
+from sandbox.aws import authz, managed_policies
+from sandbox.aws.eks import Eks, Inner
+from sandbox.aws.eks_auth import PodIdentity
 from sandbox.aws.eks_state import EksState
 from sandbox.aws.iam import Iam
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call, Query, Response
-from sandbox.aws.operations import route
+from sandbox.aws.operations import route, signed_scope
 from sandbox.aws.passing import Propagation, RolePassing
-from sandbox.aws.responses import error_response
+from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.stock import Stock
 
 _ACCOUNT = re.compile(r"\d{12}")
+EKS_AUTH = "eks-auth"
 Handler = Callable[[str, str, dict[str, str], bytes, Query], Awaitable[Any]]
 
 
@@ -31,15 +33,21 @@ class Overlay:
         self.propagation = Propagation()
         self.iam_state = IamState(stock)
         self.eks_state = EksState(stock)
-        passing = RolePassing(self.iam_state, Authorizer(stock), self.propagation)
+        authorizer = authz.Authorizer(stock)
+        passing = RolePassing(self.iam_state, authorizer, self.propagation)
         self._iam = Iam(self.iam_state)
         self._eks = Eks(self.eks_state, passing)
+        self._pod_identity = PodIdentity(self.iam_state, self.eks_state, authorizer)
 
     def install(self) -> None:
         """Put the overlay in front of ministack's handlers of the services it knows."""
-        handlers = self.stock.app.SERVICE_HANDLERS
+        app = self.stock.app
         for service in ("iam", "eks"):
-            handlers[service] = self._wrap(service, handlers[service])
+            app.SERVICE_HANDLERS[service] = self._wrap(service, app.SERVICE_HANDLERS[service])
+        app.SERVICE_HANDLERS[EKS_AUTH] = self._wrap(EKS_AUTH, _unknown_operation)
+        app.detect_service = _detecting_eks_auth(app.detect_service)
+        authz.install(self.stock, authz.Resources(self.iam_state, self.eks_state))
+        managed_policies.install(self.stock)
 
     def account_of(self, access_key_id: str) -> str:
         """The account a key belongs to, as far as that can be told without checking anything."""
@@ -50,6 +58,7 @@ class Overlay:
     def wipe(self) -> None:
         """Forget every resource of every account. Settings stay."""
         self.stock.wipe()
+        managed_policies.install(self.stock)
         self.iam_state.clear()
         self.eks_state.clear()
 
@@ -74,10 +83,35 @@ class Overlay:
                 body=body,
             )
             try:
-                if service == "iam":
-                    return self._iam.answer(call) or await inner()
-                return await self._eks.answer(call, inner)
+                return await self._answer(call, inner)
             except ApiError as error:
                 return error_response(service, error)
 
         return handle
+
+    async def _answer(self, call: Call, inner: Inner) -> Response:
+        if call.service == "iam":
+            return self._iam.answer(call) or await inner()
+        if call.service == "eks":
+            return await self._eks.answer(call, inner)
+        if call.operation == "AssumeRoleForPodIdentity":
+            return json_response(self._pod_identity.assume(call))
+        return await inner()
+
+
+def _detecting_eks_auth(stock_detect: Callable[..., Any]) -> Callable[..., Any]:
+    """ministack does not know EKS Auth, and its paths look like those of EKS."""
+
+    def detect(method: str, path: str, headers: Mapping[str, str], params: Any) -> Any:
+        if signed_scope(headers).service == EKS_AUTH:
+            return EKS_AUTH
+        return stock_detect(method, path, headers, params)
+
+    return detect
+
+
+async def _unknown_operation(
+    method: str, path: str, _headers: Mapping[str, str], _body: bytes, _query: Query
+) -> Response:
+    error = ApiError(400, "InvalidRequestException", f"No such operation: {method} {path}")
+    return error_response(EKS_AUTH, error)

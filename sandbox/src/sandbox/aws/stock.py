@@ -19,6 +19,11 @@ from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 SERVICES = ("eks", "iam", "sts")
 
 
+def _module(name: str) -> Any:
+    """A module of ministack, which has no types."""
+    return import_module(name)
+
+
 class AccountTable:
     """Records of one type, one set an account."""
 
@@ -76,14 +81,14 @@ class Stock:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "PERSIST_STATE"):
             os.environ.pop(name, None)
         self.auth = auth
-        self.app: Any = import_module("ministack.app")
-        self.iam: Any = import_module("ministack.services.iam")
-        self.eks: Any = import_module("ministack.services.eks")
-        self.sts: Any = import_module("ministack.services.sts")
-        self.evaluator: Any = import_module("ministack.core.iam_evaluator")
-        self.actions: Any = import_module("ministack.core.iam_actions")
-        self._responses: Any = import_module("ministack.core.responses")
-        self._router: Any = import_module("ministack.core.router")
+        self.app = _module("ministack.app")
+        self.iam = _module("ministack.services.iam")
+        self.eks = _module("ministack.services.eks")
+        self.sts = _module("ministack.services.sts")
+        self.evaluator = _module("ministack.core.iam_evaluator")
+        self.actions = _module("ministack.core.iam_actions")
+        self._responses = _module("ministack.core.responses")
+        self._router = _module("ministack.core.router")
         # The sandbox has its own Kubernetes; a container engine must never be asked for one.
         self.eks._docker_available = False
 

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Projected service account tokens, as far as EKS Auth reads them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from dataclasses import dataclass
+
+from sandbox.aws.iam_documents import as_list
+from sandbox.aws.model import ApiError
+from sandbox.aws.trust import POD_IDENTITY_SERVICE
+
+AUDIENCE = POD_IDENTITY_SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """Whom a token is for."""
+
+    namespace: str
+    service_account: str
+    name: str
+    uid: str
+
+
+def read_token(token: str) -> Pod:
+    """The Pod a projected service account token names."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        kubernetes = claims["kubernetes.io"]
+        pod = Pod(
+            kubernetes["namespace"],
+            kubernetes["serviceaccount"]["name"],
+            kubernetes["pod"]["name"],
+            kubernetes["pod"]["uid"],
+        )
+        audience, expiry = as_list(claims["aud"]), float(claims["exp"])
+    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        raise ApiError(
+            400,
+            "InvalidTokenException",
+            "Service account token cannot be parsed: token is malformed",
+        ) from None
+    if AUDIENCE not in audience:
+        raise ApiError(
+            400, "InvalidTokenException", "The token included in the request has an invalid audience."
+        )
+    if expiry < time.time():
+        raise ApiError(400, "ExpiredTokenException", "The token included in the request is expired.")
+    return pod
