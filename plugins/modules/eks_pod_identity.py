@@ -116,6 +116,13 @@ options:
         associations that were not made by this collection.
     type: bool
     default: false
+  verify:
+    description:
+      - Whether to read everything again afterwards and verify it, as M(workload_identity.aws.eks_pod_identity_info) does.
+        The outcome is in RV(verification); a finding does not make the module fail.
+      - In check mode it is done only when nothing has to change.
+    type: bool
+    default: false
   propagation_timeout:
     description:
       - How long to wait, in seconds, until EKS knows a role that this very run made or changed.
@@ -215,6 +222,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+state:
+  description: The state that was asked for.
+  returned: always
+  type: str
+  sample: present
 changes:
   description: The changes that were made, or in check mode would be made, in order.
   returned: always
@@ -377,6 +389,10 @@ summary:
       description: How many findings there are.
       type: int
       sample: 0
+verification:
+  description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
+  returned: with O(verify=true) and O(state=present), outside check mode or when nothing has to change
+  type: dict
 account_id:
   description: The AWS account of the cluster.
   returned: always
@@ -419,7 +435,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pa
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
     failure_message,
     result_of,
+    verified_result,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
 
 
 def desired_of(params: dict[str, Any]) -> Desired:
@@ -451,6 +469,7 @@ def main() -> None:
             "purge_policies": {"type": "bool", "default": False},
             "adopt": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            "verify": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "concurrency": {"type": "int", "default": 16},
         },
@@ -467,10 +486,12 @@ def main() -> None:
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     patience = Patience(params["propagation_timeout"], time.monotonic, time.sleep)
-    run = Engine(api, cluster, params["concurrency"], patience).run(
-        desired, params["state"], module.check_mode
-    )
+    engine = Engine(api, cluster, params["concurrency"], patience)
+    run = engine.run(desired, params["state"], module.check_mode)
     result = result_of(run, module.check_mode)
+    if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
+        observed = engine.observe(desired)
+        result["verification"] = verified_result(verify(desired, observed), observed)
     result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)
     if run.failures:
         module.fail_json(msg=failure_message(run), **result)

@@ -81,12 +81,15 @@ class Engine:
     width: int
     patience: Patience
 
+    def observe(self, desired: Desired, removal: bool = False) -> Observed:
+        return Observer(self.api, self.cluster, self.width).observe(desired, removal)
+
     def run(self, desired: Desired, state: str, check_mode: bool) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
         removal = state == "absent"
         done: list[Done] = []
         for _ in range(ROUNDS):
-            observed = Observer(self.api, self.cluster, self.width).observe(desired, removal)
+            observed = self.observe(desired, removal)
             plan = (make_removal_plan if removal else make_plan)(desired, observed)
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings)

@@ -49,6 +49,7 @@ def result_of(run: Run, check_mode: bool) -> dict[str, Any]:
     ]
     return {
         "changed": bool(changes),
+        "state": run.state,
         "changes": [change_row(change) for change in changes],
         "workloads": workloads,
         "findings": [finding_row(finding) for finding in run.findings],

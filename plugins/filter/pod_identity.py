@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters of the role: pure functions on what modules returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kubernetes
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
+
+Objects = Sequence[Mapping[str, Any]]
+
+
+def pod_identity_kubernetes_plan(
+    workloads: Objects,
+    service_accounts: Objects,
+    namespaces: Objects = (),
+    state: str = "present",
+    create_service_accounts: bool = True,
+    create_namespaces: bool = False,
+) -> dict[str, Any]:
+    if state == "absent":
+        plan = kubernetes.plan_absent(workloads, service_accounts)
+    else:
+        plan = kubernetes.plan_present(
+            workloads, service_accounts, namespaces, create_service_accounts, create_namespaces
+        )
+    unknown = state == "present" and kubernetes.namespaces_unknown(workloads, service_accounts)
+    return {**asdict(plan), "namespaces_unknown": unknown}
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "pod_identity_kubernetes_plan": pod_identity_kubernetes_plan,
+            "pod_identity_report": make_report,
+        }

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Service accounts and namespaces: what is wanted beside what kubernetes.core found. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+OWNER_LABEL = "app.kubernetes.io/managed-by"
+OWNER_LABEL_VALUE = "workload_identity.aws"
+
+Object = Mapping[str, Any]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesPlan:
+    """Definitions for kubernetes.core.k8s, in order, and what stands in the way.
+
+    ``waiting`` holds the service accounts whose namespace is itself in ``definitions``: in check
+    mode the API server would refuse them, as the namespace is not there.
+    """
+
+    definitions: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def key_of(item: Object) -> Key:
+    metadata = item.get("metadata") or {}
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+
+
+def is_ours(item: Object) -> bool:
+    labels = (item.get("metadata") or {}).get("labels") or {}
+    return bool(labels.get(OWNER_LABEL) == OWNER_LABEL_VALUE)
+
+
+def namespaces_unknown(workloads: Iterable[Object], service_accounts: Iterable[Object]) -> bool:
+    """Whether the namespaces have to be looked at: a service account is missing somewhere."""
+    found = {key_of(item) for item in service_accounts}
+    return any(_key(workload) not in found for workload in workloads)
+
+
+def plan_present(
+    workloads: Sequence[Object],
+    service_accounts: Sequence[Object],
+    namespaces: Sequence[Object],
+    create_service_accounts: bool = True,
+    create_namespaces: bool = False,
+) -> KubernetesPlan:
+    """Only what is missing or differs; an object that already is as wanted costs no request.
+
+    A service account that exists is only ever given the labels and annotations that were asked for;
+    it does not become ours by that.
+    """
+    plan = KubernetesPlan()
+    found = {key_of(item): item for item in service_accounts}
+    there = {key_of(item)[1] for item in namespaces} | {key[0] for key in found}
+    new: dict[str, None] = {}
+    for workload in workloads:
+        key = _key(workload)
+        namespace = key[0]
+        present = found.get(key)
+        if present is None and namespace not in there:
+            if not _wish(workload, "create_namespace", create_namespaces):
+                plan.problems.append(_no_namespace(key))
+                continue
+            new[namespace] = None
+        if present is None and not _wish(workload, "create_service_account", create_service_accounts):
+            plan.problems.append(_no_service_account(key))
+            continue
+        definition = _definition(workload, key, present is None or is_ours(present))
+        if present is not None and _contains(present, definition):
+            continue
+        (plan.waiting if namespace in new else plan.definitions).append(definition)
+    plan.definitions[:0] = [_namespace(name) for name in new]
+    return plan
+
+
+def plan_absent(workloads: Iterable[Object], service_accounts: Iterable[Object]) -> KubernetesPlan:
+    """The service accounts of the workloads that were made by us. Namespaces stay."""
+    wanted = {_key(workload) for workload in workloads}
+    plan = KubernetesPlan()
+    for item in service_accounts:
+        key = key_of(item)
+        if key in wanted and is_ours(item):
+            plan.definitions.append(_service_account(key))
+    return plan
+
+
+def found_after(service_accounts: Iterable[Object], plan: Object) -> dict[Key, Object]:
+    """The service accounts that there are once the definitions of a plan have been applied."""
+    made = [*plan.get("definitions", ()), *plan.get("waiting", ())]
+    objects = [*service_accounts, *(item for item in made if item["kind"] == "ServiceAccount")]
+    return {key_of(item): item for item in objects}
+
+
+def described(plan: Object, state: str) -> list[str]:
+    """One line for each object that the plan makes, changes or removes."""
+    verb = "remove" if state == "absent" else "apply"
+    return [
+        f"{verb} {item['kind']} {'/'.join(part for part in key_of(item) if part)}"
+        for item in (*plan.get("definitions", ()), *plan.get("waiting", ()))
+    ]
+
+
+def check_service_account(key: Key, service_accounts: Mapping[Key, Object]) -> dict[str, Any]:
+    """The check of one service account, in the form of those of eks_pod_identity_info."""
+    status = "pass" if key in service_accounts else "fail"
+    return {"name": "service account", "status": status, "detail": ""}
+
+
+def missing_service_account(key: Key) -> dict[str, str]:
+    return {
+        "code": "SERVICE_ACCOUNT_MISSING",
+        "severity": "error",
+        "workload": "/".join(key),
+        "message": f"service account {key[1]} does not exist in namespace {key[0]}.",
+        "remedy": "Run site.yml, which creates it (unless create_service_account is false), or "
+        "create it with the workload's own manifests.",
+    }
+
+
+def _key(workload: Object) -> Key:
+    return str(workload.get("namespace") or ""), str(workload.get("service_account") or "")
+
+
+def _wish(workload: Object, name: str, default: bool) -> bool:
+    value = workload.get(name)
+    if value is None:
+        return default
+    # A templated boolean arrives as text with ansible-core before 2.19.
+    return value if isinstance(value, bool) else str(value).lower() in ("true", "yes", "on", "1")
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    metadata = {"name": name, "labels": {OWNER_LABEL: OWNER_LABEL_VALUE}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _service_account(key: Key) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"namespace": key[0], "name": key[1]}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def _definition(workload: Object, key: Key, ours: bool) -> dict[str, Any]:
+    definition = _service_account(key)
+    labels = dict(workload.get("service_account_labels") or {})
+    if ours:
+        labels = {**labels, OWNER_LABEL: OWNER_LABEL_VALUE}
+    if labels:
+        definition["metadata"]["labels"] = labels
+    if annotations := workload.get("service_account_annotations"):
+        definition["metadata"]["annotations"] = dict(annotations)
+    return definition
+
+
+def _contains(present: Object, definition: Object) -> bool:
+    """Whether an object already has all that a definition asks for."""
+    metadata = present.get("metadata") or {}
+    for part in ("labels", "annotations"):
+        have = metadata.get(part) or {}
+        for name, value in definition["metadata"].get(part, {}).items():
+            if have.get(name) != value:
+                return False
+    return True
+
+
+def _no_namespace(key: Key) -> str:
+    return (
+        f"workload {'/'.join(key)}: namespace {key[0]} does not exist. Create it, or set "
+        "create_namespace: true for the workload (pod_identity_create_namespaces for all)."
+    )
+
+
+def _no_service_account(key: Key) -> str:
+    return (
+        f"workload {'/'.join(key)}: service account {key[1]} does not exist in namespace {key[0]} and "
+        "create_service_account is false. Create it first, or let it be created."
+    )
