@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tags by ARN on clusters, add-ons and associations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from .conftest import ACCOUNT, REGION, refusal
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}"
+
+
+class Resource:
+    """Something with tags: its ARN, and how its own Describe shows them."""
+
+    def __init__(self, arn: str, tags: Callable[[], Mapping[str, str]]) -> None:
+        self.arn = arn
+        self.tags = tags
+
+
+@pytest.fixture(params=["cluster", "addon", "association"])
+def resource(request: pytest.FixtureRequest, eks: Any, role_arn: str) -> Resource:
+    if request.param == "cluster":
+        arn = eks.describe_cluster(name="demo")["cluster"]["arn"]
+        return Resource(arn, lambda: eks.describe_cluster(name="demo")["cluster"]["tags"])
+    if request.param == "addon":
+        names = {"clusterName": "demo", "addonName": "vpc-cni"}
+        arn = eks.create_addon(**names)["addon"]["addonArn"]
+        return Resource(arn, lambda: eks.describe_addon(**names)["addon"]["tags"])
+    association = eks.create_pod_identity_association(
+        clusterName="demo", namespace="default", serviceAccount="app", roleArn=role_arn
+    )["association"]
+    key = {"clusterName": "demo", "associationId": association["associationId"]}
+    return Resource(
+        association["associationArn"],
+        lambda: eks.describe_pod_identity_association(**key)["association"]["tags"],
+    )
+
+
+def test_tags_are_merged_removed_and_shown_everywhere(eks: Any, resource: Resource) -> None:
+    eks.tag_resource(resourceArn=resource.arn, tags={"a": "1", "b": "2", "c": "3"})
+    eks.tag_resource(resourceArn=resource.arn, tags={"b": "two", "d/e f": "4"})
+    assert resource.tags() == {"a": "1", "b": "two", "c": "3", "d/e f": "4"}
+    eks.untag_resource(resourceArn=resource.arn, tagKeys=["a", "c", "absent"])
+    assert resource.tags() == {"b": "two", "d/e f": "4"}
+    assert eks.list_tags_for_resource(resourceArn=resource.arn)["tags"] == resource.tags()
+
+
+def test_no_more_than_fifty(eks: Any, resource: Resource) -> None:
+    eks.tag_resource(resourceArn=resource.arn, tags={f"k{n}": "v" for n in range(50)})
+    assert refusal(lambda: eks.tag_resource(resourceArn=resource.arn, tags={"one": "more"})) == (
+        400,
+        "InvalidParameterException",
+        "The number of tags 51 exceeds the limit of 50.",
+    )
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"{ARN}:podidentityassociation/demo/a-00000000000000000",
+        f"{ARN}:cluster/nowhere",
+        f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/demo",
+    ],
+    ids=["association", "cluster", "other-region"],
+)
+def test_unknown_resource(eks: Any, arn: str) -> None:
+    assert refusal(lambda: eks.list_tags_for_resource(resourceArn=arn)) == (
+        404,
+        "NotFoundException",
+        f"The resource with ARN {arn} was not found.",
+    )
+
+
+def test_not_an_arn(eks: Any) -> None:
+    assert refusal(lambda: eks.list_tags_for_resource(resourceArn="demo")) == (
+        400,
+        "BadRequestException",
+        "Invalid resource ARN: demo",
+    )
