@@ -116,6 +116,12 @@ options:
         associations that were not made by this collection.
     type: bool
     default: false
+  continue_on_error:
+    description:
+      - Whether the module ends well when single workloads failed, so that the caller can go on with the others. RV(failures)
+        says which failed and RV(msg) tells it in words. Input or a cluster that cannot be used fails in any case.
+    type: bool
+    default: false
   verify:
     description:
       - Whether to read everything again afterwards and verify it, as M(workload_identity.aws.eks_pod_identity_info) does.
@@ -389,6 +395,10 @@ summary:
       description: How many findings there are.
       type: int
       sample: 0
+msg:
+  description: What failed, on which workloads, why, and what to do.
+  returned: when a workload failed
+  type: str
 verification:
   description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
   returned: with O(verify=true) and O(state=present), outside check mode or when nothing has to change
@@ -469,6 +479,7 @@ def main() -> None:
             "purge_policies": {"type": "bool", "default": False},
             "adopt": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
+            "continue_on_error": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "concurrency": {"type": "int", "default": 16},
@@ -494,7 +505,9 @@ def main() -> None:
         result["verification"] = verified_result(verify(desired, observed), observed)
     result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)
     if run.failures:
-        module.fail_json(msg=failure_message(run), **result)
+        result["msg"] = failure_message(run)
+        if not params["continue_on_error"]:
+            module.fail_json(**result)
     module.exit_json(**result)
 
 

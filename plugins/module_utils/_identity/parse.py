@@ -281,7 +281,7 @@ def parse_association(params: Mapping[str, object]) -> AssociationSpec:
     """The parameters of one association, given on their own, or InputError."""
     problems = Problems()
     place = f"association {params.get('namespace')}/{params.get('service_account')}"
-    fields = Fields({**params}, place, problems)
+    fields = Fields(dict(params.items()), place, problems)
     _key(fields)
     spec = _association(fields, {})
     problems.raise_if_any()

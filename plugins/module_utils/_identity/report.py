@@ -30,6 +30,7 @@ COLUMNS = (
 WORKLOAD_WIDTH = 32
 SHOWN_CHANGES = 40
 SHOWN_FINDINGS = 40
+_TOWARDS = {"attach": "to", "detach": "from"}
 _ORDER = ("fail", "unknown", "warning", "pass")
 _COUNTS = (("passed", "pass"), ("failed", "fail"), ("warnings", "warning"), ("unknown", "unknown"))
 
@@ -65,7 +66,7 @@ def make_report(
         "findings": findings,
         "failures": failures,
         "summary": summary,
-        "lines": _lines(result, changing, changes, rows, findings, check_mode),
+        "lines": _lines(changing, changes, rows, findings, check_mode),
         "failed": failed,
         "failure": _failure(result, findings) if failed else "",
     }
@@ -90,7 +91,6 @@ def _verified(verification: Row, found: Mapping[Key, Row]) -> tuple[list[dict[st
 
 
 def _lines(
-    result: Row,
     changing: bool,
     changes: Sequence[str],
     rows: Sequence[Row],
@@ -113,6 +113,9 @@ def _first(lines: Sequence[str], count: int) -> list[str]:
 
 
 def _change_line(change: Row) -> str:
+    if change["resource"] == "attachment":
+        role, _, policy = change["name"].partition(" ")
+        return f"{change['action']} policy {policy} {_TOWARDS[change['action']]} role {role}"
     kind = str(change["resource"]).replace("_", " ")
     what = f"{change['action']} {kind} {change['name']}"
     if change["action"] == "update":

@@ -112,7 +112,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
         arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
     ]
     if not missing:
-        return Check("attachment", PASS, str(len(workload.policies)))
+        return Check("attachment", PASS, str(len(workload.policies) or ""))
     findings = [
         Finding(
             "POLICY_NOT_ATTACHED",
