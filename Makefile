@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# make demo    the guide's example on the sandbox: plan, converge, proof, teardown
+# make test    every check, quick ones first
+# make help    the rest
+
+PYTHON ?= python3
+VENV := .venv/bin
+SANDBOX := .venv-sandbox/bin/sandbox
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+unexport ANSIBLE_CONFIG
+
+.PHONY: help demo test setup setup-run setup-matrix lint unit sandbox-tests sanity integration molecule package mutation bench clean
+
+help:
+	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
+	@echo "make test          every check: $(TESTS)"
+	@echo "make TARGET        one of these checks"
+	@echo "make bench         measure against the vendor guide's CLI sequence (needs the aws CLI)"
+	@echo "make clean         remove environments and build output"
+
+setup-run:
+	@$(PYTHON) tools/setup.py run
+
+setup:
+	@$(PYTHON) tools/setup.py dev
+
+setup-matrix:
+	@$(PYTHON) tools/setup.py matrix
+
+demo: setup-run
+	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
+
+TESTS := lint unit mutation sandbox-tests integration molecule package sanity
+
+test: setup-matrix
+	@$(VENV)/python tools/run_tests.py $(TESTS)
+
+lint: setup
+	@$(VENV)/python tools/run_lint.py
+
+unit: setup
+	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/unit
+
+mutation: setup
+	@$(VENV)/python tests/mutation/run.py
+
+sandbox-tests: setup
+	@$(VENV)/python -m pytest -q -n 2 sandbox/tests
+
+integration: setup
+	@$(VENV)/python tools/run_integration.py
+
+molecule: setup
+	@$(VENV)/python tools/run_molecule.py
+
+package: setup-matrix
+	@$(VENV)/python -m pytest -q tests/package
+
+sanity: setup-matrix
+	@$(VENV)/python tools/run_sanity.py
+
+bench: setup
+	@$(SANDBOX) run --fresh -- $(VENV)/python benchmarks/one_workload.py
+
+clean:
+	rm -rf .venv .venv-* .collections .cache build dist

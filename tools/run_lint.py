@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every linter, each of them even when another has found something."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+COLLECTION = "ansible_collections.workload_identity.aws.plugins"
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy", *(part for name in ("module_utils", "modules", "filter") for part in ("-p", f"{COLLECTION}.{name}"))),
+    ("mypy", "--python-version", "3.11", "-p", "sandbox"),
+    ("mypy", "--python-version", "3.11", "tools", "benchmarks"),
+    ("yamllint", "-s", "."),
+    ("ansible-lint", "--profile", "production", "--offline", "-q"),
+    ("antsibull-changelog", "lint"),
+)
+
+
+def main() -> int:
+    env = {
+        **os.environ,
+        "MYPYPATH": ".collections:sandbox/src",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    failed = []
+    for command in COMMANDS:
+        shown = " ".join(command)
+        done = subprocess.run(
+            [BIN / command[0], *command[1:]], cwd=ROOT, env=env, check=False, capture_output=True, text=True
+        )
+        print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {shown}", flush=True)
+        if done.returncode:
+            print(done.stdout + done.stderr)
+            failed.append(shown)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
