@@ -55,7 +55,7 @@ def diagnose(
     allows = [rule for rule in rules if rule.allow]
     ours = [rule for rule in allows if rule.means_caller(requests[0].caller)]
     if not ours:
-        found.extend(_strangers(allows, severity))
+        found.extend(_strangers(allows, severity, requests[0]))
         return found
     for request, written in zip(requests, ("sts:AssumeRole", "sts:TagSession"), strict=True):
         granting = [rule for rule in ours if rule.means_action(request)]
@@ -118,7 +118,7 @@ def _denies(
     return found
 
 
-def _strangers(allows: Sequence[Rule], severity: str) -> list[Finding]:
+def _strangers(allows: Sequence[Rule], severity: str, request: Request) -> list[Finding]:
     """No statement names the caller: say for each whom it names instead."""
     if not allows:
         return [
@@ -127,10 +127,25 @@ def _strangers(allows: Sequence[Rule], severity: str) -> list[Finding]:
                 severity,
                 "",
                 "The policy has no Allow statement at all, and what is not allowed is denied.",
-                f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession.",
+                f"Add a statement that allows {_caller(request)} sts:AssumeRole and sts:TagSession.",
             )
         ]
+    if request.caller is None or request.caller.service is None:
+        return [_other_role(rule.statement, severity, request) for rule in allows]
     return [_stranger(rule.statement, severity) for rule in allows]
+
+
+def _other_role(statement: Statement, severity: str, request: Request) -> Finding:
+    shown = ", ".join(value for _, value in (statement.principals or ())[:5])
+    label = statement.label
+    return Finding(
+        "TRUST_WRONG_PRINCIPAL",
+        severity,
+        label,
+        f"{label} {'excepts' if statement.not_principal else 'trusts'} {shown}; the target role is"
+        f" assumed by {_caller(request)}.",
+        f'Add a statement with "Principal": {{"AWS": "{_caller(request)}"}}.',
+    )
 
 
 def _stranger(statement: Statement, severity: str) -> Finding:

