@@ -43,9 +43,13 @@ def is_ours(item: Object) -> bool:
 
 
 def namespaces_unknown(workloads: Iterable[Object], service_accounts: Iterable[Object]) -> bool:
-    """Whether the namespaces have to be looked at: a service account is missing somewhere."""
-    found = {key_of(item) for item in service_accounts}
-    return any(_key(workload) not in found for workload in workloads)
+    """Whether the namespaces have to be read as well.
+
+    Kubernetes puts a service account ``default`` into every namespace, so a namespace without any
+    is most likely not there.
+    """
+    there = {key_of(item)[0] for item in service_accounts}
+    return any(_key(workload)[0] not in there for workload in workloads)
 
 
 def plan_present(
