@@ -15,6 +15,7 @@ from sandbox.aws.iam_details import AccountDetails
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_policies import Policies
 from sandbox.aws.iam_roles import Roles
+from sandbox.aws.iam_service_roles import ServiceLinkedRoles
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.iam_versions import Versions
 from sandbox.aws.model import Call, Response
@@ -28,9 +29,8 @@ class Iam:
 
     def __init__(self, state: IamState) -> None:
         self.state = state
-        self._operations = _operations(
-            Roles(state), Policies(state), Versions(state), Attachments(state), AccountDetails(state)
-        )
+        parts = (Roles, ServiceLinkedRoles, Policies, Versions, Attachments, AccountDetails)
+        self._operations = _operations(*(part(state) for part in parts))
 
     def answer(self, call: Call) -> Response | None:
         """The overlay's answer, or None where ministack is to give one. Raises ApiError."""
