@@ -21,9 +21,7 @@ from sandbox.kube.tls import ensure_server_files
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.kube", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
-    parser.add_argument(
-        "--cert-dir", type=Path, required=True, help="for ca.crt, tls.crt and tls.key"
-    )
+    parser.add_argument("--cert-dir", type=Path, required=True, help="for ca.crt, tls.crt and tls.key")
     parser.add_argument("--token", required=True, help="the administrator's bearer token")
     parser.add_argument(
         "--user",

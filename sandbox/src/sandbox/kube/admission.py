@@ -38,10 +38,7 @@ def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffi
     name = spec["serviceAccountName"]
     account = store.get(key_of(SERVICE_ACCOUNTS, namespace, name))
     if account is None:
-        why = (
-            f"error looking up service account {namespace}/{name}: "
-            f'serviceaccount "{name}" not found'
-        )
+        why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
         raise forbidden(PODS, pod["metadata"]["name"], why)
     automount = spec.get("automountServiceAccountToken")
     if automount is None:
@@ -93,9 +90,7 @@ def inject_pod_identity(pod: Json) -> None:
         del pod["spec"]["volumes"]
 
 
-def wants_pod_identity(
-    associations: Set[tuple[str, str]], namespace: str, pod: Json
-) -> bool:
+def wants_pod_identity(associations: Set[tuple[str, str]], namespace: str, pod: Json) -> bool:
     """Whether the Pod's (namespace, service account) has an association."""
     return (namespace, pod["spec"]["serviceAccountName"]) in associations
 

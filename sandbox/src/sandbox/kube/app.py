@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.kube import faults, openapi
+from sandbox.kube import faults, openapi, protobuf
 from sandbox.kube.authentication import Authenticator
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.control_routes import ControlRoutes
@@ -142,9 +142,11 @@ class ApiServer:
 
 
 def parse_body(raw: bytes, content_type: str) -> Any:
-    """JSON, or YAML for server-side apply and kubectl; None for no body."""
+    """JSON, YAML (server-side apply) or protobuf (kubectl create); None for no body."""
     if not raw:
         return None
+    if content_type.strip() == protobuf.CONTENT_TYPE:
+        return protobuf.decode(raw)
     try:
         if content_type.strip() in (APPLY, "application/yaml"):
             return yaml.safe_load(raw)
@@ -153,9 +155,7 @@ def parse_body(raw: bytes, content_type: str) -> Any:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
 
 
-def json_response(
-    body: Json, status: int = 200, headers: list[tuple[str, str]] | None = None
-) -> Response:
+def json_response(body: Json, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Response:
     content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     response = Response(content, status, media_type="application/json")
     for name, value in headers or []:
@@ -211,5 +211,3 @@ def _wants_aggregated(accept: str) -> bool:
         "as=APIGroupDiscoveryList" in choice and "v=v2" in choice.replace(" ", "").split(";")
         for choice in accept.split(",")
     )
-
-

@@ -129,9 +129,7 @@ def server_side_apply(
         if field in wanted and current.get(field) != wanted[field]
     ]
     if conflicts and not force:
-        raise apply_conflict(
-            [(entry.printed(), fieldset.printed(field)) for entry, field in conflicts]
-        )
+        raise apply_conflict([(entry.printed(), fieldset.printed(field)) for entry, field in conflicts])
     lost = {field for _, field in conflicts}
     others = [replace(entry, fields=entry.fields - lost) for entry in others]
     merged: Json = _merge(rtype.kind, live, config, ())

@@ -101,9 +101,7 @@ class Cluster:
         }
 
 
-def write_options(
-    target: Target, query: Mapping[str, str], content_type: str, agent: str
-) -> WriteOptions:
+def write_options(target: Target, query: Mapping[str, str], content_type: str, agent: str) -> WriteOptions:
     """From the query; the field manager falls back to the first word of the User-Agent."""
     kind = {"create": "Create", "patch": "Patch", "update": "Update"}.get(target.verb, "Delete")
     dry_run = query.get("dryRun", "")
@@ -114,15 +112,11 @@ def write_options(
     applies = target.verb == "patch" and content_type == APPLY
     manager = query.get("fieldManager", "")
     if applies and not manager:
-        causes = [
-            Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
-        ]
+        causes = [Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")]
         raise invalid("PatchOptions", "meta.k8s.io", "", causes)
     if query.get("force") and target.verb == "patch" and not applies:
         why = "Forbidden: may not be specified for non-apply patch"
-        raise invalid(
-            "PatchOptions", "meta.k8s.io", "", [Cause("force", why, "FieldValueForbidden")]
-        )
+        raise invalid("PatchOptions", "meta.k8s.io", "", [Cause("force", why, "FieldValueForbidden")])
     validation = query.get("fieldValidation") or "Warn"
     if validation not in ("Ignore", "Warn", "Strict"):
         raise bad_request(f"invalid fieldValidation: {validation}")
@@ -133,5 +127,3 @@ def write_options(
         validation=validation,
         subresource=target.subresource,
     )
-
-

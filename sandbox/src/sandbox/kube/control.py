@@ -46,9 +46,7 @@ class KubeControl:
         deadline = time.monotonic() + timeout_seconds
         while not self.ready():
             if time.monotonic() > deadline:
-                raise KubeControlError(
-                    f"{self.endpoint} did not answer within {timeout_seconds:g} seconds"
-                )
+                raise KubeControlError(f"{self.endpoint} did not answer within {timeout_seconds:g} seconds")
             time.sleep(0.05)
 
     def counters(self) -> dict[str, Any]:

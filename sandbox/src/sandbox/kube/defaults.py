@@ -48,7 +48,6 @@ _SPECS: dict[str, Json] = {
         "backoffLimit": 6,
         "completionMode": "NonIndexed",
         "completions": 1,
-        "manualSelector": False,
         "parallelism": 1,
         "podReplacementPolicy": "TerminatingOrFailed",
         "suspend": False,
@@ -77,11 +76,22 @@ def apply_defaults(rtype: ResourceType, obj: Json) -> None:
     elif kind in _SPECS:
         spec = obj.setdefault("spec", {})
         _fill(spec, _SPECS[kind])
+        for field in ("strategy", "updateStrategy"):
+            if field in _SPECS[kind]:
+                _fill_strategy(spec[field], _SPECS[kind][field])
         template = spec.setdefault("template", {})
         template.setdefault("metadata", {})
         pod_spec_defaults(template.setdefault("spec", {}), always=kind != "Job")
     elif rtype.group == RBAC:
         _rbac_defaults(obj)
+
+
+def _fill_strategy(strategy: Json, values: Json) -> None:
+    """Only a rolling update has parameters."""
+    if strategy.setdefault("type", values["type"]) == "RollingUpdate":
+        if not isinstance(strategy.get("rollingUpdate"), dict):
+            strategy["rollingUpdate"] = {}
+        _fill(strategy["rollingUpdate"], values["rollingUpdate"])
 
 
 def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) -> None:

@@ -90,9 +90,7 @@ class Deleter:
         gone = self._store.get(key) is None
         return self._answer(rtype, last, gone=gone), warnings
 
-    def delete_all(
-        self, rtype: ResourceType, objects: Iterable[Json], options: DeleteOptions
-    ) -> list[Json]:
+    def delete_all(self, rtype: ResourceType, objects: Iterable[Json], options: DeleteOptions) -> list[Json]:
         """DELETE of a collection: the deleted objects."""
         deleted = list(objects)
         for obj in deleted:
@@ -159,7 +157,7 @@ class Deleter:
         where = self._owner_key(key, owner)
         if where is None:
             return True
-        return lookup(self._store.get(where), "metadata", "uid") == owner.get("uid")
+        return bool(lookup(self._store.get(where), "metadata", "uid") == owner.get("uid"))
 
     def _owner_key(self, key: Key, owner: Json) -> Key | None:
         """Where an owner would be; None for kinds that are not served here."""

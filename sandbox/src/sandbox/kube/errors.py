@@ -66,9 +66,7 @@ def _details(rtype: ResourceType, name: str, **more: Any) -> Json:
 
 
 def not_found(rtype: ResourceType, name: str) -> ApiError:
-    return ApiError(
-        404, "NotFound", f'{rtype.qualified} "{name}" not found', _details(rtype, name)
-    )
+    return ApiError(404, "NotFound", f'{rtype.qualified} "{name}" not found', _details(rtype, name))
 
 
 def path_not_found() -> ApiError:
@@ -86,10 +84,7 @@ def conflict(rtype: ResourceType, name: str, why: str) -> ApiError:
 
 
 def modified(rtype: ResourceType, name: str) -> ApiError:
-    why = (
-        "the object has been modified; please apply your changes to the latest version"
-        " and try again"
-    )
+    why = "the object has been modified; please apply your changes to the latest version and try again"
     return conflict(rtype, name, why)
 
 
@@ -123,9 +118,7 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiErr
     return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details)
 
 
-def forbidden(
-    rtype: ResourceType, name: str, why: str, causes: Sequence[Cause] = ()
-) -> ApiError:
+def forbidden(rtype: ResourceType, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
     subject = f'{rtype.qualified} "{name}"' if name else rtype.qualified
     details = _details(rtype, name)
     if causes:
@@ -152,9 +145,8 @@ def method_not_allowed() -> ApiError:
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: "
-        + ", ".join(accepted)
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
+        accepted
     )
     return ApiError(415, "UnsupportedMediaType", message, {})
 

@@ -36,9 +36,7 @@ def write_kubeconfig(
             }
         ],
         "users": [{"name": user, "user": {"token": token}}],
-        "contexts": [
-            {"name": name, "context": {"cluster": name, "namespace": namespace, "user": user}}
-        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "namespace": namespace, "user": user}}],
         "current-context": name,
         "preferences": {},
     }

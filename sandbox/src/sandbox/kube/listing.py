@@ -49,9 +49,7 @@ class Selection:
         return (obj for obj in listed if self.matches(obj))
 
 
-def parse_selection(
-    rtype: ResourceType, namespace: str | None, query: Mapping[str, str]
-) -> Selection:
+def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[str, str]) -> Selection:
     """From ``labelSelector`` and ``fieldSelector``; ApiError 400 for bad ones."""
     return Selection(
         rtype,
@@ -87,8 +85,7 @@ def as_list(rtype: ResourceType, objects: list[Json], meta: Json) -> Json:
         "apiVersion": rtype.group_version,
         "metadata": meta,
         "items": [
-            {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
-            for obj in objects
+            {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")} for obj in objects
         ],
     }
 

@@ -78,9 +78,7 @@ def document_v2(table: ResourceTable) -> Json:
     """/openapi/v2, for clients that know no version 3."""
     types = [rtype for rtype in table if rtype.stored]
     names = ("dryRun", "fieldManager", "fieldValidation", "force")
-    parameters = [
-        {"name": name, "in": "query", "type": "string", "uniqueItems": True} for name in names
-    ]
+    parameters = [{"name": name, "in": "query", "type": "string", "uniqueItems": True} for name in names]
     paths = {
         _path(rtype): {
             "patch": {

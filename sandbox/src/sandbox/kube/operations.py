@@ -91,9 +91,7 @@ class Operations:
             raise not_found(rtype, name)
         return key, obj
 
-    def create(
-        self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions
-    ) -> Outcome:
+    def create(self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions) -> Outcome:
         """POST to a collection."""
         obj, warnings = self._decode(rtype, body, options)
         meta = self._own_metadata(rtype, namespace, obj)
@@ -263,9 +261,7 @@ class Operations:
             return self.store.remove(key)
         return stored
 
-    def _decode(
-        self, rtype: ResourceType, body: Any, options: WriteOptions
-    ) -> tuple[Json, tuple[str, ...]]:
+    def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
         """A decoded body without unknown fields, and the warnings about them."""
         obj: Json = without_nulls(check_decodable(rtype, body))
         unknown = unknown_fields(rtype, obj)
@@ -290,8 +286,7 @@ class Operations:
         meta = obj["metadata"]
         if rtype.namespaced and meta.setdefault("namespace", namespace) != namespace:
             raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the"
-                " request"
+                "the namespace of the provided object does not match the namespace sent on the request"
             )
         for name in ("uid", "creationTimestamp", "generation"):
             meta.pop(name, None)
@@ -304,17 +299,12 @@ class Operations:
             return
         _, found = self.find(NAMESPACES, "", namespace)
         if found["metadata"].get("deletionTimestamp"):
-            why = (
-                f"unable to create new content in namespace {namespace} because it is being"
-                " terminated"
-            )
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
             about = f"namespace {namespace} is being terminated"
             cause = Cause("metadata.namespace", about, "NamespaceTerminating")
             raise forbidden(rtype, name, why, [cause])
 
-    def _writer(
-        self, rtype: ResourceType, options: WriteOptions, operation: str = "Update"
-    ) -> Entry:
+    def _writer(self, rtype: ResourceType, options: WriteOptions, operation: str = "Update") -> Entry:
         return Entry(
             options.manager,
             operation,
@@ -327,9 +317,7 @@ class Operations:
 
 def _check_same_name(name: str, expected: str) -> None:
     if name != expected:
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({expected})"
-        )
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({expected})")
 
 
 def _check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: str) -> None:
@@ -340,10 +328,7 @@ def _check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: s
             f" URL ({namespace})"
         )
     if new.get("uid") not in (None, "", old["uid"]):
-        why = (
-            f"Precondition failed: UID in precondition: {new['uid']},"
-            f" UID in object meta: {old['uid']}"
-        )
+        why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {old['uid']}"
         raise conflict(rtype, old["name"], why)
     version = new.get("resourceVersion")
     if version in (None, "", old["resourceVersion"]):

@@ -108,9 +108,7 @@ def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
 def json_patch(current: Any, operations: Any) -> Any:
     """RFC 6902; a failing operation refuses the whole patch (422)."""
     if not isinstance(operations, list):
-        raise bad_request(
-            "json: cannot unmarshal object into Go value of type jsonpatch.Patch"
-        )
+        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     document = clone(current)
     for operation in operations:
         try:

@@ -30,9 +30,7 @@ def read_log(logs: Logs, pod: Json, query: Mapping[str, str]) -> str:
         listed = f"choose one of: [{' '.join(names)}]"
         if inits:
             listed += f" or one of the init containers: [{' '.join(inits)}]"
-        raise bad_request(
-            f"a container name must be specified for pod {meta['name']}, {listed}"
-        )
+        raise bad_request(f"a container name must be specified for pod {meta['name']}, {listed}")
     container = container or names[0]
     if container not in names + inits:
         raise bad_request(f"container {container} is not valid for pod {meta['name']}")
@@ -40,8 +38,7 @@ def read_log(logs: Logs, pod: Json, query: Mapping[str, str]) -> str:
     text = logs.get((*place, container), logs.get((*place, "")))
     if text is None:
         raise bad_request(
-            f'container "{container}" in pod "{meta["name"]}" is waiting to start:'
-            " ContainerCreating"
+            f'container "{container}" in pod "{meta["name"]}" is waiting to start: ContainerCreating'
         )
     lines = text.splitlines(keepends=True)
     tail = query.get("tailLines", "")

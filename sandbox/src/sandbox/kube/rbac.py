@@ -115,8 +115,7 @@ def _covers(rule: Json, asked: Attributes) -> bool:
 
 def _resource_matches(resources: list[str], asked: Attributes) -> bool:
     return any(
-        entry in ("*", asked.full_resource)
-        or (asked.subresource != "" and entry == f"*/{asked.subresource}")
+        entry in ("*", asked.full_resource) or (asked.subresource != "" and entry == f"*/{asked.subresource}")
         for entry in resources
     )
 

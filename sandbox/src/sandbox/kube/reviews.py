@@ -50,9 +50,7 @@ def _access(rtype: ResourceType, spec: Json, user: User, authorizer: Authorizer)
             name=resource.get("name", ""),
         )
     else:
-        asked = Attributes(
-            verb=lookup(path, "verb") or "", path=lookup(path, "path") or ""
-        )
+        asked = Attributes(verb=lookup(path, "verb") or "", path=lookup(path, "path") or "")
     allowed = authorizer.allows(user, asked)
     return {"allowed": True} if allowed else {"allowed": False}
 

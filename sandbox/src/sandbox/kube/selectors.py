@@ -76,9 +76,7 @@ def _requirement(term: str) -> Requirement:
         return Requirement(found[1], operator, frozenset({found[3]}))
     if found := _EXISTS_TERM.fullmatch(term):
         return Requirement(found[2], "absent" if found[1] else "exists")
-    raise bad_request(
-        f"unable to parse requirement: found '{term}', expected: in, notin, =, ==, !=, gt, lt"
-    )
+    raise bad_request(f"unable to parse requirement: found '{term}', expected: in, notin, =, ==, !=, gt, lt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +110,7 @@ def parse_field_selector(text: str, rtype: ResourceType) -> FieldSelector:
     for part in filter(None, text.split(",")):
         found = re.fullmatch(r"([^!=]+?)(==|=|!=)(.*)", part)
         if found is None:
-            raise bad_request(
-                f"invalid selector: '{text}'; can't understand '{part}'"
-            )
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         field = found[1].strip()
         if field not in ("metadata.name", "metadata.namespace", *rtype.fields):
             raise bad_request(

@@ -65,9 +65,7 @@ def line(event: Json) -> bytes:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-async def _events(
-    cluster: Cluster, selection: Selection, options: WatchOptions
-) -> AsyncIterator[Json]:
+async def _events(cluster: Cluster, selection: Selection, options: WatchOptions) -> AsyncIterator[Json]:
     store, rtype = cluster.store, selection.rtype
     changed = asyncio.Event()
     unsubscribe = store.events.subscribe(changed.set)

@@ -43,9 +43,7 @@ class Target:
         )
 
 
-def parse_target(
-    table: ResourceTable, method: str, path: str, query: Mapping[str, str]
-) -> Target | None:
+def parse_target(table: ResourceTable, method: str, path: str, query: Mapping[str, str]) -> Target | None:
     """None when the path is no resource; ApiError 405 when the resource does not do that."""
     place = _parse_path(table, path)
     if place is None:
@@ -66,9 +64,7 @@ def parse_target(
     return Target(rtype, verb, namespace, name, subresource)
 
 
-def _parse_path(
-    table: ResourceTable, path: str
-) -> tuple[ResourceType, str, str, str] | None:
+def _parse_path(table: ResourceTable, path: str) -> tuple[ResourceType, str, str, str] | None:
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
