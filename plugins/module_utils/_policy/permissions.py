@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
     ABSENT,
@@ -33,6 +35,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     Layer,
     Verdict,
     evaluate,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import FactError
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import (
+    ARN_PARTS,
+    arn_parts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rules import (
@@ -95,6 +102,40 @@ class PermissionVerdict:
         }
 
 
+def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, object]) -> list[Required]:
+    """The items of a module's option, each with the keys of ``context`` beneath its own.
+
+    :raises FactError: naming the item that cannot be asked about.
+    """
+    found = []
+    for place, item in enumerate(items, 1):
+        action = str(item["action"]).strip()
+        resource = str(item.get("resource") or "*").strip()
+        service, colon, name = action.partition(":")
+        if action != "*" and not (service and colon and name):
+            raise FactError(
+                f"required item {place}: action {action!r} must have the form service:Action, such as"
+                " s3:GetObject."
+            )
+        if resource != "*" and len(arn_parts(resource)) != ARN_PARTS:
+            raise FactError(
+                f"required item {place}: resource {resource!r} must be an ARN with its six parts, such"
+                " as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
+            )
+        own = {key.lower() for key in item.get("context") or {}}
+        shared = {key: value for key, value in context.items() if key.lower() not in own}
+        merged = {**shared, **(item.get("context") or {})}
+        for key, value in merged.items():
+            for one in value if isinstance(value, list | tuple) else (value,):
+                if not isinstance(one, str | int | float | bool | NoneType):
+                    raise FactError(
+                        f"required item {place}: context {key} must be text, a number, a boolean, null,"
+                        f" or a list of them, got {type(one).__name__}."
+                    )
+        found.append(Required(action, resource, merged))
+    return found
+
+
 def permission_layers(
     identity: Sequence[NamedPolicy],
     boundary: NamedPolicy | None = None,
@@ -114,7 +155,7 @@ def permission_layers(
 
 def check_permission(layers: Sequence[Layer], required: Required, context: Context) -> PermissionVerdict:
     """Judge one item. ``context`` is that of every item (see ``pod_context``)."""
-    given = {key.lower(): _state(value) for key, value in required.context.items()}
+    given = {key.lower(): key_state(value) for key, value in required.context.items()}
     verdict = evaluate(layers, Request(required.action, required.resource), context.assume(given))
     statements = tuple((rule.source, rule.statement.label, rule.statement.effect) for rule in verdict.rules)
     change = _change(verdict)
@@ -182,7 +223,8 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
     return rules_of(parsed, policy.name)
 
 
-def _state(value: object) -> State:
+def key_state(value: object) -> tuple[str, ...]:
+    """The values of a condition key as given in a context; None is a key that is absent."""
     if value is None:
         return ABSENT
     items = value if isinstance(value, list | tuple) else (value,)

@@ -122,7 +122,7 @@ def pod_identity_context(subject: Subject) -> Context:
             shape=None if isinstance(cluster, tuple) else cluster.shape,
         ),
         "aws:sourceorgid": _org(subject),
-        "aws:sourceorgpaths": UNKNOWN,
+        "aws:sourceorgpaths": _org_paths(subject),
         "aws:principalisawsservice": ("true",),
         "aws:principalservicename": (SERVICE,),
         "aws:principalservicenameslist": (SERVICE,),
@@ -223,6 +223,13 @@ def _cluster(subject: Subject) -> tuple[str, ...] | Unknown:
 
 def _org(subject: Subject) -> State:
     return (subject.source_org_id,) if subject.source_org_id else Unknown(shape="o-*")
+
+
+def _org_paths(subject: Subject) -> State:
+    # A path is o-id/r-root/ou-.../, for every account of an organization.
+    if subject.source_org_id:
+        return Unknown(may_be_absent=False, shape=f"{subject.source_org_id}/r-*")
+    return Unknown(shape="o-*/r-*")
 
 
 def _known(value: str | None) -> State:

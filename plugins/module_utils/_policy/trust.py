@@ -194,28 +194,35 @@ def _reach(document: object, subject: Subject, usable: str) -> list[Finding]:
         pod_name=None,
         pod_uid=None,
     )
+    if _lets_in(rules, requests, stranger):
+        return [_wide("TRUST_ACCOUNT_WIDE", WARNING, "every workload of every cluster in the account")]
+    if not subject.session_tags:
+        return []
+    found = []
+    namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
+    if _lets_in(rules, requests, namesake):
+        found.append(_wide("TRUST_ANY_CLUSTER", WARNING, "the same workload of every cluster in the account"))
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
-    sibling = replace(neighbour, namespace=subject.namespace)
-    for other, code, severity, reach in (
-        (stranger, "TRUST_ACCOUNT_WIDE", WARNING, "every workload of every cluster in the account"),
-        (neighbour, "TRUST_CLUSTER_WIDE", INFO, "every workload of the cluster"),
-        (sibling, "TRUST_NAMESPACE_WIDE", INFO, "every service account of the namespace"),
-    ):
-        if code != "TRUST_ACCOUNT_WIDE" and not subject.session_tags:
-            break
-        if _judge(rules, requests, pod_identity_context(other))[1]:
-            return [
-                Finding(
-                    code,
-                    severity,
-                    "",
-                    f"The policy lets {reach} use the role once an association names it.",
-                    "Add conditions on aws:SourceAccount and, with session tags,"
-                    " aws:RequestTag/eks-cluster-arn, kubernetes-namespace and"
-                    " kubernetes-service-account.",
-                )
-            ]
-    return []
+    if _lets_in(rules, requests, neighbour):
+        found.append(_wide("TRUST_CLUSTER_WIDE", INFO, "every workload of the cluster"))
+    elif _lets_in(rules, requests, replace(neighbour, namespace=subject.namespace)):
+        found.append(_wide("TRUST_NAMESPACE_WIDE", INFO, "every service account of the namespace"))
+    return found
+
+
+def _lets_in(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) -> bool:
+    return _judge(rules, requests, pod_identity_context(subject))[1] is True
+
+
+def _wide(code: str, severity: str, reach: str) -> Finding:
+    return Finding(
+        code,
+        severity,
+        "",
+        f"The policy lets {reach} use the role once an association names it.",
+        "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
+        " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
+    )
 
 
 def _foreign_role(subject: Subject) -> Finding | None:
