@@ -22,6 +22,7 @@ from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = Path(os.environ.get("SANDBOX_PYTHON", ROOT / ".venv-sandbox" / "bin" / "python"))
+MODULE = (str(PYTHON), "-m", "sandbox.aws")
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
 REGION = "eu-central-1"
@@ -64,8 +65,9 @@ class Endpoint:
         secret: str = ROOT_SECRET_ACCESS_KEY,
         token: str | None = None,
         key: str | None = None,
+        attempts: int = 1,
     ) -> Any:
-        """A boto3 client that does not retry, so that a test sees each answer."""
+        """A boto3 client that does not retry unless told, so that a test sees each answer."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -73,16 +75,21 @@ class Endpoint:
             aws_access_key_id=key or account,
             aws_secret_access_key=secret,
             aws_session_token=token,
-            config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+            config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
         )
+
+
+def environment() -> dict[str, str]:
+    """The environment of a server process."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")}
 
 
 @contextmanager
 def running(*options: str) -> Iterator[Endpoint]:
     """A server process on a free port; it has to end by itself on SIGTERM."""
     process = subprocess.Popen(
-        [PYTHON, "-m", "sandbox.aws", "--port", "0", *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
+        [*MODULE, "--port", "0", *options],
+        env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     )

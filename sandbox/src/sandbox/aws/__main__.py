@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
+import sys
 
 from sandbox.aws.gateway import Gateway
 from sandbox.aws.overlay import Overlay
-from sandbox.aws.server import serve
+from sandbox.aws.server import HOST, serve
 from sandbox.aws.stock import Stock
 
 
@@ -29,7 +31,12 @@ def main() -> None:
     overlay = Overlay(Stock(auth=options.auth))
     overlay.install()
     overlay.propagation.delay_ms = options.propagation_ms
-    asyncio.run(serve(Gateway(overlay, latency_ms=options.latency_ms), options.port))
+    try:
+        asyncio.run(serve(Gateway(overlay, latency_ms=options.latency_ms), options.port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sys.exit(f"embedded AWS: {HOST}:{options.port} is already in use; choose another --port")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Counters, latency, snapshots, reset, and the client that asks for them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from sandbox.aws.control import AwsControl, AwsControlError
+
+from .conftest import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    REGION,
+    Endpoint,
+    create_cluster,
+    create_policy,
+    create_role,
+    refusal,
+)
+
+
+class TestCounters:
+    def test_by_operation_account_and_status(self, endpoint: Endpoint, iam: Any, control: AwsControl) -> None:
+        create_role(iam, "app")
+        iam.get_role(RoleName="app")
+        refusal(lambda: iam.get_role(RoleName="nobody"))
+        endpoint.client("eks", account=OTHER_ACCOUNT).list_clusters()
+        endpoint.client("sts").get_caller_identity()
+        counters = control.counters()
+        assert counters["operations"] == {
+            "eks:ListClusters": 1,
+            "iam:CreateRole": 1,
+            "iam:GetRole": 2,
+            "sts:GetCallerIdentity": 1,
+        }
+        assert counters["accounts"] == {
+            ACCOUNT: {"iam:CreateRole": 1, "iam:GetRole": 2, "sts:GetCallerIdentity": 1},
+            OTHER_ACCOUNT: {"eks:ListClusters": 1},
+        }
+        assert (counters["total"], counters["reads"], counters["writes"]) == (5, 4, 1)
+        assert counters["statuses"] == {"200": 4, "404": 1}
+
+    def test_start_again_at_zero(self, iam: Any, control: AwsControl) -> None:
+        iam.list_roles()
+        assert control.counters()["total"] == 1
+        control.reset_counters()
+        assert control.counters()["total"] == 0
+
+    def test_control_requests_are_not_counted(self, control: AwsControl) -> None:
+        control.state(ACCOUNT)
+        assert control.counters()["total"] == 0
+
+    @pytest.mark.usefixtures("cluster")
+    def test_association_operations_have_their_names(
+        self, eks: Any, control: AwsControl, role_arn: str
+    ) -> None:
+        control.reset_counters()
+        association = eks.create_pod_identity_association(
+            clusterName="demo", namespace="n", serviceAccount="s", roleArn=role_arn
+        )["association"]
+        key = {"clusterName": "demo", "associationId": association["associationId"]}
+        arn = association["associationArn"]
+        eks.describe_pod_identity_association(**key)
+        eks.list_pod_identity_associations(clusterName="demo")
+        eks.update_pod_identity_association(**key, disableSessionTags=True)
+        eks.tag_resource(resourceArn=arn, tags={"a": "b"})
+        eks.list_tags_for_resource(resourceArn=arn)
+        eks.untag_resource(resourceArn=arn, tagKeys=["a"])
+        eks.delete_pod_identity_association(**key)
+        counters = control.counters()
+        verbs = ("Create", "Describe", "Update", "Delete")
+        assert counters["operations"] == {
+            **{f"eks:{verb}PodIdentityAssociation": 1 for verb in verbs},
+            "eks:ListPodIdentityAssociations": 1,
+            "eks:ListTagsForResource": 1,
+            "eks:TagResource": 1,
+            "eks:UntagResource": 1,
+        }
+        assert (counters["reads"], counters["writes"]) == (3, 5)
+
+
+class TestLatency:
+    def test_delays_api_answers_only(self, iam: Any, control: AwsControl) -> None:
+        control.set_latency(300)
+        before = time.monotonic()
+        iam.list_roles()
+        assert time.monotonic() - before >= 0.3
+
+    @pytest.mark.parametrize("value", [-1, float("inf")])
+    def test_has_to_be_a_length_of_time(self, control: AwsControl, value: float) -> None:
+        with pytest.raises(AwsControlError, match="ms must be a number of at least 0"):
+            control.set_latency(value)
+
+
+class TestState:
+    def test_holds_everything_of_the_account_alone(
+        self, endpoint: Endpoint, iam: Any, eks: Any, control: AwsControl
+    ) -> None:
+        create_cluster(eks, "demo")
+        create_role(endpoint.client("iam", account=OTHER_ACCOUNT), "other")
+        policy = create_policy(iam, "p")
+        arn = create_role(iam, "app")
+        iam.attach_role_policy(RoleName="app", PolicyArn=policy)
+        eks.create_addon(clusterName="demo", addonName="coredns")
+        eks.create_pod_identity_association(
+            clusterName="demo", namespace="default", serviceAccount="app", roleArn=arn
+        )
+        state = control.state(ACCOUNT)
+        assert {kind: list(found) for kind, found in state.items()} == {
+            "roles": ["app"],
+            "policies": [policy],
+            "instance_profiles": [],
+            "clusters": [f"{REGION}/demo"],
+            "addons": [f"{REGION}/demo/coredns"],
+            "associations": [f"{REGION}/demo/default/app"],
+        }
+        assert state["roles"]["app"]["AttachedPolicies"] == [policy]
+        assert state["associations"][f"{REGION}/demo/default/app"]["roleArn"] == arn
+
+    def test_is_the_same_before_and_after_reads(self, iam: Any, control: AwsControl) -> None:
+        create_role(iam, "app")
+        before = control.state(ACCOUNT)
+        iam.get_role(RoleName="app")
+        iam.get_account_authorization_details()
+        assert control.state(ACCOUNT) == before
+
+    def test_shows_a_change(self, iam: Any, control: AwsControl) -> None:
+        create_role(iam, "app")
+        before = control.state(ACCOUNT)
+        iam.update_role(RoleName="app", Description="changed")
+        assert control.state(ACCOUNT) != before
+
+
+def test_reset_forgets_everything(iam: Any, eks: Any, control: AwsControl, role_arn: str) -> None:
+    create_cluster(eks, "demo")
+    eks.create_pod_identity_association(
+        clusterName="demo", namespace="n", serviceAccount="s", roleArn=role_arn, clientRequestToken="t"
+    )
+    iam.attach_role_policy(RoleName="app", PolicyArn=create_policy(iam, "p"))
+    control.set_faults([{"kind": "throttle", "operation": "iam:GetRole"}])
+    control.reset()
+    assert all(not found for found in control.state(ACCOUNT).values())
+    assert (control.counters()["total"], control.faults()) == (0, [])
+    policy = create_policy(iam, "p")
+    create_role(iam, "app")
+    create_cluster(eks, "demo")
+    assert eks.list_pod_identity_associations(clusterName="demo")["associations"] == []
+    assert iam.list_entities_for_policy(PolicyArn=policy)["PolicyRoles"] == []
+    assert iam.get_policy(PolicyArn="arn:aws:iam::aws:policy/SecretsManagerReadWrite")
+
+
+class TestClient:
+    def test_association_members_nobody_can_set(self, eks: Any, control: AwsControl, role_arn: str) -> None:
+        create_cluster(eks, "demo")
+        association = eks.create_pod_identity_association(
+            clusterName="demo", namespace="n", serviceAccount="s", roleArn=role_arn
+        )["association"]
+        owner = f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/demo/vpc-cni/1"
+        control.patch_association(ACCOUNT, REGION, "demo", association["associationId"], ownerArn=owner)
+        (found,) = eks.list_pod_identity_associations(clusterName="demo")["associations"]
+        assert found["ownerArn"] == owner
+
+    def test_missing_resource(self, control: AwsControl) -> None:
+        with pytest.raises(AwsControlError, match=f"no cluster nowhere in account {ACCOUNT}, {REGION}"):
+            control.patch_cluster(ACCOUNT, REGION, "nowhere", status="FAILED")
+        with pytest.raises(AwsControlError, match="no add-on x on cluster demo"):
+            control.patch_addon(ACCOUNT, REGION, "demo", "x", status="DEGRADED")
+        with pytest.raises(AwsControlError, match="no association a-1 on cluster demo"):
+            control.patch_association(ACCOUNT, REGION, "demo", "a-1", ownerArn="x")
+
+    def test_nothing_there(self) -> None:
+        control = AwsControl("http://127.0.0.1:1")
+        assert control.ready() is False
+        with pytest.raises(AwsControlError, match=r"GET http://127\.0\.0\.1:1/_sandbox/counters: .*refused"):
+            control.counters()
+        with pytest.raises(AwsControlError, match="did not answer within 0 seconds"):
+            control.wait_ready(0)

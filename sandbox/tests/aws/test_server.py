@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process: its options, where it listens, how it ends, and what it does in parallel."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sandbox.aws.control import AwsControl
+
+from .conftest import ACCOUNT, MODULE, Endpoint, create_cluster, create_role, environment, refusal, running
+
+
+def test_options_take_effect() -> None:
+    with running("--latency-ms", "1", "--propagation-ms", "60000") as endpoint:
+        endpoint.control.wait_ready()
+        create_cluster(endpoint.client("eks"), "demo")
+        arn = create_role(endpoint.client("iam"), "app")
+        refused = refusal(
+            lambda: endpoint.client("eks").create_pod_identity_association(
+                clusterName="demo", namespace="n", serviceAccount="s", roleArn=arn
+            )
+        )
+        assert refused[2] == "Role provided in the request does not exist"
+
+
+def test_listens_on_loopback_only(endpoint: Endpoint) -> None:
+    port = int(endpoint.url.rpartition(":")[2])
+    with socket.socket() as other:
+        # Every other address of this machine still has the port free.
+        other.bind(("127.0.0.2", port))
+
+
+def test_ends_on_sigterm_while_connections_are_open() -> None:
+    process = subprocess.Popen(
+        [*MODULE, "--port", "0"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("embedded AWS ready on http://127.0.0.1:")
+    port = int(line.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)):
+        AwsControl(f"http://127.0.0.1:{port}").set_latency(0)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_port_in_use_is_said_in_one_line(endpoint: Endpoint) -> None:
+    port = endpoint.url.rpartition(":")[2]
+    result = subprocess.run(
+        [*MODULE, "--port", port], env=environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr == f"embedded AWS: 127.0.0.1:{port} is already in use; choose another --port\n"
+
+
+def test_parallel_requests_make_one_association_each(endpoint: Endpoint, eks: Any, role_arn: str) -> None:
+    create_cluster(eks, "demo")
+
+    def create(number: int) -> str:
+        association = endpoint.client("eks").create_pod_identity_association(
+            clusterName="demo", namespace="default", serviceAccount=f"app-{number}", roleArn=role_arn
+        )["association"]
+        return str(association["associationId"])
+
+    with ThreadPoolExecutor(8) as pool:
+        identifiers = list(pool.map(create, range(40)))
+    assert len(set(identifiers)) == 40
+    assert len(endpoint.control.state(ACCOUNT)["associations"]) == 40
+
+
+def test_parallel_requests_for_one_pair_make_one(endpoint: Endpoint, eks: Any, role_arn: str) -> None:
+    create_cluster(eks, "demo")
+
+    def create(_: int) -> str:
+        client = endpoint.client("eks")
+        try:
+            client.create_pod_identity_association(
+                clusterName="demo", namespace="default", serviceAccount="app", roleArn=role_arn
+            )
+        except client.exceptions.ResourceInUseException:
+            return "in use"
+        return "made"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create, range(8))) == ["in use"] * 7 + ["made"]
+
+
+def test_unknown_control_request(endpoint: Endpoint) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{endpoint.url}/_sandbox/nothing")
+    assert caught.value.code == 404
+    assert caught.value.read() == b'{"error":"no control request GET /_sandbox/nothing"}'
