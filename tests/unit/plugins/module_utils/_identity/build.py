@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Short ways to write down what a user asks for and what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.accounts import check_accounts
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Change, Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    Engine,
+    Run,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    OWNER_TAG,
+    OWNER_VALUE,
+    Cluster,
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    ACCOUNT,
+    CLUSTER,
+    REGION,
+    FakeAws,
+)
+
+Raw = dict[str, Any]
+OWNED = {OWNER_TAG: OWNER_VALUE}
+CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
+OTHER_CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other-cluster"
+HERE = Cluster(CLUSTER, CLUSTER_ARN, ACCOUNT, REGION, "aws")
+TRUST_BARE: Raw = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    ],
+}
+TRUST_EC2: Raw = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+def role_arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+def policy_arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:policy/{name}"
+
+
+def document(*actions: str, resource: str = "*") -> Raw:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def policy(name: str = "my-policy", *actions: str, **more: Any) -> Raw:
+    return {"name": name, "document": document(*(actions or ("s3:GetObject",))), **more}
+
+
+def workload(service_account: str = "app", namespace: str = "default", **more: Any) -> Raw:
+    """A workload as a user writes it, with a role and a policy of its own."""
+    raw: Raw = {
+        "namespace": namespace,
+        "service_account": service_account,
+        "role": {"name": "my-role"},
+        "policies": [policy()],
+    }
+    return {key: value for key, value in {**raw, **more}.items() if value is not None}
+
+
+def desired(*workloads: Mapping[str, Any], state: str = "present", **options: Any) -> Desired:
+    tags = options.pop("tags", None)
+    cluster = options.pop("cluster", CLUSTER)
+    return Desired(cluster, parse_workloads(list(workloads), state, tags), Options(**options))
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.pauses: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.time += seconds
+
+
+def patience(clock: Clock | None = None, timeout: float = 60) -> Patience:
+    clock = clock or Clock()
+    return Patience(timeout, clock.now, clock.sleep)
+
+
+def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
+    cluster = find_cluster(aws, wanted.cluster_name, REGION, state)
+    check_accounts(wanted, cluster)
+    return Engine(aws, cluster, 1, patience(clock))
+
+
+def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:
+    return engine(aws, wanted, state, clock).run(wanted, state, check_mode=False)
+
+
+def plan(aws: FakeAws, wanted: Desired, state: str = "present") -> Plan:
+    return engine(aws, wanted, state).run(wanted, state, check_mode=True).plan
+
+
+def names(plan: Plan) -> list[str]:
+    """The changes of a plan, each as "action resource name"."""
+    return [named(change) for change in plan.changes]
+
+
+def named(change: Change) -> str:
+    return f"{change.action} {change.resource} {change.name}"
+
+
+def given(
+    aws: FakeAws,
+    name: str,
+    trust: Raw | None = None,
+    attached: tuple[str, ...] = (),
+    tags: Mapping[str, str] | None = None,
+    **more: Any,
+) -> None:
+    """A role that is there already. It is not ours unless its tags say so."""
+    parameters = {
+        "RoleName": name,
+        "AssumeRolePolicyDocument": json.dumps(trust or TRUST_EC2),
+        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        **more,
+    }
+    aws.iam.CreateRole(parameters)
+    aws.iam.roles[name.lower()]["attached"] = list(attached)
+
+
+def given_policy(
+    aws: FakeAws, name: str, *actions: str, tags: Mapping[str, str] | None = None, path: str = "/"
+) -> str:
+    """A policy that is there already; its ARN."""
+    parameters = {
+        "PolicyName": name,
+        "PolicyDocument": json.dumps(document(*(actions or ("s3:GetObject",)))),
+        "Path": path,
+        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+    }
+    aws.iam.CreatePolicy(parameters)
+    return f"arn:aws:iam::{ACCOUNT}:policy{path}{name}"
+
+
+def given_association(
+    aws: FakeAws, service_account: str, role: str, namespace: str = "default", **more: Any
+) -> str:
+    """An association that is there already, whatever EKS would say of its role; its ID."""
+    asked = {
+        "clusterName": CLUSTER,
+        "namespace": namespace,
+        "serviceAccount": service_account,
+        "roleArn": role_arn(role),
+        **more,
+    }
+    return str(aws.eks.put(asked)["associationId"])

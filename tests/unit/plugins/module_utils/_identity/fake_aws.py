@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""AWS in memory behind the engine's Api: counts requests, and fails them when told to."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_eks import (
+    FakeEks,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    FakeIam,
+)
+
+ACCOUNT = "111122223333"
+REGION = "us-west-2"
+CLUSTER = "my-cluster"
+OTHER_CLUSTER = "other-cluster"
+READS = ("Get", "List", "Describe")
+BUSY = AwsError("test:Injected", "ServiceFailure", "Internal failure")
+
+
+class FakeAws:
+    """``requests`` holds every request as (service:Operation, parameters)."""
+
+    def __init__(self) -> None:
+        self.iam = FakeIam(ACCOUNT)
+        self.eks = FakeEks(self.iam, ACCOUNT, REGION, (CLUSTER, OTHER_CLUSTER))
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self._fail_at: dict[int, tuple[AwsError, bool]] = {}
+        self._fail_on: dict[str, list[AwsError]] = {}
+        self._hooks: dict[str, Callable[[], None]] = {}
+        self._lock = threading.RLock()
+
+    # What the tests use
+
+    @property
+    def writes(self) -> list[str]:
+        return [name for name, _ in self.requests if not name.split(":")[1].startswith(READS)]
+
+    def parameters(self, name: str) -> list[dict[str, Any]]:
+        return [parameters for given, parameters in self.requests if given == name]
+
+    def state(self) -> dict[str, Any]:
+        return copy.deepcopy({**self.iam.state(), "associations": self.eks.state()})
+
+    def backup(self) -> tuple[Any, ...]:
+        """All that is there, to be given to restore."""
+        return copy.deepcopy((self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last))
+
+    def restore(self, backup: tuple[Any, ...]) -> None:
+        parts = copy.deepcopy(backup)
+        self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last = parts
+
+    def fail_at(self, number: int, error: AwsError = BUSY, after: bool = False) -> None:
+        """Let the n-th request from now on fail; ``after`` it took effect (its answer got lost)."""
+        self._fail_at = {len(self.requests) + number: (error, after)}
+
+    def fail_on(self, name: str, *errors: AwsError) -> None:
+        """Let the next requests of "service:Operation" fail with these errors, one each."""
+        self._fail_on[name] = list(errors)
+
+    def before(self, name: str, action: Callable[[], None]) -> None:
+        """Do something right before the next request of "service:Operation", as somebody else would."""
+        self._hooks[name] = action
+
+    def heal(self) -> None:
+        self._fail_at, self._fail_on, self._hooks = {}, {}, {}
+
+    # The Api
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            name = f"{service}:{operation}"
+            if action := self._hooks.pop(name, None):
+                action()
+            self.requests.append((name, copy.deepcopy(dict(parameters))))
+            error, after = self._fail_at.get(len(self.requests), (None, False))
+            if error is not None and not after:
+                raise error
+            if self._fail_on.get(name):
+                raise self._fail_on[name].pop(0)
+            answer = self._answer(service, operation, parameters)
+            if error is not None:
+                raise error
+            return answer
+
+    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+        found: Any = self.call(service, operation, parameters)
+        for key in results:
+            found = found[key]
+        return list(found)
+
+    def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if service == "sts":
+            arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
+            return {"Account": ACCOUNT, "Arn": arn}
+        try:
+            answer = getattr(self.iam if service == "iam" else self.eks, operation)(parameters)
+        except AwsError as error:
+            raise AwsError(f"{service}:{operation}", error.code, error.text) from error
+        if operation in ("CreateRole", "UpdateAssumeRolePolicy"):
+            self.eks.role_changed(parameters["RoleName"])
+        return copy.deepcopy(dict(answer))

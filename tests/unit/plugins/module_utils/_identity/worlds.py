@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Strategies for what users ask for and for accounts in which others have been at work already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    TRUST_BARE,
+    TRUST_EC2,
+    FakeAws,
+    desired,
+    document,
+    given,
+    given_association,
+    given_policy,
+    policy_arn,
+    role_arn,
+)
+
+TARGET = "arn:aws:iam::444455556666:role/target"
+ACTIONS = ("s3:GetObject", "sqs:SendMessage")
+PLACES = [("default", "app"), ("default", "web"), ("batch", "app")]
+_documents = st.sampled_from([document(action) for action in ACTIONS])
+_tags = st.dictionaries(st.sampled_from(["team", "stage"]), st.sampled_from(["a", "b"]), max_size=2)
+
+
+@st.composite
+def wishes(draw: Callable[..., Any], adopt: bool = True) -> Desired:
+    """Up to three workloads that agree on the roles and policies that they share."""
+    policies = {
+        name: {"name": name, "document": draw(_documents), "tags": draw(_tags)} for name in ("one", "two")
+    }
+    policies["given"] = {"arn": policy_arn("given")}
+    # A boundary may be an existing policy, or one that the same run makes.
+    boundaries = st.sampled_from([None, "", policy_arn("given"), policy_arn("one")])
+    roles: dict[str, dict[str, Any]] = {
+        name: _without_none(
+            name=name,
+            description=draw(st.sampled_from([None, "", "text"])),
+            permissions_boundary=draw(boundaries),
+            max_session_duration=draw(st.sampled_from([None, 3600, 7200])),
+            tags=draw(_tags),
+        )
+        for name in ("blue", "green")
+    }
+    roles["legacy"] = {"arn": role_arn("legacy"), "extend_trust": draw(st.booleans())}
+    workloads = []
+    for namespace, service_account in draw(st.lists(st.sampled_from(PLACES), max_size=3, unique=True)):
+        disabled = draw(st.sampled_from([None, None, False, True]))
+        session = draw(st.sampled_from([None, "", document("s3:GetObject")]))
+        workloads.append(
+            _without_none(
+                namespace=namespace,
+                service_account=service_account,
+                role=roles[draw(st.sampled_from(sorted(roles)))],
+                policies=[
+                    policies[name]
+                    for name in draw(st.lists(st.sampled_from(sorted(policies)), max_size=2, unique=True))
+                ],
+                target_role_arn=draw(st.sampled_from([None, "", TARGET])),
+                disable_session_tags=disabled,
+                session_policy=session if disabled or not session else None,
+                tags=draw(_tags),
+            )
+        )
+    return desired(
+        *workloads,
+        trust_scope=draw(
+            st.sampled_from([None, None, "workload", "namespace", "cluster", "account", "none"])
+        ),
+        purge_tags=draw(st.booleans()),
+        purge_policies=draw(st.booleans()),
+        adopt=adopt and draw(st.booleans()),
+    )
+
+
+@st.composite
+def accounts(draw: Callable[..., Any]) -> FakeAws:
+    """An account with a role, a policy and maybe more that nobody told us about."""
+    aws = FakeAws()
+    given(aws, "legacy", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])))
+    given_policy(aws, "given", "kms:Decrypt")
+    if draw(st.booleans()):
+        attached = (policy_arn("given"),) if draw(st.booleans()) else ()
+        given(aws, "blue", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])), attached)
+    if draw(st.booleans()):
+        given_policy(aws, "one", draw(st.sampled_from(ACTIONS)))
+    for namespace, service_account in draw(st.lists(st.sampled_from(PLACES), max_size=2, unique=True)):
+        more: dict[str, Any] = {"targetRoleArn": TARGET} if draw(st.booleans()) else {}
+        given_association(aws, service_account, "legacy", namespace, tags=draw(_tags), **more)
+    return aws
+
+
+def _without_none(**given: Any) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if value is not None}
+
+
+__all__ = ["ACCOUNT", "accounts", "wishes"]
