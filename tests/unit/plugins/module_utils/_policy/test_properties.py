@@ -1,0 +1,351 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold of every policy, and agreement with a plain second evaluator on small ones."""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import itertools
+import json
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.complete import explore
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
+    UNKNOWN,
+    Context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import parse_policy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import (
+    Layer,
+    ask,
+    evaluate,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import Glob, overlap
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+    display,
+    normalise,
+    same_meaning,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rules import (
+    Request,
+    rules_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import tokenize
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+    Subject,
+    check_trust,
+)
+
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+KEYS = ("t:one", "t:two")
+# Every value of a key that the policies below can tell apart, and absence.
+DOMAIN: tuple[tuple[str, ...], ...] = (("a",), ("ab",), ("b",), ("bb",), ("~",), ())
+PATTERNS = ("a", "b", "ab", "a*", "*b", "?", "*", "${t:two}", "${t:one}x")
+
+operators = st.sampled_from(
+    [
+        prefix + base + suffix
+        for base in ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike")
+        for prefix in ("", "ForAllValues:", "ForAnyValue:")
+        for suffix in ("", "IfExists")
+    ]
+)
+blocks = st.dictionaries(
+    operators,
+    st.dictionaries(
+        st.sampled_from(KEYS), st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2), min_size=1
+    ),
+    max_size=2,
+)
+nulls = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["true", "false"]), min_size=1)
+
+
+@st.composite
+def conditions(draw):
+    block = dict(draw(blocks))
+    if draw(st.integers(0, 4)) == 0:
+        block["Null"] = draw(nulls)
+    return block
+
+
+statements = st.builds(
+    lambda effect, action, resource, block: {
+        "Effect": effect,
+        "Action": action,
+        "Resource": resource,
+        **({"Condition": block} if block else {}),
+    },
+    st.sampled_from(["Allow", "Allow", "Deny"]),
+    st.sampled_from(["s3:GetObject", "s3:*", "S3:get*", "ec2:RunInstances", "*"]),
+    st.sampled_from(["*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/a", "arn:aws:s3:::c/${t:one}", "arn:aws:s3:::b/${t:one}"]),
+    conditions(),
+)
+policies = st.lists(statements, min_size=1, max_size=3).map(
+    lambda given_statements: {"Version": "2012-10-17", "Statement": given_statements}
+)
+RESOURCE = "arn:aws:s3:::b/a"
+
+
+def verdict(document, keys=None, resource=RESOURCE):
+    layer = Layer("identity", rules_of(parse_policy(document)))
+    context = Context(keys or {}, default=UNKNOWN)
+    return evaluate((layer,), Request("s3:GetObject", resource), context)
+
+
+def plain_allows(document, keys):
+    """The same question answered by the letter of the documentation, for known keys."""
+    allowed = False
+    for statement in document["Statement"]:
+        if not fnmatch.fnmatchcase("s3:getobject", statement["Action"].lower()):
+            continue
+        resource = plain_fill(statement["Resource"], keys)
+        if resource is None or not fnmatch.fnmatchcase(RESOURCE, resource):
+            continue
+        block = statement.get("Condition", {})
+        if all(
+            plain_holds(operator, keys[key], values, keys)
+            for operator, lines in block.items()
+            for key, values in lines.items()
+        ):
+            if statement["Effect"] == "Deny":
+                return False
+            allowed = True
+    return allowed
+
+
+def plain_fill(text, keys):
+    for key in KEYS:
+        name = "${" + key + "}"
+        if name in text:
+            if len(keys[key]) != 1:
+                return None
+            text = text.replace(name, keys[key][0])
+    return text
+
+
+def plain_holds(operator, actual, values, keys):
+    if operator == "Null":
+        return ("true" if not actual else "false") == values
+    quantifier, _, rest = operator.rpartition(":")
+    if_exists = rest.endswith("IfExists")
+    base = rest.removesuffix("IfExists")
+    negated = "Not" in base
+    if not actual:
+        return if_exists or quantifier == "ForAllValues" or (negated and not quantifier)
+    filled = [text for text in (plain_fill(value, keys) for value in values) if text is not None]
+    if "Like" in base:
+        matched = any(fnmatch.fnmatchcase(actual[0], text) for text in filled)
+    else:
+        matched = actual[0] in filled
+    return matched is not negated
+
+
+def completions():
+    for states in itertools.product(DOMAIN, repeat=len(KEYS)):
+        yield dict(zip(KEYS, states, strict=True))
+
+
+@SETTINGS
+@given(policies)
+def test_known_keys_give_what_the_documentation_says(document):
+    for keys in completions():
+        assert (verdict(document, keys).decision == "allowed") is plain_allows(document, keys)
+
+
+@SETTINGS
+@given(policies)
+def test_unknown_keys_give_conditional_exactly_when_both_answers_are_possible(document):
+    answers = {plain_allows(document, keys) for keys in completions()}
+    found = verdict(document)
+    if len(answers) == 2:
+        assert found.decision == "conditional"
+        assert found.conditional_on
+    elif found.decision == "conditional":
+        # Set operators on keys with several values tell more apart than the domain above.
+        assert "For" in json.dumps(document)
+    else:
+        assert (found.decision == "allowed") is answers.pop()
+
+
+@SETTINGS
+@given(policies)
+def test_a_conditional_verdict_has_a_completion_that_allows_and_one_that_denies(document):
+    if verdict(document).decision != "conditional":
+        return
+    layer = Layer("identity", rules_of(parse_policy(document)))
+    question = ask((layer,), Request("s3:GetObject", RESOURCE))
+    found = explore((question,), Context())
+    answers = {verdict(document, completion).decision == "allowed" for completion, _ in found.leaves}
+    assert answers == {True, False}
+
+
+@SETTINGS
+@given(policies, statements)
+def test_adding_a_deny_never_allows_more(document, statement):
+    more = copy.deepcopy(document)
+    more["Statement"].append({**statement, "Effect": "Deny"})
+    before, after = verdict(document).decision, verdict(more).decision
+    if before in ("implicit_deny", "explicit_deny"):
+        assert after in ("implicit_deny", "explicit_deny")
+    assert not (before == "conditional" and after == "allowed")
+
+
+@SETTINGS
+@given(policies, statements)
+def test_adding_an_allow_never_allows_less(document, statement):
+    more = copy.deepcopy(document)
+    more["Statement"].append({**statement, "Effect": "Allow"})
+    if verdict(document).decision == "allowed":
+        assert verdict(more).decision == "allowed"
+
+
+@SETTINGS
+@given(policies)
+def test_the_normal_form_is_its_own_and_keeps_the_verdict(document):
+    normal = normalise(document)
+    assert normalise(normal) == normal
+    assert same_meaning(document, normal)
+    assert same_meaning(document, display(document))
+    assert verdict(normal).decision == verdict(document).decision
+
+
+@SETTINGS
+@given(policies, st.randoms(use_true_random=False))
+def test_spelling_does_not_count(document, random):
+    other = copy.deepcopy(document)
+    random.shuffle(other["Statement"])
+    for at, statement in enumerate(other["Statement"]):
+        statement["Sid"] = f"S{at}"
+        statement["Action"] = [statement["Action"].upper(), statement["Action"]]
+    assert same_meaning(document, other)
+    assert same_meaning(document, json.dumps(other))
+    assert same_meaning(document, quote(json.dumps(other)))
+    assert verdict(other).decision == verdict(document).decision
+
+
+@SETTINGS
+@given(policies)
+def test_splitting_a_statement_by_action_keeps_the_verdict(document):
+    split = copy.deepcopy(document)
+    first = split["Statement"][0]
+    split["Statement"].append({**first, "Action": "s3:Put*"})
+    first["Action"] = [first["Action"], "s3:Put*"]
+    joined = copy.deepcopy(split)
+    joined["Statement"].pop()
+    assert verdict(joined).decision == verdict(split).decision == verdict(document).decision
+
+
+texts = st.text(alphabet="ab", max_size=6)
+globs = st.text(alphabet="ab*?", max_size=6)
+
+
+def glob(text):
+    return Glob(tokenize(text, variables=False, wildcards=True))
+
+
+@SETTINGS
+@given(globs, texts)
+def test_wildcards_agree_with_the_shell(pattern, text):
+    assert glob(pattern).matches(text) is fnmatch.fnmatchcase(text, pattern)
+
+
+@SETTINGS
+@given(globs, globs, texts)
+def test_covering_and_overlapping(one, other, text):
+    if glob(one).matches(other, symbolic=True) and glob(other).matches(text):
+        assert glob(one).matches(text)
+    witness = overlap(glob(one).tokens, glob(other).tokens)
+    if witness is None:
+        assert not (glob(one).matches(text) and glob(other).matches(text))
+    else:
+        assert glob(one).matches(witness)
+        assert glob(other).matches(witness)
+
+
+trust_statements = st.builds(
+    lambda effect, principal, action, block: {
+        "Effect": effect,
+        "Principal": principal,
+        "Action": action,
+        **({"Condition": block} if block else {}),
+    },
+    st.sampled_from(["Allow", "Allow", "Allow", "Deny"]),
+    st.sampled_from(
+        [
+            "*",
+            {"AWS": "111122223333"},
+            {"Service": "pods.eks.amazonaws.com"},
+            {"Service": ["ec2.amazonaws.com", "eks.amazonaws.com"]},
+            {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.example"},
+        ]
+    ),
+    st.sampled_from(["sts:AssumeRole", "sts:*", ["sts:AssumeRole", "sts:TagSession"], "sts:TagSession"]),
+    st.sampled_from(
+        [
+            {},
+            {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}},
+            {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "other"}},
+            {"StringLike": {"aws:RequestTag/kubernetes-pod-name": "web-*"}},
+            {"StringNotEquals": {"aws:SourceAccount": "111122223333"}},
+            {"StringEquals": {"aws:SourceOrgId": "${aws:ResourceOrgId}"}},
+            {"Bool": {"aws:PrincipalIsAWSService": "true"}},
+            {"Null": {"aws:TagKeys": "true"}},
+            {"StringEquals": {"sts:ExternalId": "x"}},
+        ]
+    ),
+)
+trusts = st.lists(trust_statements, min_size=1, max_size=3).map(
+    lambda given_statements: {"Version": "2012-10-17", "Statement": given_statements}
+)
+subjects = st.builds(
+    Subject,
+    cluster_arn=st.sampled_from([None, "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"]),
+    namespace=st.sampled_from([None, "default"]),
+    service_account=st.sampled_from([None, "my-service-account"]),
+    session_tags=st.booleans(),
+)
+
+
+@SETTINGS
+@given(trusts, subjects)
+def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, subject):
+    found = check_trust(document, subject)
+    if found.usable != "no":
+        assert found.suggested_trust_policy is None
+        return
+    assert any(finding.severity == "error" for finding in found.findings)
+    suggested = found.suggested_trust_policy
+    assert suggested is not None
+    assert check_trust(suggested, subject).usable == "yes"
+    assert len(suggested["Statement"]) - len(document["Statement"]) in (0, 1)
+
+
+@SETTINGS
+@given(trusts, subjects)
+def test_usable_is_both_actions_in_one_request(document, subject):
+    found = check_trust(document, subject)
+    if found.usable == "yes":
+        assert (found.assume_role, found.tag_session) == ("allowed", "allowed")
+    if "denied" in (found.assume_role, found.tag_session):
+        assert found.usable == "no"
+    assert bool(found.conditional_on) is (found.usable == "conditional")
+
+
+@SETTINGS
+@given(trusts, subjects)
+def test_learning_more_of_the_workload_never_contradicts_a_definite_answer(document, subject):
+    known = Subject(
+        cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+        namespace="default",
+        service_account="my-service-account",
+        session_tags=subject.session_tags,
+        pod_name="web-1",
+        pod_uid="u",
+        source_org_id="o-abcd",
+    )
+    before, after = check_trust(document, subject).usable, check_trust(document, known).usable
+    assert before in (after, "conditional")
