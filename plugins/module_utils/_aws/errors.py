@@ -102,6 +102,17 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
         "or with a lower concurrency; what is done stays done.",
     ),
     (
+        r"ConcurrentModification\w*",
+        r"",
+        "Somebody else changed it at the same moment and went on doing so: run again.",
+    ),
+    (
+        r"EntityAlreadyExists",
+        r"",
+        "Something of this name is there already, maybe with another path or in other letter case "
+        "(IAM tells names apart without regard to either): give its path and spelling, or another name.",
+    ),
+    (
         r"DeleteConflict",
         r"",
         "Something else still uses it; detach it there first.",

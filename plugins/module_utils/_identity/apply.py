@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Change,
     Failure,
     Plan,
+    label,
 )
 
 # What AWS says while it does not know yet about something just made, by operation.
@@ -33,6 +35,8 @@ _NOT_YET: tuple[tuple[str, str, str], ...] = (
     ),
     (r"iam:(AttachRolePolicy|CreateRole|PutRolePermissionsBoundary)", r"NoSuchEntity", r""),
 )
+# IAM refuses two changes of one thing at the same time, whoever makes the other one.
+_BUSY = ("ConcurrentModification", "ConcurrentModificationException")
 _REMOVALS = ("Delete", "Detach", "Untag")
 
 
@@ -88,8 +92,11 @@ def apply_plan(api: Api, plan: Plan, width: int, patience: Patience) -> Outcome:
                     continue
                 failure, error = result
                 failures.append(failure)
-                failed.setdefault(f"{failure.resource} {failure.name}", failure)
-                conflict = conflict or (error is not None and error.conflict)
+                failed.setdefault(label(failure.resource, failure.name), failure)
+                # What was made partly cannot simply be planned anew: its failure has to be seen.
+                conflict = conflict or (error is not None and error.conflict and not failure.partly)
+    order = {id(change): index for index, change in enumerate(plan.changes)}
+    done.sort(key=lambda one: order[id(one.change)])
     return Outcome(tuple(done), tuple(failures), conflict)
 
 
@@ -120,26 +127,31 @@ def _make_all(
 
 def _make(api: Api, change: Change, patience: Patience) -> Done | Refused:
     answer: Mapping[str, Any] = {}
-    for index, call in enumerate(change.calls):
+    made: list[Call] = []
+    for call in change.calls:
+        # What was deleted a moment ago may still be in the way of its successor.
+        again = change.action == "replace" and bool(made)
         try:
-            answer = _request(api, call, patience if change.awaits else None)
+            answer = _request(api, call, patience, change.awaits or again, again)
         except AwsError as error:
             if error.missing and call.operation.startswith(_REMOVALS):
                 continue
-            return _failure(change, index, error), error
+            return _failure(change, made, call, error), error
+        made.append(call)
     return Done(change, answer)
 
 
-def _request(api: Api, call: Call, patience: Patience | None) -> Mapping[str, Any]:
-    if patience is None:
-        return api.call(call.service, call.operation, call.parameters)
+def _request(
+    api: Api, call: Call, patience: Patience, awaits: bool, replaces: bool = False
+) -> Mapping[str, Any]:
     deadline = patience.now() + patience.timeout
     pause = patience.first_pause
     while True:
         try:
             return api.call(call.service, call.operation, call.parameters)
         except AwsError as error:
-            if not _not_yet(error):
+            passing = error.code in _BUSY or (awaits and _not_yet(error)) or (replaces and error.conflict)
+            if not passing:
                 raise
             if patience.now() + pause > deadline:
                 waited = f"{error.text} (still so after {patience.timeout:g} s of waiting)"
@@ -157,9 +169,13 @@ def _not_yet(error: AwsError) -> bool:
     )
 
 
-def _failure(change: Change, index: int, error: AwsError) -> Failure:
-    made = ", ".join(f"{call.service}:{call.operation}" for call in change.calls[:index])
-    partly = f" Done before it: {made}." if made else ""
+def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) -> Failure:
+    before = ", ".join(f"{one.service}:{one.operation}" for one in made)
+    partly = f" Done before it: {before}." if made else ""
+    if made and change.action == "replace":
+        # A rerun no longer sees what was there, so it is told here.
+        wanted = json.dumps(dict(call.parameters), sort_keys=True)
+        partly += f" The {change.resource} is gone now; it was to be created with {wanted}."
     return Failure(
         change.workloads,
         change.resource,
@@ -168,6 +184,7 @@ def _failure(change: Change, index: int, error: AwsError) -> Failure:
         error.code,
         f"{error.operation}: {error.text}{partly}",
         error.remedy,
+        bool(made),
     )
 
 

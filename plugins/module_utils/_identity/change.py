@@ -67,7 +67,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that was not done, and why. ``workloads`` are all those that miss it."""
+    """Something that was not done, and why. ``workloads`` are all those that miss it.
+
+    ``partly`` says that some of its requests had been made before one failed.
+    """
 
     workloads: tuple[WorkloadKey, ...]
     resource: str
@@ -76,6 +79,7 @@ class Failure:
     error_code: str
     message: str
     remedy: str
+    partly: bool = False
 
     @property
     def concerns_role(self) -> bool:

@@ -5,12 +5,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, assume, event, given, settings
-from hypothesis import strategies as st
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    OWNER_TAG,
-    OWNER_VALUE,
     Desired,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -26,6 +21,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     accounts,
     wishes,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import strategies as st
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -24,6 +22,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     policy_arn,
     role_arn,
 )
+from hypothesis import strategies as st
 
 TARGET = "arn:aws:iam::444455556666:role/target"
 ACTIONS = ("s3:GetObject", "sqs:SendMessage")
