@@ -93,8 +93,9 @@ def apply_plan(api: Api, plan: Plan, width: int, patience: Patience) -> Outcome:
                 failure, error = result
                 failures.append(failure)
                 failed.setdefault(label(failure.resource, failure.name), failure)
-                # What was made partly cannot simply be planned anew: its failure has to be seen.
-                conflict = conflict or (error is not None and error.conflict and not failure.partly)
+                conflict = conflict or (error is not None and error.conflict)
+    # A plan made anew would not know what an association had that is gone now: its failure must be seen.
+    conflict = conflict and not any(one.partly and one.action == "replace" for one in failures)
     order = {id(change): index for index, change in enumerate(plan.changes)}
     done.sort(key=lambda one: order[id(one.change)])
     return Outcome(tuple(done), tuple(failures), conflict)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
@@ -42,7 +42,10 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run did, or in check mode would do."""
+    """What one run did, or in check mode would do.
+
+    ``done`` is what all rounds did; ``failures`` and ``findings`` are those of the last look.
+    """
 
     desired: Desired
     state: str
@@ -51,6 +54,7 @@ class Run:
     done: tuple[Done, ...]
     failures: tuple[Failure, ...]
     findings: tuple[Finding, ...]
+    check_mode: bool = False
 
 
 # Associations can be managed while the control plane is being updated.
@@ -88,14 +92,18 @@ class Engine:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
         removal = state == "absent"
         done: list[Done] = []
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
             observed = self.observe(desired, removal)
             plan = (make_removal_plan if removal else make_plan)(desired, observed)
             if check_mode:
-                return Run(desired, state, observed, plan, (), plan.failures, plan.findings)
+                return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
+            if done:
+                # What an earlier round made may still be unknown to AWS here and there.
+                plan = replace(plan, changes=tuple(replace(one, awaits=True) for one in plan.changes))
             outcome = apply_plan(self.api, plan, self.width, self.patience)
             done += outcome.done
-            if not outcome.conflict:
+            if not outcome.conflict or turn == ROUNDS - 1:
                 break
+            self.patience.sleep(self.patience.first_pause)
         failures = (*plan.failures, *outcome.failures)
         return Run(desired, state, observed, plan, tuple(done), failures, plan.findings)

@@ -180,6 +180,7 @@ def _refused(change: Change, failure: Failure, cluster: Cluster, key: WorkloadKe
         f"region {cluster.region}) failed: {failure.error_code}: {failure.message} {failure.remedy}",
         failure.error_code,
         failure.remedy,
+        failure.partly,
     )
 
 

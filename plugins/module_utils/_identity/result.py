@@ -48,7 +48,8 @@ def result_of(run: Run, check_mode: bool) -> dict[str, Any]:
         for workload in run.desired.workloads
     ]
     return {
-        "changed": bool(changes),
+        # A change of which only a part was made is no change of the list, but it did change something.
+        "changed": bool(changes) or any(failure.partly for failure in run.failures),
         "state": run.state,
         "changes": [change_row(change) for change in changes],
         "workloads": workloads,
@@ -113,9 +114,10 @@ def failure_message(run: Run) -> str:
     cluster = run.observed.cluster
     failed = {key for failure in run.failures for key in failure.workloads}
     causes = [failure for failure in run.failures if failure.error_code != "SKIPPED"]
+    verb = "cannot" if run.check_mode else "could not"
     lines = [
         f"{len(failed)} of {len(run.desired.workloads)} workloads of cluster {cluster.name} (account "
-        f"{cluster.account_id}, region {cluster.region}) could not be brought to state {run.state}:"
+        f"{cluster.account_id}, region {cluster.region}) {verb} be brought to state {run.state}:"
     ]
     for failure in causes[:SHOWN_FAILURES]:
         lines.append(
@@ -124,7 +126,9 @@ def failure_message(run: Run) -> str:
         )
     if len(causes) > SHOWN_FAILURES:
         lines.append(f"- and {len(causes) - SHOWN_FAILURES} more, listed in failures.")
-    if len(failed) < len(run.desired.workloads):
+    if run.check_mode:
+        lines.append("Nothing was changed.")
+    elif len(failed) < len(run.desired.workloads):
         lines.append("The other workloads are done; a rerun takes up only what is missing.")
     return "\n".join(lines)
 
