@@ -107,7 +107,8 @@ def install(stock: Stock, resources: Resources) -> None:
         return stock_resource(service, method, path, headers, body, query, region, account)
 
     def denied(service: str, action: str, principal: str, request: str, **more: Any) -> Any:
-        if service not in ("eks", "iam"):
+        failed_authentication = bool(more.get("error_code"))
+        if failed_authentication or service not in ("eks", "iam"):
             return stock_denial(service, action, principal, request, **more)
         code = "AccessDenied" if service == "iam" else "AccessDeniedException"
         resource = more.get("resource_arn", "*")

@@ -38,6 +38,10 @@ class AwsControl:
         except AwsControlError:
             return False
 
+    def enforces(self) -> bool:
+        """Whether the endpoint checks signatures and IAM policies."""
+        return bool(self._ask("GET", "ready")["auth"])
+
     def wait_ready(self, timeout_seconds: float = 30) -> None:
         """Return once the endpoint answers; AwsControlError where it does not in time."""
         deadline = time.monotonic() + timeout_seconds

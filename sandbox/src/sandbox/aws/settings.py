@@ -7,4 +7,7 @@ from __future__ import annotations
 CONTROL_PREFIX = "/_sandbox/"
 
 ROOT_SECRET_ACCESS_KEY = "sandbox-root-secret-access-key-0123456789"
-"""The secret of every account's root key, whose ID is the account ID. Checked only with --auth."""
+"""A secret for clients that use an account ID as their access key, which makes them the account's root.
+
+SDKs want one. It is not checked, even with --auth: the keys of users and sessions are.
+"""

@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import Any, cast
 
 from sandbox.aws.model import Record
-from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 
 SERVICES = ("eks", "iam", "sts")
 
@@ -76,8 +75,7 @@ class Stock:
         os.environ["AUTH"] = "true" if auth else "false"
         os.environ["SERVICES"] = ",".join(SERVICES)
         os.environ["LOG_LEVEL"] = "WARNING"
-        # A 12-digit access key is the account's root; ministack takes its secret from here.
-        os.environ["AWS_SECRET_ACCESS_KEY"] = ROOT_SECRET_ACCESS_KEY
+        # The caller's own credentials must not become somebody's here.
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "PERSIST_STATE"):
             os.environ.pop(name, None)
         self.auth = auth

@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Pod's token for its role's credentials: the proof of an association, end to end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from .conftest import ACCOUNT, OTHER_ACCOUNT, POD_IDENTITY_TRUST, REGION, Endpoint, create_role, refusal
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+SERVICE = "pods.eks.amazonaws.com"
+NOT_ALLOWED = (
+    400,
+    "AccessDeniedException",
+    "Unauthorized Exception! EKS does not have permissions to assume the associated role.",
+)
+
+
+def token(**changed: Any) -> str:
+    """A projected token of the service account ``default/app``, unsigned."""
+    claims = {
+        "aud": [SERVICE],
+        "exp": int(time.time()) + 3600,
+        "sub": "system:serviceaccount:default:app",
+        "kubernetes.io": {
+            "namespace": "default",
+            "serviceaccount": {"name": "app", "uid": "1"},
+            "pod": {"name": "app-0", "uid": "2"},
+        },
+        **changed,
+    }
+    parts = [json.dumps(part).encode() for part in ({"alg": "none"}, claims)]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + ".x"
+
+
+def trust_with(condition: dict[str, Any]) -> str:
+    document = json.loads(POD_IDENTITY_TRUST)
+    document["Statement"][0]["Condition"] = condition
+    return json.dumps(document)
+
+
+def associate(endpoint: Endpoint, role_arn: str, **more: Any) -> Any:
+    return endpoint.client("eks").create_pod_identity_association(
+        clusterName="demo", namespace="default", serviceAccount="app", roleArn=role_arn, **more
+    )["association"]
+
+
+def assume(endpoint: Endpoint, text: str | None = None) -> Any:
+    client = endpoint.client("eks-auth")
+    return client.assume_role_for_pod_identity(clusterName="demo", token=text or token())
+
+
+def caller(endpoint: Endpoint, credentials: Any) -> Any:
+    sts = endpoint.client(
+        "sts",
+        key=credentials["accessKeyId"],
+        secret=credentials["secretAccessKey"],
+        token=credentials["sessionToken"],
+    )
+    return sts.get_caller_identity()
+
+
+class TestAssociation:
+    def test_credentials_are_the_roles(self, endpoint: Endpoint, role_arn: str) -> None:
+        association = associate(endpoint, role_arn)
+        answer = assume(endpoint)
+        assert answer["subject"] == {"namespace": "default", "serviceAccount": "app"}
+        assert answer["audience"] == SERVICE
+        assert answer["podIdentityAssociation"] == {
+            "associationArn": association["associationArn"],
+            "associationId": association["associationId"],
+        }
+        arn = answer["assumedRoleUser"]["arn"]
+        assert re.fullmatch(rf"arn:aws:sts::{ACCOUNT}:assumed-role/app/eks-demo-app-0-[0-9a-f-]+", arn)
+        identity = caller(endpoint, answer["credentials"])
+        assert (identity["Account"], identity["Arn"]) == (ACCOUNT, arn)
+
+    def test_no_association(self, endpoint: Endpoint) -> None:
+        assert refusal(lambda: assume(endpoint)) == (
+            404,
+            "ResourceNotFoundException",
+            "No pod identity association found for service account app in namespace default of cluster demo.",
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "code", "message"),
+        [
+            pytest.param(
+                "Bearer",
+                "InvalidTokenException",
+                "Service account token cannot be parsed: token is malformed",
+                id="malformed",
+            ),
+            pytest.param(
+                token(aud=["sts.amazonaws.com"]),
+                "InvalidTokenException",
+                "The token included in the request has an invalid audience.",
+                id="audience",
+            ),
+            pytest.param(
+                token(exp=1),
+                "ExpiredTokenException",
+                "The token included in the request is expired.",
+                id="expired",
+            ),
+        ],
+    )
+    def test_bad_token(self, endpoint: Endpoint, role_arn: str, text: str, code: str, message: str) -> None:
+        associate(endpoint, role_arn)
+        assert refusal(lambda: assume(endpoint, text)) == (400, code, message)
+
+
+class TestTrust:
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+            {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}},
+            {
+                "StringEquals": {
+                    "aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/demo",
+                    "aws:RequestTag/kubernetes-service-account": ["app", "other"],
+                }
+            },
+            {"StringLike": {"aws:RequestTag/kubernetes-pod-name": "app-*"}},
+        ],
+        ids=["source-account", "namespace", "cluster-and-service-account", "pod"],
+    )
+    def test_condition_that_holds(self, endpoint: Endpoint, iam: Any, condition: dict[str, Any]) -> None:
+        associate(endpoint, create_role(iam, "app", trust_with(condition)))
+        assert assume(endpoint)["credentials"]["accessKeyId"].startswith("ASIA")
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"StringEquals": {"aws:SourceAccount": OTHER_ACCOUNT}},
+            {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "production"}},
+            {"StringEquals": {"aws:RequestTag/eks-cluster-name": "another"}},
+        ],
+        ids=["source-account", "namespace", "cluster"],
+    )
+    def test_condition_that_does_not_hold(
+        self, endpoint: Endpoint, iam: Any, condition: dict[str, Any]
+    ) -> None:
+        associate(endpoint, create_role(iam, "app", trust_with(condition)))
+        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+
+    def test_tag_condition_never_holds_without_session_tags(self, endpoint: Endpoint, iam: Any) -> None:
+        trust = trust_with({"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}})
+        associate(endpoint, create_role(iam, "app", trust), disableSessionTags=True)
+        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+
+    def test_trust_taken_away_later(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
+        associate(endpoint, role_arn)
+        iam.update_assume_role_policy(
+            RoleName="app", PolicyDocument=POD_IDENTITY_TRUST.replace("pods.eks", "ec2")
+        )
+        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+
+    def test_role_deleted_later(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
+        associate(endpoint, role_arn)
+        iam.delete_role(RoleName="app")
+        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+
+
+class TestTargetRole:
+    """From the role of the association to a role of another account."""
+
+    TARGET = f"arn:aws:iam::{OTHER_ACCOUNT}:role/target"
+
+    def prepare(
+        self, endpoint: Endpoint, iam: Any, role_arn: str, actions: Any, trusted: Any, **more: Any
+    ) -> None:
+        """The source role may do *actions* on the target, the target trusts it with *trusted*."""
+        permissions = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": actions, "Resource": self.TARGET}],
+        }
+        iam.put_role_policy(RoleName="app", PolicyName="chain", PolicyDocument=json.dumps(permissions))
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": role_arn}, **trusted}],
+        }
+        create_role(endpoint.client("iam", account=OTHER_ACCOUNT), "target", json.dumps(trust))
+        associate(endpoint, role_arn, targetRoleArn=self.TARGET, **more)
+
+    BOTH = ("sts:AssumeRole", "sts:TagSession")
+
+    def test_credentials_are_the_target_roles(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
+        self.prepare(endpoint, iam, role_arn, self.BOTH, {"Action": self.BOTH})
+        answer = assume(endpoint)
+        assert answer["assumedRoleUser"]["arn"].startswith(
+            f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/target/eks-demo-"
+        )
+        assert caller(endpoint, answer["credentials"])["Account"] == OTHER_ACCOUNT
+
+    @pytest.mark.parametrize(
+        ("actions", "trusted", "missing"),
+        [
+            pytest.param(("sts:AssumeRole",), BOTH, "sts:TagSession", id="role-may-not-tag"),
+            pytest.param(BOTH, ("sts:AssumeRole",), "sts:TagSession", id="target-does-not-let-tag"),
+            pytest.param(("sts:TagSession",), BOTH, "sts:AssumeRole", id="role-may-not-assume"),
+        ],
+    )
+    def test_both_sides_have_to_allow(
+        self, endpoint: Endpoint, iam: Any, role_arn: str, actions: Any, trusted: Any, missing: str
+    ) -> None:
+        self.prepare(endpoint, iam, role_arn, actions, {"Action": trusted})
+        status, code, message = refusal(lambda: assume(endpoint))
+        assert (status, code) == (400, "AccessDeniedException")
+        assert re.fullmatch(
+            rf"User: arn:aws:sts::{ACCOUNT}:assumed-role/app/\S+ is not authorized to perform: {missing} on "
+            rf"resource: {self.TARGET}",
+            message,
+        )
+
+    @pytest.mark.parametrize(("service_account", "allowed"), [("app", True), ("other", False)])
+    def test_external_id_without_session_tags(
+        self, endpoint: Endpoint, iam: Any, role_arn: str, service_account: str, allowed: bool
+    ) -> None:
+        external_id = f"{REGION}/{ACCOUNT}/demo/default/{service_account}"
+        condition = {"StringEquals": {"sts:ExternalId": external_id}}
+        self.prepare(
+            endpoint,
+            iam,
+            role_arn,
+            "sts:AssumeRole",
+            {"Action": "sts:AssumeRole", "Condition": condition},
+            disableSessionTags=True,
+        )
+        if allowed:
+            assert assume(endpoint)["credentials"]
+        else:
+            assert refusal(lambda: assume(endpoint))[1] == "AccessDeniedException"
