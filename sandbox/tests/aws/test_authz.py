@@ -189,3 +189,27 @@ class TestSignatures:
 
 def test_ready_says_whether_it_enforces(guarded: Endpoint, open_endpoint: Endpoint) -> None:
     assert (guarded.control.enforces(), open_endpoint.control.enforces()) == (True, False)
+
+
+class TestResourceTags:
+    """aws:ResourceTag, by which a deployer is held to what it made itself."""
+
+    def test_of_an_association(self, guarded: Endpoint) -> None:
+        root = guarded.client("eks")
+        association = create(root)
+        condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
+        action = "eks:DeletePodIdentityAssociation"
+        eks, _ = allow(guarded, {"Action": action, "Resource": "*", "Condition": condition})
+        key = {"clusterName": "demo", "associationId": association["associationId"]}
+        refused = refusal(lambda: eks.delete_pod_identity_association(**key))
+        assert refused[2] == denied(action, association["associationArn"])
+        root.tag_resource(resourceArn=association["associationArn"], tags={"owner": "us"})
+        assert eks.delete_pod_identity_association(**key)
+
+    def test_of_a_role(self, guarded: Endpoint) -> None:
+        root = guarded.client("iam")
+        condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
+        _, iam = allow(guarded, {"Action": "iam:DeleteRole", "Resource": "*", "Condition": condition})
+        assert refusal(lambda: iam.delete_role(RoleName="app"))[2] == denied("iam:DeleteRole", "role app")
+        root.tag_role(RoleName="app", Tags=[{"Key": "owner", "Value": "us"}])
+        iam.delete_role(RoleName="app")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -99,3 +100,44 @@ def test_unknown_control_request(endpoint: Endpoint) -> None:
         urllib.request.urlopen(f"{endpoint.url}/_sandbox/nothing")
     assert caught.value.code == 404
     assert caught.value.read() == b'{"error":"no control request GET /_sandbox/nothing"}'
+
+
+def test_parallel_requests_for_one_cluster_make_one(endpoint: Endpoint) -> None:
+    def create(_: int) -> str:
+        client = endpoint.client("eks")
+        try:
+            create_cluster(client, "demo")
+        except client.exceptions.ResourceInUseException:
+            return "in use"
+        return "made"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create, range(8))) == ["in use"] * 7 + ["made"]
+
+
+def test_presigned_request_is_known_by_its_query(endpoint: Endpoint) -> None:
+    url = endpoint.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    with urllib.request.urlopen(url) as answer:
+        assert f"<Account>{ACCOUNT}</Account>" in answer.read().decode()
+    assert endpoint.control.counters()["accounts"] == {ACCOUNT: {"sts:GetCallerIdentity": 1}}
+
+
+def test_broken_json_is_refused(endpoint: Endpoint) -> None:
+    scope = f"{ACCOUNT}/20260101/eu-central-1/eks/aws4_request"
+    request = urllib.request.Request(
+        f"{endpoint.url}/clusters",
+        b"{",
+        headers={"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 400
+    assert json.loads(caught.value.read())["__type"] == "SerializationException"
+
+
+def test_ministacks_own_controls_are_closed(endpoint: Endpoint) -> None:
+    create_role(endpoint.client("iam"), "app")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{endpoint.url}/_ministack/reset", b"")
+    assert caught.value.code == 404
+    assert list(endpoint.control.state(ACCOUNT)["roles"]) == ["app"]

@@ -24,6 +24,8 @@ _ON_ASSOCIATION = frozenset(f"{verb}PodIdentityAssociation" for verb in ("Descri
 _ON_ADDON = frozenset(f"{verb}Addon" for verb in ("Describe", "Update", "Delete"))
 _ON_TAGGED = frozenset(("TagResource", "UntagResource", "ListTagsForResource"))
 
+_TAGGED = ("arn:aws:eks:", "arn:aws:iam:")
+
 
 class Authorizer:
     """Asks ministack's evaluator about actions that ministack itself does not ask about."""
@@ -84,11 +86,30 @@ class Resources:
             return f"arn:aws:iam::{account}:policy{form.get('Path', '/')}{form['PolicyName']}"
         return None
 
+    def tags(self, arn: str) -> Mapping[str, str] | None:
+        """The tags of an EKS or IAM resource; None where there is no such resource."""
+        _, _, service, region, account, resource = arn.split(":", 5)
+        kind, _, path = resource.partition("/")
+        name = path.rpartition("/")[2]
+        if service == "iam":
+            found = self._iam.role(account, name) if kind == "role" else self._iam.policy(account, arn)
+            return None if found is None else {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+        cluster = path.partition("/")[0]
+        eks = self._eks
+        if kind == "podidentityassociation":
+            record = eks.associations(account, region, cluster).by_id.get(name)
+        elif kind == "addon":
+            record = eks.stock.addons.get(account, region, path.rpartition("/")[0])
+        else:
+            record = eks.stock.clusters.get(account, region, cluster)
+        return None if record is None else record["tags"]
+
 
 def install(stock: Stock, resources: Resources) -> None:
-    """Give ministack's enforcement the overlay's resources and AWS's messages."""
+    """Give ministack's enforcement the overlay's resources, their tags, and AWS's messages."""
     stock_resource: Callable[..., str] = stock.actions.extract_resource_arn
     stock_denial: Callable[..., Any] = stock.actions.access_denied_response
+    stock_tags: Callable[[str], Any] = stock.tagging.resource_tags
 
     def resource_arn(
         service: str,
@@ -117,6 +138,10 @@ def install(stock: Stock, resources: Resources) -> None:
         message = denial(principal, action, shown, explicit=explicit)
         return error_response(service, ApiError(403, code, message))
 
+    def tags(arn: str) -> Any:
+        return resources.tags(arn) if arn.startswith(_TAGGED) else stock_tags(arn)
+
+    stock.tagging.resource_tags = tags
     stock.actions.extract_resource_arn = resource_arn
     stock.actions.access_denied_response = denied
 

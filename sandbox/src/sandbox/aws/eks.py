@@ -7,6 +7,7 @@ Node groups, access entries and identity providers are ministack's to answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ class Eks:
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self.state = state
         self._clusters = Clusters(state)
+        # ministack makes clusters in threads, and two of them may look for the same name at once.
+        self._making_clusters = asyncio.Lock()
         associations = Associations(state, passing)
         addons = Addons(state, associations, passing)
         tags = Tags(state)
@@ -66,8 +69,9 @@ class Eks:
 
     async def _create_cluster(self, call: Call, inner: Inner) -> Response:
         self._clusters.check_create(call)
-        response = await inner()
-        payload = self._clusters.complete(call, response)
+        async with self._making_clusters:
+            response = await inner()
+            payload = self._clusters.complete(call, response)
         return response if payload is None else json_response(payload)
 
     async def _delete_cluster(self, call: Call, inner: Inner) -> Response:

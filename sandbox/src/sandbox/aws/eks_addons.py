@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +28,7 @@ class Addons:
     def create(self, call: Call) -> Payload:
         cluster = call.path_parts[0]
         self._state.cluster(call, cluster)
-        request = json.loads(call.body)
+        request = call.data()
         name = request.get("addonName", "")
         offer = addon_offer(name)
         if offer is None:
@@ -86,7 +85,7 @@ class Addons:
 
     def update(self, call: Call) -> Payload:
         addon = self._find(call)
-        request = json.loads(call.body)
+        request = call.data()
         for member in ("addonVersion", "serviceAccountRoleArn", "configurationValues"):
             if member in request:
                 addon[member] = request[member]

@@ -46,7 +46,7 @@ class Associations:
     def create(self, call: Call) -> Payload:
         cluster = call.path_parts[0]
         self._state.cluster(call, cluster)
-        request = json.loads(call.body)
+        request = call.data()
         token = request.pop("clientRequestToken", None)
         known = self._state.associations(call.account, call.region, cluster)
         if token is not None and (replayed := _replay(known, token, request)) is not None:
@@ -111,7 +111,7 @@ class Associations:
 
     def update(self, call: Call) -> Payload:
         record = self._find(call)[1]
-        request = json.loads(call.body)
+        request = call.data()
         if "roleArn" in request:
             self._passing.check(call, request["roleArn"])
         changed = dict(record)

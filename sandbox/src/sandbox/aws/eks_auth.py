@@ -55,7 +55,7 @@ class PodIdentity:
         name = call.path_parts[0]
         cluster = self._eks.cluster(call, name)
         self._authorizer.check(call, "eks-auth:AssumeRoleForPodIdentity", cluster["arn"])
-        pod = read_token(json.loads(call.body).get("token", ""))
+        pod = read_token(call.data().get("token", ""))
         known = self._eks.associations(call.account, call.region, name)
         found = known.by_identity.get((pod.namespace, pod.service_account))
         if found is None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +24,13 @@ class Clusters:
         self._state = state
 
     def check_create(self, call: Call) -> None:
-        check_tags(json.loads(call.body).get("tags", {}))
+        check_tags(call.data().get("tags", {}))
 
     def complete(self, call: Call, response: Response) -> Payload | None:
         """Finish the cluster ministack has just made; None where it refused."""
         if response.status != 200:
             return None
-        request = json.loads(call.body)
+        request = call.data()
         cluster = self._state.cluster(call, request["name"])
         version = request.get("version", DEFAULT_VERSION)
         cluster.update({name: request[name] for name in _KEPT if name in request})
@@ -54,7 +53,7 @@ class Clusters:
 
     def update_config(self, call: Call) -> Payload:
         cluster = self._state.cluster(call, call.path_parts[0])
-        request = json.loads(call.body)
+        request = call.data()
         for name in _KEPT:
             if isinstance(request.get(name), dict):
                 cluster[name] = {**cluster.get(name, {}), **request[name]}

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +25,7 @@ class Tags:
         record = self._resource(call)
         if record is None:
             return None
-        added = json.loads(call.body).get("tags", {})
+        added = call.data().get("tags", {})
         check_tags(added, {**record["tags"], **added})
         record["tags"] = {**record["tags"], **added}
         return {}

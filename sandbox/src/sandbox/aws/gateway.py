@@ -20,13 +20,15 @@ from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, FaultRule, 
 from sandbox.aws.model import Response
 from sandbox.aws.operations import route, signed_scope
 from sandbox.aws.overlay import Overlay
-from sandbox.aws.responses import error_response
+from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+# ministack's own controls know nothing of the overlay's state.
+_STOCK_PREFIX = "/_ministack/"
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -47,6 +49,9 @@ class Gateway:
         body = await _read(receive)
         if body is None:
             return
+        if scope["path"].startswith(_STOCK_PREFIX):
+            await _send(send, json_response({"error": f"use {CONTROL_PREFIX} instead"}, 404))
+            return
         if scope["path"].startswith(CONTROL_PREFIX):
             query = scope["query_string"].decode()
             await _send(send, self._control.answer(scope["method"], scope["path"], query, body))
@@ -55,10 +60,11 @@ class Gateway:
 
     async def _serve_api(self, scope: Message, body: bytes, send: Send, writer: asyncio.StreamWriter) -> None:
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        signed = signed_scope(headers)
+        query = scope["query_string"]
+        signed = signed_scope(headers, query.decode("latin-1"))
         # Web identity requests are not signed; only STS takes them.
         service = signed.service or "sts"
-        operation = f"{service}:{route(service, scope['method'], scope['path'], body).operation}"
+        operation = f"{service}:{route(service, scope['method'], scope['path'], body or query).operation}"
         account = self.overlay.account_of(signed.access_key_id)
         self.counters.request(account, operation)
         if self.latency_ms:

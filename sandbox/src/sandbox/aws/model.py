@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -46,6 +47,16 @@ class Call:
         """The first value of a query parameter, or None where it is absent."""
         values = self.query.get(name)
         return values[0] if values else None
+
+    def data(self) -> dict[str, Any]:
+        """The JSON object of the body; an empty body is an empty object."""
+        try:
+            data = json.loads(self.body or b"{}")
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise ApiError(400, "SerializationException", "The request body is not a JSON object.")
+        return data
 
 
 class ApiError(Exception):

@@ -10,6 +10,10 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/aws4_request")
+_PRESIGNED = re.compile(
+    r"X-Amz-Credential=([^/&%]+)(?:/|%2F)[^/&%]*(?:/|%2F)([^/&%]*)(?:/|%2F)([^/&%]*)(?:/|%2F)aws4_request",
+    re.IGNORECASE,
+)
 _ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z0-9]+)")
 
 _CLUSTER = r"/clusters/([^/]+)"
@@ -63,17 +67,20 @@ class Route(NamedTuple):
     path_parts: tuple[str, ...] = ()
 
 
-def signed_scope(headers: Mapping[str, str]) -> Scope:
-    """The credential scope of a SigV4 Authorization header; empty strings where there is none."""
-    match = _CREDENTIAL.search(headers.get("authorization", ""))
+def signed_scope(headers: Mapping[str, str], query: str = "") -> Scope:
+    """The credential scope of a signature, in the header or in a presigned query; empty without one."""
+    match = _CREDENTIAL.search(headers.get("authorization", "")) or _PRESIGNED.search(query)
     return Scope(*match.groups()) if match else Scope("", "", "")
 
 
-def route(service: str, method: str, path: str, body: bytes) -> Route:
-    """The operation a request asks for; ``Unknown`` where this endpoint knows no such route."""
+def route(service: str, method: str, path: str, parameters: bytes) -> Route:
+    """The operation a request asks for; ``Unknown`` where this endpoint knows no such route.
+
+    *parameters* are those of the Query protocol: the body, or the query of a presigned request.
+    """
     routes = _ROUTES.get(service)
     if routes is None:
-        action = _ACTION.search(body)
+        action = _ACTION.search(parameters)
         return Route(action.group(1).decode() if action else "Unknown")
     for route_method, pattern, name in routes:
         if route_method == method and (match := pattern.fullmatch(path)):

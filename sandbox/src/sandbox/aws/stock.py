@@ -59,9 +59,10 @@ class RegionTable:
 
     def items(self, account: str, region: str) -> list[tuple[str, Record]]:
         scope = (account, region)
-        return [(key[2], value) for key, value in self._data.items() if key[:2] == scope]
+        return [(key[2], value) for key, value in self.everything() if key[:2] == scope]
 
     def everything(self) -> list[tuple[tuple[str, str, str], Record]]:
+        """All records, copied in one step: ministack writes EKS's from threads of its own."""
         return list(self._data.items())
 
 
@@ -85,6 +86,7 @@ class Stock:
         self.sts = _module("ministack.services.sts")
         self.evaluator = _module("ministack.core.iam_evaluator")
         self.actions = _module("ministack.core.iam_actions")
+        self.tagging = _module("ministack.services.tagging")
         self._responses = _module("ministack.core.responses")
         self._router = _module("ministack.core.router")
         # The sandbox has its own Kubernetes; a container engine must never be asked for one.
