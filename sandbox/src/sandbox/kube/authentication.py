@@ -6,12 +6,20 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import unquote
-
-from starlette.datastructures import Headers
 
 from sandbox.kube.errors import ApiError, unauthorized
 from sandbox.kube.rbac import AUTHENTICATED, MASTERS, Attributes, Authorizer, User
+
+
+class Headers(Protocol):
+    """Request headers, by lower-case name."""
+
+    def get(self, key: str, default: str, /) -> str: ...
+
+    def getlist(self, key: str, /) -> list[str]: ...
+
 
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 
@@ -38,7 +46,7 @@ class Authenticator:
     def user_of(self, headers: Headers, authorizer: Authorizer) -> User:
         """The user of a request; ApiError 401 without a known token."""
         user = self._token_user(headers)
-        wanted = headers.get("impersonate-user")
+        wanted = headers.get("impersonate-user", "")
         if not wanted:
             return user
         for resource, names in (

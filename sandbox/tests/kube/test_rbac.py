@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles and bindings, reviews, tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sandbox.kube.authentication import parse_user
+from sandbox.kube.rbac import AUTHENTICATED, Attributes, User, denied
+from sandbox.kube.target import parse_target
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+BOB = User("bob", ("readers", AUTHENTICATED))
+ROBOT = User("system:serviceaccount:default:robot", (AUTHENTICATED,))
+
+
+@pytest.fixture
+def enforced(memory: Any) -> Any:
+    return memory(rbac=True)
+
+
+def bind(kube: Any, role: str, subject: dict[str, Any], namespace: str = "") -> None:
+    kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+    path = f"{RBAC}/namespaces/{namespace}/rolebindings" if namespace else f"{RBAC}/clusterrolebindings"
+    body = {
+        "kind": kind,
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "metadata": {"name": f"{role}-test"},
+        "roleRef": {"kind": "ClusterRole", "name": role},
+        "subjects": [subject],
+    }
+    code, obj = kube("POST", path, body)
+    assert code == 201, obj
+
+
+def may(kube: Any, user: User, method: str, path: str) -> bool:
+    target = parse_target(kube.cluster.table, method, path, {})
+    asked = target.attributes() if target else Attributes(verb=method.lower(), path=path)
+    allowed: bool = kube.cluster.authorizer.allows(user, asked)
+    return allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/api/v1/serviceaccounts", True),
+        ("GET", "/api/v1/namespaces/default/pods/p", True),
+        ("GET", "/apis/apps/v1/namespaces/kube-system/daemonsets/eks-pod-identity-agent", True),
+        ("GET", "/api/v1/namespaces/default/secrets", False),
+        ("GET", "/api/v1/nodes", False),
+        ("POST", "/api/v1/namespaces/default/serviceaccounts", False),
+        ("DELETE", "/api/v1/namespaces/default", False),
+        ("GET", "/version", True),
+        ("GET", "/apis/apps/v1", True),
+        ("GET", "/metrics", False),
+    ],
+)
+def test_the_view_role(enforced: Any, method: str, path: str, expected: bool) -> None:
+    bind(enforced, "view", {"kind": "Group", "name": "readers"})
+    assert may(enforced, BOB, method, path) is expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "user", "expected"),
+    [
+        ({"kind": "User", "name": "bob"}, BOB, True),
+        ({"kind": "User", "name": "alice"}, BOB, False),
+        ({"kind": "Group", "name": "readers"}, BOB, True),
+        ({"kind": "ServiceAccount", "name": "robot", "namespace": "default"}, ROBOT, True),
+        ({"kind": "ServiceAccount", "name": "robot", "namespace": "other"}, ROBOT, False),
+    ],
+)
+def test_subjects(enforced: Any, subject: dict[str, Any], user: User, expected: bool) -> None:
+    bind(enforced, "view", subject)
+    assert may(enforced, user, "GET", "/api/v1/pods") is expected
+
+
+def test_a_role_binding_holds_in_its_namespace(enforced: Any) -> None:
+    bind(enforced, "edit", {"kind": "User", "name": "bob"}, "default")
+    assert may(enforced, BOB, "POST", "/api/v1/namespaces/default/serviceaccounts")
+    assert not may(enforced, BOB, "POST", "/api/v1/namespaces/kube-system/serviceaccounts")
+    assert not may(enforced, BOB, "GET", "/api/v1/serviceaccounts")
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "expected"),
+    [
+        ({"resources": ["pods"]}, "/api/v1/namespaces/default/pods/a", True),
+        ({"resources": ["pods"]}, "/api/v1/namespaces/default/pods/a/log", False),
+        ({"resources": ["pods/log"]}, "/api/v1/namespaces/default/pods/a/log", True),
+        ({"resources": ["*/log"]}, "/api/v1/namespaces/default/pods/a/log", True),
+        ({"resources": ["*"]}, "/api/v1/namespaces/default/pods/a/log", True),
+        ({"resources": ["pods"], "resourceNames": ["a"]}, "/api/v1/namespaces/default/pods/a", True),
+        ({"resources": ["pods"], "resourceNames": ["a"]}, "/api/v1/namespaces/default/pods/b", False),
+        ({"resources": ["pods"], "apiGroups": ["apps"]}, "/api/v1/namespaces/default/pods/a", False),
+        ({"resources": ["pods"], "verbs": ["list"]}, "/api/v1/namespaces/default/pods/a", False),
+        ({"resources": ["pods"], "verbs": ["*"]}, "/api/v1/namespaces/default/pods/a", True),
+    ],
+)
+def test_rules(enforced: Any, rule: dict[str, Any], path: str, expected: bool) -> None:
+    full = {"apiGroups": [""], "verbs": ["get"], **rule}
+    enforced("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "test"}, "rules": [full]})
+    bind(enforced, "test", {"kind": "User", "name": "bob"})
+    assert may(enforced, BOB, "GET", path) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        pytest.param(
+            "GET",
+            "/api/v1/serviceaccounts",
+            'serviceaccounts is forbidden: User "bob" cannot list resource "serviceaccounts" in API group ""'
+            " at the cluster scope",
+            id="list-everywhere",
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/namespaces/default/serviceaccounts/a",
+            'serviceaccounts "a" is forbidden: User "bob" cannot get resource "serviceaccounts" in API group ""'
+            ' in the namespace "default"',
+            id="get-one",
+        ),
+        pytest.param(
+            "PATCH",
+            "/apis/apps/v1/namespaces/default/deployments/web",
+            'deployments.apps "web" is forbidden: User "bob" cannot patch resource "deployments" in API group'
+            ' "apps" in the namespace "default"',
+            id="patch-deployment",
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/namespaces/default/pods/p/log",
+            'pods "p" is forbidden: User "bob" cannot get resource "pods/log" in API group "" in the namespace'
+            ' "default"',
+            id="subresource",
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/namespaces/team",
+            'namespaces "team" is forbidden: User "bob" cannot get resource "namespaces" in API group ""'
+            ' in the namespace "team"',
+            id="namespace",
+        ),
+        pytest.param("GET", "/metrics", 'forbidden: User "bob" cannot get path "/metrics"', id="path"),
+    ],
+)
+def test_words_of_a_refusal(kube: Any, method: str, path: str, message: str) -> None:
+    target = parse_target(kube.cluster.table, method, path, {})
+    asked = target.attributes() if target else Attributes(verb=method.lower(), path=path)
+    error = denied(BOB, asked, target.rtype if target else None)
+    assert (error.code, error.reason, error.message) == (403, "Forbidden", message)
+
+
+def review(kube: Any, kind: str, spec: dict[str, Any], user: User) -> dict[str, Any]:
+    path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
+    body = {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "spec": spec}
+    code, obj = kube("POST", path, body, user=user)
+    assert code == 201, obj
+    found: dict[str, Any] = obj["status"]
+    return found
+
+
+def test_self_subject_access_review(enforced: Any) -> None:
+    bind(enforced, "view", {"kind": "User", "name": "bob"})
+    for verb, allowed in (("list", True), ("create", False)):
+        spec = {"resourceAttributes": {"verb": verb, "resource": "serviceaccounts", "namespace": "default"}}
+        assert review(enforced, "SelfSubjectAccessReview", spec, BOB) == {"allowed": allowed}
+    path = {"nonResourceAttributes": {"verb": "get", "path": "/version"}}
+    assert review(enforced, "SelfSubjectAccessReview", path, BOB) == {"allowed": True}
+
+
+def test_subject_access_review_asks_about_another_user(enforced: Any) -> None:
+    spec = {"user": "bob", "resourceAttributes": {"verb": "list", "resource": "pods"}}
+    assert review(enforced, "SubjectAccessReview", spec, User("root", ("system:masters",))) == {
+        "allowed": False
+    }
+
+
+def test_self_subject_rules_review(enforced: Any) -> None:
+    bind(enforced, "view", {"kind": "User", "name": "bob"})
+    status = review(enforced, "SelfSubjectRulesReview", {"namespace": "default"}, BOB)
+    assert {"verbs": ["get", "list", "watch"], "apiGroups": ["batch"], "resources": ["jobs"]} in status[
+        "resourceRules"
+    ]
+
+
+def test_self_subject_review(kube: Any) -> None:
+    code, obj = kube("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, user=BOB)
+    assert code == 201
+    assert obj["status"] == {"userInfo": {"username": "bob", "groups": ["readers", AUTHENTICATED]}}
+
+
+def test_an_access_review_needs_a_question(kube: Any) -> None:
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    code, status = kube("POST", path, {"spec": {}})
+    assert code == 422
+    assert "exactly one of nonResourceAttributes or resourceAttributes must be specified" in status["message"]
+
+
+def test_reviews_are_not_stored(kube: Any) -> None:
+    code, _ = kube("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    assert code == 405
+
+
+@pytest.mark.parametrize(
+    ("text", "token", "user"),
+    [
+        ("bob:secret:readers,ops", "secret", User("bob", ("readers", "ops", AUTHENTICATED))),
+        ("bob:secret:", "secret", User("bob", (AUTHENTICATED,))),
+        ("bob:secret", "secret", User("bob", (AUTHENTICATED,))),
+        ("a:t:system:masters", "t", User("a", ("system:masters", AUTHENTICATED))),
+        (
+            "system%3Aserviceaccount%3Adefault%3Arobot:t:",
+            "t",
+            User("system:serviceaccount:default:robot", (AUTHENTICATED,)),
+        ),
+    ],
+)
+def test_users_of_the_command_line(text: str, token: str, user: User) -> None:
+    assert parse_user(text) == (token, user)
+
+
+@pytest.mark.parametrize("text", ["", "bob", "bob:", ":token:group"])
+def test_users_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^a user is NAME:TOKEN:GROUP1,GROUP2, not "):
+        parse_user(text)
+
+
+def test_a_token_request_names_the_service_account(kube: Any) -> None:
+    path = "/api/v1/namespaces/default/serviceaccounts"
+    code, obj = kube("POST", f"{path}/default/token", {"spec": {"audiences": ["pods.eks.amazonaws.com"]}})
+    assert (code, obj["spec"]["audiences"]) == (201, ["pods.eks.amazonaws.com"])
+    assert obj["status"]["token"].count(".") == 2
+    assert kube("POST", f"{path}/none/token", {})[0] == 404
