@@ -38,6 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
     ObservedRole,
     ReadFailure,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import shared_policies
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
     same_meaning,
 )
@@ -93,11 +94,7 @@ class Observer:
     def observe(self, desired: Desired, removal: bool = False) -> Observed:
         """Everything that planning the desired workloads needs; with ``removal``, their removal."""
         roles = {w.role.name.lower(): w.role for w in desired.workloads if w.role is not None}
-        specs = {
-            self.cluster.policy_arn(spec): spec
-            for workload in desired.workloads
-            for spec in workload.policies
-        }
+        specs = {arn: spec for arn, (spec, _) in shared_policies(self.cluster, desired.workloads).items()}
         for role in roles.values():
             if role.permissions_boundary and not removal:
                 boundary = role.permissions_boundary
@@ -169,9 +166,7 @@ class Observer:
             if removal:
                 if found.owned:
                     found = self._with_versions(found)
-                    used = self.api.pages("iam", "ListEntitiesForPolicy", arn, "PolicyRoles")
-                    used_by = tuple(f"role {entity['RoleName']}" for entity in used)
-                    found = replace(found, attached_to=used_by)
+                    found = replace(found, attached_to=self._entities(found.arn))
             elif spec.document is not None:
                 version = self.api.call(
                     "iam", "GetPolicyVersion", {**arn, "VersionId": found.default_version}
@@ -184,6 +179,18 @@ class Observer:
                 return None
             raise
         return found
+
+    def _entities(self, arn: str) -> tuple[str, ...]:
+        """Who uses a policy, as a permissions policy or as a boundary. Source: iam ListEntitiesForPolicy."""
+        found: list[str] = []
+        asked = {"PolicyArn": arn}
+        while True:
+            page = self.api.call("iam", "ListEntitiesForPolicy", asked)
+            for kind in ("Role", "User", "Group"):
+                found += [f"{kind.lower()} {one[f'{kind}Name']}" for one in page.get(f"Policy{kind}s", ())]
+            if not page.get("IsTruncated"):
+                return tuple(found)
+            asked = {"PolicyArn": arn, "Marker": str(page["Marker"])}
 
     def _with_versions(self, policy: ObservedPolicy) -> ObservedPolicy:
         versions = self.api.pages("iam", "ListPolicyVersions", {"PolicyArn": policy.arn}, "Versions")

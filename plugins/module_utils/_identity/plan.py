@@ -8,29 +8,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, tags
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, refusals, tags
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Change,
     Draft,
     Failure,
     Finding,
     Plan,
-    label,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     Desired,
     Options,
-    PolicySpec,
     RoleSpec,
     Workload,
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
+    ObservedAssociation,
     ObservedRole,
     ReadFailure,
 )
@@ -41,93 +40,54 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_policy import (
     plan_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import (
+    SharedRole,
+    read_failure,
+    shared_policies,
+    shared_roles,
+    unread_resources,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust import (
+    TAGGED_SCOPES,
     extended_trust,
+    grants_of_others,
     scope_of,
     wanted_trust,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import (
     judge_trust,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import policy_size
-
-
-@dataclass(frozen=True, slots=True)
-class SharedRole:
-    """One role of the run with all who use it and everything to be attached to it."""
-
-    spec: RoleSpec
-    users: tuple[Workload, ...]
-    policy_arns: tuple[str, ...]
-
-    @property
-    def keys(self) -> tuple[WorkloadKey, ...]:
-        return tuple(workload.key for workload in self.users)
-
-
-def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[SharedRole]:
-    users: dict[str, list[Workload]] = {}
-    for workload in workloads:
-        if workload.role is not None:
-            users.setdefault(workload.role.name.lower(), []).append(workload)
-    roles = []
-    for found in users.values():
-        arns = {cluster.policy_arn(spec): None for workload in found for spec in workload.policies}
-        spec = found[0].role
-        if spec is not None:
-            roles.append(SharedRole(spec, tuple(found), tuple(arns)))
-    return roles
-
-
-def shared_policies(
-    cluster: Cluster, workloads: Iterable[Workload]
-) -> dict[str, tuple[PolicySpec, list[WorkloadKey]]]:
-    """Policies by ARN, with the workloads that use each."""
-    policies: dict[str, tuple[PolicySpec, list[WorkloadKey]]] = {}
-    for workload in workloads:
-        for spec in workload.policies:
-            users = policies.setdefault(cluster.policy_arn(spec), (spec, []))[1]
-            if workload.key not in users:
-                users.append(workload.key)
-    return policies
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:
     """The changes that bring about the desired workloads, and what stands in the way of some."""
     draft = Draft()
     cluster, options = observed.cluster, desired.options
-    listed = frozenset(workload.key for workload in desired.workloads)
+    workloads = [_as_found(one, observed.associations.get(one.key)) for one in desired.workloads]
+    listed = frozenset(workload.key for workload in workloads)
     unread = unread_resources(observed.failures)
-    for arn, (spec, users) in shared_policies(cluster, desired.workloads).items():
+    for arn, (spec, users) in shared_policies(cluster, workloads).items():
         if failure := unread.get(("policy", arn)):
-            draft.failures.append(read_failure(failure, tuple(users)))
+            draft.failures.append(read_failure(failure, users))
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
-    for role in shared_roles(cluster, desired.workloads):
+    for role in shared_roles(cluster, workloads):
         if failure := unread.get(("role", role.spec.name.lower())):
             draft.failures.append(read_failure(failure, role.keys))
         else:
             _plan_shared_role(draft, observed, options, role, listed)
-    _plan_associations(draft, desired, observed, unread)
+    _plan_associations(draft, workloads, observed, options, unread)
     return without_failed(draft.plan())
 
 
-def unread_resources(
-    failures: Iterable[ReadFailure],
-) -> dict[tuple[str, str], ReadFailure]:
-    return {(failure.resource, failure.name): failure for failure in failures}
-
-
-def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    return Failure(
-        workloads,
-        failure.resource,
-        failure.name,
-        "read",
-        failure.code,
-        f"{failure.operation}: {failure.text}",
-        failure.remedy,
-    )
+def _as_found(workload: Workload, found: ObservedAssociation | None) -> Workload:
+    """Session tags that an association has turned off stay off when nothing is said of them, and
+    then the role has to be usable without them."""
+    if workload.association.disable_session_tags is not None or found is None:
+        return workload
+    if not found.disable_session_tags:
+        return workload
+    return replace(workload, association=replace(workload.association, disable_session_tags=True))
 
 
 def _plan_shared_role(
@@ -139,27 +99,42 @@ def _plan_shared_role(
 ) -> None:
     cluster, spec = observed.cluster, role.spec
     found = observed.roles.get(spec.name.lower())
+    made = {change.name for change in draft.changes if change.action == "create"}
     if spec.existing and (found is None or found.arn != spec.arn):
-        draft.failures.append(_role_missing(cluster, role, found))
+        draft.failures.append(refusals.role_missing(cluster, role, found))
+        return
+    if found is not None and not spec.existing and found.name != spec.name:
+        draft.failures.append(refusals.other_case(role, found))
         return
     if found is not None and not spec.existing and found.path != spec.path:
-        draft.failures.append(_other_path(role, found))
+        draft.failures.append(refusals.other_path(role, found))
         return
-    changes, failures = _role_changes(cluster, options, role, found, listed)
+    if _boundary_missing(observed, spec, found, made):
+        draft.failures.append(refusals.boundary_missing(cluster, role))
+        return
+    changes, failures = _role_changes(cluster, options, role, found, listed, made)
     if failures:
         draft.failures.extend(failures)
+        others = role.without(frozenset(key for failure in failures for key in failure.workloads))
+        if others.users:
+            _plan_shared_role(draft, observed, options, others, listed)
         return
-    made = any(change.action == "create" for change in (*changes, *draft.changes))
-    attached = found.attached if found is not None else ()
-    changes += [
-        plan_role.attach(spec.name, arn, role.keys, made) for arn in role.policy_arns if arn not in attached
-    ]
+    changes += _attachments(draft, role, found, made)
     if found is not None and not spec.existing:
         if changes and not found.owned and not options.adopt:
-            draft.failures.append(_not_owned(role, found, changes))
+            draft.failures.append(refusals.not_owned(role, found, changes))
             return
-        changes += _detachments(draft, observed, options, role, found)
+        changes += _detachments(draft, observed, options, role, found, listed)
     draft.changes.extend(changes)
+
+
+def _boundary_missing(
+    observed: Observed, spec: RoleSpec, found: ObservedRole | None, made: Collection[str]
+) -> bool:
+    boundary = spec.permissions_boundary
+    if not boundary or boundary in made or (found is not None and found.permissions_boundary == boundary):
+        return False
+    return boundary in observed.policies and observed.policies[boundary] is None
 
 
 def _role_changes(
@@ -168,24 +143,33 @@ def _role_changes(
     role: SharedRole,
     found: ObservedRole | None,
     listed: frozenset[WorkloadKey],
+    made: Collection[str],
 ) -> tuple[list[Change], list[Failure]]:
     spec, keys = role.spec, role.keys
+    failures: list[Failure] = []
+    if spec.trust_scope in TAGGED_SCOPES and (spec.extend_trust or not spec.existing):
+        failures += [
+            refusals.tags_turned_off(spec, one) for one in role.users if one.association.disable_session_tags
+        ]
     if spec.existing and found is not None:
         trust = found.trust
         if spec.extend_trust:
             trust = extended_trust(cluster, spec, options, role.users, found.trust)
-        failures = judge_trust(cluster, role.users, trust, found.arn, options)
+        failures += judge_trust(cluster, role.users, trust, found.arn)
         change = plan_role.update_trust(found, trust, keys)
+        if change is not None:
+            failures += refusals.too_long(role, trust, options)
         return ([change] if change else []), failures
     present = found.trust if found is not None else None
     trust = wanted_trust(cluster, spec, options, role.users, listed, present)
-    failures = _too_long(role, trust, options)
+    failures += refusals.too_long(role, trust, options)
     if spec.trust_policy is not None:
-        failures += judge_trust(cluster, role.users, trust, cluster.role_arn(spec), options)
+        failures += judge_trust(cluster, role.users, trust, cluster.role_arn(spec))
+    boundary_made = spec.permissions_boundary in made
     if found is None:
-        return [plan_role.create_role(cluster, spec, trust, keys)], failures
+        return [plan_role.create_role(cluster, spec, trust, keys, boundary_made)], failures
     changes = (
-        plan_role.update_role(spec, found, options, keys),
+        plan_role.update_role(spec, found, options, keys, boundary_made),
         plan_role.update_trust(found, trust, keys),
     )
     if (
@@ -198,38 +182,41 @@ def _role_changes(
     return [change for change in changes if change is not None], failures
 
 
-def _too_long(role: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
-    size = policy_size(trust)
-    if size <= options.trust_policy_size_limit:
-        return []
-    return [
-        Failure(
-            role.keys,
-            "trust_policy",
-            role.spec.name,
-            "update",
-            "TRUST_POLICY_TOO_LONG",
-            f"the trust policy of role {role.spec.name} for its {len(role.users)} workloads has "
-            f"{size} characters; {options.trust_policy_size_limit} are allowed.",
-            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads "
-            "roles of their own, or have the quota 'Role trust policy length' raised and set "
-            "trust_policy_size_limit.",
-        )
-    ]
+def _attachments(
+    draft: Draft, role: SharedRole, found: ObservedRole | None, made: Collection[str]
+) -> list[Change]:
+    """What is missing on the role, for those who asked for it. A policy that is refused stays off:
+    it does not say what was asked for."""
+    attached = found.attached if found is not None else ()
+    refused = {failure.name for failure in draft.failures if failure.resource == "policy"}
+    changes = []
+    for arn, asking in role.policy_users.items():
+        users = tuple(key for key in asking if key in role.keys)
+        if users and arn not in attached and arn not in refused:
+            new = found is None or arn in made
+            changes.append(plan_role.attach(role.spec.name, arn, users, new))
+    return changes
 
 
 def _detachments(
-    draft: Draft, observed: Observed, options: Options, role: SharedRole, found: ObservedRole
+    draft: Draft,
+    observed: Observed,
+    options: Options,
+    role: SharedRole,
+    found: ObservedRole,
+    listed: frozenset[WorkloadKey],
 ) -> list[Change]:
-    """Policies of ours that the role is no longer to have. Others stay, and are reported."""
+    """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
+    everything on a role that workloads outside this run use too, for it may be theirs."""
     if not found.owned:
         return []
     changes = []
+    theirs = grants_of_others(observed.cluster, found.trust, listed)
     for arn in found.attached:
-        if arn in role.policy_arns:
+        if arn in role.policy_users:
             continue
         policy = observed.policies.get(arn)
-        if options.purge_policies or (policy is not None and policy.owned):
+        if options.purge_policies or (policy is not None and policy.owned and not theirs):
             stage = plan_role.ATTACHMENT_STAGE
             changes.append(plan_role.detach(stage, found.name, arn, role.keys))
         else:
@@ -247,16 +234,17 @@ def _detachments(
 
 def _plan_associations(
     draft: Draft,
-    desired: Desired,
+    workloads: Sequence[Workload],
     observed: Observed,
+    options: Options,
     unread: Mapping[tuple[str, str], ReadFailure],
 ) -> None:
-    cluster, options = observed.cluster, desired.options
-    by_role: dict[str, list[Change]] = {}
+    cluster = observed.cluster
+    by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
         for key in change.workloads:
-            by_role.setdefault(str(key), []).append(change)
-    for workload in desired.workloads:
+            by_key.setdefault(key, []).append(change)
+    for workload in workloads:
         role = workload.role
         failure = unread.get(("associations", cluster.name)) or unread.get(("association", str(workload.key)))
         if failure is not None:
@@ -264,14 +252,16 @@ def _plan_associations(
             continue
         if role is None:
             continue
-        before = by_role.get(str(workload.key), [])
+        before = by_key.get(workload.key, [])
         found = observed.associations.get(workload.key)
+        ours = found is None or found.owned or options.adopt
+        asked = workload.association.tags
         wanted = WantedAssociation(
             cluster_name=cluster.name,
             key=workload.key,
             role_arn=cluster.role_arn(role),
             spec=workload.association,
-            tags=tags.with_owner(workload.association.tags),
+            tags=tags.with_owner(asked) if ours else asked,
             purge_tags=options.purge_tags,
             force=options.force,
             needs=frozenset(change.label for change in before),
@@ -291,6 +281,7 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
         and not role.existing
         and role.trust_policy is None
         and role.trust_scope is None
+        and options.trust_scope != "account"
         and scope_of(role, options, workload) == "account"
     ):
         draft.findings.append(
@@ -307,54 +298,32 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
 
 
 def without_failed(plan: Plan) -> Plan:
-    """Leave out the changes that serve only workloads which cannot be completed anyway."""
+    """Leave out the changes that serve only workloads which cannot be completed anyway, and those
+    that need one which is left out."""
     failed = {key for failure in plan.failures for key in failure.workloads}
-    if not failed:
-        return plan
-    kept = tuple(change for change in plan.changes if any(key not in failed for key in change.workloads))
-    labels = {change.label for change in plan.changes} - {change.label for change in kept}
-    return Plan(tuple(change for change in kept if not change.needs & labels), plan.failures, plan.findings)
+    kept: list[Change] = []
+    skipped: list[Failure] = []
+    left_out: set[str] = set()
+    for change in plan.changes:
+        need = min(change.needs & left_out, default=None)
+        if all(key in failed for key in change.workloads):
+            left_out.add(change.label)
+        elif need is not None:
+            left_out.add(change.label)
+            skipped.append(_skipped(change, need, failed))
+        else:
+            kept.append(change)
+    return Plan(tuple(kept), (*plan.failures, *skipped), plan.findings)
 
 
-def _role_missing(cluster: Cluster, role: SharedRole, found: ObservedRole | None) -> Failure:
-    path = f"; the role of that name is {found.arn}" if found is not None else ""
+def _skipped(change: Change, need: str, failed: Collection[WorkloadKey]) -> Failure:
     return Failure(
-        role.keys,
-        "role",
-        role.spec.arn or role.spec.name,
-        "read",
-        "ROLE_MISSING",
-        f"role {role.spec.arn} does not exist (asked in account {cluster.account_id}){path}.",
-        "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+        tuple(key for key in change.workloads if key not in failed),
+        change.resource,
+        change.name,
+        change.action,
+        "SKIPPED",
+        f"not done, because it needs a change of {need.replace('_', ' ', 1)}, which is left out: that is "
+        "for workloads that failed.",
+        "Resolve those failures and run again.",
     )
-
-
-def _other_path(role: SharedRole, found: ObservedRole) -> Failure:
-    return Failure(
-        role.keys,
-        "role",
-        role.spec.name,
-        "update",
-        "ROLE_PATH_DIFFERS",
-        f"role {found.name} exists with path {found.path}, not {role.spec.path}; IAM cannot move a "
-        "role to another path.",
-        f"Set role.path to {found.path}, or choose another role name.",
-    )
-
-
-def _not_owned(role: SharedRole, found: ObservedRole, changes: Sequence[Change]) -> Failure:
-    return Failure(
-        role.keys,
-        "role",
-        found.name,
-        "update",
-        "ROLE_NOT_OWNED",
-        f"role {found.arn} exists, was not made by this collection and would have to change "
-        f"({plan_role.role_differences(changes)}), so it is left as it is.",
-        "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
-        "another role.name, or adopt: true to take it over (check mode with diff shows what "
-        "would change).",
-    )
-
-
-__all__ = ["label", "make_plan", "shared_policies", "shared_roles"]

@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, stays, trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Call,
     Change,
@@ -20,26 +21,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     label,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    Cluster,
     Desired,
+    Options,
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
     ObservedPolicy,
     ObservedRole,
+    ReadFailure,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import without_failed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_association import (
+    addon_owned,
+    delete_association,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import (
     SharedRole,
     read_failure,
     shared_policies,
     shared_roles,
     unread_resources,
-    without_failed,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_association import (
-    addon_owned,
-    delete_association,
 )
 
 ASSOCIATION_STAGE = 1
@@ -48,27 +50,53 @@ ROLE_STAGE = 3
 POLICY_STAGE = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """What is known once the associations have been planned.
+
+    ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
+    ``freed`` says, by the ARN of a policy, which roles let go of it and by which change.
+    """
+
+    observed: Observed
+    options: Options
+    listed: frozenset[WorkloadKey]
+    going: frozenset[WorkloadKey]
+    unread: tuple[ReadFailure, ...]
+    freed: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+
+    def free(self, arn: str, role_name: str, change: str) -> None:
+        self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
+
+
 def make_removal_plan(desired: Desired, observed: Observed) -> Plan:
     """Associations first, then attachments, roles and policies, each only if it is ours and free."""
     draft = Draft()
     unread = unread_resources(observed.failures)
     listed = frozenset(workload.key for workload in desired.workloads)
-    going = frozenset(_plan_associations(draft, desired, observed, listed))
-    detached: dict[str, set[str]] = {}
+    removal = _Removal(
+        observed,
+        desired.options,
+        listed,
+        frozenset(_plan_associations(draft, desired, observed, listed)),
+        tuple(failure for failure in observed.failures if failure.resource == "association"),
+    )
+    if desired.workloads and not observed.cluster.status:
+        draft.findings.append(stays.cluster_missing(observed.cluster))
     for role in shared_roles(observed.cluster, desired.workloads):
         if failure := unread.get(("role", role.spec.name.lower())):
             draft.failures.append(read_failure(failure, role.keys))
             continue
         found = observed.roles.get(role.spec.name.lower())
         if found is not None and (not role.spec.existing or found.arn == role.spec.arn):
-            _plan_role(draft, observed, role, found, going, listed, detached)
+            _plan_role(draft, removal, role, found)
     for arn, (spec, users) in shared_policies(observed.cluster, desired.workloads).items():
         if failure := unread.get(("policy", arn)):
-            draft.failures.append(read_failure(failure, tuple(users)))
+            draft.failures.append(read_failure(failure, users))
             continue
         policy = observed.policies.get(arn)
         if policy is not None and spec.document is not None:
-            _plan_policy(draft, policy, users, detached.get(arn, set()))
+            _plan_policy(draft, policy, users, removal.freed.get(arn, {}))
     return without_failed(draft.plan())
 
 
@@ -83,7 +111,8 @@ def _plan_associations(
             draft.failures.append(read_failure(failure, tuple(sorted(listed))))
         elif failure.resource == "association":
             key = WorkloadKey(*failure.name.split("/", 1))
-            draft.failures.append(read_failure(failure, (key,)))
+            if key in listed:
+                draft.failures.append(read_failure(failure, (key,)))
     for workload in desired.workloads:
         found = observed.associations.get(workload.key)
         if found is None:
@@ -106,55 +135,85 @@ def _plan_associations(
     return going
 
 
-def _plan_role(
-    draft: Draft,
-    observed: Observed,
-    role: SharedRole,
-    found: ObservedRole,
-    going: frozenset[WorkloadKey],
-    listed: frozenset[WorkloadKey],
-    detached: dict[str, set[str]],
-) -> None:
-    cluster, keys = observed.cluster, role.keys
-    users = _users(cluster, observed, found, going)
-    foreign = [arn for arn in found.attached if not _may_detach(observed, role, found, arn)]
-    deleted = False
-    if users:
-        if found.owned:
-            draft.findings.append(_still_used("role", found.arn, keys, users))
-    elif found.owned and not role.spec.existing:
-        kept = [*found.inline, *foreign, *found.instance_profiles]
-        if kept:
-            draft.findings.append(_role_holds(found, keys, kept))
-        else:
-            deleted = True
+def _plan_role(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> None:
+    """Let go of what is attached, delete the role, or at least take our statement out of its trust."""
+    part = Draft()
+    users = _users(removal, found)
+    deleted = not users and _may_delete(part, removal, role, found)
+    if users and found.owned:
+        part.findings.append(stays.still_used("role", found.arn, role.keys, users))
     if not users:
-        for arn in found.attached:
-            if arn in foreign or (not deleted and not _owned(observed, arn)):
-                continue
-            draft.changes.append(plan_role.detach(DETACHMENT_STAGE, found.name, arn, keys))
-            detached.setdefault(arn, set()).add(f"role {found.name}")
+        _plan_detachments(part, removal, role, found, deleted)
     if deleted:
-        draft.changes.append(_delete_role(draft, found, keys))
+        part.changes.append(_delete_role(part, removal, role, found))
+    else:
+        _plan_trust(part, removal, role, found)
+    if part.changes and removal.unread:
+        draft.failures.append(stays.maybe_used(removal.unread[0], role, found))
         return
-    narrowed = trust.without(cluster, found.trust, listed)
+    for change in part.changes:
+        if change.resource == "attachment":
+            removal.free(change.name.partition(" ")[2], found.name, change.label)
+        elif change.resource == "role" and found.permissions_boundary:
+            removal.free(found.permissions_boundary, found.name, change.label)
+    draft.changes += part.changes
+    draft.findings += part.findings
+
+
+def _users(removal: _Removal, found: ObservedRole) -> list[str]:
+    """Who still uses a role once the workloads are gone: in this cluster, and by our grants elsewhere."""
+    cluster = removal.observed.cluster
+    keys = removal.observed.role_users.get(found.arn, ())
+    here = [f"{cluster.name} {key}" for key in keys if key not in removal.going]
+    return here + trust.granted_elsewhere(cluster, found.trust)
+
+
+def _may_delete(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> bool:
+    """Whether nobody uses the role is known by now; here is asked what it is and what it holds."""
+    if not found.owned or role.spec.existing:
+        return False
+    cluster = removal.observed.cluster
+    foreign = [arn for arn in found.attached if not _may_detach(removal.observed, role, found, arn)]
+    kept = [*found.inline, *foreign, *found.instance_profiles]
+    if kept:
+        draft.findings.append(stays.role_holds(found, role.keys, kept))
+        return False
+    if not cluster.status and not removal.options.force and not trust.tied_to(cluster, found.trust):
+        draft.findings.append(stays.perhaps_used(cluster, found, role.keys))
+        return False
+    return True
+
+
+def _plan_detachments(
+    draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole, deleted: bool
+) -> None:
+    for arn in found.attached:
+        if _owned(removal.observed, arn) or deleted:
+            needs = _associations(removal, role)
+            draft.changes.append(plan_role.detach(DETACHMENT_STAGE, found.name, arn, role.keys, needs))
+        elif role.spec.existing and arn in role.policy_users:
+            draft.findings.append(stays.stays_attached(found, role.policy_users[arn][0], arn))
+
+
+def _plan_trust(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> None:
+    """Our grants to workloads go, except to those whose association stays and names this role."""
+    cluster = removal.observed.cluster
+    staying = frozenset(
+        key for key in removal.observed.role_users.get(found.arn, ()) if key not in removal.going
+    )
+    narrowed = trust.without(cluster, found.trust, removal.listed - staying, staying)
     if narrowed is not None and narrowed.get("Statement"):
-        change = plan_role.update_trust(found, narrowed, keys)
+        needs = _associations(removal, role)
+        change = plan_role.update_trust(found, narrowed, role.keys, needs)
         if change is not None:
             draft.changes.append(change)
-
-
-def _users(
-    cluster: Cluster, observed: Observed, found: ObservedRole, going: frozenset[WorkloadKey]
-) -> list[str]:
-    here = [f"{cluster.name} {key}" for key in observed.role_users.get(found.arn, ()) if key not in going]
-    elsewhere = trust.granted_elsewhere(cluster, found.trust) if found.owned else []
-    return here + elsewhere
+    elif role.spec.extend_trust and (narrowed is not None or trust.granted_to_all(found.trust)):
+        draft.findings.append(stays.statement_stays(found, role.keys))
 
 
 def _may_detach(observed: Observed, role: SharedRole, found: ObservedRole, arn: str) -> bool:
     """Never detach what we did not attach: what is listed for our role, or a policy of ours."""
-    listed = found.owned and not role.spec.existing and arn in role.policy_arns
+    listed = found.owned and not role.spec.existing and arn in role.policy_users
     return listed or _owned(observed, arn)
 
 
@@ -163,7 +222,12 @@ def _owned(observed: Observed, arn: str) -> bool:
     return policy is not None and policy.owned
 
 
-def _delete_role(draft: Draft, found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Change:
+def _associations(removal: _Removal, role: SharedRole) -> frozenset[str]:
+    """The deletions of associations that come before anything is taken from their role."""
+    return frozenset(label("association", str(key)) for key in role.keys if key in removal.going)
+
+
+def _delete_role(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> Change:
     before: dict[str, object] = {
         "arn": found.arn,
         "trust_policy": found.trust,
@@ -171,24 +235,22 @@ def _delete_role(draft: Draft, found: ObservedRole, keys: tuple[WorkloadKey, ...
     }
     if found.description:
         before["description"] = found.description
-    needs = frozenset(
-        change.label
-        for change in draft.changes
-        if set(change.workloads) & set(keys) and change.stage < ROLE_STAGE
-    )
+    needs = _associations(removal, role) | {change.label for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": found.name})
-    return Change(ROLE_STAGE, "role", "delete", found.name, keys, before, None, (call,), needs)
+    return Change(ROLE_STAGE, "role", "delete", found.name, role.keys, before, None, (call,), needs)
 
 
 def _plan_policy(
-    draft: Draft, policy: ObservedPolicy, users: Sequence[WorkloadKey], detached: set[str]
+    draft: Draft,
+    policy: ObservedPolicy,
+    users: tuple[WorkloadKey, ...],
+    freed: Mapping[str, Iterable[str]],
 ) -> None:
-    keys = tuple(users)
     if not policy.owned:
         return
-    others = [entity for entity in policy.attached_to if entity not in detached]
+    others = [entity for entity in policy.attached_to if entity not in freed]
     if others:
-        draft.findings.append(_still_used("policy", policy.arn, keys, others))
+        draft.findings.append(stays.still_used("policy", policy.arn, users, others))
         return
     identity = {"PolicyArn": policy.arn}
     calls = [
@@ -197,29 +259,8 @@ def _plan_policy(
         if not version.is_default
     ]
     calls.append(Call("iam", "DeletePolicy", identity))
-    needs = frozenset(label("attachment", f"{role.removeprefix('role ')} {policy.arn}") for role in detached)
+    needs = frozenset(change for changes in freed.values() for change in changes)
     before = {"arn": policy.arn, "tags": dict(policy.tags)}
     draft.changes.append(
-        Change(POLICY_STAGE, "policy", "delete", policy.arn, keys, before, None, tuple(calls), needs)
-    )
-
-
-def _still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
-    shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
-    return Finding(
-        f"{kind.upper()}_STILL_USED",
-        "warning",
-        keys[0],
-        f"{kind} {arn} stays: it is still used by {shown}.",
-        "Remove those first, then run again.",
-    )
-
-
-def _role_holds(found: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
-    return Finding(
-        "ROLE_HOLDS_FOREIGN",
-        "warning",
-        keys[0],
-        f"role {found.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
-        "Detach or delete those, then run again.",
+        Change(POLICY_STAGE, "policy", "delete", policy.arn, users, before, None, tuple(calls), needs)
     )

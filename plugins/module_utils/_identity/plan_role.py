@@ -43,7 +43,9 @@ def create_role(
     spec: RoleSpec,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
+    boundary_made: bool = False,
 ) -> Change:
+    """``boundary_made`` says that the permissions boundary is made by this very plan."""
     owned = tags.with_owner(spec.tags)
     parameters: dict[str, object] = {
         "RoleName": spec.name,
@@ -64,12 +66,16 @@ def create_role(
         needs = frozenset((label("policy", spec.permissions_boundary),))
     call = Call("iam", "CreateRole", parameters)
     return Change(
-        ROLE_STAGE, "role", "create", spec.name, workloads, None, after, (call,), needs, bool(needs)
+        ROLE_STAGE, "role", "create", spec.name, workloads, None, after, (call,), needs, boundary_made
     )
 
 
 def update_role(
-    spec: RoleSpec, found: ObservedRole, options: Options, workloads: tuple[WorkloadKey, ...]
+    spec: RoleSpec,
+    found: ObservedRole,
+    options: Options,
+    workloads: tuple[WorkloadKey, ...],
+    boundary_made: bool = False,
 ) -> Change | None:
     """Everything of a role but its trust policy and attachments; None when it is as wanted."""
     before: dict[str, object] = {}
@@ -92,7 +98,9 @@ def update_role(
         }
         calls.append(Call("iam", "UpdateRole", {**identity, **kept, **update}))
     boundary = spec.permissions_boundary
+    needs = frozenset[str]()
     if boundary is not None and boundary != found.permissions_boundary:
+        needs = frozenset((label("policy", boundary),))
         before["permissions_boundary"] = found.permissions_boundary
         after["permissions_boundary"] = boundary
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
@@ -104,11 +112,17 @@ def update_role(
         calls += tags.iam_calls("Role", identity, change)
     if not calls:
         return None
-    return Change(ROLE_STAGE, "role", "update", found.name, workloads, before, after, tuple(calls))
+    made = tuple(calls)
+    return Change(
+        ROLE_STAGE, "role", "update", found.name, workloads, before, after, made, needs, boundary_made
+    )
 
 
 def update_trust(
-    found: ObservedRole, trust: Mapping[str, object], workloads: tuple[WorkloadKey, ...]
+    found: ObservedRole,
+    trust: Mapping[str, object],
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[str] = frozenset(),
 ) -> Change | None:
     if same_meaning(found.trust, trust, "trust"):
         return None
@@ -122,16 +136,24 @@ def update_trust(
         {"trust_policy": found.trust},
         {"trust_policy": trust},
         (Call("iam", "UpdateAssumeRolePolicy", parameters),),
+        needs,
     )
 
 
 def attach(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
     """``made`` says that the role or the policy is made by this very plan."""
-    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, made)
+    needs = frozenset((label("policy", policy_arn), label("role", role_name)))
+    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
 
 
-def detach(stage: int, role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...]) -> Change:
-    return _attachment(stage, "detach", role_name, policy_arn, workloads, False)
+def detach(
+    stage: int,
+    role_name: str,
+    policy_arn: str,
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[str] = frozenset(),
+) -> Change:
+    return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
 
 
 def _attachment(
@@ -140,12 +162,12 @@ def _attachment(
     role_name: str,
     policy_arn: str,
     workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[str],
     awaits: bool,
 ) -> Change:
     state = {"role": role_name, "policy": policy_arn}
     attaching = action == "attach"
     operation = "AttachRolePolicy" if attaching else "DetachRolePolicy"
-    needs = (label("policy", policy_arn), label("role", role_name)) if attaching else ()
     return Change(
         stage,
         "attachment",
@@ -155,7 +177,7 @@ def _attachment(
         None if attaching else state,
         state if attaching else None,
         (Call("iam", operation, {"RoleName": role_name, "PolicyArn": policy_arn}),),
-        frozenset(needs),
+        needs,
         awaits,
     )
 

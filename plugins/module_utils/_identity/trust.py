@@ -20,22 +20,24 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
     TrustGrant,
+    covered,
     grant_for,
     read_grants,
     trust_policy,
+    widest,
 )
+
+# The scopes whose conditions look at session tags.
+TAGGED_SCOPES = ("workload", "namespace", "cluster")
 
 
 def scope_of(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
     """The trust scope of one workload. Without session tags nothing narrower than the account can
     be told apart, so an unstated scope is then "account"."""
     stated = role.trust_scope or options.trust_scope
-    if workload.association.disable_session_tags and stated in (None, *_TAGGED_SCOPES):
+    if workload.association.disable_session_tags and stated in (None, *TAGGED_SCOPES):
         return "account"
     return stated or "workload"
-
-
-_TAGGED_SCOPES = ("workload", "namespace", "cluster")
 
 
 def grants_of(
@@ -68,20 +70,28 @@ def wanted_trust(
     """
     if role.trust_policy is not None:
         return role.trust_policy
-    grants = grants_of(cluster, role, options, users)
+    # What others were granted stays even where a wider grant of ours covers it: ours may go again.
+    grants = widest(grants_of(cluster, role, options, users))
     if present is not None:
-        kept, _ = read_grants(present)
-        grants |= {grant for grant in kept if _of_others(grant, cluster, listed)}
+        grants |= grants_of_others(cluster, present, listed)
     return trust_policy(grants)
 
 
+def grants_of_others(
+    cluster: Cluster, present: Mapping[str, object], listed: frozenset[WorkloadKey]
+) -> set[TrustGrant]:
+    """What our own statements grant to workloads that a run does not list, as far as that can be told:
+    a grant for the whole cluster or account may be its own."""
+    grants, _ = read_grants(present)
+    return {grant for grant in grants if _of_others(grant, cluster, listed)}
+
+
 def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKey]) -> bool:
-    if not grant.cluster_arn:
-        return False
     if grant.cluster_arn != cluster.arn:
-        return True
-    key = WorkloadKey(grant.namespace, grant.service_account)
-    return bool(grant.service_account) and key not in listed
+        return bool(grant.cluster_arn)
+    if grant.service_account:
+        return WorkloadKey(grant.namespace, grant.service_account) not in listed
+    return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
 
 
 def extended_trust(
@@ -93,28 +103,52 @@ def extended_trust(
 ) -> Mapping[str, object]:
     """An existing role's trust policy, with our statements added or renewed and all others kept."""
     grants, others = read_grants(present)
-    ours = trust_policy(grants | grants_of(cluster, role, options, users))["Statement"]
+    wanted = widest(grants_of(cluster, role, options, users))
+    ours = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
     statements = [*others, *(ours if isinstance(ours, list) else [])]
     return {**present, "Statement": statements}
 
 
 def without(
-    cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]
+    cluster: Cluster,
+    present: Mapping[str, object],
+    removed: frozenset[WorkloadKey],
+    staying: frozenset[WorkloadKey],
 ) -> Mapping[str, object] | None:
-    """A trust policy without our grants to removed workloads; None when it has no such grant."""
+    """A trust policy without our grants to removed workloads; None when it has no such grant.
+
+    A grant for a namespace or the cluster goes when none of ``staying`` is left to use it.
+    """
     grants, others = read_grants(present)
-    gone = {
-        grant
-        for grant in grants
-        if grant.cluster_arn == cluster.arn
-        and grant.service_account
-        and WorkloadKey(grant.namespace, grant.service_account) in removed
-    }
+    gone = {grant for grant in grants if _is_gone(grant, cluster, removed, staying)}
     if not gone:
         return None
     left = trust_policy(grants - gone)["Statement"]
     statements = [*others, *(left if isinstance(left, list) else [])]
     return {**present, "Statement": statements}
+
+
+def _is_gone(
+    grant: TrustGrant, cluster: Cluster, removed: frozenset[WorkloadKey], staying: frozenset[WorkloadKey]
+) -> bool:
+    if grant.cluster_arn != cluster.arn:
+        return False
+    if grant.service_account:
+        return WorkloadKey(grant.namespace, grant.service_account) in removed
+    in_reach = {key for key in staying if grant.namespace in ("", key.namespace)}
+    return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
+
+
+def granted_to_all(present: Mapping[str, object]) -> bool:
+    """Whether statements of ours let every cluster of the account use the role."""
+    grants, _ = read_grants(present)
+    return any(not grant.cluster_arn for grant in grants)
+
+
+def tied_to(cluster: Cluster, present: Mapping[str, object]) -> bool:
+    """Whether our own statements tie the role to one cluster, as far as they say anything."""
+    grants, _ = read_grants(present)
+    return bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
 
 
 def granted_elsewhere(cluster: Cluster, present: Mapping[str, object]) -> list[str]:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
-    Options,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
@@ -41,10 +40,8 @@ def judge_trust(
     users: Sequence[Workload],
     trust: Mapping[str, object],
     role_arn: str,
-    options: Options,
 ) -> list[Failure]:
     """A failure for each workload that the trust policy certainly keeps out."""
-    del options
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)

@@ -51,22 +51,39 @@ def grant_for(
     return TrustGrant(*parts[:given])
 
 
+def covered(grant: TrustGrant, grants: Iterable[TrustGrant]) -> bool:
+    """Whether a wider one of ``grants`` (or the same) already lets in all whom ``grant`` does."""
+    parts = _parts(grant)
+    return any(parts[: len(wide)] == wide for wide in map(_parts, grants))
+
+
+def widest(grants: Iterable[TrustGrant]) -> set[TrustGrant]:
+    """The same without grants that another one covers."""
+    given = set(grants)
+    return {grant for grant in given if not covered(grant, given - {grant})}
+
+
+def _parts(grant: TrustGrant) -> tuple[str, ...]:
+    """The parts that a grant names; a grant with fewer of them is wider."""
+    parts = (grant.account_id, grant.cluster_arn, grant.namespace, grant.service_account)
+    return tuple(part for part in parts if part)
+
+
 def trust_policy(grants: Iterable[TrustGrant]) -> dict[str, object]:
-    """A trust policy that allows these grants and no cross product of them.
+    """A trust policy with exactly these grants and no cross product of them.
 
     Service accounts of one namespace share a statement, which keeps the document small.
     """
-    shared: dict[TrustGrant, list[str]] = {}
+    statements: dict[tuple[TrustGrant, bool], list[str]] = {}
     for grant in sorted(set(grants)):
         place = TrustGrant(grant.account_id, grant.cluster_arn, grant.namespace)
-        names = shared.setdefault(place, [])
+        names = statements.setdefault((place, bool(grant.service_account)), [])
         if grant.service_account:
             names.append(grant.service_account)
-    wide = {grant for grant in grants if not grant.service_account}
-    statements = [
-        _statement(place, () if place in wide else names) for place, names in sorted(shared.items())
-    ]
-    return {"Version": "2012-10-17", "Statement": statements}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [_statement(place, names) for (place, _), names in sorted(statements.items())],
+    }
 
 
 def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:

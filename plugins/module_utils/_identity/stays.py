@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a removal leaves where it is, and why, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Failure, Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    Cluster,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    ObservedRole,
+    ReadFailure,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import SharedRole
+
+
+def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
+    shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
+    return Finding(
+        f"{kind.upper()}_STILL_USED",
+        "warning",
+        keys[0],
+        f"{kind} {arn} stays: it is still used by {shown}.",
+        "Remove those first, then run again.",
+    )
+
+
+def role_holds(found: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
+    return Finding(
+        "ROLE_HOLDS_FOREIGN",
+        "warning",
+        keys[0],
+        f"role {found.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
+        "Detach or delete those, then run again.",
+    )
+
+
+def stays_attached(found: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+    return Finding(
+        "POLICY_STAYS_ATTACHED",
+        "note",
+        key,
+        f"{arn} stays attached to role {found.arn}: neither is of this collection, so it cannot be told "
+        "who attached it.",
+        "Detach it when nothing else needs it.",
+    )
+
+
+def statement_stays(found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return Finding(
+        "TRUST_STATEMENT_STAYS",
+        "note",
+        keys[0],
+        f"role {found.arn} keeps our trust statement: it lets in more than one cluster, or is the only one.",
+        "Remove it from the trust policy when nothing else needs it.",
+    )
+
+
+def cluster_missing(cluster: Cluster) -> Finding:
+    return Finding(
+        "CLUSTER_MISSING",
+        "warning",
+        None,
+        f"cluster {cluster.name} was not found in account {cluster.account_id}, region {cluster.region}; "
+        "only what IAM has of its workloads is removed.",
+        "If it is not gone, check its name, the account and the region, and run again.",
+    )
+
+
+def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return Finding(
+        "ROLE_PERHAPS_USED",
+        "warning",
+        keys[0],
+        f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and that "
+        "cluster was not found, so its associations cannot be seen.",
+        "Check the cluster's name, the account and the region; if the cluster is gone, set force: true.",
+    )
+
+
+def maybe_used(failure: ReadFailure, role: SharedRole, found: ObservedRole) -> Failure:
+    return Failure(
+        role.keys,
+        "role",
+        found.name,
+        "delete",
+        failure.code,
+        f"association {failure.name} could not be read, so it cannot be told whether it uses role "
+        f"{found.arn}: {failure.operation}: {failure.text}",
+        failure.remedy,
+    )
