@@ -14,11 +14,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fi
 SHOWN_PROBLEMS = 20
 
 
+def sentence(text: str) -> str:
+    """A text that another sentence can follow; AWS and Kubernetes often leave the full stop out."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def input_message(error: InputError) -> str:
     """Nothing has been changed when this is shown; it says so."""
     problems = error.problems
     if len(problems) == 1:
-        return f"{problems[0]} Nothing was changed."
+        return f"{sentence(problems[0])} Nothing was changed."
     lines = [f"{len(problems)} problems in the input; nothing was changed:"]
     lines += [f"- {problem}" for problem in problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
@@ -29,4 +34,6 @@ def input_message(error: InputError) -> str:
 def aws_message(error: AwsError, region: str | None) -> str:
     """An error that concerns the whole run, met before anything was changed."""
     place = f" (region {region})" if region and region not in error.text else ""
-    return f"{error.operation}{place}: {error.code}: {error.text} {error.remedy} Nothing was changed."
+    return (
+        f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
+    )

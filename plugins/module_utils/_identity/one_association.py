@@ -33,6 +33,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     AssociationSpec,
     Cluster,
@@ -177,7 +178,8 @@ def _check_role(wanted: Wanted, cluster: Cluster) -> None:
 def _refused(change: Change, failure: Failure, cluster: Cluster, key: WorkloadKey) -> Refused:
     return Refused(
         f"{change.action} of the association of {cluster.name} {key} (account {cluster.account_id}, "
-        f"region {cluster.region}) failed: {failure.error_code}: {failure.message} {failure.remedy}",
+        f"region {cluster.region}) failed: {failure.error_code}: "
+        f"{sentence(failure.message)} {failure.remedy}",
         failure.error_code,
         failure.remedy,
         failure.partly,
@@ -189,8 +191,8 @@ def _read_back(api: Api, cluster: Cluster, key: WorkloadKey) -> Mapping[str, Any
         found = _find(api, cluster, key)
     except AwsError as error:
         raise Refused(
-            f"the association of {cluster.name} {key} was changed, but could not be read back: {error} "
-            f"{error.remedy}",
+            f"the association of {cluster.name} {key} was changed, but could not be read back: "
+            f"{sentence(str(error))} {error.remedy}",
             error.code,
             error.remedy,
             changed=True,

@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     Workload,
@@ -122,7 +123,7 @@ def failure_message(run: Run) -> str:
     for failure in causes[:SHOWN_FAILURES]:
         lines.append(
             f"- {_names(failure.workloads)}: {failure.action} {failure.resource} {failure.name}: "
-            f"{failure.error_code}: {failure.message} {failure.remedy}"
+            f"{failure.error_code}: {sentence(failure.message)} {failure.remedy}"
         )
     if len(causes) > SHOWN_FAILURES:
         lines.append(f"- and {len(causes) - SHOWN_FAILURES} more, listed in failures.")
