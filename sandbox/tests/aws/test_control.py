@@ -83,7 +83,7 @@ class TestCounters:
 
 
 class TestLatency:
-    def test_delays_api_answers_only(self, iam: Any, control: AwsControl) -> None:
+    def test_delays_api_answers(self, iam: Any, control: AwsControl) -> None:
         control.set_latency(300)
         before = time.monotonic()
         iam.list_roles()

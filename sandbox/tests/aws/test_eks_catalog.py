@@ -35,11 +35,10 @@ class TestClusters:
 
     def test_exists_in_one_account_and_region(self, endpoint: Endpoint, eks: Any) -> None:
         create_cluster(eks, "demo")
-        for elsewhere in (
-            endpoint.client("eks", account=OTHER_ACCOUNT),
-            endpoint.client("eks", region="us-east-1"),
-        ):
-            assert refusal(lambda c=elsewhere: c.describe_cluster(name="demo"))[0] == 404
+        other_account = endpoint.client("eks", account=OTHER_ACCOUNT)
+        other_region = endpoint.client("eks", region="us-east-1")
+        assert refusal(lambda: other_account.describe_cluster(name="demo"))[0] == 404
+        assert refusal(lambda: other_region.describe_cluster(name="demo"))[0] == 404
 
     def test_second_of_a_name_is_refused(self, eks: Any) -> None:
         create_cluster(eks, "demo")

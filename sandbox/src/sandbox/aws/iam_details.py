@@ -30,10 +30,14 @@ class AccountDetails:
 
     def get_account_authorization_details(self, form: Form) -> Node:
         limit = max_items(form)
-        after = marker(form)
-        entries = self._entries(form)
-        rest = entries if after is None else [entry for entry in entries if entry[0] > after]
-        chosen = nsmallest(limit + 1, rest, key=lambda entry: entry[0])
+        after = marker(form) or ""
+        chosen: list[tuple[str, Record]] = []
+        for kind, table in self._tables(form):
+            # A page that starts in a later list need not look at this one.
+            if kind < after[:1] or len(chosen) > limit:
+                continue
+            rest = ((kind + key, record) for key, record in table if kind + key > after)
+            chosen += nsmallest(limit + 1 - len(chosen), rest, key=lambda entry: entry[0])
         shown: dict[str, list[Node]] = {name: [] for name in _LISTS.values()}
         show = self._renderers(form.account)
         for key, record in chosen[:limit]:
@@ -44,24 +48,23 @@ class AccountDetails:
             result["Marker"] = encode(chosen[limit - 1][0])
         return result
 
-    def _entries(self, form: Form) -> list[tuple[str, Record]]:
-        """Everything asked for, keyed by kind and name."""
+    def _tables(self, form: Form) -> list[tuple[str, list[tuple[str, Record]]]]:
+        """What is asked for, in the order of the pages: a digit for the list, and its records by name."""
         stock = self._state.stock
         account = form.account
         wanted = set(form.members("Filter"))
-        entries: list[tuple[str, Record]] = []
-        tables = (("1", "User", stock.users), ("2", "Group", stock.groups), ("3", "Role", stock.roles))
-        for kind, name, table in tables:
-            if not wanted or name in wanted:
-                entries += [(kind + key, record) for key, record in table.items(account)]
+        policies: list[tuple[str, Record]] = []
         if not wanted or "LocalManagedPolicy" in wanted:
-            entries += [("4" + arn, policy) for arn, policy in stock.policies.items(account)]
+            policies += stock.policies.items(account)
         if not wanted or "AWSManagedPolicy" in wanted:
-            used = [
-                arn for (owner, arn), n in stock.aws_managed_attachments.items() if owner == account and n
-            ]
-            entries += [("4" + arn, stock.aws_managed_policies[arn]) for arn in used]
-        return entries
+            counts = stock.aws_managed_attachments.items()
+            used = [arn for (owner, arn), count in counts if owner == account and count]
+            policies += [(arn, stock.aws_managed_policies[arn]) for arn in used]
+        entities = (("1", "User", stock.users), ("2", "Group", stock.groups), ("3", "Role", stock.roles))
+        tables = [
+            (kind, table.items(account)) for kind, name, table in entities if not wanted or name in wanted
+        ]
+        return [*tables, ("4", policies)]
 
     def _renderers(self, account: str) -> Mapping[str, Callable[[Record], Node]]:
         stock = self._state.stock
