@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every condition operator, with the reason for each answer.
+
+Reasons refer to the IAM User Guide: "Condition operators", "Set operators", "Variables and tags".
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import Test as Condition
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
+    ABSENT,
+    PRESENT,
+    UNKNOWN,
+    Context,
+    Unknown,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.elements import (
+    parse_conditions,
+)
+
+ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+
+
+def holds(operator, values, state, *, variables=True, **others):
+    """Whether {operator: {"aws:Key": values}} holds for a request with aws:key in this state."""
+    (condition,) = parse_conditions({operator: {"aws:Key": values}}, "Statement 1")
+    known = {"aws:key": state if not isinstance(state, str) else (state,)}
+    known.update({f"aws:{name}": value for name, value in others.items()})
+    return Condition(condition, variables).holds(Context(known, default=ABSENT))
+
+
+STRINGS = [
+    ("StringEquals", "a", "a", True, "equal"),
+    ("StringEquals", "a", "A", False, "case counts"),
+    ("StringEquals", ["a", "b"], "b", True, "values are alternatives"),
+    ("StringEquals", "a*", "ab", False, "* is no wildcard here"),
+    ("StringEquals", "a*", "a*", True, "* is itself here"),
+    ("StringEquals", "a", ABSENT, False, "an absent key equals nothing"),
+    ("StringEquals", [], "a", False, "no values, nothing to equal"),
+    ("StringEquals", "a", "", False, "empty is not a"),
+    ("StringNotEquals", "a", "b", True, "different"),
+    ("StringNotEquals", "a", "a", False, "equal"),
+    ("StringNotEquals", ["a", "b"], "b", False, "must differ from all"),
+    ("StringNotEquals", "a", ABSENT, True, "negated operators hold when the key is absent"),
+    ("StringNotEquals", [], "a", True, "differs from all of none"),
+    ("StringEqualsIgnoreCase", "ABC", "abc", True, "case does not count"),
+    ("StringEqualsIgnoreCase", "ABC", "abd", False, "different all the same"),
+    ("StringEqualsIgnoreCase", "a", ABSENT, False, "absent"),
+    ("StringNotEqualsIgnoreCase", "ABC", "abc", False, "equal but for case"),
+    ("StringNotEqualsIgnoreCase", "ABC", "x", True, "different"),
+    ("StringNotEqualsIgnoreCase", "ABC", ABSENT, True, "negated, absent"),
+    ("StringLike", "prod-*", "prod-1", True, "* is any run"),
+    ("StringLike", "prod-*", "prod-", True, "* may be nothing"),
+    ("StringLike", "prod-?", "prod-", False, "? is exactly one"),
+    ("StringLike", "prod-?", "prod-12", False, "? is exactly one"),
+    ("StringLike", "*:*/x", "a:b/c/x", True, "in a text * crosses everything"),
+    ("StringLike", "Prod-*", "prod-1", False, "case counts"),
+    ("StringLike", "*", ABSENT, False, "* needs a value"),
+    ("StringNotLike", "prod-*", "dev-1", True, "no match"),
+    ("StringNotLike", ["dev-*", "prod-*"], "dev-1", False, "must match none"),
+    ("StringNotLike", "*", ABSENT, True, "negated, absent"),
+]
+
+NUMBERS_AND_DATES = [
+    ("NumericEquals", "10", "10.0", True, "numbers, not text"),
+    ("NumericEquals", 10, "10", True, "JSON numbers are taken"),
+    ("NumericEquals", "10", "ten", False, "not a number"),
+    ("NumericNotEquals", "10", "11", True, "different"),
+    ("NumericNotEquals", "10", "10", False, "equal"),
+    ("NumericNotEquals", "10", ABSENT, True, "negated, absent"),
+    ("NumericLessThan", "10", "9", True, "less; as text 9 would be more"),
+    ("NumericLessThan", "10", "10", False, "not less"),
+    ("NumericLessThanEquals", "10", "10", True, "equal"),
+    ("NumericLessThanEquals", "10", "11", False, "more"),
+    ("NumericGreaterThan", "10", "11", True, "more"),
+    ("NumericGreaterThan", "10", "10", False, "not more"),
+    ("NumericGreaterThanEquals", "10", "10", True, "equal"),
+    ("NumericGreaterThanEquals", "10", "9", False, "less"),
+    ("NumericLessThan", "10", ABSENT, False, "absent is not less"),
+    ("NumericLessThan", "10", "NaN", False, "no number at all"),
+    ("DateEquals", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", True, "the same moment"),
+    ("DateEquals", "2026-01-01", "2026-01-01T00:00:00Z", True, "a date is its first moment, in UTC"),
+    ("DateEquals", "1767225600", "2026-01-01T00:00:00Z", True, "epoch seconds"),
+    ("DateNotEquals", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", True, "different"),
+    ("DateNotEquals", "2026-01-01T00:00:00Z", ABSENT, True, "negated, absent"),
+    ("DateLessThan", "2026-01-01T00:00:00Z", "2025-12-31T23:59:59Z", True, "before"),
+    ("DateLessThan", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", False, "not before"),
+    ("DateLessThanEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", True, "equal"),
+    ("DateGreaterThan", "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", True, "after"),
+    ("DateGreaterThan", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", False, "not after"),
+    ("DateGreaterThanEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", True, "equal"),
+    ("DateGreaterThan", "soon", "2026-01-01T00:00:00Z", False, "no date to compare with"),
+]
+
+OTHERS = [
+    ("Bool", "true", "true", True, "equal"),
+    ("Bool", True, "true", True, "JSON booleans are taken"),
+    ("Bool", "TRUE", "true", True, "case does not count"),
+    ("Bool", "false", "true", False, "different"),
+    ("Bool", "false", ABSENT, False, "absent is not false"),
+    ("BoolIfExists", "false", ABSENT, True, "IfExists holds when absent"),
+    ("BinaryEquals", "QUJD", "QUJD", True, "the same bytes"),
+    ("BinaryEquals", "QUJD", "QUJE", False, "other bytes"),
+    ("IpAddress", "203.0.113.0/24", "203.0.113.9", True, "in the block"),
+    ("IpAddress", "203.0.113.0/24", "203.0.114.9", False, "outside"),
+    ("IpAddress", "203.0.113.9", "203.0.113.9", True, "one address is a block of one"),
+    ("IpAddress", "203.0.113.77/24", "203.0.113.9", True, "host bits do not count"),
+    ("IpAddress", "2001:db8::/32", "2001:db8::1", True, "IPv6"),
+    ("IpAddress", "2001:db8::/32", "203.0.113.9", False, "other family"),
+    ("IpAddress", "203.0.113.0/24", "not an address", False, "no address"),
+    ("IpAddress", "203.0.113.0/24", ABSENT, False, "absent"),
+    ("NotIpAddress", "203.0.113.0/24", "203.0.113.9", False, "in the block"),
+    ("NotIpAddress", "203.0.113.0/24", "198.51.100.1", True, "outside"),
+    ("NotIpAddress", "203.0.113.0/24", ABSENT, True, "negated, absent"),
+    ("ArnEquals", ARN, ARN, True, "equal"),
+    ("ArnEquals", "arn:aws:eks:*:111122223333:cluster/*", ARN, True, "ArnEquals takes wildcards, too"),
+    ("ArnLike", "arn:aws:eks:*:cluster/*", ARN, False, "* never crosses a colon"),
+    ("ArnLike", "arn:aws:eks:us-west-2:111122223333:*", ARN, True, "the last part is one part"),
+    ("ArnLike", "arn:aws:logs:*:*:log-group:*", "arn:aws:logs:r:1:log-group:a:b", True, "colons of the last part"),
+    ("ArnLike", "arn:aws:eks:us-west-2:111122223333:cluster/My-*", ARN, False, "case counts"),
+    ("ArnLike", "*", ARN, True, "missing parts are completed"),
+    ("ArnLike", "arn:aws:eks:*:*:*", "no arn", False, "not an ARN"),
+    ("ArnLike", ARN, ABSENT, False, "absent"),
+    ("ArnNotEquals", ARN, ARN, False, "equal"),
+    ("ArnNotLike", "arn:aws:eks:*:*:cluster/other", ARN, True, "no match"),
+    ("ArnNotLike", ARN, ABSENT, True, "negated, absent"),
+    ("Null", "true", ABSENT, True, "absent"),
+    ("Null", "true", "a", False, "present"),
+    ("Null", "false", "a", True, "present"),
+    ("Null", "false", ABSENT, False, "absent"),
+    ("Null", True, ABSENT, True, "JSON boolean"),
+    ("Null", ["true", "false"], "a", True, "either"),
+    ("StringEqualsIfExists", "a", ABSENT, True, "IfExists holds when absent"),
+    ("StringEqualsIfExists", "a", "b", False, "present, so compared"),
+    ("StringNotEqualsIfExists", "a", "a", False, "present, so compared"),
+    ("ArnLikeIfExists", ARN, ABSENT, True, "IfExists holds when absent"),
+    ("NumericLessThanIfExists", "10", "11", False, "present, so compared"),
+    ("stringequals", "a", "a", True, "letter case of operators does not count"),
+]
+
+SETS = [
+    ("ForAllValues:StringEquals", ["a", "b"], ("a",), True, "all are listed"),
+    ("ForAllValues:StringEquals", ["a", "b"], ("a", "c"), False, "c is not listed"),
+    ("ForAllValues:StringEquals", ["a"], ABSENT, True, "all of none"),
+    ("ForAllValues:StringEquals", ["a"], ("",), True, "an empty value is no value"),
+    ("ForAllValues:StringNotEquals", ["a"], ("b", "c"), True, "none is listed"),
+    ("ForAllValues:StringNotEquals", ["a"], ("a", "c"), False, "a is listed"),
+    ("ForAllValues:StringLike", ["k*"], ("k1", "k2"), True, "all match"),
+    ("ForAnyValue:StringEquals", ["a", "b"], ("c", "b"), True, "b is listed"),
+    ("ForAnyValue:StringEquals", ["a"], ("b", "c"), False, "none is listed"),
+    ("ForAnyValue:StringEquals", ["a"], ABSENT, False, "any of none"),
+    ("ForAnyValue:StringEquals", ["a"], ("",), False, "an empty value is no value"),
+    ("ForAnyValue:StringNotEquals", ["a"], ("a", "b"), True, "b differs"),
+    ("ForAnyValue:StringNotEquals", ["a"], ("a",), False, "nothing differs"),
+    ("ForAnyValue:StringNotEquals", ["a"], ABSENT, False, "any of none, also negated"),
+    ("ForAnyValue:StringEqualsIfExists", ["a"], ABSENT, True, "IfExists holds when absent"),
+    ("ForAnyValue:ArnLike", ["arn:aws:eks:*:*:cluster/*"], (ARN,), True, "sets of ARNs"),
+    ("ForAnyValue:IpAddress", ["203.0.113.0/24"], ("203.0.113.1", "198.51.100.1"), True, "sets of addresses"),
+    ("StringEquals", ["a"], ("b", "a"), True, "without a set operator any value may match"),
+    ("StringNotEquals", ["a"], ("b", "a"), False, "and negated none may"),
+]
+
+
+def case_id(case):
+    operator, values, state, _, reason = case
+    return f"{operator} {values} {state or 'absent'}: {reason}"
+
+
+@pytest.mark.parametrize("case", STRINGS + NUMBERS_AND_DATES + OTHERS + SETS, ids=case_id)
+def test_operator(case):
+    operator, values, state, expected, _reason = case
+    assert holds(operator, values, state) is expected
+
+
+UNKNOWNS = [
+    ("StringEquals", "a", UNKNOWN, None, "any value is possible"),
+    ("StringEqualsIfExists", "a", UNKNOWN, None, "a value may be there and differ"),
+    ("Null", "false", PRESENT, True, "certainly there, whatever it is"),
+    ("Null", "true", PRESENT, False, "certainly there, whatever it is"),
+    ("Null", "true", UNKNOWN, None, "may be absent"),
+    ("ArnLike", "arn:aws:eks:*:*:cluster/*", Unknown(choices=(ARN,)), None, "this ARN or absent"),
+    ("ArnLike", "arn:aws:eks:*:*:nodegroup/*", Unknown(choices=(ARN,)), False, "neither matches"),
+    ("ArnLikeIfExists", ARN, Unknown(choices=(ARN,)), True, "both match"),
+    ("ArnLike", ARN, Unknown(may_be_absent=False, choices=(ARN,)), True, "the only choice"),
+]
+
+
+@pytest.mark.parametrize("case", UNKNOWNS, ids=case_id)
+def test_unknown_is_not_absent(case):
+    operator, values, state, expected, _reason = case
+    assert holds(operator, values, state) is expected
+
+
+VARIABLES = [
+    ("StringEquals", "${aws:Other}", "a", ("a",), True, "the other key's value"),
+    ("StringEquals", "${AWS:OTHER}", "a", ("a",), True, "key names are case-insensitive"),
+    ("StringEquals", "${aws:Other}", "a", ("b",), False, "another value"),
+    ("StringEquals", "${aws:Other}", "a", ABSENT, False, "no value equals nothing"),
+    ("StringNotEquals", "${aws:Other}", "a", ABSENT, True, "and differs from everything"),
+    ("StringEquals", "${aws:Other}", "a", ("a", "b"), False, "several values are no variable"),
+    ("StringEquals", "${aws:Other, 'a'}", "a", ABSENT, True, "the default"),
+    ("StringEquals", "${aws:Other, 'a'}", "a", ("b",), False, "a value comes before the default"),
+    ("StringEquals", "x-${aws:Other}-y", "x-a-y", ("a",), True, "inside a text"),
+    ("StringLike", "${aws:Other}/*", "a/b", ("a",), True, "beside a wildcard"),
+    ("StringLike", "${aws:Other}", "ab", ("a*",), False, "a value's * is no wildcard"),
+    ("StringLike", "${aws:Other}", "a*", ("a*",), True, "a value's * is itself"),
+    ("StringLike", "a${*}", "a*", ABSENT, True, "${*} is the character"),
+    ("StringLike", "a${*}", "ab", ABSENT, False, "${*} is the character"),
+    ("StringLike", "a${?}${$}", "a?$", ABSENT, True, "${?} and ${$} are the characters"),
+    ("StringEqualsIgnoreCase", "${aws:Other}", "A", ("a",), True, "case does not count"),
+    ("ArnLike", "arn:aws:iam::${aws:Other}:role/*", "arn:aws:iam::1:role/r", ("1",), True, "in ARNs"),
+    ("StringEquals", "${aws:Other}", "a", UNKNOWN, None, "turns on the other key"),
+    ("StringEquals", ["a", "${aws:Other}"], "a", UNKNOWN, True, "the first value is enough"),
+    ("NumericEquals", "${aws:Other}", "1", ("1",), False, "numbers take no variables"),
+    ("StringEquals", "${aws:Other", "${aws:Other", ABSENT, True, "not closed: text"),
+    ("StringEquals", "${aws:Other, a}", "${aws:Other, a}", ABSENT, True, "no quotes: text"),
+]
+
+
+@pytest.mark.parametrize("case", VARIABLES, ids=lambda case: f"{case[0]} {case[1]}: {case[5]}")
+def test_variable(case):
+    operator, values, state, other, expected, _reason = case
+    assert holds(operator, values, state, other=other) is expected
+
+
+def test_variables_are_text_before_version_2012_10_17():
+    assert holds("StringEquals", "${aws:Other}", "a", variables=False, other=("a",)) is False
+    assert holds("StringEquals", "${aws:Other}", "${aws:Other}", variables=False) is True
+    assert holds("StringLike", "${*}", "${x}", variables=False) is True
