@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the integration targets against a sandbox of their own: python tools/run_integration.py [TARGET ...]
+
+Without a target all of them, in two lots at once: each target has its own AWS account and namespace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from run_support import ROOT, collection_copy, python_version, test_environment
+
+VENV = ROOT / ".venv"
+SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+INSIDE = "--inside-sandbox"
+TARGETS = ROOT / "tests" / "integration" / "targets"
+LOTS = 2
+# What the targets know of the sandbox, and the variable of its environment that says it.
+SETTINGS = {
+    "sandbox_endpoint": "AWS_ENDPOINT_URL",
+    "sandbox_region": "AWS_REGION",
+    "sandbox_secret_key": "AWS_SECRET_ACCESS_KEY",
+    "sandbox_kubeconfig": "KUBECONFIG",
+}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments[:1] != [INSIDE]:
+        command = [SANDBOX, "run", "--fresh", "--", sys.executable, __file__, INSIDE, *arguments]
+        return subprocess.run(command, check=False).returncode
+    copy = collection_copy("integration", ROOT / ".collections")
+    config = {name: os.environ[variable] for name, variable in SETTINGS.items()}
+    # JSON is YAML, too.
+    (copy / "tests" / "integration" / "integration_config.yml").write_text(
+        json.dumps(config, indent=2), encoding="utf-8"
+    )
+    lots = [arguments[1:]] if arguments[1:] else split(all_targets())
+    with ThreadPoolExecutor(len(lots)) as pool:
+        codes = list(pool.map(lambda lot: run(copy, lot), lots))
+    return max(codes)
+
+
+def all_targets() -> list[str]:
+    """The targets that have tests of their own, those with the most lines first."""
+    sizes = {
+        path.name: sum(file.read_text(encoding="utf-8").count("\n- name:") for file in path.glob("tasks/*.yml"))
+        for path in TARGETS.iterdir()
+        if not path.name.startswith("setup_")
+    }
+    return sorted(sizes, key=lambda name: -sizes[name])
+
+
+def split(targets: list[str]) -> list[list[str]]:
+    return [lot for index in range(LOTS) if (lot := targets[index::LOTS])]
+
+
+def run(copy: Path, targets: list[str]) -> int:
+    """Run targets in one ansible-test, and show what it printed when it is done."""
+    command = ["ansible-test", "integration", "--local", "--python", python_version(VENV), "--color", "no"]
+    done = subprocess.run(
+        [VENV / "bin" / command[0], *command[1:], *targets],
+        cwd=copy,
+        env=test_environment(VENV),
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    verdict = "ok" if done.returncode == 0 else "FAILED"
+    print(f"{verdict}: {' '.join(targets)}", flush=True)
+    if done.returncode:
+        print(done.stdout, flush=True)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
