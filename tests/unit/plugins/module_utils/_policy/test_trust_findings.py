@@ -1,0 +1,314 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said about a trust policy, and the edit that is suggested."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+    Subject,
+    check_trust,
+)
+
+CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+KNOWN = Subject(cluster_arn=CLUSTER, namespace="default", service_account="my-service-account")
+UNTAGGED = replace(KNOWN, session_tags=False)
+SERVICE = {"Service": "pods.eks.amazonaws.com"}
+OIDC = {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/A"}
+BOTH = ["sts:AssumeRole", "sts:TagSession"]
+IRSA = {"Effect": "Allow", "Principal": OIDC, "Action": "sts:AssumeRoleWithWebIdentity"}
+OURS = {
+    "Sid": "AllowEksAuthToAssumeRoleForPodIdentity",
+    "Effect": "Allow",
+    "Principal": SERVICE,
+    "Action": BOTH,
+    "Condition": {
+        "StringEquals": {
+            "aws:SourceAccount": "111122223333",
+            "aws:RequestTag/eks-cluster-arn": CLUSTER,
+            "aws:RequestTag/kubernetes-namespace": "default",
+            "aws:RequestTag/kubernetes-service-account": "my-service-account",
+        }
+    },
+}
+
+
+def allow(**more):
+    return {"Effect": "Allow", "Principal": SERVICE, "Action": BOTH, **more}
+
+
+def equals(**pairs):
+    return {"StringEquals": {f"aws:{key.replace('__', '/').replace('_', '-')}": value for key, value in pairs.items()}}
+
+
+def policy(*statements, version="2012-10-17"):
+    return {"Version": version, "Statement": list(statements)}
+
+
+def finding(found, code):
+    return next(each for each in found.findings if each.code == code)
+
+
+ERRORS = [
+    (
+        policy(allow(Action="sts:AssumeRole")),
+        KNOWN,
+        "TRUST_NO_TAG_SESSION",
+        "Statement 1",
+        "No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses a role whose trust policy lacks it,"
+        " also when session tags are off.",
+        "Add sts:TagSession to the actions of Statement 1.",
+    ),
+    (
+        policy(allow(Action="sts:TagSession", Sid="A")),
+        KNOWN,
+        "TRUST_NO_ASSUME_ROLE",
+        "Statement 1 (Sid 'A')",
+        "No statement allows pods.eks.amazonaws.com sts:AssumeRole; without it the role cannot be assumed at all.",
+        "Add sts:AssumeRole to the actions of Statement 1 (Sid 'A').",
+    ),
+    (
+        policy(allow(Principal={"Service": "ec2.amazonaws.com"})),
+        KNOWN,
+        "TRUST_WRONG_SERVICE",
+        "Statement 1",
+        "Statement 1 trusts ec2.amazonaws.com, not pods.eks.amazonaws.com.",
+        "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession.",
+    ),
+    (
+        policy(allow(Principal={"Service": "eks.amazonaws.com"})),
+        KNOWN,
+        "TRUST_LOOKALIKE_SERVICE",
+        "Statement 1",
+        "Statement 1 trusts the service eks.amazonaws.com; EKS Pod Identity calls as pods.eks.amazonaws.com, in every"
+        " partition and region.",
+        "Write pods.eks.amazonaws.com.",
+    ),
+    (
+        policy(allow(Principal={"AWS": "111122223333"})),
+        KNOWN,
+        "TRUST_WRONG_PRINCIPAL",
+        "Statement 1",
+        "Statement 1 trusts 111122223333; EKS Pod Identity calls as the service pods.eks.amazonaws.com.",
+        'Add a statement with "Principal": {"Service": "pods.eks.amazonaws.com"}.',
+    ),
+    (
+        policy(IRSA),
+        KNOWN,
+        "TRUST_IRSA_ONLY",
+        "Statement 1",
+        f"Statement 1 trusts the OpenID Connect provider {OIDC['Federated']}: that is IAM roles for service accounts"
+        " (IRSA), not EKS Pod Identity.",
+        "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession; keep this one until"
+        " every Pod has moved.",
+    ),
+    (
+        policy(allow(), allow(Effect="Deny", Principal="*", Sid="Stop")),
+        KNOWN,
+        "TRUST_EXPLICIT_DENY",
+        "Statement 2 (Sid 'Stop')",
+        "Statement 2 (Sid 'Stop') denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com. A Deny wins over"
+        " every Allow.",
+        "Narrow or remove the Deny, for instance by a condition that leaves this caller out.",
+    ),
+    (
+        policy({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRoleWithSAML"}),
+        KNOWN,
+        "TRUST_NO_ALLOW",
+        "",
+        "The policy has no Allow statement at all, and what is not allowed is denied.",
+        "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession.",
+    ),
+    (
+        policy({"Effect": "Allow", "NotPrincipal": {"AWS": "1"}, "Action": BOTH}),
+        KNOWN,
+        "TRUST_NOT_PRINCIPAL_ALLOW",
+        "Statement 1",
+        "Statement 1 uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
+        'Name the caller: "Principal": {"Service": "pods.eks.amazonaws.com"}.',
+    ),
+    (
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace=["a", "b"]))),
+        KNOWN,
+        "TRUST_CONDITION_UNMATCHED",
+        "Statement 1",
+        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'a' or 'b', but the request has 'default'.",
+        "Add the workload's value to aws:RequestTag/kubernetes-namespace, or add a statement for this workload.",
+    ),
+    (
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="Default"))),
+        KNOWN,
+        "TRUST_CONDITION_CASE",
+        "Statement 1",
+        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'Default', but the request has 'default'.",
+        "Write the value in the letter case that the request has; values are case-sensitive.",
+    ),
+    (
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="def*"))),
+        KNOWN,
+        "TRUST_WILDCARD_IN_STRING_EQUALS",
+        "Statement 1",
+        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'def*', but the request has 'default'.",
+        "Use StringLike: StringEquals takes * and ? as the characters themselves.",
+    ),
+    (
+        policy(allow(Condition=equals(SourceAccount="${aws:ResourceAccount}")), version="2008-10-17"),
+        KNOWN,
+        "TRUST_VARIABLE_WITHOUT_VERSION",
+        "Statement 1",
+        "Statement 1 asks for StringEquals aws:SourceAccount '${aws:ResourceAccount}', but the request has '111122223333'.",
+        'Set "Version": "2012-10-17": under any other, ${...} is literal text.',
+    ),
+    (
+        policy(allow(Condition={"StringEquals": {"sts:ExternalId": "x"}})),
+        KNOWN,
+        "TRUST_CONDITION_NEVER_PRESENT",
+        "Statement 1",
+        "Statement 1 asks for StringEquals sts:ExternalId 'x', but requests of this caller never carry sts:ExternalId.",
+        "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
+        " aws:RequestTag/kubernetes-namespace.",
+    ),
+    (
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="default"))),
+        UNTAGGED,
+        "TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS",
+        "Statement 1",
+        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'default', but session tags are disabled"
+        " for this association, so the request carries no tags and the statement never matches.",
+        "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
+    ),
+    (
+        policy(
+            allow(Action="sts:AssumeRole", Condition=equals(RequestTag__kubernetes_pod_name="a")),
+            allow(Action="sts:TagSession", Condition=equals(RequestTag__kubernetes_pod_name="b")),
+        ),
+        KNOWN,
+        "TRUST_CONTRADICTION",
+        "",
+        "Each condition can be met, but no request meets all of them: for the keys that are not known here, no value lets"
+        " both sts:AssumeRole and sts:TagSession through.",
+        "Put both actions in one statement with conditions that can hold together, and check what the Deny statements"
+        " leave over.",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ERRORS, ids=lambda case: case[2])
+def test_each_way_to_fail_has_its_finding(case):
+    document, subject, code, statement, message, remedy = case
+    found = check_trust(document, subject)
+    said = finding(found, code)
+    assert (said.severity, said.statement, said.message, said.remedy) == ("error", statement, message, remedy)
+    assert found.usable == "no"
+    assert found.suggested_trust_policy is not None
+    assert check_trust(found.suggested_trust_policy, subject).usable == "yes"
+
+
+LINTS = [
+    (policy(allow()), KNOWN, "TRUST_ACCOUNT_WIDE", "warning", "The policy lets every workload of every cluster in the account use the role once an association names it."),
+    (policy(allow(Condition=equals(SourceAccount="111122223333"))), KNOWN, "TRUST_ACCOUNT_WIDE", "warning", "The policy lets every workload of every cluster in the account use the role once an association names it."),
+    (policy(allow(Condition=equals(RequestTag__kubernetes_namespace="default", RequestTag__kubernetes_service_account="my-service-account"))), KNOWN, "TRUST_ANY_CLUSTER", "warning", "The policy lets the same workload of every cluster in the account use the role once an association names it."),
+    (policy(allow(Condition=equals(RequestTag__eks_cluster_arn=CLUSTER))), KNOWN, "TRUST_CLUSTER_WIDE", "info", "The policy lets every workload of the cluster use the role once an association names it."),
+    (policy(allow(Condition=equals(RequestTag__eks_cluster_arn=CLUSTER, RequestTag__kubernetes_namespace="default"))), KNOWN, "TRUST_NAMESPACE_WIDE", "info", "The policy lets every service account of the namespace use the role once an association names it."),
+    (policy(allow(Principal="*")), KNOWN, "TRUST_OPEN_TO_EVERYONE", "warning", "Statement 1 allows every principal of every AWS account, not EKS Pod Identity alone."),
+    (policy(allow(), IRSA), KNOWN, "TRUST_IRSA_LEFTOVER", "info", "Statement 2 still lets IAM roles for service accounts (IRSA) use the role."),
+    (policy(allow(), allow(Principal={"Service": "eks.amazonaws.com"})), KNOWN, "TRUST_LOOKALIKE_SERVICE", "warning", "Statement 2 trusts eks.amazonaws.com, which is not the service of EKS Pod Identity."),
+    (policy(allow(Action="*")), KNOWN, "TRUST_FOREIGN_ACTION", "warning", "Statement 1 names *; IAM takes only actions of AWS STS in a trust policy."),
+    (policy(allow(Sid="A"), allow(Sid="A")), KNOWN, "TRUST_DUPLICATE_SID", "warning", "Statement 2 (Sid 'A') has the Sid of statement 1; IAM refuses a document in which Sids are not unique."),
+    (policy(allow(), {"Effect": "Deny", "NotPrincipal": SERVICE, "Action": "sts:*"}), KNOWN, "TRUST_NOT_PRINCIPAL", "warning", "Statement 2 uses NotPrincipal, which IAM does not support in trust policies."),
+    (policy(allow(), allow(Condition=equals(SourceAcount="1"))), KNOWN, "TRUST_MISSPELT_KEY", "warning", "Statement 2 has a condition on aws:SourceAcount, a key that requests of EKS Pod Identity do not have."),
+    (policy(allow(Sid="A" * 2500)), KNOWN, "TRUST_TOO_LARGE", "warning", "The document has 2,660 characters without white space; IAM's limit for trust policies is 2,048, and can be raised to 4,096."),
+]
+
+
+@pytest.mark.parametrize("case", LINTS, ids=lambda case: case[2])
+def test_lints_do_not_change_the_verdict(case):
+    document, subject, code, severity, message = case
+    found = check_trust(document, subject)
+    assert found.usable == "yes"
+    assert (finding(found, code).severity, finding(found, code).message) == (severity, message)
+    assert finding(found, code).remedy
+
+
+def test_a_policy_for_exactly_this_workload_has_no_findings():
+    assert check_trust(policy(OURS), KNOWN).findings == ()
+
+
+def test_what_grants_nothing_beside_what_does_is_only_information():
+    found = check_trust(policy(OURS, allow(Condition=equals(RequestTag__kubernetes_namespace="other"))), KNOWN)
+    assert [(each.code, each.severity) for each in found.findings] == [("TRUST_CONDITION_UNMATCHED", "info")]
+
+
+def test_a_deny_that_may_match_is_a_warning():
+    found = check_trust(policy(OURS, allow(Effect="Deny", Condition=equals(RequestTag__kubernetes_pod_name="x"))), KNOWN)
+    said = finding(found, "TRUST_MAY_BE_DENIED")
+    assert (said.severity, said.statement) == ("warning", "Statement 2")
+    assert said.message == (
+        "Statement 2 denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com for some requests, because of"
+        " StringEquals aws:RequestTag/kubernetes-pod-name 'x'."
+    )
+
+
+REPAIRS = [
+    ("the action is added", policy(allow(Action="sts:AssumeRole")), policy(allow())),
+    ("the service is corrected", policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})), policy(allow())),
+    (
+        "other services stay",
+        policy(allow(Principal={"Service": ["ec2.amazonaws.com", "eks.amazonaws.com"]}, Action="sts:AssumeRole")),
+        policy(allow(Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})),
+    ),
+    ("the left-out action comes in", policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["sts:TagSession", "iam:*"]}), policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["iam:*"]})),
+    (
+        "the value joins the list",
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="other"))),
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace=["other", "default"]))),
+    ),
+    (
+        "two wrong values: a statement of its own, no cross product",
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b"))),
+        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b")), OURS),
+    ),
+    ("IRSA stays", policy(IRSA), policy(IRSA, OURS)),
+    ("a taken Sid is not used again", policy({**IRSA, "Sid": OURS["Sid"]}), policy({**IRSA, "Sid": OURS["Sid"]}, {**OURS, "Sid": OURS["Sid"] + "2"})),
+    (
+        "the Deny leaves the service out",
+        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}),
+        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "pods.eks.amazonaws.com"}}}),
+    ),
+    (
+        "the Deny keeps its exceptions",
+        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "ec2.amazonaws.com"}}}),
+        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]}}}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "suggested"), [case[1:] for case in REPAIRS], ids=[case[0] for case in REPAIRS])
+def test_the_smallest_edit_is_suggested(document, suggested):
+    assert check_trust(document, KNOWN).suggested_trust_policy == suggested
+
+
+def test_the_document_given_is_not_touched():
+    document = policy(allow(Action="sts:AssumeRole"))
+    check_trust(document, KNOWN)
+    assert document == policy(allow(Action="sts:AssumeRole"))
+
+
+def test_without_session_tags_the_suggestion_needs_none():
+    found = check_trust(policy(IRSA), UNTAGGED)
+    assert found.suggested_trust_policy["Statement"][1]["Condition"] == equals(SourceAccount="111122223333")
+
+
+def test_the_result_of_a_module_is_plain_data():
+    found = check_trust(policy(allow(Action="sts:AssumeRole")), KNOWN).as_dict()
+    assert found["findings"][0] == {
+        "code": "TRUST_NO_TAG_SESSION",
+        "severity": "error",
+        "statement": "Statement 1",
+        "message": found["findings"][0]["message"],
+        "remedy": "Add sts:TagSession to the actions of Statement 1.",
+    }
+    assert (found["usable"], found["conditional_on"]) == ("no", [])
