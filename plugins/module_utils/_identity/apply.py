@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Plan,
     label,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 
 # What AWS says while it does not know yet about something just made, by operation.
 _NOT_YET: tuple[tuple[str, str, str], ...] = (
@@ -171,19 +172,21 @@ def _not_yet(error: AwsError) -> bool:
 
 
 def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) -> Failure:
-    before = ", ".join(f"{one.service}:{one.operation}" for one in made)
-    partly = f" Done before it: {before}." if made else ""
+    text = error.text
+    if made:
+        before = ", ".join(f"{one.service}:{one.operation}" for one in made)
+        text = f"{sentence(text)} Done before it: {before}."
     if made and change.action == "replace":
         # A rerun no longer sees what was there, so it is told here.
         wanted = json.dumps(dict(call.parameters), sort_keys=True)
-        partly += f" The {change.resource} is gone now; it was to be created with {wanted}."
+        text += f" The {change.resource} is gone now; it was to be created with {wanted}."
     return Failure(
         change.workloads,
         change.resource,
         change.name,
         change.action,
         error.code,
-        f"{error.operation}: {error.text}{partly}",
+        f"{error.operation}: {text}",
         error.remedy,
         bool(made),
     )

@@ -24,9 +24,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.as
     describe_association,
     list_associations,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import (
+    WORTHWHILE,
+    Snapshot,
+    read_snapshot,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     Desired,
+    Options,
     PolicySpec,
     RoleSpec,
     WorkloadKey,
@@ -91,15 +97,19 @@ class Observer:
         self.cluster = cluster
         self.width = width
 
-    def observe(self, desired: Desired, removal: bool = False) -> Observed:
-        """Everything that planning the desired workloads needs; with ``removal``, their removal."""
+    def observe(self, desired: Desired, removal: bool = False, planning: bool = True) -> Observed:
+        """Everything that planning the desired workloads needs; with ``removal``, their removal.
+
+        Without ``planning`` what only a change would need is not read.
+        """
         roles = {w.role.name.lower(): w.role for w in desired.workloads if w.role is not None}
         specs = {arn: spec for arn, (spec, _) in shared_policies(self.cluster, desired.workloads).items()}
         for role in roles.values():
             if role.permissions_boundary and not removal:
                 boundary = role.permissions_boundary
                 specs.setdefault(boundary, PolicySpec(arn=boundary))
-        failures: list[ReadFailure] = []
+        singles = [("role", name) for name in roles] + [("policy", arn) for arn in specs]
+        snapshot = Snapshot()
 
         def work(item: tuple[str, str]) -> object:
             kind, key = item
@@ -107,17 +117,25 @@ class Observer:
                 return self._guard("role", key, lambda: self._role(roles[key], removal))
             if kind == "policy":
                 return self._guard("policy", key, lambda: self.policy(specs[key], removal))
+            if kind == "snapshot":
+                details = planning and any(_has_details(role) for role in roles.values())
+                return read_snapshot(self.api, 2 * len(singles), details)
             return self._guard("associations", self.cluster.name, lambda: self._keys(desired, removal))
 
-        items = [("association", "")]
-        items += [("role", name) for name in roles]
-        items += [("policy", arn) for arn in specs]
-        results = dict(zip(items, each(work, items, self.width), strict=True))
-        failures += [found for found in results.values() if isinstance(found, ReadFailure)]
+        first = [("associations", "")]
+        first += singles if removal or 2 * len(singles) < WORTHWHILE else [("snapshot", "")]
+        results = dict(zip(first, each(work, first, self.width), strict=True))
+        if isinstance(found := results.pop(("snapshot", ""), None), Snapshot):
+            snapshot = found
+            results.update(_from_snapshot(snapshot, roles, specs, desired.options if planning else None))
+            rest = [item for item in singles if item not in results]
+            results.update(zip(rest, each(work, rest, self.width), strict=True))
+        failures = [found for found in results.values() if isinstance(found, ReadFailure)]
         found_roles = _kept(results, "role", ObservedRole)
         found_policies = _kept(results, "policy", ObservedPolicy)
-        self._extra_policies(found_roles, found_policies, failures)
-        keys = results["association", ""]
+        if planning:
+            self._extra_policies(found_roles, found_policies, failures, desired.options.adopt)
+        keys = results["associations", ""]
         associations = self._associations(keys if isinstance(keys, dict) else {}, failures)
         users: dict[str, tuple[WorkloadKey, ...]] = {}
         for association in associations.values():
@@ -129,6 +147,7 @@ class Observer:
             associations=associations,
             role_users=users,
             failures=tuple(failures),
+            bulk_denied=snapshot.denied,
         )
 
     def _guard(self, resource: str, name: str, read: Callable[[], Found]) -> Found | ReadFailure:
@@ -201,13 +220,14 @@ class Observer:
         roles: Mapping[str, ObservedRole | None],
         policies: dict[str, ObservedPolicy | None],
         failures: list[ReadFailure],
+        adopt: bool,
     ) -> None:
         """Read who owns the policies that are attached to our roles but not asked for."""
         extra = sorted(
             {
                 arn
                 for role in roles.values()
-                if role is not None and role.owned
+                if role is not None and (role.owned or adopt)
                 for arn in role.attached
                 if arn not in policies and ":iam::aws:" not in arn
             }
@@ -259,6 +279,43 @@ class Observer:
             elif answer is not None:
                 found[key] = answer
         return found
+
+
+def _has_details(role: RoleSpec) -> bool:
+    """Whether something of the role is asked for that bulk reading does not tell."""
+    return role.description is not None or role.max_session_duration is not None
+
+
+def _from_snapshot(
+    snapshot: Snapshot,
+    roles: Mapping[str, RoleSpec],
+    specs: Mapping[str, PolicySpec],
+    planning: Options | None,
+) -> dict[tuple[str, str], object]:
+    """What a snapshot answers. What it does not hold, or not well enough, is read one by one.
+
+    ``planning`` holds the options of the plan that is to be made, if one is.
+    """
+    answers: dict[tuple[str, str], object] = {}
+    for name in roles:
+        if name in snapshot.roles or snapshot.complete:
+            answers["role", name] = snapshot.roles.get(name)
+    for arn, spec in specs.items():
+        found = snapshot.policies.get(arn)
+        if found is None:
+            if snapshot.complete and ":iam::aws:" not in arn:
+                answers["policy", arn] = None
+        elif planning is None or not _tags_matter(spec, found, planning):
+            answers["policy", arn] = found
+    return answers
+
+
+def _tags_matter(spec: PolicySpec, found: ObservedPolicy, options: Options) -> bool:
+    """Tags are to be set or purged, or a change turns on who owns the policy: they have to be read."""
+    if spec.document is None:
+        return False
+    same = found.document is not None and same_meaning(found.document, spec.document, "identity")
+    return not same or bool(spec.tags) or options.purge_tags or options.adopt
 
 
 def _kept(

@@ -208,7 +208,7 @@ def _detachments(
 ) -> list[Change]:
     """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
     everything on a role that workloads outside this run use too, for it may be theirs."""
-    if not found.owned:
+    if not found.owned and not options.adopt:
         return []
     changes = []
     theirs = grants_of_others(observed.cluster, found.trust, listed)

@@ -152,8 +152,9 @@ def _plan_role(draft: Draft, removal: _Removal, role: SharedRole, found: Observe
         draft.failures.append(stays.maybe_used(removal.unread[0], role, found))
         return
     for change in part.changes:
-        if change.resource == "attachment":
-            removal.free(change.name.partition(" ")[2], found.name, change.label)
+        arn = change.name.partition(" ")[2]
+        if change.resource == "attachment" and (deleted or arn != found.permissions_boundary):
+            removal.free(arn, found.name, change.label)
         elif change.resource == "role" and found.permissions_boundary:
             removal.free(found.permissions_boundary, found.name, change.label)
     draft.changes += part.changes
@@ -260,7 +261,7 @@ def _plan_policy(
     ]
     calls.append(Call("iam", "DeletePolicy", identity))
     needs = frozenset(change for changes in freed.values() for change in changes)
-    before = {"arn": policy.arn, "tags": dict(policy.tags)}
+    before = {"arn": policy.arn, "tags": dict(policy.tags or {})}
     draft.changes.append(
         Change(POLICY_STAGE, "policy", "delete", policy.arn, users, before, None, tuple(calls), needs)
     )

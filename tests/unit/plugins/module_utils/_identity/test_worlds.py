@@ -5,37 +5,55 @@
 
 from __future__ import annotations
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    Desired,
-)
+import json
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import is_owned
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    engine,
     named,
     names,
     plan,
     run,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    OTHER_CLUSTER,
     FakeAws,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.worlds import (
     accounts,
     wishes,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STATES = st.sampled_from(["present", "absent"])
 
 
-def copy_of(aws: FakeAws) -> FakeAws:
+def account_like(aws: FakeAws) -> FakeAws:
     """Another account with the same things in it."""
     twin = FakeAws()
     twin.restore(aws.backup())
     return twin
 
 
+def owned(aws: FakeAws) -> list[str]:
+    """Everything that carries our mark."""
+    state = aws.state()
+    return [
+        *(name for name, role in state["roles"].items() if is_owned(role["tags"])),
+        *(arn for arn, policy in state["policies"].items() if is_owned(policy["tags"])),
+        *(one["serviceAccount"] for one in state["associations"] if is_owned(one["tags"])),
+    ]
+
+
 @FEW
-@given(aws=accounts(), before=wishes(), wanted=wishes(), state=st.sampled_from(["present", "absent"]))
+@given(aws=accounts(), before=wishes(), wanted=wishes(), state=STATES)
 def test_check_mode_only_reads(aws: FakeAws, before: Desired, wanted: Desired, state: str) -> None:
     run(aws, before)
     made = len(aws.writes)
@@ -44,7 +62,7 @@ def test_check_mode_only_reads(aws: FakeAws, before: Desired, wanted: Desired, s
 
 
 @FEW
-@given(aws=accounts(), before=wishes(), wanted=wishes(), state=st.sampled_from(["present", "absent"]))
+@given(aws=accounts(), before=wishes(), wanted=wishes(), state=STATES)
 def test_a_plan_that_was_applied_leaves_nothing_to_do(
     aws: FakeAws, before: Desired, wanted: Desired, state: str
 ) -> None:
@@ -56,3 +74,108 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(
     again = plan(aws, wanted, state)
     assert names(again) == []
     assert again.failures == planned.failures
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes())
+def test_what_was_asked_for_is_there_or_a_failure_says_why(aws: FakeAws, wanted: Desired) -> None:
+    made = run(aws, wanted)
+    failed = {key for failure in made.failures for key in failure.workloads}
+    observed = engine(aws, wanted).observe(wanted)
+    for one in verify(wanted, observed):
+        if one.workload.key not in failed:
+            assert one.status == "pass", one.findings
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes(adopt=False))
+def test_removal_takes_away_what_was_made_and_nothing_else(aws: FakeAws, wanted: Desired) -> None:
+    before = aws.state()
+    run(aws, wanted)
+    removed = run(aws, wanted, "absent")
+    after = aws.state()
+    assert removed.failures == ()
+    kept = " ".join(finding.message for finding in removed.findings)
+    assert all(name in kept for name in owned(aws))
+    if not removed.findings:
+        assert _without_references(after) == _without_references(before)
+    for kind in ("roles", "policies"):
+        assert before[kind].keys() <= after[kind].keys()
+    for name, policy in before["policies"].items():
+        assert after["policies"][name] == policy
+    for name, role in before["roles"].items():
+        assert set(role["attached"]) <= set(after["roles"][name]["attached"])
+        assert _statements(role) <= _statements(after["roles"][name])
+    places = [_place(one) for one in before["associations"]]
+    assert [place for place in map(_place, after["associations"]) if place in places] == places
+
+
+@FEW
+@given(
+    aws=accounts(),
+    before=wishes(),
+    wanted=wishes(),
+    state=STATES,
+    number=st.integers(1, 40),
+    late=st.booleans(),
+)
+def test_a_rerun_after_any_failure_ends_where_an_undisturbed_run_does(
+    aws: FakeAws, before: Desired, wanted: Desired, state: str, number: int, late: bool
+) -> None:
+    run(aws, before)
+    twin = account_like(aws)
+    smooth = run(twin, wanted, state)
+    aws.fail_at(number, after=late)
+    try:
+        disturbed = run(aws, wanted, state)
+    except AwsError:
+        disturbed = None
+    failed = disturbed is None or bool(disturbed.failures)
+    aws.heal()
+    gone = [one.message for one in disturbed.failures if "is gone now" in one.message] if disturbed else []
+    rerun = run(aws, wanted, state)
+    assert rerun.failures == smooth.failures
+    if gone:
+        event("an association could not be created anew")
+        return
+    event("disturbed" if failed else "not disturbed")
+    assert aws.state() == twin.state()
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes(adopt=False, tagged=True), late=st.booleans())
+def test_plays_of_two_clusters_share_roles_in_peace(aws: FakeAws, wanted: Desired, late: bool) -> None:
+    twin = replace(wanted, cluster_name=OTHER_CLUSTER)
+    run(aws, wanted)
+    run(aws, twin)
+    assert names(plan(aws, wanted)) == []
+    going, staying = (twin, wanted) if late else (wanted, twin)
+    run(aws, going, "absent")
+    assert names(plan(aws, staying)) == []
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes(adopt=False, tagged=True), cut=st.integers(0, 3))
+def test_plays_of_one_cluster_share_roles_in_peace(aws: FakeAws, wanted: Desired, cut: int) -> None:
+    options = replace(wanted.options, trust_scope="workload", purge_policies=False)
+    one = replace(wanted, workloads=wanted.workloads[:cut], options=options)
+    two = replace(wanted, workloads=wanted.workloads[cut:], options=options)
+    run(aws, one)
+    run(aws, two)
+    assert names(plan(aws, one)) == []
+    run(aws, one, "absent")
+    # What only the other play wanted may go now.
+    assert [change for change in names(plan(aws, two)) if not change.startswith("detach ")] == []
+
+
+def _statements(role: dict[str, Any]) -> set[str]:
+    return {json.dumps(statement, sort_keys=True) for statement in role["trust"]["Statement"]}
+
+
+def _place(association: dict[str, Any]) -> tuple[str, str]:
+    return association["namespace"], association["serviceAccount"]
+
+
+def _without_references(state: dict[str, Any]) -> dict[str, Any]:
+    """What is there, but for associations of others: a run may point them to its role."""
+    return {key: value for key, value in state.items() if key != "associations"}

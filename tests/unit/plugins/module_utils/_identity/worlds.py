@@ -32,8 +32,12 @@ _tags = st.dictionaries(st.sampled_from(["team", "stage"]), st.sampled_from(["a"
 
 
 @st.composite
-def wishes(draw: Callable[..., Any], adopt: bool = True) -> Desired:
-    """Up to three workloads that agree on the roles and policies that they share."""
+def wishes(draw: Callable[..., Any], adopt: bool = True, tagged: bool = False) -> Desired:
+    """Up to three workloads that agree on the roles and policies that they share.
+
+    With ``tagged`` every role is ours and its trust policy looks at session tags, so that it tells
+    whom the role is for.
+    """
     policies = {
         name: {"name": name, "document": draw(_documents), "tags": draw(_tags)} for name in ("one", "two")
     }
@@ -50,10 +54,11 @@ def wishes(draw: Callable[..., Any], adopt: bool = True) -> Desired:
         )
         for name in ("blue", "green")
     }
-    roles["legacy"] = {"arn": role_arn("legacy"), "extend_trust": draw(st.booleans())}
+    if not tagged:
+        roles["legacy"] = {"arn": role_arn("legacy"), "extend_trust": draw(st.booleans())}
     workloads = []
     for namespace, service_account in draw(st.lists(st.sampled_from(PLACES), max_size=3, unique=True)):
-        disabled = draw(st.sampled_from([None, None, False, True]))
+        disabled = draw(st.sampled_from([None, None, False, *([] if tagged else [True])]))
         session = draw(st.sampled_from([None, "", document("s3:GetObject")]))
         workloads.append(
             _without_none(
@@ -70,11 +75,10 @@ def wishes(draw: Callable[..., Any], adopt: bool = True) -> Desired:
                 tags=draw(_tags),
             )
         )
+    scopes = [None, None, "workload", "namespace", "cluster", *([] if tagged else ["account", "none"])]
     return desired(
         *workloads,
-        trust_scope=draw(
-            st.sampled_from([None, None, "workload", "namespace", "cluster", "account", "none"])
-        ),
+        trust_scope=draw(st.sampled_from(scopes)),
         purge_tags=draw(st.booleans()),
         purge_policies=draw(st.booleans()),
         adopt=adopt and draw(st.booleans()),
