@@ -78,7 +78,7 @@ EXAMPLES = r"""
 
 - name: Stop when something is wrong
   ansible.builtin.assert:
-    that: verified.summary.failed == 0
+    that: verified.summary.failed + verified.summary.unknown == 0
     fail_msg: "{{ verified.findings | map(attribute='message') | join(' ') }}"
 """
 
@@ -181,6 +181,14 @@ summary:
       description: How many of them have a failed check.
       type: int
       sample: 0
+    warnings:
+      description: How many of them have nothing worse than a warning.
+      type: int
+      sample: 0
+    unknown:
+      description: How many of them could not be judged, because something could not be read.
+      type: int
+      sample: 0
     findings:
       description: How many findings there are.
       type: int
@@ -236,7 +244,7 @@ def main() -> None:
         desired = Desired(name, parse_workloads(params["workloads"]))
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
-        observed = Observer(api, cluster, params["concurrency"]).observe(desired)
+        observed = Observer(api, cluster, params["concurrency"]).observe(desired, planning=False)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:

@@ -85,8 +85,8 @@ class Engine:
     width: int
     patience: Patience
 
-    def observe(self, desired: Desired, removal: bool = False) -> Observed:
-        return Observer(self.api, self.cluster, self.width).observe(desired, removal)
+    def observe(self, desired: Desired, removal: bool = False, planning: bool = True) -> Observed:
+        return Observer(self.api, self.cluster, self.width).observe(desired, removal, planning)
 
     def run(self, desired: Desired, state: str, check_mode: bool) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""

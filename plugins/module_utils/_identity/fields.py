@@ -135,10 +135,13 @@ class Fields:
             return ()
         return value
 
-    def tags(self, name: str) -> dict[str, str]:
-        """Tags by the rules that IAM and EKS share: at most 50, no ``aws:`` prefix."""
+    def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Tags by the rules that IAM and EKS share: at most 50, no ``aws:`` prefix.
+
+        ``common`` has tags that hold unless they are given here.
+        """
         given = self.mapping(name) or {}
-        tags: dict[str, str] = {}
+        tags: dict[str, str] = dict(common or {})
         for key, value in given.items():
             if isinstance(value, (Mapping, list)) or value is None:
                 self.problems.add(self.place, f"{name}: the value of tag '{key}' must be text.")
@@ -160,6 +163,7 @@ class Fields:
         if len(tags) > 49:
             self.problems.add(
                 self.place,
-                f"{name} has {len(tags)} tags; 49 are allowed beside the one that marks ownership.",
+                f"{name} has {len(tags)} tags{' with the common ones' if common else ''}; 49 are allowed "
+                "beside the one that marks ownership.",
             )
         return tags

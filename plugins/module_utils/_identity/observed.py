@@ -43,20 +43,21 @@ class ObservedPolicy:
 
     ``document`` is that of the default version; None when it was not read (a policy that is only
     attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
-    entities that use the policy, read only for its removal.
+    entities that use the policy, read only for its removal. ``tags`` is None when they were not read,
+    because nothing turns on them: the policy is as wanted, and no tags are asked for.
     """
 
     arn: str
     name: str
     default_version: str
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | None = field(default_factory=dict)
     document: Document | None = None
     versions: tuple[PolicyVersion, ...] = ()
     attached_to: tuple[str, ...] = ()
 
     @property
     def owned(self) -> bool:
-        return is_owned(self.tags)
+        return self.tags is not None and is_owned(self.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Observed:
 
     A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
     (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
-    which associations of this cluster use a role's ARN, read only for removals.
+    which associations of this cluster use a role's ARN, read only for removals. ``bulk_denied`` is what
+    AWS said when the caller may not read in bulk, so that everything was read one by one.
     """
 
     cluster: Cluster
@@ -136,3 +138,4 @@ class Observed:
     associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
     role_users: Mapping[str, tuple[WorkloadKey, ...]] = field(default_factory=dict)
     failures: tuple[ReadFailure, ...] = ()
+    bulk_denied: str = ""

@@ -217,7 +217,7 @@ def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | N
         description=role.text("description", longest=1000),
         permissions_boundary=boundary,
         max_session_duration=role.integer("max_session_duration", 3600, 43200, "seconds"),
-        tags={**common, **role.tags("tags")},
+        tags=role.tags("tags", common),
         trust_scope=scope,
         trust_policy=document,
     )
@@ -273,7 +273,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
         document=_document(policy, "document", "identity"),
         path=policy.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
         description=policy.text("description", longest=1000),
-        tags={**common, **policy.tags("tags")},
+        tags=policy.tags("tags", common),
     )
 
 
@@ -292,20 +292,21 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     target = fields.text("target_role_arn")
     if target and parse_role_arn(target) is None:
         fields.wrong("target_role_arn", "the ARN of an IAM role, or '' to remove it")
+    disabled = fields.flag("disable_session_tags")
     return AssociationSpec(
         target_role_arn=target,
-        disable_session_tags=fields.flag("disable_session_tags"),
-        session_policy=parse_session_policy(fields),
-        tags={**common, **fields.tags("tags")},
+        disable_session_tags=disabled,
+        session_policy=_session_policy(fields, disabled),
+        tags=fields.tags("tags", common),
     )
 
 
-def parse_session_policy(fields: Fields) -> Mapping[str, object] | None:
+def _session_policy(fields: Fields, disabled: bool | None) -> Mapping[str, object] | None:
     """A session policy; an empty mapping when the user asks for its removal, None when not given."""
     if fields.raw.get("session_policy") in ("", {}):
         return {}
     document = _document(fields, "session_policy", "session")
-    if document is not None and fields.flag("disable_session_tags") is not True:
+    if document is not None and disabled is not True:
         fields.problems.add(
             fields.place,
             "session_policy needs disable_session_tags: true (EKS accepts a session policy only "

@@ -100,10 +100,11 @@ def _update(
         text = to_json(spec.document)
         parameters = {**identity, "PolicyDocument": text, "SetAsDefault": True}
         calls.append(Call("iam", "CreatePolicyVersion", parameters))
-    change = tags.compare(found.tags, tags.with_owner(spec.tags), options.purge_tags)
-    if change:
-        before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
-        calls += tags.iam_calls("Policy", identity, change)
+    if found.tags is not None:
+        change = tags.compare(found.tags, tags.with_owner(spec.tags), options.purge_tags)
+        if change:
+            before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+            calls += tags.iam_calls("Policy", identity, change)
     if not calls:
         return None
     return Change(STAGE, "policy", "update", found.arn, workloads, before, after, tuple(calls))

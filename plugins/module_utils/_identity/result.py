@@ -32,6 +32,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import (
     FAIL,
     PASS,
+    UNKNOWN,
+    WARNING,
     Verified,
 )
 
@@ -189,8 +191,15 @@ def verified_result(verified: Sequence[Verified], observed: Observed) -> dict[st
         "findings": findings,
         "summary": {
             "workloads": len(rows),
-            "passed": sum(row["status"] == PASS for row in rows),
-            "failed": sum(row["status"] == FAIL for row in rows),
+            **{
+                name: sum(row["status"] == status for row in rows)
+                for name, status in (
+                    ("passed", PASS),
+                    ("failed", FAIL),
+                    ("warnings", WARNING),
+                    ("unknown", UNKNOWN),
+                )
+            },
             "findings": len(findings),
         },
         "account_id": cluster.account_id,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +55,28 @@ def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
         permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
         tags=tags(raw.get("Tags")),
         attached=tuple(entry["PolicyArn"] for entry in attached),
+    )
+
+
+def role_detail(raw: Answer) -> ObservedRole:
+    """A role as GetAccountAuthorizationDetails tells it, without description and duration."""
+    found = role(raw, raw.get("AttachedManagedPolicies", ()))
+    inline = tuple(entry["PolicyName"] for entry in raw.get("RolePolicyList", ()))
+    profiles = tuple(entry["InstanceProfileName"] for entry in raw.get("InstanceProfileList", ()))
+    return replace(found, inline=inline, instance_profiles=profiles)
+
+
+def policy_detail(raw: Answer) -> ObservedPolicy:
+    """A policy as GetAccountAuthorizationDetails tells it: with all versions, without tags."""
+    versions = raw.get("PolicyVersionList", ())
+    default = next((one for one in versions if one["IsDefaultVersion"]), None)
+    return ObservedPolicy(
+        arn=raw["Arn"],
+        name=raw["PolicyName"],
+        default_version=raw["DefaultVersionId"],
+        tags=None,
+        document=load(default["Document"]) if default else None,
+        versions=tuple(map(policy_version, versions)),
     )
 
 

@@ -60,7 +60,8 @@ class Verified:
 
     @property
     def findings(self) -> list[Finding]:
-        return [finding for check in self.checks for finding in check.findings]
+        """Each once: what cannot be read is in the way of several checks."""
+        return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
 def verify(desired: Desired, observed: Observed) -> list[Verified]:

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read an account's roles and policies in bulk, where that costs fewer requests than one by one.
+
+Source: iam GetAccountAuthorizationDetails. It tells neither the description nor the session duration
+of a role (ListRoles does), nor the tags of a policy (only GetPolicy does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    ObservedPolicy,
+    ObservedRole,
+)
+
+# Below so many requests one by one, the size of the account cannot make bulk reading worth it.
+WORTHWHILE = 40
+# The most items that a page may hold; IAM may send fewer.
+PAGE_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Roles by lower-case name and policies by ARN, as far as they were read.
+
+    ``complete`` says that what is not in it does not exist. ``denied`` is what AWS said when the
+    caller may not read in bulk.
+    """
+
+    roles: Mapping[str, ObservedRole] = field(default_factory=dict)
+    policies: Mapping[str, ObservedPolicy] = field(default_factory=dict)
+    complete: bool = False
+    denied: str = ""
+
+
+def read_snapshot(api: Api, singles: int, role_details: bool) -> Snapshot:
+    """The account, unless it is so large that ``singles`` requests one by one are cheaper.
+
+    ``role_details``: whether descriptions and session durations matter.
+    """
+    if singles < WORTHWHILE:
+        return Snapshot()
+    budget = singles // (4 if role_details else 2)
+    reads = [partial(_pages, api, budget, "GetAccountAuthorizationDetails", _FILTER)]
+    if role_details:
+        reads.append(partial(_pages, api, budget, "ListRoles", {}))
+    try:
+        (pages, all_pages), *details = each(lambda read: read(), reads)
+    except AwsError as error:
+        if error.denied:
+            return Snapshot(denied=error.text)
+        raise
+    roles = {
+        raw["RoleName"].lower(): transform.role_detail(raw)
+        for page in pages
+        for raw in page.get("RoleDetailList", ())
+    }
+    complete = all_pages
+    for role_pages, all_roles in details:
+        complete = complete and all_roles
+        roles = _with_details(roles, role_pages)
+    policies = {
+        raw["Arn"]: transform.policy_detail(raw) for page in pages for raw in page.get("Policies", ())
+    }
+    return Snapshot(roles, policies, complete)
+
+
+_FILTER: dict[str, Any] = {"Filter": ["Role", "LocalManagedPolicy"]}
+
+
+def _pages(
+    api: Api, budget: int, operation: str, parameters: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], bool]:
+    """Pages up to the budget, and whether those are all."""
+    pages: list[dict[str, Any]] = []
+    asked = {**parameters, "MaxItems": PAGE_SIZE}
+    while len(pages) < budget:
+        page = api.call("iam", operation, asked)
+        pages.append(page)
+        if not page.get("IsTruncated"):
+            return pages, True
+        asked["Marker"] = str(page["Marker"])
+    return pages, False
+
+
+def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:
+    """Roles with description and session duration; those without are left to be read one by one."""
+    found = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
+    return {
+        name: replace(
+            role,
+            description=found[name].get("Description") or "",
+            max_session_duration=int(found[name].get("MaxSessionDuration") or 3600),
+        )
+        for name, role in roles.items()
+        if name in found
+    }
