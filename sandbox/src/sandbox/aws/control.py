@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 from sandbox.aws.settings import CONTROL_PREFIX
 
@@ -121,7 +121,9 @@ class AwsControl:
             url += f"?{urlencode(query)}"
         body = None if data is None else json.dumps(data).encode()
         try:
-            with urlopen(Request(url, body, method=method), timeout=TIMEOUT_SECONDS) as answer:
+            # A proxy of the environment has no way to this machine's loopback.
+            opener = build_opener(ProxyHandler({}))
+            with opener.open(Request(url, body, method=method), timeout=TIMEOUT_SECONDS) as answer:
                 return cast("dict[str, Any]", json.load(answer))
         except HTTPError as error:
             text = json.load(error)["error"]
