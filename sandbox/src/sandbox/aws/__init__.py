@@ -5,4 +5,18 @@
 ``ministack`` answers the requests; the overlay in this package adds what AWS does and ministack
 does not. Everything outside this package talks to it over HTTP, through
 :class:`sandbox.aws.control.AwsControl` and any AWS SDK.
+
+An access key ID of twelve digits is that account's root. Every account and region is there, empty.
+
+Where it differs from AWS:
+
+* Associations are seen by every call at once; only IAM's changes reach EKS late, and only on request.
+* A trust policy keeps the ARN of a role that is deleted later; AWS puts the role's unique ID there.
+* EKS Auth does not check the signature of a service account's token.
+* The root's signatures are not checked, even with --auth.
+* Quotas on the number of roles, policies and associations are not kept.
+* AWS's own policies are a selection, some with shortened documents.
+* The codes of these refusals follow the API model, but their texts are this project's own: session
+  policies, target roles, page sizes and tokens, EKS tags, reused client request tokens, unknown
+  association IDs.
 """
