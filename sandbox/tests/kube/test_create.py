@@ -354,5 +354,6 @@ def test_dry_run_takes_one_value(kube: Any) -> None:
     code, status = kube("POST", ACCOUNTS, account("a"), query={"dryRun": "server"})
     assert code == 422
     assert status["message"] == (
-        'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "server": supported values: "All"'
+        'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "server":'
+        ' supported values: "All"'
     )

@@ -92,14 +92,15 @@ def test_preconditions(kube: Any) -> None:
     code, status = kube("DELETE", f"{MAPS}/a", {"preconditions": {"uid": "other"}})
     assert (code, status["message"]) == (
         409,
-        'Operation cannot be fulfilled on configmaps "a": the UID in the precondition (other) does not match'
-        f" the UID in record ({meta['uid']}). The object might have been deleted and then recreated",
+        'Operation cannot be fulfilled on configmaps "a": the UID in the precondition (other) does not'
+        f" match the UID in record ({meta['uid']}). The object might have been deleted and then recreated",
     )
     code, status = kube("DELETE", f"{MAPS}/a", {"preconditions": {"resourceVersion": "1"}})
     assert (code, status["message"]) == (
         409,
-        'Operation cannot be fulfilled on configmaps "a": the ResourceVersion in the precondition (1) does not'
-        f" match the ResourceVersion in record ({meta['resourceVersion']}). The object might have been modified",
+        'Operation cannot be fulfilled on configmaps "a": the ResourceVersion in the precondition (1)'
+        f" does not match the ResourceVersion in record ({meta['resourceVersion']}). The object"
+        " might have been modified",
     )
     right = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
     assert kube("DELETE", f"{MAPS}/a", {"preconditions": right})[0] == 200

@@ -119,8 +119,8 @@ def test_rules(enforced: Any, rule: dict[str, Any], path: str, expected: bool) -
         pytest.param(
             "GET",
             "/api/v1/namespaces/default/serviceaccounts/a",
-            'serviceaccounts "a" is forbidden: User "bob" cannot get resource "serviceaccounts" in API group ""'
-            ' in the namespace "default"',
+            'serviceaccounts "a" is forbidden: User "bob" cannot get resource "serviceaccounts" in API'
+            ' group "" in the namespace "default"',
             id="get-one",
         ),
         pytest.param(
@@ -133,8 +133,8 @@ def test_rules(enforced: Any, rule: dict[str, Any], path: str, expected: bool) -
         pytest.param(
             "GET",
             "/api/v1/namespaces/default/pods/p/log",
-            'pods "p" is forbidden: User "bob" cannot get resource "pods/log" in API group "" in the namespace'
-            ' "default"',
+            'pods "p" is forbidden: User "bob" cannot get resource "pods/log" in API group "" in the'
+            ' namespace "default"',
             id="subresource",
         ),
         pytest.param(

@@ -78,8 +78,8 @@ def test_a_field_without_an_index_is_refused(team: Any) -> None:
     code, status = team("GET", ACCOUNTS, query={"fieldSelector": "spec.x=y"})
     assert (code, status["message"]) == (
         400,
-        'Unable to find "v1, Resource=serviceaccounts" that match label selector "", field selector "spec.x=y":'
-        " field label not supported: spec.x",
+        'Unable to find "v1, Resource=serviceaccounts" that match label selector "", field selector'
+        ' "spec.x=y": field label not supported: spec.x',
     )
 
 

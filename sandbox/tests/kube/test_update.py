@@ -208,7 +208,8 @@ def test_put_replaces_and_checks_the_resource_version(kube: Any, stored: dict[st
     assert (code, status["reason"]) == (409, "Conflict")
 
 
-def test_put_without_a_resource_version_is_unconditional(kube: Any, stored: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("stored")
+def test_put_without_a_resource_version_is_unconditional(kube: Any) -> None:
     assert kube("PUT", ONE, {"metadata": {"name": "a"}})[0] == 200
 
 

@@ -93,6 +93,7 @@ class ApiServer:
             raise faults.fault_answer(due, f"{verb} {subject}")
         if due == faults.RESET_BEFORE:
             self._abort(request)
+            return Response()
         response = await self._answer(request, cluster, target, query)
         if due == faults.RESET_AFTER:
             self._abort(request)
@@ -180,6 +181,8 @@ def discovery_response(cluster: Cluster, request: Request) -> Response:
         response.headers["content-type"] = AGGREGATED
         response.headers["vary"] = "Accept"
         return response
+    if parts == ["openapi", "v2"] and openapi.ACCEPTED_PROTOBUF_V2 in request.headers.get("accept", ""):
+        return Response(openapi.protobuf_v2(), media_type=openapi.PROTOBUF_V2)
     match parts:
         case ["version"]:
             found = version_info(VERSION)

@@ -1,0 +1,322 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users do: tasks of kubernetes.core, run by ansible-playbook.
+
+One play runs every case, since starting Ansible costs most of the time; each test reads its result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+K8S, INFO = "kubernetes.core.k8s", "kubernetes.core.k8s_info"
+Json = dict[str, Any]
+
+
+def account(name: str = "app", namespace: str = "default", **labels: str) -> Json:
+    meta: Json = {"name": name, "namespace": namespace}
+    if labels:
+        meta["labels"] = labels
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}
+
+
+def namespace(name: str) -> Json:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def ready_pod() -> Json:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}}
+
+
+SELECT = {"kind": "ServiceAccount", "namespace": "default"}
+# (name of the result, module, its arguments, keywords of the task)
+TASKS: list[tuple[str, str, Json, Json]] = [
+    ("check_create", K8S, {"definition": account(x="1")}, {"check_mode": True, "diff": True}),
+    ("check_no_namespace", K8S, {"definition": account(namespace="nowhere")}, {"check_mode": True}),
+    ("create_no_namespace", K8S, {"definition": account(namespace="nowhere")}, {}),
+    ("create", K8S, {"definition": account(x="1")}, {}),
+    ("create_again", K8S, {"definition": account(x="1")}, {}),
+    ("check_patch", K8S, {"definition": account(x="2")}, {"check_mode": True}),
+    ("patch", K8S, {"definition": account(x="2")}, {"diff": True}),
+    ("patch_again", K8S, {"definition": account(x="2")}, {}),
+    ("force", K8S, {"definition": account(y="1"), "force": True}, {}),
+    ("force_again", K8S, {"definition": account(y="1"), "force": True}, {}),
+    ("apply", K8S, {"definition": account("applied", x="1"), "apply": True}, {}),
+    ("apply_again", K8S, {"definition": account("applied", x="1"), "apply": True}, {}),
+    ("apply_other", K8S, {"definition": account("applied", y="1"), "apply": True}, {}),
+    (
+        "ssa",
+        K8S,
+        {
+            "definition": account("served", x="1"),
+            "apply": True,
+            "server_side_apply": {"field_manager": "one"},
+        },
+        {},
+    ),
+    (
+        "ssa_again",
+        K8S,
+        {
+            "definition": account("served", x="1"),
+            "apply": True,
+            "server_side_apply": {"field_manager": "one"},
+        },
+        {},
+    ),
+    (
+        "ssa_conflict",
+        K8S,
+        {
+            "definition": account("served", x="2"),
+            "apply": True,
+            "server_side_apply": {"field_manager": "two"},
+        },
+        {},
+    ),
+    (
+        "ssa_forced",
+        K8S,
+        {
+            "definition": account("served", x="2"),
+            "apply": True,
+            "server_side_apply": {"field_manager": "two", "force_conflicts": True},
+        },
+        {},
+    ),
+    (
+        "many",
+        K8S,
+        {
+            "definition": [
+                account("many-1", set="many"),
+                account("Bad_Name"),
+                account("many-2", "nowhere"),
+                namespace("team"),
+                account("many-3", "team", set="many"),
+            ],
+            "continue_on_error": True,
+        },
+        {},
+    ),
+    ("list", INFO, {"kind": "ServiceAccount", "label_selectors": ["set=many"]}, {}),
+    ("list_in", INFO, {**SELECT, "label_selectors": ["set in (many)", "!x"]}, {}),
+    ("by_field", INFO, {**SELECT, "field_selectors": ["metadata.name=app"]}, {}),
+    ("by_name", INFO, {**SELECT, "name": "app"}, {}),
+    ("by_unknown_name", INFO, {**SELECT, "name": "nobody"}, {}),
+    ("no_kind", INFO, {"kind": "Gadget", "api_version": "example.com/v1"}, {}),
+    (
+        "json_patch",
+        "kubernetes.core.k8s_json_patch",
+        {**SELECT, "name": "app", "patch": [{"op": "add", "path": "/metadata/labels/z", "value": "1"}]},
+        {},
+    ),
+    (
+        "wait_ready",
+        K8S,
+        {"definition": ready_pod(), "wait": True, "wait_timeout": 10, "wait_sleep": 1},
+        {},
+    ),
+    ("log", "kubernetes.core.k8s_log", {"name": "p", "namespace": "default"}, {}),
+    ("check_delete", K8S, {**SELECT, "name": "app", "state": "absent"}, {"check_mode": True}),
+    ("delete", K8S, {**SELECT, "name": "app", "state": "absent"}, {}),
+    ("delete_again", K8S, {**SELECT, "name": "app", "state": "absent"}, {}),
+    (
+        "delete_namespace",
+        K8S,
+        {
+            "kind": "Namespace",
+            "name": "team",
+            "state": "absent",
+            "wait": True,
+            "wait_sleep": 1,
+            "wait_timeout": 20,
+        },
+        {},
+    ),
+]
+
+
+def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedProcess[str]:
+    """Runs ``tasks`` on localhost against the server."""
+    document = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "module_defaults": {"group/kubernetes.core.k8s": {"kubeconfig": str(server.kubeconfig)}},
+            "tasks": tasks,
+        }
+    ]
+    playbook = folder / "play.json"
+    playbook.write_text(json.dumps(document))
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".collections"),
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "HOME": str(folder),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        # kubernetes.core keeps what it has discovered of an address in the temporary folder.
+        "TMPDIR": str(folder),
+    }
+    return subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", "-c", "local", str(playbook)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(shared_server: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
+    """The result of every task, by name."""
+    shared_server.control.reset()
+    folder = tmp_path_factory.mktemp("play")
+    stage_pod(shared_server)
+    tasks: list[Json] = []
+    for name, module, arguments, keywords in TASKS:
+        tasks.append({module: arguments, "register": name, "ignore_errors": True, **keywords})
+    collected = {name: f"{{{{ {name} }}}}" for name, *_ in TASKS}
+    target = folder / "results.json"
+    tasks.append({"ansible.builtin.set_fact": {"collected": collected}})
+    copy = {"content": "{{ collected | to_json }}", "dest": str(target), "mode": "0600"}
+    tasks.append({"ansible.builtin.copy": copy})
+    done = play(shared_server, folder, tasks)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    found: dict[str, Json] = json.loads(target.read_text())
+    return found
+
+
+def stage_pod(server: Any) -> None:
+    """A ready Pod with a log, as no kubelet makes one."""
+    from kubernetes import client
+
+    core = client.CoreV1Api(server.client())
+    body = {**ready_pod(), "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    core.create_namespaced_pod("default", body)
+    state = {"name": "c", "ready": True, "restartCount": 0, "image": "i", "imageID": "i"}
+    core.patch_namespaced_pod_status(
+        "p", "default", {"status": {"phase": "Running", "containerStatuses": [state]}}
+    )
+    server.control.set_logs({("default", "p"): "assumed-role/my-role\n"})
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("check_create", True),
+        ("create", True),
+        ("create_again", False),
+        ("check_patch", True),
+        ("patch", True),
+        ("patch_again", False),
+        ("force", True),
+        ("force_again", False),
+        ("apply", True),
+        ("apply_again", False),
+        ("apply_other", True),
+        ("ssa", True),
+        ("ssa_again", False),
+        ("ssa_forced", True),
+        ("many", True),
+        ("json_patch", True),
+        ("wait_ready", False),
+        ("check_delete", True),
+        ("delete", True),
+        ("delete_again", False),
+        ("delete_namespace", True),
+    ],
+)
+def test_changed(results: dict[str, Json], name: str, changed: bool) -> None:
+    found = results[name]
+    assert (found.get("failed", False), found["changed"]) == (False, changed), found
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("check_no_namespace", 'namespaces \\"nowhere\\" not found'),
+        ("create_no_namespace", 'namespaces \\"nowhere\\" not found'),
+        ("ssa_conflict", 'Apply failed with 1 conflict: conflict with \\"one\\": .metadata.labels.x'),
+    ],
+)
+def test_failed(results: dict[str, Json], name: str, message: str) -> None:
+    assert results[name]["failed"]
+    assert message in results[name]["msg"]
+
+
+def test_a_checked_creation_answers_what_would_be(results: dict[str, Json]) -> None:
+    found = results["check_create"]["result"]["metadata"]
+    assert (found["labels"], "resourceVersion" in found) == ({"x": "1"}, False)
+
+
+def test_a_patch_has_a_diff(results: dict[str, Json]) -> None:
+    diff = results["patch"]["diff"]
+    assert diff["before"]["metadata"]["labels"] == {"x": "1"}
+    assert diff["after"]["metadata"]["labels"] == {"x": "2"}
+
+
+def test_apply_removes_what_left_the_definition(results: dict[str, Json]) -> None:
+    assert results["apply_other"]["result"]["metadata"]["labels"] == {"y": "1"}
+
+
+def test_a_list_of_definitions_goes_on_after_errors(results: dict[str, Json]) -> None:
+    found = results["many"]["result"]["results"]
+    assert [item["changed"] for item in found] == [True, False, False, True, True]
+    assert 'ServiceAccount \\"Bad_Name\\" is invalid: metadata.name' in found[1]["error"]["msg"]
+    assert 'namespaces \\"nowhere\\" not found' in found[2]["error"]["msg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("list", ["many-1", "many-3"]),
+        ("list_in", ["many-1"]),
+        ("by_field", ["app"]),
+        ("by_name", ["app"]),
+        ("by_unknown_name", []),
+        ("no_kind", []),
+    ],
+)
+def test_info(results: dict[str, Json], name: str, expected: list[str]) -> None:
+    found = results[name]["resources"]
+    assert [item["metadata"]["name"] for item in found] == expected
+    assert results[name]["api_found"] is (name != "no_kind")
+
+
+def test_a_staged_log_is_read(results: dict[str, Json]) -> None:
+    assert results["log"]["log_lines"] == ["assumed-role/my-role", ""]
+
+
+def test_check_mode_sends_no_write(server: Any, tmp_path: Path) -> None:
+    tasks: list[Json] = [
+        {K8S: {"definition": [namespace("team"), account()]}, "check_mode": True},
+        {K8S: {**SELECT, "name": "default", "state": "absent"}, "check_mode": True},
+    ]
+    done = play(server, tmp_path, tasks)
+    assert done.returncode == 0, done.stdout
+    counters = server.control.counters()
+    assert (counters["writes"], counters["dry_run_operations"]) == (
+        0,
+        {"create namespaces": 1, "create serviceaccounts": 1, "delete serviceaccounts": 1},
+    )
+
+
+def test_five_hundred_service_accounts_in_one_task(server: Any, tmp_path: Path) -> None:
+    task = {K8S: {"definition": [account(f"app-{number}") for number in range(500)]}}
+    for writes in (500, 0):
+        server.control.reset_counters()
+        done = play(server, tmp_path, [task])
+        assert done.returncode == 0, done.stdout[-2000:]
+        operations = server.control.counters()["operations"]
+        assert operations["get serviceaccounts"] == 500
+        assert operations.get("create serviceaccounts", 0) == writes

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Discovery and OpenAPI documents."""
+
+from __future__ import annotations
+
+import pytest
+from sandbox.kube import openapi
+from sandbox.kube.discovery import aggregated, api_group, api_group_list, api_resource_list
+from sandbox.kube.resources import resource_table
+
+SERVED = {
+    "v1": [
+        "configmaps",
+        "events",
+        "namespaces",
+        "nodes",
+        "pods",
+        "secrets",
+        "serviceaccounts",
+    ],
+    "apps/v1": ["daemonsets", "deployments", "replicasets", "statefulsets"],
+    "authentication.k8s.io/v1": ["selfsubjectreviews"],
+    "authorization.k8s.io/v1": [
+        "selfsubjectaccessreviews",
+        "selfsubjectrulesreviews",
+        "subjectaccessreviews",
+    ],
+    "batch/v1": ["jobs"],
+    "rbac.authorization.k8s.io/v1": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
+}
+
+
+@pytest.mark.parametrize("group_version", SERVED)
+def test_what_is_served(group_version: str) -> None:
+    group, _, version = group_version.rpartition("/")
+    found = api_resource_list(resource_table(), group, version)
+    assert found is not None
+    assert found["groupVersion"] == group_version
+    names = [resource["name"] for resource in found["resources"] if "/" not in resource["name"]]
+    assert sorted(names) == SERVED[group_version]
+
+
+def test_groups() -> None:
+    table = resource_table()
+    names = [group["name"] for group in api_group_list(table)["groups"]]
+    assert sorted(names) == sorted(name.rpartition("/")[0] for name in SERVED if "/" in name)
+    apps = api_group(table, "apps")
+    assert apps is not None
+    assert apps["preferredVersion"] == {"groupVersion": "apps/v1", "version": "v1"}
+    assert api_group(table, "none") is None
+    assert api_resource_list(table, "apps", "v2") is None
+
+
+def test_subresources_and_short_names() -> None:
+    found = api_resource_list(resource_table(), "", "v1")
+    assert found is not None
+    by_name = {resource["name"]: resource for resource in found["resources"]}
+    assert by_name["serviceaccounts"]["shortNames"] == ["sa"]
+    assert by_name["pods/status"]["verbs"] == ["get", "patch", "update"]
+    assert by_name["serviceaccounts/token"]["kind"] == "TokenRequest"
+    assert by_name["namespaces"]["namespaced"] is False
+
+
+def test_aggregated_discovery_says_the_same_as_the_classic_lists() -> None:
+    table = resource_table()
+    seen = {}
+    for core in (True, False):
+        for group in aggregated(table, core=core)["items"]:
+            name = group["metadata"].get("name", "")
+            for version in group["versions"]:
+                key = f"{name}/{version['version']}" if name else version["version"]
+                seen[key] = sorted(resource["resource"] for resource in version["resources"])
+    assert seen == SERVED
+
+
+def test_openapi_lets_the_server_validate() -> None:
+    table = resource_table()
+    assert "apis/apps/v1" in openapi.index_v3(table)["paths"]
+    document = openapi.document_v3(table, "apps", "v1")
+    assert document is not None
+    patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]
+    assert "fieldValidation" in [parameter["name"] for parameter in patch["parameters"]]
+    assert patch["x-kubernetes-group-version-kind"] == {
+        "group": "apps",
+        "version": "v1",
+        "kind": "Deployment",
+    }
+    assert openapi.document_v3(table, "authorization.k8s.io", "v1") is None
+    assert openapi.document_v2(table)["swagger"] == "2.0"

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Counters and fault rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sandbox.kube.faults import FaultRule, FaultRuleError, Instruments
+
+
+@pytest.mark.parametrize(
+    ("rule", "calls", "struck"),
+    [
+        pytest.param({}, 3, [1, 2, 3], id="always"),
+        pytest.param({"times": 2}, 3, [1, 2], id="times"),
+        pytest.param({"nth": 2}, 3, [2], id="nth"),
+        pytest.param({"every": 2}, 5, [2, 4], id="every"),
+        pytest.param({"every": 2, "times": 1}, 5, [2], id="every-and-times"),
+        pytest.param({"operation": "create *"}, 2, [1, 2], id="pattern"),
+        pytest.param({"operation": "create pods"}, 2, [], id="other-operation"),
+    ],
+)
+def test_which_calls_a_rule_strikes(rule: dict[str, Any], calls: int, struck: list[int]) -> None:
+    instruments = Instruments()
+    instruments.set_rules([FaultRule.parse({"kind": "throttle", **rule})])
+    found = [instruments.count("create", "serviceaccounts", dry_run=False) for _ in range(calls)]
+    assert [index for index, kind in enumerate(found, start=1) if kind == "throttle"] == struck
+
+
+def test_the_first_rule_that_strikes_decides() -> None:
+    instruments = Instruments()
+    rules = [{"kind": "error500", "nth": 2}, {"kind": "throttle"}]
+    instruments.set_rules([FaultRule.parse(rule) for rule in rules])
+    found = [instruments.count("get", "pods", dry_run=False) for _ in range(3)]
+    assert found == ["throttle", "error500", "throttle"]
+    assert instruments.counters()["faults"] == {"error500": 1, "throttle": 2}
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"kind": "explode"}, "kind must be one of "),
+        ({"kind": "throttle", "nht": 1}, "unknown member of a fault rule: nht"),
+        ({"kind": "throttle", "nth": 0}, "nth must be a whole number of at least 1: 0"),
+        ("throttle", "a fault rule is an object, not 'throttle'"),
+    ],
+)
+def test_rules_that_cannot_be_read(rule: Any, message: str) -> None:
+    with pytest.raises(FaultRuleError) as raised:
+        FaultRule.parse(rule)
+    assert str(raised.value).startswith(message)
+
+
+def test_reads_writes_and_dry_runs_are_told_apart() -> None:
+    instruments = Instruments()
+    for verb, subject, dry_run in (
+        ("list", "serviceaccounts", False),
+        ("get", "/version", False),
+        ("watch", "pods", False),
+        ("create", "selfsubjectaccessreviews", False),
+        ("create", "serviceaccounts", False),
+        ("create", "serviceaccounts", True),
+        ("patch", "pods/status", False),
+    ):
+        instruments.count(verb, subject, dry_run=dry_run)
+    assert instruments.counters() == {
+        "total": 7,
+        "reads": 4,
+        "writes": 2,
+        "dry_runs": 1,
+        "operations": {
+            "create selfsubjectaccessreviews": 1,
+            "create serviceaccounts": 1,
+            "get /version": 1,
+            "list serviceaccounts": 1,
+            "patch pods/status": 1,
+            "watch pods": 1,
+        },
+        "dry_run_operations": {"create serviceaccounts": 1},
+        "faults": {},
+    }

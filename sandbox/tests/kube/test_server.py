@@ -1,0 +1,379 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server over HTTPS, asked by the official Python client."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import urllib3
+from kubernetes import client, dynamic, watch
+from kubernetes.client.exceptions import ApiException
+
+TOKEN = "administrator-token-0123456789"
+BOB_TOKEN = "bob-token-0123456789"
+
+
+def account(name: str, **labels: str) -> client.V1ServiceAccount:
+    return client.V1ServiceAccount(metadata=client.V1ObjectMeta(name=name, labels=labels or None))
+
+
+@pytest.fixture
+def core(server: Any) -> client.CoreV1Api:
+    return client.CoreV1Api(server.client())
+
+
+def status_of(error: ApiException) -> tuple[int, str]:
+    return error.status, json.loads(error.body)["message"]
+
+
+def test_the_certificate_is_checked(server: Any) -> None:
+    pool = urllib3.PoolManager(ca_certs=None, cert_reqs="CERT_REQUIRED", retries=False)
+    with pytest.raises(urllib3.exceptions.SSLError):
+        pool.request("GET", f"{server.endpoint}/version")
+
+
+def test_it_listens_on_the_loopback_address_alone(server: Any) -> None:
+    port = int(server.endpoint.rpartition(":")[2])
+    with socket.socket() as other:
+        other.bind(("127.0.0.2", port))
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/livez", "/healthz"])
+def test_health_needs_no_token(server: Any, path: str) -> None:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    answer = pool.request("GET", server.endpoint + path)
+    assert (answer.status, answer.data) == (200, b"ok")
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}])
+def test_everything_else_does(server: Any, headers: dict[str, str]) -> None:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    answer = pool.request("GET", f"{server.endpoint}/api/v1/pods", headers=headers)
+    assert (answer.status, answer.json()["message"]) == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/api", "APIVersions"),
+        ("/api/v1", "APIResourceList"),
+        ("/apis", "APIGroupList"),
+        ("/apis/apps", "APIGroup"),
+        ("/apis/apps/v1", "APIResourceList"),
+    ],
+)
+def test_discovery(server: Any, path: str, kind: str) -> None:
+    assert get(server, path).json()["kind"] == kind
+
+
+@pytest.mark.parametrize(
+    "path", ["/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/openapi/v3/apis/apps/v1"]
+)
+def test_openapi(server: Any, path: str) -> None:
+    assert "paths" in get(server, path).json()
+
+
+def get(server: Any, path: str, **headers: str) -> Any:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    answer = pool.request(
+        "GET", server.endpoint + path, headers={"authorization": f"Bearer {TOKEN}", **headers}
+    )
+    assert answer.status == 200
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        pytest.param("application/json", "APIGroupList", id="classic"),
+        pytest.param(
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json",
+            "APIGroupDiscoveryList",
+            id="aggregated",
+        ),
+        pytest.param(
+            "application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,application/json",
+            "APIGroupList",
+            id="unknown-version",
+        ),
+    ],
+)
+def test_discovery_is_negotiated(server: Any, accept: str, kind: str) -> None:
+    answer = get(server, "/apis", accept=accept)
+    assert answer.json()["kind"] == kind
+    assert ("as=APIGroupDiscoveryList" in answer.headers["content-type"]) is (kind == "APIGroupDiscoveryList")
+
+
+def test_version(server: Any) -> None:
+    found = client.VersionApi(server.client()).get_code()
+    assert (found.major, found.minor, found.platform) == ("1", "36", "sandbox/emulator")
+
+
+def test_unknown_paths(server: Any) -> None:
+    with pytest.raises(ApiException) as raised:
+        client.CustomObjectsApi(server.client()).list_cluster_custom_object("none", "v1", "things")
+    assert status_of(raised.value) == (404, "the server could not find the requested resource")
+
+
+def test_a_life(core: client.CoreV1Api) -> None:
+    created, code, _ = core.create_namespaced_service_account_with_http_info("default", account("a", x="1"))
+    assert (code, created.metadata.labels) == (201, {"x": "1"})
+    assert core.read_namespaced_service_account("a", "default") == created
+    patched = core.patch_namespaced_service_account("a", "default", {"metadata": {"labels": {"y": "2"}}})
+    assert patched.metadata.labels == {"x": "1", "y": "2"}
+    listed = core.list_namespaced_service_account("default", label_selector="y=2")
+    assert [item.metadata.name for item in listed.items] == ["a"]
+    deleted = core.delete_namespaced_service_account("a", "default")
+    assert deleted.metadata.uid == created.metadata.uid
+    with pytest.raises(ApiException) as raised:
+        core.read_namespaced_service_account("a", "default")
+    assert status_of(raised.value) == (404, 'serviceaccounts "a" not found')
+
+
+def test_pages(core: client.CoreV1Api) -> None:
+    for number in range(5):
+        core.create_namespaced_config_map(
+            "default", {"metadata": {"name": f"c{number}", "labels": {"page": "1"}}}
+        )
+    seen, token = [], None
+    while True:
+        page = core.list_namespaced_config_map("default", label_selector="page", limit=2, _continue=token)
+        seen.append([item.metadata.name for item in page.items])
+        token = page.metadata._continue
+        if not token:
+            break
+    assert seen == [["c0", "c1"], ["c2", "c3"], ["c4"]]
+
+
+def test_the_dynamic_client_finds_every_kind(server: Any) -> None:
+    found = dynamic.DynamicClient(server.client())
+    for version, kind in (("v1", "ServiceAccount"), ("apps/v1", "DaemonSet"), ("batch/v1", "Job")):
+        assert found.resources.get(api_version=version, kind=kind).kind == kind
+    assert found.resources.get(api_version="v1", short_names=["sa"]).kind == "ServiceAccount"
+
+
+def test_a_namespace_ends_a_moment_later(core: client.CoreV1Api) -> None:
+    core.create_namespace({"metadata": {"name": "team"}})
+    core.create_namespaced_config_map("team", {"metadata": {"name": "c"}})
+    core.delete_namespace("team")
+    stream = watch.Watch().stream(
+        core.list_namespace, field_selector="metadata.name=team", timeout_seconds=10
+    )
+    assert "DELETED" in [event["type"] for event in stream]
+
+
+def test_watch_sees_what_happens(core: client.CoreV1Api) -> None:
+    version = core.list_namespaced_service_account("default").metadata.resource_version
+    core.create_namespaced_service_account("default", account("before"))
+
+    def later() -> None:
+        core.patch_namespaced_service_account("before", "default", {"metadata": {"labels": {"x": "1"}}})
+        core.create_namespaced_service_account("kube-public", account("elsewhere"))
+        core.delete_namespaced_service_account("before", "default")
+
+    thread = threading.Timer(0.2, later)
+    thread.start()
+    watcher, seen = watch.Watch(), []
+    for event in watcher.stream(
+        core.list_namespaced_service_account, "default", resource_version=version, timeout_seconds=10
+    ):
+        seen.append((event["type"], event["object"].metadata.name))
+        if event["type"] == "DELETED":
+            watcher.stop()
+    thread.join()
+    assert seen == [("ADDED", "before"), ("MODIFIED", "before"), ("DELETED", "before")]
+
+
+def stream(server: Any, path: str) -> Iterator[dict[str, Any]]:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    answer = pool.request("GET", server.endpoint + path, headers=headers, preload_content=False)
+    for line in answer.read(decode_content=True).splitlines():
+        yield json.loads(line)
+
+
+def test_watch_starts_with_what_there_is_and_ends_with_a_bookmark(server: Any) -> None:
+    path = "/api/v1/namespaces/default/serviceaccounts?watch=True&timeoutSeconds=1&allowWatchBookmarks=true"
+    events = list(stream(server, path))
+    assert [event["type"] for event in events] == ["ADDED", "BOOKMARK"]
+    assert events[0]["object"]["metadata"]["name"] == "default"
+    bookmark = events[1]["object"]
+    assert (bookmark["kind"], bookmark["metadata"]["resourceVersion"].isdigit()) == ("ServiceAccount", True)
+
+
+def test_watch_list_marks_the_end_of_the_initial_events(server: Any) -> None:
+    path = (
+        "/api/v1/namespaces?watch=1&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true"
+        "&resourceVersionMatch=NotOlderThan"
+    )
+    events = list(stream(server, path))
+    assert [event["type"] for event in events[:5]] == ["ADDED"] * 4 + ["BOOKMARK"]
+    assert events[4]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_rbac_is_enforced(start_server: Any) -> None:
+    server = start_server("--rbac", "--user", f"bob:{BOB_TOKEN}:readers")
+    admin, bob = client.CoreV1Api(server.client()), client.CoreV1Api(server.client(BOB_TOKEN))
+    with pytest.raises(ApiException) as raised:
+        bob.list_service_account_for_all_namespaces()
+    assert status_of(raised.value) == (
+        403,
+        'serviceaccounts is forbidden: User "bob" cannot list resource "serviceaccounts" in API group ""'
+        " at the cluster scope",
+    )
+    body = {
+        "metadata": {"name": "readers"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "Group", "name": "readers"}],
+    }
+    client.RbacAuthorizationV1Api(server.client()).create_cluster_role_binding(body)
+    assert bob.list_service_account_for_all_namespaces().items
+    with pytest.raises(ApiException) as raised:
+        bob.create_namespaced_service_account("default", account("a"))
+    assert raised.value.status == 403
+    assert admin.create_namespaced_service_account("default", account("a")).metadata.name == "a"
+
+
+def test_an_administrator_may_impersonate(server: Any) -> None:
+    api = server.client()
+    api.set_default_header("Impersonate-User", "bob")
+    found = client.AuthenticationV1Api(api).create_self_subject_review({})
+    assert found.status.user_info.username == "bob"
+
+
+def test_control_needs_an_administrator(start_server: Any) -> None:
+    server = start_server("--user", f"bob:{BOB_TOKEN}:")
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    for token, status in ((TOKEN, 200), (BOB_TOKEN, 403), ("wrong", 401)):
+        answer = pool.request(
+            "GET", f"{server.endpoint}/_sandbox/counters", headers={"authorization": f"Bearer {token}"}
+        )
+        assert answer.status == status
+    assert server.control.ready()
+
+
+def test_counters(server: Any, core: client.CoreV1Api) -> None:
+    core.create_namespaced_service_account("default", account("a"), dry_run="All")
+    core.create_namespaced_service_account("default", account("a"))
+    core.list_namespaced_service_account("default")
+    found = server.control.counters()
+    assert (found["reads"], found["writes"], found["dry_runs"]) == (1, 1, 1)
+    assert found["operations"] == {"create serviceaccounts": 1, "list serviceaccounts": 1}
+    server.control.reset_counters()
+    assert server.control.counters()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "stored"),
+    [
+        ("throttle", 429, False),
+        ("error500", 500, False),
+        ("error503", 503, False),
+        ("access_denied", 403, False),
+    ],
+)
+def test_faults_that_answer(
+    server: Any, core: client.CoreV1Api, kind: str, status: int, stored: bool
+) -> None:
+    server.control.set_faults([{"operation": "create serviceaccounts", "kind": kind, "times": 1}])
+    with pytest.raises(ApiException) as raised:
+        core.create_namespaced_service_account("default", account("a"))
+    assert raised.value.status == status
+    if kind == "throttle":
+        assert raised.value.headers["Retry-After"] == "1"
+    assert exists(core, "a") is stored
+    core.create_namespaced_service_account("default", account("a"))
+    assert server.control.counters()["faults"] == {kind: 1}
+
+
+@pytest.mark.parametrize(("kind", "stored"), [("reset_before", False), ("reset_after", True)])
+def test_faults_of_the_connection(server: Any, core: client.CoreV1Api, kind: str, stored: bool) -> None:
+    server.control.set_faults([{"operation": "create *", "kind": kind, "nth": 1}])
+    with pytest.raises(urllib3.exceptions.ProtocolError) as raised:
+        core.create_namespaced_service_account("default", account("a"))
+    assert isinstance(raised.value.args[1], ConnectionResetError)
+    assert exists(core, "a") is stored
+
+
+def exists(core: client.CoreV1Api, name: str) -> bool:
+    listed = core.list_namespaced_service_account("default", field_selector=f"metadata.name={name}")
+    return bool(listed.items)
+
+
+def test_latency_delays_answers(server: Any, core: client.CoreV1Api) -> None:
+    server.control.set_latency(60_000)
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        core.list_namespace(_request_timeout=0.3)
+    server.control.set_latency(0)
+    assert core.list_namespace(_request_timeout=10).items
+
+
+def test_state_and_reset(server: Any, core: client.CoreV1Api) -> None:
+    core.create_namespaced_service_account("default", account("a"))
+    server.control.set_associations([("default", "a")])
+    state = server.control.state()
+    names = [obj["metadata"]["name"] for obj in state["objects"]["serviceaccounts"]]
+    assert "a" in names
+    assert state["associations"] == [{"namespace": "default", "service_account": "a"}]
+    server.control.reset()
+    assert not exists(core, "a")
+    assert server.control.state()["associations"] == []
+
+
+def test_reset_ends_open_watches(server: Any) -> None:
+    threading.Timer(0.3, server.control.reset).start()
+    path = "/api/v1/namespaces?watch=true&timeoutSeconds=60"
+    assert {event["type"] for event in stream(server, path)} == {"ADDED"}
+
+
+def test_the_webhook_follows_the_control_endpoint(start_server: Any) -> None:
+    server = start_server("--pod-identity-webhook")
+    core = client.CoreV1Api(server.client())
+    body = {"metadata": {"generateName": "p-"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    before = core.create_namespaced_pod("default", body)
+    server.control.set_associations([("default", "default")])
+    after = core.create_namespaced_pod("default", body)
+    assert before.spec.containers[0].env is None
+    assert [variable.name for variable in after.spec.containers[0].env] == [
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ]
+
+
+def test_staged_logs(server: Any, core: client.CoreV1Api) -> None:
+    body = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    core.create_namespaced_pod("default", body)
+    server.control.set_logs({("default", "p"): "arn:aws:sts::123456789012:assumed-role/my-role/x\n"})
+    found = core.read_namespaced_pod_log("p", "default")
+    assert found == "arn:aws:sts::123456789012:assumed-role/my-role/x\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order_and_a_second_start_keeps_the_certificate(
+    start_server: Any, number: int
+) -> None:
+    server = start_server()
+    client.CoreV1Api(server.client()).list_namespace()
+    server.process.send_signal(number)
+    assert server.process.wait(timeout=10) == 0
+    assert not server.control.ready()
+
+
+def test_thousands_of_objects_are_listed_in_pages(server: Any, core: client.CoreV1Api) -> None:
+    for number in range(1000):
+        core.create_namespaced_service_account("default", account(f"a-{number:04}"))
+    seen, token = 0, None
+    while True:
+        page = core.list_namespaced_service_account("default", limit=500, _continue=token)
+        seen, token = seen + len(page.items), page.metadata._continue
+        if not token:
+            break
+    assert seen == 1001
+    assert server.control.counters()["operations"]["list serviceaccounts"] == 3
