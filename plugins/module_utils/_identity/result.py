@@ -18,6 +18,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Failure,
     Finding,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    WARNING,
+    Verified,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
@@ -28,13 +35,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
     ObservedAssociation,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import (
-    FAIL,
-    PASS,
-    UNKNOWN,
-    WARNING,
-    Verified,
 )
 
 SHOWN_FAILURES = 10

@@ -12,10 +12,20 @@ to assume an IAM role with EKS Pod Identity"), each a small function of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
+    FAIL,
+    PASS,
+    WARNING,
+    Check,
+    Verified,
+    ended,
+    joined,
+    unread,
+    unreadable,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Desired,
     PolicySpec,
@@ -24,7 +34,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
     ObservedRole,
-    ReadFailure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import (
     reasons,
@@ -32,36 +41,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.tr
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import same_meaning
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import check_trust
-
-PASS, FAIL, WARNING, UNKNOWN = "pass", "fail", "warning", "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The outcome of one check of one workload. ``detail`` is shown beside a pass, like "v1"."""
-
-    name: str
-    status: str
-    detail: str = ""
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """All checks of one workload, in the order in which they are shown."""
-
-    workload: Workload
-    checks: tuple[Check, ...]
-
-    @property
-    def status(self) -> str:
-        found = {check.status for check in self.checks}
-        return next((status for status in (FAIL, UNKNOWN, WARNING) if status in found), PASS)
-
-    @property
-    def findings(self) -> list[Finding]:
-        """Each once: what cannot be read is in the way of several checks."""
-        return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
 def verify(desired: Desired, observed: Observed) -> list[Verified]:
@@ -84,8 +63,8 @@ def check_trust_policy(workload: Workload, observed: Observed) -> Check:
     if verdict.usable == "yes":
         return Check("trust", PASS)
     if verdict.usable == "conditional":
-        return _found(
-            workload,
+        return ended(
+            workload.key,
             "trust",
             WARNING,
             "TRUST_CONDITIONAL",
@@ -93,8 +72,8 @@ def check_trust_policy(workload: Workload, observed: Observed) -> Check:
             f"{', '.join(verdict.conditional_on)}, which is not known here.",
             "Check that those conditions hold for the Pods, or remove them from the trust policy.",
         )
-    return _found(
-        workload,
+    return ended(
+        workload.key,
         "trust",
         FAIL,
         "TRUST_NOT_USABLE",
@@ -135,8 +114,8 @@ def check_version(workload: Workload, observed: Observed) -> Check:
         policy = observed.policies.get(arn)
         if policy is not None:
             return Check("version", PASS, policy.default_version)
-        return _found(
-            workload,
+        return ended(
+            workload.key,
             "version",
             FAIL,
             "POLICY_MISSING",
@@ -159,8 +138,8 @@ def check_contents(workload: Workload, observed: Observed) -> Check:
             return Check("contents", FAIL)
         if same_meaning(policy.document, spec.document, "identity"):
             return Check("contents", PASS)
-        return _found(
-            workload,
+        return ended(
+            workload.key,
             "contents",
             FAIL,
             "POLICY_CONTENTS_DIFFER",
@@ -175,15 +154,15 @@ def check_contents(workload: Workload, observed: Observed) -> Check:
 def check_association(workload: Workload, observed: Observed) -> Check:
     """Confirmation 5: the association is there and names the role."""
     cluster = observed.cluster
-    unread = _unread(observed, "associations", cluster.name) or _unread(
+    failure = unread(observed, "associations", cluster.name) or unread(
         observed, "association", str(workload.key)
     )
-    if unread is not None:
-        return _unknown(workload, "association", unread)
+    if failure is not None:
+        return unreadable(workload.key, "association", failure)
     found = observed.associations.get(workload.key)
     if found is None:
-        return _found(
-            workload,
+        return ended(
+            workload.key,
             "association",
             FAIL,
             "ASSOCIATION_MISSING",
@@ -193,8 +172,8 @@ def check_association(workload: Workload, observed: Observed) -> Check:
         )
     wanted = cluster.role_arn(workload.role) if workload.role else found.role_arn
     if found.role_arn != wanted:
-        return _found(
-            workload,
+        return ended(
+            workload.key,
             "association",
             FAIL,
             "ASSOCIATION_OTHER_ROLE",
@@ -205,8 +184,8 @@ def check_association(workload: Workload, observed: Observed) -> Check:
         )
     spec = workload.association
     if spec.target_role_arn is not None and spec.target_role_arn != found.target_role_arn:
-        return _found(
-            workload,
+        return ended(
+            workload.key,
             "association",
             FAIL,
             "ASSOCIATION_OTHER_TARGET_ROLE",
@@ -231,16 +210,16 @@ def _role(workload: Workload, observed: Observed, check: str) -> tuple[ObservedR
     spec, cluster = workload.role, observed.cluster
     if spec is None:
         return None, Check(check, PASS)
-    unread = _unread(observed, "role", spec.name.lower())
-    if unread is not None:
-        return None, _unknown(workload, check, unread)
+    failure = unread(observed, "role", spec.name.lower())
+    if failure is not None:
+        return None, unreadable(workload.key, check, failure)
     found = observed.roles.get(spec.name.lower())
     if found is not None and found.arn == cluster.role_arn(spec):
         return found, Check(check, PASS)
     if check != "trust":
         return None, Check(check, FAIL)
-    return None, _found(
-        workload,
+    return None, ended(
+        workload.key,
         check,
         FAIL,
         "ROLE_MISSING",
@@ -254,41 +233,6 @@ def _each_policy(
 ) -> Check:
     checks = []
     for spec in workload.policies:
-        unread = _unread(observed, "policy", observed.cluster.policy_arn(spec))
-        checks.append(_unknown(workload, name, unread) if unread else judge(spec))
-    findings = tuple(finding for check in checks for finding in check.findings)
-    return Check(name, _worst(checks), _details(checks), findings)
-
-
-def _worst(checks: Sequence[Check]) -> str:
-    found = {check.status for check in checks}
-    return next((status for status in (FAIL, UNKNOWN, WARNING) if status in found), PASS)
-
-
-def _details(checks: Sequence[Check]) -> str:
-    return ",".join(check.detail for check in checks[:3] if check.detail)
-
-
-def _unread(observed: Observed, resource: str, name: str) -> ReadFailure | None:
-    return next(
-        (failure for failure in observed.failures if failure.resource == resource and failure.name == name),
-        None,
-    )
-
-
-def _unknown(workload: Workload, check: str, failure: ReadFailure) -> Check:
-    return _found(
-        workload,
-        check,
-        UNKNOWN,
-        "NOT_READABLE",
-        f"{failure.resource} {failure.name} could not be read: {failure.operation}: {failure.code}: "
-        f"{failure.text}",
-        failure.remedy,
-    )
-
-
-def _found(workload: Workload, check: str, status: str, code: str, message: str, remedy: str) -> Check:
-    severity = "warning" if status == WARNING else "error"
-    finding = Finding(code, severity, workload.key, message, remedy)
-    return Check(check, status, "", (finding,))
+        failure = unread(observed, "policy", observed.cluster.policy_arn(spec))
+        checks.append(unreadable(workload.key, name, failure) if failure else judge(spec))
+    return joined(name, checks)
