@@ -44,6 +44,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.temp
 )
 
 MAX_TEXTS = 60
+MAX_PATTERNS = 12
+# Longest pair of patterns, as the product of their lengths, for which a common text is looked for.
+MAX_OVERLAP = 20_000
 # A value that no policy names.
 OTHER = "~other~"
 
@@ -83,8 +86,8 @@ def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Que
     patterns = [p for name in linked for test in _tests(name, questions) for p in _patterns(test)]
     if shape is not None:
         patterns.append(shape)
-    for one, two in combinations(patterns[:20], 2):
-        witness = overlap(one, two)
+    for one, two in combinations(patterns[:MAX_PATTERNS], 2):
+        witness = overlap(one, two, MAX_OVERLAP)
         if witness:
             found[witness] = None
     found[OTHER] = None

@@ -29,9 +29,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.temp
     Variable,
 )
 
-MAX_NODES = 4000
+# Statements looked at before the search, and then the naming of keys, ends early.
+MAX_WORK = 20_000
 MAX_LEAVES = 64
-MAX_PROBES = 2000
 
 # Values for some of the unknown keys.
 Completion: TypeAlias = dict[str, State]
@@ -54,11 +54,12 @@ class _Search:
     values: dict[str, tuple[State, ...]] = field(default_factory=dict)
     leaves: list[tuple[Completion, tuple[bool, ...]]] = field(default_factory=list)
     seen: list[set[bool]] = field(default_factory=list)
-    nodes: int = 0
+    work: int = 0
     stuck: bool = False
     order: list[str] = field(default_factory=list)
 
     def answers(self, context: Context) -> tuple[bool | None, ...]:
+        self.work += sum(len(question.rules) for question in self.questions)
         each = tuple(question.allowed(context) for question in self.questions)
         return (*each, False if False in each else None if None in each else True)
 
@@ -72,7 +73,6 @@ class _Search:
         return all(len(seen) == 2 for seen in self.seen)
 
     def walk(self, completion: Completion) -> None:
-        self.nodes += 1
         context = self.context.assume(completion)
         answers = self.answers(context)
         if None not in answers:
@@ -83,7 +83,7 @@ class _Search:
             self.stuck = True
             return
         for state in self.states(key):
-            if self.nodes >= MAX_NODES or self.settled():
+            if self.work >= MAX_WORK or self.settled():
                 return
             self.walk({**completion, key: state})
 
@@ -98,14 +98,13 @@ class _Search:
     def pivots(self, component: int) -> tuple[str, ...]:
         """The keys that alone can turn this answer, somewhere among the completions found."""
         found: set[str] = set()
-        probes = 0
+        self.work = 0
         for completion, leaf in self.leaves:
             for key in completion:
                 if key in found:
                     continue
                 for state in self.states(key):
-                    probes += 1
-                    if probes > MAX_PROBES:
+                    if self.work >= MAX_WORK:
                         break
                     answers = self.answers(self.context.assume({**completion, key: state}))
                     if answers[component] is not None and answers[component] != leaf[component]:
@@ -118,7 +117,7 @@ def explore(questions: Sequence[Question], context: Context) -> Exploration:
     """Answer the questions for every completion of the unknown keys."""
     search = _Search(questions, context, seen=[set() for _ in range(len(questions) + 1)])
     search.walk({})
-    complete = search.nodes < MAX_NODES and not search.stuck
+    complete = search.work < MAX_WORK and not search.stuck
     answers: list[bool | None] = []
     for seen in search.seen:
         certain = len(seen) == 1 and complete

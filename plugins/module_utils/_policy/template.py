@@ -45,11 +45,12 @@ def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...
     tokens: list[Token] = []
     plain: list[str] = []
     at = 0
+    last_close = text.rfind("}") if variables else -1
     while at < len(text):
         character = text[at]
-        if variables and character == "$" and text.startswith("{", at + 1):
+        if character == "$" and at < last_close and text.startswith("{", at + 1):
             close = text.find("}", at)
-            token = _variable(text[at + 2 : close]) if close > 0 else None
+            token = _variable(text[at + 2 : close])
             if isinstance(token, Variable):
                 _flush(plain, tokens)
                 tokens.append(token)

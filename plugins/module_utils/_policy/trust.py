@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     CONDITIONAL,
     Layer,
     Verdict,
+    ask,
     evaluate_together,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.findings import (
@@ -211,7 +212,9 @@ def _reach(document: object, subject: Subject, usable: str) -> list[Finding]:
 
 
 def _lets_in(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) -> bool:
-    return _judge(rules, requests, pod_identity_context(subject))[1] is True
+    layers = (Layer("trust", tuple(rules)),)
+    context = pod_identity_context(subject)
+    return all(ask(layers, request).allowed(context) is True for request in requests)
 
 
 def _wide(code: str, severity: str, reach: str) -> Finding:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import Test as Condition
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import (
+    Test as Condition,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
     ABSENT,
     PRESENT,
@@ -119,7 +121,13 @@ OTHERS = [
     ("ArnEquals", "arn:aws:eks:*:111122223333:cluster/*", ARN, True, "ArnEquals takes wildcards, too"),
     ("ArnLike", "arn:aws:eks:*:cluster/*", ARN, False, "* never crosses a colon"),
     ("ArnLike", "arn:aws:eks:us-west-2:111122223333:*", ARN, True, "the last part is one part"),
-    ("ArnLike", "arn:aws:logs:*:*:log-group:*", "arn:aws:logs:r:1:log-group:a:b", True, "colons of the last part"),
+    (
+        "ArnLike",
+        "arn:aws:logs:*:*:log-group:*",
+        "arn:aws:logs:r:1:log-group:a:b",
+        True,
+        "colons of the last part",
+    ),
     ("ArnLike", "arn:aws:eks:us-west-2:111122223333:cluster/My-*", ARN, False, "case counts"),
     ("ArnLike", "*", ARN, True, "missing parts are completed"),
     ("ArnLike", "arn:aws:eks:*:*:*", "no arn", False, "not an ARN"),

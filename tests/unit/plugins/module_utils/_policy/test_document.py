@@ -75,13 +75,22 @@ MISTAKES = [
     ({}, "the policy has no Statement"),
     ({"Statement": []}, "Statement is empty: a policy needs at least one statement"),
     ({"Statment": [ALLOW]}, "policy: unknown element 'Statment'; did you mean Statement?"),
-    ({"Version": "2012-10-18", "Statement": [ALLOW]}, "Version must be '2012-10-17' or '2008-10-17', got '2012-10-18'"),
+    (
+        {"Version": "2012-10-18", "Statement": [ALLOW]},
+        "Version must be '2012-10-17' or '2008-10-17', got '2012-10-18'",
+    ),
     ({"Version": 1, "Statement": [ALLOW]}, "Version must be '2012-10-17' or '2008-10-17', got int"),
     ({"Id": 1, "Statement": [ALLOW]}, "Id must be text, got int"),
     (policy("x"), "Statement 1: must be an object, got str"),
     (policy(ALLOW, {**ALLOW, "Sid": 5}), "Statement 2: Sid must be text, got int"),
-    (policy({**ALLOW, "Sid": "a b"}), "Statement 1 (Sid 'a b'): Sid may only contain the letters A-Z and a-z and digits"),
-    (policy({**ALLOW, "Sid": "X", "Effect": "allow"}), "Statement 1 (Sid 'X'): Effect must be Allow or Deny, got 'allow'"),
+    (
+        policy({**ALLOW, "Sid": "a b"}),
+        "Statement 1 (Sid 'a b'): Sid may only contain the letters A-Z and a-z and digits",
+    ),
+    (
+        policy({**ALLOW, "Sid": "X", "Effect": "allow"}),
+        "Statement 1 (Sid 'X'): Effect must be Allow or Deny, got 'allow'",
+    ),
     (policy({**ALLOW, "Effect": None}), "Statement 1: Effect is missing; it must be Allow or Deny"),
     (policy({**ALLOW, "Effect": ["Allow"]}), "Statement 1: Effect must be Allow or Deny, got list"),
     (policy({**ALLOW, "Actions": "x"}), "Statement 1: unknown element 'Actions'; did you mean Action?"),
@@ -90,21 +99,57 @@ MISTAKES = [
     (policy({"Effect": "Allow", "Action": "s3:*"}), "Statement 1: Resource (or NotResource) is missing"),
     (policy({**ALLOW, "Action": []}), "Statement 1: Action is an empty list; give at least one value"),
     (policy({**ALLOW, "Action": ""}), "Statement 1: Action has an empty value"),
-    (policy({**ALLOW, "Action": ["s3:Get", 1]}), "Statement 1: Action must be text or a list of text, got int"),
+    (
+        policy({**ALLOW, "Action": ["s3:Get", 1]}),
+        "Statement 1: Action must be text or a list of text, got int",
+    ),
     (policy({**ALLOW, "Action": {"a": 1}}), "Statement 1: Action must be text or a list of text, got dict"),
-    (policy({**ALLOW, "Action": "GetObject"}), "Statement 1: Action 'GetObject' must have the form service:Action, such as s3:GetObject"),
+    (
+        policy({**ALLOW, "Action": "GetObject"}),
+        "Statement 1: Action 'GetObject' must have the form service:Action, such as s3:GetObject",
+    ),
     (policy({**ALLOW, "Resource": "my-bucket"}), "Statement 1: Resource 'my-bucket' must be an ARN or '*'"),
-    (policy({**ALLOW, "Principal": "*"}), "Statement 1: Principal is not allowed here; only a trust policy has one"),
+    (
+        policy({**ALLOW, "Principal": "*"}),
+        "Statement 1: Principal is not allowed here; only a trust policy has one",
+    ),
     (policy({**ALLOW, "Condition": []}), "Statement 1: Condition must be an object, got list"),
-    (policy({**ALLOW, "Condition": {"StringEqual": {"a": "b"}}}), "Statement 1: Condition has no operator 'StringEqual'; did you mean StringEquals?"),
-    (policy({**ALLOW, "Condition": {"ForSomeValues:StringEquals": {"a": "b"}}}), "Statement 1: Condition has no operator 'ForSomeValues:StringEquals'; did you mean StringEquals?"),
-    (policy({**ALLOW, "Condition": {"NullIfExists": {"a": "true"}}}), "Statement 1: Condition operator 'NullIfExists': Null takes no IfExists and no ForAllValues or ForAnyValue"),
-    (policy({**ALLOW, "Condition": {"StringEquals": "x"}}), "Statement 1: Condition.StringEquals must be an object of condition keys, got str"),
-    (policy({**ALLOW, "Condition": {"StringEquals": {"": "x"}}}), "Statement 1: Condition.StringEquals has an empty condition key"),
-    (policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": None}}}), "Statement 1: Condition.StringEquals.aws:a: values must be text, numbers or booleans, got null"),
-    (policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x", "AWS:A": "y"}}}), "Statement 1: Condition.StringEquals.AWS:A: the key is given twice for this operator (letter case does not count)"),
-    (policy({**ALLOW, "Sid": "A"}, {**ALLOW, "Sid": "A"}), "Statement 2 (Sid 'A'): the Sid is already used by statement 1; Sids must be unique"),
-    ('{"Statement": [{"Sid": "A", "Effect": "Allow", "Effect": "Deny"}]}', "the key 'Effect' is given twice in one object in the statement with Sid 'A'"),
+    (
+        policy({**ALLOW, "Condition": {"StringEqual": {"a": "b"}}}),
+        "Statement 1: Condition has no operator 'StringEqual'; did you mean StringEquals?",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"ForSomeValues:StringEquals": {"a": "b"}}}),
+        "Statement 1: Condition has no operator 'ForSomeValues:StringEquals'; did you mean StringEquals?",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"NullIfExists": {"a": "true"}}}),
+        "Statement 1: Condition operator 'NullIfExists': Null takes no IfExists and no ForAllValues or ForAnyValue",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"StringEquals": "x"}}),
+        "Statement 1: Condition.StringEquals must be an object of condition keys, got str",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"StringEquals": {"": "x"}}}),
+        "Statement 1: Condition.StringEquals has an empty condition key",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": None}}}),
+        "Statement 1: Condition.StringEquals.aws:a: values must be text, numbers or booleans, got null",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x", "AWS:A": "y"}}}),
+        "Statement 1: Condition.StringEquals.AWS:A: the key is given twice for this operator (letter case does not count)",
+    ),
+    (
+        policy({**ALLOW, "Sid": "A"}, {**ALLOW, "Sid": "A"}),
+        "Statement 2 (Sid 'A'): the Sid is already used by statement 1; Sids must be unique",
+    ),
+    (
+        '{"Statement": [{"Sid": "A", "Effect": "Allow", "Effect": "Deny"}]}',
+        "the key 'Effect' is given twice in one object in the statement with Sid 'A'",
+    ),
 ]
 
 
@@ -116,16 +161,34 @@ def test_mistake_is_located(document, message):
 
 
 TRUST_MISTAKES = [
-    ({**TRUST, "Resource": "*"}, "Statement 1: Resource is not allowed in a trust policy (IAM: Has prohibited field Resource); remove it"),
-    ({**TRUST, "NotResource": "*"}, "Statement 1: NotResource is not allowed in a trust policy (IAM: Has prohibited field NotResource); remove it"),
+    (
+        {**TRUST, "Resource": "*"},
+        "Statement 1: Resource is not allowed in a trust policy (IAM: Has prohibited field Resource); remove it",
+    ),
+    (
+        {**TRUST, "NotResource": "*"},
+        "Statement 1: NotResource is not allowed in a trust policy (IAM: Has prohibited field NotResource); remove it",
+    ),
     ({"Effect": "Allow", "Action": "sts:AssumeRole"}, "Statement 1: Principal (or NotPrincipal) is missing"),
     ({**TRUST, "NotPrincipal": "*"}, "Statement 1: has both Principal and NotPrincipal; give exactly one"),
-    ({**TRUST, "Principal": "pods.eks.amazonaws.com"}, "Statement 1: Principal 'pods.eks.amazonaws.com' must be an object such as {\"Service\": \"pods.eks.amazonaws.com\"}, or \"*\""),
+    (
+        {**TRUST, "Principal": "pods.eks.amazonaws.com"},
+        'Statement 1: Principal \'pods.eks.amazonaws.com\' must be an object such as {"Service": "pods.eks.amazonaws.com"}, or "*"',
+    ),
     ({**TRUST, "Principal": ["*"]}, "Statement 1: Principal must be an object or '*', got list"),
     ({**TRUST, "Principal": {}}, "Statement 1: Principal is empty"),
-    ({**TRUST, "Principal": {"service": "x"}}, "Statement 1: Principal: unknown element 'service'; did you mean Service?"),
-    ({**TRUST, "Principal": {"Service": []}}, "Statement 1: Principal.Service is an empty list; give at least one value"),
-    ({**TRUST, "Principal": {"AWS": 111122223333}}, "Statement 1: Principal.AWS must be text or a list of text, got int"),
+    (
+        {**TRUST, "Principal": {"service": "x"}},
+        "Statement 1: Principal: unknown element 'service'; did you mean Service?",
+    ),
+    (
+        {**TRUST, "Principal": {"Service": []}},
+        "Statement 1: Principal.Service is an empty list; give at least one value",
+    ),
+    (
+        {**TRUST, "Principal": {"AWS": 111122223333}},
+        "Statement 1: Principal.AWS must be text or a list of text, got int",
+    ),
 ]
 
 
@@ -154,14 +217,24 @@ def test_the_kind_is_one_of_four():
 SAME = [
     (policy(ALLOW), {"Statement": ALLOW, "Version": "2012-10-17"}, "one statement without a list"),
     (policy({**ALLOW, "Action": ["s3:GetObject"]}), policy(ALLOW), "one value without a list"),
-    (policy({**ALLOW, "Action": ["s3:a", "s3:b"]}), policy({**ALLOW, "Action": ["s3:B", "s3:A", "s3:a"]}), "order, case and repetition of actions"),
+    (
+        policy({**ALLOW, "Action": ["s3:a", "s3:b"]}),
+        policy({**ALLOW, "Action": ["s3:B", "s3:A", "s3:a"]}),
+        "order, case and repetition of actions",
+    ),
     (policy({**ALLOW, "Sid": "A"}), policy({**ALLOW, "Sid": "B"}), "the Sid"),
     (policy(ALLOW, Id="x"), policy(ALLOW), "the Id"),
-    (policy(ALLOW, {**ALLOW, "Effect": "Deny"}), policy({**ALLOW, "Effect": "Deny"}, ALLOW, ALLOW), "order and repetition of statements"),
+    (
+        policy(ALLOW, {**ALLOW, "Effect": "Deny"}),
+        policy({**ALLOW, "Effect": "Deny"}, ALLOW, ALLOW),
+        "order and repetition of statements",
+    ),
     (policy({**ALLOW, "Condition": {}}), policy(ALLOW), "an empty Condition"),
     (
         policy({**ALLOW, "Condition": {"StringEquals": {"aws:A": ["x", "y"]}, "Bool": {"aws:B": True}}}),
-        policy({**ALLOW, "Condition": {"Bool": {"AWS:b": "true"}, "stringequals": {"AWS:a": ["y", "x", "x"]}}}),
+        policy(
+            {**ALLOW, "Condition": {"Bool": {"AWS:b": "true"}, "stringequals": {"AWS:a": ["y", "x", "x"]}}}
+        ),
         "spelling of conditions",
     ),
     ({"Statement": ALLOW, "Version": "2008-10-17"}, {"Statement": ALLOW}, "the old version said or not"),
@@ -169,12 +242,32 @@ SAME = [
 DIFFERENT = [
     (policy(ALLOW), policy({**ALLOW, "Effect": "Deny"}), "the effect"),
     (policy(ALLOW), policy({**ALLOW, "Resource": "arn:aws:s3:::b"}), "the resource"),
-    (policy({**ALLOW, "Resource": "arn:aws:s3:::B"}), policy({**ALLOW, "Resource": "arn:aws:s3:::b"}), "case of a resource"),
+    (
+        policy({**ALLOW, "Resource": "arn:aws:s3:::B"}),
+        policy({**ALLOW, "Resource": "arn:aws:s3:::b"}),
+        "case of a resource",
+    ),
     (policy(ALLOW), {"Statement": ALLOW}, "the version"),
-    (policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x"}}}), policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "X"}}}), "case of a value"),
-    (policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x"}}}), policy({**ALLOW, "Condition": {"StringEqualsIfExists": {"aws:a": "x"}}}), "IfExists"),
-    (policy({**ALLOW, "Condition": {"ForAnyValue:StringEquals": {"aws:a": "x"}}}), policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x"}}}), "a set operator"),
-    (policy({"Effect": "Allow", "NotAction": "s3:a", "Resource": "*"}), policy({"Effect": "Allow", "Action": "s3:a", "Resource": "*"}), "NotAction"),
+    (
+        policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x"}}}),
+        policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "X"}}}),
+        "case of a value",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x"}}}),
+        policy({**ALLOW, "Condition": {"StringEqualsIfExists": {"aws:a": "x"}}}),
+        "IfExists",
+    ),
+    (
+        policy({**ALLOW, "Condition": {"ForAnyValue:StringEquals": {"aws:a": "x"}}}),
+        policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x"}}}),
+        "a set operator",
+    ),
+    (
+        policy({"Effect": "Allow", "NotAction": "s3:a", "Resource": "*"}),
+        policy({"Effect": "Allow", "Action": "s3:a", "Resource": "*"}),
+        "NotAction",
+    ),
 ]
 
 
@@ -204,7 +297,9 @@ def test_principals_that_iam_stores_alike(one, other):
 
 def test_principals_of_different_types_differ():
     one, other = {"AWS": "*"}, {"Service": "*"}
-    assert not same_meaning(policy({**TRUST, "Principal": one}), policy({**TRUST, "Principal": other}), "trust")
+    assert not same_meaning(
+        policy({**TRUST, "Principal": one}), policy({**TRUST, "Principal": other}), "trust"
+    )
 
 
 def test_the_normal_form_is_spelled_out():
@@ -222,7 +317,9 @@ def test_the_normal_form_is_spelled_out():
 
 
 def test_what_is_sent_is_the_authors_document_without_white_space():
-    text = '{ "Statement" : [ {"Sid": "x y", "Resource": "*", "Effect": "Allow", "Action": "s3:GetObject"} ] }'
+    text = (
+        '{ "Statement" : [ {"Sid": "x y", "Resource": "*", "Effect": "Allow", "Action": "s3:GetObject"} ] }'
+    )
     sent = '{"Statement":[{"Sid":"x y","Resource":"*","Effect":"Allow","Action":"s3:GetObject"}]}'
     assert to_json(text) == to_json(quote(text)) == to_json(json.loads(text)) == sent
     assert policy_size(text) == len(sent)

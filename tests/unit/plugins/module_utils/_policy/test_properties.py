@@ -81,7 +81,9 @@ statements = st.builds(
     },
     st.sampled_from(["Allow", "Allow", "Deny"]),
     st.sampled_from(["s3:GetObject", "s3:*", "S3:get*", "ec2:RunInstances", "*"]),
-    st.sampled_from(["*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/a", "arn:aws:s3:::c/${t:one}", "arn:aws:s3:::b/${t:one}"]),
+    st.sampled_from(
+        ["*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/a", "arn:aws:s3:::c/${t:one}", "arn:aws:s3:::b/${t:one}"]
+    ),
     conditions(),
 )
 policies = st.lists(statements, min_size=1, max_size=3).map(

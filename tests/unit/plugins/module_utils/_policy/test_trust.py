@@ -70,115 +70,672 @@ CASES = [
     ("the guide's statement", policy(allow()), KNOWN, "yes", "service and both actions"),
     ("the guide's statement", policy(allow()), NOBODY, "yes", "nothing to turn on"),
     ("one statement, no list", {"Version": "2012-10-17", "Statement": allow()}, KNOWN, "yes", "same meaning"),
-    ("no version", policy(allow(), version=None), KNOWN, "yes", "no variables, so the version does not count"),
-    ("a list of services", policy(allow(Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})), KNOWN, "yes", "one of them"),
-    ("two statements", policy(allow(Action="sts:AssumeRole"), allow(Action="sts:TagSession")), KNOWN, "yes", "each action by one"),
-    ("wildcards in actions", policy(allow(Action=["sts:Assume*", "sts:?agSession"])), KNOWN, "yes", "both match"),
-    ("case of actions", policy(allow(Action=["STS:assumerole", "sts:TAGSESSION"])), KNOWN, "yes", "actions are case-insensitive"),
+    (
+        "no version",
+        policy(allow(), version=None),
+        KNOWN,
+        "yes",
+        "no variables, so the version does not count",
+    ),
+    (
+        "a list of services",
+        policy(allow(Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})),
+        KNOWN,
+        "yes",
+        "one of them",
+    ),
+    (
+        "two statements",
+        policy(allow(Action="sts:AssumeRole"), allow(Action="sts:TagSession")),
+        KNOWN,
+        "yes",
+        "each action by one",
+    ),
+    (
+        "wildcards in actions",
+        policy(allow(Action=["sts:Assume*", "sts:?agSession"])),
+        KNOWN,
+        "yes",
+        "both match",
+    ),
+    (
+        "case of actions",
+        policy(allow(Action=["STS:assumerole", "sts:TAGSESSION"])),
+        KNOWN,
+        "yes",
+        "actions are case-insensitive",
+    ),
     ("sts:*", policy(allow(Action="sts:*")), KNOWN, "yes", "all of sts"),
     ("only AssumeRole", policy(allow(Action="sts:AssumeRole")), KNOWN, "no", "TagSession lacks"),
-    ("only AssumeRole, tags off", policy(allow(Action="sts:AssumeRole")), UNTAGGED, "no", "EKS asks for both all the same"),
+    (
+        "only AssumeRole, tags off",
+        policy(allow(Action="sts:AssumeRole")),
+        UNTAGGED,
+        "no",
+        "EKS asks for both all the same",
+    ),
     ("only TagSession", policy(allow(Action="sts:TagSession")), KNOWN, "no", "AssumeRole lacks"),
-    ("NotAction of others", policy({**without_principal({"Effect": "Allow", "NotAction": "iam:*"}), "Principal": SERVICE}), KNOWN, "yes", "everything but IAM"),
-    ("NotAction of TagSession", policy({"Effect": "Allow", "NotAction": "sts:Tag*", "Principal": SERVICE}), KNOWN, "no", "TagSession is left out"),
+    (
+        "NotAction of others",
+        policy({**without_principal({"Effect": "Allow", "NotAction": "iam:*"}), "Principal": SERVICE}),
+        KNOWN,
+        "yes",
+        "everything but IAM",
+    ),
+    (
+        "NotAction of TagSession",
+        policy({"Effect": "Allow", "NotAction": "sts:Tag*", "Principal": SERVICE}),
+        KNOWN,
+        "no",
+        "TagSession is left out",
+    ),
     ("EC2", policy(allow(Principal={"Service": "ec2.amazonaws.com"})), KNOWN, "no", "another service"),
     ("EKS itself", policy(allow(Principal={"Service": "eks.amazonaws.com"})), KNOWN, "no", "another service"),
-    ("the service with a region", policy(allow(Principal={"Service": "pods.eks.us-west-2.amazonaws.com"})), KNOWN, "no", "no such name"),
-    ("the service for China", policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})), replace(KNOWN, cluster_arn=CLUSTER.replace("aws:eks:us-west-2", "aws-cn:eks:cn-north-1")), "no", "one name in every partition"),
-    ("the guide's statement in China", policy(allow()), replace(KNOWN, cluster_arn=CLUSTER.replace("aws:eks:us-west-2", "aws-cn:eks:cn-north-1")), "yes", "one name in every partition"),
+    (
+        "the service with a region",
+        policy(allow(Principal={"Service": "pods.eks.us-west-2.amazonaws.com"})),
+        KNOWN,
+        "no",
+        "no such name",
+    ),
+    (
+        "the service for China",
+        policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})),
+        replace(KNOWN, cluster_arn=CLUSTER.replace("aws:eks:us-west-2", "aws-cn:eks:cn-north-1")),
+        "no",
+        "one name in every partition",
+    ),
+    (
+        "the guide's statement in China",
+        policy(allow()),
+        replace(KNOWN, cluster_arn=CLUSTER.replace("aws:eks:us-west-2", "aws-cn:eks:cn-north-1")),
+        "yes",
+        "one name in every partition",
+    ),
     ("everyone", policy(allow(Principal="*")), KNOWN, "yes", "services too"),
     ("every AWS principal", policy(allow(Principal={"AWS": "*"})), KNOWN, "yes", "the same as everyone"),
-    ("the account", policy(allow(Principal={"AWS": "111122223333"})), KNOWN, "no", "a service is not of the account"),
-    ("every service", policy(allow(Principal={"Service": "*"})), KNOWN, "no", "IAM has no wildcard for services"),
-    ("NotPrincipal with Allow", policy(without_principal(allow(), NotPrincipal={"AWS": "111122223333"})), KNOWN, "no", "not supported, grants nothing"),
-    ("IRSA", policy({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.example/id/A"}}), KNOWN, "no", "another way in"),
-    ("only a Deny", policy(deny(Principal={"AWS": "111122223333"})), KNOWN, "no", "what is not allowed is denied"),
+    (
+        "the account",
+        policy(allow(Principal={"AWS": "111122223333"})),
+        KNOWN,
+        "no",
+        "a service is not of the account",
+    ),
+    (
+        "every service",
+        policy(allow(Principal={"Service": "*"})),
+        KNOWN,
+        "no",
+        "IAM has no wildcard for services",
+    ),
+    (
+        "NotPrincipal with Allow",
+        policy(without_principal(allow(), NotPrincipal={"AWS": "111122223333"})),
+        KNOWN,
+        "no",
+        "not supported, grants nothing",
+    ),
+    (
+        "IRSA",
+        policy(
+            {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.example/id/A"},
+            }
+        ),
+        KNOWN,
+        "no",
+        "another way in",
+    ),
+    (
+        "only a Deny",
+        policy(deny(Principal={"AWS": "111122223333"})),
+        KNOWN,
+        "no",
+        "what is not allowed is denied",
+    ),
     # Deny
     ("Deny for everyone", policy(allow(), deny(Principal="*")), KNOWN, "no", "a Deny wins"),
     ("Deny of one action", policy(allow(), deny(Action="sts:TagSession")), KNOWN, "no", "both are needed"),
-    ("Deny of another action", policy(allow(), deny(Action="sts:AssumeRoleWithSAML")), KNOWN, "yes", "not asked for"),
-    ("Deny for the account", policy(allow(), deny(Principal={"AWS": "111122223333"})), KNOWN, "yes", "does not mean the service"),
-    ("Deny for others by NotPrincipal", policy(allow(), without_principal(deny(), NotPrincipal=SERVICE)), KNOWN, "yes", "the service is excepted"),
-    ("Deny by NotPrincipal", policy(allow(), without_principal(deny(), NotPrincipal={"AWS": "111122223333"})), KNOWN, "no", "the service is not excepted"),
-    ("Deny by NotAction", policy(allow(), {"Effect": "Deny", "Principal": "*", "NotAction": BOTH}), KNOWN, "yes", "both are excepted"),
-    ("Deny of other namespaces", policy(allow(), deny(tag("kubernetes-namespace", "default", "StringNotEquals"))), KNOWN, "yes", "this one is not other"),
+    (
+        "Deny of another action",
+        policy(allow(), deny(Action="sts:AssumeRoleWithSAML")),
+        KNOWN,
+        "yes",
+        "not asked for",
+    ),
+    (
+        "Deny for the account",
+        policy(allow(), deny(Principal={"AWS": "111122223333"})),
+        KNOWN,
+        "yes",
+        "does not mean the service",
+    ),
+    (
+        "Deny for others by NotPrincipal",
+        policy(allow(), without_principal(deny(), NotPrincipal=SERVICE)),
+        KNOWN,
+        "yes",
+        "the service is excepted",
+    ),
+    (
+        "Deny by NotPrincipal",
+        policy(allow(), without_principal(deny(), NotPrincipal={"AWS": "111122223333"})),
+        KNOWN,
+        "no",
+        "the service is not excepted",
+    ),
+    (
+        "Deny by NotAction",
+        policy(allow(), {"Effect": "Deny", "Principal": "*", "NotAction": BOTH}),
+        KNOWN,
+        "yes",
+        "both are excepted",
+    ),
+    (
+        "Deny of other namespaces",
+        policy(allow(), deny(tag("kubernetes-namespace", "default", "StringNotEquals"))),
+        KNOWN,
+        "yes",
+        "this one is not other",
+    ),
     ("Deny of this namespace", policy(allow(), deny(NAMESPACE)), KNOWN, "no", "a Deny wins"),
-    ("Deny of other namespaces, tags off", policy(allow(), deny(tag("kubernetes-namespace", "default", "StringNotEquals"))), UNTAGGED, "no", "negated conditions hold when the tag is absent"),
-    ("Deny without MFA", policy(allow(), deny({"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, Principal="*")), KNOWN, "no", "a service has no MFA, and IfExists holds"),
-    ("Deny without MFA, strictly", policy(allow(), deny({"Bool": {"aws:MultiFactorAuthPresent": "false"}}, Principal="*")), KNOWN, "yes", "an absent key is not false"),
-    ("Deny without TLS", policy(allow(), deny({"Bool": {"aws:SecureTransport": "false"}}, Principal="*")), KNOWN, "yes", "STS is TLS only"),
-    ("Deny unless a service", policy(allow(), deny({"Bool": {"aws:PrincipalIsAWSService": "false"}}, Principal="*")), KNOWN, "yes", "it is one"),
-    ("Deny from elsewhere", policy(allow(), deny({"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, Principal="*")), KNOWN, "no", "no address, so it is not in the block"),
-    ("Deny without external ID", policy(allow(), deny({"Null": {"sts:ExternalId": "true"}})), KNOWN, "no", "there is none"),
+    (
+        "Deny of other namespaces, tags off",
+        policy(allow(), deny(tag("kubernetes-namespace", "default", "StringNotEquals"))),
+        UNTAGGED,
+        "no",
+        "negated conditions hold when the tag is absent",
+    ),
+    (
+        "Deny without MFA",
+        policy(allow(), deny({"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, Principal="*")),
+        KNOWN,
+        "no",
+        "a service has no MFA, and IfExists holds",
+    ),
+    (
+        "Deny without MFA, strictly",
+        policy(allow(), deny({"Bool": {"aws:MultiFactorAuthPresent": "false"}}, Principal="*")),
+        KNOWN,
+        "yes",
+        "an absent key is not false",
+    ),
+    (
+        "Deny without TLS",
+        policy(allow(), deny({"Bool": {"aws:SecureTransport": "false"}}, Principal="*")),
+        KNOWN,
+        "yes",
+        "STS is TLS only",
+    ),
+    (
+        "Deny unless a service",
+        policy(allow(), deny({"Bool": {"aws:PrincipalIsAWSService": "false"}}, Principal="*")),
+        KNOWN,
+        "yes",
+        "it is one",
+    ),
+    (
+        "Deny from elsewhere",
+        policy(allow(), deny({"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, Principal="*")),
+        KNOWN,
+        "no",
+        "no address, so it is not in the block",
+    ),
+    (
+        "Deny without external ID",
+        policy(allow(), deny({"Null": {"sts:ExternalId": "true"}})),
+        KNOWN,
+        "no",
+        "there is none",
+    ),
     # Conditions on what is known
     ("all four of a workload", policy(allow(SCOPED)), KNOWN, "yes", "all match"),
-    ("another service account", policy(allow(SCOPED)), replace(KNOWN, service_account="other"), "no", "one of four does not match"),
-    ("another cluster", policy(allow(SCOPED)), replace(KNOWN, cluster_arn=OTHER_CLUSTER), "no", "one of four does not match"),
+    (
+        "another service account",
+        policy(allow(SCOPED)),
+        replace(KNOWN, service_account="other"),
+        "no",
+        "one of four does not match",
+    ),
+    (
+        "another cluster",
+        policy(allow(SCOPED)),
+        replace(KNOWN, cluster_arn=OTHER_CLUSTER),
+        "no",
+        "one of four does not match",
+    ),
     ("all four, tags off", policy(allow(SCOPED)), UNTAGGED, "no", "no tags in the request"),
-    ("the cluster's name", policy(allow(tag("eks-cluster-name", "my-cluster"))), KNOWN, "yes", "read from the ARN"),
-    ("clusters by pattern", policy(allow(tag("eks-cluster-arn", "arn:aws:eks:*:111122223333:cluster/my-*", "ArnLike"))), KNOWN, "yes", "matches part by part"),
-    ("clusters by a short pattern", policy(allow(tag("eks-cluster-arn", "arn:aws:eks:*:cluster/my-cluster", "ArnLike"))), KNOWN, "no", "* never crosses a colon"),
+    (
+        "the cluster's name",
+        policy(allow(tag("eks-cluster-name", "my-cluster"))),
+        KNOWN,
+        "yes",
+        "read from the ARN",
+    ),
+    (
+        "clusters by pattern",
+        policy(allow(tag("eks-cluster-arn", "arn:aws:eks:*:111122223333:cluster/my-*", "ArnLike"))),
+        KNOWN,
+        "yes",
+        "matches part by part",
+    ),
+    (
+        "clusters by a short pattern",
+        policy(allow(tag("eks-cluster-arn", "arn:aws:eks:*:cluster/my-cluster", "ArnLike"))),
+        KNOWN,
+        "no",
+        "* never crosses a colon",
+    ),
     ("another namespace", policy(allow(OTHER_NAMESPACE)), KNOWN, "no", "no match"),
-    ("namespaces by pattern", policy(allow(tag("kubernetes-namespace", "def*", "StringLike"))), KNOWN, "yes", "matches"),
-    ("a pattern in StringEquals", policy(allow(tag("kubernetes-namespace", "def*"))), KNOWN, "no", "no wildcards there"),
-    ("case of a value", policy(allow(tag("kubernetes-namespace", "Default"))), KNOWN, "no", "values are case-sensitive"),
-    ("case of a key", policy(allow({"StringEquals": {"AWS:requesttag/Kubernetes-Namespace": "default"}})), KNOWN, "yes", "key names are not"),
-    ("IfExists, tags off", policy(allow(tag("kubernetes-namespace", "x", "StringEqualsIfExists"))), UNTAGGED, "yes", "holds when the tag is absent"),
-    ("any tag key", policy(allow({"ForAnyValue:StringEquals": {"aws:TagKeys": "kubernetes-namespace"}})), KNOWN, "yes", "it is among the six"),
-    ("any tag key, tags off", policy(allow({"ForAnyValue:StringEquals": {"aws:TagKeys": "kubernetes-namespace"}})), UNTAGGED, "no", "there are none"),
-    ("only some tag keys", policy(allow({"ForAllValues:StringEquals": {"aws:TagKeys": ["kubernetes-namespace"]}})), KNOWN, "no", "there are six"),
-    ("only known tag keys", policy(allow({"ForAllValues:StringLike": {"aws:TagKeys": ["kubernetes-*", "eks-cluster-*"]}})), KNOWN, "yes", "all six match"),
-    ("only some tag keys, tags off", policy(allow({"ForAllValues:StringEquals": {"aws:TagKeys": ["x"]}})), UNTAGGED, "yes", "all of none"),
-    ("transitive tags", policy(allow({"ForAllValues:StringLike": {"sts:TransitiveTagKeys": "*"}, "Null": {"sts:TransitiveTagKeys": "false"}})), KNOWN, "yes", "all are transitive"),
+    (
+        "namespaces by pattern",
+        policy(allow(tag("kubernetes-namespace", "def*", "StringLike"))),
+        KNOWN,
+        "yes",
+        "matches",
+    ),
+    (
+        "a pattern in StringEquals",
+        policy(allow(tag("kubernetes-namespace", "def*"))),
+        KNOWN,
+        "no",
+        "no wildcards there",
+    ),
+    (
+        "case of a value",
+        policy(allow(tag("kubernetes-namespace", "Default"))),
+        KNOWN,
+        "no",
+        "values are case-sensitive",
+    ),
+    (
+        "case of a key",
+        policy(allow({"StringEquals": {"AWS:requesttag/Kubernetes-Namespace": "default"}})),
+        KNOWN,
+        "yes",
+        "key names are not",
+    ),
+    (
+        "IfExists, tags off",
+        policy(allow(tag("kubernetes-namespace", "x", "StringEqualsIfExists"))),
+        UNTAGGED,
+        "yes",
+        "holds when the tag is absent",
+    ),
+    (
+        "any tag key",
+        policy(allow({"ForAnyValue:StringEquals": {"aws:TagKeys": "kubernetes-namespace"}})),
+        KNOWN,
+        "yes",
+        "it is among the six",
+    ),
+    (
+        "any tag key, tags off",
+        policy(allow({"ForAnyValue:StringEquals": {"aws:TagKeys": "kubernetes-namespace"}})),
+        UNTAGGED,
+        "no",
+        "there are none",
+    ),
+    (
+        "only some tag keys",
+        policy(allow({"ForAllValues:StringEquals": {"aws:TagKeys": ["kubernetes-namespace"]}})),
+        KNOWN,
+        "no",
+        "there are six",
+    ),
+    (
+        "only known tag keys",
+        policy(allow({"ForAllValues:StringLike": {"aws:TagKeys": ["kubernetes-*", "eks-cluster-*"]}})),
+        KNOWN,
+        "yes",
+        "all six match",
+    ),
+    (
+        "only some tag keys, tags off",
+        policy(allow({"ForAllValues:StringEquals": {"aws:TagKeys": ["x"]}})),
+        UNTAGGED,
+        "yes",
+        "all of none",
+    ),
+    (
+        "transitive tags",
+        policy(
+            allow(
+                {
+                    "ForAllValues:StringLike": {"sts:TransitiveTagKeys": "*"},
+                    "Null": {"sts:TransitiveTagKeys": "false"},
+                }
+            )
+        ),
+        KNOWN,
+        "yes",
+        "all are transitive",
+    ),
     ("a tag that EKS does not set", policy(allow(tag("team", "x"))), KNOWN, "no", "not in the request"),
-    ("the account", policy(allow({"StringEquals": {"aws:SourceAccount": "111122223333"}})), KNOWN, "yes", "the cluster's"),
-    ("another account", policy(allow({"StringEquals": {"aws:SourceAccount": "999999999999"}})), KNOWN, "no", "not the cluster's"),
-    ("account as a number", policy(allow({"StringEquals": {"aws:SourceAccount": 111122223333}})), KNOWN, "yes", "taken as its text"),
-    ("service name", policy(allow({"StringEquals": {"aws:PrincipalServiceName": "pods.eks.amazonaws.com"}}, Principal="*")), KNOWN, "yes", "its own"),
+    (
+        "the account",
+        policy(allow({"StringEquals": {"aws:SourceAccount": "111122223333"}})),
+        KNOWN,
+        "yes",
+        "the cluster's",
+    ),
+    (
+        "another account",
+        policy(allow({"StringEquals": {"aws:SourceAccount": "999999999999"}})),
+        KNOWN,
+        "no",
+        "not the cluster's",
+    ),
+    (
+        "account as a number",
+        policy(allow({"StringEquals": {"aws:SourceAccount": 111122223333}})),
+        KNOWN,
+        "yes",
+        "taken as its text",
+    ),
+    (
+        "service name",
+        policy(
+            allow({"StringEquals": {"aws:PrincipalServiceName": "pods.eks.amazonaws.com"}}, Principal="*")
+        ),
+        KNOWN,
+        "yes",
+        "its own",
+    ),
     ("is a service", policy(allow({"Bool": {"aws:PrincipalIsAWSService": "true"}})), KNOWN, "yes", "it is"),
-    ("organization of the caller", policy(allow({"StringEquals": {"aws:PrincipalOrgID": "o-abcd"}})), replace(KNOWN, source_org_id="o-abcd"), "no", "a service is of no organization"),
-    ("organization of the source", policy(allow({"StringEquals": {"aws:SourceOrgID": "o-abcd"}})), replace(KNOWN, source_org_id="o-abcd"), "yes", "the cluster's account's"),
-    ("another organization", policy(allow({"StringEquals": {"aws:SourceOrgID": "o-abcd"}})), replace(KNOWN, source_org_id="o-efgh"), "no", "no match"),
-    ("the role's organization", policy(allow(ORG)), replace(KNOWN, source_org_id="o-abcd"), "yes", "role and cluster share the account"),
-    ("the role's organization, old version", policy(allow(ORG), version="2008-10-17"), replace(KNOWN, source_org_id="o-abcd"), "no", "the variable is text there"),
-    ("path in the organization", policy(allow({"ForAnyValue:StringLike": {"aws:SourceOrgPaths": "o-abcd/*"}})), replace(KNOWN, source_org_id="o-abcd"), "yes", "every path begins so"),
-    ("path in another organization", policy(allow({"ForAnyValue:StringLike": {"aws:SourceOrgPaths": "o-efgh/*"}})), replace(KNOWN, source_org_id="o-abcd"), "no", "no path begins so"),
-    ("external ID", policy(allow({"StringEquals": {"sts:ExternalId": "x"}})), KNOWN, "no", "EKS sends none here"),
-    ("web identity", policy(allow({"StringEquals": {"oidc.eks.us-west-2.amazonaws.com/id/A:sub": "system:serviceaccount:default:my-service-account"}})), KNOWN, "no", "no web identity"),
-    ("a misspelt key", policy(allow({"StringEquals": {"aws:SourceAcount": "111122223333"}})), KNOWN, "no", "no such key"),
-    ("tag by variable", policy(allow(tag("kubernetes-namespace", "${aws:RequestTag/kubernetes-namespace}"))), KNOWN, "yes", "equals itself"),
-    ("variable of an absent key", policy(allow(tag("kubernetes-namespace", "${aws:PrincipalTag/team}"))), KNOWN, "no", "no value"),
-    ("default of an absent key", policy(allow(tag("kubernetes-namespace", "${aws:PrincipalTag/team, 'default'}"))), KNOWN, "yes", "the default"),
+    (
+        "organization of the caller",
+        policy(allow({"StringEquals": {"aws:PrincipalOrgID": "o-abcd"}})),
+        replace(KNOWN, source_org_id="o-abcd"),
+        "no",
+        "a service is of no organization",
+    ),
+    (
+        "organization of the source",
+        policy(allow({"StringEquals": {"aws:SourceOrgID": "o-abcd"}})),
+        replace(KNOWN, source_org_id="o-abcd"),
+        "yes",
+        "the cluster's account's",
+    ),
+    (
+        "another organization",
+        policy(allow({"StringEquals": {"aws:SourceOrgID": "o-abcd"}})),
+        replace(KNOWN, source_org_id="o-efgh"),
+        "no",
+        "no match",
+    ),
+    (
+        "the role's organization",
+        policy(allow(ORG)),
+        replace(KNOWN, source_org_id="o-abcd"),
+        "yes",
+        "role and cluster share the account",
+    ),
+    (
+        "the role's organization, old version",
+        policy(allow(ORG), version="2008-10-17"),
+        replace(KNOWN, source_org_id="o-abcd"),
+        "no",
+        "the variable is text there",
+    ),
+    (
+        "path in the organization",
+        policy(allow({"ForAnyValue:StringLike": {"aws:SourceOrgPaths": "o-abcd/*"}})),
+        replace(KNOWN, source_org_id="o-abcd"),
+        "yes",
+        "every path begins so",
+    ),
+    (
+        "path in another organization",
+        policy(allow({"ForAnyValue:StringLike": {"aws:SourceOrgPaths": "o-efgh/*"}})),
+        replace(KNOWN, source_org_id="o-abcd"),
+        "no",
+        "no path begins so",
+    ),
+    (
+        "external ID",
+        policy(allow({"StringEquals": {"sts:ExternalId": "x"}})),
+        KNOWN,
+        "no",
+        "EKS sends none here",
+    ),
+    (
+        "web identity",
+        policy(
+            allow(
+                {
+                    "StringEquals": {
+                        "oidc.eks.us-west-2.amazonaws.com/id/A:sub": "system:serviceaccount:default:my-service-account"
+                    }
+                }
+            )
+        ),
+        KNOWN,
+        "no",
+        "no web identity",
+    ),
+    (
+        "a misspelt key",
+        policy(allow({"StringEquals": {"aws:SourceAcount": "111122223333"}})),
+        KNOWN,
+        "no",
+        "no such key",
+    ),
+    (
+        "tag by variable",
+        policy(allow(tag("kubernetes-namespace", "${aws:RequestTag/kubernetes-namespace}"))),
+        KNOWN,
+        "yes",
+        "equals itself",
+    ),
+    (
+        "variable of an absent key",
+        policy(allow(tag("kubernetes-namespace", "${aws:PrincipalTag/team}"))),
+        KNOWN,
+        "no",
+        "no value",
+    ),
+    (
+        "default of an absent key",
+        policy(allow(tag("kubernetes-namespace", "${aws:PrincipalTag/team, 'default'}"))),
+        KNOWN,
+        "yes",
+        "the default",
+    ),
     ("two workloads", policy(allow(OTHER_NAMESPACE), allow(NAMESPACE)), KNOWN, "yes", "the second statement"),
-    ("association as source", policy(allow({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*:111122223333:podidentityassociation/*"}})), KNOWN, "no", "it is the cluster or absent"),
-    ("another cluster as source", policy(allow({"ArnEquals": {"aws:SourceArn": OTHER_CLUSTER}})), KNOWN, "no", "it is this cluster or absent"),
-    ("this cluster as source, if it is there", policy(allow({"ArnEqualsIfExists": {"aws:SourceArn": CLUSTER}})), KNOWN, "yes", "both hold"),
-    ("Pod name there", policy(allow({"Null": {"aws:RequestTag/kubernetes-pod-name": "false"}})), KNOWN, "yes", "there whatever it is"),
-    ("Pod name there, tags off", policy(allow({"Null": {"aws:RequestTag/kubernetes-pod-name": "false"}})), UNTAGGED, "no", "no tags"),
-    ("any Pod name", policy(allow(tag("kubernetes-pod-name", "*", "StringLike"))), KNOWN, "yes", "every name matches"),
+    (
+        "association as source",
+        policy(allow({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*:111122223333:podidentityassociation/*"}})),
+        KNOWN,
+        "no",
+        "it is the cluster or absent",
+    ),
+    (
+        "another cluster as source",
+        policy(allow({"ArnEquals": {"aws:SourceArn": OTHER_CLUSTER}})),
+        KNOWN,
+        "no",
+        "it is this cluster or absent",
+    ),
+    (
+        "this cluster as source, if it is there",
+        policy(allow({"ArnEqualsIfExists": {"aws:SourceArn": CLUSTER}})),
+        KNOWN,
+        "yes",
+        "both hold",
+    ),
+    (
+        "Pod name there",
+        policy(allow({"Null": {"aws:RequestTag/kubernetes-pod-name": "false"}})),
+        KNOWN,
+        "yes",
+        "there whatever it is",
+    ),
+    (
+        "Pod name there, tags off",
+        policy(allow({"Null": {"aws:RequestTag/kubernetes-pod-name": "false"}})),
+        UNTAGGED,
+        "no",
+        "no tags",
+    ),
+    (
+        "any Pod name",
+        policy(allow(tag("kubernetes-pod-name", "*", "StringLike"))),
+        KNOWN,
+        "yes",
+        "every name matches",
+    ),
     # Never together
-    ("contradiction", policy(allow({"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "a"}, "StringLike": {"aws:RequestTag/kubernetes-pod-name": "b*"}})), KNOWN, "no", "no name is both"),
-    ("contradiction of patterns", policy(allow({"StringLike": {"aws:RequestTag/kubernetes-pod-name": "a*"}, "StringNotLike": {"aws:RequestTag/kubernetes-pod-name": "*"}})), KNOWN, "no", "no name is both"),
-    ("Allow x, Deny all but y", policy(allow(tag("kubernetes-pod-name", "x")), deny(tag("kubernetes-pod-name", "y", "StringNotEquals"))), KNOWN, "no", "x is not y"),
-    ("actions for different Pods", policy(allow(tag("kubernetes-pod-name", "x"), Action="sts:AssumeRole"), allow(tag("kubernetes-pod-name", "y"), Action="sts:TagSession")), KNOWN, "no", "no Pod has both"),
-    ("x or not x", policy(allow(tag("kubernetes-pod-name", "x")), allow(tag("kubernetes-pod-name", "x", "StringNotEquals"))), KNOWN, "yes", "every Pod is one of them"),
-    ("another account's cluster, known account", policy(allow(tag("eks-cluster-arn", CLUSTER.replace("111122223333", "999999999999")))), Subject(account_id="111122223333"), "no", "the cluster is of the account"),
+    (
+        "contradiction",
+        policy(
+            allow(
+                {
+                    "StringEquals": {"aws:RequestTag/kubernetes-pod-name": "a"},
+                    "StringLike": {"aws:RequestTag/kubernetes-pod-name": "b*"},
+                }
+            )
+        ),
+        KNOWN,
+        "no",
+        "no name is both",
+    ),
+    (
+        "contradiction of patterns",
+        policy(
+            allow(
+                {
+                    "StringLike": {"aws:RequestTag/kubernetes-pod-name": "a*"},
+                    "StringNotLike": {"aws:RequestTag/kubernetes-pod-name": "*"},
+                }
+            )
+        ),
+        KNOWN,
+        "no",
+        "no name is both",
+    ),
+    (
+        "Allow x, Deny all but y",
+        policy(
+            allow(tag("kubernetes-pod-name", "x")), deny(tag("kubernetes-pod-name", "y", "StringNotEquals"))
+        ),
+        KNOWN,
+        "no",
+        "x is not y",
+    ),
+    (
+        "actions for different Pods",
+        policy(
+            allow(tag("kubernetes-pod-name", "x"), Action="sts:AssumeRole"),
+            allow(tag("kubernetes-pod-name", "y"), Action="sts:TagSession"),
+        ),
+        KNOWN,
+        "no",
+        "no Pod has both",
+    ),
+    (
+        "x or not x",
+        policy(
+            allow(tag("kubernetes-pod-name", "x")), allow(tag("kubernetes-pod-name", "x", "StringNotEquals"))
+        ),
+        KNOWN,
+        "yes",
+        "every Pod is one of them",
+    ),
+    (
+        "another account's cluster, known account",
+        policy(allow(tag("eks-cluster-arn", CLUSTER.replace("111122223333", "999999999999")))),
+        Subject(account_id="111122223333"),
+        "no",
+        "the cluster is of the account",
+    ),
 ]
 
 # (what it is, policy, subject, keys, why)
 CONDITIONAL = [
     ("namespace", policy(allow(NAMESPACE)), NOBODY, ["aws:RequestTag/kubernetes-namespace"], "not given"),
-    ("account", policy(allow({"StringEquals": {"aws:SourceAccount": "111122223333"}})), NOBODY, ["aws:SourceAccount"], "not given"),
-    ("three of four", policy(allow(SCOPED)), Subject(cluster_arn=CLUSTER, namespace="default"), ["aws:RequestTag/kubernetes-service-account"], "the fourth turns"),
-    ("Pod name", policy(allow(tag("kubernetes-pod-name", "web-*", "StringLike"))), KNOWN, ["aws:RequestTag/kubernetes-pod-name"], "not given"),
-    ("Pod UID", policy(allow(), deny(tag("kubernetes-pod-uid", "u"))), KNOWN, ["aws:RequestTag/kubernetes-pod-uid"], "a Deny may match"),
+    (
+        "account",
+        policy(allow({"StringEquals": {"aws:SourceAccount": "111122223333"}})),
+        NOBODY,
+        ["aws:SourceAccount"],
+        "not given",
+    ),
+    (
+        "three of four",
+        policy(allow(SCOPED)),
+        Subject(cluster_arn=CLUSTER, namespace="default"),
+        ["aws:RequestTag/kubernetes-service-account"],
+        "the fourth turns",
+    ),
+    (
+        "Pod name",
+        policy(allow(tag("kubernetes-pod-name", "web-*", "StringLike"))),
+        KNOWN,
+        ["aws:RequestTag/kubernetes-pod-name"],
+        "not given",
+    ),
+    (
+        "Pod UID",
+        policy(allow(), deny(tag("kubernetes-pod-uid", "u"))),
+        KNOWN,
+        ["aws:RequestTag/kubernetes-pod-uid"],
+        "a Deny may match",
+    ),
     ("organization", policy(allow(ORG)), KNOWN, ["aws:SourceOrgId"], "may be in none"),
-    ("source", policy(allow({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*:111122223333:cluster/*"}})), KNOWN, ["aws:SourceArn"], "whether it is set is not documented"),
-    ("time", policy(allow({"DateLessThan": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}})), KNOWN, ["aws:CurrentTime"], "time passes"),
-    ("tags of the role", policy(allow({"StringEquals": {"aws:ResourceTag/team": "x"}})), KNOWN, ["aws:ResourceTag/team"], "not given"),
-    ("session name", policy(allow({"StringLike": {"sts:RoleSessionName": "eks-*"}})), KNOWN, ["sts:RoleSessionName"], "EKS chooses it"),
-    ("either of two", policy(allow(tag("kubernetes-pod-name", "a")), allow(tag("kubernetes-pod-uid", "b"))), KNOWN, ["aws:RequestTag/kubernetes-pod-name", "aws:RequestTag/kubernetes-pod-uid"], "each may decide"),
-    ("only what turns", policy(allow(), deny({"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "a"}, "StringNotEquals": {"aws:SourceAccount": "111122223333"}}), deny(tag("kubernetes-pod-uid", "b"))), KNOWN, ["aws:RequestTag/kubernetes-pod-uid"], "the first Deny cannot match"),
+    (
+        "source",
+        policy(allow({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*:111122223333:cluster/*"}})),
+        KNOWN,
+        ["aws:SourceArn"],
+        "whether it is set is not documented",
+    ),
+    (
+        "time",
+        policy(allow({"DateLessThan": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}})),
+        KNOWN,
+        ["aws:CurrentTime"],
+        "time passes",
+    ),
+    (
+        "tags of the role",
+        policy(allow({"StringEquals": {"aws:ResourceTag/team": "x"}})),
+        KNOWN,
+        ["aws:ResourceTag/team"],
+        "not given",
+    ),
+    (
+        "session name",
+        policy(allow({"StringLike": {"sts:RoleSessionName": "eks-*"}})),
+        KNOWN,
+        ["sts:RoleSessionName"],
+        "EKS chooses it",
+    ),
+    (
+        "either of two",
+        policy(allow(tag("kubernetes-pod-name", "a")), allow(tag("kubernetes-pod-uid", "b"))),
+        KNOWN,
+        ["aws:RequestTag/kubernetes-pod-name", "aws:RequestTag/kubernetes-pod-uid"],
+        "each may decide",
+    ),
+    (
+        "only what turns",
+        policy(
+            allow(),
+            deny(
+                {
+                    "StringEquals": {"aws:RequestTag/kubernetes-pod-name": "a"},
+                    "StringNotEquals": {"aws:SourceAccount": "111122223333"},
+                }
+            ),
+            deny(tag("kubernetes-pod-uid", "b")),
+        ),
+        KNOWN,
+        ["aws:RequestTag/kubernetes-pod-uid"],
+        "the first Deny cannot match",
+    ),
 ]
 
 
@@ -200,14 +757,23 @@ def test_conditional_names_the_keys(case):
     assert found.suggested_trust_policy is None
 
 
-@pytest.mark.parametrize("form", [json.dumps, lambda d: quote(json.dumps(d)), lambda d: parse_policy(d, "trust")], ids=["JSON", "URL-encoded", "parsed"])
+@pytest.mark.parametrize(
+    "form",
+    [json.dumps, lambda d: quote(json.dumps(d)), lambda d: parse_policy(d, "trust")],
+    ids=["JSON", "URL-encoded", "parsed"],
+)
 def test_every_form_gives_the_same_verdict(form):
     document = policy(allow(NAMESPACE), deny(tag("kubernetes-pod-name", "x")))
     assert check_trust(form(document), NOBODY) == check_trust(document, NOBODY)
 
 
 def test_each_action_has_its_own_answer():
-    found = check_trust(policy(allow(Action="sts:AssumeRole"), allow(tag("kubernetes-pod-name", "x"), Action="sts:TagSession")), KNOWN)
+    found = check_trust(
+        policy(
+            allow(Action="sts:AssumeRole"), allow(tag("kubernetes-pod-name", "x"), Action="sts:TagSession")
+        ),
+        KNOWN,
+    )
     assert (found.usable, found.assume_role, found.tag_session) == ("conditional", "allowed", "conditional")
     found = check_trust(policy(allow(), deny(Action="sts:TagSession")), KNOWN)
     assert (found.usable, found.assume_role, found.tag_session) == ("no", "allowed", "denied")
@@ -225,7 +791,9 @@ def test_a_role_of_another_account_is_never_usable():
 
 
 def test_the_policy_is_shown_spelled_out_in_the_authors_order():
-    found = check_trust(policy(allow(NAMESPACE, Sid="My Sid", Action=["sts:TagSession", "sts:AssumeRole"])), KNOWN)
+    found = check_trust(
+        policy(allow(NAMESPACE, Sid="My Sid", Action=["sts:TagSession", "sts:AssumeRole"])), KNOWN
+    )
     assert found.trust_policy == {
         "Version": "2012-10-17",
         "Statement": [

@@ -41,7 +41,11 @@ def allow(**more):
 
 
 def equals(**pairs):
-    return {"StringEquals": {f"aws:{key.replace('__', '/').replace('_', '-')}": value for key, value in pairs.items()}}
+    return {
+        "StringEquals": {
+            f"aws:{key.replace('__', '/').replace('_', '-')}": value for key, value in pairs.items()
+        }
+    }
 
 
 def policy(*statements, version="2012-10-17"):
@@ -208,19 +212,110 @@ def test_each_way_to_fail_has_its_finding(case):
 
 
 LINTS = [
-    (policy(allow()), KNOWN, "TRUST_ACCOUNT_WIDE", "warning", "The policy lets every workload of every cluster in the account use the role once an association names it."),
-    (policy(allow(Condition=equals(SourceAccount="111122223333"))), KNOWN, "TRUST_ACCOUNT_WIDE", "warning", "The policy lets every workload of every cluster in the account use the role once an association names it."),
-    (policy(allow(Condition=equals(RequestTag__kubernetes_namespace="default", RequestTag__kubernetes_service_account="my-service-account"))), KNOWN, "TRUST_ANY_CLUSTER", "warning", "The policy lets the same workload of every cluster in the account use the role once an association names it."),
-    (policy(allow(Condition=equals(RequestTag__eks_cluster_arn=CLUSTER))), KNOWN, "TRUST_CLUSTER_WIDE", "info", "The policy lets every workload of the cluster use the role once an association names it."),
-    (policy(allow(Condition=equals(RequestTag__eks_cluster_arn=CLUSTER, RequestTag__kubernetes_namespace="default"))), KNOWN, "TRUST_NAMESPACE_WIDE", "info", "The policy lets every service account of the namespace use the role once an association names it."),
-    (policy(allow(Principal="*")), KNOWN, "TRUST_OPEN_TO_EVERYONE", "warning", "Statement 1 allows every principal of every AWS account, not EKS Pod Identity alone."),
-    (policy(allow(), IRSA), KNOWN, "TRUST_IRSA_LEFTOVER", "info", "Statement 2 still lets IAM roles for service accounts (IRSA) use the role."),
-    (policy(allow(), allow(Principal={"Service": "eks.amazonaws.com"})), KNOWN, "TRUST_LOOKALIKE_SERVICE", "warning", "Statement 2 trusts eks.amazonaws.com, which is not the service of EKS Pod Identity."),
-    (policy(allow(Action="*")), KNOWN, "TRUST_FOREIGN_ACTION", "warning", "Statement 1 names *; IAM takes only actions of AWS STS in a trust policy."),
-    (policy(allow(Sid="A"), allow(Sid="A")), KNOWN, "TRUST_DUPLICATE_SID", "warning", "Statement 2 (Sid 'A') has the Sid of statement 1; IAM refuses a document in which Sids are not unique."),
-    (policy(allow(), {"Effect": "Deny", "NotPrincipal": SERVICE, "Action": "sts:*"}), KNOWN, "TRUST_NOT_PRINCIPAL", "warning", "Statement 2 uses NotPrincipal, which IAM does not support in trust policies."),
-    (policy(allow(), allow(Condition=equals(SourceAcount="1"))), KNOWN, "TRUST_MISSPELT_KEY", "warning", "Statement 2 has a condition on aws:SourceAcount, a key that requests of EKS Pod Identity do not have."),
-    (policy(allow(Sid="A" * 2500)), KNOWN, "TRUST_TOO_LARGE", "warning", "The document has 2,660 characters without white space; IAM's limit for trust policies is 2,048, and can be raised to 4,096."),
+    (
+        policy(allow()),
+        KNOWN,
+        "TRUST_ACCOUNT_WIDE",
+        "warning",
+        "The policy lets every workload of every cluster in the account use the role once an association names it.",
+    ),
+    (
+        policy(allow(Condition=equals(SourceAccount="111122223333"))),
+        KNOWN,
+        "TRUST_ACCOUNT_WIDE",
+        "warning",
+        "The policy lets every workload of every cluster in the account use the role once an association names it.",
+    ),
+    (
+        policy(
+            allow(
+                Condition=equals(
+                    RequestTag__kubernetes_namespace="default",
+                    RequestTag__kubernetes_service_account="my-service-account",
+                )
+            )
+        ),
+        KNOWN,
+        "TRUST_ANY_CLUSTER",
+        "warning",
+        "The policy lets the same workload of every cluster in the account use the role once an association names it.",
+    ),
+    (
+        policy(allow(Condition=equals(RequestTag__eks_cluster_arn=CLUSTER))),
+        KNOWN,
+        "TRUST_CLUSTER_WIDE",
+        "info",
+        "The policy lets every workload of the cluster use the role once an association names it.",
+    ),
+    (
+        policy(
+            allow(
+                Condition=equals(
+                    RequestTag__eks_cluster_arn=CLUSTER, RequestTag__kubernetes_namespace="default"
+                )
+            )
+        ),
+        KNOWN,
+        "TRUST_NAMESPACE_WIDE",
+        "info",
+        "The policy lets every service account of the namespace use the role once an association names it.",
+    ),
+    (
+        policy(allow(Principal="*")),
+        KNOWN,
+        "TRUST_OPEN_TO_EVERYONE",
+        "warning",
+        "Statement 1 allows every principal of every AWS account, not EKS Pod Identity alone.",
+    ),
+    (
+        policy(allow(), IRSA),
+        KNOWN,
+        "TRUST_IRSA_LEFTOVER",
+        "info",
+        "Statement 2 still lets IAM roles for service accounts (IRSA) use the role.",
+    ),
+    (
+        policy(allow(), allow(Principal={"Service": "eks.amazonaws.com"})),
+        KNOWN,
+        "TRUST_LOOKALIKE_SERVICE",
+        "warning",
+        "Statement 2 trusts eks.amazonaws.com, which is not the service of EKS Pod Identity.",
+    ),
+    (
+        policy(allow(Action="*")),
+        KNOWN,
+        "TRUST_FOREIGN_ACTION",
+        "warning",
+        "Statement 1 names *; IAM takes only actions of AWS STS in a trust policy.",
+    ),
+    (
+        policy(allow(Sid="A"), allow(Sid="A")),
+        KNOWN,
+        "TRUST_DUPLICATE_SID",
+        "warning",
+        "Statement 2 (Sid 'A') has the Sid of statement 1; IAM refuses a document in which Sids are not unique.",
+    ),
+    (
+        policy(allow(), {"Effect": "Deny", "NotPrincipal": SERVICE, "Action": "sts:*"}),
+        KNOWN,
+        "TRUST_NOT_PRINCIPAL",
+        "warning",
+        "Statement 2 uses NotPrincipal, which IAM does not support in trust policies.",
+    ),
+    (
+        policy(allow(), allow(Condition=equals(SourceAcount="1"))),
+        KNOWN,
+        "TRUST_MISSPELT_KEY",
+        "warning",
+        "Statement 2 has a condition on aws:SourceAcount, a key that requests of EKS Pod Identity do not have.",
+    ),
+    (
+        policy(allow(Sid="A" * 2500)),
+        KNOWN,
+        "TRUST_TOO_LARGE",
+        "warning",
+        "The document has 2,660 characters without white space; IAM's limit for trust policies is 2,048, and can be raised to 4,096.",
+    ),
 ]
 
 
@@ -238,12 +333,16 @@ def test_a_policy_for_exactly_this_workload_has_no_findings():
 
 
 def test_what_grants_nothing_beside_what_does_is_only_information():
-    found = check_trust(policy(OURS, allow(Condition=equals(RequestTag__kubernetes_namespace="other"))), KNOWN)
+    found = check_trust(
+        policy(OURS, allow(Condition=equals(RequestTag__kubernetes_namespace="other"))), KNOWN
+    )
     assert [(each.code, each.severity) for each in found.findings] == [("TRUST_CONDITION_UNMATCHED", "info")]
 
 
 def test_a_deny_that_may_match_is_a_warning():
-    found = check_trust(policy(OURS, allow(Effect="Deny", Condition=equals(RequestTag__kubernetes_pod_name="x"))), KNOWN)
+    found = check_trust(
+        policy(OURS, allow(Effect="Deny", Condition=equals(RequestTag__kubernetes_pod_name="x"))), KNOWN
+    )
     said = finding(found, "TRUST_MAY_BE_DENIED")
     assert (said.severity, said.statement) == ("warning", "Statement 2")
     assert said.message == (
@@ -254,13 +353,23 @@ def test_a_deny_that_may_match_is_a_warning():
 
 REPAIRS = [
     ("the action is added", policy(allow(Action="sts:AssumeRole")), policy(allow())),
-    ("the service is corrected", policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})), policy(allow())),
+    (
+        "the service is corrected",
+        policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})),
+        policy(allow()),
+    ),
     (
         "other services stay",
-        policy(allow(Principal={"Service": ["ec2.amazonaws.com", "eks.amazonaws.com"]}, Action="sts:AssumeRole")),
+        policy(
+            allow(Principal={"Service": ["ec2.amazonaws.com", "eks.amazonaws.com"]}, Action="sts:AssumeRole")
+        ),
         policy(allow(Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})),
     ),
-    ("the left-out action comes in", policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["sts:TagSession", "iam:*"]}), policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["iam:*"]})),
+    (
+        "the left-out action comes in",
+        policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["sts:TagSession", "iam:*"]}),
+        policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["iam:*"]}),
+    ),
     (
         "the value joins the list",
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="other"))),
@@ -268,25 +377,72 @@ REPAIRS = [
     ),
     (
         "two wrong values: a statement of its own, no cross product",
-        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b"))),
-        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b")), OURS),
+        policy(
+            allow(
+                Condition=equals(
+                    RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b"
+                )
+            )
+        ),
+        policy(
+            allow(
+                Condition=equals(
+                    RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b"
+                )
+            ),
+            OURS,
+        ),
     ),
     ("IRSA stays", policy(IRSA), policy(IRSA, OURS)),
-    ("a taken Sid is not used again", policy({**IRSA, "Sid": OURS["Sid"]}), policy({**IRSA, "Sid": OURS["Sid"]}, {**OURS, "Sid": OURS["Sid"] + "2"})),
+    (
+        "a taken Sid is not used again",
+        policy({**IRSA, "Sid": OURS["Sid"]}),
+        policy({**IRSA, "Sid": OURS["Sid"]}, {**OURS, "Sid": OURS["Sid"] + "2"}),
+    ),
     (
         "the Deny leaves the service out",
         policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}),
-        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "pods.eks.amazonaws.com"}}}),
+        policy(
+            allow(),
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sts:*",
+                "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "pods.eks.amazonaws.com"}},
+            },
+        ),
     ),
     (
         "the Deny keeps its exceptions",
-        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "ec2.amazonaws.com"}}}),
-        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]}}}),
+        policy(
+            allow(),
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sts:*",
+                "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "ec2.amazonaws.com"}},
+            },
+        ),
+        policy(
+            allow(),
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sts:*",
+                "Condition": {
+                    "StringNotEquals": {
+                        "aws:PrincipalServiceName": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]
+                    }
+                },
+            },
+        ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("document", "suggested"), [case[1:] for case in REPAIRS], ids=[case[0] for case in REPAIRS])
+@pytest.mark.parametrize(
+    ("document", "suggested"), [case[1:] for case in REPAIRS], ids=[case[0] for case in REPAIRS]
+)
 def test_the_smallest_edit_is_suggested(document, suggested):
     assert check_trust(document, KNOWN).suggested_trust_policy == suggested
 

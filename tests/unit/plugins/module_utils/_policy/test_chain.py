@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A target role: its trust in the pod identity role, and that role's permission to assume it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.chain import (
+    check_chain,
+    check_chain_permissions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+    NamedPolicy,
+    permission_layers,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+
+ROLE = "arn:aws:iam::111122223333:role/path/my-role"
+TARGET = "arn:aws:iam::444455556666:role/my-target-role"
+BOTH = ["sts:AssumeRole", "sts:TagSession"]
+POD = Subject(
+    cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    namespace="default",
+    service_account="my-service-account",
+    role_arn=ROLE,
+)
+UNTAGGED = replace(POD, session_tags=False)
+EXTERNAL_ID = "us-west-2/111122223333/my-cluster/default/my-service-account"
+
+
+def policy(principal=ROLE, condition=None, **more):
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": BOTH, **more}
+    if condition:
+        statement["Condition"] = condition
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def external_id(value):
+    return {"StringEquals": {"sts:ExternalId": value}}
+
+
+CASES = [
+    ("the role", policy(), POD, "yes", "named"),
+    ("its account", policy("111122223333"), POD, "yes", "the account means its roles"),
+    ("its account's root", policy("arn:aws:iam::111122223333:root"), POD, "yes", "the same"),
+    ("everyone", policy("*"), POD, "yes", "everyone"),
+    ("another role", policy("arn:aws:iam::111122223333:role/other"), POD, "no", "not this one"),
+    (
+        "the role without its path",
+        policy("arn:aws:iam::111122223333:role/my-role"),
+        POD,
+        "no",
+        "the path is part of the ARN",
+    ),
+    ("another account", policy("444455556666"), POD, "no", "not the role's account"),
+    (
+        "EKS Pod Identity",
+        policy(Principal={"Service": "pods.eks.amazonaws.com"}),
+        POD,
+        "no",
+        "EKS assumes it through the role",
+    ),
+    (
+        "another session",
+        policy("arn:aws:sts::111122223333:assumed-role/my-role/x"),
+        POD,
+        "no",
+        "EKS names each session anew",
+    ),
+    ("only AssumeRole", policy(Action="sts:AssumeRole"), POD, "no", "both are needed"),
+    ("PrincipalArn", policy("*", {"ArnEquals": {"aws:PrincipalArn": ROLE}}), POD, "yes", "the role's ARN"),
+    (
+        "PrincipalTag",
+        policy(condition={"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "default"}}),
+        POD,
+        "yes",
+        "session tags are tags of the principal",
+    ),
+    (
+        "RequestTag",
+        policy(condition={"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}}),
+        POD,
+        "yes",
+        "and go along",
+    ),
+    (
+        "RequestTag, tags off",
+        policy(condition={"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}}),
+        UNTAGGED,
+        "no",
+        "there are none",
+    ),
+    (
+        "ExternalId, tags off",
+        policy(condition=external_id(EXTERNAL_ID)),
+        UNTAGGED,
+        "yes",
+        "region/account/cluster/namespace/service-account",
+    ),
+    ("another ExternalId", policy(condition=external_id("x")), UNTAGGED, "no", "not this association's"),
+    (
+        "ExternalId of unknown",
+        policy(condition=external_id(EXTERNAL_ID)),
+        replace(UNTAGGED, namespace=None),
+        "conditional",
+        "there, but not known",
+    ),
+    (
+        "ExternalId with tags",
+        policy(condition=external_id(EXTERNAL_ID)),
+        POD,
+        "conditional",
+        "documented for tags off only",
+    ),
+    (
+        "another ExternalId with tags",
+        policy(condition=external_id("x")),
+        POD,
+        "no",
+        "this association's or none",
+    ),
+    (
+        "SourceAccount",
+        policy(condition={"StringEquals": {"aws:SourceAccount": "111122223333"}}),
+        POD,
+        "no",
+        "only a service has a source",
+    ),
+    (
+        "not a service",
+        policy(condition={"Bool": {"aws:PrincipalIsAWSService": "false"}}),
+        POD,
+        "yes",
+        "a role is no service",
+    ),
+    (
+        "ResourceAccount",
+        policy(condition={"StringEquals": {"aws:ResourceAccount": "444455556666"}}),
+        POD,
+        "yes",
+        "the target's account",
+    ),
+    (
+        "organization",
+        policy(condition={"StringEquals": {"aws:PrincipalOrgID": "o-abcd"}}),
+        replace(POD, source_org_id="o-abcd"),
+        "yes",
+        "the role's account's",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[4]}")
+def test_trust(case):
+    _name, document, subject, usable, _why = case
+    found = check_chain(document, subject, target_role_arn=TARGET)
+    assert found.usable == usable
+    if usable == "no":
+        suggested = found.suggested_trust_policy
+        assert check_chain(suggested, subject, target_role_arn=TARGET).usable in ("yes", "conditional")
+
+
+def test_the_external_id_of_eks_comes_first():
+    document = policy(condition=external_id("given"))
+    assert check_chain(document, UNTAGGED, external_id="given").usable == "yes"
+
+
+def test_the_finding_names_the_role():
+    found = check_chain(policy("444455556666"), POD)
+    said = next(finding for finding in found.findings if finding.severity == "error")
+    assert said.code == "TRUST_WRONG_PRINCIPAL"
+    assert said.message == f"Statement 1 trusts 444455556666; the target role is assumed by {ROLE}."
+
+
+def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
+    suggested = check_chain(policy("444455556666"), UNTAGGED).suggested_trust_policy
+    assert suggested["Statement"][1] == {
+        "Sid": "AllowPodIdentityRole",
+        "Effect": "Allow",
+        "Principal": {"AWS": ROLE},
+        "Action": BOTH,
+        "Condition": external_id(EXTERNAL_ID),
+    }
+
+
+def test_the_role_must_be_known():
+    with pytest.raises(ValueError, match="subject.role_arn, the pod identity role, is needed"):
+        check_chain(policy(), Subject())
+
+
+def test_the_other_side_needs_both_actions_too():
+    document = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": BOTH[:1], "Resource": TARGET},
+    }
+    layers = permission_layers([NamedPolicy("p", document)])
+    assert [each.decision for each in check_chain_permissions(layers, POD, TARGET)] == [
+        "allowed",
+        "implicit_deny",
+    ]

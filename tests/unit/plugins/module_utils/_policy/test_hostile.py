@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents made to hurt get a verdict or a located error. What takes forever never ends here."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
+    PolicyError,
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import Glob
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+    normalise,
+    to_json,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import tokenize
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+    Subject,
+    check_trust,
+)
+
+SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": "pods.eks.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+}
+
+
+def nested(depth):
+    inner: object = "x"
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
+def cyclic():
+    document: dict[str, object] = {"Version": "2012-10-17"}
+    document["Statement"] = [document]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("[" * 100_000, "nested more than 32 levels deep"),
+        ('{"a":' * 20_000, "nested more than 32 levels deep"),
+        ('{"a":' * 200_000, "the document has 1,000,000 characters; IAM takes at most 131,072"),
+        ("%7B" * 100_000, "not JSON"),
+        ({"Statement": nested(100)}, "nested more than 32 levels deep"),
+        ({"Statement": nested(100_000)}, "nested more than 32 levels deep"),
+        (cyclic(), "nested more than 32 levels deep"),
+        ({"Statement": ["x" * 200_000]}, "the document has more characters; IAM takes at most 131,072"),
+        ({"Statement": list(range(200_000))}, "the document has more characters; IAM takes at most 131,072"),
+        ({"Statement": {1: 2}}, "the key 1 must be text"),
+        ('{"Version": ' + "9" * 5_000 + "}", "not a policy document"),
+        ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got str"),
+        ("\x00{}", "not JSON"),
+    ],
+    ids=range(13),
+)
+def test_too_much_is_an_error_that_says_so(document, message):
+    with pytest.raises(PolicyError, match=message):
+        parse_policy(document)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("*a" * 20_000, "a" * 5_000),
+        ("a?" * 5_000 + "b", "a" * 10_000),
+        ("*" + "a?" * 2_000 + "b*", "a" * 10_000),
+        ("*" * 100_000 + "b", "a" * 100_000),
+        ("?*" * 10_000 + "b", "a" * 30_000),
+    ],
+    ids=["stars", "question marks", "one long chunk", "a run of stars", "alternating"],
+)
+def test_wildcards_do_not_explode(pattern, text):
+    assert Glob(tokenize(pattern, variables=True, wildcards=True)).matches(text) is False
+
+
+def test_many_dollars_do_not_explode():
+    assert len(tokenize("${" * 60_000, variables=True, wildcards=True)) == 1
+
+
+def test_many_statements_with_many_unknown_keys_get_a_verdict():
+    statements = [
+        {
+            **TRUST,
+            "Effect": "Deny" if number % 3 else "Allow",
+            "Condition": {
+                "StringNotLike": {f"aws:ResourceTag/k{number % 17}": [f"*{number}*", "a?b*"]},
+                "StringLike": {f"aws:ResourceTag/k{(number + 5) % 17}": f"*{number}${{aws:ResourceTag/z}}*"},
+            },
+        }
+        for number in range(120)
+    ]
+    found = check_trust({"Version": "2012-10-17", "Statement": statements}, Subject())
+    assert found.usable in ("no", "conditional")
+
+
+def test_contradictions_over_many_keys_stop_somewhere():
+    pairs = itertools.combinations([f"t:k{number}" for number in range(12)], 2)
+    statements = [
+        {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringNotEquals": {one: f"${{{other}}}"}},
+        }
+        for one, other in pairs
+    ]
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}, *statements],
+    }
+    found = check_permission(
+        permission_layers([NamedPolicy("p", document)]), Required("s3:GetObject"), pod_context()
+    )
+    assert found.decision == "conditional"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+elements = st.sampled_from(
+    [
+        "Version",
+        "Statement",
+        "Sid",
+        "Effect",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Principal",
+        "NotPrincipal",
+        "Condition",
+        "Id",
+    ]
+)
+statements = st.dictionaries(
+    elements, anything | st.sampled_from(["Allow", "Deny", "*", "s3:*", {"AWS": "*"}]), max_size=6
+)
+documents = st.dictionaries(elements, anything | st.lists(statements, max_size=3), max_size=4) | anything
+
+
+@SETTINGS
+@given(documents, st.sampled_from(["identity", "trust"]))
+def test_whatever_it_is_it_is_read_or_refused(document, kind):
+    try:
+        parsed = parse_policy(document, kind)
+    except PolicyError as error:
+        assert str(error)
+    else:
+        assert normalise(document, kind) == normalise(parsed, kind)
+        assert parse_policy(to_json(document), kind).statements == parsed.statements
+
+
+@SETTINGS
+@given(st.text(max_size=200) | st.text(alphabet='{}[]":,aStatement% ', max_size=200))
+def test_whatever_text_it_is_it_is_read_or_refused(text):
+    with pytest.raises(PolicyError):
+        parse_policy(text)
+
+
+@SETTINGS
+@given(anything)
+def test_any_value_in_a_condition_is_read_or_refused(value):
+    document = {"Version": "2012-10-17", "Statement": {**TRUST, "Condition": {"StringLike": value}}}
+    try:
+        found = check_trust(document, Subject())
+    except PolicyError as error:
+        assert str(error).startswith("Statement 1: Condition")
+    else:
+        assert found.usable in ("yes", "no", "conditional")
+        assert json.dumps(found.as_dict())
+
+
+def test_the_recursion_limit_is_left_alone():
+    before = sys.getrecursionlimit()
+    with pytest.raises(PolicyError):
+        parse_policy("[" * 50_000)
+    assert sys.getrecursionlimit() == before

@@ -1,0 +1,560 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts on permissions, each with its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import PolicyError
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import FactError
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    parse_required,
+    permission_layers,
+    pod_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+
+OBJECT = "arn:aws:s3:::b/k"
+POD = Subject(
+    cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    namespace="default",
+    service_account="my-service-account",
+    role_arn="arn:aws:iam::111122223333:role/my-role",
+)
+OWN = "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"
+
+
+def statement(action="s3:GetObject", resource="*", effect="Allow", condition=None, **more):
+    given = {"Effect": effect}
+    if "NotAction" not in more:
+        given["Action"] = action
+    if "NotResource" not in more:
+        given["Resource"] = resource
+    return {**given, **more, **({"Condition": condition} if condition else {})}
+
+
+def policy(*statements, version="2012-10-17"):
+    return {"Version": version, "Statement": list(statements)}
+
+
+def check(
+    identity,
+    action="s3:GetObject",
+    resource=OBJECT,
+    context=None,
+    boundary=None,
+    session=None,
+    subject=None,
+    tags=None,
+):
+    documents = identity if isinstance(identity, list) else [identity]
+    layers = permission_layers(
+        [NamedPolicy(f"p{at}", document) for at, document in enumerate(documents, 1)],
+        None if boundary is None else NamedPolicy("the boundary", boundary),
+        None if session is None else NamedPolicy("the session policy", session),
+    )
+    return check_permission(layers, Required(action, resource, context or {}), pod_context(subject, tags))
+
+
+ACTIONS = [
+    (statement(), "s3:GetObject", "allowed", "equal"),
+    (statement("S3:getOBJECT"), "s3:GetObject", "allowed", "actions are case-insensitive"),
+    (statement("s3:Get*"), "s3:GetObject", "allowed", "pattern"),
+    (statement("s3:Get?bject"), "s3:GetObject", "allowed", "pattern"),
+    (statement("s3:Get?"), "s3:GetObject", "implicit_deny", "? is one character"),
+    (statement("*"), "s3:GetObject", "allowed", "everything"),
+    (statement("*:*"), "s3:GetObject", "allowed", "everything"),
+    (statement("s3:*Object"), "s3:GetObjectAcl", "implicit_deny", "the end counts"),
+    (statement(["s3:PutObject", "s3:GetObject"]), "s3:GetObject", "allowed", "one of them"),
+    (statement("ec2:*"), "s3:GetObject", "implicit_deny", "another service"),
+    (statement(NotAction="s3:Put*"), "s3:GetObject", "allowed", "not excepted"),
+    (statement(NotAction="s3:Put*"), "s3:PutObject", "implicit_deny", "excepted"),
+    (
+        statement(NotAction=["iam:*", "s3:getobject"]),
+        "s3:GetObject",
+        "implicit_deny",
+        "excepted, whatever the case",
+    ),
+    (statement("s3:*"), "s3:Get*", "allowed", "all of what is asked is covered"),
+    (statement("s3:GetObject"), "s3:Get*", "implicit_deny", "only some of what is asked is covered"),
+    (statement(NotAction="s3:GetObjectAcl"), "s3:Get*", "implicit_deny", "some of what is asked is excepted"),
+]
+
+
+@pytest.mark.parametrize(
+    "case",
+    ACTIONS,
+    ids=lambda case: f"{case[0].get('Action', case[0].get('NotAction'))} {case[1]}: {case[3]}",
+)
+def test_action(case):
+    given, action, decision, _reason = case
+    assert check(policy(given), action).decision == decision
+
+
+RESOURCES = [
+    ("*", OBJECT, "allowed", "everything"),
+    ("*", "*", "allowed", "an action without resource"),
+    (OBJECT, "*", "implicit_deny", "an action without resource is not on one"),
+    (OBJECT, OBJECT, "allowed", "equal"),
+    ("arn:aws:s3:::B/k", OBJECT, "implicit_deny", "ARNs are case-sensitive"),
+    ("arn:aws:s3:::b", OBJECT, "implicit_deny", "the bucket is not its objects"),
+    ("arn:aws:s3:::b/*", OBJECT, "allowed", "pattern"),
+    ("arn:aws:s3:::b/*", "arn:aws:s3:::b", "implicit_deny", "the objects are not the bucket"),
+    ("arn:aws:s3:::b*", "arn:aws:s3:::b/a/c", "allowed", "* crosses slashes"),
+    ("arn:aws:s3:::b/?", OBJECT, "allowed", "one character"),
+    ("arn:aws:s3:::b/?", "arn:aws:s3:::b/kk", "implicit_deny", "? is one character"),
+    ("arn:aws:s3:::*/k", OBJECT, "allowed", "any bucket"),
+    ("arn:*:s3:::b/k", "arn:aws-cn:s3:::b/k", "allowed", "any partition"),
+    ("arn:aws:s3:::b/k", "arn:aws-cn:s3:::b/k", "implicit_deny", "another partition"),
+    ("arn:aws:sqs:*:111122223333:q", "arn:aws:sqs:us-west-2:111122223333:q", "allowed", "any region"),
+    ("arn:aws:sqs:*:q", "arn:aws:sqs:us-west-2:111122223333:q", "implicit_deny", "* never crosses a colon"),
+    (
+        "arn:aws:sqs:us-west-2:*",
+        "arn:aws:sqs:us-west-2:111122223333:q",
+        "allowed",
+        "missing parts are completed",
+    ),
+    ("arn:aws:sqs:*", "arn:aws:sqs:us-west-2:111122223333:q", "allowed", "missing parts are completed"),
+    ("arn:aws:sqs:*", "arn:aws:sns:us-west-2:111122223333:q", "implicit_deny", "another service"),
+    (
+        "arn:aws:logs:*:*:log-group:/aws/*",
+        "arn:aws:logs:r:1:log-group:/aws/x:log-stream:y",
+        "allowed",
+        "the last part has colons",
+    ),
+    (["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"], OBJECT, "allowed", "one of them"),
+    ("arn:aws:s3:::b/*", "arn:aws:s3:::b/*", "allowed", "all of what is asked is covered"),
+    ("arn:aws:s3:::b/a*", "arn:aws:s3:::b/*", "implicit_deny", "only some of what is asked is covered"),
+    ("arn:aws:s3:::b/?", "arn:aws:s3:::b/*", "implicit_deny", "? does not cover *"),
+]
+
+
+@pytest.mark.parametrize("case", RESOURCES, ids=lambda case: f"{case[0]} {case[1]}: {case[3]}")
+def test_resource(case):
+    resource, asked, decision, _reason = case
+    assert check(policy(statement(resource=resource)), resource=asked).decision == decision
+
+
+NOT_RESOURCES = [
+    ("Allow", "arn:aws:s3:::c/*", OBJECT, "allowed", "not excepted"),
+    ("Allow", "arn:aws:s3:::b/*", OBJECT, "implicit_deny", "excepted"),
+    (
+        "Allow",
+        "arn:aws:s3:::b/secret/*",
+        "arn:aws:s3:::b/*",
+        "implicit_deny",
+        "some of what is asked is excepted",
+    ),
+    ("Deny", "arn:aws:s3:::b/*", OBJECT, "allowed", "excepted from the Deny"),
+    ("Deny", "arn:aws:s3:::c/*", OBJECT, "explicit_deny", "not excepted from the Deny"),
+    (
+        "Deny",
+        "arn:aws:s3:::b/public/*",
+        "arn:aws:s3:::b/*",
+        "explicit_deny",
+        "some of what is asked is not excepted",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", NOT_RESOURCES, ids=lambda case: f"{case[0]} {case[1]} {case[2]}: {case[4]}")
+def test_not_resource(case):
+    effect, excepted, asked, decision, _reason = case
+    document = policy(
+        statement(effect=effect, NotResource=excepted), *([statement()] if effect == "Deny" else [])
+    )
+    assert check(document, resource=asked).decision == decision
+
+
+def test_a_deny_on_part_of_what_is_asked_denies():
+    document = policy(statement(), statement(effect="Deny", resource="arn:aws:s3:::b/secret/*"))
+    assert check(document, resource="arn:aws:s3:::b/*").decision == "explicit_deny"
+    assert check(document, resource="arn:aws:s3:::b/public/*").decision == "allowed"
+    assert check(document, resource="*").decision == "allowed"
+
+
+LAYERS = [
+    (policy(statement()), None, None, "allowed", (), "identity alone"),
+    (policy(statement("ec2:*")), None, None, "implicit_deny", ("identity policies",), "nothing allows it"),
+    (policy(statement()), policy(statement("s3:*")), None, "allowed", (), "boundary allows"),
+    (
+        policy(statement()),
+        policy(statement("ec2:*")),
+        None,
+        "implicit_deny",
+        ("the boundary",),
+        "boundary does not",
+    ),
+    (
+        policy(statement("ec2:*")),
+        policy(statement()),
+        None,
+        "implicit_deny",
+        ("identity policies",),
+        "a boundary grants nothing",
+    ),
+    (
+        policy(statement()),
+        policy(statement(), statement(effect="Deny")),
+        None,
+        "explicit_deny",
+        ("the boundary",),
+        "boundary denies",
+    ),
+    (policy(statement()), None, policy(statement()), "allowed", (), "session policy allows"),
+    (
+        policy(statement()),
+        None,
+        policy(statement("ec2:*")),
+        "implicit_deny",
+        ("the session policy",),
+        "session policy does not",
+    ),
+    (
+        policy(statement("ec2:*")),
+        None,
+        policy(statement()),
+        "implicit_deny",
+        ("identity policies",),
+        "a session policy grants nothing",
+    ),
+    (
+        policy(statement()),
+        policy(statement("ec2:*")),
+        policy(statement("ec2:*")),
+        "implicit_deny",
+        ("the boundary", "the session policy"),
+        "neither does",
+    ),
+    ([policy(statement("ec2:*")), policy(statement())], None, None, "allowed", (), "one of two policies"),
+    (
+        [policy(statement()), policy(statement(effect="Deny"))],
+        None,
+        None,
+        "explicit_deny",
+        ("p2",),
+        "a Deny in another policy",
+    ),
+    ([], None, None, "implicit_deny", ("identity policies",), "a role without policies"),
+    ([], policy(statement()), None, "implicit_deny", ("identity policies",), "a boundary alone"),
+]
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case[5])
+def test_layers(case):
+    identity, boundary, session, decision, change, _reason = case
+    found = check(identity, boundary=boundary, session=session)
+    assert (found.decision, found.change) == (decision, change)
+
+
+def test_a_verdict_names_what_decides():
+    found = check([policy(statement()), policy(statement("ec2:*"), statement("s3:*", sid := "*", Sid="All"))])
+    assert sid == "*"
+    assert found.statements == (("p1", "Statement 1", "Allow"), ("p2", "Statement 2 (Sid 'All')", "Allow"))
+    assert (
+        found.message
+        == "s3:GetObject on arn:aws:s3:::b/k is allowed by Statement 1 of p1; Statement 2 (Sid 'All') of p2."
+    )
+    found = check(policy(statement(), statement("s3:*", effect="Deny", Sid="Stop")))
+    assert found.statements == (("p1", "Statement 2 (Sid 'Stop')", "Deny"),)
+    assert found.message == (
+        "s3:GetObject on arn:aws:s3:::b/k is denied by Statement 2 (Sid 'Stop') of p1."
+        " A Deny wins over every Allow: narrow or remove it."
+    )
+    found = check(policy(statement("ec2:*")))
+    assert (
+        found.message
+        == "s3:GetObject on arn:aws:s3:::b/k is denied because nothing allows it in: identity policies."
+    )
+    found = check(policy(statement(condition={"Bool": {"aws:SecureTransport": "true"}})))
+    assert found.message == (
+        "s3:GetObject on arn:aws:s3:::b/k turns on aws:SecureTransport, which is not known here: Statement 1 of p1."
+        " Give it in context."
+    )
+
+
+VARIABLES = [
+    ("arn:aws:s3:::b/default/x", POD, None, "allowed", (), "the session tag of the Pod"),
+    ("arn:aws:s3:::b/other/x", POD, None, "implicit_deny", (), "another namespace"),
+    (
+        "arn:aws:s3:::b/default/x",
+        None,
+        None,
+        "conditional",
+        ("aws:PrincipalTag/kubernetes-namespace",),
+        "not known who calls",
+    ),
+    ("arn:aws:s3:::c/default/x", None, None, "implicit_deny", (), "no value makes it this bucket"),
+    (
+        "arn:aws:s3:::b/default/x",
+        None,
+        {"aws:PrincipalTag/Kubernetes-Namespace": "default"},
+        "allowed",
+        (),
+        "given in context",
+    ),
+    (
+        "arn:aws:s3:::b/default/x",
+        None,
+        {"aws:PrincipalTag/kubernetes-namespace": None},
+        "implicit_deny",
+        (),
+        "certainly absent",
+    ),
+    (
+        "arn:aws:s3:::b/default/x",
+        POD,
+        {"aws:PrincipalTag/kubernetes-namespace": "other"},
+        "implicit_deny",
+        (),
+        "context comes first",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", VARIABLES, ids=lambda case: case[5])
+def test_variable_in_a_resource(case):
+    resource, subject, context, decision, keys, _reason = case
+    found = check(policy(statement(resource=OWN)), resource=resource, subject=subject, context=context)
+    assert (found.decision, found.conditional_on) == (decision, keys)
+
+
+def test_variables_are_text_in_the_old_version():
+    document = policy(statement(resource=OWN), version="2008-10-17")
+    assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "implicit_deny"
+
+
+def test_variables_mean_nothing_before_the_fifth_colon():
+    document = policy(statement("sqs:*", "arn:aws:sqs:us-west-2:${aws:PrincipalAccount}:q"))
+    assert (
+        check(document, "sqs:SendMessage", "arn:aws:sqs:us-west-2:111122223333:q", subject=POD).decision
+        == "implicit_deny"
+    )
+
+
+def test_a_deny_of_all_but_the_own_prefix():
+    document = policy(statement(), statement(effect="Deny", NotResource=OWN))
+    assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "allowed"
+    assert check(document, resource="arn:aws:s3:::b/other/x", subject=POD).decision == "explicit_deny"
+    assert check(document, resource="arn:aws:s3:::b/other/x").decision == "conditional"
+    assert check(document, resource="arn:aws:s3:::c/other/x").decision == "explicit_deny"
+
+
+def test_two_tags_that_must_be_equal():
+    document = policy(
+        statement(condition={"StringEquals": {"s3:ExistingObjectTag/team": "${aws:PrincipalTag/team}"}})
+    )
+    assert check(document, context={"s3:ExistingObjectTag/team": "x"}).conditional_on == (
+        "aws:PrincipalTag/team",
+    )
+    assert (
+        check(document, context={"s3:ExistingObjectTag/team": "x", "aws:PrincipalTag/team": "x"}).decision
+        == "allowed"
+    )
+    assert (
+        check(document, context={"s3:ExistingObjectTag/team": "x", "aws:PrincipalTag/team": "y"}).decision
+        == "implicit_deny"
+    )
+    assert (
+        check(document, subject=POD, tags={"Team": "x"}, context={"s3:ExistingObjectTag/team": "x"}).decision
+        == "allowed"
+    )
+    assert (
+        check(document, subject=POD, tags={}, context={"s3:ExistingObjectTag/team": "x"}).decision
+        == "implicit_deny"
+    )
+
+
+CALLER = [
+    ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, "implicit_deny", "a Pod has no MFA"),
+    ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}, "allowed", "IfExists holds"),
+    ({"StringEquals": {"aws:PrincipalAccount": "111122223333"}}, "allowed", "the role's account"),
+    ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/my-*"}}, "allowed", "the role"),
+    ({"StringEquals": {"aws:PrincipalType": "AssumedRole"}}, "allowed", "a session of a role"),
+    ({"StringEquals": {"aws:PrincipalTag/eks-cluster-name": "my-cluster"}}, "allowed", "session tag"),
+    ({"StringLike": {"aws:username": "*"}}, "implicit_deny", "a role session has no user name"),
+    ({"Bool": {"aws:PrincipalIsAWSService": "false"}}, "allowed", "a Pod is no service"),
+    (
+        {"Null": {"aws:PrincipalTag/kubernetes-pod-name": "false"}},
+        "allowed",
+        "the tag is there, whatever its value",
+    ),
+    (
+        {"StringEquals": {"aws:PrincipalTag/kubernetes-pod-name": "x"}},
+        "conditional",
+        "its value is not known",
+    ),
+    ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "conditional", "the address is not known"),
+    ({"StringEquals": {"aws:PrincipalTag/team": "x"}}, "conditional", "the role's tags are not known"),
+]
+
+
+@pytest.mark.parametrize("case", CALLER, ids=lambda case: f"{case[0]}: {case[2]}")
+def test_what_is_known_of_a_pod(case):
+    condition, decision, _reason = case
+    assert check(policy(statement(condition=condition)), subject=POD).decision == decision
+
+
+@pytest.mark.parametrize("case", CALLER, ids=lambda case: str(case[0]))
+def test_of_an_unknown_caller_nothing_is_known(case):
+    assert check(policy(statement(condition=case[0]))).decision == "conditional"
+
+
+CONTEXT = [
+    ({"NumericLessThan": {"s3:max-keys": "10"}}, {"s3:max-keys": 5}, "allowed"),
+    ({"Bool": {"aws:SecureTransport": "true"}}, {"aws:SecureTransport": True}, "allowed"),
+    ({"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}, {"aws:TagKeys": ["a"]}, "allowed"),
+    (
+        {"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}},
+        {"aws:TagKeys": ["a", "c"]},
+        "implicit_deny",
+    ),
+    ({"Null": {"aws:TagKeys": "true"}}, {"aws:TagKeys": []}, "allowed"),
+    ({"Null": {"aws:SourceVpc": "true"}}, {"AWS:sourcevpc": None}, "allowed"),
+    (
+        {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "NotIpAddress": {"aws:SourceIp": "10.1.0.0/16"}},
+        {"aws:SourceIp": "10.1.2.3"},
+        "implicit_deny",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CONTEXT, ids=str)
+def test_context(case):
+    condition, context, decision = case
+    assert check(policy(statement(condition=condition)), context=context).decision == decision
+
+
+EXACT = [
+    (
+        {"IpAddress": {"aws:SourceIp": "10.1.0.0/16"}, "NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+        "implicit_deny",
+    ),
+    (
+        {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "NotIpAddress": {"aws:SourceIp": "10.1.0.0/16"}},
+        "conditional",
+    ),
+    ({"NumericLessThan": {"s3:max-keys": "5"}, "NumericGreaterThan": {"s3:max-keys": "7"}}, "implicit_deny"),
+    ({"NumericLessThan": {"s3:max-keys": "8"}, "NumericGreaterThan": {"s3:max-keys": "6"}}, "conditional"),
+    (
+        {
+            "DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"},
+            "DateGreaterThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"},
+        },
+        "implicit_deny",
+    ),
+    (
+        {"Bool": {"aws:SecureTransport": "true"}, "BoolIfExists": {"aws:SecureTransport": "false"}},
+        "implicit_deny",
+    ),
+    (
+        {
+            "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::1:role/a*"},
+            "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"},
+        },
+        "implicit_deny",
+    ),
+    (
+        {
+            "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*b"},
+            "StringLike": {"aws:PrincipalArn": "arn:aws:iam::1:role/a*"},
+        },
+        "conditional",
+    ),
+    ({"StringLike": {"aws:SourceVpc": "a*"}, "StringLikeIfExists": {"aws:SourceVpc": "*b"}}, "conditional"),
+    ({"StringEquals": {"aws:SourceVpc": "a"}, "Null": {"aws:SourceVpc": "true"}}, "implicit_deny"),
+    (
+        {"StringEqualsIgnoreCase": {"aws:SourceVpc": "abc"}, "StringNotEquals": {"aws:SourceVpc": "abc"}},
+        "conditional",
+    ),
+    (
+        {"ForAnyValue:StringEquals": {"aws:TagKeys": "a"}, "ForAnyValue:StringLike": {"aws:TagKeys": "b*"}},
+        "conditional",
+    ),
+    (
+        {"ForAnyValue:StringEquals": {"aws:TagKeys": "a"}, "ForAllValues:StringEquals": {"aws:TagKeys": "b"}},
+        "implicit_deny",
+    ),
+    (
+        {
+            "StringEquals": {"aws:PrincipalTag/a": "${aws:ResourceTag/a}"},
+            "StringNotEquals": {"aws:ResourceTag/a": "${aws:PrincipalTag/a}"},
+        },
+        "implicit_deny",
+    ),
+    ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
+]
+
+
+@pytest.mark.parametrize("case", EXACT, ids=str)
+def test_conditional_only_where_some_value_allows(case):
+    condition, decision = case
+    assert check(policy(statement(condition=condition))).decision == decision
+
+
+def test_a_deny_that_always_meets_the_allow_is_an_explicit_deny():
+    document = policy(
+        statement(condition={"StringEquals": {"aws:SourceVpc": "a"}}),
+        statement(effect="Deny", condition={"StringNotEquals": {"aws:SourceVpc": "b"}}),
+    )
+    found = check(document)
+    assert (found.decision, found.change) == ("explicit_deny", ("p1",))
+
+
+def test_many_unknown_keys_still_give_an_answer():
+    keys = {f"t:key{number}": "x" for number in range(40)}
+    document = policy(*(statement(condition={"StringEquals": {key: "x"}}) for key in keys))
+    found = check(document)
+    assert found.decision == "conditional"
+    assert set(found.conditional_on) == set(keys)
+    assert check(policy(statement(condition={"StringEquals": keys}))).decision == "conditional"
+
+
+def test_a_malformed_policy_is_named():
+    with pytest.raises(
+        PolicyError, match=r"policy p2: Statement 1: Effect must be Allow or Deny, got 'allow'"
+    ):
+        check([policy(statement()), policy({**statement(), "Effect": "allow"})])
+
+
+def test_items_get_the_shared_context_beneath_their_own():
+    items = [
+        {"action": "s3:GetObject", "resource": None, "context": {"AWS:SourceVpc": "b"}},
+        {"action": "s3:ListAllMyBuckets"},
+    ]
+    assert parse_required(items, {"aws:SourceVpc": "a", "aws:x": 1}) == [
+        Required("s3:GetObject", "*", {"aws:x": 1, "AWS:SourceVpc": "b"}),
+        Required("s3:ListAllMyBuckets", "*", {"aws:SourceVpc": "a", "aws:x": 1}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (
+            {"action": "GetObject"},
+            "required item 1: action 'GetObject' must have the form service:Action, such as s3:GetObject.",
+        ),
+        (
+            {"action": "s3:GetObject", "resource": "my-bucket"},
+            "required item 1: resource 'my-bucket' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
+        ),
+        (
+            {"action": "s3:GetObject", "context": {"aws:a": {"b": 1}}},
+            "required item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got dict.",
+        ),
+        (
+            {"action": "s3:GetObject", "context": {"aws:a": [["b"]]}},
+            "required item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got list.",
+        ),
+    ],
+    ids=["action", "resource", "context", "context in a list"],
+)
+def test_what_cannot_be_asked_is_refused(item, message):
+    with pytest.raises(FactError) as caught:
+        parse_required([item], {})
+    assert str(caught.value) == message
