@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from sandbox.layout import Layout
+from sandbox.ports import free_ports
+from sandbox.settings import Settings
+from sandbox.supervisor import Supervisor
 
 FAKES = Path(__file__).parent / "fakes"
 ALL = ("etcd", "kube-apiserver", "kube-controller-manager")
@@ -125,7 +130,7 @@ def test_a_failed_start_shows_the_log_and_stops_what_ran(
     message: str,
     journal_lines: list[str],
 ) -> None:
-    up = sandbox("up", "--aws", "real", FAKE_FAILURE=failing, **install(*ALL))
+    up = sandbox("up", FAKE_FAILURE=failing, **install(*ALL))
     assert up.returncode == 1
     assert up.stderr == (
         f"sandbox: The server {failing} ended at once with exit code 1. The end of its log:\n"
@@ -156,3 +161,39 @@ def test_reset_starts_again_on_an_empty_etcd_at_the_same_address(
     assert lines(journal).count("etcd starts empty") == 2
     assert (state_folder / "kubeconfig").read_text() == before
     assert report()["up"]
+
+
+def test_a_port_that_is_lost_to_another_program_is_replaced(
+    install: Callable[..., dict[str, str]],
+    journal: Path,
+    state_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variables = install("etcd", "kube-apiserver")
+    monkeypatch.setenv("FAKE_JOURNAL", variables["FAKE_JOURNAL"])
+    settings = Settings(
+        aws="real", kubernetes="kubebuilder", kubernetes_source=variables["KUBEBUILDER_ASSETS"]
+    )
+    told: list[str] = []
+    supervisor = Supervisor(Layout(state_folder), say=told.append)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        # Peer, etcd, API server: the second is lost between its choice and etcd's start.
+        first = iter([[*free_ports(1), taken, *free_ports(1)]])
+        monkeypatch.setattr(
+            "sandbox.supervisor.free_ports", lambda count: next(first, None) or free_ports(count)
+        )
+        state, started = supervisor.up(settings)
+        assert started
+        assert supervisor.down()
+    assert taken not in state.ports.values()
+    assert told == [f"Port {taken} was taken by another program meanwhile; trying again."]
+    assert lines(journal) == [
+        "etcd starts empty",
+        "etcd starts empty",
+        "kube-apiserver starts",
+        "kube-apiserver stops",
+        "etcd stops",
+    ]
