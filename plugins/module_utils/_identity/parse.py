@@ -94,7 +94,7 @@ def parse_cluster_name(value: object) -> str:
     return str(value)
 
 
-def parse_tags(raw: object, place: str = "tags") -> dict[str, str]:
+def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
     """Tags for everything that a run makes, or InputError."""
     problems = Problems()
     tags = Fields({"tags": raw}, place, problems).tags("tags")
