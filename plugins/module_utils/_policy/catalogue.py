@@ -76,7 +76,7 @@ class Catalogue:
         # A policy's * may stand for anything, a variable too.
         asked = _PLACEHOLDER.sub("*", resource)
         parts = _complete(arn_parts(asked))
-        if any(_pattern(arn).covers(parts, True) is not Cover.NONE for arn in arns if arn):
+        if any(_fits(arn, parts) for arn in arns if arn):
             return None
         if not all(arns):
             return None
@@ -177,6 +177,14 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                     )
                 )
     return found
+
+
+def _fits(arn: str, parts: tuple[str, ...]) -> bool:
+    """Whether an ARN can be of the kind that a resource type's ARN shows."""
+    if arn.endswith("${BucketName}") and "/" in parts[-1]:
+        # What has a slash is an object; the name of a bucket has none.
+        return False
+    return _pattern(arn).covers(parts, True) is not Cover.NONE
 
 
 def _pattern(arn: str) -> ArnGlob:

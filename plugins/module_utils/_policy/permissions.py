@@ -219,7 +219,7 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
     try:
         parsed = parse_policy(policy.document, kind, strict=False)
     except PolicyError as error:
-        raise PolicyError(f"policy {policy.name}: {error}") from error
+        raise PolicyError(f"{policy.name}: {error}") from error
     return rules_of(parsed, policy.name)
 
 

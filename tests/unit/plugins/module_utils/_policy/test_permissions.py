@@ -516,7 +516,7 @@ def test_many_unknown_keys_still_give_an_answer():
 
 def test_a_malformed_policy_is_named():
     with pytest.raises(
-        PolicyError, match=r"policy p2: Statement 1: Effect must be Allow or Deny, got 'allow'"
+        PolicyError, match=r"^p2: Statement 1: Effect must be Allow or Deny, got 'allow'"
     ):
         check([policy(statement()), policy({**statement(), "Effect": "allow"})])
 

