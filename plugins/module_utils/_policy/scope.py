@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SERVICE = "pods.eks.amazonaws.com"
 ACTIONS = ("sts:AssumeRole", "sts:TagSession")
@@ -145,7 +146,9 @@ def _grants_of(statement: object) -> set[TrustGrant] | None:
     equals = condition.get("StringEquals", {}) if isinstance(condition, Mapping) else {}
     if not isinstance(equals, Mapping):
         return None
-    account_id, cluster_arn, namespace = (equals.get(key, "") for key in (_ACCOUNT, _CLUSTER, _NAMESPACE))
+    account_id, cluster_arn, namespace = (
+        _single(equals.get(key, "")) for key in (_ACCOUNT, _CLUSTER, _NAMESPACE)
+    )
     names = equals.get(_SERVICE_ACCOUNT, "")
     names = names if isinstance(names, list) else [names]
     if not all(isinstance(part, str) for part in (account_id, cluster_arn, namespace, *names)):
@@ -155,6 +158,10 @@ def _grants_of(statement: object) -> set[TrustGrant] | None:
     if not isinstance(rewritten, list) or len(rewritten) != 1:
         return None
     return grants if _comparable(rewritten[0]) == _comparable(statement) else None
+
+
+def _single(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _comparable(value: object) -> object:

@@ -1,0 +1,338 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Trust statements let in exactly the workloads that they are meant for, and are read back as such."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import parse_policy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import same_meaning
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
+    TrustGrant,
+    covered,
+    grant_for,
+    read_grants,
+    trust_policy,
+    widest,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import load
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+    Subject,
+    check_trust,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ACCOUNT = "111122223333"
+OTHER_ACCOUNT = "444455556666"
+CLUSTERS = tuple(f"arn:aws:eks:us-west-2:{ACCOUNT}:cluster/{name}" for name in ("one", "two"))
+NAMESPACES = ("default", "batch")
+SERVICE_ACCOUNTS = ("app", "web", "cron")
+EVERYONE = tuple(product(CLUSTERS, NAMESPACES, SERVICE_ACCOUNTS))
+FOREIGN: dict[str, Any] = {
+    "Sid": "EC2",
+    "Effect": "Allow",
+    "Principal": {"Service": "ec2.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
+FEW = settings(max_examples=60, deadline=None)
+
+scopes = st.sampled_from(["workload", "namespace", "cluster", "account", "none"])
+grants = st.builds(lambda scope, who: grant_for(scope, ACCOUNT, *who), scopes, st.sampled_from(EVERYONE))
+grant_sets = st.sets(grants, min_size=1, max_size=5)
+
+
+def grant(*parts: str) -> TrustGrant:
+    return TrustGrant(ACCOUNT, *parts)
+
+
+def statements(given: Iterable[TrustGrant]) -> list[Any]:
+    found = trust_policy(given)["Statement"]
+    assert isinstance(found, list)
+    return found
+
+
+def let_in(document: object) -> set[tuple[str, str, str]]:
+    """All of our little world whom a trust policy lets use the role."""
+    policy = parse_policy(document, "trust")
+    return {who for who in EVERYONE if usable(policy, *who) == "yes"}
+
+
+def usable(document: object, cluster: str, namespace: str, service_account: str) -> str:
+    subject = Subject(
+        cluster_arn=cluster,
+        namespace=namespace,
+        service_account=service_account,
+        account_id=ACCOUNT,
+        partition="aws",
+        role_arn=f"arn:aws:iam::{ACCOUNT}:role/r",
+        pod_name="pod",
+        pod_uid="uid",
+    )
+    return check_trust(document, subject).usable
+
+
+def meant(given: Iterable[TrustGrant]) -> set[tuple[str, str, str]]:
+    """Whom grants are meant for, said without policies: all that agree with each part given."""
+    found = set()
+    for one, who in product(given, EVERYONE):
+        wanted = (one.cluster_arn, one.namespace, one.service_account)
+        if all(part in ("", is_) for part, is_ in zip(wanted, who, strict=True)):
+            found.add(who)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("scope", "parts"),
+    [
+        ("none", ("", "", "", "")),
+        ("account", (ACCOUNT, "", "", "")),
+        ("cluster", (ACCOUNT, CLUSTERS[0], "", "")),
+        ("namespace", (ACCOUNT, CLUSTERS[0], "default", "")),
+        ("workload", (ACCOUNT, CLUSTERS[0], "default", "app")),
+    ],
+)
+def test_a_scope_says_how_much_of_a_workload_counts(scope: str, parts: tuple[str, ...]) -> None:
+    assert grant_for(scope, ACCOUNT, CLUSTERS[0], "default", "app") == TrustGrant(*parts)
+
+
+@pytest.mark.parametrize(
+    ("given", "conditions"),
+    [
+        pytest.param(TrustGrant(), None, id="none"),
+        pytest.param(grant(), {"aws:SourceAccount": ACCOUNT}, id="account"),
+        pytest.param(
+            grant(CLUSTERS[0]),
+            {"aws:SourceAccount": ACCOUNT, "aws:RequestTag/eks-cluster-arn": CLUSTERS[0]},
+            id="cluster",
+        ),
+        pytest.param(
+            grant(CLUSTERS[0], "default"),
+            {
+                "aws:SourceAccount": ACCOUNT,
+                "aws:RequestTag/eks-cluster-arn": CLUSTERS[0],
+                "aws:RequestTag/kubernetes-namespace": "default",
+            },
+            id="namespace",
+        ),
+        pytest.param(
+            grant(CLUSTERS[0], "default", "app"),
+            {
+                "aws:SourceAccount": ACCOUNT,
+                "aws:RequestTag/eks-cluster-arn": CLUSTERS[0],
+                "aws:RequestTag/kubernetes-namespace": "default",
+                "aws:RequestTag/kubernetes-service-account": "app",
+            },
+            id="workload",
+        ),
+    ],
+)
+def test_a_grant_becomes_one_statement(given: TrustGrant, conditions: dict[str, str] | None) -> None:
+    (statement,) = statements([given])
+    assert statement.pop("Sid").isalnum()
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        **({"Condition": {"StringEquals": conditions}} if conditions else {}),
+    }
+
+
+def test_the_widest_scope_is_the_statement_of_the_guide() -> None:
+    assert statements([TrustGrant()])[0]["Sid"] == "AllowEksAuthToAssumeRoleForPodIdentity"
+
+
+def test_service_accounts_of_one_namespace_share_a_statement() -> None:
+    found = statements(
+        [
+            grant(CLUSTERS[0], "default", "web"),
+            grant(CLUSTERS[0], "default", "app"),
+            grant(CLUSTERS[0], "batch", "app"),
+            grant(CLUSTERS[1], "default", "app"),
+        ]
+    )
+    names = [one["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] for one in found]
+    assert names == ["app", ["app", "web"], "app"]
+
+
+def test_there_is_no_cross_product() -> None:
+    given = [grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[0], "batch", "web")]
+    assert let_in(trust_policy(given)) == {(CLUSTERS[0], "default", "app"), (CLUSTERS[0], "batch", "web")}
+
+
+def test_order_and_repetition_make_no_difference() -> None:
+    given = [grant(*who) for who in EVERYONE]
+    assert trust_policy(given) == trust_policy([*reversed(given), *given])
+
+
+def test_nobody_of_another_account_is_let_in() -> None:
+    stranger = CLUSTERS[0].replace(ACCOUNT, OTHER_ACCOUNT)
+    subject = Subject(
+        cluster_arn=stranger, namespace="default", service_account="app", account_id=OTHER_ACCOUNT
+    )
+    assert check_trust(trust_policy([grant()]), subject).usable == "no"
+
+
+@FEW
+@given(grant_sets)
+def test_those_who_are_meant_can_use_the_role_and_nobody_else(given: set[TrustGrant]) -> None:
+    assert let_in(trust_policy(given)) == meant(given)
+
+
+@FEW
+@given(grant_sets)
+def test_statement_identifiers_are_unique_and_stable(given: set[TrustGrant]) -> None:
+    sids = [one["Sid"] for one in statements(given)]
+    assert len(set(sids)) == len(sids)
+    assert set(sids) <= {one["Sid"] for one in statements([*given, grant(CLUSTERS[1], "other")])}
+
+
+@FEW
+@given(grant_sets)
+def test_what_was_written_is_read_back(given: set[TrustGrant]) -> None:
+    assert read_grants(trust_policy(given)) == (given, [])
+
+
+@FEW
+@given(grant_sets)
+def test_the_widest_grants_let_in_the_same_workloads(given: set[TrustGrant]) -> None:
+    wide = widest(given)
+    assert wide <= given
+    assert meant(wide) == meant(given)
+    assert not any(covered(one, wide - {one}) for one in wide)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "answer"),
+    [
+        pytest.param(grant(CLUSTERS[0]), grant(), True, id="account covers cluster"),
+        pytest.param(grant(CLUSTERS[0], "default", "app"), TrustGrant(), True, id="none covers all"),
+        pytest.param(grant(CLUSTERS[0], "default"), grant(CLUSTERS[0], "default"), True, id="itself"),
+        pytest.param(
+            grant(CLUSTERS[0]), grant(CLUSTERS[0], "default"), False, id="narrow does not cover wide"
+        ),
+        pytest.param(grant(CLUSTERS[0], "default"), grant(CLUSTERS[1]), False, id="another cluster"),
+        pytest.param(
+            grant(CLUSTERS[0], "default", "app"),
+            grant(CLUSTERS[0], "default", "ap"),
+            False,
+            id="a beginning of the name",
+        ),
+        pytest.param(TrustGrant(), grant(), False, id="account does not cover everything"),
+    ],
+)
+def test_covered(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
+    assert covered(narrow, [wide]) is answer
+
+
+def as_iam(change: str) -> Any:
+    """Our document, written another way that IAM may return or that means the same."""
+    document: Any = copy.deepcopy(trust_policy([grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])]))
+    for statement in document["Statement"]:
+        equals = statement["Condition"]["StringEquals"]
+        if change == "single values as lists":
+            statement["Principal"]["Service"] = [statement["Principal"]["Service"]]
+            statement["Condition"]["StringEquals"] = {key: [value] for key, value in equals.items()}
+        elif change == "actions in another order":
+            statement["Action"].reverse()
+        elif change == "keys in another order":
+            statement["Condition"]["StringEquals"] = dict(reversed(equals.items()))
+    if change == "URL-encoded":
+        return load(quote(json.dumps(document)))
+    return document
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "unchanged",
+        "single values as lists",
+        "actions in another order",
+        "keys in another order",
+        "URL-encoded",
+    ],
+)
+def test_what_iam_returns_is_known_again(change: str) -> None:
+    expected = {grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])}
+    assert read_grants(as_iam(change)) == (expected, [])
+
+
+def test_a_single_statement_need_not_be_in_a_list() -> None:
+    document = {"Version": "2012-10-17", "Statement": statements([grant()])[0]}
+    assert read_grants(document) == ({grant()}, [])
+
+
+def altered(**changes: object) -> dict[str, Any]:
+    statement = copy.deepcopy(statements([grant(CLUSTERS[0], "default", "app")])[0])
+    statement.update(changes)
+    return {key: value for key, value in statement.items() if value is not None}
+
+
+OURS = altered()
+EQUALS = OURS["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(FOREIGN, id="another service"),
+        pytest.param(altered(Sid="EksPodIdentityMine"), id="another Sid"),
+        pytest.param(altered(Sid=None), id="no Sid"),
+        pytest.param(altered(Effect="Deny"), id="a Deny"),
+        pytest.param(altered(Action="sts:AssumeRole"), id="an action is missing"),
+        pytest.param(
+            altered(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]), id="one more"
+        ),
+        pytest.param(
+            altered(Principal={"Service": ["pods.eks.amazonaws.com", "ec2.amazonaws.com"]}), id="two"
+        ),
+        pytest.param(altered(Principal="*"), id="everybody"),
+        pytest.param(
+            altered(Condition={"StringEquals": EQUALS, "Bool": {"aws:SecureTransport": "true"}}),
+            id="one more operator",
+        ),
+        pytest.param(
+            altered(Condition={"StringEquals": {**EQUALS, "aws:SourceOrgId": "o-1"}}), id="one more key"
+        ),
+        pytest.param(altered(Condition={"StringLike": EQUALS}), id="another operator"),
+        pytest.param(
+            altered(Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-namespace": "x"}}),
+            id="another namespace under the same Sid",
+        ),
+        pytest.param(
+            altered(
+                Condition={
+                    "StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-namespace": ["default", "b"]}
+                }
+            ),
+            id="two namespaces",
+        ),
+        pytest.param(
+            altered(Condition={"StringEquals": {**EQUALS, "aws:RequestTag/kubernetes-service-account": []}}),
+            id="no service account",
+        ),
+        pytest.param(altered(Condition="x"), id="no conditions at all"),
+        pytest.param("x", id="no statement"),
+    ],
+)
+def test_whatever_differs_from_ours_is_left_to_its_owner(statement: object) -> None:
+    document = {"Version": "2012-10-17", "Statement": [statement, OURS]}
+    assert read_grants(document) == ({grant(CLUSTERS[0], "default", "app")}, [statement])
+
+
+def test_a_document_without_statements_grants_nothing() -> None:
+    assert read_grants({}) == (set(), [])
+
+
+def test_a_hundred_workloads_of_a_namespace_fit_where_they_can() -> None:
+    few = trust_policy(grant(CLUSTERS[0], "default", f"service-{number:03}") for number in range(80))
+    assert len(json.dumps(few, separators=(",", ":"))) < 2048
+    assert same_meaning(few, json.dumps(few), "trust")
