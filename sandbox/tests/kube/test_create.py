@@ -357,3 +357,52 @@ def test_dry_run_takes_one_value(kube: Any) -> None:
         'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "server":'
         ' supported values: "All"'
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "why"),
+    [
+        pytest.param(
+            "deployments",
+            {"spec": {"replicas": "2"}},
+            "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+            id="replicas-as-text",
+        ),
+        pytest.param(
+            "deployments",
+            {"spec": {"template": {"spec": {"containers": {"name": "c"}}}}},
+            "cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type"
+            " []v1.Container",
+            id="containers-as-object",
+        ),
+        pytest.param(
+            "deployments",
+            {"spec": {"template": {"spec": {"containers": [{"env": [{"name": "A", "value": 1}]}]}}}},
+            "cannot unmarshal number into Go struct field EnvVar.spec.template.spec.containers.env.value of"
+            " type string",
+            id="number-in-environment",
+        ),
+        pytest.param(
+            "deployments",
+            {"spec": []},
+            "cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec",
+            id="spec-as-list",
+        ),
+        pytest.param(
+            "deployments",
+            {"metadata": "x"},
+            "cannot unmarshal string into Go struct field Deployment.metadata of type v1.ObjectMeta",
+            id="metadata-as-text",
+        ),
+        pytest.param(
+            "deployments", ["x"], "cannot unmarshal array into Go value of type v1.Deployment", id="list"
+        ),
+        pytest.param(
+            "deployments", None, "cannot unmarshal null into Go value of type v1.Deployment", id="nothing"
+        ),
+    ],
+)
+def test_values_of_the_wrong_type(kube: Any, kind: str, body: Any, why: str) -> None:
+    code, status = kube("POST", f"/apis/apps/v1/namespaces/default/{kind}", body)
+    prefix = 'Deployment in version "v1" cannot be handled as a Deployment: json: '
+    assert (code, status["message"]) == (400, prefix + why)

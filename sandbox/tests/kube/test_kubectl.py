@@ -217,3 +217,16 @@ def test_api_resources_and_version(kubectl: Kubectl) -> None:
     names = kubectl("api-resources", "-o", "name").stdout.split()
     assert {"serviceaccounts", "daemonsets.apps", "clusterroles.rbac.authorization.k8s.io"} <= set(names)
     assert "Server Version: v1.36.2+sandbox" in kubectl("version").stdout
+
+
+def test_get_prints_columns(kubectl: Kubectl) -> None:
+    kubectl("run", "p", "--image=nginx")
+    lines = [line.split() for line in kubectl("get", "pods", "-o", "wide").stdout.splitlines()]
+    assert lines[0] == ["NAME", "READY", "STATUS", "RESTARTS", "NODE", "AGE"]
+    assert lines[1][:5] == ["p", "0/1", "Pending", "0", "<none>"]
+
+
+def test_get_watches(kubectl: Kubectl) -> None:
+    done = kubectl("get", "ns", "-w", "--output-watch-events", "--request-timeout=3s")
+    lines = [line.split()[:3] for line in done.stdout.splitlines()]
+    assert lines[:2] == [["EVENT", "NAME", "STATUS"], ["ADDED", "default", "Active"]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 import yaml
@@ -33,6 +34,7 @@ from sandbox.kube.jsontree import Json
 from sandbox.kube.patch import APPLY
 from sandbox.kube.rbac import Attributes, User, denied
 from sandbox.kube.streaming import WatchOptions, watch_response
+from sandbox.kube.tables import as_table, wants_table
 from sandbox.kube.target import Target, parse_target
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -112,7 +114,8 @@ class ApiServer:
         if target is None:
             return discovery_response(cluster, request)
         if target.verb == "watch":
-            return watch_response(cluster, target, WatchOptions.parse(query), query)
+            form = answer_form(target, request.headers.get("accept", ""), query)
+            return watch_response(cluster, target, WatchOptions.parse(query), query, form)
         if target.subresource == "log":
             return PlainTextResponse(cluster.log(target, query))
         return await self._resource_response(request, cluster, target, query, user)
@@ -137,9 +140,20 @@ class ApiServer:
         )
         if not cluster.deleter.is_settled:
             asyncio.get_running_loop().call_later(SETTLE_SECONDS, cluster.deleter.settle)
+        if target.verb in ("get", "list"):
+            form = answer_form(target, request.headers.get("accept", ""), query)
+            return json_response(form(outcome.obj))
         status = 201 if outcome.created else 200
         headers = [("warning", f"299 - {json.dumps(text)}") for text in outcome.warnings]
         return json_response(outcome.obj, status, headers)
+
+
+def answer_form(target: Target, accept: str, query: Mapping[str, str]) -> Callable[[Json], Json]:
+    """How the client wants objects: as a table (kubectl get), or as they are."""
+    if not wants_table(accept):
+        return lambda obj: obj
+    include = query.get("includeObject", "")
+    return lambda obj: as_table(target.rtype, obj, include, datetime.now(timezone.utc))
 
 
 def parse_body(raw: bytes, content_type: str) -> Any:

@@ -123,7 +123,7 @@ def _container_defaults(container: Json) -> None:
         port.setdefault("protocol", "TCP")
     for variable in container.get("env") or []:
         reference = (variable.get("valueFrom") or {}).get("fieldRef")
-        if reference is not None:
+        if isinstance(reference, dict):
             reference.setdefault("apiVersion", "v1")
 
 

@@ -49,6 +49,8 @@ def metadata(obj: Json) -> Json:
 
 def go_type(value: Any) -> str:
     """The name that Go's JSON decoder gives a value in its errors."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):

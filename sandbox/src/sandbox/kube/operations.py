@@ -15,6 +15,7 @@ from sandbox.kube.apply import (
     server_side_apply,
     write_entries,
 )
+from sandbox.kube.decode import check_decodable, unknown_fields
 from sandbox.kube.defaults import apply_defaults
 from sandbox.kube.errors import (
     ApiError,
@@ -33,7 +34,7 @@ from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
 from sandbox.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
 from sandbox.kube.status import initial_status
 from sandbox.kube.store import Key, Store, key_of
-from sandbox.kube.validate import check_decodable, check_valid, unknown_fields
+from sandbox.kube.validate import check_valid
 
 _SYSTEM_FIELDS = (
     "creationTimestamp",

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.kube.decode import check_decodable
 from sandbox.kube.errors import Cause, invalid
 from sandbox.kube.jsontree import Json, lookup
 from sandbox.kube.rbac import MASTERS, Attributes, Authorizer, User, resource_rules
 from sandbox.kube.resources import ResourceType
-from sandbox.kube.validate import check_decodable
 
 
 def review(rtype: ResourceType, body: Any, user: User, authorizer: Authorizer) -> Json:

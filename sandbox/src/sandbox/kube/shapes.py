@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Types of the fields that matter here; a field that is not listed may hold anything.
+
+The fields at the top of a kind and those of ObjectMeta are complete, so that unknown ones there
+can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A JSON object with the name of its Go type."""
+
+    name: str
+    fields: Mapping[str, Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    item: Shape
+
+
+# Scalars by their Go name; "any" is not looked into.
+Shape = str | Struct | ListOf
+STRINGS = "map[string]string"
+
+
+def _named(name: str, **fields: Shape) -> Struct:
+    return Struct(name, {"name": "string", **fields})
+
+
+_LIST_OF_STRINGS = ListOf("string")
+OBJECT_META = Struct(
+    "ObjectMeta",
+    {
+        "annotations": STRINGS,
+        "creationTimestamp": "string",
+        "deletionGracePeriodSeconds": "int64",
+        "deletionTimestamp": "string",
+        "finalizers": _LIST_OF_STRINGS,
+        "generateName": "string",
+        "generation": "int64",
+        "labels": STRINGS,
+        "managedFields": ListOf(Struct("ManagedFieldsEntry", {"manager": "string"})),
+        "name": "string",
+        "namespace": "string",
+        "ownerReferences": ListOf(_named("OwnerReference", kind="string", uid="string")),
+        "resourceVersion": "string",
+        "selfLink": "string",
+        "uid": "string",
+    },
+)
+_CONTAINER = _named(
+    "Container",
+    args=_LIST_OF_STRINGS,
+    command=_LIST_OF_STRINGS,
+    env=ListOf(_named("EnvVar", value="string", valueFrom=Struct("EnvVarSource", {}))),
+    image="string",
+    imagePullPolicy="string",
+    ports=ListOf(_named("ContainerPort", containerPort="int32", protocol="string")),
+    resources=Struct("ResourceRequirements", {}),
+    volumeMounts=ListOf(_named("VolumeMount", mountPath="string", readOnly="bool")),
+)
+_POD_SPEC = Struct(
+    "PodSpec",
+    {
+        "automountServiceAccountToken": "bool",
+        "containers": ListOf(_CONTAINER),
+        "hostNetwork": "bool",
+        "imagePullSecrets": ListOf(_named("LocalObjectReference")),
+        "initContainers": ListOf(_CONTAINER),
+        "nodeName": "string",
+        "nodeSelector": STRINGS,
+        "restartPolicy": "string",
+        "serviceAccount": "string",
+        "serviceAccountName": "string",
+        "tolerations": ListOf(Struct("Toleration", {"key": "string"})),
+        "volumes": ListOf(_named("Volume")),
+    },
+)
+_TEMPLATE = Struct("PodTemplateSpec", {"metadata": OBJECT_META, "spec": _POD_SPEC})
+_SELECTOR = Struct(
+    "LabelSelector",
+    {"matchExpressions": ListOf(Struct("LabelSelectorRequirement", {})), "matchLabels": STRINGS},
+)
+
+
+def _workload(kind: str, **fields: Shape) -> Struct:
+    spec = {"selector": _SELECTOR, "template": _TEMPLATE, **fields}
+    return _kind(kind, spec=Struct(f"{kind}Spec", spec), status="any")
+
+
+def _kind(kind: str, **fields: Shape) -> Struct:
+    return Struct(kind, {"metadata": OBJECT_META, **fields})
+
+
+_RULES = ListOf(
+    Struct(
+        "PolicyRule",
+        {
+            "apiGroups": _LIST_OF_STRINGS,
+            "nonResourceURLs": _LIST_OF_STRINGS,
+            "resourceNames": _LIST_OF_STRINGS,
+            "resources": _LIST_OF_STRINGS,
+            "verbs": _LIST_OF_STRINGS,
+        },
+    )
+)
+_SUBJECTS = ListOf(_named("Subject", apiGroup="string", kind="string", namespace="string"))
+_ROLE_REFERENCE = _named("RoleRef", apiGroup="string", kind="string")
+_STRATEGY = Struct("RolloutStrategy", {"type": "string"})
+
+KINDS: Mapping[str, Struct] = {
+    "ClusterRole": _kind("ClusterRole", aggregationRule="any", rules=_RULES),
+    "ClusterRoleBinding": _kind("ClusterRoleBinding", roleRef=_ROLE_REFERENCE, subjects=_SUBJECTS),
+    "ConfigMap": _kind("ConfigMap", binaryData=STRINGS, data=STRINGS, immutable="bool"),
+    "DaemonSet": _workload("DaemonSet", updateStrategy=_STRATEGY),
+    "Deployment": _workload("Deployment", replicas="int32", strategy=_STRATEGY),
+    "Job": _workload("Job", backoffLimit="int32", completions="int32", parallelism="int32"),
+    "Namespace": _kind(
+        "Namespace", spec=Struct("NamespaceSpec", {"finalizers": _LIST_OF_STRINGS}), status="any"
+    ),
+    "Node": _kind("Node", spec=Struct("NodeSpec", {"unschedulable": "bool"}), status="any"),
+    "Pod": _kind("Pod", spec=_POD_SPEC, status="any"),
+    "ReplicaSet": _workload("ReplicaSet", replicas="int32"),
+    "Role": _kind("Role", rules=_RULES),
+    "RoleBinding": _kind("RoleBinding", roleRef=_ROLE_REFERENCE, subjects=_SUBJECTS),
+    "Secret": _kind("Secret", data=STRINGS, immutable="bool", stringData=STRINGS, type="string"),
+    "ServiceAccount": _kind(
+        "ServiceAccount",
+        automountServiceAccountToken="bool",
+        imagePullSecrets=ListOf(_named("LocalObjectReference")),
+        secrets=ListOf(_named("ObjectReference", namespace="string", uid="string")),
+    ),
+    "StatefulSet": _workload("StatefulSet", replicas="int32", updateStrategy=_STRATEGY),
+}
