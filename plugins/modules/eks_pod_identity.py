@@ -106,14 +106,15 @@ options:
     default: false
   adopt:
     description:
-      - Whether to take over roles and policies of the wanted names that exist already but were not made by this
-        collection. They are then changed as asked, tagged as ours, and removed by O(state=absent).
+      - Whether to take over roles and policies of the wanted names, and associations, that exist already but were not
+        made by this collection. They are then changed as asked, tagged as ours, and removed by O(state=absent).
     type: bool
     default: false
   force:
     description:
       - Whether to change or delete associations that an EKS add-on owns, and with O(state=absent) to delete
-        associations that were not made by this collection.
+        associations that were not made by this collection, and roles that any cluster may use when the cluster is not
+        found.
     type: bool
     default: false
   continue_on_error:
@@ -442,6 +443,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pa
     parse_tags,
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
     failure_message,
     result_of,
@@ -503,7 +505,8 @@ def main() -> None:
     if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
         observed = engine.observe(desired, planning=False) if run.done else run.observed
-        result["verification"] = verified_result(verify(desired, observed), observed)
+        proof = read_proof(api, desired, observed, params["concurrency"])
+        result["verification"] = verified_result(verify(desired, observed, proof), observed)
     result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)
     if run.failures:
         result["msg"] = failure_message(run)

@@ -14,7 +14,9 @@ short_description: Read and verify the EKS Pod Identity chain of workloads
 description:
   - Reads role, trust policy, attachments, policies and association of each workload, and compares them with what is
     wanted. Nothing is changed.
-  - The checks are the five confirmations of the EKS User Guide. For each workload RV(workloads[].checks) says which
+  - The checks are the five confirmations of the EKS User Guide, and further the agent add-on or EKS Auto Mode, the
+    cluster's platform version, C(required_permissions), the way to a target role on both sides, and whether a trust
+    policy is wider than asked. For each workload RV(workloads[].checks) says which
     passed, and RV(findings) what is wrong, why, and what to do.
   - The module itself fails only when it cannot read; whether a finding is a failure is for the caller to say, as the
     role P(workload_identity.aws.pod_identity#role) does.
@@ -34,6 +36,17 @@ options:
     type: list
     elements: dict
     required: true
+  trust_scope:
+    description:
+      - Who is meant to be able to use the roles, as given to M(workload_identity.aws.eks_pod_identity). A trust policy that
+        lets in more is a finding.
+    type: str
+    choices:
+      - workload
+      - namespace
+      - cluster
+      - account
+      - none
   concurrency:
     description:
       - How many requests may be under way at once.
@@ -219,12 +232,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.me
     aws_message,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    TRUST_SCOPES,
+    Desired,
+    Options,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     parse_cluster_name,
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
 
@@ -234,6 +252,7 @@ def main() -> None:
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "workloads": {"type": "list", "elements": "dict", "required": True},
+            "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
         },
         supports_check_mode=True,
@@ -241,15 +260,17 @@ def main() -> None:
     params = module.params
     try:
         name = parse_cluster_name(params["cluster_name"])
-        desired = Desired(name, parse_workloads(params["workloads"]))
+        options = Options(trust_scope=params["trust_scope"])
+        desired = Desired(name, parse_workloads(params["workloads"]), options)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
         observed = Observer(api, cluster, params["concurrency"]).observe(desired, planning=False)
+        proof = read_proof(api, desired, observed, params["concurrency"])
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    module.exit_json(**verified_result(verify(desired, observed), observed))
+    module.exit_json(**verified_result(verify(desired, observed, proof), observed))
 
 
 if __name__ == "__main__":

@@ -130,6 +130,7 @@ class Desired:
 class Cluster:
     """The cluster and the account behind the credentials, as observed.
 
+    ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode`` is EKS Auto Mode.
     Sources: eks DescribeCluster, sts GetCallerIdentity.
     """
 
@@ -140,6 +141,9 @@ class Cluster:
     partition: str
     status: str = "ACTIVE"
     caller_arn: str = ""
+    version: str = ""
+    platform_version: str = ""
+    auto_mode: bool = False
 
     def policy_arn(self, spec: PolicySpec) -> str:
         if spec.arn is not None:

@@ -86,6 +86,9 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
         partition=partition,
         status=str(found.get("status", "")),
         caller_arn=caller_arn,
+        version=str(found.get("version") or ""),
+        platform_version=str(found.get("platformVersion") or ""),
+        auto_mode=bool((found.get("computeConfig") or {}).get("enabled")),
     )
 
 
@@ -148,6 +151,7 @@ class Observer:
             role_users=users,
             failures=tuple(failures),
             bulk_denied=snapshot.denied,
+            documents=_attached_documents(snapshot, found_roles),
         )
 
     def _guard(self, resource: str, name: str, read: Callable[[], Found]) -> Found | ReadFailure:
@@ -279,6 +283,19 @@ class Observer:
             elif answer is not None:
                 found[key] = answer
         return found
+
+
+def _attached_documents(
+    snapshot: Snapshot, roles: Mapping[str, ObservedRole | None]
+) -> dict[str, Mapping[str, object]]:
+    """The documents that a snapshot holds of whatever is attached to the roles or bounds them."""
+    return {
+        arn: document
+        for role in roles.values()
+        if role is not None
+        for arn in (*role.attached, role.permissions_boundary)
+        if (policy := snapshot.policies.get(arn)) is not None and (document := policy.document) is not None
+    }
 
 
 def _has_details(role: RoleSpec) -> bool:

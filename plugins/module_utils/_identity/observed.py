@@ -27,10 +27,14 @@ def is_owned(tags: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One version of a managed policy. ``number`` is that of its identifier: 3 for "v3"."""
+    """One version of a managed policy. ``number`` is that of its identifier: 3 for "v3".
+
+    ``document`` is None when it was not read.
+    """
 
     version_id: str
     is_default: bool
+    document: Document | None = None
 
     @property
     def number(self) -> int:
@@ -65,7 +69,7 @@ class ObservedRole:
     """An IAM role. Source: iam GetRole, ListAttachedRolePolicies.
 
     ``attached`` holds the ARNs of attached policies. ``inline`` and ``instance_profiles`` are names,
-    read only for the role's removal.
+    read only for the role's removal; ``inline_documents`` only where they came with the rest.
     """
 
     name: str
@@ -78,6 +82,7 @@ class ObservedRole:
     tags: Mapping[str, str] = field(default_factory=dict)
     attached: tuple[str, ...] = ()
     inline: tuple[str, ...] = ()
+    inline_documents: Mapping[str, Document] | None = None
     instance_profiles: tuple[str, ...] = ()
 
     @property
@@ -111,6 +116,26 @@ class ObservedAssociation:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """The add-on eks-pod-identity-agent. Source: eks DescribeAddon.
+
+    ``status`` is empty when the cluster has no such add-on. ``issues`` are code and message.
+    """
+
+    status: str = ""
+    version: str = ""
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RolePermissions:
+    """The policies that decide what a role may do: name and document each. Source: iam."""
+
+    identity: tuple[tuple[str, Document], ...]
+    boundary: tuple[str, Document] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFailure:
     """Something that could not be read; workloads that need it are left alone."""
 
@@ -128,8 +153,9 @@ class Observed:
 
     A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
     (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
-    which associations of this cluster use a role's ARN, read only for removals. ``bulk_denied`` is what
-    AWS said when the caller may not read in bulk, so that everything was read one by one.
+    which associations of this cluster use a role's ARN, read only for removals. ``bulk_denied`` is
+    what AWS said when the caller may not read in bulk, so that everything was read one by one.
+    ``documents`` holds the default versions, by ARN, of other policies that came with what was read.
     """
 
     cluster: Cluster
@@ -139,3 +165,19 @@ class Observed:
     role_users: Mapping[str, tuple[WorkloadKey, ...]] = field(default_factory=dict)
     failures: tuple[ReadFailure, ...] = ()
     bulk_denied: str = ""
+    documents: Mapping[str, Document] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What only the verification needs, beside what was observed.
+
+    ``permissions`` is by lower-case role name and ``targets`` (trust policies of target roles) by
+    ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
+    that says what is wanted but is not the default.
+    """
+
+    agent: Agent | ReadFailure
+    permissions: Mapping[str, RolePermissions | ReadFailure] = field(default_factory=dict)
+    targets: Mapping[str, Document | ReadFailure | None] = field(default_factory=dict)
+    other_versions: Mapping[str, str] = field(default_factory=dict)

@@ -89,7 +89,7 @@ def _update(wanted: WantedAssociation, found: ObservedAssociation) -> Change | F
     if disable is not None and disable != found.disable_session_tags:
         differs("disable_session_tags", "disableSessionTags", found.disable_session_tags, disable)
     cleared = False
-    if spec.session_policy is not None and not _same_policy(spec.session_policy, found):
+    if not same_session_policy(spec.session_policy, found):
         differs("session_policy", "policy", found.session_policy, spec.session_policy or None)
         if spec.session_policy:
             update["policy"] = to_json(spec.session_policy)
@@ -200,10 +200,13 @@ def _needs_disabled_tags(wanted: WantedAssociation, found: ObservedAssociation) 
     )
 
 
-def _same_policy(session_policy: Mapping[str, object], found: ObservedAssociation) -> bool:
-    if not session_policy or not found.session_policy:
-        return not session_policy and not found.session_policy
-    return same_meaning(session_policy, found.session_policy, "session")
+def same_session_policy(wanted: Mapping[str, object] | None, found: ObservedAssociation) -> bool:
+    """Whether the session policy is as wanted: not given means that any is, empty that none is."""
+    if wanted is None:
+        return True
+    if not wanted or not found.session_policy:
+        return not wanted and not found.session_policy
+    return same_meaning(wanted, found.session_policy, "session")
 
 
 def _parameters(

@@ -19,15 +19,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     missing_service_account,
 )
 
+# In the order of the table; a column without any check is left out.
 COLUMNS = (
     ("trust", "TRUST"),
     ("attachment", "ATTACHED"),
     ("version", "VERSION"),
     ("contents", "CONTENTS"),
-    ("association", "ASSOCIATION"),
-    ("service account", "SERVICE ACCOUNT"),
+    ("permissions", "ALLOWED"),
+    ("association", "ASSOCIATED"),
+    ("service account", "ACCOUNT"),
+    ("agent", "AGENT"),
+    ("pods", "PODS"),
 )
-WORKLOAD_WIDTH = 32
+WORKLOAD_WIDTH = 26
 SHOWN_CHANGES = 40
 SHOWN_FINDINGS = 40
 _TOWARDS = {"attach": "to", "detach": "from"}
@@ -125,11 +129,13 @@ def _change_line(change: Row) -> str:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """One line for each workload, the same columns for all, at most 100 characters wide."""
-    cells = [["WORKLOAD", *(title for _, title in COLUMNS)]]
+    present = {check["name"] for row in rows for check in row["checks"]}
+    columns = [column for column in COLUMNS if column[0] in present]
+    cells = [["WORKLOAD", *(title for _, title in columns)]]
     for row in rows:
         by_name = {check["name"]: check for check in row["checks"]}
         name = f"{row['namespace']}/{row['service_account']}"
-        cells.append([_shortened(name), *(_cell(by_name.get(column)) for column, _ in COLUMNS)])
+        cells.append([_shortened(name), *(_cell(by_name.get(column)) for column, _ in columns)])
     widths = [max(len(line[index]) for line in cells) for index in range(len(cells[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

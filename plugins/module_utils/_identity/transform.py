@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Agent,
     ObservedAssociation,
     ObservedPolicy,
     ObservedRole,
@@ -40,7 +41,10 @@ def policy(raw: Answer) -> ObservedPolicy:
 
 
 def policy_version(raw: Answer) -> PolicyVersion:
-    return PolicyVersion(raw["VersionId"], bool(raw["IsDefaultVersion"]))
+    written = raw.get("Document")
+    return PolicyVersion(
+        raw["VersionId"], bool(raw["IsDefaultVersion"]), load(written) if written is not None else None
+    )
 
 
 def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
@@ -61,22 +65,36 @@ def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
 def role_detail(raw: Answer) -> ObservedRole:
     """A role as GetAccountAuthorizationDetails tells it, without description and duration."""
     found = role(raw, raw.get("AttachedManagedPolicies", ()))
-    inline = tuple(entry["PolicyName"] for entry in raw.get("RolePolicyList", ()))
+    written = raw.get("RolePolicyList", ())
+    inline = tuple(entry["PolicyName"] for entry in written)
     profiles = tuple(entry["InstanceProfileName"] for entry in raw.get("InstanceProfileList", ()))
-    return replace(found, inline=inline, instance_profiles=profiles)
+    documents = {
+        entry["PolicyName"]: load(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())
+    }
+    return replace(found, inline=inline, inline_documents=documents, instance_profiles=profiles)
 
 
 def policy_detail(raw: Answer) -> ObservedPolicy:
     """A policy as GetAccountAuthorizationDetails tells it: with all versions, without tags."""
-    versions = raw.get("PolicyVersionList", ())
-    default = next((one for one in versions if one["IsDefaultVersion"]), None)
+    versions = tuple(map(policy_version, raw.get("PolicyVersionList", ())))
+    default = next((one for one in versions if one.is_default), None)
     return ObservedPolicy(
         arn=raw["Arn"],
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
         tags=None,
-        document=load(default["Document"]) if default else None,
-        versions=tuple(map(policy_version, versions)),
+        document=default.document if default else None,
+        versions=versions,
+    )
+
+
+def agent(raw: Answer) -> Agent:
+    """The add-on of the agent, with its health issues in words."""
+    issues = (raw.get("health") or {}).get("issues") or ()
+    return Agent(
+        status=str(raw.get("status") or ""),
+        version=str(raw.get("addonVersion") or ""),
+        issues=tuple(f"{one.get('code', '')}: {one.get('message', '')}" for one in issues),
     )
 
 

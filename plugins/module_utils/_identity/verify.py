@@ -13,6 +13,7 @@ to assume an IAM role with EKS Pod Identity"), each a small function of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
@@ -26,14 +27,24 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     unread,
     unreadable,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_cluster import check_agent
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_permissions import (
+    check_permissions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_width import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Desired,
+    Options,
     PolicySpec,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
     ObservedRole,
+    Proof,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_association import (
+    same_session_policy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import (
     reasons,
@@ -43,14 +54,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.norm
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import check_trust
 
 
-def verify(desired: Desired, observed: Observed) -> list[Verified]:
-    return [
-        Verified(workload, tuple(check(workload, observed) for check in CHECKS))
-        for workload in desired.workloads
-    ]
+def verify(desired: Desired, observed: Observed, proof: Proof) -> list[Verified]:
+    """The checks of every workload, in the order in which they are shown."""
+    agent = check_agent(observed.cluster, proof)
+    # What is wrong with the cluster is said once, not for every workload.
+    repeated = replace(agent, findings=())
+    verified = []
+    for index, workload in enumerate(desired.workloads):
+        checks = (
+            check_trust_policy(workload, observed, desired.options),
+            check_attachment(workload, observed),
+            check_version(workload, observed),
+            check_contents(workload, observed, proof),
+            check_permissions(workload, observed, proof),
+            check_association(workload, observed),
+            agent if index == 0 else repeated,
+        )
+        verified.append(Verified(workload, checks))
+    return verified
 
 
-def check_trust_policy(workload: Workload, observed: Observed) -> Check:
+def check_trust_policy(workload: Workload, observed: Observed, options: Options) -> Check:
     """Confirmation 1: the role's trust policy lets EKS Pod Identity assume it for this workload."""
     role, problem = _role(workload, observed, "trust")
     if role is None:
@@ -61,7 +85,7 @@ def check_trust_policy(workload: Workload, observed: Observed) -> Check:
         disabled = association.disable_session_tags
     verdict = check_trust(role.trust, subject_of(observed.cluster, workload, role.arn, bool(disabled)))
     if verdict.usable == "yes":
-        return Check("trust", PASS)
+        return check_width(workload, observed, role, options)
     if verdict.usable == "conditional":
         return ended(
             workload.key,
@@ -126,7 +150,7 @@ def check_version(workload: Workload, observed: Observed) -> Check:
     return _each_policy("version", workload, observed, judge)
 
 
-def check_contents(workload: Workload, observed: Observed) -> Check:
+def check_contents(workload: Workload, observed: Observed, proof: Proof) -> Check:
     """Confirmation 4: the default version of each policy says what was asked for."""
 
     def judge(spec: PolicySpec) -> Check:
@@ -138,6 +162,17 @@ def check_contents(workload: Workload, observed: Observed) -> Check:
             return Check("contents", FAIL)
         if same_meaning(policy.document, spec.document, "identity"):
             return Check("contents", PASS)
+        if other := proof.other_versions.get(arn):
+            return ended(
+                workload.key,
+                "contents",
+                FAIL,
+                "POLICY_OTHER_VERSION_DEFAULT",
+                f"what was asked for is version {other} of policy {arn}, but its default version is "
+                f"{policy.default_version}, which says something else.",
+                f"Run site.yml, or: aws iam set-default-policy-version --policy-arn {arn} "
+                f"--version-id {other}.",
+            )
         return ended(
             workload.key,
             "contents",
@@ -193,16 +228,39 @@ def check_association(workload: Workload, observed: Observed) -> Check:
             f"{found.target_role_arn or '(none)'}, not {spec.target_role_arn or '(none)'}.",
             "Run site.yml, which corrects it.",
         )
+    differing = [
+        name
+        for name, differs in (
+            ("disable_session_tags", _differs(spec.disable_session_tags, found.disable_session_tags)),
+            ("session_policy", not same_session_policy(spec.session_policy, found)),
+        )
+        if differs
+    ]
+    if differing:
+        return ended(
+            workload.key,
+            "association",
+            FAIL,
+            "ASSOCIATION_SETTINGS_DIFFER",
+            f"association {found.association_id} of {workload.key} differs in {' and '.join(differing)} "
+            "from what was asked for.",
+            "Run site.yml, which corrects it.",
+        )
+    if found.owner_arn:
+        return ended(
+            workload.key,
+            "association",
+            WARNING,
+            "ASSOCIATION_OWNED_BY_ADDON",
+            f"association {found.association_id} of {workload.key} is owned by the EKS add-on "
+            f"{found.owner_arn}.",
+            "Manage its role in the add-on's podIdentityAssociations.",
+        )
     return Check("association", PASS)
 
 
-CHECKS: tuple[Callable[[Workload, Observed], Check], ...] = (
-    check_trust_policy,
-    check_attachment,
-    check_version,
-    check_contents,
-    check_association,
-)
+def _differs(wanted: object, present: object) -> bool:
+    return wanted is not None and wanted != present
 
 
 def _role(workload: Workload, observed: Observed, check: str) -> tuple[ObservedRole | None, Check]:

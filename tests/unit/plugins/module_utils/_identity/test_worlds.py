@@ -82,7 +82,7 @@ def test_what_was_asked_for_is_there_or_a_failure_says_why(aws: FakeAws, wanted:
     made = run(aws, wanted)
     failed = {key for failure in made.failures for key in failure.workloads}
     observed = engine(aws, wanted).observe(wanted)
-    for one in verify(wanted, observed):
+    for one in verify(wanted, observed, Proof(Agent("ACTIVE", "v1.3.8-eksbuild.2"))):
         if one.workload.key not in failed:
             assert one.status == "pass", one.findings
 

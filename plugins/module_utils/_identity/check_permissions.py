@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Checks of what a role may do: required permissions, and the way to a target role. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
+    FAIL,
+    PASS,
+    WARNING,
+    Check,
+    ended,
+    joined,
+    unreadable,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Workload
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Observed,
+    Proof,
+    ReadFailure,
+    RolePermissions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import target_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import (
+    reasons,
+    subject_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.chain import (
+    check_chain,
+    check_chain_permissions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import Layer
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+    NamedPolicy,
+    PermissionVerdict,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+
+NAME = "permissions"
+ALLOWED, CONDITIONAL = "allowed", "conditional"
+SESSION_POLICY = "the session policy of the association"
+
+
+def check_permissions(workload: Workload, observed: Observed, proof: Proof) -> Check:
+    """Nothing is asked for when the workload names neither permissions nor a target role."""
+    target = target_of(workload, observed)
+    if workload.role is None or not (workload.required_permissions or target):
+        return Check(NAME, PASS)
+    role = observed.roles.get(workload.role.name.lower())
+    permissions = proof.permissions.get(workload.role.name.lower())
+    if role is None or permissions is None:
+        return Check(NAME, FAIL)
+    if isinstance(permissions, ReadFailure):
+        return unreadable(workload.key, NAME, permissions)
+    subject = subject_of(observed.cluster, workload, role.arn, _tags_disabled(workload, observed))
+    if target:
+        # With a target role it is that role's permissions that the Pod gets.
+        return joined(
+            NAME,
+            [
+                _way_to_target(workload, permissions, subject, target),
+                _target_trust(workload, observed, proof, subject, target),
+            ],
+        )
+    layers = _layers(permissions, workload, observed)
+    context = pod_context(subject, role.tags)
+    without_limits = _layers(RolePermissions(permissions.identity), workload, None)
+    checks = []
+    for needed in workload.required_permissions:
+        asked = Required(needed.action, needed.resource, needed.context)
+        verdict = check_permission(layers, asked, context)
+        allowed_without = check_permission(without_limits, asked, context).decision == ALLOWED
+        checks.append(_judged(workload, role.arn, verdict, allowed_without))
+    return joined(NAME, checks)
+
+
+def _tags_disabled(workload: Workload, observed: Observed) -> bool:
+    wanted = workload.association.disable_session_tags
+    association = observed.associations.get(workload.key)
+    if wanted is None and association is not None:
+        return association.disable_session_tags
+    return bool(wanted)
+
+
+def _layers(permissions: RolePermissions, workload: Workload, observed: Observed | None) -> Sequence[Layer]:
+    """The policies that have to agree; without ``observed`` no session policy."""
+    identity = [NamedPolicy(name, document) for name, document in permissions.identity]
+    boundary = NamedPolicy(*permissions.boundary) if permissions.boundary else None
+    association = observed.associations.get(workload.key) if observed is not None else None
+    session = None
+    if association is not None and association.session_policy is not None:
+        session = NamedPolicy(SESSION_POLICY, association.session_policy)
+    return permission_layers(identity, boundary, session)
+
+
+def _judged(workload: Workload, role_arn: str, verdict: PermissionVerdict, allowed_without: bool) -> Check:
+    asked = f"{verdict.required.action} on {verdict.required.resource}"
+    if verdict.decision == ALLOWED:
+        return Check(NAME, PASS)
+    if verdict.decision == CONDITIONAL:
+        return ended(
+            workload.key,
+            NAME,
+            WARNING,
+            "PERMISSION_CONDITIONAL",
+            f"whether role {role_arn} may do {asked} depends on {', '.join(verdict.conditional_on)}, "
+            "which is not known here.",
+            "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+        )
+    where = ", ".join(verdict.change)
+    if allowed_without:
+        return ended(
+            workload.key,
+            NAME,
+            FAIL,
+            "PERMISSION_TAKEN_AWAY",
+            f"role {role_arn} may not do {asked}, although its policies allow it: {where} takes it away.",
+            f"Allow it in {where} too.",
+        )
+    return ended(
+        workload.key,
+        NAME,
+        FAIL,
+        "PERMISSION_DENIED",
+        f"role {role_arn} may not do {asked}: {_why(verdict)}.",
+        "Run site.yml after allowing it in one of the workload's policies; an object in a bucket has an "
+        "ARN of its own, arn:aws:s3:::bucket/key."
+        if verdict.required.action.startswith("s3:")
+        else "Run site.yml after allowing it in one of the workload's policies.",
+    )
+
+
+def _why(verdict: PermissionVerdict) -> str:
+    denying = [f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"]
+    return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
+
+
+def _way_to_target(workload: Workload, permissions: RolePermissions, subject: Subject, target: str) -> Check:
+    layers = _layers(permissions, workload, None)
+    denied = [
+        verdict
+        for verdict in check_chain_permissions(layers, subject, target)
+        if verdict.decision not in (ALLOWED, CONDITIONAL)
+    ]
+    if not denied:
+        return Check(NAME, PASS)
+    actions = " and ".join(verdict.required.action for verdict in denied)
+    return ended(
+        workload.key,
+        NAME,
+        FAIL,
+        "TARGET_ROLE_NOT_ALLOWED",
+        f"role {subject.role_arn} may not perform {actions} on target role {target}.",
+        "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
+    )
+
+
+def _target_trust(
+    workload: Workload, observed: Observed, proof: Proof, subject: Subject, target: str
+) -> Check:
+    trust = proof.targets.get(target)
+    if isinstance(trust, ReadFailure):
+        return ended(
+            workload.key,
+            NAME,
+            PASS,
+            "TARGET_ROLE_NOT_READABLE",
+            f"the trust policy of target role {target} could not be checked: {trust.text}",
+            trust.remedy,
+        )
+    if trust is None:
+        return ended(
+            workload.key,
+            NAME,
+            FAIL,
+            "TARGET_ROLE_MISSING",
+            f"target role {target} does not exist.",
+            "Correct target_role_arn, or make the role.",
+        )
+    association = observed.associations.get(workload.key)
+    external_id = association.external_id if association is not None else None
+    verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
+    if verdict.usable == "no":
+        return ended(
+            workload.key,
+            NAME,
+            FAIL,
+            "TARGET_ROLE_TRUST_NOT_USABLE",
+            f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
+            "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+        )
+    return Check(NAME, PASS)
