@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support import COLLECTIONS, Sandbox, environment
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A running sandbox, from which Ansible uses this checkout's collection."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    found = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    found.up("--kube", "embedded")
+    yield found
+    found.down()

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the documentation share: the pages, their blocks, a checkout to run commands in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = ROOT / ".venv" / "bin"
+SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+COLLECTIONS = ROOT / ".collections"
+DEPENDENCIES = ("amazon", "kubernetes")
+_IGNORED = {".venv", ".collections", ".cache", "build", "dist", ".sandbox", "node_modules"}
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a page. ``line`` is that of its first line of text."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """Every Markdown page of the project, but for those of environments and build output."""
+    found = []
+    for page in sorted(ROOT.rglob("*.md")):
+        parts = page.relative_to(ROOT).parts
+        if not any(part in _IGNORED or part.startswith(".") for part in parts[:-1]):
+            found.append(page)
+    return found
+
+
+def blocks(page: Path, language: str) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in _BLOCK.finditer(text):
+        if found.group(1) == language:
+            line = text.count("\n", 0, found.start()) + 2
+            yield Block(page, line, language, found.group(2))
+
+
+def all_blocks(language: str) -> list[Block]:
+    return [block for page in pages() for block in blocks(page, language)]
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of all bash blocks of a page; a trailing backslash joins lines."""
+    lines = []
+    for block in blocks(page, "bash"):
+        for line in block.text.replace("\\\n", " ").splitlines():
+            if line.strip() and not line.startswith("#"):
+                lines.append(line.strip())
+    return lines
+
+
+def environment(*collections: Path, home: Path) -> dict[str, str]:
+    """An environment in which Ansible finds these collections and none of the user's own settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_"))}
+    return {
+        **kept,
+        "PATH": f"{BIN}{os.pathsep}{kept['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(str(path) for path in collections),
+        "ANSIBLE_HOME": str(home),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def run(
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; standard error comes with standard output."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=dict(env),
+        check=False,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout,
+    )
+
+
+def copy_checkout(target: Path) -> None:
+    """What a clone would hold: every file that is not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        source = ROOT / name
+        if source.is_file():
+            destination = target / name
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, destination)
+
+
+def link_dependencies(root: Path) -> None:
+    """A collections path with what this collection depends on, and not this collection."""
+    for namespace in DEPENDENCIES:
+        link = root / "ansible_collections" / namespace
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(COLLECTIONS / "ansible_collections" / namespace, target_is_directory=True)
+
+
+class Sandbox:
+    """A sandbox of the tests' own."""
+
+    def __init__(self, state: Path, env: Mapping[str, str]) -> None:
+        self.state = state
+        self.env = dict(env)
+
+    def up(self, *options: str) -> None:
+        done = run([SANDBOX, "--state", self.state, "up", *options], ROOT, self.env)
+        assert done.returncode == 0, done.stdout
+
+    def down(self) -> None:
+        run([SANDBOX, "--state", self.state, "down"], ROOT, self.env)
+
+    def reset(self) -> None:
+        done = run([SANDBOX, "--state", self.state, "reset"], ROOT, self.env)
+        assert done.returncode == 0, done.stdout
+
+    def run(
+        self, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in it; ``env`` wins over the sandbox's own variables."""
+        extra = [f"{key}={value}" for key, value in (env or {}).items()]
+        return run([SANDBOX, "--state", self.state, "run", "--", "env", *extra, *command], cwd, self.env)

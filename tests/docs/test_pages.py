@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages: links, sizes, the tables that repeat what the code says, and examples of workloads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import parse
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import TRUST_SCOPES
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
+    grant_for,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import policy_size
+from support import ROOT, Block, all_blocks, blocks, pages
+
+DOCS = ROOT / "docs"
+_LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+
+
+def anchor(heading: str) -> str:
+    """The anchor that a heading gets on the usual code hosts."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def links(page: Path) -> list[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [target for target in _LINK.findall(text) if "://" not in target and not target.startswith("mailto:")]
+
+
+def rows(page: Path, section: str) -> list[list[str]]:
+    """The cells of the tables below a heading, without head and rule."""
+    text = page.read_text(encoding="utf-8")
+    start = re.search(rf"^#+ {re.escape(section)}$", text, re.MULTILINE)
+    assert start is not None, f"{page.name} has no section '{section}'"
+    body = re.split(r"^#+ ", text[start.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+    found = [line for line in body.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found]
+    rules = [index for index, row in enumerate(cells) if set("".join(row)) <= set("-| ")]
+    heads = {index - 1 for index in rules}
+    return [row for index, row in enumerate(cells) if index not in heads and index not in rules]
+
+
+def keys(page: Path, section: str) -> list[str]:
+    """The names in back quotes in the first column of a section's tables."""
+    return [name for row in rows(page, section) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()])
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for target in links(page):
+        name, _, fragment = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        headings = _HEADING.findall(found.read_text(encoding="utf-8")) if found.suffix == ".md" and found.is_file() else []
+        if not found.exists() or (fragment and fragment not in map(anchor, headings)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_readme_leads_to_every_page() -> None:
+    reached, queue = set(), [ROOT / "README.md"]
+    while queue:
+        page = queue.pop()
+        if page not in reached:
+            reached.add(page)
+            found = [(page.parent / target.partition("#")[0]).resolve() for target in links(page)]
+            queue += [one for one in found if one.suffix == ".md" and one.is_file()]
+    assert sorted(page.name for page in DOCS.glob("*.md") if page not in reached) == []
+
+
+def workload_blocks() -> list[Block]:
+    return [block for block in all_blocks("yaml") if "pod_identity_workloads:" in block.text]
+
+
+def listed_workloads(value: object) -> list[object]:
+    """Every list of workloads in a YAML document, wherever it stands."""
+    if isinstance(value, dict):
+        found = [item for key, item in value.items() if key == "pod_identity_workloads"]
+        return found + [one for item in value.values() for one in listed_workloads(item)]
+    if isinstance(value, list):
+        return [one for item in value for one in listed_workloads(item)]
+    return []
+
+
+class TestWorkloads:
+    @pytest.mark.parametrize("block", [pytest.param(block, id=block.name) for block in workload_blocks()])
+    def test_examples_of_the_pages_are_accepted(self, block: Block) -> None:
+        found = [one for one in listed_workloads(yaml.safe_load(block.text)) if isinstance(one, list)]
+        assert found
+        for workloads in found:
+            assert len(parse.parse_workloads(workloads)) == len(workloads)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            pytest.param(path, id=path.name)
+            for path in sorted((ROOT / "examples").glob("*.yml"))
+            if "\npod_identity_workloads:" in path.read_text(encoding="utf-8")
+        ],
+    )
+    def test_example_files_are_accepted(self, path: Path) -> None:
+        variables = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parse.parse_cluster_name(variables["pod_identity_cluster_name"])
+        workloads = variables["pod_identity_workloads"]
+        assert len(parse.parse_workloads(workloads)) == len(workloads)
+
+    @pytest.mark.parametrize(
+        ("section", "known"),
+        [
+            pytest.param("The workload", parse.WORKLOAD_KEYS, id="workload"),
+            pytest.param("`role`", parse.ROLE_KEYS, id="role"),
+            pytest.param("`policies`", parse.POLICY_KEYS, id="policies"),
+        ],
+    )
+    def test_every_key_is_described_and_no_other(self, section: str, known: tuple[str, ...]) -> None:
+        described = set(keys(DOCS / "workloads.md", section))
+        if section == "`policies`":
+            described.add("arn")
+        assert described == set(known)
+
+
+def test_variables_of_the_role_are_described_with_their_defaults() -> None:
+    specs = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    table = {
+        row[0].strip("`"): row[1].strip("`")
+        for row in rows(ROOT / "roles/pod_identity/README.md", "pod_identity")
+    }
+    assert set(table) == set(options)
+    stated = {name: str(option["default"]).lower() for name, option in options.items() if "default" in option}
+    assert {name: table[name] for name in stated} == stated
+    defaults = yaml.safe_load((ROOT / "roles/pod_identity/defaults/main.yml").read_text(encoding="utf-8"))
+    assert defaults == {name: options[name]["default"] for name in stated}
+
+
+class TestTrustScopes:
+    def test_sizes_are_those_of_the_statements(self) -> None:
+        table = {row[0].strip("`"): int(row[3]) for row in rows(DOCS / "trust-scopes.md", "Trust scopes")}
+        assert table == {scope: policy_size(self.policy(scope)) for scope in TRUST_SCOPES}
+
+    def test_the_document_shown_is_the_one_written(self) -> None:
+        (block,) = blocks(DOCS / "trust-scopes.md", "json")
+        assert yaml.safe_load(block.text) == self.policy("workload")
+
+    def test_as_many_fit_as_the_page_says(self) -> None:
+        text = (DOCS / "trust-scopes.md").read_text(encoding="utf-8")
+        numbers = re.search(
+            r"- (\d+) service accounts of one namespace \(`workload`\),\n"
+            r"- (\d+) namespaces with a service account each \(`workload`\), (\d+) namespaces \(`namespace`\),\n"
+            r"- (\d+) clusters \(`cluster`\)\.",
+            text,
+        )
+        assert numbers is not None
+        cases = (
+            ("workload", CLUSTER, "default", "service-account-{:02}"),
+            ("workload", CLUSTER, "namespace-{:02}", "service-account-{:02}"),
+            ("namespace", CLUSTER, "namespace-{:02}", ""),
+            ("cluster", CLUSTER[:-2] + "{:02}", "", ""),
+        )
+        assert [self.fitting(*case) for case in cases] == [int(number) for number in numbers.groups()]
+
+    @staticmethod
+    def policy(scope: str) -> dict[str, object]:
+        return trust_policy([grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account")])
+
+    @staticmethod
+    def fitting(scope: str, cluster: str, namespace: str, service_account: str) -> int:
+        """How many workloads of this pattern one trust policy holds."""
+        grants = []
+        while True:
+            parts = (part.format(len(grants)) for part in (cluster, namespace, service_account))
+            grants.append(grant_for(scope, "111122223333", *parts))
+            if policy_size(trust_policy(grants)) > 2048:
+                return len(grants) - 1
+
+
+def aws_errors() -> list[tuple[str, str]]:
+    return [
+        (code, row[1])
+        for row in rows(DOCS / "errors.md", "What AWS says")
+        for code in re.findall(r"`(\w+)`", row[0])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [pytest.param(code, text, id=f"{code}-{text}"[:60]) for code, text in aws_errors()]
+)
+def test_errors_of_aws_have_a_remedy_of_their_own(code: str, text: str) -> None:
+    error = AwsError("eks:Operation", code, text)
+    handled = error.conflict or code == "ParamValidationError"
+    assert handled or error.remedy != AwsError("eks:Operation", "Other", "").remedy
