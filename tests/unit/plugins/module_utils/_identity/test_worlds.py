@@ -11,7 +11,11 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import is_owned
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Agent,
+    Proof,
+    is_owned,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     engine,
