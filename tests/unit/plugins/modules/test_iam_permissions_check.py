@@ -1,5 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# One row of a table a line:
+# ruff: noqa: E501
 """The module iam_permissions_check: its input, its reads, its errors. Verdicts have their own tests."""
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ import json
 
 import pytest
 from ansible.module_utils import basic
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.modules import iam_permissions_check
 

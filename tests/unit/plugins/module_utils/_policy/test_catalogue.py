@@ -1,5 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# One row of a table a line:
+# ruff: noqa: E501
 """Actions that do not exist, and actions that can never be about a resource."""
 
 from __future__ import annotations
@@ -7,7 +9,6 @@ from __future__ import annotations
 import importlib
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy import catalogue
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
     NamedPolicy,

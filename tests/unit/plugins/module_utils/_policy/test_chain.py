@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.chain import (
     check_chain,
     check_chain_permissions,
@@ -187,7 +186,7 @@ def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
 
 
 def test_the_role_must_be_known():
-    with pytest.raises(ValueError, match="subject.role_arn, the pod identity role, is needed"):
+    with pytest.raises(ValueError, match=r"subject\.role_arn, the pod identity role, is needed"):
         check_chain(policy(), Subject())
 
 

@@ -8,7 +8,6 @@ Reasons refer to the IAM User Guide: "Condition operators", "Set operators", "Va
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import (
     Test as Condition,
 )
@@ -60,6 +59,7 @@ STRINGS = [
     ("StringLike", "prod-?", "prod-12", False, "? is exactly one"),
     ("StringLike", "*:*/x", "a:b/c/x", True, "in a text * crosses everything"),
     ("StringLike", "Prod-*", "prod-1", False, "case counts"),
+    ("StringLike", "prod-*", "Prod-1", False, "case counts"),
     ("StringLike", "*", ABSENT, False, "* needs a value"),
     ("StringNotLike", "prod-*", "dev-1", True, "no match"),
     ("StringNotLike", ["dev-*", "prod-*"], "dev-1", False, "must match none"),
@@ -211,6 +211,7 @@ VARIABLES = [
     ("StringEquals", "${aws:Other}", "a", ("a", "b"), False, "several values are no variable"),
     ("StringEquals", "${aws:Other, 'a'}", "a", ABSENT, True, "the default"),
     ("StringEquals", "${aws:Other, 'a'}", "a", ("b",), False, "a value comes before the default"),
+    ("StringEquals", "${aws:Other, 'a'}", "a", ("a", "b"), False, "the default is for no value, not for several"),
     ("StringEquals", "x-${aws:Other}-y", "x-a-y", ("a",), True, "inside a text"),
     ("StringLike", "${aws:Other}/*", "a/b", ("a",), True, "beside a wildcard"),
     ("StringLike", "${aws:Other}", "ab", ("a*",), False, "a value's * is no wildcard"),

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import (
     ArnGlob,
     Cover,
@@ -36,6 +35,8 @@ def tokens(text):
         ("a*b*c", "abbc", True),
         ("a*b*c", "acb", False),
         ("ab*ba", "aba", False),
+        ("*ab*ba*", "aba", False),
+        ("*ab*ba*", "abba", True),
         ("*a?c*", "xxabcabd", True),
         ("*a?c", "aacabc", True),
         ("*a?c?*", "abc", False),

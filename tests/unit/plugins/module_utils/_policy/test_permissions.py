@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# One row of a table a line:
+# ruff: noqa: E501
 """Verdicts on permissions, each with its reason."""
 
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import PolicyError
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import FactError
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (

@@ -10,9 +10,6 @@ import itertools
 import json
 from urllib.parse import quote
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.complete import explore
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
     UNKNOWN,
@@ -39,6 +36,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     Subject,
     check_trust,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("t:one", "t:two")

@@ -1,5 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# One row of a table a line:
+# ruff: noqa: E501
 """Verdicts on trust policies for EKS Pod Identity, each with its reason."""
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
     PolicyError,
     parse_policy,

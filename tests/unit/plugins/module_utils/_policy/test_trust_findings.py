@@ -1,5 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# One row of a table a line:
+# ruff: noqa: E501
 """What is said about a trust policy, and the edit that is suggested."""
 
 from __future__ import annotations
@@ -7,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
     Subject,
     check_trust,

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One fault a line:
+# ruff: noqa: E501
+"""One-line faults in the policy evaluator, each of which the tests must notice.
+
+Each: the file in plugins/module_utils/_policy, the text to replace (once), and the fault.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """``before`` stands in the file exactly once."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+
+
+FAULTS = (
+    Fault("a Deny does not win", "question.py", "            if applies:\n                return False", "            if applies:\n                pass"),
+    Fault("an uncertain Deny counts as none", "question.py", "            if applies is None:\n                answer = None\n        for _name", "            if applies is None:\n                pass\n        for _name"),
+    Fault("a layer without Allow is let through", "question.py", "            if best is False:\n                return False", "            if best is False:\n                pass"),
+    Fault("an uncertain Allow counts as certain", "question.py", "            if best is None:\n                answer = None", "            if best is None:\n                pass"),
+    Fault("boundaries are not looked at", "permissions.py", "    if boundary is not None:", "    if False:"),
+    Fault("session policies are not looked at", "permissions.py", "    if session is not None:", "    if False:"),
+    Fault("actions are case-sensitive", "rules.py", "        self.action = action.lower()", "        self.action = action"),
+    Fault("NotAction is Action", "rules.py", "        return self._turn(cover, self.statement.not_action)", "        return cover"),
+    Fault("NotResource is Resource", "rules.py", "        return self._effective(self._turn(cover, self.statement.not_resource))", "        return self._effective(cover)"),
+    Fault("an Allow needs to cover only part", "rules.py", "        return cover is Cover.ALL if self.allow else cover is not Cover.NONE", "        return cover is not Cover.NONE"),
+    Fault("a Deny must cover all", "rules.py", "        return cover is Cover.ALL if self.allow else cover is not Cover.NONE", "        return cover is Cover.ALL"),
+    Fault("variables stand anywhere in a Resource", "rules.py", "            return colons >= 5", "            return colons >= 0"),
+    Fault("only the first condition counts", "rules.py", "            if holds is False:\n                return False", "            return holds"),
+    Fault("unknown conditions hold", "rules.py", "            if holds is None:\n                answer = None", "            if holds is None:\n                pass"),
+    Fault("* reaches over colons", "match.py", '            pieces = token.split(":", ARN_PARTS - len(parts))', '            pieces = token.split(":", max(0, 2 - len(parts)))'),
+    Fault("missing parts of an ARN are empty", "match.py", "        parts.extend([[Wild.ANY] for _ in range(ARN_PARTS - len(parts))])", "        parts.extend([[] for _ in range(ARN_PARTS - len(parts))])"),
+    Fault("? is also none", "match.py", "            return len(text) == len(first.text) and first.at(text, 0, symbolic)", "            return len(text) <= len(first.text)"),
+    Fault("chunks may overlap", "match.py", "                start = at + len(chunk.text)", "                start = at"),
+    Fault("? covers *", "match.py", '            if symbolic and text[start + hole] == "*":', "            if False:"),
+    Fault("an absent key never holds", "conditions.py", "            self._absent = self._negated and not condition.quantifier", "            self._absent = False"),
+    Fault("ForAnyValue negated holds on absence", "conditions.py", "            self._absent = self._negated and not condition.quantifier", "            self._absent = self._negated"),
+    Fault("IfExists does nothing", "conditions.py", '        elif condition.if_exists or condition.quantifier == "ForAllValues":', '        elif condition.quantifier == "ForAllValues":'),
+    Fault("ForAllValues needs a value", "conditions.py", '        elif condition.if_exists or condition.quantifier == "ForAllValues":', "        elif condition.if_exists:"),
+    Fault("ForAnyValue is ForAllValues", "conditions.py", '        return _any(each) if quantifier == "ForAnyValue" else _all(each)', "        return _all(each)"),
+    Fault("ForAllValues is ForAnyValue", "conditions.py", '        return _any(each) if quantifier == "ForAnyValue" else _all(each)', "        return _any(each)"),
+    Fault("set operators are not negated", "conditions.py", "        return _not(answer) if self._negated else answer\n\n    def _unknown", "        return answer\n\n    def _unknown"),
+    Fault("Null true means present", "conditions.py", '            self._absent = "true" in self._nulls', '            self._absent = "false" in self._nulls'),
+    Fault("unknown is absent", "conditions.py", "            return self._unknown(state, context)", "            return self._absent"),
+    Fault("empty values count in set operators", "conditions.py", "for value in values if value]", "for value in values]"),
+    Fault("StringEquals has wildcards", "operators.py", '    wildcards = base in ("StringLike", "StringNotLike") or base.startswith("Arn")', "    wildcards = True"),
+    Fault("values are case-insensitive", "operators.py", "        text = value.lower() if ignore_case else value", "        text = value.lower()"),
+    Fault("less is less or equal", "operators.py", '    "LessThan": operator.lt,', '    "LessThan": operator.le,'),
+    Fault("host bits make a block invalid", "operators.py", "strict=False", "strict=True"),
+    Fault("times without zone are an hour off", "operators.py", "moment.replace(tzinfo=datetime.timezone.utc)", "moment.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=1)))"),
+    Fault("StringNotLike is StringLike", "operators.py", '        "StringNotLike",\n        "NumericNotEquals"', '        "NumericNotEquals"'),
+    Fault("an absent variable is unknown", "template.py", "        else:\n            return False", "        else:\n            unknown = True"),
+    Fault("the default stands in for several values", "template.py", "        elif token.default is not None and not values:", "        elif token.default is not None:"),
+    Fault("several values make a variable", "template.py", "        elif len(values) == 1:", "        elif len(values) >= 1:"),
+    Fault("variables work in every version", "document.py", "        return self.version != LEGACY_VERSION", "        return True"),
+    Fault("key names are case-sensitive", "conditions.py", "        self.key = condition.key.lower()", "        self.key = condition.key"),
+    Fault("NotPrincipal with Allow grants", "principals.py", "            return not self._allow and not self._listed(caller, widest=False)", "            return not self._listed(caller, widest=False)"),
+    Fault("everyone means nobody", "principals.py", "        if self._everyone:\n            return True", "        if self._everyone:\n            return False"),
+    Fault("every service is meant by *", "principals.py", "        return widest and any(", "        return any("),
+    Fault("an account does not mean its roles", "principals.py", '                ("AWS", account),\n', ""),
+    Fault("the first completion is enough", "complete.py", "        return all(len(seen) == 2 for seen in self.seen)", "        return all(len(seen) >= 1 for seen in self.seen)"),
+    Fault("no value beyond the policy's own is tried", "candidates.py", "    found[OTHER] = None\n", ""),
+    Fault("absence is not tried", "candidates.py", "    if state.may_be_absent:", "    if False:"),
+    Fault("tags are there with session tags off", "request.py", "    if not subject.session_tags:\n        return {}", "    if False:\n        return {}"),
+    Fault("aws:SourceArn is certain", "request.py", "        \"aws:sourcearn\": Unknown(\n", "        \"aws:sourcearn\": Unknown(\n            may_be_absent=False,\n"),
+    Fault("one action is enough", "evaluate.py", "answers = (*first, False if False in first", "answers = (*first, False if True not in first"),
+)
