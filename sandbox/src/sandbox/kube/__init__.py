@@ -1,3 +1,16 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The embedded Kubernetes API: a small emulator that stores objects and runs nothing."""
+"""The embedded Kubernetes API: a small emulator that stores objects and runs nothing.
+
+It answers what kubernetes.core and kubectl ask about the kinds in ``resources.py``, in the words
+of a real API server. What it does not do, and a real cluster does:
+
+- Pods never run: no scheduler, kubelet or workload controllers. Status is what a test writes to
+  the status subresource, logs are what it stages. A deleted Pod goes at once.
+- Schemas are known where they matter here. Unknown fields are noticed at the top of an object and
+  in its metadata; deeper ones are kept.
+- A later page of a list shows the state of its own moment, not that of the first page.
+- Bindings may grant more than their author has, cluster roles are not aggregated, and tokens of
+  service accounts open nothing.
+- There is no scale subresource, no CustomResourceDefinition, and no kind beside those listed.
+"""

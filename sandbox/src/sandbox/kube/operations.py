@@ -22,10 +22,7 @@ from sandbox.kube.errors import (
     Cause,
     already_exists,
     bad_request,
-    conflict,
     forbidden,
-    invalid,
-    modified,
     not_found,
     unsupported_media_type,
 )
@@ -34,18 +31,15 @@ from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
 from sandbox.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
 from sandbox.kube.status import initial_status
 from sandbox.kube.store import Key, Store, key_of
-from sandbox.kube.validate import check_valid
-
-_SYSTEM_FIELDS = (
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "generation",
-    "name",
-    "namespace",
-    "resourceVersion",
-    "uid",
+from sandbox.kube.updates import (
+    SYSTEM_FIELDS,
+    check_preconditions,
+    check_same_name,
+    is_final,
+    is_new_generation,
+    restrict,
 )
+from sandbox.kube.validate import check_valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +141,7 @@ class Operations:
     ) -> Outcome:
         config, warnings = self._decode(rtype, body, options)
         meta = self._own_metadata(rtype, namespace, config)
-        _check_same_name(meta.setdefault("name", name), name)
+        check_same_name(meta.setdefault("name", name), name)
         if meta.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         writer = self._writer(rtype, options, "Apply")
@@ -234,19 +228,19 @@ class Operations:
         """The way of every update. ``entries`` is the ownership after a server-side apply."""
         new = {**new, "kind": rtype.kind, "apiVersion": rtype.group_version}
         meta = new["metadata"] = dict(new.get("metadata") or {})
-        _check_preconditions(rtype, old["metadata"], meta, key.namespace)
-        for name in _SYSTEM_FIELDS:
+        check_preconditions(rtype, old["metadata"], meta, key.namespace)
+        for name in SYSTEM_FIELDS:
             meta.pop(name, None)
             if name in old["metadata"]:
                 meta[name] = old["metadata"][name]
-        new = _restrict(rtype, old, new, options.subresource)
+        new = restrict(rtype, old, new, options.subresource)
         meta = new["metadata"]
         given = read_entries(new) if meta.get("managedFields") is not None else None
         apply_defaults(rtype, new)
         check_valid(rtype, new)
         if not options.subresource:
             check_immutable(rtype, old, new)
-        if rtype.has_generation and _is_new_generation(rtype, old, new):
+        if rtype.has_generation and is_new_generation(rtype, old, new):
             meta["generation"] = old["metadata"].get("generation", 0) + 1
         if entries is None:
             base = given if given is not None else read_entries(old)
@@ -258,7 +252,7 @@ class Operations:
         if options.dry_run:
             return new
         stored = self.store.put(key, new)
-        if meta.get("deletionTimestamp") and _is_final(rtype, stored):
+        if meta.get("deletionTimestamp") and is_final(rtype, stored):
             return self.store.remove(key)
         return stored
 
@@ -314,65 +308,3 @@ class Operations:
             self.store.timestamp(),
             frozenset(),
         )
-
-
-def _check_same_name(name: str, expected: str) -> None:
-    if name != expected:
-        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({expected})")
-
-
-def _check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: str) -> None:
-    _check_same_name(new.get("name") or old["name"], old["name"])
-    if rtype.namespaced and (new.get("namespace") or namespace) != namespace:
-        raise bad_request(
-            f"the namespace of the object ({new['namespace']}) does not match the namespace on the"
-            f" URL ({namespace})"
-        )
-    if new.get("uid") not in (None, "", old["uid"]):
-        why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {old['uid']}"
-        raise conflict(rtype, old["name"], why)
-    version = new.get("resourceVersion")
-    if version in (None, "", old["resourceVersion"]):
-        return
-    if not str(version).isdigit():
-        cause = Cause(
-            "metadata.resourceVersion",
-            f'Invalid value: "{version}": must be specified for an update',
-        )
-        raise invalid(rtype.kind, rtype.group, old["name"], [cause])
-    raise modified(rtype, old["name"])
-
-
-def _is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
-    """Changes of spec count; of a Deployment's annotations too."""
-    if old.get("spec") != new.get("spec"):
-        return True
-    before, after = (lookup(obj, "metadata", "annotations") or {} for obj in (old, new))
-    return bool(rtype.kind == "Deployment" and before != after)
-
-
-def _restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
-    """A subresource changes its own part only, and a plain update never the status."""
-    if subresource == "status":
-        meta = {**old["metadata"]}
-        if "managedFields" in new["metadata"]:
-            meta["managedFields"] = new["metadata"]["managedFields"]
-        return {**clone_object(old), "metadata": meta, "status": new.get("status") or {}}
-    if subresource == "finalize":
-        finalizers = lookup(new, "spec", "finalizers") or []
-        return {**clone_object(old), "spec": {"finalizers": finalizers}}
-    if "status" in rtype.subresources:
-        new.pop("status", None)
-        if "status" in old:
-            new["status"] = old["status"]
-    if rtype is NAMESPACES:
-        new["spec"] = old.get("spec", {})
-    return clone_object(new)
-
-
-def _is_final(rtype: ResourceType, obj: Json) -> bool:
-    """Whether nothing holds an object that is being deleted any more."""
-    held = bool(obj["metadata"].get("finalizers"))
-    if rtype is NAMESPACES:
-        held = held or bool(lookup(obj, "spec", "finalizers"))
-    return not held

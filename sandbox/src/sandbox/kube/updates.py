@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of an update: what it has to match, what it may reach, what follows from it."""
+
+from __future__ import annotations
+
+from sandbox.kube.errors import Cause, bad_request, conflict, invalid, modified
+from sandbox.kube.jsontree import Json, clone_object, lookup
+from sandbox.kube.resources import NAMESPACES, ResourceType
+
+SYSTEM_FIELDS = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "name",
+    "namespace",
+    "resourceVersion",
+    "uid",
+)
+
+
+def check_same_name(name: str, expected: str) -> None:
+    if name != expected:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({expected})")
+
+
+def check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: str) -> None:
+    check_same_name(new.get("name") or old["name"], old["name"])
+    if rtype.namespaced and (new.get("namespace") or namespace) != namespace:
+        raise bad_request(
+            f"the namespace of the object ({new['namespace']}) does not match the namespace on the"
+            f" URL ({namespace})"
+        )
+    if new.get("uid") not in (None, "", old["uid"]):
+        why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {old['uid']}"
+        raise conflict(rtype, old["name"], why)
+    version = new.get("resourceVersion")
+    if version in (None, "", old["resourceVersion"]):
+        return
+    if not str(version).isdigit():
+        cause = Cause(
+            "metadata.resourceVersion",
+            f'Invalid value: "{version}": must be specified for an update',
+        )
+        raise invalid(rtype.kind, rtype.group, old["name"], [cause])
+    raise modified(rtype, old["name"])
+
+
+def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
+    """Changes of spec count; of a Deployment's annotations too."""
+    if old.get("spec") != new.get("spec"):
+        return True
+    before, after = (lookup(obj, "metadata", "annotations") or {} for obj in (old, new))
+    return bool(rtype.kind == "Deployment" and before != after)
+
+
+def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
+    """A subresource changes its own part only, and a plain update never the status."""
+    if subresource == "status":
+        meta = {**old["metadata"]}
+        if "managedFields" in new["metadata"]:
+            meta["managedFields"] = new["metadata"]["managedFields"]
+        return {**clone_object(old), "metadata": meta, "status": new.get("status") or {}}
+    if subresource == "finalize":
+        finalizers = lookup(new, "spec", "finalizers") or []
+        return {**clone_object(old), "spec": {"finalizers": finalizers}}
+    if "status" in rtype.subresources:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+    if rtype is NAMESPACES:
+        new["spec"] = old.get("spec", {})
+    return clone_object(new)
+
+
+def is_final(rtype: ResourceType, obj: Json) -> bool:
+    """Whether nothing holds an object that is being deleted any more."""
+    held = bool(obj["metadata"].get("finalizers"))
+    if rtype is NAMESPACES:
+        held = held or bool(lookup(obj, "spec", "finalizers"))
+    return not held
