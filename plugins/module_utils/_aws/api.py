@@ -14,11 +14,15 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    MALFORMED,
+    AwsError,
+)
 
 # AnsibleAWSModule reports it when botocore is missing.
 with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+    from botocore.parsers import ResponseParserError
 
 Response = dict[str, Any]
 
@@ -60,9 +64,13 @@ class BotoApi:
         """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
         client = self._client(service)
         try:
-            return cast("Response", getattr(client, snake_case(operation))(**parameters))
-        except (ClientError, BotoCoreError) as error:
+            answer = cast("Response", getattr(client, snake_case(operation))(**parameters))
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise as_aws_error(error, service, operation) from error
+        expected = _ANSWERS.get(operation)
+        if expected is not None and expected not in answer:
+            raise _malformed(service, operation, f"the answer lacks {expected}")
+        return answer
 
     def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
         """All items of all pages, found under ``results`` (one key inside another) in each answer."""
@@ -72,9 +80,11 @@ class BotoApi:
             for page in client.get_paginator(snake_case(operation)).paginate(**parameters):
                 found: Any = page
                 for key in results:
+                    if key not in found:
+                        raise _malformed(service, operation, f"the answer lacks {key}")
                     found = found[key]
                 items.extend(found)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise as_aws_error(error, service, operation) from error
         return items
 
@@ -92,7 +102,35 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
         return AwsError(name, str(said.get("Code", "Unknown")), str(said.get("Message", "")))
     if isinstance(error, ParamValidationError):
         return AwsError(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
+    if isinstance(error, ResponseParserError):
+        return _malformed(service, operation, "the answer cannot be parsed")
     return AwsError(name, type(error).__name__, str(error))
+
+
+def _malformed(service: str, operation: str, why: str) -> AwsError:
+    return AwsError(
+        f"{service}:{operation}", MALFORMED, f"{why}, as if something between here and AWS had cut it off"
+    )
+
+
+# What an answer cannot do without: botocore takes a broken answer for an empty one.
+_ANSWERS = {
+    "CreatePolicy": "Policy",
+    "CreatePolicyVersion": "PolicyVersion",
+    "CreatePodIdentityAssociation": "association",
+    "CreateRole": "Role",
+    "DescribeAddon": "addon",
+    "DescribeCluster": "cluster",
+    "DescribePodIdentityAssociation": "association",
+    "GetAccountAuthorizationDetails": "RoleDetailList",
+    "GetCallerIdentity": "Account",
+    "GetPolicy": "Policy",
+    "GetPolicyVersion": "PolicyVersion",
+    "GetRole": "Role",
+    "GetRolePolicy": "PolicyDocument",
+    "ListRoles": "Roles",
+    "UpdatePodIdentityAssociation": "association",
+}
 
 
 # The first botocore that knows a parameter. Source: its changelog.

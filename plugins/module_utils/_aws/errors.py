@@ -24,7 +24,10 @@ THROTTLING_CODES = frozenset(
 )
 DENIED_CODES = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
 MISSING_CODES = frozenset(("NoSuchEntity", "ResourceNotFoundException", "NotFoundException"))
-CONFLICT_CODES = frozenset(("EntityAlreadyExists", "ResourceInUseException"))
+# Not a code of AWS: an answer that cannot be used. Whether the request took effect is not known.
+MALFORMED = "MalformedAnswer"
+# After these only a fresh look tells what there is.
+CONFLICT_CODES = frozenset(("EntityAlreadyExists", "ResourceInUseException", MALFORMED))
 
 # Each row: error code, what the message must contain (a regular expression), what to do.
 _REMEDIES: tuple[tuple[str, str, str], ...] = (
@@ -111,6 +114,11 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
         r"",
         "Something of this name is there already, maybe with another path or in other letter case "
         "(IAM tells names apart without regard to either): give its path and spelling, or another name.",
+    ),
+    (
+        r"MalformedAnswer",
+        r"",
+        "Check proxy and network; run again, which takes up whatever is missing.",
     ),
     (
         r"DeleteConflict",

