@@ -70,6 +70,8 @@ def plan_present(
     new: dict[str, None] = {}
     for workload in workloads:
         key = _key(workload)
+        if "" in key:
+            continue  # eks_pod_identity refuses it, and says where.
         namespace = key[0]
         present = found.get(key)
         if present is None and namespace not in there:
