@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Objects as the Kubernetes API gives them, all right unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
+ASSOCIATED = "2026-03-10T09:00:00+00:00"
+BEFORE = "2026-03-07T12:00:00Z"
+AFTER = "2026-03-10T10:00:00Z"
+URI = "http://169.254.170.23/v1/credentials"
+TOKEN = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"
+INJECTED = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": URI, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": TOKEN}
+NODE = "ip-10-0-1-5.ec2.internal"
+
+Json = dict[str, Any]
+
+
+def container(name: str = "app", env: Mapping[str, str] | None = None) -> Json:
+    given = INJECTED if env is None else env
+    return {"name": name, "env": [{"name": key, "value": value} for key, value in given.items()]}
+
+
+def owned_by(kind: str, name: str) -> list[Json]:
+    group = {"Job": "batch/v1", "Rollout": "argoproj.io/v1alpha1"}.get(kind, "apps/v1")
+    return [{"apiVersion": group, "kind": kind, "name": name, "uid": "u", "controller": True}]
+
+
+def pod(
+    name: str = "web-6d5f7c9b8-x2x4z",
+    *,
+    account: str = "api",
+    namespace: str = "shop",
+    created: str = AFTER,
+    node: str = NODE,
+    owner: tuple[str, str] | None = ("ReplicaSet", "web-6d5f7c9b8"),
+    containers: Sequence[Json] | None = None,
+    init: Sequence[Json] = (),
+    injected: bool = True,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    phase: str = "Running",
+    deleted: bool = False,
+    **spec: Any,
+) -> Json:
+    found: Json = {
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "creationTimestamp": created,
+            "labels": {"pod-template-hash": "6d5f7c9b8"} if labels is None else dict(labels),
+            "annotations": dict(annotations or {}),
+        },
+        "spec": {
+            "serviceAccountName": account,
+            "nodeName": node,
+            "containers": list(containers or [container(env=None if injected else {})]),
+            "initContainers": list(init),
+            "volumes": [{"name": "eks-pod-identity-token"}] if injected else [],
+            **spec,
+        },
+        "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    if owner:
+        found["metadata"]["ownerReferences"] = owned_by(*owner)
+    if deleted:
+        found["metadata"]["deletionTimestamp"] = AFTER
+    return found
+
+
+def agent(node: str = NODE, ready: bool = True) -> Json:
+    found = pod(f"eks-pod-identity-agent-{node[-4:]}", namespace="kube-system", node=node)
+    found["status"]["conditions"][0]["status"] = "True" if ready else "False"
+    return found
+
+
+def node(name: str = NODE, labels: Mapping[str, str] | None = None) -> Json:
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", **(labels or {})}}}
+
+
+def daemon_set(wanted: int = 0) -> Json:
+    metadata = {"namespace": "kube-system", "name": "eks-pod-identity-agent"}
+    return {"metadata": metadata, "status": {"desiredNumberScheduled": wanted}}
+
+
+def replica_set(name: str = "web-6d5f7c9b8", owner: tuple[str, str] | None = ("Deployment", "web")) -> Json:
+    metadata: Json = {"namespace": "shop", "name": name}
+    if owner:
+        metadata["ownerReferences"] = owned_by(*owner)
+    return {"metadata": metadata}
+
+
+def row(account: str = "api", **fields: Any) -> Json:
+    return {
+        "namespace": "shop",
+        "service_account": account,
+        "association_id": "a-1",
+        "association_created_at": ASSOCIATED,
+        **fields,
+    }
+
+
+def read(items: Sequence[Json]) -> Json:
+    """As kubernetes.core.k8s_info returns it."""
+    return {"resources": list(items), "api_found": True}
+
+
+def refused(resource: str) -> Json:
+    body = (
+        f'{{"kind":"Status","message":"{resource} is forbidden: User \\"reader\\" cannot list resource '
+        f'\\"{resource}\\" in API group \\"\\" at the cluster scope","reason":"Forbidden","code":403}}'
+    )
+    return {"failed": False, "msg": f"Exception '403\nReason: Forbidden\nHTTP response body: {body}' raised"}
