@@ -21,7 +21,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     ended,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    Options,
+    TRUST_SCOPES,
+    Desired,
+    TrustScope,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
@@ -37,12 +39,22 @@ STRANGER = "trust-probe-stranger"
 _KEPT_OUT = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
-def check_width(workload: Workload, observed: Observed, role: ObservedRole, options: Options) -> Check:
+def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
+    """The widest scope that any workload of a role asks for, by lower-case role name."""
+    scopes: dict[str, TrustScope] = {}
+    for workload in desired.workloads:
+        if workload.role is not None:
+            name = workload.role.name.lower()
+            scope = scope_of(workload.role, desired.options, workload)
+            scopes[name] = max(scopes.get(name, scope), scope, key=TRUST_SCOPES.index)
+    return scopes
+
+
+def check_width(workload: Workload, observed: Observed, role: ObservedRole, scope: TrustScope) -> Check:
     """A warning when the trust policy of a role that we manage lets in more than its scope says."""
     spec = workload.role
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
-    scope = scope_of(spec, options, workload)
     disabled = bool(workload.association.disable_session_tags)
     subject = subject_of(observed.cluster, workload, role.arn, disabled)
     other_cluster = observed.cluster.arn.rpartition("/")[0] + f"/{STRANGER}"

@@ -12,7 +12,7 @@ to assume an IAM role with EKS Pod Identity"), each a small function of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
@@ -31,11 +31,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_permissions import (
     check_permissions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_width import check_width
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_width import (
+    check_width,
+    widest_scopes,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Desired,
-    Options,
     PolicySpec,
+    TrustScope,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
@@ -59,10 +62,11 @@ def verify(desired: Desired, observed: Observed, proof: Proof) -> list[Verified]
     agent = check_agent(observed.cluster, proof)
     # What is wrong with the cluster is said once, not for every workload.
     repeated = replace(agent, findings=())
+    scopes = widest_scopes(desired)
     verified = []
     for index, workload in enumerate(desired.workloads):
         checks = (
-            check_trust_policy(workload, observed, desired.options),
+            check_trust_policy(workload, observed, scopes),
             check_attachment(workload, observed),
             check_version(workload, observed),
             check_contents(workload, observed, proof),
@@ -74,7 +78,7 @@ def verify(desired: Desired, observed: Observed, proof: Proof) -> list[Verified]
     return verified
 
 
-def check_trust_policy(workload: Workload, observed: Observed, options: Options) -> Check:
+def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
     """Confirmation 1: the role's trust policy lets EKS Pod Identity assume it for this workload."""
     role, problem = _role(workload, observed, "trust")
     if role is None:
@@ -85,7 +89,7 @@ def check_trust_policy(workload: Workload, observed: Observed, options: Options)
         disabled = association.disable_session_tags
     verdict = check_trust(role.trust, subject_of(observed.cluster, workload, role.arn, bool(disabled)))
     if verdict.usable == "yes":
-        return check_width(workload, observed, role, options)
+        return check_width(workload, observed, role, scopes[role.name.lower()])
     if verdict.usable == "conditional":
         return ended(
             workload.key,
