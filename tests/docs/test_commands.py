@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands of the README, run as they stand in a copy of the checkout, in the order of a new user."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import ROOT, Sandbox, blocks, commands, copy_checkout, environment, link_dependencies, run
+
+README = ROOT / "README.md"
+# Run on their own below.
+MAKE = ("make demo", "make test")
+BUILD = "ansible-galaxy collection build"
+INSTALL = "ansible-galaxy collection install"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A copy of the checkout, an empty collections path, and a sandbox that answers."""
+
+    checkout: Path
+    installed: Path
+    sandbox: Sandbox
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return self.sandbox.run("bash", "-ec", command, cwd=self.checkout)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("machine")
+    copy_checkout(folder / "checkout")
+    link_dependencies(folder / "dependencies")
+    (folder / "installed").mkdir()
+    env = environment(folder / "installed", folder / "dependencies", home=folder / "home")
+    sandbox = Sandbox(folder / "state", env)
+    sandbox.up("--kube", "embedded")
+    yield Machine(folder / "checkout", folder / "installed", sandbox)
+    sandbox.down()
+
+
+def ordered() -> list[str]:
+    """Building and installing first: what follows uses what they leave."""
+    listed = [command for command in commands(README) if command not in MAKE]
+    first = [command for command in listed if command.startswith((BUILD, INSTALL))]
+    return first + [command for command in listed if command not in first]
+
+
+def shown_by_the_readme() -> list[str]:
+    (block,) = blocks(README, "text")
+    return [line for line in block.text.splitlines() if line]
+
+
+def screen(output: str) -> list[str]:
+    """The lines that the debug task shows."""
+    return [line.strip().rstrip(",").strip('"').strip() for line in output.splitlines()]
+
+
+def test_readme_has_the_commands_of_a_new_user() -> None:
+    words = " ".join(commands(README))
+    for wanted in (*MAKE, BUILD, INSTALL, ".site", "--check --diff", ".verify", ".teardown", "check_permissions"):
+        assert wanted in words
+
+
+def test_commands_work_in_order(machine: Machine) -> None:
+    """Without a Galaxy server in reach, the dependencies are found beside the collection."""
+    outputs: dict[str, list[str]] = {}
+    for command in ordered():
+        offline = f"{command} --offline" if command.startswith(INSTALL) else command
+        done = machine.run(offline)
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        outputs.setdefault(command, []).append(done.stdout)
+    assert (machine.installed / "ansible_collections/workload_identity/aws/MANIFEST.json").is_file()
+    (site,) = (found for command, found in outputs.items() if command.endswith("site -e @examples/guide.yml"))
+    assert [line.strip() for line in shown_by_the_readme() if line.strip() not in screen(site[0])] == []
+    assert [re.findall(r"Done: (\d+) changes", output) for output in site[1:]] == [["0"]] * (len(site) - 1)
+
+
+def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
+    """The environments are those of this checkout, so that nothing has to be installed."""
+    checkout = tmp_path / "checkout"
+    copy_checkout(checkout)
+    for name in (".venv", ".venv-sandbox"):
+        (checkout / name).symlink_to(ROOT / name, target_is_directory=True)
+    link_dependencies(checkout / ".collections")
+    own = checkout / ".collections" / "ansible_collections" / "workload_identity"
+    own.mkdir()
+    (own / "aws").symlink_to(checkout, target_is_directory=True)
+    env = {key: value for key, value in machine.sandbox.env.items() if key != "KUBECONFIG"}
+    done = run(["make", "demo"], checkout, {**env, "PYTHON": "true"})
+    assert done.returncode == 0, done.stdout
+    steps = ("Plan: 5 changes; nothing was changed.", "Done: 5 changes.", "Done: 0 changes.", "delete role my-role")
+    assert [step for step in steps if step not in done.stdout] == []
+    assert "Demo done in" in done.stdout
+
+
+def test_make_test_is_every_check() -> None:
+    """`make test` runs this very test, so it is looked at rather than run."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    listed = re.search(r"^TESTS := (.*)$", makefile, re.MULTILINE)
+    assert listed is not None
+    assert set(listed.group(1).split()) <= targets
+    recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe is not None
+    assert "$(TESTS)" in recipe.group(1)

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The permissions of docs/iam-permissions.md suffice for what the page says, with IAM and RBAC enforced."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+
+PAGE = ROOT / "docs" / "iam-permissions.md"
+USERS = ("verify", "converge", "teardown")
+PATH = "/pod-identity/"
+
+SET_UP = """
+import json, sys, boto3
+from kubernetes import client, config, utils
+given = json.load(sys.stdin)
+iam = boto3.client("iam")
+keys = {}
+for count, user in enumerate(given["users"], 1):
+    iam.create_user(UserName=user)
+    for index, document in enumerate(given["documents"][:count]):
+        iam.put_user_policy(UserName=user, PolicyName=f"page-{index}", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    keys[user] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+config.load_kube_config()
+for manifest in given["manifests"]:
+    utils.create_from_dict(client.ApiClient(), manifest)
+print("KEYS", json.dumps(keys))
+"""
+
+
+class Account:
+    """A sandbox that enforces permissions, with a user for each policy of the page."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        given = {
+            "users": USERS,
+            "documents": [json.loads(block.text) for block in blocks(PAGE, "json")],
+            "manifests": [yaml.safe_load(block.text) for block in blocks(PAGE, "yaml")],
+        }
+        (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
+        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
+        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <given.json", cwd=folder)
+        assert done.returncode == 0, done.stdout
+        line = next(one for one in done.stdout.splitlines() if one.startswith("KEYS "))
+        self.keys: dict[str, dict[str, str]] = json.loads(line.removeprefix("KEYS "))
+        self.groups = [subject["name"] for subject in given["manifests"][1]["subjects"]]
+
+    def play(self, user: str, playbook: str, variables: Mapping[str, Any], *options: str) -> str:
+        done = self.attempt(user, playbook, variables, *options)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def attempt(
+        self, user: str, playbook: str, variables: Mapping[str, Any], *options: str
+    ) -> subprocess.CompletedProcess[str]:
+        (self.folder / "workloads.json").write_text(json.dumps(variables), encoding="utf-8")
+        env = {
+            **self.keys[user],
+            "K8S_AUTH_IMPERSONATE_USER": user,
+            "K8S_AUTH_IMPERSONATE_GROUPS": ",".join(self.groups),
+        }
+        command = ("ansible-playbook", f"workload_identity.aws.{playbook}", "-e", "@workloads.json", *options)
+        return self.sandbox.run(*command, cwd=self.folder, env=env)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    folder = tmp_path_factory.mktemp("account")
+    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--kube", "embedded", "--auth", "--rbac")
+    yield Account(sandbox, folder)
+    sandbox.down()
+
+
+def variables(**changes: Any) -> dict[str, Any]:
+    """Two workloads in two namespaces, one of which is to be made, that share a role."""
+    role = {"name": "my-role", "path": PATH, **changes.get("role", {})}
+    resource = changes.get("resource", "arn:aws:s3:::my-pod-secrets-bucket")
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}
+    policies = [
+        {"name": "my-policy", "path": PATH, "document": {"Version": "2012-10-17", "Statement": [statement]}},
+        {"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"},
+    ]
+    shared = {"role": role, "policies": policies, **changes.get("workload", {})}
+    return {
+        "pod_identity_cluster_name": "my-cluster",
+        "pod_identity_create_namespaces": True,
+        **changes.get("options", {}),
+        "pod_identity_workloads": [
+            {"namespace": "default", "service_account": "my-service-account", **shared},
+            {"namespace": "apps", "service_account": "another", **shared},
+        ],
+    }
+
+
+ALL_CHANGED = {
+    "role": {
+        "description": "changed",
+        "max_session_duration": 7200,
+        "permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess",
+        "tags": {"team": "payments"},
+        "trust_scope": "namespace",
+    },
+    "resource": "arn:aws:s3:::my-pod-secrets-bucket/*",
+    "workload": {
+        "tags": {"team": "payments"},
+        "target_role_arn": "arn:aws:iam::444455556666:role/target",
+        "service_account_labels": {"team": "payments"},
+    },
+    "options": {"pod_identity_tags": {"stage": "test"}},
+}
+ALL_TAKEN_BACK = {
+    "role": {"permissions_boundary": ""},
+    "options": {"pod_identity_purge_tags": True, "pod_identity_purge_policies": True},
+}
+
+
+def test_each_policy_suffices_for_its_playbook(account: Account) -> None:
+    assert "Plan: 9 changes" in account.play("verify", "site", variables(), "--check", "--diff")
+    assert "Done: 9 changes." in account.play("converge", "site", variables())
+    assert "create" not in account.play("verify", "verify", variables())
+    assert "Done: 7 changes." in account.play("converge", "site", variables(**ALL_CHANGED))
+    for number in range(5):
+        changed = {**ALL_CHANGED, "resource": f"arn:aws:s3:::bucket-{number}/*"}
+        account.play("converge", "site", variables(**changed))
+    account.play("converge", "site", variables(**ALL_TAKEN_BACK))
+    assert "delete role my-role" in account.play("teardown", "teardown", variables())
+
+
+def test_verify_alone_may_change_nothing(account: Account) -> None:
+    done = account.attempt("verify", "site", variables())
+    assert done.returncode != 0
+    assert "AccessDenied" in done.stdout
+    assert "Done: 0 changes" not in done.stdout
+
+
+def test_converge_alone_may_not_take_down(account: Account) -> None:
+    account.play("converge", "site", variables())
+    done = account.attempt("converge", "teardown", variables())
+    assert done.returncode != 0
+    assert "AccessDenied" in done.stdout
+    account.play("teardown", "teardown", variables())
