@@ -33,9 +33,15 @@ options:
   workloads:
     description:
       - The workloads as they are wanted, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
+      - When not given, every association of the cluster is verified, with the role that it names.
     type: list
     elements: dict
-    required: true
+  check_caller:
+    description:
+      - Whether to ask IAM's policy simulator if the caller may do what M(workload_identity.aws.eks_pod_identity) needs for
+        these workloads, C(iam:PassRole) among it. The caller needs C(iam:SimulatePrincipalPolicy) for that.
+    type: bool
+    default: false
   trust_scope:
     description:
       - Who is meant to be able to use the roles, as given to M(workload_identity.aws.eks_pod_identity). A trust policy that
@@ -88,6 +94,11 @@ EXAMPLES = r"""
                   Action: s3:GetObject
                   Resource: arn:aws:s3:::my-pod-secrets-bucket/*
   register: verified
+
+- name: Verify every association of a cluster
+  workload_identity.aws.eks_pod_identity_info:
+    cluster_name: my-cluster
+  register: verified_all
 
 - name: Stop when something is wrong
   ansible.builtin.assert:
@@ -226,6 +237,7 @@ cluster_arn:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
@@ -244,14 +256,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pa
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import (
+    verify,
+    workloads_of,
+)
 
 
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
-            "workloads": {"type": "list", "elements": "dict", "required": True},
+            "workloads": {"type": "list", "elements": "dict"},
+            "check_caller": {"type": "bool", "default": False},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
         },
@@ -261,16 +277,21 @@ def main() -> None:
     try:
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
-        desired = Desired(name, parse_workloads(params["workloads"]), options)
+        given = params["workloads"]
+        workloads = parse_workloads(given) if given is not None else ()
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
-        observed = Observer(api, cluster, params["concurrency"]).observe(desired, planning=False)
+        observer = Observer(api, cluster, params["concurrency"])
+        known = observer.all_associations() if given is None else None
+        desired = Desired(name, workloads if known is None else workloads_of(known.values()), options)
+        observed = observer.observe(desired, planning=False, known=known)
         proof = read_proof(api, desired, observed, params["concurrency"])
+        caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    module.exit_json(**verified_result(verify(desired, observed, proof), observed))
+    module.exit_json(**verified_result(verify(desired, observed, proof), observed, caller))
 
 
 if __name__ == "__main__":

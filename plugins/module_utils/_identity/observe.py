@@ -100,10 +100,27 @@ class Observer:
         self.cluster = cluster
         self.width = width
 
-    def observe(self, desired: Desired, removal: bool = False, planning: bool = True) -> Observed:
+    def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
+        """Every association of the cluster. Raises AwsError when one cannot be read."""
+        keys = {
+            WorkloadKey(summary["namespace"], summary["serviceAccount"]): str(summary["associationId"])
+            for summary in list_associations(self.api, self.cluster.name)
+        }
+        read = partial(describe_association, self.api, self.cluster.name)
+        found = each(read, keys.values(), self.width)
+        return {one.key: one for one in found if one is not None}
+
+    def observe(
+        self,
+        desired: Desired,
+        removal: bool = False,
+        planning: bool = True,
+        known: Mapping[WorkloadKey, ObservedAssociation] | None = None,
+    ) -> Observed:
         """Everything that planning the desired workloads needs; with ``removal``, their removal.
 
-        Without ``planning`` what only a change would need is not read.
+        Without ``planning`` what only a change would need is not read. Associations that are
+        ``known`` are not read again.
         """
         roles = {w.role.name.lower(): w.role for w in desired.workloads if w.role is not None}
         specs = {arn: spec for arn, (spec, _) in shared_policies(self.cluster, desired.workloads).items()}
@@ -125,7 +142,7 @@ class Observer:
                 return read_snapshot(self.api, 2 * len(singles), details)
             return self._guard("associations", self.cluster.name, lambda: self._keys(desired, removal))
 
-        first = [("associations", "")]
+        first = [("associations", "")] if known is None else []
         first += singles if removal or 2 * len(singles) < WORTHWHILE else [("snapshot", "")]
         results = dict(zip(first, each(work, first, self.width), strict=True))
         if isinstance(found := results.pop(("snapshot", ""), None), Snapshot):
@@ -138,8 +155,9 @@ class Observer:
         found_policies = _kept(results, "policy", ObservedPolicy)
         if planning:
             self._extra_policies(found_roles, found_policies, failures, desired.options.adopt)
-        keys = results["associations", ""]
-        associations = self._associations(keys if isinstance(keys, dict) else {}, failures)
+        keys = results.get(("associations", ""))
+        associations = dict(known or {})
+        associations.update(self._associations(keys if isinstance(keys, dict) else {}, failures))
         users: dict[str, tuple[WorkloadKey, ...]] = {}
         for association in associations.values():
             users[association.role_arn] = (*users.get(association.role_arn, ()), association.key)

@@ -172,8 +172,10 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
     return found
 
 
-def verified_result(verified: Sequence[Verified], observed: Observed) -> dict[str, Any]:
-    """The result of a verification."""
+def verified_result(
+    verified: Sequence[Verified], observed: Observed, further: Sequence[Finding] = ()
+) -> dict[str, Any]:
+    """The result of a verification, with ``further`` findings that concern the whole run."""
     cluster = observed.cluster
     rows = []
     for one in verified:
@@ -184,7 +186,8 @@ def verified_result(verified: Sequence[Verified], observed: Observed) -> dict[st
             {"name": check.name, "status": check.status, "detail": check.detail} for check in one.checks
         ]
         rows.append(row)
-    findings = [finding_row(finding) for one in verified for finding in one.findings]
+    found = [*further, *_bulk_denied(observed), *(finding for one in verified for finding in one.findings)]
+    findings = [finding_row(finding) for finding in found]
     return {
         "changed": False,
         "workloads": rows,
@@ -206,6 +209,20 @@ def verified_result(verified: Sequence[Verified], observed: Observed) -> dict[st
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+
+
+def _bulk_denied(observed: Observed) -> list[Finding]:
+    if not observed.bulk_denied:
+        return []
+    return [
+        Finding(
+            "BULK_READ_DENIED",
+            "note",
+            None,
+            f"roles and policies were read one by one, which takes more requests: {observed.bulk_denied}",
+            "Allow the caller iam:GetAccountAuthorizationDetails to have them read in bulk.",
+        )
+    ]
 
 
 def _workload_row(

@@ -12,9 +12,10 @@ to assume an IAM role with EKS Pod Identity"), each a small function of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import parse_role_arn
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
     FAIL,
@@ -38,11 +39,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Desired,
     PolicySpec,
+    RoleSpec,
     TrustScope,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
+    ObservedAssociation,
     ObservedRole,
     Proof,
 )
@@ -76,6 +79,16 @@ def verify(desired: Desired, observed: Observed, proof: Proof) -> list[Verified]
         )
         verified.append(Verified(workload, checks))
     return verified
+
+
+def workloads_of(associations: Iterable[ObservedAssociation]) -> tuple[Workload, ...]:
+    """The workloads that associations speak of: each with its role, used as it is."""
+    found = []
+    for association in sorted(associations, key=lambda one: one.key):
+        parts = parse_role_arn(association.role_arn)
+        role = RoleSpec(name=parts.name if parts else "", arn=association.role_arn)
+        found.append(Workload(association.key, role))
+    return tuple(found)
 
 
 def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
