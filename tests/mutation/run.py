@@ -45,7 +45,7 @@ def notices(fault: Fault | None, collection: Path, folder: Path) -> bool:
     if path and fault:
         path.write_text(good.replace(fault.before, fault.after))
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--import-mode=importlib"]
     try:
         ended = subprocess.run(
             [*command, "--rootdir", str(folder), *(str(folder / "tests" / name) for name in FILES)],

@@ -35,6 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rule
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
     TrustVerdict,
     check_requests,
+    prepare_trust,
 )
 
 
@@ -71,7 +72,7 @@ def check_chain(
         exempt=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
     )
     context = chained_context(subject, target_role_arn, external_id)
-    return check_requests(document, requests, context, remedy, subject.session_tags)
+    return check_requests(prepare_trust(document), requests, context, remedy, subject.session_tags)
 
 
 def check_chain_permissions(

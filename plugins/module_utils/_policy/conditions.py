@@ -51,18 +51,15 @@ class Test:
         self.condition = condition
         self.key = condition.key.lower()
         base = condition.base
-        self.variable_names: dict[str, str] = {}
-        if family(base) in ("String", "Arn"):
-            self.variable_names = {
-                token.key: token.name
-                for tokens in value_tokens(base, condition.values, variables)
-                for token in tokens
-                if isinstance(token, Variable)
-            }
+        takes_variables = family(base) in ("String", "Arn")
+        tokens = value_tokens(base, condition.values, variables) if takes_variables else ()
+        self.variable_names = {
+            token.key: token.name for value in tokens for token in value if isinstance(token, Variable)
+        }
         self.variables = tuple(self.variable_names)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
-        self._compare = comparison(base, condition.values, variables)
+        self._compare = comparison(base, condition.values, tokens)
         if self._nulls is not None:
             self._absent = "true" in self._nulls
         elif condition.if_exists or condition.quantifier == "ForAllValues":

@@ -73,13 +73,16 @@ def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[t
     return tuple(tokenize(value, variables=variables, wildcards=wildcards) for value in values)
 
 
-def comparison(base: str, values: tuple[str, ...], variables: bool) -> Compare:
-    """The comparison for an operator and its values, prepared to run many times."""
+def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Compare:
+    """The comparison for an operator and its values, prepared to run many times.
+
+    :arg tokens: the ``value_tokens`` of a String or Arn operator; not looked at for others.
+    """
     kind = family(base)
     if kind == "String":
-        return _strings(value_tokens(base, values, variables), "IgnoreCase" in base)
+        return _strings(tokens, "IgnoreCase" in base)
     if kind == "Arn":
-        return _arns(value_tokens(base, values, variables))
+        return _arns(tokens)
     if kind == "Numeric":
         return _ordered(number, values, _ORDER[base.removeprefix("Numeric")])
     if kind == "Date":
@@ -96,14 +99,15 @@ def _strings(values: tuple[tuple[Token, ...], ...], ignore_case: bool) -> Compar
     globs: list[Glob] = []
     open_values: list[tuple[Token, ...]] = []
     for tokens in values:
+        if not tokens or (len(tokens) == 1 and isinstance(tokens[0], str)):
+            text = "".join(token for token in tokens if isinstance(token, str))
+            texts.add(text.lower() if ignore_case else text)
+            continue
         if variable_keys(tokens):
             open_values.append(tokens)
             continue
         glob = Glob(_fold(token, ignore_case) for token in tokens if isinstance(token, str | Wild))
-        if glob.literal is None:
-            globs.append(glob)
-        else:
-            texts.add(glob.literal)
+        globs.append(glob)
     if not globs and not open_values and not ignore_case:
         return lambda value, _context: value in texts
 

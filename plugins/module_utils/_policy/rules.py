@@ -75,9 +75,10 @@ class Rule:
         # Under Version 2008-10-17 what looks like a variable is literal text.
         self.literal_variables = not variables
         self.allow = statement.effect == "Allow"
-        globs = [_glob(action.lower()) for action in statement.actions]
-        self._actions = frozenset(glob.literal for glob in globs if glob.literal is not None)
-        self._action_globs = tuple(glob for glob in globs if glob.literal is None)
+        actions = [action.lower() for action in statement.actions]
+        wild = [action for action in actions if "*" in action or "?" in action]
+        self._actions = frozenset(actions).difference(wild)
+        self._action_globs = tuple(map(_glob, wild))
         self._principals = (
             PrincipalTest(statement.principals, statement.not_principal, self.allow)
             if statement.principals is not None

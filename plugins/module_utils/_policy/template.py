@@ -42,6 +42,8 @@ Token: TypeAlias = str | Wild | Variable
 
 def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...]:
     """Cut the text of a policy value into tokens."""
+    if not (variables and "${" in text) and not (wildcards and ("*" in text or "?" in text)):
+        return (text,) if text else ()
     tokens: list[Token] = []
     plain: list[str] = []
     at = 0

@@ -23,11 +23,17 @@ MAX_CHARACTERS = 131_072
 MAX_DEPTH = 32
 
 
-def load(document: object) -> Mapping[str, object]:
-    """The document as a mapping with text keys.
+class Document(dict[str, object]):
+    """A document that ``load`` has read, so that reading it again costs nothing."""
+
+
+def load(document: object) -> Document:
+    """The document as a dict with text keys.
 
     :raises PolicyError: not JSON, not an object, too large, too deep, or a key given twice.
     """
+    if isinstance(document, Document):
+        return document
     if isinstance(document, str):
         content = _from_text(document)
     elif isinstance(document, Mapping):
@@ -41,7 +47,7 @@ def load(document: object) -> Mapping[str, object]:
     if not isinstance(content, Mapping):
         kind = "null" if content is None else type(content).__name__
         raise PolicyError(f"a policy document must be a JSON object, got {kind}")
-    return content
+    return Document(content)
 
 
 def to_json(document: object) -> str:
@@ -75,9 +81,7 @@ def _from_text(text: str) -> object:
     except PolicyError:
         raise
     except json.JSONDecodeError as error:
-        raise PolicyError(
-            f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
-        ) from error
+        raise PolicyError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from error
     except RecursionError as error:
         raise PolicyError(f"nested more than {MAX_DEPTH} levels deep") from error
     except ValueError as error:

@@ -24,13 +24,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     CONDITIONAL,
     Layer,
     Verdict,
-    ask,
     evaluate_together,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.findings import (
     ERROR,
     INFO,
-    WARNING,
     Finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lint import lint
@@ -41,6 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.norm
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.principals import (
     Caller,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.reach import reach
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.repair import (
     Remedy,
     pod_identity_remedy,
@@ -57,10 +56,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rule
     Rule,
     rules_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import (
+    Document,
+    load,
+)
 
-__all__ = ["Finding", "Subject", "TrustVerdict", "check_trust"]
-
-_STRANGER = "~another~"
+__all__ = ["Finding", "Subject", "TrustPolicy", "TrustVerdict", "check_trust", "prepare_trust"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,51 +96,69 @@ def pod_identity_requests() -> tuple[Request, Request]:
     return (Request(ACTIONS[0], None, caller), Request(ACTIONS[1], None, caller))
 
 
+@dataclass(frozen=True, slots=True)
+class TrustPolicy:
+    """A trust policy, prepared once for any number of workloads."""
+
+    document: Document
+    policy: Policy
+    rules: tuple[Rule, ...]
+    lints: tuple[Finding, ...]
+
+
+def prepare_trust(document: object) -> TrustPolicy:
+    """Parse a trust policy: a dict, JSON text, URL-encoded JSON text, or a parsed ``Policy``.
+
+    :raises PolicyError: when it is not a trust policy document.
+    """
+    given = load(display(document) if isinstance(document, Policy) else document)
+    policy = document if isinstance(document, Policy) else parse_policy(given, "trust", strict=False)
+    rules = rules_of(policy)
+    return TrustPolicy(given, policy, rules, tuple(lint(policy, rules, policy_size(given))))
+
+
 def check_trust(document: object, subject: Subject) -> TrustVerdict:
     """Judge a trust policy for a workload.
 
-    :arg document: a dict, JSON text or URL-encoded JSON text, or a parsed ``Policy``.
+    :arg document: what ``prepare_trust`` takes, or its result.
     :raises PolicyError: when it is not a trust policy document.
     """
-    findings: list[Finding] = []
-    foreign = _foreign_role(subject)
-    if foreign is not None:
-        findings.append(foreign)
+    trust = document if isinstance(document, TrustPolicy) else prepare_trust(document)
+    requests = pod_identity_requests()
     verdict = check_requests(
-        document,
-        pod_identity_requests(),
+        trust,
+        requests,
         pod_identity_context(subject),
         pod_identity_remedy(subject),
         subject.session_tags,
     )
-    findings.extend(verdict.findings)
+    foreign = _foreign_role(subject)
     if foreign is not None:
         return replace(
             verdict,
             usable="no",
             conditional_on=(),
-            findings=tuple(findings),
+            findings=(foreign, *verdict.findings),
             suggested_trust_policy=None,
         )
-    findings.extend(_reach(document, subject, verdict.usable))
-    return replace(verdict, findings=tuple(findings))
+    if verdict.usable == "no":
+        return verdict
+    wide = reach(trust.rules, requests, subject)
+    return replace(verdict, findings=(*verdict.findings, *wide)) if wide else verdict
 
 
 def check_requests(
-    document: object,
+    trust: TrustPolicy,
     requests: tuple[Request, ...],
     context: Context,
     remedy: Remedy,
     session_tags: bool,
 ) -> TrustVerdict:
     """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller."""
-    policy = _policy(document)
-    rules = rules_of(policy)
+    rules = trust.rules
     verdicts, usable, keys = _judge(rules, requests, context)
-    shown = display(policy, "trust")
-    original = shown if isinstance(document, Policy) else document
     findings = diagnose(rules, requests, context, usable, session_tags)
-    findings.extend(lint(policy, rules, policy_size(original)))
+    findings.extend(trust.lints)
     if usable is None:
         findings.append(_conditional(keys))
     return TrustVerdict(
@@ -148,17 +167,9 @@ def check_requests(
         tag_session=_decision(verdicts[1]),
         conditional_on=keys if usable is None else (),
         findings=tuple(findings),
-        suggested_trust_policy=(
-            _suggest(original, rules, requests, context, remedy) if usable is False else None
-        ),
-        trust_policy=shown,
+        suggested_trust_policy=(_suggest(trust, requests, context, remedy) if usable is False else None),
+        trust_policy=display(trust.policy),
     )
-
-
-def _policy(document: object) -> Policy:
-    if isinstance(document, Policy):
-        return document
-    return parse_policy(document, "trust", strict=False)
 
 
 def _judge(
@@ -168,64 +179,13 @@ def _judge(
 
 
 def _suggest(
-    document: object,
-    rules: Sequence[Rule],
-    requests: Sequence[Request],
-    context: Context,
-    remedy: Remedy,
+    trust: TrustPolicy, requests: Sequence[Request], context: Context, remedy: Remedy
 ) -> dict[str, object] | None:
-    for repaired in repairs(document, rules, requests, context, remedy):
+    for repaired in repairs(trust.document, trust.rules, requests, context, remedy):
         again = rules_of(parse_policy(repaired, "trust", strict=False))
         if _judge(again, requests, context)[1]:
             return repaired
     return None
-
-
-def _reach(document: object, subject: Subject, usable: str) -> list[Finding]:
-    """Who else may use the role, asked by way of workloads that are not this one."""
-    if usable == "no":
-        return []
-    rules, requests = rules_of(_policy(document)), pod_identity_requests()
-    account = subject.account
-    stranger = replace(
-        subject,
-        cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_STRANGER}" if account else None,
-        namespace=_STRANGER,
-        service_account=_STRANGER,
-        pod_name=None,
-        pod_uid=None,
-    )
-    if _lets_in(rules, requests, stranger):
-        return [_wide("TRUST_ACCOUNT_WIDE", WARNING, "every workload of every cluster in the account")]
-    if not subject.session_tags:
-        return []
-    found = []
-    namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
-    if _lets_in(rules, requests, namesake):
-        found.append(_wide("TRUST_ANY_CLUSTER", WARNING, "the same workload of every cluster in the account"))
-    neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
-    if _lets_in(rules, requests, neighbour):
-        found.append(_wide("TRUST_CLUSTER_WIDE", INFO, "every workload of the cluster"))
-    elif _lets_in(rules, requests, replace(neighbour, namespace=subject.namespace)):
-        found.append(_wide("TRUST_NAMESPACE_WIDE", INFO, "every service account of the namespace"))
-    return found
-
-
-def _lets_in(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) -> bool:
-    layers = (Layer("trust", tuple(rules)),)
-    context = pod_identity_context(subject)
-    return all(ask(layers, request).allowed(context) is True for request in requests)
-
-
-def _wide(code: str, severity: str, reach: str) -> Finding:
-    return Finding(
-        code,
-        severity,
-        "",
-        f"The policy lets {reach} use the role once an association names it.",
-        "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
-        " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
-    )
 
 
 def _foreign_role(subject: Subject) -> Finding | None:
