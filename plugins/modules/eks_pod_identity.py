@@ -65,7 +65,15 @@ options:
       - Workloads that name the same role or policy share it and must define it alike.
     type: list
     elements: dict
-    required: true
+  workloads_from:
+    description:
+      - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
+        this spares Ansible the handling of the list.
+      - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
+        C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
+      - The files are read where the module runs.
+    type: list
+    elements: path
   trust_scope:
     description:
       - Who may use the roles that are made, for roles that do not say it themselves.
@@ -439,9 +447,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    given_workloads,
     parse_cluster_name,
     parse_tags,
-    parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
@@ -456,7 +464,7 @@ def desired_of(params: dict[str, Any]) -> Desired:
     common = parse_tags(params["tags"])
     return Desired(
         cluster_name=parse_cluster_name(params["cluster_name"]),
-        workloads=parse_workloads(params["workloads"], str(params["state"]), common),
+        workloads=given_workloads(params, str(params["state"]), common) or (),
         options=Options(
             trust_scope=params["trust_scope"],
             purge_tags=params["purge_tags"],
@@ -473,7 +481,8 @@ def main() -> None:
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "workloads": {"type": "list", "elements": "dict", "required": True},
+            "workloads": {"type": "list", "elements": "dict"},
+            "workloads_from": {"type": "list", "elements": "path"},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "trust_policy_size_limit": {"type": "int", "default": 2048},
             "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
@@ -486,6 +495,8 @@ def main() -> None:
             "propagation_timeout": {"type": "int", "default": 60},
             "concurrency": {"type": "int", "default": 16},
         },
+        mutually_exclusive=[("workloads", "workloads_from")],
+        required_one_of=[("workloads", "workloads_from")],
         supports_check_mode=True,
     )
     params = module.params

@@ -36,6 +36,15 @@ options:
       - When not given, every association of the cluster is verified, with the role that it names.
     type: list
     elements: dict
+  workloads_from:
+    description:
+      - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
+        this spares Ansible the handling of the list.
+      - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
+        C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
+      - The files are read where the module runs.
+    type: list
+    elements: path
   check_caller:
     description:
       - Whether to ask IAM's policy simulator if the caller may do what M(workload_identity.aws.eks_pod_identity) needs for
@@ -251,8 +260,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    given_workloads,
     parse_cluster_name,
-    parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
@@ -267,23 +276,26 @@ def main() -> None:
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "workloads": {"type": "list", "elements": "dict"},
+            "workloads_from": {"type": "list", "elements": "path"},
             "check_caller": {"type": "bool", "default": False},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
         },
+        mutually_exclusive=[("workloads", "workloads_from")],
         supports_check_mode=True,
     )
     params = module.params
     try:
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
-        given = params["workloads"]
-        workloads = parse_workloads(given) if given is not None else ()
+        workloads = given_workloads(params)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
         observer = Observer(api, cluster, params["concurrency"])
-        known = observer.all_associations() if given is None else None
-        desired = Desired(name, workloads if known is None else workloads_of(known.values()), options)
+        known = observer.all_associations() if workloads is None else None
+        desired = Desired(
+            name, workloads_of((known or {}).values()) if workloads is None else workloads, options
+        )
         observed = observer.observe(desired, planning=False, known=known)
         proof = read_proof(api, desired, observed, params["concurrency"])
         caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []

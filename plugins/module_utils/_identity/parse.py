@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.agree import (
     check_agreement,
@@ -36,6 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Workload,
     WorkloadKey,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sources import read_sources
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
     parse_policy,
 )
@@ -103,12 +104,16 @@ def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
 
 
 def parse_workloads(
-    raw: object, state: str = "present", common_tags: Mapping[str, str] | None = None
+    raw: object,
+    state: str = "present",
+    common_tags: Mapping[str, str] | None = None,
+    places: Sequence[str] = (),
 ) -> tuple[Workload, ...]:
     """Workloads from a list of mappings; InputError with every problem when one is wrong.
 
     With ``state`` "absent" the role may be left out: then only the association is meant. Tags of a
-    role, policy or workload win over ``common_tags``.
+    role, policy or workload win over ``common_tags``. ``places`` says where each workload was
+    written, for the errors.
     """
     common = common_tags or {}
     problems = Problems()
@@ -118,7 +123,7 @@ def parse_workloads(
         return ()
     workloads: list[Workload] = []
     for index, entry in enumerate(raw):
-        place = f"workloads[{index}]"
+        place = places[index] if places else f"workloads[{index}]"
         if not isinstance(entry, Mapping):
             problems.add(place, f"must be a mapping, got a {type(entry).__name__}.")
             continue
@@ -128,6 +133,18 @@ def parse_workloads(
     check_agreement(workloads, problems)
     problems.raise_if_any()
     return tuple(workloads)
+
+
+def given_workloads(
+    params: Mapping[str, Any], state: str = "present", common_tags: Mapping[str, str] | None = None
+) -> tuple[Workload, ...] | None:
+    """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
+    if params["workloads_from"]:
+        source = read_sources(params["workloads_from"])
+        return parse_workloads(source.workloads, state, common_tags, source.places)
+    if params["workloads"] is None:
+        return None
+    return parse_workloads(params["workloads"], state, common_tags)
 
 
 def _workload(
