@@ -30,13 +30,13 @@ def pod_identity_kubernetes_plan(
         plan = kubernetes.plan_present(
             workloads, service_accounts, namespaces, create_service_accounts, create_namespaces
         )
-    return asdict(plan)
+    unknown = state == "present" and kubernetes.namespaces_unknown(workloads, service_accounts)
+    return {**asdict(plan), "namespaces_unknown": unknown and not namespaces}
 
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "pod_identity_namespaces_unknown": kubernetes.namespaces_unknown,
             "pod_identity_kubernetes_plan": pod_identity_kubernetes_plan,
             "pod_identity_report": make_report,
         }

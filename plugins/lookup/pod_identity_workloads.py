@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: pod_identity_workloads
+version_added: 0.1.0
+short_description: Read workloads from files
+description:
+  - Reads the workloads of files and folders in the way of the option C(workloads_from) of
+    M(workload_identity.aws.eks_pod_identity), and returns them as a list.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  _terms:
+    description: Files with workloads, or folders of such files.
+    type: list
+    elements: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show which service accounts a folder of teams asks for
+  ansible.builtin.debug:
+    msg: "{{ workloads | map(attribute='service_account') }}"
+  vars:
+    workloads: "{{ query('workload_identity.aws.pod_identity_workloads', 'teams/') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The workloads as they were written.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sources import read_sources
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
+    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[object]:
+        self.set_options(var_options=variables, direct=kwargs)
+        try:
+            return read_sources(terms).workloads
+        except InputError as error:
+            raise AnsibleLookupError("\n".join(error.problems)) from error
