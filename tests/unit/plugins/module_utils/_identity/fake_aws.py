@@ -36,6 +36,7 @@ class FakeAws:
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
         self._fail_on: dict[str, list[AwsError]] = {}
         self._hooks: dict[str, Callable[[], None]] = {}
+        self._answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {}
         self._lock = threading.RLock()
 
     # What the tests use
@@ -70,6 +71,10 @@ class FakeAws:
         """Do something right before the next request of "service:Operation", as somebody else would."""
         self._hooks[name] = action
 
+    def replace(self, name: str, answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        """Let all requests of "service:Operation" be answered in another way."""
+        self._answers[name] = answer
+
     def heal(self) -> None:
         self._fail_at, self._fail_on, self._hooks = {}, {}, {}
 
@@ -98,13 +103,15 @@ class FakeAws:
         return list(found)
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if answer := self._answers.get(f"{service}:{operation}"):
+            return answer(parameters)
         if service == "sts":
             arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
             return {"Account": ACCOUNT, "Arn": arn}
         try:
-            answer = getattr(self.iam if service == "iam" else self.eks, operation)(parameters)
+            found = getattr(self.iam if service == "iam" else self.eks, operation)(parameters)
         except AwsError as error:
             raise AwsError(f"{service}:{operation}", error.code, error.text) from error
         if operation in ("CreateRole", "UpdateAssumeRolePolicy"):
             self.eks.role_changed(parameters["RoleName"])
-        return copy.deepcopy(dict(answer))
+        return copy.deepcopy(dict(found))
