@@ -1,0 +1,324 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whole runs: what others make meanwhile, what AWS knows late, what fails half-way."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    ROUNDS,
+    Engine,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    OWNED,
+    REGION,
+    TRUST_BARE,
+    Clock,
+    FakeAws,
+    desired,
+    document,
+    engine,
+    given,
+    given_association,
+    named,
+    names,
+    patience,
+    plan,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+ALL = [
+    f"create policy {policy_arn('my-policy')}",
+    "create role my-role",
+    f"attach attachment my-role {policy_arn('my-policy')}",
+    "create association default/app",
+]
+DENIED = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "Not allowed")
+
+
+def test_one_round_is_enough_when_nobody_is_in_the_way() -> None:
+    aws, clock = FakeAws(), Clock()
+    made = run(aws, desired(workload()), clock=clock)
+    assert [named(done.change) for done in made.done] == ALL
+    assert (made.failures, made.findings, made.check_mode, clock.pauses) == ((), (), False, [])
+    assert len(aws.parameters("iam:GetRole")) == 1
+
+
+def test_check_mode_makes_the_same_plan_and_nothing_else() -> None:
+    aws = FakeAws()
+    checked = engine(aws, desired(workload())).run(desired(workload()), "present", check_mode=True)
+    assert [named(change) for change in checked.plan.changes] == ALL
+    assert (checked.done, checked.check_mode, aws.writes) == ((), True, [])
+
+
+def test_an_association_made_meanwhile_is_found_and_converged() -> None:
+    aws, clock = FakeAws(), Clock()
+    given(aws, "other", TRUST_BARE)
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    made = run(aws, desired(workload()), clock=clock)
+    assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
+    assert made.failures == ()
+    assert clock.pauses == [0.5]
+    assert [one["roleArn"] for one in aws.state()["associations"]] == [role_arn("my-role")]
+
+
+def test_the_same_association_made_meanwhile_is_no_change() -> None:
+    aws = FakeAws()
+    aws.before(
+        "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role", tags=OWNED)
+    )
+    made = run(aws, desired(workload()))
+    assert [named(done.change) for done in made.done] == ALL[:3]
+    assert made.failures == ()
+
+
+def test_a_role_made_meanwhile_is_not_taken_over() -> None:
+    aws = FakeAws()
+    aws.before("iam:CreateRole", lambda: given(aws, "my-role"))
+    made = run(aws, desired(workload()))
+    assert [named(done.change) for done in made.done] == ALL[:1]
+    assert [failure.error_code for failure in made.failures] == ["ROLE_NOT_OWNED"]
+
+
+def test_a_fight_ends_with_a_failure() -> None:
+    aws = FakeAws()
+    busy = AwsError(
+        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists: a-9"
+    )
+    aws.fail_on("eks:CreatePodIdentityAssociation", *[busy] * 9)
+    made = run(aws, desired(workload()))
+    assert len(aws.parameters("eks:CreatePodIdentityAssociation")) == ROUNDS
+    assert [named(done.change) for done in made.done] == ALL[:3]
+    assert [(failure.error_code, failure.message) for failure in made.failures] == [
+        ("ResourceInUseException", "eks:CreatePodIdentityAssociation: Association already exists: a-9")
+    ]
+
+
+def test_failures_beside_a_conflict_are_not_lost() -> None:
+    aws = FakeAws()
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
+    aws.fail_on("iam:AttachRolePolicy", *[AwsError("iam:AttachRolePolicy", "AccessDenied", "No.")] * 9)
+    raw = [
+        workload(policies=[]),
+        workload("two", role={"name": "two"}),
+    ]
+    made = run(aws, desired(*raw))
+    assert [(failure.error_code, failure.name) for failure in made.failures] == [
+        ("AccessDenied", f"two {policy_arn('my-policy')}"),
+        ("SKIPPED", "default/two"),
+    ]
+
+
+def test_a_policy_of_this_name_under_another_path_is_told() -> None:
+    aws = FakeAws()
+    aws.iam.CreatePolicy({"PolicyName": "my-policy", "Path": "/team/", "PolicyDocument": '{"Statement": []}'})
+    made = run(aws, desired(workload()))
+    causes = [failure for failure in made.failures if failure.error_code != "SKIPPED"]
+    assert [(failure.error_code, failure.remedy) for failure in causes] == [
+        (
+            "EntityAlreadyExists",
+            "Something of this name is there already, maybe with another path or in other letter case "
+            "(IAM tells "
+            "names apart without regard to either): give its path and spelling, or another name.",
+        )
+    ]
+    assert aws.state()["associations"] == []
+
+
+@pytest.mark.parametrize("lag", [1, 4])
+def test_a_new_role_is_waited_for(lag: int) -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.eks.lag = lag
+    made = run(aws, desired(workload()), clock=clock)
+    assert made.failures == ()
+    assert clock.pauses == [0.5, 1, 2, 4][:lag]
+
+
+def test_a_changed_trust_policy_is_waited_for() -> None:
+    aws, clock = FakeAws(), Clock()
+    run(aws, desired(workload()))
+    aws.eks.lag = 2
+    made = run(aws, desired(workload(disable_session_tags=True)), clock=clock)
+    assert made.failures == ()
+    assert clock.pauses == [0.5, 1]
+
+
+def test_a_role_of_an_earlier_round_is_waited_for_too() -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.eks.lag = 2
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    made = run(aws, desired(workload()), clock=clock)
+    assert made.failures == ()
+    assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
+    # The pause before the second look, then those for the role.
+    assert clock.pauses == [0.5, 0.5, 1]
+
+
+def test_a_role_that_never_appears_ends_in_a_failure() -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.eks.lag = 1000
+    made = run(aws, desired(workload()), clock=clock)
+    (failure,) = made.failures
+    assert failure.message == (
+        "eks:CreatePodIdentityAssociation: Role provided in the request does not exist. (still so after "
+        "60 s of "
+        "waiting)"
+    )
+    assert failure.remedy == (
+        "Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees "
+        "it: run "
+        "again, or raise propagation_timeout."
+    )
+    assert sum(clock.pauses) <= 60
+
+
+def test_an_old_role_is_not_waited_for() -> None:
+    aws, clock = FakeAws(), Clock()
+    given(aws, "old", TRUST_BARE)
+    aws.eks.role_changed("old")
+    aws.eks.waits["old"] = 1
+    made = run(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])), clock=clock)
+    assert [failure.error_code for failure in made.failures] == ["InvalidParameterException"]
+    assert clock.pauses == []
+
+
+def test_a_rerun_takes_up_what_is_missing() -> None:
+    aws = FakeAws()
+    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    assert [failure.error_code for failure in run(aws, desired(workload())).failures] == [
+        "AccessDeniedException"
+    ]
+    again = run(aws, desired(workload()))
+    assert [named(done.change) for done in again.done] == ALL[3:]
+
+
+def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -> None:
+    aws = FakeAws()
+    target = "arn:aws:iam::444455556666:role/target"
+    run(
+        aws,
+        desired(workload(disable_session_tags=True, session_policy=document("a:B"), target_role_arn=target)),
+    )
+    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    made = run(aws, desired(workload(session_policy="")))
+    (failure,) = made.failures
+    assert failure.partly
+    assert failure.message == (
+        "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
+        "eks:DeletePodIdentityAssociation. The "
+        'association is gone now; it was to be created with {"clusterName": "my-cluster", '
+        f'"disableSessionTags": true, "namespace": "default", "roleArn": "{role_arn("my-role")}", '
+        '"serviceAccount": "app", "tags": '
+        f'{{"workload-identity/managed-by": "workload_identity.aws"}}, "targetRoleArn": "{target}"}}.'
+    )
+
+
+def test_each_thing_is_read_once() -> None:
+    aws = FakeAws()
+    raw = [workload("one"), workload("two"), workload("three", role={"name": "other"})]
+    run(aws, desired(*raw))
+    aws.requests.clear()
+    assert names(plan(aws, desired(*raw))) == []
+    reads = [(name, str(parameters)) for name, parameters in aws.requests]
+    assert len(set(reads)) == len(reads)
+
+
+def test_few_associations_are_asked_for_and_many_are_listed() -> None:
+    def asked(count: int) -> list[dict[str, str]]:
+        aws = FakeAws()
+        plan(aws, desired(*[workload(f"s{number}") for number in range(count)]))
+        return aws.parameters("eks:ListPodIdentityAssociations")
+
+    assert asked(3) == [
+        {"clusterName": CLUSTER, "namespace": "default", "serviceAccount": f"s{number}"}
+        for number in range(3)
+    ]
+    assert asked(4) == [{"clusterName": CLUSTER}]
+
+
+def test_associations_of_others_are_not_described() -> None:
+    aws = FakeAws()
+    for number in range(9):
+        given_association(aws, f"theirs{number}", "x")
+    plan(aws, desired(*[workload(f"s{number}") for number in range(4)]))
+    assert aws.parameters("eks:DescribePodIdentityAssociation") == []
+
+
+def test_many_threads_come_to_the_same_end() -> None:
+    raw = [workload(f"s{number}", role={"name": f"r{number % 5}"}) for number in range(12)]
+    one, many = FakeAws(), FakeAws()
+    run(one, desired(*raw))
+    cluster = find_cluster(many, CLUSTER, REGION)
+    made = Engine(many, cluster, 8, patience()).run(desired(*raw), "present", check_mode=False)
+    assert made.failures == ()
+    assert many.state() == one.state()
+
+
+# The cluster
+
+
+def test_the_cluster_is_described_with_the_account() -> None:
+    found = find_cluster(FakeAws(), CLUSTER, "ignored")
+    assert (found.arn, found.account_id, found.region, found.partition, found.status) == (
+        CLUSTER_ARN,
+        ACCOUNT,
+        REGION,
+        "aws",
+        "ACTIVE",
+    )
+    assert found.caller_arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
+
+
+def test_a_cluster_that_is_not_there_is_told_with_account_and_region() -> None:
+    with pytest.raises(AwsError) as caught:
+        find_cluster(FakeAws(), "gone", REGION)
+    assert str(caught.value) == (
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Asked in account "
+        f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session."
+    )
+    assert caught.value.remedy == (
+        "Check the cluster's name, and that account and region are the ones you mean."
+    )
+
+
+def test_a_removal_does_not_need_the_cluster() -> None:
+    found = find_cluster(FakeAws(), "gone", REGION, "absent")
+    assert (found.arn, found.status) == (f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/gone", "")
+
+
+@pytest.mark.parametrize("status", ["CREATING", "DELETING", "FAILED", "PENDING"])
+def test_a_cluster_that_is_not_active_is_refused(status: str) -> None:
+    aws = FakeAws()
+    aws.eks.clusters[CLUSTER] = status
+    with pytest.raises(AwsError) as caught:
+        find_cluster(aws, CLUSTER, REGION)
+    assert str(caught.value) == (
+        f"eks:DescribeCluster: ClusterNotActive: cluster {CLUSTER} in account {ACCOUNT}, region {REGION} is "
+        f"{status}."
+    )
+    assert caught.value.remedy == (
+        "Wait until the cluster is ACTIVE, or find out in the EKS console why it is not."
+    )
+    assert find_cluster(aws, CLUSTER, REGION, "absent").status == status
+
+
+def test_a_cluster_that_is_being_updated_will_do() -> None:
+    aws = FakeAws()
+    aws.eks.clusters[CLUSTER] = "UPDATING"
+    assert find_cluster(aws, CLUSTER, REGION).status == "UPDATING"
+
+
+def test_any_other_error_about_the_cluster_is_passed_on() -> None:
+    aws = FakeAws()
+    aws.fail_on("eks:DescribeCluster", AwsError("eks:DescribeCluster", "AccessDeniedException", "No."))
+    with pytest.raises(AwsError, match="AccessDeniedException"):
+        find_cluster(aws, CLUSTER, REGION, "absent")
