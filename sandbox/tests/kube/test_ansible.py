@@ -151,7 +151,7 @@ def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedPr
         {
             "hosts": "localhost",
             "gather_facts": False,
-            "module_defaults": {"group/kubernetes.core.k8s": {"kubeconfig": str(server.kubeconfig)}},
+            "environment": {"K8S_AUTH_KUBECONFIG": str(server.kubeconfig)},
             "tasks": tasks,
         }
     ]
