@@ -17,6 +17,7 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 PAGE = ROOT / "docs" / "iam-permissions.md"
 USERS = ("verify", "converge", "teardown")
 PATH = "/pod-identity/"
+TARGET = "arn:aws:iam::444455556666:role/target"
 
 SET_UP = """
 import json, sys, boto3
@@ -88,8 +89,10 @@ def variables(**changes: Any) -> dict[str, Any]:
     role = {"name": "my-role", "path": PATH, **changes.get("role", {})}
     resource = changes.get("resource", "arn:aws:s3:::my-pod-secrets-bucket")
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}
+    chain = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": TARGET}
+    document = {"Version": "2012-10-17", "Statement": [statement, chain]}
     policies = [
-        {"name": "my-policy", "path": PATH, "document": {"Version": "2012-10-17", "Statement": [statement]}},
+        {"name": "my-policy", "path": PATH, "document": document},
         {"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"},
     ]
     shared = {"role": role, "policies": policies, **changes.get("workload", {})}
@@ -115,7 +118,7 @@ ALL_CHANGED = {
     "resource": "arn:aws:s3:::my-pod-secrets-bucket/*",
     "workload": {
         "tags": {"team": "payments"},
-        "target_role_arn": "arn:aws:iam::444455556666:role/target",
+        "target_role_arn": TARGET,
         "service_account_labels": {"team": "payments"},
     },
     "options": {"pod_identity_tags": {"stage": "test"}},
