@@ -64,6 +64,8 @@ class _Chunk:
         """The first place in text[start:end] where the chunk stands, or -1."""
         if not self.holes:
             return text.find(self.text, start, end)
+        if end - start < len(self.text):
+            return -1
         # Shift-and: bit n of the state says that the first n + 1 characters match up to here.
         hole_bits = sum(1 << hole for hole in self.holes)
         found = 1 << (len(self.text) - 1)
@@ -147,14 +149,7 @@ class ArnGlob:
     __slots__ = ("parts",)
 
     def __init__(self, tokens: Iterable[Literal]) -> None:
-        parts: list[list[Literal]] = [[]]
-        for token in tokens:
-            if isinstance(token, Wild):
-                parts[-1].append(token)
-                continue
-            pieces = token.split(":", ARN_PARTS - len(parts))
-            parts[-1].append(pieces[0])
-            parts.extend([piece] for piece in pieces[1:])
+        parts = cut_arn(tokens)
         parts.extend([[Wild.ANY] for _ in range(ARN_PARTS - len(parts))])
         self.parts = tuple(Glob(part) for part in parts)
 
@@ -175,6 +170,19 @@ class ArnGlob:
                 return Cover.NONE
             least = min(least, cover)
         return least
+
+
+def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
+    """An ARN pattern cut at its first five colons, or at as many as it has."""
+    parts: list[list[Literal]] = [[]]
+    for token in tokens:
+        if isinstance(token, Wild):
+            parts[-1].append(token)
+            continue
+        pieces = token.split(":", ARN_PARTS - len(parts))
+        parts[-1].append(pieces[0])
+        parts.extend([piece] for piece in pieces[1:])
+    return parts
 
 
 def arn_parts(text: str) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.docu
     Statement,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import (
-    ArnGlob,
     Cover,
     Glob,
     arn_parts,
@@ -25,13 +24,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.prin
     Caller,
     PrincipalTest,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.resources import (
+    ResourceTest,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import (
     Token,
-    Variable,
     Wild,
-    resolve,
     tokenize,
-    variable_keys,
 )
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
@@ -58,8 +57,6 @@ class Rule:
     __slots__ = (
         "_action_globs",
         "_actions",
-        "_everything",
-        "_open",
         "_principals",
         "_resources",
         "allow",
@@ -84,24 +81,13 @@ class Rule:
             if statement.principals is not None
             else None
         )
-        self._everything = False
-        self._resources: list[ArnGlob] = []
-        self._open: list[tuple[Token, ...]] = []
-        for resource in statement.resources or ():
-            tokens = tokenize(resource, variables=variables, wildcards=True)
-            if tokens == (Wild.ANY,):
-                self._everything = True
-            elif variable_keys(tokens):
-                if _variables_in_last_part(tokens):
-                    self._open.append(tokens)
-            else:
-                self._resources.append(ArnGlob(t for t in tokens if isinstance(t, str | Wild)))
+        self._resources = ResourceTest(statement.resources, variables) if statement.resources else None
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
 
     @property
     def open_resources(self) -> tuple[tuple[Token, ...], ...]:
         """The Resource values that have policy variables."""
-        return tuple(self._open)
+        return self._resources.open if self._resources is not None else ()
 
     def means_caller(self, caller: Caller | None) -> bool:
         """Whether the principal is meant; a statement without principals means everyone."""
@@ -117,20 +103,14 @@ class Rule:
 
     def means_resource(self, request: Request, context: Context) -> bool | None:
         """Whether the resource is meant; None when that turns on a policy variable."""
-        if request.resource is None or self.statement.resources is None:
+        if request.resource is None or self._resources is None:
             return True
-        cover = self._resource_cover(request)
-        if cover is not Cover.ALL and self._open:
-            unknown = False
-            for tokens in self._open:
-                resolved = resolve(tokens, context)
-                if resolved is None:
-                    unknown = True
-                elif not isinstance(resolved, bool):
-                    cover = max(cover, ArnGlob(resolved).covers(request.parts, request.resource_wild))
-            if unknown and cover is not Cover.ALL:
-                return self._open_answer(cover)
-        return self._effective(self._turn(cover, self.statement.not_resource))
+        least, most = self._resources.covers(request.parts, request.resource_wild, context)
+        negated = self.statement.not_resource
+        answer = self._effective(self._turn(least, negated))
+        if least is most or answer is self._effective(self._turn(most, negated)):
+            return answer
+        return None
 
     def applies(self, request: Request, context: Context) -> bool | None:
         """Whether a statement that ``speaks_of`` the request takes effect; None when unknown."""
@@ -144,12 +124,6 @@ class Rule:
             if holds is None:
                 answer = None
         return answer
-
-    def _open_answer(self, cover: Cover) -> bool | None:
-        # The unknown variables can still raise the cover to ALL: is the answer the same then?
-        now = self._effective(self._turn(cover, self.statement.not_resource))
-        then = self._effective(self._turn(Cover.ALL, self.statement.not_resource))
-        return now if now is then else None
 
     def _effective(self, cover: Cover) -> bool:
         return cover is Cover.ALL if self.allow else cover is not Cover.NONE
@@ -171,16 +145,6 @@ class Rule:
                     cover = Cover.SOME
         return self._turn(cover, self.statement.not_action)
 
-    def _resource_cover(self, request: Request) -> Cover:
-        if self._everything:
-            return Cover.ALL
-        cover = Cover.NONE
-        for glob in self._resources:
-            cover = max(cover, glob.covers(request.parts, request.resource_wild))
-            if cover is Cover.ALL:
-                break
-        return cover
-
 
 def rules_of(policy: Policy, source: str = "") -> tuple[Rule, ...]:
     """Prepare every statement of a policy."""
@@ -190,14 +154,3 @@ def rules_of(policy: Policy, source: str = "") -> tuple[Rule, ...]:
 def _glob(text: str) -> Glob:
     tokens = tokenize(text, variables=False, wildcards=True)
     return Glob(token for token in tokens if isinstance(token, str | Wild))
-
-
-def _variables_in_last_part(tokens: tuple[Token, ...]) -> bool:
-    """IAM takes variables in a Resource only after the fifth colon; elsewhere nothing matches."""
-    colons = 0
-    for token in tokens:
-        if isinstance(token, Variable):
-            return colons >= 5
-        if isinstance(token, str):
-            colons += token.count(":")
-    return True

@@ -17,8 +17,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.elem
     PolicyError,
 )
 
-# The longest policyDocument that the IAM API takes as a parameter (CreateRole, PutRolePolicy).
-MAX_CHARACTERS = 131_072
+# IAM takes documents of at most 131,072 characters, but some of AWS's own policies are longer.
+MAX_CHARACTERS = 1_000_000
 # A policy is at most Statement > Condition > operator > key > values deep.
 MAX_DEPTH = 32
 
@@ -138,5 +138,5 @@ def _jsonable(value: object) -> str:
 
 
 def _too_large(size: int | None) -> str:
-    given = "more" if size is None else f"{size:,}"
-    return f"the document has {given} characters; IAM takes at most {MAX_CHARACTERS:,}"
+    given = "too many" if size is None else f"{size:,}"
+    return f"the document has {given} characters; at most {MAX_CHARACTERS:,} are read"
