@@ -51,7 +51,7 @@ def questions(desired: Desired, cluster: Cluster) -> list[Question]:
     managed = [arn for arn, existing in roles.items() if not existing]
     policies = [
         arn
-        for arn, (spec, _) in shared_policies(cluster, desired.workloads).items()
+        for arn, (spec, _users) in shared_policies(cluster, desired.workloads).items()
         if spec.document is not None
     ]
     asked = [
@@ -124,8 +124,8 @@ def _denied(api: Api, source: str, question: Question) -> list[tuple[str, str]]:
 
 
 def _missing(caller_arn: str, denied: Sequence[tuple[str, str]]) -> Finding:
-    actions = sorted({action for action, _ in denied})
-    resources = sorted({resource for _, resource in denied})
+    actions = sorted({action for action, _resource in denied})
+    resources = sorted({resource for _action, resource in denied})
     condition = (
         f" with the condition StringEquals iam:PassedToService {SERVICE}" if "iam:PassRole" in actions else ""
     )

@@ -23,7 +23,7 @@ def namespace_missing(
     """``namespaces`` are those that were read; without them a namespace without any service account,
     not even the "default" that Kubernetes puts into each, counts as missing.
     """
-    there = namespaces if namespaces is not None else {space for space, _ in accounts}
+    there = namespaces if namespaces is not None else {space for space, _name in accounts}
     if key[0] in there or key in accounts:
         return None
     return _finding(

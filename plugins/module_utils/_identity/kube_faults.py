@@ -65,7 +65,7 @@ class Fault:
     check: str = "pods"
 
 
-def on_fargate(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """EKS User Guide, "EKS Pod Identity restrictions": not on Fargate."""
     label = state.nodes.get(pod.node, {}).get("eks.amazonaws.com/compute-type", "")
     by_name = not label and pod.node.startswith("fargate-")
@@ -81,7 +81,7 @@ def on_fargate(pod: Pod, state: KubeState, _: Association) -> Fault | None:
     )
 
 
-def on_windows(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """EKS User Guide, "EKS Pod Identity restrictions": not on Windows."""
     if state.nodes.get(pod.node, {}).get("kubernetes.io/os", pod.operating_system) != "windows":
         return None
@@ -94,7 +94,7 @@ def on_windows(pod: Pod, state: KubeState, _: Association) -> Fault | None:
     )
 
 
-def on_virtual_node(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """A node of a virtual kubelet has no place for the agent."""
     labels = state.nodes.get(pod.node)
     by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
@@ -141,7 +141,7 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
     )
 
 
-def containers_skipped(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def containers_skipped(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """The annotation eks.amazonaws.com/skip-containers names containers that are not to get credentials."""
     left_out = [one.name for one in pod.containers if one.name in pod.skipped and not is_injected(one.env)]
     if not left_out:
@@ -155,7 +155,7 @@ def containers_skipped(pod: Pod, state: KubeState, _: Association) -> Fault | No
     )
 
 
-def no_agent_on_node(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """The agent answers on a link-local address, so it has to be on the Pod's own node."""
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return None
@@ -173,7 +173,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _: Association) -> Fault | None
     )
 
 
-def proxied(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def proxied(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """EKS User Guide: with a proxy, the agent's addresses belong into no_proxy."""
     for container in pod.containers:
         if container.name in pod.skipped:
@@ -191,7 +191,7 @@ def proxied(pod: Pod, state: KubeState, _: Association) -> Fault | None:
     return None
 
 
-def other_credentials_first(pod: Pod, state: KubeState, _: Association) -> Fault | None:
+def other_credentials_first(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """SDKs take keys, then a web identity, from the environment before they ask the agent."""
     for container in pod.containers:
         names = earlier_provider(container.env)

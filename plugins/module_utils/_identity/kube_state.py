@@ -137,7 +137,7 @@ def _read(result: Mapping[str, Any]) -> Read:
 
 def _reason(message: str) -> str:
     """The sentence of the API server within what kubernetes.core makes of it."""
-    _, found, rest = message.partition('"message":"')
+    _separator, found, rest = message.partition('"message":"')
     if not found:
         return " ".join(message.split())
     return rest.split('","reason"')[0].replace('\\"', '"').replace("\\\\", "")

@@ -123,7 +123,9 @@ class Observer:
         ``known`` are not read again.
         """
         roles = {w.role.name.lower(): w.role for w in desired.workloads if w.role is not None}
-        specs = {arn: spec for arn, (spec, _) in shared_policies(self.cluster, desired.workloads).items()}
+        specs = {
+            arn: spec for arn, (spec, _users) in shared_policies(self.cluster, desired.workloads).items()
+        }
         for role in roles.values():
             if role.permissions_boundary and not removal:
                 boundary = role.permissions_boundary

@@ -97,7 +97,7 @@ def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, patience: 
     outcome = Outcome((), ())
     change: Change | None = None
     # What was made elsewhere since it was looked for is looked at again, once.
-    for _ in range(2):
+    for _index in range(2):
         found = _find(api, cluster, wanted.key)
         change = _plan(wanted, cluster, found)
         if change is None:

@@ -127,7 +127,7 @@ def _replace(
     disable = spec.disable_session_tags
     kept = {key: value for key, value in found.tags.items() if not key.startswith("aws:")}
     change = tags.compare(kept, wanted.tags, wanted.purge_tags)
-    parameters, _ = _parameters(
+    parameters, _shown = _parameters(
         wanted,
         target,
         found.disable_session_tags if disable is None else disable,

@@ -4,167 +4,211 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run as people read it: changes, a table of workloads and checks, findings. Pure."""
+"""The outcome of a run: what AWS and Kubernetes gave, as facts, lines to show, and a verdict. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_accounts import (
+    account_findings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_state import read_state
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_verify import (
+    KubeVerdict,
+    key_of,
+    verify_pods,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes import (
     Key,
-    check_service_account,
     described,
     found_after,
-    missing_service_account,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report_text import (
+    SHOWN_FINDINGS,
+    change_line,
+    report_lines,
 )
 
-# In the order of the table; a column without any check is left out.
-COLUMNS = (
-    ("trust", "TRUST"),
-    ("attachment", "ATTACHED"),
-    ("version", "VERSION"),
-    ("contents", "CONTENTS"),
-    ("permissions", "ALLOWED"),
-    ("association", "ASSOCIATED"),
-    ("service account", "ACCOUNT"),
-    ("agent", "AGENT"),
-    ("pods", "PODS"),
+_ORDER = ("fail", "unknown", "warning", "accepted", "pass")
+_COUNTS = (
+    ("passed", "pass"),
+    ("failed", "fail"),
+    ("warnings", "warning"),
+    ("unknown", "unknown"),
+    ("accepted", "accepted"),
 )
-WORKLOAD_WIDTH = 26
-SHOWN_CHANGES = 40
-SHOWN_FINDINGS = 40
-_TOWARDS = {"attach": "to", "detach": "from"}
-_ORDER = ("fail", "unknown", "warning", "pass")
-_COUNTS = (("passed", "pass"), ("failed", "fail"), ("warnings", "warning"), ("unknown", "unknown"))
+# What EKS says of the add-on gives way to what is seen in the cluster, where an agent may come from elsewhere.
+_ADDON_MISSING = "AGENT_ADDON_MISSING"
 
 Row = Mapping[str, Any]
 
 
 def make_report(
-    result: Row, service_accounts: Sequence[Row], kubernetes_plan: Row, check_mode: bool = False
+    result: Row,
+    service_accounts: Sequence[Row],
+    kubernetes_plan: Row,
+    check_mode: bool = False,
+    cluster_reads: Mapping[str, Row] | None = None,
+    ignore: Collection[str] = (),
+    fail_on: str = "error",
+    now: datetime | None = None,
 ) -> dict[str, Any]:
     """The facts of a run, the lines to show, and whether and why it failed.
 
     ``result`` is that of eks_pod_identity, of either state, or of eks_pod_identity_info.
+    ``cluster_reads`` are results of k8s_info by the names of kube_state.RESOURCES, as far as they were
+    read. Findings with a code of ``ignore`` are accepted; ``fail_on`` is "error" or "warning".
     """
     changing = "changes" in result
     verification = result.get("verification", {} if changing else result)
-    objects = described(kubernetes_plan, "absent" if _removes(result) else "present")
-    changes = [_change_line(change) for change in result.get("changes", ())] + objects
-    found = found_after(service_accounts, {} if check_mode or _removes(result) else kubernetes_plan)
-    rows, findings = _verified(verification, found)
+    removes = result.get("state") == "absent"
+    objects = described(kubernetes_plan, "absent" if removes else "present")
+    changes = [change_line(change) for change in result.get("changes", ())] + objects
+    found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)
+    kube = _kubernetes(verification, cluster_reads or {}, now)
+    rows, findings = _verified(verification, found, kube, cluster_reads or {})
     findings = [*(result.get("findings", ()) if changing else ()), *findings]
+    findings = [_judged(finding, ignore) for finding in findings]
+    rows = [_accepted(row, ignore) for row in rows]
     failures = list(result.get("failures", ()))
-    summary = {
-        "workloads": len(result.get("workloads", ())),
-        **{name: sum(row["status"] == status for row in rows) for name, status in _COUNTS},
-        "changes": len(changes),
-        "findings": len(findings),
-    }
-    failed = bool(failures) or any(row["status"] in ("fail", "unknown") for row in rows)
+    failing = [one for one in findings if _fails(one, fail_on)]
+    failed = bool(failures or failing or any(_fails_without_word(row) for row in rows))
     return {
         "workloads": rows or list(result.get("workloads", ())),
         "changes": list(result.get("changes", ())),
         "kubernetes_changes": objects,
         "findings": findings,
         "failures": failures,
-        "summary": summary,
-        "lines": _lines(changing, changes, rows, findings, check_mode),
+        "summary": {
+            "workloads": len(result.get("workloads", ())),
+            **{name: sum(row["status"] == status for row in rows) for name, status in _COUNTS},
+            "changes": len(changes),
+            "findings": len(findings),
+        },
+        "lines": report_lines(changes if changing else None, rows, findings, check_mode),
         "failed": failed,
-        "failure": _failure(result, findings) if failed else "",
+        "failure": _failure(result, failing) if failed else "",
     }
 
 
-def _removes(result: Row) -> bool:
-    return bool(result.get("state") == "absent")
-
-
-def _verified(verification: Row, found: Mapping[Key, Row]) -> tuple[list[dict[str, Any]], list[Row]]:
-    """The checks of AWS with that of the service account added to each workload."""
-    rows, findings = [], list(verification.get("findings", ()))
-    for row in verification.get("workloads", ()):
-        key = (row["namespace"], row["service_account"])
-        checks = [*row.get("checks", ()), check_service_account(key, found)]
-        if key not in found:
-            findings.append(missing_service_account(key))
-        statuses = {check["status"] for check in checks}
-        status = next((one for one in _ORDER if one in statuses), "pass")
-        rows.append({**row, "checks": checks, "status": status})
-    return rows, findings
-
-
-def _lines(
-    changing: bool,
-    changes: Sequence[str],
-    rows: Sequence[Row],
-    findings: Sequence[Row],
-    check_mode: bool,
-) -> list[str]:
-    lines = []
-    if changing:
-        count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
-        head = f"Plan: {count}; nothing was changed." if check_mode else f"Done: {count}."
-        lines = [head, *_first(changes, SHOWN_CHANGES)]
-    if rows:
-        lines += [*([""] if lines else []), *table(rows)]
-    return lines + _first([_finding_line(finding) for finding in findings], SHOWN_FINDINGS)
-
-
-def _first(lines: Sequence[str], count: int) -> list[str]:
-    more = [f"  and {len(lines) - count} more"] if len(lines) > count else []
-    return [f"  {line}" for line in lines[:count]] + more
-
-
-def _change_line(change: Row) -> str:
-    if change["resource"] == "attachment":
-        role, _, policy = change["name"].partition(" ")
-        return f"{change['action']} policy {policy} {_TOWARDS[change['action']]} role {role}"
-    kind = str(change["resource"]).replace("_", " ")
-    what = f"{change['action']} {kind} {change['name']}"
-    if change["action"] == "update":
-        what += f" ({', '.join(sorted(change['after'])).replace('_', ' ')})"
-    return what
-
-
-def table(rows: Sequence[Row]) -> list[str]:
-    """One line for each workload, the same columns for all, at most 100 characters wide."""
-    present = {check["name"] for row in rows for check in row["checks"]}
-    columns = [column for column in COLUMNS if column[0] in present]
-    cells = [["WORKLOAD", *(title for _, title in columns)]]
-    for row in rows:
-        by_name = {check["name"]: check for check in row["checks"]}
-        name = f"{row['namespace']}/{row['service_account']}"
-        cells.append([_shortened(name), *(_cell(by_name.get(column)) for column, _ in columns)])
-    widths = [max(len(line[index]) for line in cells) for index in range(len(cells[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
-
-
-def _finding_line(finding: Row) -> str:
-    return (
-        f"{finding['severity']} {finding['code']} {finding['workload']}: {finding['message']} "
-        f"{finding['remedy']}"
+def _kubernetes(verification: Row, reads: Mapping[str, Row], now: datetime | None) -> KubeVerdict:
+    rows = verification.get("workloads", ())
+    moment = now or datetime.now(timezone.utc)
+    auto_mode = any(
+        check["name"] == "agent" and check.get("detail") == "auto mode"
+        for row in rows[:1]
+        for check in row.get("checks", ())
     )
+    state = read_state(reads, [key_of(row) for row in rows], moment, auto_mode)
+    return verify_pods(rows, state, str(rows[0]["cluster"]) if rows else "")
 
 
-def _failure(result: Row, findings: Sequence[Row]) -> str:
+def _verified(
+    verification: Row, found: Mapping[Key, Row], kube: KubeVerdict, reads: Mapping[str, Row]
+) -> tuple[list[dict[str, Any]], list[Row]]:
+    """The checks of AWS with those of Kubernetes added to each workload."""
+    namespaces = _namespaces(reads.get("namespaces") or {})
+    seen = any(check["name"] == "agent" for checks in kube.checks.values() for check in checks[:1])
+    rows = []
+    findings = [
+        one for one in verification.get("findings", ()) if not (seen and one["code"] == _ADDON_MISSING)
+    ]
+    for row in verification.get("workloads", ()):
+        key = key_of(row)
+        own = account_findings(key, found, namespaces)
+        findings += own
+        checks = [*row.get("checks", ()), _account_check(own), *kube.checks[key]]
+        rows.append({**row, "checks": _one_agent(checks)})
+    return rows, _once([*findings, *kube.findings])
+
+
+def _account_check(findings: Sequence[Row]) -> dict[str, Any]:
+    status = "pass"
+    if findings:
+        status = "fail" if findings[0]["severity"] == "error" else "warning"
+    return {
+        "name": "service account",
+        "status": status,
+        "detail": "",
+        "codes": [finding["code"] for finding in findings],
+    }
+
+
+def _one_agent(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """AWS and Kubernetes each say something of the agent; the worse of the two is what counts."""
+    agents = [check for check in checks if check["name"] == "agent"]
+    if len(agents) < 2:
+        return list(checks)
+    aws, kube = agents
+    if kube["status"] == "unknown":
+        joined = aws
+    elif _ADDON_MISSING in aws.get("codes", ()):
+        joined = kube
+    else:
+        codes = [*aws.get("codes", ()), *kube["codes"]]
+        worse = min(agents, key=lambda check: _ORDER.index(check["status"]))
+        joined = {**worse, "detail": worse["detail"] or kube["detail"], "codes": codes}
+    return [check for check in checks if check["name"] != "agent"] + [joined]
+
+
+def _namespaces(read: Row) -> Collection[str] | None:
+    items = read.get("resources")
+    return None if items is None else {item["metadata"]["name"] for item in items}
+
+
+def _once(findings: Sequence[Row]) -> list[Row]:
+    """What concerns the whole cluster is said once, not for each workload."""
+    return list({tuple(finding.items()): finding for finding in findings}.values())
+
+
+def _judged(finding: Row, ignore: Collection[str]) -> Row:
+    return {**finding, "accepted": True} if finding["code"] in ignore else finding
+
+
+def _accepted(row: Row, ignore: Collection[str]) -> dict[str, Any]:
+    """The row with its status, and checks whose every finding is accepted shown so.
+
+    A failed check without a finding of its own follows from what another one found.
+    """
+    codes = {code for check in row["checks"] for code in check.get("codes", ())}
+    excused = bool(codes) and codes <= set(ignore)
+    checks = []
+    for check in row["checks"]:
+        own = set(check.get("codes", ()))
+        if check["status"] != "pass" and (excused if not own else own <= set(ignore)):
+            check = {**check, "status": "accepted"}
+        checks.append(check)
+    statuses = {check["status"] for check in checks}
+    return {
+        **row,
+        "checks": checks,
+        "status": next((one for one in _ORDER if one in statuses), "pass"),
+    }
+
+
+def _fails(finding: Row, fail_on: str) -> bool:
+    failing = ("error", "warning") if fail_on == "warning" else ("error",)
+    return finding["severity"] in failing and not finding.get("accepted")
+
+
+def _fails_without_word(row: Row) -> bool:
+    """A workload that failed although none of its checks names a finding: never taken for right."""
+    codes = [code for check in row["checks"] for code in check.get("codes", ())]
+    return row["status"] == "fail" and not codes
+
+
+def _failure(result: Row, failing: Sequence[Row]) -> str:
     """The cause first: what could not be done, else what the verification found."""
     if result.get("failures"):
         return str(result.get("msg", ""))
-    errors = [finding for finding in findings if finding["severity"] == "error"]
-    lines = [f"{one['workload']}: {one['message']} {one['remedy']}" for one in errors]
-    return "\n".join(lines[:SHOWN_FINDINGS])
-
-
-def _cell(check: Row | None) -> str:
-    if check is None:
-        return "-"
-    detail = f" {check['detail']}" if check.get("detail") else ""
-    return f"{check['status']}{detail}"
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= WORKLOAD_WIDTH else f"{name[: WORKLOAD_WIDTH - 1]}…"
+    lines = [
+        f"{one['workload']}: {one['message']} {one['remedy']}".removeprefix(": ")
+        for one in failing[:SHOWN_FINDINGS]
+    ]
+    more = len(failing) - SHOWN_FINDINGS
+    return "\n".join(
+        [*lines, *([f"and {more} more, listed in pod_identity_report.findings."] if more > 0 else [])]
+    )

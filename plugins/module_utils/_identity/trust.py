@@ -82,7 +82,7 @@ def grants_of_others(
 ) -> set[TrustGrant]:
     """What our own statements grant to workloads that a run does not list, as far as that can be told:
     a grant for the whole cluster or account may be its own."""
-    grants, _ = read_grants(present)
+    grants, _others = read_grants(present)
     return {grant for grant in grants if _of_others(grant, cluster, listed)}
 
 
@@ -141,19 +141,19 @@ def _is_gone(
 
 def granted_to_all(present: Mapping[str, object]) -> bool:
     """Whether statements of ours let every cluster of the account use the role."""
-    grants, _ = read_grants(present)
+    grants, _others = read_grants(present)
     return any(not grant.cluster_arn for grant in grants)
 
 
 def tied_to(cluster: Cluster, present: Mapping[str, object]) -> bool:
     """Whether our own statements tie the role to one cluster, as far as they say anything."""
-    grants, _ = read_grants(present)
+    grants, _others = read_grants(present)
     return bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
 
 
 def granted_elsewhere(cluster: Cluster, present: Mapping[str, object]) -> list[str]:
     """Whom our own statements let use the role in other clusters, which this run cannot see."""
-    grants, _ = read_grants(present)
+    grants, _others = read_grants(present)
     return sorted(
         "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
         for grant in grants

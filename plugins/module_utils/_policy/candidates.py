@@ -198,7 +198,7 @@ def _ends(rest: str, following: tuple[Token, ...]) -> Iterator[str]:
     stops = [following[0]] if isinstance(following[0], str) else ["/", ":", "-", ".", "_"]
     for stop in stops:
         at = rest.find(stop)
-        for _ in range(8):
+        for _index in range(8):
             if at < 0:
                 break
             yield rest[:at]

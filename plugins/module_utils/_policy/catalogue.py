@@ -53,7 +53,7 @@ class Catalogue:
 
     def action_problem(self, action: str) -> str | None:
         """What is wrong with the name of an action without wildcards, or None."""
-        service, _, name = action.partition(":")
+        service, _separator, name = action.partition(":")
         if not self._data.services.service_exists(service.lower()):
             return f"there is no service with the prefix {service!r}."
         if self._data.actions.action_exists(service.lower(), name):
@@ -67,7 +67,7 @@ class Catalogue:
         """Why an existing action can never be about a resource, or None."""
         if resource == "*":
             return None
-        service, _, name = action.partition(":")
+        service, _separator, name = action.partition(":")
         details = self._data.actions.get_action_details(service.lower(), name)
         types = [kind["name"] for kind in details["resourceTypes"]]
         if not types:
@@ -193,4 +193,4 @@ def _pattern(arn: str) -> ArnGlob:
 
 
 def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
-    return (*parts, *("*" for _ in range(6 - len(parts))))
+    return (*parts, *("*" for _index in range(6 - len(parts))))

@@ -115,7 +115,7 @@ class _Search:
 
 def explore(questions: Sequence[Question], context: Context) -> Exploration:
     """Answer the questions for every completion of the unknown keys."""
-    search = _Search(questions, context, seen=[set() for _ in range(len(questions) + 1)])
+    search = _Search(questions, context, seen=[set() for _index in range(len(questions) + 1)])
     search.walk({})
     complete = search.work < MAX_WORK and not search.stuck
     answers: list[bool | None] = []

@@ -136,7 +136,7 @@ def _strangers(allows: Sequence[Rule], severity: str, request: Request) -> list[
 
 
 def _other_role(statement: Statement, severity: str, request: Request) -> Finding:
-    shown = ", ".join(value for _, value in (statement.principals or ())[:5])
+    shown = ", ".join(value for _kind, value in (statement.principals or ())[:5])
     label = statement.label
     return Finding(
         "TRUST_WRONG_PRINCIPAL",
@@ -150,7 +150,7 @@ def _other_role(statement: Statement, severity: str, request: Request) -> Findin
 
 def _stranger(statement: Statement, severity: str) -> Finding:
     label = statement.label
-    names = [value for _, value in statement.principals or ()]
+    names = [value for _kind, value in statement.principals or ()]
     shown = ", ".join(names[:5])
     if statement.not_principal:
         return Finding(
@@ -180,7 +180,7 @@ def _stranger(statement: Statement, severity: str) -> Finding:
             " in every partition and region.",
             f"Write {SERVICE}.",
         )
-    if any(kind == "Service" for kind, _ in statement.principals or ()):
+    if any(kind == "Service" for kind, _value in statement.principals or ()):
         return Finding(
             "TRUST_WRONG_SERVICE",
             severity,

@@ -113,14 +113,14 @@ def describe(question: Question, context: Context, allowed: bool | None, keys: t
     ]
     if allowed is None:
         turning = [rule for rule, answer in denies if answer is None]
-        turning += [rule for _, rules in allows for rule, answer in rules if answer is None]
+        turning += [rule for _name, rules in allows for rule, answer in rules if answer is None]
         return Verdict(CONDITIONAL, keys, tuple(turning))
     if allowed:
-        deciding = tuple(rule for _, rules in allows for rule, answer in rules if answer)
+        deciding = tuple(rule for _name, rules in allows for rule, answer in rules if answer)
         if not deciding:
-            deciding = tuple(r for _, rules in allows for r, answer in rules if answer is None)
+            deciding = tuple(r for _name, rules in allows for r, answer in rules if answer is None)
         return Verdict(ALLOWED, rules=deciding)
-    missing = tuple(name for name, rules in allows if not any(answer is not False for _, answer in rules))
+    missing = tuple(name for name, rules in allows if not any(answer is not False for _rule, answer in rules))
     denying = tuple(rule for rule, answer in denies if answer)
     if denying:
         return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
@@ -130,5 +130,5 @@ def describe(question: Question, context: Context, allowed: bool | None, keys: t
     possible = tuple(rule for rule, answer in denies if answer is None)
     if possible and explore((question.without_denies(),), context).answers[0] is not False:
         return Verdict(EXPLICIT_DENY, rules=possible)
-    never = tuple(name for name, rules in allows if not any(answer for _, answer in rules))
+    never = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
     return Verdict(IMPLICIT_DENY, missing=never)

@@ -150,7 +150,7 @@ class ArnGlob:
 
     def __init__(self, tokens: Iterable[Literal]) -> None:
         parts = cut_arn(tokens)
-        parts.extend([[Wild.ANY] for _ in range(ARN_PARTS - len(parts))])
+        parts.extend([[Wild.ANY] for _index in range(ARN_PARTS - len(parts))])
         self.parts = tuple(Glob(part) for part in parts)
 
     def matches(self, parts: tuple[str, ...]) -> bool:

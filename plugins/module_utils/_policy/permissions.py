@@ -245,7 +245,7 @@ def _message(
     change: Sequence[str],
 ) -> str:
     what = f"{required.action} on {required.resource}"
-    where = "; ".join(f"{label} of {policy}" for policy, label, _ in statements)
+    where = "; ".join(f"{label} of {policy}" for policy, label, _statement in statements)
     if verdict.decision == ALLOWED:
         return f"{what} is allowed by {where}."
     if verdict.decision == EXPLICIT_DENY:

@@ -60,7 +60,7 @@ class Question:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Every statement that speaks of the request."""
-        return (*self.denies, *(rule for _, rules in self.allows for rule in rules))
+        return (*self.denies, *(rule for _name, rules in self.allows for rule in rules))
 
     def turning_keys(self, context: Context) -> Iterator[str]:
         """The unknown keys that keep a statement's answer open, in lower case."""

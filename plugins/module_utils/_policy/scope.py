@@ -83,7 +83,7 @@ def trust_policy(grants: Iterable[TrustGrant]) -> dict[str, object]:
             names.append(grant.service_account)
     return {
         "Version": "2012-10-17",
-        "Statement": [_statement(place, names) for (place, _), names in sorted(statements.items())],
+        "Statement": [_statement(place, names) for (place, _named), names in sorted(statements.items())],
     }
 
 
