@@ -14,6 +14,7 @@ of the AWS SDKs and Tools Reference Guide, "Standardized credential providers".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
 # Upper case first: the order in which findings name them.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
-Env = Mapping[str, str | None]
+Env: TypeAlias = "Mapping[str, str | None]"
 
 
 def is_injected(env: Env) -> bool:

@@ -222,7 +222,7 @@ def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | N
     if name is None and not role.has("name"):
         role.problems.add(role.place, "name or arn is missing.")
     document = _document(role, "trust_policy", "trust")
-    scope = cast("TrustScope | None", role.choice("trust_scope", TRUST_SCOPES))
+    scope = _trust_scope(role)
     if document is not None and scope is not None:
         role.problems.add(role.place, "trust_policy and trust_scope exclude each other.")
     boundary = role.text("permissions_boundary")
@@ -238,6 +238,10 @@ def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | N
         trust_scope=scope,
         trust_policy=document,
     )
+
+
+def _trust_scope(role: Fields) -> TrustScope | None:
+    return cast("TrustScope | None", role.choice("trust_scope", TRUST_SCOPES))
 
 
 def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
@@ -257,7 +261,7 @@ def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
         name=parts.name if parts else "",
         arn=arn,
         path=parts.path if parts else "/",
-        trust_scope=cast("TrustScope | None", role.choice("trust_scope", TRUST_SCOPES)),
+        trust_scope=_trust_scope(role),
         extend_trust=bool(role.flag("extend_trust")),
     )
 
