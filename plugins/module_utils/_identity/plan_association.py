@@ -154,6 +154,9 @@ def predicted(
         cluster_name,
     )
     row.update({name: value for name, value in change.after.items() if name in row})
+    if "target_role_arn" in change.after:
+        # Only EKS says what it will be.
+        row["external_id"] = ""
     if change.action == "replace":
         row["association_id"] = row["association_arn"] = ""
     return row
