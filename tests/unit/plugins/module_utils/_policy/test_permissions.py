@@ -290,6 +290,8 @@ VARIABLES = [
         "not known who calls",
     ),
     ("arn:aws:s3:::c/default/x", None, None, "implicit_deny", (), "no value makes it this bucket"),
+    ("arn:aws-cn:s3:::b/default/x", POD, None, "implicit_deny", (), "another partition"),
+    ("arn:aws-cn:s3:::b/default/x", None, None, "implicit_deny", (), "no value makes it this partition"),
     (
         "arn:aws:s3:::b/default/x",
         None,
