@@ -43,7 +43,6 @@ _SID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 __all__ = [
     "KINDS",
-    "LEGACY_VERSION",
     "Condition",
     "Policy",
     "PolicyError",
