@@ -47,14 +47,14 @@ def project_files() -> list[str]:
 def collection_copy(name: str, dependencies: Path, left_out: Iterable[str] = ()) -> Path:
     """A fresh copy under ``build/<name>`` with the dependencies of a collections root beside it.
 
-    ``left_out`` names folders and files at the top that are not copied.
+    ``left_out`` names folders and files that are not copied.
     """
     root = BUILD / name / "ansible_collections"
     shutil.rmtree(root, ignore_errors=True)
     copy = root / "workload_identity" / "aws"
-    skipped = tuple(left_out)
+    skipped = frozenset(left_out)
     for file in project_files():
-        if file.split("/", 1)[0] in skipped:
+        if not skipped.isdisjoint((file, *map(str, Path(file).parents))):
             continue
         target = copy / file
         target.parent.mkdir(parents=True, exist_ok=True)
