@@ -33,17 +33,18 @@ RETRIES = {"mode": "adaptive", "max_attempts": 8}
 class Api(Protocol):
     """What observation and application need of AWS."""
 
-    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response: ...
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
+        """The answer to one request. Raises AwsError."""
 
-    def pages(
-        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
-    ) -> list[Any]: ...
+    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+        """What all pages list under ``results``. Raises AwsError."""
 
 
 class ClientModule(Protocol):
     """The part of AnsibleAWSModule that makes clients."""
 
-    def client(self, service: str, **extra: Any) -> Any: ...
+    def client(self, service: str, **extra: Any) -> Any:
+        """A boto3 client with the credentials and the region of the module."""
 
 
 class BotoApi:

@@ -47,9 +47,11 @@ class RolePolicies:
 class SdkModule(Protocol):
     """The part of AnsibleAWSModule that ``require_sdk`` needs."""
 
-    def warn(self, warning: str) -> None: ...
+    def warn(self, warning: str) -> None:
+        """Add a warning to the result."""
 
-    def fail_json(self, *, msg: str) -> NoReturn: ...
+    def fail_json(self, *, msg: str) -> NoReturn:
+        """End the module. Does not return."""
 
 
 class RoleNotFound(Exception):

@@ -14,8 +14,8 @@ of the AWS SDKs and Tools Reference Guide, "Standardized credential providers".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -26,7 +26,7 @@ ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
 # Upper case first: the order in which findings name them.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
-Env: TypeAlias = "Mapping[str, str | None]"
+Env: TypeAlias = Mapping[str, "str | None"]
 
 
 def is_injected(env: Env) -> bool:
