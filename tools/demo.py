@@ -42,7 +42,11 @@ def playbook(name: str, *options: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"},
+        env={
+            **os.environ,
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        },
     )
     lines = []
     for line in process.stdout or ():
@@ -64,8 +68,7 @@ def changed_count(output: str) -> int:
 def everything() -> Mapping[str, list[str]]:
     """The names of what is in AWS and Kubernetes, as far as this project could have made it."""
     iam, eks = boto3.client("iam"), boto3.client("eks")
-    kubernetes.config.load_kube_config()
-    core = kubernetes.client.CoreV1Api()
+    core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config())
     roles = iam.get_paginator("list_roles").paginate()
     policies = iam.get_paginator("list_policies").paginate(Scope="Local")
     associations = eks.get_paginator("list_pod_identity_associations").paginate(
@@ -78,7 +81,9 @@ def everything() -> Mapping[str, list[str]]:
         "pod identity associations": sorted(
             one["associationId"] for page in associations for one in page["associations"]
         ),
-        "service accounts": sorted(f"{one.metadata.namespace}/{one.metadata.name}" for one in accounts),
+        "service accounts": sorted(
+            f"{one.metadata.namespace}/{one.metadata.name}" for one in accounts if one.metadata
+        ),
     }
 
 

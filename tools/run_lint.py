@@ -15,7 +15,10 @@ COLLECTION = "ansible_collections.workload_identity.aws.plugins"
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
-    ("mypy", *(part for name in ("module_utils", "modules", "filter") for part in ("-p", f"{COLLECTION}.{name}"))),
+    (
+        "mypy",
+        *(part for name in ("module_utils", "modules", "filter") for part in ("-p", f"{COLLECTION}.{name}")),
+    ),
     ("mypy", "--python-version", "3.11", "-p", "sandbox"),
     ("mypy", "--python-version", "3.11", "tools", "benchmarks"),
     ("yamllint", "-s", "."),
@@ -27,7 +30,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 def main() -> int:
     env = {
         **os.environ,
-        "MYPYPATH": ".collections:sandbox/src",
+        "MYPYPATH": ".collections:sandbox/src:tools",
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
