@@ -57,4 +57,6 @@ def test_every_code_of_the_code_is_described() -> None:
 def test_every_code_of_the_pages_exists() -> None:
     known = codes_of_the_code()
     endings = tuple(code[1:] for code in known if code[0] == "*")
-    assert sorted(code for code in codes_of_the_pages() - known if not code.endswith(endings or ("\0",))) == []
+    assert (
+        sorted(code for code in codes_of_the_pages() - known if not code.endswith(endings or ("\0",))) == []
+    )

@@ -64,7 +64,16 @@ def screen(output: str) -> list[str]:
 
 def test_readme_has_the_commands_of_a_new_user() -> None:
     words = " ".join(commands(README))
-    for wanted in (*MAKE, BUILD, INSTALL, ".site", "--check --diff", ".verify", ".teardown", "check_permissions"):
+    for wanted in (
+        *MAKE,
+        BUILD,
+        INSTALL,
+        ".site",
+        "--check --diff",
+        ".verify",
+        ".teardown",
+        "check_permissions",
+    ):
         assert wanted in words
 
 
@@ -95,7 +104,12 @@ def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
     env = {key: value for key, value in machine.sandbox.env.items() if key != "KUBECONFIG"}
     done = run(["make", "demo"], checkout, {**env, "PYTHON": "true"})
     assert done.returncode == 0, done.stdout
-    steps = ("Plan: 5 changes; nothing was changed.", "Done: 5 changes.", "Done: 0 changes.", "delete role my-role")
+    steps = (
+        "Plan: 5 changes; nothing was changed.",
+        "Done: 5 changes.",
+        "Done: 0 changes.",
+        "delete role my-role",
+    )
     assert [step for step in steps if step not in done.stdout] == []
     assert "Demo done in" in done.stdout
 

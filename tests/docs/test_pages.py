@@ -32,7 +32,9 @@ def anchor(heading: str) -> str:
 
 def links(page: Path) -> list[str]:
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    return [target for target in _LINK.findall(text) if "://" not in target and not target.startswith("mailto:")]
+    return [
+        target for target in _LINK.findall(text) if "://" not in target and not target.startswith("mailto:")
+    ]
 
 
 def rows(page: Path, section: str) -> list[list[str]]:
@@ -59,7 +61,11 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     for target in links(page):
         name, _, fragment = target.partition("#")
         found = (page.parent / name).resolve() if name else page
-        headings = _HEADING.findall(found.read_text(encoding="utf-8")) if found.suffix == ".md" and found.is_file() else []
+        headings = (
+            _HEADING.findall(found.read_text(encoding="utf-8"))
+            if found.suffix == ".md" and found.is_file()
+            else []
+        )
         if not found.exists() or (fragment and fragment not in map(anchor, headings)):
             broken.append(target)
     assert broken == []
@@ -158,7 +164,8 @@ class TestTrustScopes:
         text = (DOCS / "trust-scopes.md").read_text(encoding="utf-8")
         numbers = re.search(
             r"- (\d+) service accounts of one namespace \(`workload`\),\n"
-            r"- (\d+) namespaces with a service account each \(`workload`\), (\d+) namespaces \(`namespace`\),\n"
+            r"- (\d+) namespaces with a service account each \(`workload`\), "
+            r"(\d+) namespaces \(`namespace`\),\n"
             r"- (\d+) clusters \(`cluster`\)\.",
             text,
         )
