@@ -117,23 +117,6 @@ def described(plan: Object, state: str) -> list[str]:
     ]
 
 
-def check_service_account(key: Key, service_accounts: Mapping[Key, Object]) -> dict[str, Any]:
-    """The check of one service account, in the form of those of eks_pod_identity_info."""
-    status = "pass" if key in service_accounts else "fail"
-    return {"name": "service account", "status": status, "detail": ""}
-
-
-def missing_service_account(key: Key) -> dict[str, str]:
-    return {
-        "code": "SERVICE_ACCOUNT_MISSING",
-        "severity": "error",
-        "workload": "/".join(key),
-        "message": f"service account {key[1]} does not exist in namespace {key[0]}.",
-        "remedy": "Run site.yml, which creates it (unless create_service_account is false), or "
-        "create it with the workload's own manifests.",
-    }
-
-
 def _key(workload: Object) -> Key:
     return str(workload.get("namespace") or ""), str(workload.get("service_account") or "")
 

@@ -40,7 +40,7 @@ _COUNTS = (
     ("unknown", "unknown"),
     ("accepted", "accepted"),
 )
-# What EKS says of the add-on gives way to what is seen in the cluster, where an agent may come from elsewhere.
+# What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
 _ADDON_MISSING = "AGENT_ADDON_MISSING"
 
 Row = Mapping[str, Any]
@@ -98,7 +98,7 @@ def _kubernetes(verification: Row, reads: Mapping[str, Row], now: datetime | Non
     rows = verification.get("workloads", ())
     moment = now or datetime.now(timezone.utc)
     auto_mode = any(
-        check["name"] == "agent" and check.get("detail") == "auto mode"
+        check.get("detail") == "auto mode" or "AGENT_ADDON_WITH_AUTO_MODE" in check.get("codes", ())
         for row in rows[:1]
         for check in row.get("checks", ())
     )

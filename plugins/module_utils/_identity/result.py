@@ -183,7 +183,13 @@ def verified_result(
         row = _facts(cluster, one.workload, association)
         row["status"] = one.status
         row["checks"] = [
-            {"name": check.name, "status": check.status, "detail": check.detail} for check in one.checks
+            {
+                "name": check.name,
+                "status": check.status,
+                "detail": check.detail,
+                "codes": sorted({finding.code for finding in check.findings}),
+            }
+            for check in one.checks
         ]
         rows.append(row)
     found = [*further, *_bulk_denied(observed), *(finding for one in verified for finding in one.findings)]
@@ -245,6 +251,7 @@ def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociatio
         "role_arn": cluster.role_arn(workload.role) if workload.role else "",
         "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
         "association_id": association.association_id if association else "",
+        "association_created_at": association.created_at if association else "",
         "association_arn": association.association_arn if association else "",
         "external_id": association.external_id if association else "",
     }
