@@ -47,6 +47,17 @@ MAX_TEXTS = 60
 MAX_PATTERNS = 12
 # Longest pair of patterns, as the product of their lengths, for which a common text is looked for.
 MAX_OVERLAP = 20_000
+_MULTIVALUED = frozenset(
+    {
+        "aws:calledvia",
+        "aws:principalorgpaths",
+        "aws:principalservicenameslist",
+        "aws:resourceorgpaths",
+        "aws:sourceorgpaths",
+        "aws:tagkeys",
+        "sts:transitivetagkeys",
+    }
+)
 # A value that no policy names.
 OTHER = "~other~"
 
@@ -58,12 +69,20 @@ def candidates(key: str, context: Context, questions: Sequence[Question]) -> tup
         return (state,)
     texts = _choices(key, state, context, questions)
     states: list[State] = [(text,) for text in texts]
-    if any(test.condition.quantifier for test in _tests(key, questions)):
-        states.extend(pair for pair in combinations(texts[:8], 2))
-        states.append(tuple(texts))
+    if _may_have_several(key) and any(test.condition.quantifier for test in _tests(key, questions)):
+        several = texts if len(texts) > 1 or state.choices is not None else [*texts, OTHER * 2]
+        states.extend(combinations(several[:8], 2))
+        states.append(tuple(several))
     if state.may_be_absent:
         states.append(ABSENT)
     return tuple(dict.fromkeys(states))
+
+
+def _may_have_several(key: str) -> bool:
+    """Of the keys of all services and of AWS STS it is known which have several values."""
+    if key.startswith(("aws:", "sts:")):
+        return key in _MULTIVALUED
+    return "tag/" not in key
 
 
 def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Question]) -> list[str]:

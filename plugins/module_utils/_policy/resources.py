@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.temp
 
 
 class _Open:
-    """An ARN with policy variables. IAM takes them after the fifth colon only."""
+    """An ARN with policy variables after the fifth colon."""
 
     __slots__ = ("head", "tail")
 
@@ -48,15 +48,38 @@ class _Open:
         return cover, cover
 
 
+class _Early:
+    """An ARN with policy variables before the fifth colon, where IAM is said to take none."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, tokens: tuple[Token, ...]) -> None:
+        self.tokens = tokens
+
+    def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
+        """As ``_Open.covers``."""
+        resolved = resolve(self.tokens, context)
+        if resolved is None:
+            return Cover.NONE, Cover.ALL
+        if isinstance(resolved, bool):
+            return Cover.NONE, Cover.NONE
+        cover = ArnGlob(resolved).covers(parts, wild)
+        return cover, cover
+
+
 class ResourceTest:
-    """All values; ``open`` are the token texts of those with policy variables."""
+    """All values; ``open`` are the token texts of those with policy variables.
+
+    ``wide`` says how to read variables where IAM is said to take none: put in when matching more
+    makes the statement grant less (a Deny, the exceptions of an Allow), else matching nothing.
+    """
 
     __slots__ = ("_everything", "_globs", "_open", "open")
 
-    def __init__(self, values: tuple[str, ...], variables: bool) -> None:
+    def __init__(self, values: tuple[str, ...], variables: bool, wide: bool) -> None:
         self._everything = False
         self._globs: list[ArnGlob] = []
-        self._open: list[_Open] = []
+        self._open: list[_Open | _Early] = []
         texts: list[tuple[Token, ...]] = []
         for value in values:
             tokens = tokenize(value, variables=variables, wildcards=True)
@@ -64,8 +87,8 @@ class ResourceTest:
                 self._everything = True
             elif not variable_keys(tokens):
                 self._globs.append(ArnGlob(t for t in tokens if isinstance(t, str | Wild)))
-            elif (cut := _cut_open(tokens)) is not None:
-                self._open.append(cut)
+            elif (cut := _cut_open(tokens)) is not None or wide:
+                self._open.append(cut or _Early(tokens))
                 texts.append(tokens)
         self.open = tuple(texts)
 
@@ -88,7 +111,7 @@ class ResourceTest:
 
 
 def _cut_open(tokens: tuple[Token, ...]) -> _Open | None:
-    """None when a variable stands before the fifth colon, where it means nothing."""
+    """None when a variable stands before the fifth colon."""
     first = next(at for at, token in enumerate(tokens) if isinstance(token, Variable))
     parts = cut_arn(token for token in tokens[:first] if isinstance(token, str | Wild))
     if len(parts) < ARN_PARTS:

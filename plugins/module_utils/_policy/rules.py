@@ -81,7 +81,9 @@ class Rule:
             if statement.principals is not None
             else None
         )
-        self._resources = ResourceTest(statement.resources, variables) if statement.resources else None
+        # Matching more resources grants less in a Deny, and as an exception of an Allow.
+        wide = self.allow is statement.not_resource
+        self._resources = ResourceTest(statement.resources, variables, wide) if statement.resources else None
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
 
     @property

@@ -211,7 +211,7 @@ VARIABLES = [
     ("StringEquals", "${aws:Other}", "a", ("a", "b"), False, "several values are no variable"),
     ("StringEquals", "${aws:Other, 'a'}", "a", ABSENT, True, "the default"),
     ("StringEquals", "${aws:Other, 'a'}", "a", ("b",), False, "a value comes before the default"),
-    ("StringEquals", "${aws:Other, 'a'}", "a", ("a", "b"), False, "the default is for no value, not for several"),
+    ("StringEquals", "${aws:Other, 'a'}", "a", ("a", "b"), False, "the default is not for several"),
     ("StringEquals", "x-${aws:Other}-y", "x-a-y", ("a",), True, "inside a text"),
     ("StringLike", "${aws:Other}/*", "a/b", ("a",), True, "beside a wildcard"),
     ("StringLike", "${aws:Other}", "ab", ("a*",), False, "a value's * is no wildcard"),

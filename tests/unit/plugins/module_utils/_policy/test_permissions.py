@@ -331,12 +331,28 @@ def test_variables_are_text_in_the_old_version():
     assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "implicit_deny"
 
 
-def test_variables_mean_nothing_before_the_fifth_colon():
-    document = policy(statement("sqs:*", "arn:aws:sqs:us-west-2:${aws:PrincipalAccount}:q"))
-    assert (
-        check(document, "sqs:SendMessage", "arn:aws:sqs:us-west-2:111122223333:q", subject=POD).decision
-        == "implicit_deny"
-    )
+EARLY = "arn:aws:sqs:us-west-2:${aws:PrincipalAccount}:q"
+QUEUE = "arn:aws:sqs:us-west-2:111122223333:q"
+
+
+@pytest.mark.parametrize(
+    ("given", "decision"),
+    [
+        (statement("sqs:*", EARLY), "implicit_deny"),
+        (statement("sqs:*", effect="Deny", resource=EARLY), "explicit_deny"),
+        (statement("sqs:*", NotResource=EARLY), "implicit_deny"),
+        (statement("sqs:*", effect="Deny", NotResource=EARLY), "explicit_deny"),
+    ],
+    ids=["Allow", "Deny", "Allow all but", "Deny all but"],
+)
+def test_variables_before_the_fifth_colon_never_grant_more(given, decision):
+    others = [] if given["Effect"] == "Allow" else [statement("sqs:*")]
+    assert check(policy(given, *others), "sqs:SendMessage", QUEUE, subject=POD).decision == decision
+
+
+def test_an_unknown_variable_before_the_fifth_colon():
+    document = policy(statement("sqs:*"), statement("sqs:*", effect="Deny", resource=EARLY))
+    assert check(document, "sqs:SendMessage", QUEUE).conditional_on == ("aws:PrincipalAccount",)
 
 
 def test_a_deny_of_all_but_the_own_prefix():
@@ -489,6 +505,8 @@ EXACT = [
         },
         "implicit_deny",
     ),
+    ({"ForAnyValue:StringEquals": {"aws:PrincipalTag/a": "a"}, "ForAnyValue:StringLike": {"aws:PrincipalTag/a": "b*"}}, "implicit_deny"),
+    ({"ForAllValues:StringEquals": {"t:key": "${t:key}"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
 ]
 
