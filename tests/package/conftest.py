@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The built collection, installed into an empty folder as a user would, and a sandbox to run it on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+DEPENDENCIES = ("amazon", "kubernetes")
+SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
+
+
+def clean_environment() -> dict[str, str]:
+    """Without what a developer's shell or the Makefile says of collections."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+
+
+def run(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its good end; what it printed is the message when it has no good end."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tarball")
+    build = [VENV / "bin" / "ansible-galaxy", "collection", "build", "--output-path", folder]
+    run(build, clean_environment(), ROOT)
+    found = list(folder.glob("*.tar.gz"))
+    assert [path.name for path in found] == ["workload_identity-aws-0.1.0.tar.gz"]
+    return found[0]
+
+
+def install(tarball: Path, folder: Path, venv: Path, collections: Path) -> dict[str, str]:
+    """Install into an empty folder, with the dependencies elsewhere; the variables that find both."""
+    dependencies = folder / "dependencies" / "ansible_collections"
+    dependencies.mkdir(parents=True)
+    for namespace in DEPENDENCIES:
+        (dependencies / namespace).symlink_to(collections / "ansible_collections" / namespace)
+    environment = clean_environment()
+    environment["ANSIBLE_COLLECTIONS_PATH"] = f"{folder / 'installed'}:{dependencies.parent}"
+    environment["ANSIBLE_HOME"] = str(folder / "home")
+    # Folders of examples and collections of this checkout must not be what is found.
+    command = ["collection", "install", tarball, "-p", folder / "installed", "--offline"]
+    run([venv / "bin" / "ansible-galaxy", *command], environment, folder)
+    return environment
+
+
+@pytest.fixture(scope="session")
+def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    return install(tarball, tmp_path_factory.mktemp("newest"), VENV, ROOT / ".collections")
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """The variables of a fresh sandbox."""
+    state = tmp_path / "sandbox"
+    run([SANDBOX, "up", "--state", state], clean_environment(), tmp_path)
+    try:
+        script = f'. "$1"; exec {VENV}/bin/python -c "$2"'
+        shell = ["sh", "-c", script, "sh", state / "env.sh", SHOW_ENVIRONMENT]
+        shown = run(shell, clean_environment(), tmp_path).stdout
+        yield {name: value for name, value in json.loads(shown).items() if os.environ.get(name) != value}
+    finally:
+        run([SANDBOX, "down", "--state", state], clean_environment(), tmp_path)

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in the tarball, and what is not."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import ROOT
+
+TOP = {
+    "CHANGELOG.md",
+    "COPYING",
+    "FILES.json",
+    "LICENSES",
+    "MANIFEST.json",
+    "README.md",
+    "changelogs",
+    "docs",
+    "examples",
+    "meta",
+    "playbooks",
+    "plugins",
+    "requirements.txt",
+    "roles",
+}
+MODULES = (
+    "eks_pod_identity",
+    "eks_pod_identity_association",
+    "eks_pod_identity_association_info",
+    "eks_pod_identity_info",
+    "iam_permissions_check",
+    "iam_trust_policy_check",
+)
+
+
+@pytest.fixture(scope="session")
+def names(tarball: Path) -> list[str]:
+    with tarfile.open(tarball) as archive:
+        return [member.name for member in archive.getmembers() if member.isfile()]
+
+
+def test_nothing_but_the_collection_at_the_top(names: list[str]) -> None:
+    assert {name.split("/", 1)[0] for name in names} == TOP
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LICENSES/GPL-3.0-or-later.txt",
+        "meta/execution-environment.yml",
+        "meta/runtime.yml",
+        "roles/pod_identity/meta/argument_specs.yml",
+        *(f"plugins/modules/{module}.py" for module in MODULES),
+        *(f"playbooks/{playbook}.yml" for playbook in ("site", "teardown", "verify")),
+    ],
+)
+def test_what_must_be_there(names: list[str], name: str) -> None:
+    assert name in names
+
+
+def test_no_leftovers(names: list[str]) -> None:
+    leftovers = [name for name in names if name.endswith((".pyc", ".orig", ".rej", "~", ".swp"))]
+    assert leftovers == []
+
+
+def test_every_module_is_in_the_action_group(names: list[str]) -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    modules = sorted(
+        Path(name).stem for name in names if name.startswith("plugins/modules/") and "__" not in name
+    )
+    assert sorted(runtime["action_groups"]["aws"]) == modules
+
+
+def test_the_manifest_says_what_galaxy_yml_says(tarball: Path) -> None:
+    wanted = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    with tarfile.open(tarball) as archive:
+        member = archive.extractfile("MANIFEST.json")
+        assert member is not None
+        info = json.load(member)["collection_info"]
+    assert {name: info[name] for name in ("namespace", "name", "version", "dependencies")} == {
+        name: wanted[name] for name in ("namespace", "name", "version", "dependencies")
+    }
+    assert info["license"] == ["GPL-3.0-or-later"]

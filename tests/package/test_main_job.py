@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job, run from the installed collection by its full name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, VENV, install, run
+
+GUIDE = ROOT / "examples" / "guide.yml"
+OLDEST = ROOT / ".venv-2.17"
+OLDEST_COLLECTIONS = ROOT / ".cache" / "collections-2.17"
+CHECKS = {"trust", "attachment", "version", "contents", "association", "service account"}
+
+
+def recap(output: str) -> dict[str, int]:
+    """The counts of the only host: {"ok": 15, "changed": 2, …}."""
+    line = output.rsplit("PLAY RECAP", 1)[1].strip().splitlines()[1]
+    return {name: int(count) for name, count in (part.split("=") for part in line.split(":", 1)[1].split())}
+
+
+def playbook(name: str, venv: Path, env: Mapping[str, str], cwd: Path) -> str:
+    command = [venv / "bin" / "ansible-playbook", f"workload_identity.aws.{name}", "-e", f"@{GUIDE}"]
+    return run(command, env, cwd).stdout
+
+
+def main_job(venv: Path, env: Mapping[str, str], cwd: Path) -> None:
+    first = playbook("site", venv, env, cwd)
+    assert "Done: 5 changes." in first
+    assert recap(first)["failed"] == 0
+    again = playbook("site", venv, env, cwd)
+    assert "Done: 0 changes." in again
+    assert recap(again)["changed"] == 0
+    verified = playbook("verify", venv, env, cwd)
+    assert re.search(r"default/my-service-account +pass .*pass", verified)
+    assert recap(verified)["changed"] == 0
+    removed = playbook("teardown", venv, env, cwd)
+    assert "Done: 5 changes." in removed
+    assert "Done: 0 changes." in playbook("teardown", venv, env, cwd)
+
+
+def test_site_verify_and_teardown(
+    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
+) -> None:
+    main_job(VENV, {**installed, **sandbox}, tmp_path)
+
+
+def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp_path: Path) -> None:
+    command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site"]
+    with pytest.raises(AssertionError) as failed:
+        run(command, installed, tmp_path)
+    assert "This playbook needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
+
+
+@pytest.mark.skipif(not OLDEST.exists(), reason="no Python here that ansible-core 2.17 runs on")
+def test_lowest_supported_versions(tarball: Path, sandbox: Mapping[str, str], tmp_path: Path) -> None:
+    """ansible-core 2.17 with amazon.aws 8.2 and kubernetes.core 3.2: the bounds that are declared."""
+    env = {**install(tarball, tmp_path / "oldest", OLDEST, OLDEST_COLLECTIONS), **sandbox}
+    main_job(OLDEST, env, tmp_path)
+
+
+def test_ansible_runner_gets_the_facts(
+    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
+) -> None:
+    """As AWX does it: variables in env/extravars, facts of set_stats in the artifacts."""
+    folder = tmp_path / "job"
+    (folder / "env").mkdir(parents=True)
+    (folder / "project").mkdir()
+    (folder / "env" / "extravars").write_text(GUIDE.read_text(encoding="utf-8"), encoding="utf-8")
+    command = ["run", folder, "-p", "workload_identity.aws.site", "--ident", "first", "--json"]
+    run([VENV / "bin" / "ansible-runner", *command], runner_environment(installed, sandbox), tmp_path)
+    facts = artifacts(folder, "first")["pod_identity"]
+    assert list(facts) == ["my-cluster"]
+    report = facts["my-cluster"]
+    assert not report["failed"]
+    made = [change["resource"] for change in report["changes"]]
+    assert made == ["policy", "role", "attachment", "association"]
+    [workload] = report["workloads"]
+    assert (workload["namespace"], workload["service_account"]) == ("default", "my-service-account")
+    assert workload["role_arn"] == "arn:aws:iam::111122223333:role/my-role"
+    assert workload["association_id"].startswith("a-")
+    assert {check["name"] for check in workload["checks"]} >= CHECKS
+    assert {check["status"] for check in workload["checks"]} == {"pass"}
+
+
+def runner_environment(installed: Mapping[str, str], sandbox: Mapping[str, str]) -> dict[str, str]:
+    env = {**installed, **sandbox}
+    env["PATH"] = f"{VENV / 'bin'}:{env['PATH']}"
+    return env
+
+
+def artifacts(folder: Path, ident: str) -> dict[str, Any]:
+    """What set_stats left, which ansible-runner keeps in the events of the run."""
+    events = sorted((folder / "artifacts" / ident / "job_events").glob("*-*.json"))
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in events]
+    [stats] = [event for event in read if event["event"] == "playbook_on_stats"]
+    data: dict[str, Any] = stats["event_data"]["artifact_data"]
+    return data
