@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kubernetes
@@ -23,13 +23,20 @@ def pod_identity_kubernetes_plan(
     state: str = "present",
     create_service_accounts: bool = True,
     create_namespaces: bool = False,
+    owner: str | None = None,
+    purge: bool = False,
+    purge_namespaces: Sequence[str] = (),
+    purge_limit: int = 10,
 ) -> dict[str, Any]:
     if state == "absent":
         plan = kubernetes.plan_absent(workloads, service_accounts)
     else:
         plan = kubernetes.plan_present(
-            workloads, service_accounts, namespaces, create_service_accounts, create_namespaces
+            workloads, service_accounts, namespaces, create_service_accounts, create_namespaces, owner
         )
+        if purge:
+            stale = kubernetes.plan_purge(workloads, service_accounts, purge_namespaces, owner, purge_limit)
+            plan = replace(plan, stale=stale.stale, problems=[*plan.problems, *stale.problems])
     unknown = state == "present" and kubernetes.namespaces_unknown(workloads, service_accounts)
     return {**asdict(plan), "namespaces_unknown": unknown and not namespaces}
 

@@ -112,6 +112,31 @@ options:
       - Policies that were made by this collection are detached in any case when they are no longer asked for.
     type: bool
     default: false
+  purge:
+    description:
+      - Whether to remove, once all wanted workloads are done, what was made by this collection for workloads of the cluster
+        that are not listed (any more), namely their associations, and roles and policies that nothing else uses.
+      - Limit it by O(owner) or O(purge_namespaces) where several lists are kept for one cluster. Check mode with diff shows
+        what would go.
+    type: bool
+    default: false
+  purge_namespaces:
+    description:
+      - With O(purge=true), only workloads of these Kubernetes namespaces are removed.
+    type: list
+    elements: str
+    default: []
+  purge_limit:
+    description:
+      - With O(purge=true), how many workloads may be removed in one run. More than that, as after a mistaken empty list,
+        is refused before anything is changed.
+    type: int
+    default: 10
+  owner:
+    description:
+      - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value, and
+        O(purge=true) touches only what carries it.
+    type: str
   adopt:
     description:
       - Whether to take over roles and policies of the wanted names, and associations, that exist already but were not
@@ -442,6 +467,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.me
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    OWNER_NAME_TAG,
     TRUST_SCOPES,
     Desired,
     Options,
@@ -451,6 +477,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pa
     parse_cluster_name,
     parse_tags,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
     failure_message,
@@ -462,6 +489,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 
 def desired_of(params: dict[str, Any]) -> Desired:
     common = parse_tags(params["tags"])
+    if params["owner"] is not None:
+        common[OWNER_NAME_TAG] = params["owner"]
     return Desired(
         cluster_name=parse_cluster_name(params["cluster_name"]),
         workloads=given_workloads(params, str(params["state"]), common) or (),
@@ -476,6 +505,10 @@ def desired_of(params: dict[str, Any]) -> Desired:
     )
 
 
+def purge_scope_of(params: dict[str, Any]) -> PurgeScope:
+    return PurgeScope(params["owner"], frozenset(params["purge_namespaces"]), params["purge_limit"])
+
+
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
@@ -488,6 +521,10 @@ def main() -> None:
             "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
             "purge_tags": {"type": "bool", "default": False},
             "purge_policies": {"type": "bool", "default": False},
+            "purge": {"type": "bool", "default": False},
+            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
+            "purge_limit": {"type": "int", "default": 10},
+            "owner": {"type": "str"},
             "adopt": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "continue_on_error": {"type": "bool", "default": False},
@@ -505,13 +542,20 @@ def main() -> None:
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, desired.cluster_name, module.region or "", params["state"])
         check_accounts(desired, cluster)
+        engine = Engine(
+            api,
+            cluster,
+            params["concurrency"],
+            Patience(params["propagation_timeout"], time.monotonic, time.sleep),
+        )
+        if params["purge"] and params["state"] == "present":
+            run = engine.run_with_purge(desired, purge_scope_of(params), module.check_mode)
+        else:
+            run = engine.run(desired, params["state"], module.check_mode)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    patience = Patience(params["propagation_timeout"], time.monotonic, time.sleep)
-    engine = Engine(api, cluster, params["concurrency"], patience)
-    run = engine.run(desired, params["state"], module.check_mode)
     result = result_of(run, module.check_mode)
     if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.

@@ -12,6 +12,7 @@ of a role (ListRoles does), nor the tags of a policy (only GetPolicy does).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +45,12 @@ class Snapshot:
     policies: Mapping[str, ObservedPolicy] = field(default_factory=dict)
     complete: bool = False
     denied: str = ""
+
+
+def read_roles(api: Api) -> list[ObservedRole]:
+    """Every role of the account, without description and session duration."""
+    pages, _all = _pages(api, sys.maxsize, "GetAccountAuthorizationDetails", {"Filter": ["Role"]})
+    return [transform.role_detail(raw) for page in pages for raw in page.get("RoleDetailList", ())]
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool) -> Snapshot:

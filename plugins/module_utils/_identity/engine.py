@@ -17,6 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ap
     Patience,
     apply_plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import read_roles
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Failure,
     Finding,
@@ -34,6 +35,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_absent import (
     make_removal_plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import (
+    PurgeScope,
+    check_limit,
+    stale_workloads,
 )
 
 # A conflict means that someone else is at work; two fresh looks are enough, or it is a fight.
@@ -107,3 +113,42 @@ class Engine:
             self.patience.sleep(self.patience.first_pause)
         failures = (*plan.failures, *outcome.failures)
         return Run(desired, state, observed, plan, tuple(done), failures, plan.findings)
+
+    def run_with_purge(self, desired: Desired, scope: PurgeScope, check_mode: bool) -> Run:
+        """Bring about the desired workloads, then remove those of ours that are not desired.
+
+        InputError when more would go than the scope allows, AwsError when what there is cannot be
+        read; both before anything is changed.
+        """
+        stale = stale_workloads(
+            desired,
+            self.cluster,
+            scope,
+            Observer(self.api, self.cluster, self.width).all_associations(),
+            read_roles(self.api),
+        )
+        check_limit(stale, scope)
+        made = self.run(desired, "present", check_mode)
+        if not stale.workloads:
+            return made
+        if made.failures:
+            return replace(made, findings=(*made.findings, _purge_waits(stale)))
+        gone = self.run(stale, "absent", check_mode)
+        plan = replace(made.plan, changes=(*made.plan.changes, *gone.plan.changes))
+        return replace(
+            made,
+            plan=plan,
+            done=(*made.done, *gone.done),
+            failures=gone.failures,
+            findings=(*made.findings, *gone.findings),
+        )
+
+
+def _purge_waits(stale: Desired) -> Finding:
+    return Finding(
+        "PURGE_WAITS",
+        "warning",
+        None,
+        f"{len(stale.workloads)} workloads that are not listed were not purged, because others failed.",
+        "Resolve the failures and run again; a purge starts only from a complete converge.",
+    )

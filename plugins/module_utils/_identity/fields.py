@@ -12,7 +12,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    OWNER_NAME_TAG,
+    OWNER_TAG,
+)
 
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
@@ -156,7 +159,7 @@ class Fields:
                 self.problems.add(
                     self.place, f"{name}: tag '{key}' uses the prefix aws:, which AWS reserves."
                 )
-            elif str(key) == OWNER_TAG:
+            elif str(key) in (OWNER_TAG, OWNER_NAME_TAG):
                 self.problems.add(self.place, f"{name}: tag '{key}' is set by this collection; leave it out.")
             else:
                 tags[str(key)] = text

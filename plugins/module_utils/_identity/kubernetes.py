@@ -14,6 +14,7 @@ from typing import Any
 
 OWNER_LABEL = "app.kubernetes.io/managed-by"
 OWNER_LABEL_VALUE = "workload_identity.aws"
+OWNER_NAME_LABEL = "workload-identity/owner"
 
 Object = Mapping[str, Any]
 Key = tuple[str, str]
@@ -24,11 +25,13 @@ class KubernetesPlan:
     """Definitions for kubernetes.core.k8s, in order, and what stands in the way.
 
     ``waiting`` holds the service accounts whose namespace is itself in ``definitions``: in check
-    mode the API server would refuse them, as the namespace is not there.
+    mode the API server would refuse them, as the namespace is not there. ``stale`` holds those that
+    are ours but no longer wanted, for a purge.
     """
 
     definitions: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
+    stale: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -58,6 +61,7 @@ def plan_present(
     namespaces: Sequence[Object],
     create_service_accounts: bool = True,
     create_namespaces: bool = False,
+    owner: str | None = None,
 ) -> KubernetesPlan:
     """Only what is missing or differs; an object that already is as wanted costs no request.
 
@@ -82,7 +86,7 @@ def plan_present(
         if present is None and not _wish(workload, "create_service_account", create_service_accounts):
             plan.problems.append(_no_service_account(key))
             continue
-        definition = _definition(workload, key, present is None or is_ours(present))
+        definition = _definition(workload, key, present is None or is_ours(present), owner)
         if present is not None and _contains(present, definition):
             continue
         (plan.waiting if namespace in new else plan.definitions).append(definition)
@@ -111,10 +115,38 @@ def found_after(service_accounts: Iterable[Object], plan: Object) -> dict[Key, O
 def described(plan: Object, state: str) -> list[str]:
     """One line for each object that the plan makes, changes or removes."""
     verb = "remove" if state == "absent" else "apply"
+    items = [(verb, item) for item in (*plan.get("definitions", ()), *plan.get("waiting", ()))]
+    items += [("remove", item) for item in plan.get("stale", ())]
     return [
-        f"{verb} {item['kind']} {'/'.join(part for part in key_of(item) if part)}"
-        for item in (*plan.get("definitions", ()), *plan.get("waiting", ()))
+        f"{verb} {item['kind']} {'/'.join(part for part in key_of(item) if part)}" for verb, item in items
     ]
+
+
+def plan_purge(
+    workloads: Iterable[Object],
+    service_accounts: Iterable[Object],
+    namespaces: Sequence[str] = (),
+    owner: str | None = None,
+    limit: int = 10,
+) -> KubernetesPlan:
+    """The service accounts that we made and that no workload asks for (any more)."""
+    wanted = {_key(workload) for workload in workloads}
+    plan = KubernetesPlan()
+    for item in service_accounts:
+        key = key_of(item)
+        labels = (item.get("metadata") or {}).get("labels") or {}
+        if key in wanted or not is_ours(item) or (namespaces and key[0] not in namespaces):
+            continue
+        if owner is None or labels.get(OWNER_NAME_LABEL) == owner:
+            plan.stale.append(_service_account(key))
+    if len(plan.stale) > limit:
+        names = ", ".join("/".join(key_of(item)) for item in plan.stale[:10])
+        plan.problems.append(
+            f"purge would remove {len(plan.stale)} service accounts that are not listed ({names}, …), but "
+            f"pod_identity_purge_limit is {limit}. Check that the list is complete, or raise it to "
+            f"{len(plan.stale)}."
+        )
+    return plan
 
 
 def _key(workload: Object) -> Key:
@@ -139,11 +171,13 @@ def _service_account(key: Key) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def _definition(workload: Object, key: Key, ours: bool) -> dict[str, Any]:
+def _definition(workload: Object, key: Key, ours: bool, owner: str | None) -> dict[str, Any]:
     definition = _service_account(key)
     labels = dict(workload.get("service_account_labels") or {})
     if ours:
         labels = {**labels, OWNER_LABEL: OWNER_LABEL_VALUE}
+        if owner is not None:
+            labels[OWNER_NAME_LABEL] = owner
     if labels:
         definition["metadata"]["labels"] = labels
     if annotations := workload.get("service_account_annotations"):

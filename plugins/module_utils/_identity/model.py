@@ -19,6 +19,8 @@ TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "acc
 # The tag that says a resource is ours: teardown removes nothing that lacks it.
 OWNER_TAG = "workload-identity/managed-by"
 OWNER_VALUE = "workload_identity.aws"
+# Whose it is among those who use this collection: a purge for one owner touches nothing of another.
+OWNER_NAME_TAG = "workload-identity/owner"
 
 
 @dataclass(frozen=True, slots=True, order=True)
