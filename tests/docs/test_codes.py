@@ -21,8 +21,9 @@ def codes_of(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr) and len(node.values) == 2:
             last = node.values[1]
-            if isinstance(last, ast.Constant) and re.fullmatch(r"(_[A-Z]+)+", str(last.value)):
-                yield f"*{last.value}"
+            ending = last.value if isinstance(last, ast.Constant) else None
+            if isinstance(ending, str) and re.fullmatch(r"(_[A-Z]+)+", ending):
+                yield f"*{ending}"
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
             yield node.value
 

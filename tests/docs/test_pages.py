@@ -13,6 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import parse
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import TRUST_SCOPES
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
+    TrustGrant,
     grant_for,
     trust_policy,
 )
@@ -185,7 +186,7 @@ class TestTrustScopes:
     @staticmethod
     def fitting(scope: str, cluster: str, namespace: str, service_account: str) -> int:
         """How many workloads of this pattern one trust policy holds."""
-        grants = []
+        grants: list[TrustGrant] = []
         while True:
             parts = (part.format(len(grants)) for part in (cluster, namespace, service_account))
             grants.append(grant_for(scope, "111122223333", *parts))
