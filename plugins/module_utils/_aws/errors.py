@@ -99,7 +99,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
         "The credentials are not valid (any more): renew them, or check which profile is in use.",
     ),
     (
-        r"Throttl\w*|TooManyRequestsException|RequestLimitExceeded|SlowDown",
+        r"(Request)?Throttl\w*|TooManyRequestsException|RequestLimitExceeded|SlowDown",
         r"",
         "AWS limits the rate of requests of this account and retries did not help. Run again later "
         "or with a lower concurrency; what is done stays done.",

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 Key = tuple[str, str]
@@ -17,14 +17,9 @@ Finding = dict[str, Any]
 IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 
-def namespace_missing(
-    key: Key, accounts: Mapping[Key, object], namespaces: Collection[str] | None
-) -> Finding | None:
-    """``namespaces`` are those that were read; without them a namespace without any service account,
-    not even the "default" that Kubernetes puts into each, counts as missing.
-    """
-    there = namespaces if namespaces is not None else {space for space, _name in accounts}
-    if key[0] in there or key in accounts:
+def namespace_missing(key: Key, accounts: Mapping[Key, object]) -> Finding | None:
+    """Kubernetes puts a service account "default" into each namespace; without any it is not there."""
+    if any(namespace == key[0] for namespace, _ in accounts):
         return None
     return _finding(
         key,
@@ -64,12 +59,10 @@ def irsa_annotation(key: Key, accounts: Mapping[Key, Any]) -> Finding | None:
     )
 
 
-def account_findings(
-    key: Key, accounts: Mapping[Key, Any], namespaces: Collection[str] | None = None
-) -> list[Finding]:
+def account_findings(key: Key, accounts: Mapping[Key, Any]) -> list[Finding]:
     """At most one: the first cause."""
     found = (
-        namespace_missing(key, accounts, namespaces)
+        (None if key in accounts else namespace_missing(key, accounts))
         or service_account_missing(key, accounts)
         or irsa_annotation(key, accounts)
     )

@@ -15,7 +15,10 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_accounts import (
     account_findings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_state import read_state
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_plan import (
+    state_of,
+    verification_of,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_verify import (
     KubeVerdict,
     key_of,
@@ -63,13 +66,13 @@ def make_report(
     read. Findings with a code of ``ignore`` are accepted; ``fail_on`` is "error" or "warning".
     """
     changing = "changes" in result
-    verification = result.get("verification", {} if changing else result)
+    verification = verification_of(result)
     removes = result.get("state") == "absent"
     objects = described(kubernetes_plan, "absent" if removes else "present")
     changes = [change_line(change) for change in result.get("changes", ())] + objects
     found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)
     kube = _kubernetes(verification, cluster_reads or {}, now)
-    rows, findings = _verified(verification, found, kube, cluster_reads or {})
+    rows, findings = _verified(verification, found, kube)
     findings = [*(result.get("findings", ()) if changing else ()), *findings]
     findings = [_judged(finding, ignore) for finding in findings]
     rows = [_accepted(row, ignore) for row in rows]
@@ -96,21 +99,14 @@ def make_report(
 
 def _kubernetes(verification: Row, reads: Mapping[str, Row], now: datetime | None) -> KubeVerdict:
     rows = verification.get("workloads", ())
-    moment = now or datetime.now(timezone.utc)
-    auto_mode = any(
-        check.get("detail") == "auto mode" or "AGENT_ADDON_WITH_AUTO_MODE" in check.get("codes", ())
-        for row in rows[:1]
-        for check in row.get("checks", ())
-    )
-    state = read_state(reads, [key_of(row) for row in rows], moment, auto_mode)
+    state = state_of(verification, reads, now or datetime.now(timezone.utc))
     return verify_pods(rows, state, str(rows[0]["cluster"]) if rows else "")
 
 
 def _verified(
-    verification: Row, found: Mapping[Key, Row], kube: KubeVerdict, reads: Mapping[str, Row]
+    verification: Row, found: Mapping[Key, Row], kube: KubeVerdict
 ) -> tuple[list[dict[str, Any]], list[Row]]:
     """The checks of AWS with those of Kubernetes added to each workload."""
-    namespaces = _namespaces(reads.get("namespaces") or {})
     seen = any(check["name"] == "agent" for checks in kube.checks.values() for check in checks[:1])
     rows = []
     findings = [
@@ -118,7 +114,7 @@ def _verified(
     ]
     for row in verification.get("workloads", ()):
         key = key_of(row)
-        own = account_findings(key, found, namespaces)
+        own = account_findings(key, found)
         findings += own
         checks = [*row.get("checks", ()), _account_check(own), *kube.checks[key]]
         rows.append({**row, "checks": _one_agent(checks)})
@@ -152,11 +148,6 @@ def _one_agent(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         worse = min(agents, key=lambda check: _ORDER.index(check["status"]))
         joined = {**worse, "detail": worse["detail"] or kube["detail"], "codes": codes}
     return [check for check in checks if check["name"] != "agent"] + [joined]
-
-
-def _namespaces(read: Row) -> Collection[str] | None:
-    items = read.get("resources")
-    return None if items is None else {item["metadata"]["name"] for item in items}
 
 
 def _once(findings: Sequence[Row]) -> list[Row]:

@@ -18,7 +18,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     OWNER_VALUE,
 )
 
-
 OURS = (OWNER_TAG, OWNER_NAME_TAG)
 
 
