@@ -24,7 +24,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
 
-def run(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[object], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command to its good end; what it printed is the message when it has no good end."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
