@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the molecule scenarios against a sandbox of their own: python tools/run_molecule.py [OPTIONS OF MOLECULE TEST]"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+
+
+def main(arguments: list[str]) -> int:
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"),
+        # Where molecule keeps its state; the user's own is left alone.
+        "XDG_CACHE_HOME": str(ROOT / ".cache"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    options = arguments or ["--all"]
+    command = [SANDBOX, "run", "--fresh", "--", BIN / "molecule", "test", *options]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
