@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 Key = tuple[str, str]
@@ -17,9 +17,9 @@ Finding = dict[str, Any]
 IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 
-def namespace_missing(key: Key, accounts: Mapping[Key, object]) -> Finding | None:
-    """Kubernetes puts a service account "default" into each namespace; without any it is not there."""
-    if any(namespace == key[0] for namespace, _ in accounts):
+def namespace_missing(key: Key, spaces: Collection[str]) -> Finding | None:
+    """Kubernetes puts a service account "default" into each namespace; one without any is not there."""
+    if key[0] in spaces:
         return None
     return _finding(
         key,
@@ -59,10 +59,10 @@ def irsa_annotation(key: Key, accounts: Mapping[Key, Any]) -> Finding | None:
     )
 
 
-def account_findings(key: Key, accounts: Mapping[Key, Any]) -> list[Finding]:
-    """At most one: the first cause."""
+def account_findings(key: Key, accounts: Mapping[Key, Any], spaces: Collection[str]) -> list[Finding]:
+    """At most one: the first cause. ``spaces`` are the namespaces that have service accounts."""
     found = (
-        (None if key in accounts else namespace_missing(key, accounts))
+        namespace_missing(key, spaces)
         or service_account_missing(key, accounts)
         or irsa_annotation(key, accounts)
     )

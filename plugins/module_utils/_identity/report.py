@@ -108,13 +108,14 @@ def _verified(
 ) -> tuple[list[dict[str, Any]], list[Row]]:
     """The checks of AWS with those of Kubernetes added to each workload."""
     seen = any(check["name"] == "agent" for checks in kube.checks.values() for check in checks[:1])
+    spaces = {namespace for namespace, _ in found}
     rows = []
     findings = [
         one for one in verification.get("findings", ()) if not (seen and one["code"] == _ADDON_MISSING)
     ]
     for row in verification.get("workloads", ()):
         key = key_of(row)
-        own = account_findings(key, found)
+        own = account_findings(key, found, spaces)
         findings += own
         checks = [*row.get("checks", ()), _account_check(own), *kube.checks[key]]
         rows.append({**row, "checks": _one_agent(checks)})

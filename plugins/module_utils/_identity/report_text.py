@@ -68,26 +68,34 @@ def change_line(change: Row) -> str:
 def table(rows: Sequence[Row]) -> list[str]:
     """One line for each workload, the same columns for all, at most 100 characters wide.
 
-    What is too wide is first set closer together, then the names of workloads are cut.
+    What is too wide is set closer together, then loses details, then the names of workloads are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     known = {name for name, _ in COLUMNS}
     columns = [column for column in COLUMNS if column[0] in present]
     columns += [(name, name.upper()) for name in sorted(present - known)]
     names = ["WORKLOAD", *(f"{row['namespace']}/{row['service_account']}" for row in rows)]
+    longest = max(map(len, names))
+    for gap, spared in ((2, ""), (1, ""), (1, "agent")):
+        cells = _cells(rows, columns, spared)
+        widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+        room = WIDTH - sum(width + gap for width in widths)
+        if longest <= room:
+            break
+    room = max(room, SMALLEST_NAME)
+    first = min(longest, room)
+    return [
+        (" " * gap).join([_shortened(name, room).ljust(first), *map(str.ljust, line, widths)]).rstrip()
+        for name, line in zip(names, cells, strict=True)
+    ]
+
+
+def _cells(rows: Sequence[Row], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
     cells = [[title for _, title in columns]]
     for row in rows:
         by_name = {check["name"]: check for check in row["checks"]}
-        cells.append([_cell(by_name.get(column)) for column, _ in columns])
-    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    longest = max(map(len, names))
-    gap = 2 if longest + sum(width + 2 for width in widths) <= WIDTH else 1
-    room = max(SMALLEST_NAME, WIDTH - sum(width + gap for width in widths))
-    name_width = min(longest, room)
-    return [
-        (" " * gap).join([_shortened(name, room).ljust(name_width), *map(str.ljust, line, widths)]).rstrip()
-        for name, line in zip(names, cells, strict=True)
-    ]
+        cells.append([_cell(by_name.get(column), column != spared) for column, _ in columns])
+    return cells
 
 
 def finding_lines(finding: Row) -> list[str]:
@@ -120,10 +128,10 @@ def _first(lines: Sequence[str], count: int) -> list[str]:
     return [*lines[:count], *more]
 
 
-def _cell(check: Row | None) -> str:
+def _cell(check: Row | None, in_detail: bool) -> str:
     if check is None:
         return "-"
-    detail = f" {check['detail']}" if check.get("detail") else ""
+    detail = f" {check['detail']}" if in_detail and check.get("detail") else ""
     return f"{check['status']}{detail}"
 
 

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters of the role that concern Pods: pure functions on what modules returned, and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kube_plan
+
+Result = Mapping[str, Any]
+
+
+def pod_identity_reads(result: Result, reads: Mapping[str, Result]) -> list[str]:
+    return kube_plan.still_to_read(result, reads, datetime.now(timezone.utc))
+
+
+def pod_identity_restarts(result: Result, reads: Mapping[str, Result], settle: int = 15) -> dict[str, Any]:
+    return kube_plan.restarts(result, reads, datetime.now(timezone.utc), settle)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "pod_identity_pods_query": kube_plan.pods_query,
+            "pod_identity_reads": pod_identity_reads,
+            "pod_identity_restarts": pod_identity_restarts,
+        }
