@@ -44,6 +44,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.temp
 )
 
 MAX_TEXTS = 60
+MAX_OTHERS = 8
 MAX_PATTERNS = 12
 # Longest pair of patterns, as the product of their lengths, for which a common text is looked for.
 MAX_OVERLAP = 20_000
@@ -70,9 +71,11 @@ def candidates(key: str, context: Context, questions: Sequence[Question]) -> tup
     texts = _choices(key, state, context, questions)
     states: list[State] = [(text,) for text in texts]
     if _may_have_several(key) and any(test.condition.quantifier for test in _tests(key, questions)):
-        several = texts if len(texts) > 1 or state.choices is not None else [*texts, OTHER * 2]
-        states.extend(combinations(several[:8], 2))
-        states.append(tuple(several))
+        states.extend(combinations(texts[:8], 2))
+        states.append(tuple(texts))
+        if state.choices is None:
+            # Several values of which the policy names none.
+            states.append((OTHER, OTHER * 2) if state.shape is None else tuple(texts[-2:]))
     if state.may_be_absent:
         states.append(ABSENT)
     return tuple(dict.fromkeys(states))
@@ -97,8 +100,6 @@ def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Que
         known = context.get(name)
         if isinstance(known, tuple):
             found.update(dict.fromkeys(known))
-    for test in (test for name in linked for test in _tests(name, questions) if test.variables):
-        found.update(dict.fromkeys(_filled(test, list(found) or [OTHER])))
     for question in questions:
         for rule in question.rules:
             found.update(dict.fromkeys(_captures(linked, rule, question.request)))
@@ -109,15 +110,18 @@ def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Que
         witness = overlap(one, two, MAX_OVERLAP)
         if witness:
             found[witness] = None
-    found[OTHER] = None
+    # Keys that are compared with each other may all differ.
+    others = [OTHER + str(at or "") for at in range(len(linked))][:MAX_OTHERS]
+    # Twice, for a key that is compared with a key that is compared with a third.
+    for test in [t for name in linked for t in _tests(name, questions) if t.variables] * 2:
+        found.update(dict.fromkeys(_filled(test, [*found, *others])))
     texts = list(found)
     if shape is not None:
         form = Glob(shape)
         texts = [text for text in texts if form.matches(text)]
-        texts.extend(_instances(shape))
-    # Keep the value that no policy names when there are more than are worth trying.
-    texts = list(dict.fromkeys(text for text in texts if text))
-    return texts if len(texts) <= MAX_TEXTS else [*texts[: MAX_TEXTS - 1], texts[-1]]
+        others = list(_instances(shape))
+    texts = [text for text in texts if text and text not in others]
+    return [*texts[: MAX_TEXTS - len(others)], *others]
 
 
 def _tests(key: str, questions: Sequence[Question]) -> Iterator[Test]:

@@ -507,6 +507,10 @@ EXACT = [
     ),
     ({"ForAnyValue:StringEquals": {"aws:PrincipalTag/a": "a"}, "ForAnyValue:StringLike": {"aws:PrincipalTag/a": "b*"}}, "implicit_deny"),
     ({"ForAllValues:StringEquals": {"t:key": "${t:key}"}}, "conditional"),
+    ({"StringNotEquals": {"t:a": ["x", "${t:b}"], "t:b": "x"}, "Null": {"t:a": "false", "t:b": "false"}}, "conditional"),
+    ({"ForAnyValue:StringEqualsIfExists": {"t:key": ["a", "${t:key}"]}}, "conditional"),
+    ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}, "StringNotEquals": {"t:c": "axy"}}, "implicit_deny"),
+    ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
 ]
 
@@ -515,6 +519,13 @@ EXACT = [
 def test_conditional_only_where_some_value_allows(case):
     condition, decision = case
     assert check(policy(statement(condition=condition))).decision == decision
+
+
+def test_a_key_that_follows_from_the_resource_and_one_that_follows_from_it():
+    given = statement(resource="arn:aws:s3:::b/${t:one}", condition={"StringEquals": {"t:two": "${t:one}x"}})
+    assert check(policy(given)).conditional_on == ("t:two", "t:one")
+    deny = statement(effect="Deny", condition={"StringEquals": {"t:two": "kx"}})
+    assert check(policy(given, deny)).decision == "explicit_deny"
 
 
 def test_a_deny_that_always_meets_the_allow_is_an_explicit_deny():
