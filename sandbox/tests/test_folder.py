@@ -101,7 +101,8 @@ def hold(path: Path, ready: socket.socket) -> None:
 def test_a_lock_is_waited_for_told_and_freed_when_its_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     ours, theirs = socket.socketpair()
-    holder = multiprocessing.get_context("fork").Process(target=hold, args=(path, theirs))
+    context = multiprocessing.get_context("fork")
+    holder = context.Process(target=hold, args=(path, theirs), daemon=True)
     holder.start()
     assert ours.recv(4) == b"held"
     assert lock.is_held(path)

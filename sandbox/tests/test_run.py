@@ -28,8 +28,7 @@ def told(number, frame):
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(number, told)
 print("ready", os.environ["SANDBOX_STATE"], flush=True)
-while True:
-    time.sleep(0.05)
+time.sleep(60)
 """
 
 
@@ -125,7 +124,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(
     command = [sandbox_python, "-P", "-m", "sandbox.cli", "run", "--"]
     primary, secondary = os.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *command, sys.executable, "-c", COUNT_INTERRUPTS],
+        ["setsid", "--ctty", "--wait", *command, sys.executable, "-c", REPORT_INTERRUPTS],
         cwd=tmp_path,
         env={**clean_environment, "SANDBOX_STATE": str(tmp_path / "state")},
         stdin=secondary,
@@ -136,24 +135,28 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(
     os.close(secondary)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    # Standard signals do not queue: `run` is held until the command has seen the terminal's.
+    process.send_signal(signal.SIGSTOP)
     os.write(primary, b"\x03")
+    assert process.stdout.readline() == "interrupt\n"
+    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGCONT)
     out, _ = process.communicate(timeout=60)
     os.close(primary)
-    assert out == "interrupts: 1\n"
+    assert out == "end\n"
     assert process.returncode == 5
     assert ours_alive() == []
 
 
-COUNT_INTERRUPTS = """
+REPORT_INTERRUPTS = """
 import signal, sys, time
-told = []
-signal.signal(signal.SIGINT, lambda *_: told.append(1))
+signal.signal(signal.SIGINT, lambda *_: print("interrupt", flush=True))
+def end(*_):
+    print("end", flush=True)
+    sys.exit(5)
+signal.signal(signal.SIGUSR1, end)
 print("ready", flush=True)
-while not told:
-    time.sleep(0.02)
-time.sleep(0.5)
-print("interrupts:", len(told), flush=True)
-sys.exit(5)
+time.sleep(60)
 """
 
 
