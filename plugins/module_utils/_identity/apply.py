@@ -36,6 +36,7 @@ _NOT_YET: tuple[tuple[str, str, str], ...] = (
     ),
     (r"iam:(AttachRolePolicy|CreateRole|PutRolePermissionsBoundary)", r"NoSuchEntity", r""),
 )
+_IN_THE_WAY = "ResourceInUseException"
 # IAM refuses two changes of one thing at the same time, whoever makes the other one.
 _BUSY = ("ConcurrentModification", "ConcurrentModificationException")
 _REMOVALS = ("Delete", "Detach", "Untag")
@@ -152,7 +153,11 @@ def _request(
         try:
             return api.call(call.service, call.operation, call.parameters)
         except AwsError as error:
-            passing = error.code in _BUSY or (awaits and _not_yet(error)) or (replaces and error.conflict)
+            passing = (
+                error.code in _BUSY
+                or (awaits and _not_yet(error))
+                or (replaces and error.code == _IN_THE_WAY)
+            )
             if not passing:
                 raise
             if patience.now() + pause > deadline:
@@ -179,7 +184,7 @@ def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) 
     if made and change.action == "replace":
         # A rerun no longer sees what was there, so it is told here.
         wanted = json.dumps(dict(call.parameters), sort_keys=True)
-        text += f" The {change.resource} is gone now; it was to be created with {wanted}."
+        text += f" The {change.resource} was deleted; it was to be created anew with {wanted}."
     return Failure(
         change.workloads,
         change.resource,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import (
     Outcome,
     apply_plan,
@@ -316,6 +316,17 @@ def test_the_successor_of_what_was_deleted_waits_until_that_is_gone() -> None:
     assert clock.pauses == [0.5, 1]
 
 
+def test_an_answer_that_was_lost_is_not_taken_for_something_in_the_way() -> None:
+    """The successor may be there already: asking for it again and again would only find itself."""
+    error = failing("eks:CreatePodIdentityAssociation", MALFORMED)
+    clock = Clock()
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[error]), change("a", *REPLACED, action="replace"), clock=clock
+    )
+    assert [failure.partly for failure in outcome.failures] == [True]
+    assert clock.pauses == []
+
+
 def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None:
     error = failing("eks:CreatePodIdentityAssociation", "AccessDenied", "Not allowed")
     api = Script(
@@ -327,7 +338,7 @@ def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None
     assert outcome.failures[0].message == (
         "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
         "eks:DeletePodIdentityAssociation. The "
-        'association is gone now; it was to be created with {"RoleName": "a"}.'
+        'association was deleted; it was to be created anew with {"RoleName": "a"}.'
     )
     # A second look would make an association without what only this message still knows.
     assert outcome.conflict is False

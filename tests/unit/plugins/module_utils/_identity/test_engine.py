@@ -215,7 +215,7 @@ def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -
     assert failure.message == (
         "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
         "eks:DeletePodIdentityAssociation. The "
-        'association is gone now; it was to be created with {"clusterName": "my-cluster", '
+        'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
         f'"disableSessionTags": true, "namespace": "default", "roleArn": "{role_arn("my-role")}", '
         '"serviceAccount": "app", "tags": '
         f'{{"workload-identity/managed-by": "workload_identity.aws"}}, "targetRoleArn": "{target}"}}.'

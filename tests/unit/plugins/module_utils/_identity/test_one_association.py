@@ -290,7 +290,9 @@ def test_a_replacement_that_failed_half_way_is_a_change() -> None:
     make(aws, wanted(disable_session_tags=True, session_policy=document("a:B")))
     denied = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No.")
     aws.fail_on("eks:CreatePodIdentityAssociation", denied)
-    with pytest.raises(Refused, match="The association is gone now; it was to be created with") as caught:
+    with pytest.raises(
+        Refused, match="The association was deleted; it was to be created anew with"
+    ) as caught:
         make(aws, wanted(session_policy={}))
     assert caught.value.changed
 

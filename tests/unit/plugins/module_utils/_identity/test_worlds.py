@@ -138,7 +138,9 @@ def test_a_rerun_after_any_failure_ends_where_an_undisturbed_run_does(
         disturbed = None
     failed = disturbed is None or bool(disturbed.failures)
     aws.heal()
-    gone = [one.message for one in disturbed.failures if "is gone now" in one.message] if disturbed else []
+    gone = (
+        [one.message for one in disturbed.failures if "was deleted; it" in one.message] if disturbed else []
+    )
     rerun = run(aws, wanted, state)
     assert rerun.failures == smooth.failures
     if gone:

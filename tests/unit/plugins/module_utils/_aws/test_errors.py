@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    THROTTLING_CODES,
+    AwsError,
+)
+
+
+def test_an_error_reads_as_operation_code_and_text() -> None:
+    error = AwsError("iam:CreateRole", "LimitExceeded", "Too many.")
+    assert str(error) == "iam:CreateRole: LimitExceeded: Too many."
+    assert (error.operation, error.code, error.text) == ("iam:CreateRole", "LimitExceeded", "Too many.")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "remedy"),
+    [
+        (
+            "InvalidParameterException",
+            "Role provided in the request does not exist",
+            "Check the role's ARN and account. A role made moments ago may need some seconds until EKS "
+            "sees it: "
+            "run again, or raise propagation_timeout.",
+        ),
+        (
+            "InvalidParameterException",
+            "Trust policy of the role provided is invalid. Follow the official documentation to resolve "
+            "the issue.",
+            "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
+            "workload_identity.aws.iam_trust_policy_check says which statement is at fault.",
+        ),
+        *(
+            (
+                code,
+                "Cross-account pass role is not allowed.",
+                "The role of an association must be in the cluster's account. For a role of another account, "
+                "associate a role of this one and give the other as target_role_arn.",
+            )
+            for code in ("InvalidParameterException", "InvalidRequestException")
+        ),
+        *(
+            (
+                code,
+                "User: a is not authorized to perform: iam:PassRole on resource: b",
+                "Allow the caller iam:PassRole on this role, with the condition StringEquals "
+                "iam:PassedToService "
+                "pods.eks.amazonaws.com.",
+            )
+            for code in ("AccessDenied", "AccessDeniedException")
+        ),
+        *(
+            (
+                code,
+                "not authorized to perform: eks:DescribeCluster",
+                "Allow the caller this action on this resource; a service control policy or a "
+                "permissions boundary "
+                "can also be what denies it.",
+            )
+            for code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+        ),
+        (
+            "ResourceNotFoundException",
+            "No cluster found for name: x.",
+            "Check the cluster's name, and that account and region are the ones you mean.",
+        ),
+        (
+            "LimitExceeded",
+            "Cannot exceed quota for ACLSizePerRole: 2048",
+            "The trust policy is too long. Use a wider trust_scope (namespace or cluster), give the "
+            "workloads roles "
+            "of their own, or have the quota 'Role trust policy length' raised.",
+        ),
+        *(
+            (
+                code,
+                "Cannot exceed quota for RolesPerAccount: 1000",
+                "Have the quota raised in Service Quotas, or remove what is no longer used.",
+            )
+            for code in ("LimitExceeded", "LimitExceededException", "ResourceLimitExceededException")
+        ),
+        (
+            "PackedPolicyTooLarge",
+            "Packed size of session tags consumes 112% of allotted space.",
+            "Session tags and session policy are too large together: shorten the session policy, or set "
+            "disable_session_tags: true.",
+        ),
+        (
+            "MalformedPolicyDocument",
+            "Syntax errors in policy.",
+            "Correct the policy document; the message of AWS names the part it rejects.",
+        ),
+        *(
+            (
+                code,
+                "",
+                "The credentials are not valid (any more): renew them, or check which profile is in use.",
+            )
+            for code in (
+                "UnrecognizedClientException",
+                "InvalidClientTokenId",
+                "ExpiredToken",
+                "ExpiredTokenException",
+                "SignatureDoesNotMatch",
+            )
+        ),
+        *(
+            (
+                code,
+                "Rate exceeded",
+                "AWS limits the rate of requests of this account and retries did not help. Run again "
+                "later or with a "
+                "lower concurrency; what is done stays done.",
+            )
+            for code in sorted(THROTTLING_CODES - {"RequestThrottled", "RequestThrottledException"})
+        ),
+        (
+            "ConcurrentModification",
+            "",
+            "Somebody else changed it at the same moment and went on doing so: run again.",
+        ),
+        (
+            "EntityAlreadyExists",
+            "Role with name x already exists.",
+            "Something of this name is there already, maybe with another path or in other letter case "
+            "(IAM tells "
+            "names apart without regard to either): give its path and spelling, or another name.",
+        ),
+        ("DeleteConflict", "", "Something else still uses it; detach it there first."),
+        *(
+            (
+                code,
+                "",
+                "AWS had an internal error and retries did not help. Run again; what is done stays done.",
+            )
+            for code in (
+                "ServiceFailure",
+                "InternalFailure",
+                "ServerException",
+                "ServiceUnavailable",
+                "ServiceUnavailableException",
+                "InternalError",
+                "503",
+            )
+        ),
+        *(
+            (
+                code,
+                "",
+                "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or the options profile, access_key and secret_key.",
+            )
+            for code in (
+                "NoCredentialsError",
+                "PartialCredentialsError",
+                "ProfileNotFound",
+                "SSOTokenLoadError",
+            )
+        ),
+        ("NoRegionError", "", "Give the region: the option region, or AWS_REGION."),
+        *(
+            (
+                code,
+                "",
+                "The endpoint cannot be reached: check region, endpoint_url (AWS_ENDPOINT_URL), proxy "
+                "and network, "
+                "then run again.",
+            )
+            for code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError")
+        ),
+        ("SomethingNew", "", "See the message of AWS; run again once the cause is gone."),
+        ("XAccessDenied", "", "See the message of AWS; run again once the cause is gone."),
+    ],
+)
+def test_each_cause_has_its_remedy(code: str, text: str, remedy: str) -> None:
+    assert AwsError("any:Operation", code, text).remedy == remedy
+
+
+@pytest.mark.parametrize("code", sorted(THROTTLING_CODES))
+def test_every_code_of_throttling_has_the_remedy_of_throttling(code: str) -> None:
+    assert AwsError("any:Operation", code, "").remedy.startswith("AWS limits the rate of requests")
+
+
+@pytest.mark.parametrize(
+    ("code", "missing", "denied", "conflict"),
+    [
+        ("NoSuchEntity", True, False, False),
+        ("ResourceNotFoundException", True, False, False),
+        ("NotFoundException", True, False, False),
+        ("AccessDenied", False, True, False),
+        ("AccessDeniedException", False, True, False),
+        ("UnauthorizedOperation", False, True, False),
+        ("EntityAlreadyExists", False, False, True),
+        ("ResourceInUseException", False, False, True),
+        ("DeleteConflict", False, False, False),
+        ("ThrottlingException", False, False, False),
+    ],
+)
+def test_what_kind_of_error_it_is(code: str, missing: bool, denied: bool, conflict: bool) -> None:
+    error = AwsError("any:Operation", code, "")
+    assert (error.missing, error.denied, error.conflict) == (missing, denied, conflict)
