@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import socket
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -79,7 +81,7 @@ def test_a_state_file_that_makes_no_sense_is_no_state(layout: Layout, text: str)
 
 
 def test_conditions(layout: Layout) -> None:
-    own = ProcessIdentity.of(multiprocessing.current_process().pid or 0)
+    own = ProcessIdentity.of(os.getpid())
     assert own is not None
     assert observe(layout).condition is Condition.ABSENT
     own.write(layout.record("aws"))
@@ -92,19 +94,26 @@ def test_conditions(layout: Layout) -> None:
     assert (seen.condition, seen.alive, seen.dead) == (Condition.BROKEN, {}, ("aws",))
 
 
-def hold(path: Path, ready: socket.socket) -> None:
-    with lock.exclusive(path, seconds=1, on_wait=lambda: None):
-        ready.sendall(b"held")
-        ready.recv(1)
+HOLD = """
+import pathlib, sys
+from sandbox import lock
+with lock.exclusive(pathlib.Path(sys.argv[1]), seconds=1, on_wait=lambda: None):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_lock_is_waited_for_told_and_freed_when_its_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    ours, theirs = socket.socketpair()
-    context = multiprocessing.get_context("fork")
-    holder = context.Process(target=hold, args=(path, theirs), daemon=True)
-    holder.start()
-    assert ours.recv(4) == b"held"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        env={**os.environ, "PYTHONPATH": str(Path(lock.__file__).parents[1])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
     assert lock.is_held(path)
     told: list[str] = []
     with (
@@ -118,13 +127,11 @@ def test_a_lock_is_waited_for_told_and_freed_when_its_holder_is_killed(tmp_path:
         "Wait for it to end, or find it with `ps` and stop it."
     )
     holder.kill()
-    holder.join()
+    holder.communicate()
     assert not lock.is_held(path)
     with lock.exclusive(path, seconds=0, on_wait=lambda: told.append("again")):
         assert lock.is_held(path)
     assert told == ["waiting"]
-    ours.close()
-    theirs.close()
 
 
 def test_free_ports_are_free_and_different() -> None:

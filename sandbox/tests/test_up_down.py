@@ -266,6 +266,7 @@ def test_reset_goes_back_to_the_first_state(sandbox: Sandbox, state_folder: Path
     assert "mine" in json.dumps(aws.state(ACCOUNT))
     assert "mine" in json.dumps(kube.state())
     assert (aws.counters()["writes"], kube.counters()["writes"]) == (1, 1)
+    aws.set_latency(60_000)
     reset = sandbox("reset")
     assert reset.stdout.splitlines() == [
         "AWS: emptied; cluster my-cluster created again.",

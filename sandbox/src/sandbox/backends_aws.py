@@ -103,6 +103,8 @@ class EmbeddedAws:
     def reset(self) -> str:
         with _told():
             self._control.reset()
+            self._control.set_latency(self.settings.latency_ms)
+            self._control.set_propagation(self.settings.propagation_ms)
         self._create_cluster()
         return f"AWS: emptied; cluster {self.settings.cluster} created again."
 
