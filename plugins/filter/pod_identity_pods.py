@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kube_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof import (
+    finished,
+    skipped_because,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof_job import Settings
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes import key_of
 
 Result = Mapping[str, Any]
 
@@ -22,10 +28,26 @@ def pod_identity_restarts(result: Result, reads: Mapping[str, Result], settle: i
     return kube_plan.restarts(result, reads, datetime.now(timezone.utc), settle)
 
 
+def pod_identity_proof_jobs(
+    result: Result,
+    service_accounts: Sequence[Result],
+    run: str,
+    image: str,
+    timeout: int = 120,
+    resources: Result | None = None,
+    pod_spec: Result | None = None,
+) -> list[dict[str, Any]]:
+    settings = Settings(str(run), image, int(timeout), "", resources or {}, pod_spec or {})
+    return kube_plan.proofs(result, {key_of(item) for item in service_accounts}, settings)
+
+
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "pod_identity_pods_query": kube_plan.pods_query,
+            "pod_identity_proof_finished": finished,
+            "pod_identity_proof_jobs": pod_identity_proof_jobs,
+            "pod_identity_proof_skipped": skipped_because,
             "pod_identity_reads": pod_identity_reads,
             "pod_identity_restarts": pod_identity_restarts,
         }

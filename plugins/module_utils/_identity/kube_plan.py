@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_time,
     shown_time,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof_job import (
+    Settings,
+    job,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_state import (
+    Key,
     KubeState,
     read_state,
 )
@@ -100,11 +106,7 @@ def restarts(result: Row, reads: Mapping[str, Row], now: datetime, settle: int =
     A workload that is not right in AWS is left alone: new Pods would not get the role either.
     """
     verification = verification_of(result)
-    rows = [
-        row
-        for row in verification.get("workloads", ())
-        if row["association_id"] and not any(map(_stands_in_the_way, row.get("checks", ())))
-    ]
+    rows = _right_in_aws(verification)
     owners, others = stale(rows, state_of(verification, reads, now))
     youngest = max(
         (
@@ -121,6 +123,25 @@ def restarts(result: Row, reads: Mapping[str, Row], now: datetime, settle: int =
         "unmanaged": sorted({f"{one.pod.namespace}/{one.pod.name}" for one in others}),
         "wait": int(min(max(wait, 0), settle)),
     }
+
+
+def proofs(result: Row, service_accounts: Collection[Key], settings: Settings) -> list[dict[str, Any]]:
+    """The Jobs of the runtime proof, for workloads that are right in AWS and have their service account."""
+    verification = verification_of(result)
+    region = str(verification.get("cluster_arn", ":::")).split(":")[3]
+    return [
+        job(row, replace(settings, region=region))
+        for row in _right_in_aws(verification)
+        if key_of(row) in service_accounts
+    ]
+
+
+def _right_in_aws(verification: Row) -> list[Row]:
+    return [
+        row
+        for row in verification.get("workloads", ())
+        if row["association_id"] and not any(map(_stands_in_the_way, row.get("checks", ())))
+    ]
 
 
 def _stands_in_the_way(check: Row) -> bool:

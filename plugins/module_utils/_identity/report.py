@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     state_of,
     verification_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof import judge_proofs
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_verify import (
     KubeVerdict,
     key_of,
@@ -35,7 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     report_lines,
 )
 
-_ORDER = ("fail", "unknown", "warning", "accepted", "pass")
+_ORDER = ("fail", "unknown", "warning", "accepted", "pass", "skipped")
 _COUNTS = (
     ("passed", "pass"),
     ("failed", "fail"),
@@ -57,13 +58,15 @@ def make_report(
     cluster_reads: Mapping[str, Row] | None = None,
     ignore: Collection[str] = (),
     fail_on: str = "error",
+    proof: Row | None = None,
     now: datetime | None = None,
 ) -> dict[str, Any]:
     """The facts of a run, the lines to show, and whether and why it failed.
 
     ``result`` is that of eks_pod_identity, of either state, or of eks_pod_identity_info.
     ``cluster_reads`` are results of k8s_info by the names of kube_state.RESOURCES, as far as they were
-    read. Findings with a code of ``ignore`` are accepted; ``fail_on`` is "error" or "warning".
+    read. Findings with a code of ``ignore`` are accepted; ``fail_on`` is "error" or "warning". ``proof``
+    is what kube_proof.judge_proofs takes.
     """
     changing = "changes" in result
     verification = verification_of(result)
@@ -73,6 +76,10 @@ def make_report(
     found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)
     kube = _kubernetes(verification, cluster_reads or {}, now)
     rows, findings = _verified(verification, found, kube)
+    if proof:
+        checks, more = judge_proofs(rows, proof)
+        rows = [{**row, "checks": [*row["checks"], *_listed(checks.get(key_of(row)))]} for row in rows]
+        findings = [*findings, *more]
     findings = [*(result.get("findings", ()) if changing else ()), *findings]
     findings = [_judged(finding, ignore) for finding in findings]
     rows = [_accepted(row, ignore) for row in rows]
@@ -151,6 +158,10 @@ def _one_agent(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [check for check in checks if check["name"] != "agent"] + [joined]
 
 
+def _listed(check: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return [check] if check else []
+
+
 def _once(findings: Sequence[Row]) -> list[Row]:
     """What concerns the whole cluster is said once, not for each workload."""
     return list({tuple(finding.items()): finding for finding in findings}.values())
@@ -170,7 +181,7 @@ def _accepted(row: Row, ignore: Collection[str]) -> dict[str, Any]:
     checks = []
     for check in row["checks"]:
         own = set(check.get("codes", ()))
-        if check["status"] != "pass" and (excused if not own else own <= set(ignore)):
+        if check["status"] not in ("pass", "skipped") and (excused if not own else own <= set(ignore)):
             check = {**check, "status": "accepted"}
         checks.append(check)
     statuses = {check["status"] for check in checks}

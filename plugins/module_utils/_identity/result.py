@@ -248,10 +248,18 @@ def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociatio
         "cluster": cluster.name,
         "namespace": workload.key.namespace,
         "service_account": workload.key.service_account,
-        "role_arn": cluster.role_arn(workload.role) if workload.role else "",
+        "role_arn": _role_arn(cluster, workload, association),
         "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
         "association_id": association.association_id if association else "",
         "association_created_at": association.created_at if association else "",
         "association_arn": association.association_arn if association else "",
+        "target_role_arn": association.target_role_arn if association else "",
         "external_id": association.external_id if association else "",
     }
+
+
+def _role_arn(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> str:
+    """The role that is wanted; for a workload that is given without one, that of its association."""
+    if workload.role is not None:
+        return cluster.role_arn(workload.role)
+    return association.role_arn if association else ""
