@@ -67,9 +67,8 @@ def read_snapshot(api: Api, singles: int, role_details: bool) -> Snapshot:
     try:
         (pages, all_pages), *details = each(lambda read: read(), reads)
     except AwsError as error:
-        if error.denied:
-            return Snapshot(denied=error.text)
-        raise
+        # Whatever else it is comes back one by one, and is then told of those whom it concerns.
+        return Snapshot(denied=error.text if error.denied else "")
     roles = {
         raw["RoleName"].lower(): transform.role_detail(raw)
         for page in pages

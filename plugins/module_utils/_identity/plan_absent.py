@@ -144,6 +144,8 @@ def _plan_role(draft: Draft, removal: _Removal, role: SharedRole, found: Observe
         part.findings.append(stays.still_used("role", found.arn, role.keys, users))
     if not users:
         _plan_detachments(part, removal, role, found, deleted)
+    if role.spec.existing:
+        _note_attached(part, removal, role, found)
     if deleted:
         part.changes.append(_delete_role(part, removal, role, found))
     else:
@@ -192,8 +194,12 @@ def _plan_detachments(
         if _owned(removal.observed, arn) or deleted:
             needs = _associations(removal, role)
             draft.changes.append(plan_role.detach(DETACHMENT_STAGE, found.name, arn, role.keys, needs))
-        elif role.spec.existing and arn in role.policy_users:
-            draft.findings.append(stays.stays_attached(found, role.policy_users[arn][0], arn))
+
+
+def _note_attached(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> None:
+    for arn, keys in role.policy_users.items():
+        if arn in found.attached and not _owned(removal.observed, arn):
+            draft.findings.append(stays.stays_attached(found, keys[0], arn))
 
 
 def _plan_trust(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> None:

@@ -145,6 +145,41 @@ class FakeIam:
         attached.remove(asked["PolicyArn"])
         return {}
 
+    # In bulk
+
+    def GetAccountAuthorizationDetails(self, asked: Mapping[str, Any]) -> Answer:
+        """Roles without description and duration, policies without tags, as IAM tells them."""
+        assert "Role" in asked["Filter"]
+        roles = []
+        for role in self.roles.values():
+            found = self.GetRole(role)["Role"]
+            for key in ("Description", "MaxSessionDuration"):
+                found.pop(key, None)
+            attached = self.ListAttachedRolePolicies(role)["AttachedPolicies"]
+            inline = [{"PolicyName": name, "PolicyDocument": {}} for name in role["inline"]]
+            profiles = self.ListInstanceProfilesForRole(role)["InstanceProfiles"]
+            more = {"RolePolicyList": inline, "InstanceProfileList": profiles}
+            roles.append({**found, "AttachedManagedPolicies": attached, **more})
+        policies = []
+        for arn, policy in self.policies.items():
+            if ":iam::aws:" in arn or "LocalManagedPolicy" not in asked["Filter"]:
+                continue
+            found = self.GetPolicy({"PolicyArn": arn})["Policy"]
+            del found["Tags"]
+            versions = self.ListPolicyVersions({"PolicyArn": arn})["Versions"]
+            written = [{**one, "Document": policy["versions"][one["VersionId"]]} for one in versions]
+            policies.append({**found, "PolicyVersionList": written})
+        return {"RoleDetailList": roles, "Policies": policies, "IsTruncated": False}
+
+    def ListRoles(self, asked: Mapping[str, Any]) -> Answer:
+        """All on one page; IAM leaves tags and boundary out here."""
+        assert asked["MaxItems"]
+        roles = [self.GetRole(role)["Role"] for role in self.roles.values()]
+        for role in roles:
+            role.pop("Tags")
+            role.pop("PermissionsBoundary", None)
+        return {"Roles": roles, "IsTruncated": False}
+
     # Policies
 
     def GetPolicy(self, asked: Mapping[str, Any]) -> Answer:

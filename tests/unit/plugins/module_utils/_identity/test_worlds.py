@@ -9,7 +9,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import observe
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import read_snapshot
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Agent,
@@ -78,6 +81,19 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(
     again = plan(aws, wanted, state)
     assert names(again) == []
     assert again.failures == planned.failures
+
+
+@FEW
+@given(aws=accounts(), before=wishes(), wanted=wishes())
+def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, wanted: Desired) -> None:
+    run(aws, before)
+    one_by_one = plan(aws, wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(observe, "WORTHWHILE", 0)
+        patch.setattr(
+            observe, "read_snapshot", lambda api, _singles, details: read_snapshot(api, 1000, details)
+        )
+        assert plan(aws, wanted) == one_by_one
 
 
 @FEW
