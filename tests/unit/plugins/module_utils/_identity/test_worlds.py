@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
     Proof,
     is_owned,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     engine,
@@ -164,6 +165,28 @@ def test_a_rerun_after_any_failure_ends_where_an_undisturbed_run_does(
         return
     event("disturbed" if failed else "not disturbed")
     assert aws.state() == twin.state()
+
+
+@FEW
+@given(aws=accounts(), before=wishes(adopt=False), wanted=wishes(adopt=False))
+def test_a_purge_takes_what_is_ours_and_not_listed_and_nothing_else(
+    aws: FakeAws, before: Desired, wanted: Desired
+) -> None:
+    theirs = aws.state()
+    run(aws, before)
+    scope = PurgeScope(limit=99)
+    # A role that the first run moved its last workload away from is an orphan in the second one.
+    for _ in range(2):
+        made = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
+        assume(not made.failures)
+    again = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
+    assert ([named(done.change) for done in again.done], again.failures) == ([], ())
+    after = aws.state()
+    listed = {(one.key.namespace, one.key.service_account) for one in wanted.workloads}
+    assert {_place(one) for one in after["associations"] if is_owned(one["tags"])} <= listed
+    assert {_place(one) for one in theirs["associations"]} <= {_place(one) for one in after["associations"]}
+    for kind in ("roles", "policies"):
+        assert theirs[kind].keys() <= after[kind].keys()
 
 
 @FEW
