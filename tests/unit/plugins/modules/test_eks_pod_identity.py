@@ -1,0 +1,337 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules of associations and workloads: arguments in, results and failures out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils import basic
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.modules import (
+    eks_pod_identity,
+    eks_pod_identity_association,
+    eks_pod_identity_association_info,
+    eks_pod_identity_info,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    OWNED,
+    REGION,
+    TRUST_BARE,
+    FakeAws,
+    document,
+    given,
+    given_association,
+    given_policy,
+    policy,
+    policy_arn,
+    role_arn,
+    workload,
+)
+
+Result = dict[str, Any]
+Run = Callable[..., Result]
+MODULES = (
+    eks_pod_identity,
+    eks_pod_identity_association,
+    eks_pod_identity_association_info,
+    eks_pod_identity_info,
+)
+ONE = {"cluster_name": CLUSTER, "namespace": "default", "service_account": "app"}
+
+
+@contextlib.contextmanager
+def module_args(arguments: dict[str, Any]) -> Iterator[None]:
+    try:
+        from ansible.module_utils.testing import patch_module_args
+    except ImportError:  # ansible-core before 2.19
+        before = basic._ANSIBLE_ARGS
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+        try:
+            yield
+        finally:
+            basic._ANSIBLE_ARGS = before
+    else:
+        with patch_module_args(arguments):
+            yield
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    aws = FakeAws()
+    given(aws, "r", TRUST_BARE)
+    return aws
+
+
+@pytest.fixture
+def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("AWS_REGION", REGION)
+    for module in MODULES:
+        monkeypatch.setattr(module, "api_for", lambda *_: aws)
+
+    def run(module: ModuleType, check: bool = False, **arguments: Any) -> Result:
+        given_arguments = {**arguments, "_ansible_check_mode": check}
+        with module_args(given_arguments), pytest.raises(SystemExit):
+            module.main()
+        found: Result = json.loads(capsys.readouterr().out)
+        return found
+
+    return run
+
+
+# eks_pod_identity
+
+
+def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> None:
+    planned = run(eks_pod_identity, True, cluster=CLUSTER, workloads=[workload()], concurrency=1)
+    assert (planned["changed"], aws.writes) == (True, [])
+    made = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], concurrency=1)
+    assert made["changes"] == planned["changes"]
+    assert (made["changed"], made["state"], made["account_id"], made["cluster_arn"]) == (
+        True,
+        "present",
+        ACCOUNT,
+        CLUSTER_ARN,
+    )
+    assert "failed" not in made
+    again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
+    assert (again["changed"], again["changes"]) == (False, [])
+    gone = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], state="absent")
+    assert [row["action"] for row in gone["changes"]] == ["delete", "detach", "delete", "delete"]
+
+
+def test_options_arrive(run: Run, aws: FakeAws) -> None:
+    given(aws, "my-role", tags={"stage": "x"})
+    made = run(
+        eks_pod_identity,
+        cluster_name=CLUSTER,
+        workloads=[workload(policies=[])],
+        adopt=True,
+        purge_tags=True,
+        tags={"team": "a"},
+        owner="team-a",
+        trust_scope="cluster",
+    )
+    assert made["changed"] is True
+    role = aws.state()["roles"]["my-role"]
+    assert role["tags"] == {"team": "a", "workload-identity/owner": "team-a", **OWNED}
+    equals = role["trust"]["Statement"][0]["Condition"]["StringEquals"]
+    assert equals == {"aws:SourceAccount": ACCOUNT, "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN}
+
+
+def test_bad_input_is_told_before_anything_is_read(run: Run, aws: FakeAws) -> None:
+    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[{"namespace": "default"}])
+    assert result["failed"] is True
+    assert result["msg"] == (
+        "2 problems in the input; nothing was changed:\n"
+        "- workloads[0] (default/?): service_account is missing.\n"
+        "- workloads[0] (default/?): role is missing; give role: {name: …} to make one or role: {arn: "
+        "…} to use "
+        "one."
+    )
+    assert aws.requests == []
+
+
+def test_a_role_of_another_account_is_told_before_anything_is_changed(run: Run, aws: FakeAws) -> None:
+    foreign = "arn:aws:iam::444455556666:role/theirs"
+    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(role={"arn": foreign})])
+    assert result["failed"] is True
+    assert result["msg"].startswith(f"workload default/app: role {foreign} is of account 444455556666, but ")
+    assert result["msg"].endswith(" Nothing was changed.")
+    assert aws.writes == []
+
+
+def test_a_cluster_that_is_not_there_is_told_with_code_and_remedy(run: Run) -> None:
+    result = run(eks_pod_identity, cluster_name="gone", workloads=[workload()])
+    assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
+    assert result["msg"] == (
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Asked in account "
+        f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session. Check "
+        "the cluster's "
+        "name, and that account and region are the ones you mean. Nothing was changed."
+    )
+    assert result["remedy"] == "Check the cluster's name, and that account and region are the ones you mean."
+
+
+@pytest.mark.parametrize(("go_on", "failed"), [(False, True), (True, False)])
+def test_a_workload_that_fails_is_told_beside_what_was_done(
+    run: Run, aws: FakeAws, go_on: bool, failed: bool
+) -> None:
+    given_policy(aws, "bad", "kms:Decrypt")
+    raws = [workload("one", role={"name": "one"}, policies=[policy("bad")]), workload("two")]
+    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=raws, continue_on_error=go_on)
+    assert (result.get("failed", False), result["changed"]) == (failed, True)
+    assert [row["status"] for row in result["workloads"]] == ["failed", "changed"]
+    assert result["msg"].splitlines()[0] == (
+        f"1 of 2 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be "
+        "brought to state "
+        "present:"
+    )
+    assert [row["error_code"] for row in result["failures"]] == ["POLICY_NOT_OWNED"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"workloads": []}, "missing required arguments: cluster_name"),
+        ({"cluster_name": CLUSTER}, "one of the following is required: workloads, workloads_from"),
+        ({"cluster_name": CLUSTER, "workloads": [], "state": "gone"}, "value of state must be one of"),
+        (
+            {"cluster_name": CLUSTER, "workloads": [], "trust_scope": "pod"},
+            "value of trust_scope must be one of",
+        ),
+    ],
+)
+def test_arguments_are_checked(run: Run, arguments: dict[str, Any], words: str) -> None:
+    result = run(eks_pod_identity, **arguments)
+    assert result["failed"] is True
+    assert words in result["msg"]
+
+
+# eks_pod_identity_info
+
+
+@pytest.mark.parametrize(("made", "status"), [(False, "fail"), (True, "pass")])
+def test_a_verification_changes_nothing_and_fails_nothing(
+    run: Run, aws: FakeAws, made: bool, status: str
+) -> None:
+    if made:
+        run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
+    writes = len(aws.writes)
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
+    result = run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[workload()])
+    assert "failed" not in result
+    assert (result["changed"], len(aws.writes)) == (False, writes)
+    assert [row["status"] for row in result["workloads"]] == [status]
+    assert result["summary"]["passed"] == int(made)
+    assert (result["account_id"], result["cluster_arn"]) == (ACCOUNT, CLUSTER_ARN)
+
+
+def test_a_verification_needs_the_cluster(run: Run) -> None:
+    result = run(eks_pod_identity_info, cluster_name="gone", workloads=[workload()])
+    assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
+
+
+# eks_pod_identity_association
+
+
+def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> None:
+    planned = run(eks_pod_identity_association, True, **ONE, role_arn=role_arn("r"))
+    assert (planned["changed"], planned["action"], aws.writes) == (True, "create", [])
+    made = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"), tags={"a": "1"})
+    assert (made["changed"], made["action"]) == (True, "create")
+    assert made["association"]["tags"] == {"a": "1", **OWNED}
+    assert made["diff"][0]["before"] == ""
+    again = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
+    assert (again["changed"], again["action"], again["diff"]) == (False, "none", [])
+    assert again["association"]["tags"] == {"a": "1", **OWNED}
+    changed = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"), tags={})
+    assert (changed["action"], changed["association"]["tags"]) == ("update", OWNED)
+    gone = run(eks_pod_identity_association, **ONE, state="absent")
+    assert (gone["action"], gone["association"]) == ("delete", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            {**ONE},
+            "state is present but all of the following are missing: role_arn",
+            id="no role",
+        ),
+        pytest.param(
+            {**ONE, "role_arn": role_arn("r"), "session_policy": document("a:B")},
+            "association default/app: session_policy needs disable_session_tags: true (EKS accepts a "
+            "session policy "
+            "only without session tags). Nothing was changed.",
+            id="session policy with session tags",
+        ),
+        pytest.param(
+            {**ONE, "role_arn": "r"},
+            f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'r'. "
+            "Nothing was "
+            "changed.",
+            id="role that is no ARN",
+        ),
+        pytest.param(
+            {**ONE, "cluster_name": "a b", "role_arn": role_arn("r")},
+            "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
+            "characters), "
+            "got 'a b'. Nothing was changed.",
+            id="bad name of a cluster",
+        ),
+    ],
+)
+def test_what_an_association_cannot_be_is_refused(
+    run: Run, aws: FakeAws, arguments: dict[str, Any], message: str
+) -> None:
+    result = run(eks_pod_identity_association, **arguments)
+    assert (result["failed"], result["msg"]) == (True, message)
+    assert aws.writes == []
+
+
+def test_an_association_that_could_not_be_made(run: Run, aws: FakeAws) -> None:
+    error = AwsError("eks:CreatePodIdentityAssociation", "ResourceLimitExceededException", "Too many")
+    aws.fail_on("eks:CreatePodIdentityAssociation", error)
+    result = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
+    assert (result["failed"], result["changed"], result["error_code"]) == (True, False, error.code)
+    assert result["remedy"] == "Have the quota raised in Service Quotas, or remove what is no longer used."
+
+
+def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> None:
+    tagless = {**ONE, "role_arn": role_arn("r"), "disable_session_tags": True}
+    run(eks_pod_identity_association, **tagless, session_policy=document("a:B"))
+    error = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No")
+    aws.fail_on("eks:CreatePodIdentityAssociation", error)
+    result = run(eks_pod_identity_association, **tagless, session_policy="")
+    assert (result["failed"], result["changed"]) == (True, True)
+
+
+# eks_pod_identity_association_info
+
+
+def test_associations_are_listed_in_order(run: Run, aws: FakeAws) -> None:
+    given_association(aws, "web", "r")
+    given_association(aws, "app", "r", tags={"a": "1"})
+    given_association(aws, "app", "r", namespace="batch")
+    result = run(eks_pod_identity_association_info, cluster_name=CLUSTER)
+    assert [(row["namespace"], row["service_account"]) for row in result["associations"]] == [
+        ("batch", "app"),
+        ("default", "app"),
+        ("default", "web"),
+    ]
+    assert "role_arn" not in result["associations"][0]
+    found = run(eks_pod_identity_association_info, **ONE, details=True)
+    assert [(row["role_arn"], row["tags"]) for row in found["associations"]] == [(role_arn("r"), {"a": "1"})]
+    assert (found["changed"], aws.writes) == (False, [])
+
+
+def test_an_association_deleted_since_it_was_listed_is_left_out(run: Run, aws: FakeAws) -> None:
+    given_association(aws, "app", "r")
+    aws.before("eks:DescribePodIdentityAssociation", aws.eks.associations.clear)
+    result = run(eks_pod_identity_association_info, cluster_name=CLUSTER, details=True)
+    assert result["associations"] == []
+
+
+def test_a_list_of_a_cluster_that_is_not_there_says_where_it_was_looked_for(run: Run) -> None:
+    result = run(eks_pod_identity_association_info, cluster_name="gone")
+    assert result["failed"] is True
+    assert f"Asked in account {ACCOUNT}, region {REGION}" in result["msg"]
+
+
+def test_what_is_used_here_is_not_what_is_ours(run: Run, aws: FakeAws) -> None:
+    """A policy given by its ARN is attached, and stays what it was."""
+    given_policy(aws, "theirs")
+    run(
+        eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]
+    )
+    assert aws.state()["policies"][policy_arn("theirs")]["tags"] == {}
