@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import parse_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import (
@@ -87,7 +87,7 @@ PERMISSIONS = {
 }
 
 
-def trust(*statements: dict[str, object]) -> dict[str, object]:
+def trust(*statements: Mapping[str, object]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
