@@ -34,7 +34,8 @@ class AgentVerdict:
     finding: Finding | None = None
 
 
-def judge_agent(state: KubeState, cluster_name: str = "") -> AgentVerdict:
+def judge_agent(state: KubeState, cluster_name: str, has_addon: bool) -> AgentVerdict:
+    """``has_addon`` says that EKS knows the add-on and finds it well."""
     if state.agents is None:
         return AgentVerdict("unknown" if "agents" in state.errors else "")
     if any(state.agents.values()):
@@ -46,7 +47,7 @@ def judge_agent(state: KubeState, cluster_name: str = "") -> AgentVerdict:
     if state.daemon_sets is None:
         return AgentVerdict("unknown" if "daemon_sets" in state.errors else "")
     if not state.daemon_sets:
-        return _missing(cluster_name)
+        return _missing(cluster_name, has_addon)
     return _no_pods(state)
 
 
@@ -69,12 +70,18 @@ def _none_ready(state: KubeState) -> AgentVerdict:
     return AgentVerdict("fail", "", _finding("AGENT_NOT_READY", "error", message, _look()))
 
 
-def _missing(cluster_name: str) -> AgentVerdict:
+def _missing(cluster_name: str, has_addon: bool) -> AgentVerdict:
     message = (
         f"cluster {cluster_name} has no EKS Pod Identity Agent (no DaemonSet {AGENT} in namespace "
         f"{AGENT_NAMESPACE}), so no Pod gets credentials."
     )
     remedy = f"Install the add-on: aws eks create-addon --cluster-name {cluster_name} --addon-name {AGENT}"
+    if has_addon:
+        remedy = (
+            "EKS has the add-on, so the kubeconfig may be that of another cluster, or the DaemonSet was "
+            "deleted. Compare "
+            f"the endpoints: aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
+        )
     return AgentVerdict("fail", "", _finding("AGENT_MISSING", "error", message, remedy))
 
 

@@ -136,8 +136,8 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
         "error",
         "without the environment and token of EKS Pod Identity, although admitted after the association"
         f"{_instead(pod)}",
-        f"{recreate(state.owner_of(pod), pod)} If that does not help, look for a webhook that undoes the "
-        "injection: kubectl get mutatingwebhookconfigurations.",
+        "Look at the cluster's mutating webhooks only if new Pods are no better. "
+        f"{recreate(state.owner_of(pod), pod)}",
     )
 
 

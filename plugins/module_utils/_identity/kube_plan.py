@@ -91,7 +91,7 @@ def still_to_read(result: Row, reads: Mapping[str, Row], now: datetime) -> list[
             wanted.append("daemon_sets")
         if any(not state.has_agent(node) for node in nodes):
             wanted.append("nodes")
-    if any(one.owner.kind == "ReplicaSet" for row in rows for one in judge(row, state)):
+    if any(one.pod.owner.kind == "ReplicaSet" for row in rows for one in judge(row, state)):
         wanted.append("replica_sets")
     return wanted
 

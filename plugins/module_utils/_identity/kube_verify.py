@@ -61,7 +61,7 @@ class KubeVerdict:
 def verify_pods(rows: Sequence[Row], state: KubeState, cluster_name: str = "") -> KubeVerdict:
     """``rows`` are the workloads of a verification, with their associations."""
     verdict = KubeVerdict()
-    agent = judge_agent(state, cluster_name)
+    agent = judge_agent(state, cluster_name, _has_addon(rows))
     for row in rows:
         key = key_of(row)
         judged = judge(row, state)
@@ -105,6 +105,15 @@ def stale(rows: Iterable[Row], state: KubeState) -> tuple[list[Owner], list[Judg
 
 def key_of(row: Row) -> Key:
     return str(row["namespace"]), str(row["service_account"])
+
+
+def _has_addon(rows: Sequence[Row]) -> bool:
+    """What EKS says of the add-on; the same is said with each workload."""
+    return any(
+        check["name"] == "agent" and check["status"] == "pass"
+        for row in rows[:1]
+        for check in row.get("checks", ())
+    )
 
 
 def _agent_check(agent: AgentVerdict, judged: Sequence[Judged], state: KubeState) -> Check:

@@ -27,7 +27,7 @@ COLUMNS = (
     ("proof", "PROOF"),
 )
 WIDTH = 100
-SMALLEST_NAME = 16
+SMALLEST_NAME = 8
 SHOWN_CHANGES = 40
 SHOWN_FINDINGS = 40
 _TOWARDS = {"attach": "to", "detach": "from"}
@@ -56,7 +56,7 @@ def report_lines(
 
 def change_line(change: Row) -> str:
     if change["resource"] == "attachment":
-        role, _, policy = change["name"].partition(" ")
+        role, _separator, policy = change["name"].partition(" ")
         return f"{change['action']} policy {policy} {_TOWARDS[change['action']]} role {role}"
     kind = str(change["resource"]).replace("_", " ")
     what = f"{change['action']} {kind} {change['name']}"
@@ -91,10 +91,10 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def _cells(rows: Sequence[Row], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
-    cells = [[title for _, title in columns]]
+    cells = [[title for _check, title in columns]]
     for row in rows:
         by_name = {check["name"]: check for check in row["checks"]}
-        cells.append([_cell(by_name.get(column), column != spared) for column, _ in columns])
+        cells.append([_cell(by_name.get(column), column != spared) for column, _title in columns])
     return cells
 
 

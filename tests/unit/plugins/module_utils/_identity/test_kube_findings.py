@@ -194,8 +194,7 @@ CASES = [
             f"{ONE} (2 hours old): without the environment and token of EKS Pod Identity, although admitted "
             "after the "
             "association.",
-            f"{RESTART} If that does not help, look for a webhook that undoes the injection: kubectl get "
-            "mutatingwebhookconfigurations.",
+            f"Look at the cluster's mutating webhooks only if new Pods are no better. {RESTART}",
         ),
     ),
     Case(
@@ -296,6 +295,22 @@ CASES = [
             "eks-pod-identity-agent",
         ),
         reads={**NO_AGENTS, "daemon_sets": build.read([]), "nodes": build.read([build.node()])},
+    ),
+    Case(
+        "no agent in the cluster, although EKS has the add-on",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_MISSING",
+            "error",
+            "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
+            "namespace kube-system), so no Pod gets credentials.",
+            "EKS has the add-on, so the kubeconfig may be that of another cluster, or the DaemonSet was "
+            "deleted. Compare the endpoints: aws eks describe-cluster --name my-cluster --query "
+            "cluster.endpoint",
+        ),
+        reads={**NO_AGENTS, "daemon_sets": build.read([]), "nodes": build.read([build.node()])},
+        row={"checks": [{"name": "agent", "status": "pass", "detail": "v1.3.4", "codes": []}]},
     ),
     Case(
         "the agent's DaemonSet has no Pods",
