@@ -87,7 +87,7 @@ OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
         (
             verified(),
             {"pods": build.read([build.pod(node="other")]), "agents": AGENTS},
-            ["nodes"],
+            ["nodes", "replica_sets"],
         ),
         (
             verified(),
