@@ -19,7 +19,7 @@ help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
 	@echo "make test          every check: $(TESTS)"
 	@echo "make TARGET        one of these checks"
-	@echo "make bench         measure against the vendor guide's CLI sequence (needs the aws CLI)"
+	@echo "make bench         measure beside the guide's CLI sequence, amazon.aws and boto3 (half an hour)"
 	@echo "make clean         remove environments and build output"
 
 setup-run:
@@ -66,8 +66,14 @@ package: setup-matrix
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
 
+# N for all contenders, N for this collection alone, ms a request to AWS
+PEERS ?= 1 10 50
+SCALE ?= 500 1000 5000
+LATENCY ?= 0 40
+
 bench: setup
-	@$(SANDBOX) run --fresh -- $(VENV)/python benchmarks/one_workload.py
+	@PYTHONPATH=sandbox/src $(SANDBOX) run --fresh -- $(VENV)/python benchmarks/run.py \
+		--peers $(PEERS) --scale $(SCALE) --latency $(LATENCY) $(BENCH_OPTIONS)
 
 clean:
 	rm -rf .venv .venv-* .collections .cache build dist

@@ -30,7 +30,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 def main() -> int:
     env = {
         **os.environ,
-        "MYPYPATH": ".collections:sandbox/src:tools",
+        "MYPYPATH": ".collections:sandbox/src:tools:benchmarks",
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }

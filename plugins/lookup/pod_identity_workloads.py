@@ -48,6 +48,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[object]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
-            return read_sources(terms).workloads
+            # query() hands a list over as one term.
+            return read_sources(self._flatten(terms)).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(error.problems)) from error

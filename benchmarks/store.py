@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was measured, as JSON that a later run of the report reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement. Seconds and MB; requests by operation; ``parts`` in seconds, where known.
+
+    ``extrapolated_from`` is the N that was measured, when this one was not.
+    """
+
+    who: str
+    workloads: int
+    latency_ms: int
+    phase: str
+    wall: float
+    cpu: float
+    memory: float
+    tasks: int
+    aws: dict[str, int]
+    kubernetes: dict[str, int]
+    parts: dict[str, float] = field(default_factory=dict)
+    extrapolated_from: int = 0
+
+    @property
+    def requests(self) -> int:
+        return sum(self.aws.values())
+
+    @property
+    def kube_requests(self) -> int:
+        return sum(self.kubernetes.values())
+
+
+@dataclass(slots=True)
+class Results:
+    """``about`` says when, on what and with which versions; ``notes`` what was left out and why."""
+
+    about: dict[str, str]
+    notes: list[str]
+    rows: list[Row] = field(default_factory=list)
+
+    def row(self, who: str, workloads: int, latency_ms: int, phase: str = "first run") -> Row | None:
+        return next(
+            (
+                row
+                for row in self.rows
+                if (row.who, row.workloads, row.latency_ms, row.phase) == (who, workloads, latency_ms, phase)
+            ),
+            None,
+        )
+
+
+def save(results: Results, path: Path) -> None:
+    path.write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Results:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]])

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox that everything is measured against: empty before each contender, counting, delaying.
+
+Wants the environment of ``sandbox run``, and ``sandbox/src`` on the path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.aws.control import AwsControl
+from sandbox.kube.control import KubeControl
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """How often each operation was asked for."""
+
+    aws: dict[str, int]
+    kubernetes: dict[str, int]
+
+
+class Surroundings:
+    """``account`` and ``region`` are those of the sandbox, ``cluster`` its EKS cluster."""
+
+    def __init__(self) -> None:
+        self.state = Path(os.environ["SANDBOX_STATE"])
+        self.cluster = os.environ["SANDBOX_CLUSTER"]
+        self.account = os.environ["AWS_ACCESS_KEY_ID"]
+        self.region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
+        config = json.loads((self.state / "kubeconfig").read_text(encoding="utf-8"))
+        server, token = config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"]
+        self._aws = AwsControl(os.environ["AWS_ENDPOINT_URL"])
+        self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
+
+    def empty(self, aws_latency_ms: float) -> None:
+        """As after ``sandbox up``, with a delay of every answer of AWS."""
+        command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
+        subprocess.run(command, check=True, capture_output=True)
+        self._aws.set_latency(aws_latency_ms)
+
+    def start_counting(self) -> None:
+        self._aws.reset_counters()
+        self._kubernetes.reset_counters()
+
+    def counted(self) -> Requests:
+        return Requests(self._aws.counters()["operations"], self._kubernetes.counters()["operations"])
+
+
+def child_environment() -> dict[str, str]:
+    """For what is measured: the sandbox's variables, and Ansible as a user would start it."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "ANSIBLE_CONFIG")}
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+        "PYTHONPATH": str(ROOT / ".collections"),
+    }

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this project promises of its speed, beside what was measured. Ratios are those of one run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contenders import CLI, ENGINE, FLOOR, PROCESS, SITE
+from store import Results, Row
+
+LATENCY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    what: str
+    wanted: str
+    found: str
+    reached: bool
+
+    @property
+    def verdict(self) -> str:
+        return "reached" if self.reached else "**missed**"
+
+
+def targets(results: Results) -> list[Target]:
+    """Those that the results can answer."""
+    return [*_against_peers(results, 50), *_no_change(results, 1000), *_memory(results), *_growth(results)]
+
+
+def _against_peers(results: Results, count: int) -> Iterator[Target]:
+    floor, cli = results.row(FLOOR, count, LATENCY), results.row(CLI, count, LATENCY)
+    site = results.row(SITE, count, LATENCY)
+    where = f"N = {count}, {LATENCY} ms"
+    if cli and site:
+        yield _least(f"{where}: CLI sequence / site.yml, wall", 40, cli.wall / site.wall)
+    if floor and site:
+        yield _most(f"{where}: site.yml / floor, wall", 3, site.wall / floor.wall)
+    for who in (PROCESS, ENGINE):
+        if floor and (row := results.row(who, count, LATENCY)):
+            yield _most(f"{where}: {who} / floor, wall", 1.3, row.wall / floor.wall)
+
+
+def _no_change(results: Results, count: int) -> Iterator[Target]:
+    first = results.row(SITE, count, LATENCY)
+    again = results.row(SITE, count, LATENCY, "no change")
+    if again:
+        what = f"N = {count}, no change: AWS requests a workload"
+        yield _most(what, 1.1, again.requests / count)
+        writes = sum(
+            number
+            for name, number in again.kubernetes.items()
+            if name.split()[0] in ("create", "update", "patch", "delete", "apply")
+        )
+        yield _most(f"N = {count}, no change: Kubernetes writes", 0, writes)
+        yield _most(f"N = {count}, no change: Kubernetes requests", 10, again.kube_requests)
+    if first and again:
+        what = f"N = {count}, {LATENCY} ms: no-change run / first run, wall"
+        yield _most(what, 1 / 3, again.wall / first.wall)
+    if verified := results.row(SITE, 500, LATENCY, "verify"):
+        yield _most("N = 500, verify: AWS requests a workload", 1.2, verified.requests / 500)
+
+
+def _memory(results: Results) -> Iterator[Target]:
+    found = [row.memory for row in results.rows if row.who == SITE and row.workloads == 5000]
+    if found:
+        yield _most("N = 5000: peak memory of the process tree, MB", 500, max(found))
+
+
+def _growth(results: Results) -> Iterator[Target]:
+    """From 500 to 5,000: the exponent of the growth; 1 is linear, and more than 1.05 is worse."""
+    for who, phase in (
+        (SITE, "first run"),
+        (SITE, "no change"),
+        (SITE, "verify"),
+        (SITE, "plan (check mode)"),
+    ):
+        small, large = (results.row(who, count, LATENCY, phase) for count in (500, 5000))
+        if small and large:
+            what = f"{who}, {phase}, N = 500 to 5000: growth exponent of CPU"
+            yield _most(what, 1.05, _exponent(small, large))
+    small, large = (results.row(ENGINE, count, LATENCY) for count in (500, 5000))
+    if small and large:
+        times = large.parts["plan"] / small.parts["plan"]
+        yield _most("engine, plan alone, N = 500 to 5000: growth exponent", 1.05, math.log10(times))
+
+
+def _exponent(small: Row, large: Row) -> float:
+    return math.log(large.cpu / small.cpu) / math.log(large.workloads / small.workloads)
+
+
+def _most(what: str, limit: float, found: float) -> Target:
+    return Target(what, f"at most {limit:.3g}", f"{found:.3g}", found <= limit)
+
+
+def _least(what: str, limit: float, found: float) -> Target:
+    return Target(what, f"at least {limit:.3g}", f"{found:.3g}", found >= limit)
