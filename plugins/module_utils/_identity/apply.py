@@ -135,7 +135,7 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refused:
         # What was deleted a moment ago may still be in the way of its successor.
         again = change.action == "replace" and bool(made)
         try:
-            answer = _request(api, call, patience, change.awaits or again, again)
+            answer = _request(api, call, patience, change.awaits, again)
         except AwsError as error:
             if error.missing and call.operation.startswith(_REMOVALS):
                 continue

@@ -119,7 +119,7 @@ def _plan_shared_role(
         if others.users:
             _plan_shared_role(draft, observed, options, others, listed)
         return
-    changes += _attachments(draft, role, found, made)
+    changes += _attachments(role, found, made)
     if found is not None and not spec.existing:
         if changes and not found.owned and not options.adopt:
             draft.failures.append(refusals.not_owned(role, found, changes))
@@ -182,17 +182,14 @@ def _role_changes(
     return [change for change in changes if change is not None], failures
 
 
-def _attachments(
-    draft: Draft, role: SharedRole, found: ObservedRole | None, made: Collection[str]
-) -> list[Change]:
-    """What is missing on the role, for those who asked for it. A policy that is refused stays off:
-    it does not say what was asked for."""
+def _attachments(role: SharedRole, found: ObservedRole | None, made: Collection[str]) -> list[Change]:
+    """What is missing on the role, each for those who asked for it: so a policy that is refused, with
+    all who asked for it, stays off."""
     attached = found.attached if found is not None else ()
-    refused = {failure.name for failure in draft.failures if failure.resource == "policy"}
     changes = []
     for arn, asking in role.policy_users.items():
         users = tuple(key for key in asking if key in role.keys)
-        if users and arn not in attached and arn not in refused:
+        if users and arn not in attached:
             new = found is None or arn in made
             changes.append(plan_role.attach(role.spec.name, arn, users, new))
     return changes

@@ -90,7 +90,13 @@ def test_a_removal_purges_nothing() -> None:
 
 
 def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
-    change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
+    change: dict[str, Any] = {
+        "resource": "role",
+        "name": "r",
+        "action": "create",
+        "before": None,
+        "after": {},
+    }
     result = {"changes": [change], "workloads": [], "findings": [], "failures": [], "state": "present"}
     report = FILTERS["pod_identity_report"](result, [], {"definitions": [account("app")]}, check_mode=True)
     assert report["lines"][:3] == [

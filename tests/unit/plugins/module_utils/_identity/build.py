@@ -26,10 +26,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
-    ACCOUNT,
-    CLUSTER,
-    REGION,
-    FakeAws,
+    ACCOUNT as ACCOUNT,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    CLUSTER as CLUSTER,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    REGION as REGION,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    FakeAws as FakeAws,
 )
 
 Raw = dict[str, Any]

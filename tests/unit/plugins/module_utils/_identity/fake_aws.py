@@ -35,7 +35,7 @@ class FakeAws:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
         self._fail_on: dict[str, list[AwsError]] = {}
-        self._hooks: dict[str, Callable[[], None]] = {}
+        self._hooks: dict[str, Callable[[], object]] = {}
         self._answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {}
         self._lock = threading.RLock()
 
@@ -67,7 +67,7 @@ class FakeAws:
         """Let the next requests of "service:Operation" fail with these errors, one each."""
         self._fail_on[name] = list(errors)
 
-    def before(self, name: str, action: Callable[[], None]) -> None:
+    def before(self, name: str, action: Callable[[], object]) -> None:
         """Do something right before the next request of "service:Operation", as somebody else would."""
         self._hooks[name] = action
 

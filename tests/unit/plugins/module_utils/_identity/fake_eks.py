@@ -9,7 +9,7 @@ import copy
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
@@ -153,7 +153,7 @@ class FakeEks:
         if wanted.get("policy") and not wanted.get("disableSessionTags"):
             self._invalid(operation, "A session policy needs disableSessionTags.")
 
-    def _invalid(self, operation: str, text: str) -> None:
+    def _invalid(self, operation: str, text: str) -> NoReturn:
         raise AwsError(f"eks:{operation}", "InvalidParameterException", text)
 
     def _with_external_id(self, one: Answer) -> Answer:

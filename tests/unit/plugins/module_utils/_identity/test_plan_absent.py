@@ -209,6 +209,18 @@ def test_an_association_of_an_addon_stays_and_its_role_keeps_its_trust() -> None
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 
 
+def test_trust_goes_only_with_the_association() -> None:
+    """Both are to be removed, but the association of one was not made by us and stays."""
+    raw = [workload("app"), workload("two")]
+    aws = settled(*raw)
+    aws.eks.associations["a-00000000000000002"]["tags"] = {}
+    found = absent(aws, *raw)
+    assert names(found) == ["delete association default/app", "update trust_policy my-role"]
+    remove(aws, *raw)
+    (statement,) = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "two"
+
+
 def test_a_role_that_holds_what_others_put_there_stays() -> None:
     aws = settled(workload())
     extra = given_policy(aws, "extra")

@@ -118,7 +118,7 @@ def test_everything_is_made_in_order() -> None:
         ],
     ]
     assert [one.awaits for one in found.changes] == [False, False, True, True]
-    assert found.failures == found.findings == ()
+    assert (found.failures, found.findings) == ((), ())
 
 
 def test_every_attribute_is_sent() -> None:
@@ -192,6 +192,13 @@ def test_a_shared_role_and_policy_are_made_once() -> None:
     assert [one.workloads for one in found.changes] == [keys, keys, keys, keys[:1], keys[1:]]
     assert found.changes[1].after is not None
     assert found.changes[1].after["trust_policy"] == trust_of("one", "two")
+
+
+def test_one_wide_grant_is_enough_for_all_of_this_run() -> None:
+    both = desired(workload("one", disable_session_tags=True), workload("two"))
+    role = plan(FakeAws(), both).changes[1]
+    assert role.after is not None
+    assert role.after["trust_policy"] == trust_of("one", scope="account")
 
 
 def test_a_policy_of_one_workload_is_attached_for_that_one() -> None:
