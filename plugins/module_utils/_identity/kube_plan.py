@@ -66,7 +66,7 @@ def pods_query(result: Row) -> dict[str, Any]:
     keys = [key_of(row) for row in verification_of(result).get("workloads", ())]
     if not keys:
         return {}
-    spaces = {namespace for namespace, _ in keys}
+    spaces = {namespace for namespace, _name in keys}
     one = [f"spec.serviceAccountName={keys[0][1]}"] if len(keys) == 1 else []
     return {"namespace": keys[0][0] if len(spaces) == 1 else "", "field_selectors": [*LIVE, *one]}
 

@@ -115,7 +115,7 @@ def _verified(
 ) -> tuple[list[dict[str, Any]], list[Row]]:
     """The checks of AWS with those of Kubernetes added to each workload."""
     seen = any(check["name"] == "agent" for checks in kube.checks.values() for check in checks[:1])
-    spaces = {namespace for namespace, _ in found}
+    spaces = {namespace for namespace, _name in found}
     rows = []
     findings = [
         one for one in verification.get("findings", ()) if not (seen and one["code"] == _ADDON_MISSING)

@@ -71,7 +71,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     What is too wide is set closer together, then loses details, then the names of workloads are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
-    known = {name for name, _ in COLUMNS}
+    known = {name for name, _title in COLUMNS}
     columns = [column for column in COLUMNS if column[0] in present]
     columns += [(name, name.upper()) for name in sorted(present - known)]
     names = ["WORKLOAD", *(f"{row['namespace']}/{row['service_account']}" for row in rows)]
