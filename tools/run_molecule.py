@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,12 +16,17 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 
 
 def main(arguments: list[str]) -> int:
+    # Molecule remembers that it has prepared; each sandbox is new, so its state is, too.
+    with tempfile.TemporaryDirectory(prefix="molecule-") as state:
+        return run(arguments, state)
+
+
+def run(arguments: list[str], state: str) -> int:
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        "ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"),
-        # Where molecule keeps its state; the user's own is left alone.
-        "XDG_CACHE_HOME": str(ROOT / ".cache"),
+        "ANSIBLE_HOME": state,
+        "XDG_CACHE_HOME": state,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
     options = arguments or ["--all"]
