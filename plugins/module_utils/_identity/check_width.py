@@ -32,7 +32,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust import scope_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import subject_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import check_trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+    TrustPolicy,
+    is_usable,
+)
 
 # Names that no workload has: a role that lets them in lets everybody of that kind in.
 STRANGER = "trust-probe-stranger"
@@ -50,7 +53,9 @@ def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
     return scopes
 
 
-def check_width(workload: Workload, observed: Observed, role: ObservedRole, scope: TrustScope) -> Check:
+def check_width(
+    workload: Workload, observed: Observed, role: ObservedRole, trust: TrustPolicy, scope: TrustScope
+) -> Check:
     """A warning when the trust policy of a role that we manage lets in more than its scope says."""
     spec = workload.role
     if spec is None or spec.existing or spec.trust_policy is not None:
@@ -64,7 +69,7 @@ def check_width(workload: Workload, observed: Observed, role: ObservedRole, scop
         ("every service account of the namespace", replace(subject, service_account=STRANGER)),
     )
     for who, stranger in strangers[: _KEPT_OUT[scope]]:
-        if check_trust(role.trust, stranger).usable == "yes":
+        if is_usable(trust, stranger):
             return ended(
                 workload.key,
                 "trust",

@@ -160,15 +160,15 @@ class Observer:
         keys = results.get(("associations", ""))
         associations = dict(known or {})
         associations.update(self._associations(keys if isinstance(keys, dict) else {}, failures))
-        users: dict[str, tuple[WorkloadKey, ...]] = {}
+        users: dict[str, list[WorkloadKey]] = {}
         for association in associations.values():
-            users[association.role_arn] = (*users.get(association.role_arn, ()), association.key)
+            users.setdefault(association.role_arn, []).append(association.key)
         return Observed(
             cluster=self.cluster,
             roles=found_roles,
             policies=found_policies,
             associations=associations,
-            role_users=users,
+            role_users={arn: tuple(keys) for arn, keys in users.items()},
             failures=tuple(failures),
             bulk_denied=snapshot.denied,
             documents=_attached_documents(snapshot, found_roles),

@@ -71,11 +71,12 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
             draft.failures.append(read_failure(failure, users))
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
+    made = frozenset(change.name for change in draft.changes if change.action == "create")
     for role in shared_roles(cluster, workloads):
         if failure := unread.get(("role", role.spec.name.lower())):
             draft.failures.append(read_failure(failure, role.keys))
         else:
-            _plan_shared_role(draft, observed, options, role, listed)
+            _plan_shared_role(draft, observed, options, role, listed, made)
     _plan_associations(draft, workloads, observed, options, unread)
     return without_failed(draft.plan())
 
@@ -96,10 +97,11 @@ def _plan_shared_role(
     options: Options,
     role: SharedRole,
     listed: frozenset[WorkloadKey],
+    made: Collection[str],
 ) -> None:
+    """``made`` holds the ARNs of the policies that this plan makes."""
     cluster, spec = observed.cluster, role.spec
     found = observed.roles.get(spec.name.lower())
-    made = {change.name for change in draft.changes if change.action == "create"}
     if spec.existing and (found is None or found.arn != spec.arn):
         draft.failures.append(refusals.role_missing(cluster, role, found))
         return
@@ -117,7 +119,7 @@ def _plan_shared_role(
         draft.failures.extend(failures)
         others = role.without(frozenset(key for failure in failures for key in failure.workloads))
         if others.users:
-            _plan_shared_role(draft, observed, options, others, listed)
+            _plan_shared_role(draft, observed, options, others, listed, made)
         return
     changes += _attachments(role, found, made)
     if found is not None and not spec.existing:

@@ -57,7 +57,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.tr
     subject_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import same_meaning
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import check_trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+    check_trust,
+    is_usable,
+    prepare_trust,
+)
 
 
 def verify(desired: Desired, observed: Observed, proof: Proof) -> list[Verified]:
@@ -100,9 +104,11 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     disabled = workload.association.disable_session_tags
     if disabled is None and association is not None:
         disabled = association.disable_session_tags
-    verdict = check_trust(role.trust, subject_of(observed.cluster, workload, role.arn, bool(disabled)))
-    if verdict.usable == "yes":
-        return check_width(workload, observed, role, scopes[role.name.lower()])
+    subject = subject_of(observed.cluster, workload, role.arn, bool(disabled))
+    trust = prepare_trust(role.trust)
+    if is_usable(trust, subject):
+        return check_width(workload, observed, role, trust, scopes[role.name.lower()])
+    verdict = check_trust(trust, subject)
     if verdict.usable == "conditional":
         return ended(
             workload.key,

@@ -61,7 +61,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text
     load,
 )
 
-__all__ = ["Finding", "Subject", "TrustPolicy", "TrustVerdict", "check_trust", "prepare_trust"]
+__all__ = ["Finding", "Subject", "TrustPolicy", "TrustVerdict", "check_trust", "is_usable", "prepare_trust"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,14 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
         return verdict
     wide = reach(trust.rules, requests, subject)
     return replace(verdict, findings=(*verdict.findings, *wide)) if wide else verdict
+
+
+def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
+    """Whether ``check_trust`` would say "yes", without working out why not and what would help."""
+    if _foreign_role(subject) is not None:
+        return False
+    _verdicts, usable, _keys = _judge(trust.rules, pod_identity_requests(), pod_identity_context(subject))
+    return usable is True
 
 
 def check_requests(
