@@ -11,23 +11,44 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, cast
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    CONNECTION,
+    DAMAGED,
     MALFORMED,
+    ONCE_ONLY,
+    SERVER,
+    SERVER_CODES,
+    THROTTLED,
+    THROTTLING_CODES,
     AwsError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 
 # AnsibleAWSModule reports it when botocore is missing.
 with contextlib.suppress(ImportError):
-    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+        ParamValidationError,
+        ProxyConnectionError,
+        SSLError,
+    )
+    from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.parsers import ResponseParserError
 
 Response = dict[str, Any]
 
-# Attempts include the first one. Adaptive mode slows all threads of a client down together.
-RETRIES = {"mode": "adaptive", "max_attempts": 8}
+# Adaptive mode slows all threads of a client down together. Sending again is left to Retries, for
+# botocore repeats what must not be repeated, and gives up for all threads after a hundred times.
+RETRIES = {"mode": "adaptive", "total_max_attempts": 1}
 
 
 class Api(Protocol):
@@ -50,8 +71,9 @@ class ClientModule(Protocol):
 class BotoApi:
     """Requests through boto3 clients, each made once, at its first use. Safe to share by threads."""
 
-    def __init__(self, make_client: Callable[[str], Any]) -> None:
+    def __init__(self, make_client: Callable[[str], Any], retries: Retries | None = None) -> None:
         self._make_client = make_client
+        self._retries = retries or Retries()
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -63,31 +85,51 @@ class BotoApi:
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
         """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
+        return self._answer(service, operation, parameters, _ANSWERS.get(operation))
+
+    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+        """All items of all pages, found under ``results`` (one key inside another) in each answer."""
+        token_name = _PAGE_TOKENS[service]
+        items: list[Any] = []
+        asked = dict(parameters)
+        while True:
+            page = self._answer(service, operation, asked, *results)
+            found: Any = page
+            for key in results:
+                found = found[key]
+            items.extend(found)
+            token = page.get(token_name)
+            if not token or page.get("IsTruncated") is False:
+                return items
+            if token == asked.get(token_name):
+                raise _malformed(service, operation, "the answer names its own page as the next one")
+            asked[token_name] = token
+
+    def _answer(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *expected: str | None
+    ) -> Response:
+        asked = dict(parameters)
+        if operation in _REQUEST_TOKENS:
+            # The same for every attempt, so that EKS knows a repeated request.
+            asked.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
+        send = partial(self._send, service, operation, asked, [key for key in expected if key])
+        return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY)
+
+    def _send(
+        self, service: str, operation: str, parameters: Mapping[str, Any], expected: list[str]
+    ) -> Response:
+        """One attempt. ``expected`` are the keys, one inside another, that the answer must have."""
         client = self._client(service)
         try:
             answer = cast("Response", getattr(client, snake_case(operation))(**parameters))
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise as_aws_error(error, service, operation) from error
-        expected = _ANSWERS.get(operation)
-        if expected is not None and expected not in answer:
-            raise _malformed(service, operation, f"the answer lacks {expected}")
+        found: Any = answer
+        for key in expected:
+            if key not in found:
+                raise _malformed(service, operation, f"the answer lacks {key}")
+            found = found[key]
         return answer
-
-    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
-        """All items of all pages, found under ``results`` (one key inside another) in each answer."""
-        client = self._client(service)
-        items: list[Any] = []
-        try:
-            for page in client.get_paginator(snake_case(operation)).paginate(**parameters):
-                found: Any = page
-                for key in results:
-                    if key not in found:
-                        raise _malformed(service, operation, f"the answer lacks {key}")
-                    found = found[key]
-                items.extend(found)
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise as_aws_error(error, service, operation) from error
-        return items
 
 
 def snake_case(operation: str) -> str:
@@ -100,19 +142,35 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
         said = error.response.get("Error", {})
-        return AwsError(name, str(said.get("Code", "Unknown")), str(said.get("Message", "")))
+        code = str(said.get("Code", "Unknown"))
+        passing = _passing(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return AwsError(name, code, str(said.get("Message", "")), passing, passing == SERVER)
     if isinstance(error, ParamValidationError):
         return AwsError(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
     if isinstance(error, ResponseParserError):
         return _malformed(service, operation, "the answer cannot be parsed")
+    if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
+        never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+        unclear = not isinstance(error, never_sent)
+        return AwsError(name, type(error).__name__, str(error), CONNECTION, unclear)
     return AwsError(name, type(error).__name__, str(error))
 
 
-def _malformed(service: str, operation: str, why: str) -> AwsError:
-    return AwsError(
-        f"{service}:{operation}", MALFORMED, f"{why}, as if something between here and AWS had cut it off"
-    )
+def _passing(code: str, status: int) -> str:
+    if code in THROTTLING_CODES or status == 429:
+        return THROTTLED
+    return SERVER if code in SERVER_CODES or status >= 500 else ""
 
+
+def _malformed(service: str, operation: str, why: str) -> AwsError:
+    text = f"{why}, as if something between here and AWS had cut it off"
+    return AwsError(f"{service}:{operation}", MALFORMED, text, DAMAGED, unclear=True)
+
+
+# Where an answer says that there is another page, and a request which one it wants.
+_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
+# Where a request says which one it is, so that it is not taken for another when repeated.
+_REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
 # What an answer cannot do without: botocore takes a broken answer for an empty one.
 _ANSWERS = {

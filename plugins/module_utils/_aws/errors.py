@@ -28,6 +28,26 @@ MISSING_CODES = frozenset(("NoSuchEntity", "ResourceNotFoundException", "NotFoun
 MALFORMED = "MalformedAnswer"
 # After these only a fresh look tells what there is.
 CONFLICT_CODES = frozenset(("EntityAlreadyExists", "ResourceInUseException", MALFORMED))
+SERVER_CODES = frozenset(
+    (
+        "InternalError",
+        "InternalFailure",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServerException",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    )
+)
+# Sent twice, each of these makes a second thing; every other request is the same when repeated.
+ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
+
+# Why a request failed that may succeed when it is sent again.
+THROTTLED = "throttled"
+SERVER = "server"
+CONNECTION = "connection"
+DAMAGED = "damaged"
 
 # Each row: error code, what the message must contain (a regular expression), what to do.
 _REMEDIES: tuple[tuple[str, str, str], ...] = (
@@ -156,13 +176,18 @@ class AwsError(Exception):
     """A request that AWS refused, or that never got there.
 
     ``code`` is the error code of the API, or the name of the client's own error.
-    ``operation`` is in the form "iam:CreateRole".
+    ``operation`` is in the form "iam:CreateRole". ``passing`` says why another attempt may succeed
+    ("" when none will). ``unclear``: the request may have taken effect all the same.
     """
 
-    def __init__(self, operation: str, code: str, text: str) -> None:
+    def __init__(
+        self, operation: str, code: str, text: str, passing: str = "", unclear: bool = False
+    ) -> None:
         self.operation = operation
         self.code = code
         self.text = text
+        self.passing = passing
+        self.unclear = unclear
         super().__init__(f"{operation}: {code}: {text}")
 
     @property
@@ -182,4 +207,5 @@ class AwsError(Exception):
 
     @property
     def conflict(self) -> bool:
-        return self.code in CONFLICT_CODES
+        """Whether a fresh look has to tell what there is now."""
+        return self.code in CONFLICT_CODES or (self.unclear and self.operation in ONCE_ONLY)

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api imp
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 
 botocore_session = pytest.importorskip("botocore.session")
 exceptions = pytest.importorskip("botocore.exceptions")
@@ -30,6 +31,11 @@ ROLE = {
 }
 
 
+def at_once() -> Retries:
+    """The retries as they are, without the pauses."""
+    return Retries(now=lambda: 0, sleep=lambda _seconds: None)
+
+
 class Stubbed:
     """A real client of botocore whose answers are given, and an Api that uses it."""
 
@@ -42,7 +48,7 @@ class Stubbed:
         )
         self.stubber = stub.Stubber(self.client)
         self.stubber.activate()
-        self.api = BotoApi(lambda asked: self.client if asked == service else None)
+        self.api = BotoApi(lambda asked: self.client if asked == service else None, at_once())
 
 
 def test_the_answer_of_a_request_is_passed_on() -> None:
@@ -79,10 +85,48 @@ def test_all_pages_are_read() -> None:
 def test_an_error_on_a_later_page_is_an_error() -> None:
     eks = Stubbed("eks")
     eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "next"})
-    eks.stubber.add_client_error("list_pod_identity_associations", "ServerException", "Oops")
+    eks.stubber.add_client_error("list_pod_identity_associations", "InvalidRequestException", "Oops")
     with pytest.raises(AwsError) as caught:
         eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations")
-    assert str(caught.value) == "eks:ListPodIdentityAssociations: ServerException: Oops"
+    assert str(caught.value) == "eks:ListPodIdentityAssociations: InvalidRequestException: Oops"
+
+
+def test_a_page_that_fails_is_asked_for_again_and_no_other() -> None:
+    eks = Stubbed("eks")
+    asked = {"clusterName": "c"}
+    first = {"associations": [{"serviceAccount": "a"}], "nextToken": "next"}
+    second = {"associations": [{"serviceAccount": "b"}]}
+    eks.stubber.add_response("list_pod_identity_associations", first, asked)
+    eks.stubber.add_client_error("list_pod_identity_associations", "ServerException", "Oops", 500)
+    eks.stubber.add_response("list_pod_identity_associations", second, {**asked, "nextToken": "next"})
+    found = eks.api.pages("eks", "ListPodIdentityAssociations", asked, "associations")
+    assert [one["serviceAccount"] for one in found] == ["a", "b"]
+    eks.stubber.assert_no_pending_responses()
+
+
+def test_pages_that_lead_nowhere_are_an_error() -> None:
+    eks = Stubbed("eks")
+    for _ in range(2):
+        eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
+    with pytest.raises(AwsError, match="the answer names its own page as the next one"):
+        eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations")
+
+
+def test_attempts_to_create_an_association_share_one_token() -> None:
+    sent: list[dict[str, Any]] = []
+
+    class Eks:
+        def create_pod_identity_association(self, **parameters: Any) -> dict[str, Any]:
+            sent.append(parameters)
+            if len(sent) % 2:
+                raise exceptions.ConnectionClosedError(endpoint_url="https://x")
+            return {"association": {}}
+
+    api = BotoApi(lambda _service: Eks(), at_once())
+    for _ in range(2):
+        api.call("eks", "CreatePodIdentityAssociation", {"clusterName": "c"})
+    tokens = [one["clientRequestToken"] for one in sent]
+    assert tokens[0] == tokens[1] != tokens[2] == tokens[3]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +150,10 @@ def test_an_answer_without_what_it_is_about_is_an_error(
             return lambda **_parameters: {}
 
     with pytest.raises(AwsError) as caught:
-        BotoApi(lambda _service: Empty()).call(service, operation, asked)
+        BotoApi(lambda _service: Empty(), at_once()).call(service, operation, asked)
     assert str(caught.value) == (
         f"{service}:{operation}: {MALFORMED}: the answer lacks {lacks}, as if something between here "
-        "and AWS had "
-        "cut it off"
+        "and AWS had cut it off (after 3 attempts)"
     )
     assert caught.value.conflict
 
@@ -210,7 +253,7 @@ def test_another_wrong_parameter_says_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(("width", "connections"), [(4, 10), (32, 32)])
-def test_clients_of_a_module_retry_and_have_a_connection_for_each_thread(
+def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_thread(
     width: int, connections: int
 ) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
@@ -224,4 +267,4 @@ def test_clients_of_a_module_retry_and_have_a_connection_for_each_thread(
 
     api_for(Module(), width).call("iam", "GetRole", {"RoleName": "r"})
     assert asked == [("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections}})]
-    assert RETRIES == {"mode": "adaptive", "max_attempts": 8}
+    assert RETRIES == {"mode": "adaptive", "total_max_attempts": 1}

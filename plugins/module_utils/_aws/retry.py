@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Send a failed request again, where that can help: bounded in number and time, with jitter.
+
+What AWS means (a conflict, a refusal, bad input) is never asked for twice. botocore itself sends
+each request once; its adaptive limiter, one a client, still slows all threads down together.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    CONNECTION,
+    DAMAGED,
+    SERVER,
+    THROTTLED,
+    AwsError,
+)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a request is sent, the first time included, and the pauses between, in seconds.
+
+    The pause doubles from ``first`` up to ``longest``; jitter takes away up to half of it.
+    """
+
+    attempts: int
+    first: float
+    longest: float
+
+
+# Throttling can last; even with the shortest pauses these attempts span more than 20 seconds.
+_PACES: Mapping[str, Pace] = {
+    THROTTLED: Pace(10, 0.5, 8),
+    SERVER: Pace(6, 0.25, 8),
+    CONNECTION: Pace(5, 0.25, 8),
+    DAMAGED: Pace(3, 0.25, 8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """``budget`` is how many seconds after its start a request may still be sent again.
+
+    ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that tests need not wait.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+    budget: float = 120
+    paces: Mapping[str, Pace] = field(default_factory=lambda: _PACES)
+
+    def run(self, send: Callable[[], Answer], once: bool = False) -> Answer:
+        """The answer, or the AwsError of the last attempt.
+
+        That error is ``unclear`` when any attempt may have taken effect. With ``once`` nothing is
+        sent again after such an attempt.
+        """
+        deadline = self.now() + self.budget
+        failed: Counter[str] = Counter()
+        unclear = False
+        while True:
+            try:
+                return send()
+            except AwsError as error:
+                failed[error.passing] += 1
+                unclear = unclear or error.unclear
+                pace = self.paces.get(error.passing)
+                sent = failed.total()
+                if pace is None or failed[error.passing] >= pace.attempts or (once and unclear):
+                    raise _last(error, sent, unclear) from error
+                pause = min(pace.first * 2 ** (failed[error.passing] - 1), pace.longest)
+                pause *= 1 - self.chance() / 2
+                if self.now() + pause > deadline:
+                    raise _last(error, sent, unclear) from error
+            self.sleep(pause)
+
+
+def _last(error: AwsError, sent: int, unclear: bool) -> AwsError:
+    text = error.text if sent == 1 else f"{error.text} (after {sent} attempts)"
+    return AwsError(error.operation, error.code, text, error.passing, unclear)

@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which failures are sent again, how often, and with which pauses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import as_aws_error
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    CONNECTION,
+    DAMAGED,
+    SERVER,
+    THROTTLED,
+    AwsError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+
+exceptions = pytest.importorskip("botocore.exceptions")
+parsers = pytest.importorskip("botocore.parsers")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+
+
+class Sender:
+    """Fails with each error of a list, then answers."""
+
+    def __init__(self, *errors: AwsError) -> None:
+        self.errors = list(errors)
+        self.sent = 0
+
+    def __call__(self) -> str:
+        self.sent += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+def failure(passing: str, unclear: bool = False, code: str = "Code") -> AwsError:
+    return AwsError("iam:CreateRole", code, "Text", passing, unclear)
+
+
+def retries(clock: Clock, chance: float = 0, **more: Any) -> Retries:
+    return Retries(now=lambda: clock.seconds, sleep=clock.sleep, chance=lambda: chance, **more)
+
+
+def client_error(code: str, status: int) -> Exception:
+    answer = {"Error": {"Code": code, "Message": "Text"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error: Exception = exceptions.ClientError(answer, "CreateRole")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "passing", "unclear"),
+    [
+        pytest.param(client_error("Throttling", 400), THROTTLED, False, id="throttling"),
+        pytest.param(client_error("Whatever", 429), THROTTLED, False, id="429"),
+        pytest.param(client_error("ServiceFailure", 500), SERVER, True, id="500"),
+        pytest.param(client_error("Whatever", 503), SERVER, True, id="503"),
+        pytest.param(client_error("RequestTimeout", 400), SERVER, True, id="timeout inside AWS"),
+        pytest.param(client_error("EntityAlreadyExists", 409), "", False, id="409 of IAM"),
+        pytest.param(client_error("ResourceInUseException", 409), "", False, id="409 of EKS"),
+        pytest.param(client_error("AccessDenied", 403), "", False, id="denied"),
+        pytest.param(client_error("NoSuchEntity", 404), "", False, id="missing"),
+        pytest.param(client_error("ExpiredToken", 403), "", False, id="expired"),
+        pytest.param(client_error("LimitExceeded", 409), "", False, id="quota"),
+        pytest.param(exceptions.NoCredentialsError(), "", False, id="no credentials"),
+        pytest.param(exceptions.SSLError(endpoint_url="https://x", error="e"), "", False, id="certificate"),
+        pytest.param(
+            exceptions.EndpointConnectionError(endpoint_url="https://x"), CONNECTION, False, id="unreachable"
+        ),
+        pytest.param(
+            exceptions.ConnectTimeoutError(endpoint_url="https://x"), CONNECTION, False, id="connect timeout"
+        ),
+        pytest.param(
+            exceptions.ConnectionClosedError(endpoint_url="https://x"), CONNECTION, True, id="closed"
+        ),
+        pytest.param(exceptions.ReadTimeoutError(endpoint_url="https://x"), CONNECTION, True, id="no answer"),
+        pytest.param(exceptions.HTTPClientError(error="e"), CONNECTION, True, id="other transport error"),
+        pytest.param(parsers.ResponseParserError("e"), DAMAGED, True, id="malformed"),
+    ],
+)
+def test_what_may_pass_is_told_apart(error: Exception, passing: str, unclear: bool) -> None:
+    found = as_aws_error(error, "iam", "CreateRole")
+    assert (found.passing, found.unclear) == (passing, unclear)
+
+
+@pytest.mark.parametrize(
+    ("passing", "pauses"),
+    [
+        (THROTTLED, [0.5, 1, 2, 4, 8, 8, 8, 8, 8]),
+        (SERVER, [0.25, 0.5, 1, 2, 4]),
+        (CONNECTION, [0.25, 0.5, 1, 2]),
+        (DAMAGED, [0.25, 0.5]),
+        ("", []),
+    ],
+)
+def test_attempts_and_pauses_are_bounded(passing: str, pauses: list[float]) -> None:
+    clock, sender = Clock(), Sender(*[failure(passing) for _ in range(99)])
+    with pytest.raises(AwsError) as caught:
+        retries(clock).run(sender)
+    assert clock.pauses == pauses
+    assert sender.sent == len(pauses) + 1
+    after = f" (after {sender.sent} attempts)" if pauses else ""
+    assert str(caught.value) == f"iam:CreateRole: Code: Text{after}"
+
+
+def test_each_reason_has_attempts_of_its_own() -> None:
+    clock, sender = Clock(), Sender(failure(THROTTLED), failure(SERVER), failure(CONNECTION))
+    assert retries(clock).run(sender) == "answer"
+    assert clock.pauses == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(("chance", "pause"), [(0, 0.5), (0.5, 0.375), (1, 0.25)])
+def test_jitter_takes_up_to_half_of_a_pause(chance: float, pause: float) -> None:
+    clock = Clock()
+    retries(clock, chance).run(Sender(failure(THROTTLED)))
+    assert clock.pauses == [pause]
+
+
+def test_ten_seconds_of_throttling_are_outlasted_by_the_shortest_pauses() -> None:
+    clock = Clock()
+
+    def send() -> str:
+        if clock.seconds < 10:
+            raise failure(THROTTLED)
+        return "answer"
+
+    assert retries(clock, 1).run(send) == "answer"
+
+
+def test_nothing_is_sent_after_the_time_is_up() -> None:
+    clock, sender = Clock(), Sender(*[failure(THROTTLED) for _ in range(99)])
+    with pytest.raises(AwsError):
+        retries(clock, budget=4).run(sender)
+    assert clock.pauses == [0.5, 1, 2]
+
+
+def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
+    sender = Sender(failure(CONNECTION, unclear=True), failure("", code="EntityAlreadyExists"))
+    with pytest.raises(AwsError) as caught:
+        retries(Clock()).run(sender)
+    assert (caught.value.code, caught.value.unclear, caught.value.conflict) == (
+        "EntityAlreadyExists",
+        True,
+        True,
+    )
+
+
+def test_what_must_not_be_repeated_is_sent_again_only_while_it_is_clear() -> None:
+    sender = Sender(failure(THROTTLED), failure(CONNECTION, unclear=True))
+    with pytest.raises(AwsError) as caught:
+        retries(Clock()).run(sender, once=True)
+    assert sender.sent == 2
+    assert caught.value.unclear
+
+
+@pytest.mark.parametrize(
+    ("operation", "conflict"), [("iam:CreatePolicyVersion", True), ("iam:AttachRolePolicy", False)]
+)
+def test_what_was_not_repeated_has_to_be_looked_at_again(operation: str, conflict: bool) -> None:
+    assert AwsError(operation, "ServiceFailure", "Text", SERVER, unclear=True).conflict is conflict
