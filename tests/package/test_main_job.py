@@ -31,25 +31,25 @@ def playbook(name: str, venv: Path, env: Mapping[str, str], cwd: Path) -> str:
     return run(command, env, cwd).stdout
 
 
-def main_job(venv: Path, env: Mapping[str, str], cwd: Path) -> None:
+def make_and_remove(venv: Path, env: Mapping[str, str], cwd: Path, *between: str) -> list[str]:
+    """site twice, the playbooks in between, teardown; what those in between printed."""
     first = playbook("site", venv, env, cwd)
     assert "Done: 5 changes." in first
     assert recap(first)["failed"] == 0
     again = playbook("site", venv, env, cwd)
     assert "Done: 0 changes." in again
     assert recap(again)["changed"] == 0
-    verified = playbook("verify", venv, env, cwd)
-    assert re.search(r"default/my-service-account +pass .*pass", verified)
-    assert recap(verified)["changed"] == 0
-    removed = playbook("teardown", venv, env, cwd)
-    assert "Done: 5 changes." in removed
-    assert "Done: 0 changes." in playbook("teardown", venv, env, cwd)
+    printed = [playbook(name, venv, env, cwd) for name in between]
+    assert "Done: 5 changes." in playbook("teardown", venv, env, cwd)
+    return printed
 
 
 def test_site_verify_and_teardown(
     installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
 ) -> None:
-    main_job(VENV, {**installed, **sandbox}, tmp_path)
+    [verified] = make_and_remove(VENV, {**installed, **sandbox}, tmp_path, "verify")
+    assert re.search(r"default/my-service-account +pass .*pass", verified)
+    assert recap(verified)["changed"] == 0
 
 
 def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp
 def test_lowest_supported_versions(tarball: Path, sandbox: Mapping[str, str], tmp_path: Path) -> None:
     """ansible-core 2.17 with amazon.aws 8.2 and kubernetes.core 3.2: the bounds that are declared."""
     env = {**install(tarball, tmp_path / "oldest", OLDEST, OLDEST_COLLECTIONS), **sandbox}
-    main_job(OLDEST, env, tmp_path)
+    make_and_remove(OLDEST, env, tmp_path)
 
 
 def test_ansible_runner_gets_the_facts(
