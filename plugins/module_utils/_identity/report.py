@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -59,6 +61,7 @@ def make_report(
     ignore: Collection[str] = (),
     fail_on: str = "error",
     proof: Row | None = None,
+    kubernetes_error: str = "",
     now: datetime | None = None,
 ) -> dict[str, Any]:
     """The facts of a run, the lines to show, and whether and why it failed.
@@ -66,11 +69,14 @@ def make_report(
     ``result`` is that of eks_pod_identity, of either state, or of eks_pod_identity_info.
     ``cluster_reads`` are results of k8s_info by the names of kube_state.RESOURCES, as far as they were
     read. Findings with a code of ``ignore`` are accepted; ``fail_on`` is "error" or "warning". ``proof``
-    is what kube_proof.judge_proofs takes.
+    is what kube_proof.judge_proofs takes. ``kubernetes_error`` is what kubernetes.core said when the
+    service accounts could not be converged; how far it got is then not known.
     """
     changing = "changes" in result
     verification = verification_of(result)
     removes = result.get("state") == "absent"
+    if kubernetes_error:
+        kubernetes_plan = {}
     objects = described(kubernetes_plan, "absent" if removes else "present")
     changes = [change_line(change) for change in result.get("changes", ())] + objects
     found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)
@@ -85,7 +91,7 @@ def make_report(
     rows = [_accepted(row, ignore) for row in rows]
     failures = list(result.get("failures", ()))
     failing = [one for one in findings if _fails(one, fail_on)]
-    failed = bool(failures or failing or any(_fails_without_word(row) for row in rows))
+    failed = bool(failures or failing or kubernetes_error or any(_fails_without_word(row) for row in rows))
     return {
         "workloads": rows or list(result.get("workloads", ())),
         "changes": list(result.get("changes", ())),
@@ -100,7 +106,7 @@ def make_report(
         },
         "lines": report_lines(changes if changing else None, rows, findings, check_mode),
         "failed": failed,
-        "failure": _failure(result, failing) if failed else "",
+        "failure": _failure(result, failing, kubernetes_error) if failed else "",
     }
 
 
@@ -203,10 +209,22 @@ def _fails_without_word(row: Row) -> bool:
     return row["status"] == "fail" and not codes
 
 
-def _failure(result: Row, failing: Sequence[Row]) -> str:
+def _said(error: str) -> str:
+    """The words of the API server, out of the Status object that kubernetes.core shows whole."""
+    found = re.search(r'"message":\s*("(?:[^"\\]|\\.)*")', error)
+    return str(json.loads(found.group(1)) if found else error).strip().rstrip(".")
+
+
+def _failure(result: Row, failing: Sequence[Row], kubernetes_error: str) -> str:
     """The cause first: what could not be done, else what the verification found."""
-    if result.get("failures"):
-        return str(result.get("msg", ""))
+    undone = [str(result.get("msg", ""))] if result.get("failures") else []
+    if kubernetes_error:
+        undone.append(
+            f"The service accounts could not be converged in Kubernetes: {_said(kubernetes_error)}. "
+            "Resolve that and run again; what was done in AWS stays done."
+        )
+    if undone:
+        return "\n".join(undone)
     lines = [
         f"{one['workload']}: {one['message']} {one['remedy']}".removeprefix(": ")
         for one in failing[:SHOWN_FINDINGS]
