@@ -23,7 +23,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Change,
     Failure,
     Plan,
-    label,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 
@@ -66,41 +65,69 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A change that was not made. ``error`` is what AWS said; None when it was not attempted."""
+
+    change: Change
+    failure: Failure
+    error: AwsError | None = None
+
+    @property
+    def conflict(self) -> bool:
+        return self.error is not None and self.error.conflict
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it may have been made all the same, wholly or in part."""
+        return self.failure.partly or (self.error is not None and self.error.unclear)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a plan. ``conflict``: something was made elsewhere meanwhile; look again."""
 
     done: tuple[Done, ...]
     failures: tuple[Failure, ...]
     conflict: bool = False
+    refusals: tuple[Refusal, ...] = ()
 
 
-def apply_plan(api: Api, plan: Plan, width: int, patience: Patience) -> Outcome:
-    """Make the changes of a plan. A change whose needs failed is left out, with that as its reason."""
+def apply_plan(
+    api: Api,
+    plan: Plan,
+    width: int,
+    patience: Patience,
+    settled: Mapping[str, Failure] | None = None,
+) -> Outcome:
+    """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
+
+    What ``settled`` holds, by label, has failed for good and is not attempted again.
+    """
     done: list[Done] = []
-    failures: list[Failure] = []
-    failed: dict[str, Failure] = {}
-    conflict = False
+    refusals: list[Refusal] = []
+    planned = {change.label for change in plan.changes}
+    failed = {name: failure for name, failure in (settled or {}).items() if name in planned}
     for stage in sorted({change.stage for change in plan.changes}):
         groups: dict[str, list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(_target(change), []).append(change)
-        blocked = dict(failed)
-        work = partial(_make_all, api, blocked, patience)
+        work = partial(_make_all, api, dict(failed), settled or {}, patience)
         for results in each(work, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
                     done.append(result)
-                    continue
-                failure, error = result
-                failures.append(failure)
-                failed.setdefault(label(failure.resource, failure.name), failure)
-                conflict = conflict or (error is not None and error.conflict)
+                else:
+                    refusals.append(result)
+                    failed.setdefault(result.change.label, result.failure)
+    failures = tuple(one.failure for one in refusals)
     # A plan made anew would not know what an association had that is gone now: its failure must be seen.
-    conflict = conflict and not any(one.partly and one.action == "replace" for one in failures)
+    conflict = any(one.conflict for one in refusals) and not any(
+        one.partly and one.action == "replace" for one in failures
+    )
     order = {id(change): index for index, change in enumerate(plan.changes)}
     done.sort(key=lambda one: order[id(one.change)])
-    return Outcome(tuple(done), tuple(failures), conflict)
+    return Outcome(tuple(done), failures, conflict, tuple(refusals))
 
 
 def _target(change: Change) -> str:
@@ -108,27 +135,30 @@ def _target(change: Change) -> str:
     return change.name.partition(" ")[0].lower()
 
 
-Refused = tuple[Failure, "AwsError | None"]
-
-
 def _make_all(
-    api: Api, failed: Mapping[str, Failure], patience: Patience, changes: Sequence[Change]
-) -> list[Done | Refused]:
-    results: list[Done | Refused] = []
+    api: Api,
+    failed: Mapping[str, Failure],
+    settled: Mapping[str, Failure],
+    patience: Patience,
+    changes: Sequence[Change],
+) -> list[Done | Refusal]:
+    results: list[Done | Refusal] = []
     own = dict(failed)
     for change in changes:
         reason = next((own[need] for need in sorted(change.needs) if need in own), None)
-        if reason is not None:
-            result: Done | Refused = (_skipped(change, reason), None)
+        if change.label in settled:
+            result: Done | Refusal = Refusal(change, settled[change.label])
+        elif reason is not None:
+            result = Refusal(change, _skipped(change, reason))
         else:
             result = _make(api, change, patience)
-        if not isinstance(result, Done):
-            own[change.label] = result[0]
+        if isinstance(result, Refusal):
+            own[change.label] = result.failure
         results.append(result)
     return results
 
 
-def _make(api: Api, change: Change, patience: Patience) -> Done | Refused:
+def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
     answer: Mapping[str, Any] = {}
     made: list[Call] = []
     for call in change.calls:
@@ -138,8 +168,11 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refused:
             answer = _request(api, call, patience, change.awaits, again)
         except AwsError as error:
             if error.missing and call.operation.startswith(_REMOVALS):
+                if error.unclear:
+                    # It was there: an earlier attempt removed it.
+                    made.append(call)
                 continue
-            return _failure(change, made, call, error), error
+            return Refusal(change, _failure(change, made, call, error), error)
         made.append(call)
     return Done(change, answer)
 
@@ -162,7 +195,7 @@ def _request(
                 raise
             if patience.now() + pause > deadline:
                 waited = f"{error.text} (still so after {patience.timeout:g} s of waiting)"
-                raise AwsError(error.operation, error.code, waited) from error
+                raise AwsError(error.operation, error.code, waited, error.passing, error.unclear) from error
         patience.sleep(pause)
         pause = min(pause * 2, patience.longest_pause)
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import (
     Done,
+    Outcome,
     Patience,
+    Refusal,
     apply_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import read_roles
@@ -26,6 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     Desired,
+    Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import (
     Observer,
@@ -41,6 +45,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pu
     check_limit,
     stale_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.rounds import Rounds
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.young_role import (
+    may_become_usable,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import Subject
 
 # A conflict means that someone else is at work; two fresh looks are enough, or it is a fight.
 ROUNDS = 3
@@ -50,7 +59,7 @@ ROUNDS = 3
 class Run:
     """What one run did, or in check mode would do.
 
-    ``done`` is what all rounds did; ``failures`` and ``findings`` are those of the last look.
+    ``done`` and ``failures`` are of all rounds; ``findings`` are those of the last look.
     """
 
     desired: Desired
@@ -97,22 +106,61 @@ class Engine:
     def run(self, desired: Desired, state: str, check_mode: bool) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
         removal = state == "absent"
-        done: list[Done] = []
+        rounds = Rounds()
         for turn in range(ROUNDS):
             observed = self.observe(desired, removal)
             plan = (make_removal_plan if removal else make_plan)(desired, observed)
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
-            if done:
-                # What an earlier round made may still be unknown to AWS here and there.
+            if turn:
+                # What was made a moment ago, here or elsewhere, may still be unknown to AWS.
                 plan = replace(plan, changes=tuple(replace(one, awaits=True) for one in plan.changes))
-            outcome = apply_plan(self.api, plan, self.width, self.patience)
-            done += outcome.done
-            if not outcome.conflict or turn == ROUNDS - 1:
+            rounds.look(plan)
+            outcome = apply_plan(self.api, plan, self.width, self.patience, rounds.settled)
+            hopeful = self._hopeful(desired, outcome)
+            rounds.add(outcome, hopeful)
+            if not hopeful or turn == ROUNDS - 1:
                 break
-            self.patience.sleep(self.patience.first_pause)
-        failures = (*plan.failures, *outcome.failures)
-        return Run(desired, state, observed, plan, tuple(done), failures, plan.findings)
+            self.patience.sleep(min(self.patience.first_pause * 2**turn, self.patience.longest_pause))
+        failures = rounds.failures(plan, outcome)
+        return Run(desired, state, observed, plan, tuple(rounds.done), failures, plan.findings)
+
+    def _hopeful(self, desired: Desired, outcome: Outcome) -> set[str]:
+        """The labels of refused changes that another look, or time, may bring about."""
+        hopeful = {one.change.label for one in outcome.refusals if one.conflict}
+        roles = {
+            str(one.key): (self.cluster.role_arn(one.role), one) for one in desired.workloads if one.role
+        }
+        waiting = [
+            one
+            for one in outcome.refusals
+            if one.error is not None and one.failure.concerns_role and not one.change.awaits
+        ]
+
+        def usable_soon(refusal: Refusal) -> bool:
+            """EKS is merely behind: a run that ended early may have made the role moments ago."""
+            role_arn, workload = roles[refusal.change.name]
+            return may_become_usable(self.api, role_arn, self._subject(workload, role_arn))
+
+        known = each(usable_soon, waiting, self.width)
+        hopeful |= {one.change.label for one, soon in zip(waiting, known, strict=True) if soon}
+        # Nothing but its failure tells what an association had that is deleted and not created anew.
+        return hopeful - {
+            one.change.label
+            for one in outcome.refusals
+            if one.failure.partly and one.change.action == "replace"
+        }
+
+    def _subject(self, workload: Workload, role_arn: str) -> Subject:
+        return Subject(
+            cluster_arn=self.cluster.arn,
+            namespace=workload.key.namespace,
+            service_account=workload.key.service_account,
+            account_id=self.cluster.account_id,
+            partition=self.cluster.partition,
+            role_arn=role_arn,
+            session_tags=not workload.association.disable_session_tags,
+        )
 
     def run_with_purge(self, desired: Desired, scope: PurgeScope, check_mode: bool) -> Run:
         """Bring about the desired workloads, then remove those of ours that are not desired.
