@@ -36,6 +36,7 @@ MODULES = (
     "eks_pod_identity_info",
     "iam_permissions_check",
     "iam_trust_policy_check",
+    "pod_identity_report",
 )
 
 

@@ -1,0 +1,109 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pod_identity_report
+version_added: 0.1.0
+short_description: Join what was done and verified into one report, as a fact and as an artifact
+description:
+  - Does what the filter P(workload_identity.aws.pod_identity_report#filter) does, and sets the outcome as the fact
+    C(pod_identity_report) and, for AWX and Automation Platform, as the artifact C(pod_identity) by cluster.
+  - It takes the names of variables rather than their values, which spares Ansible the templating of thousands of rows.
+  - It is an action and runs on the controller.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description: Name of the EKS cluster.
+    type: str
+    required: true
+  result:
+    description:
+      - Name of the variable with the result of M(workload_identity.aws.eks_pod_identity) or
+        M(workload_identity.aws.eks_pod_identity_info).
+    type: str
+    required: true
+  service_accounts:
+    description: Name of the variable with the result of M(kubernetes.core.k8s_info) for service accounts.
+    type: str
+    required: true
+  kubernetes_plan:
+    description:
+      - Name of the variable with the plan that was applied, as
+        P(workload_identity.aws.pod_identity_kubernetes_plan#filter) returned it.
+    type: str
+  cluster_reads:
+    description:
+      - What else was read in the cluster, namely names of variables with results of M(kubernetes.core.k8s_info), by the
+        names that the filter has for them, like C(pods). What is left out is not verified.
+    type: dict
+    default: {}
+  kubernetes_error:
+    description: What M(kubernetes.core.k8s) said when the service accounts could not be converged.
+    type: str
+    default: ""
+  proof:
+    description: Name of the variable with what the runtime proof gave.
+    type: str
+  ignore:
+    description: Codes of findings that are accepted. They are shown as accepted and do not fail.
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: The least severity of a finding that makes the report say C(failed).
+    type: str
+    choices:
+      - error
+      - warning
+    default: error
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
+    support: N/A
+"""
+
+EXAMPLES = r"""
+- name: Verify the AWS side
+  workload_identity.aws.eks_pod_identity_info:
+    cluster_name: my-cluster
+    workloads:
+      - namespace: default
+        service_account: my-service-account
+        role:
+          name: my-role
+  register: verified
+
+- name: Read the service accounts
+  kubernetes.core.k8s_info:
+    kind: ServiceAccount
+    namespace: default
+  register: found
+
+- name: Report
+  workload_identity.aws.pod_identity_report:
+    cluster_name: my-cluster
+    result: verified
+    service_accounts: found
+
+- name: Show the table
+  ansible.builtin.debug:
+    msg: "{{ pod_identity_report.lines }}"
+"""
+
+RETURN = r"""
+ansible_stats:
+  description:
+    - The report as an artifact. Its members are those of the filter P(workload_identity.aws.pod_identity_report#filter).
+  returned: always
+  type: dict
+"""
