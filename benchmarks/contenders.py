@@ -124,6 +124,5 @@ def _play(play: Path, path: Path, *options: str) -> Command:
     variables = {
         "pod_identity_cluster_name": "my-cluster",
         "pod_identity_workloads_from": [str(path)],
-        "pod_identity_create_namespaces": True,
     }
     return [PLAYBOOK, play, "-e", json.dumps(variables), *options]

@@ -13,8 +13,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import kubernetes
 from sandbox.aws.control import AwsControl
 from sandbox.kube.control import KubeControl
+from workloads import namespaces
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,15 +37,19 @@ class Surroundings:
         self.cluster = os.environ["SANDBOX_CLUSTER"]
         self.account = os.environ["AWS_ACCESS_KEY_ID"]
         self.region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
-        config = json.loads((self.state / "kubeconfig").read_text(encoding="utf-8"))
+        self._kubeconfig = self.state / "kubeconfig"
+        config = json.loads(self._kubeconfig.read_text(encoding="utf-8"))
         server, token = config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"]
         self._aws = AwsControl(os.environ["AWS_ENDPOINT_URL"])
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
     def empty(self, aws_latency_ms: float) -> None:
-        """As after ``sandbox up``, with a delay of every answer of AWS."""
+        """As after ``sandbox up``, with the teams' namespaces, and a delay of every answer of AWS."""
         command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
         subprocess.run(command, check=True, capture_output=True)
+        api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(self._kubeconfig)))
+        for name in namespaces():
+            api.create_namespace({"metadata": {"name": name}})
         self._aws.set_latency(aws_latency_ms)
 
     def start_counting(self) -> None:

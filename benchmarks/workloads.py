@@ -27,6 +27,11 @@ def workloads(count: int, changed: int = 0) -> list[Workload]:
     ]
 
 
+def namespaces() -> list[str]:
+    """The namespaces of the workloads, which are there before: a cluster has its teams."""
+    return [f"team-{index}" for index in range(NAMESPACES)]
+
+
 def write_workloads(path: Path, count: int, changed: int = 0) -> Path:
     """A file for pod_identity_workloads_from, which is JSON."""
     path.write_text(json.dumps(workloads(count, changed)), encoding="utf-8")
