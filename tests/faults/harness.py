@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs of the engine against the embedded AWS, and what the account holds afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    Engine,
+    Run,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    OWNER_TAG,
+    OWNER_VALUE,
+    Desired,
+)
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    ACCOUNT,
+    CLUSTER,
+    REGION,
+    furnish,
+)
+from botocore.config import Config
+from sandbox.aws.control import AwsControl
+from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+
+Facets = dict[tuple[str, str], Any]
+Ended = Run | AwsError
+
+
+class Clock:
+    """Time that passes only by sleeping: ``scale`` real seconds for each second slept."""
+
+    def __init__(self, scale: float = 0) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+        self._scale = scale
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+        if self._scale:
+            time.sleep(seconds * self._scale)
+
+
+def client_of(url: str, service: Any, mode: str = "standard") -> Any:
+    """A client that sends each request once."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key=ROOT_SECRET_ACCESS_KEY,
+        config=Config(retries={"total_max_attempts": 1, "mode": mode}, max_pool_connections=16),
+    )
+
+
+@dataclass
+class Account:
+    """One endpoint. ``before_request`` is called before each request of a run is sent."""
+
+    url: str
+    clients: dict[str, Any] = field(default_factory=dict)
+    before_request: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        for service in ("iam", "eks", "sts"):
+            self.clients[service] = client_of(self.url, service)
+            self.clients[service].meta.events.register("before-send", self._before_send)
+
+    def _before_send(self, **_event: Any) -> None:
+        if self.before_request is not None:
+            self.before_request()
+
+    @property
+    def control(self) -> AwsControl:
+        return AwsControl(self.url)
+
+    def clean(self) -> None:
+        """Nothing but the things of others, no faults, and counters at zero."""
+        self.control.reset()
+        furnish(self.clients["iam"], self.clients["eks"])
+        self.control.reset_counters()
+
+    def run(
+        self,
+        desired: Desired,
+        state: str = "present",
+        *,
+        width: int = 4,
+        clock: Clock | None = None,
+        timeout: float = 60,
+    ) -> Ended:
+        """One run; an AwsError is its result when not even the cluster could be read."""
+        clock = clock or Clock()
+        retries = Retries(now=clock.now, sleep=clock.sleep)
+        api = BotoApi(self.clients.__getitem__, retries)
+        patience = Patience(timeout, clock.now, clock.sleep)
+        try:
+            cluster = find_cluster(api, CLUSTER, REGION, state)
+        except AwsError as error:
+            return error
+        return Engine(api, cluster, width, patience).run(desired, state, check_mode=False)
+
+    def complete(self, desired: Desired, state: str = "present") -> Run:
+        """A run that nothing disturbs."""
+        self.control.set_faults([])
+        ended = self.run(desired, state)
+        assert isinstance(ended, Run), ended
+        assert ended.failures == ()
+        return ended
+
+    def facets(self) -> Facets:
+        """What the account holds, piece by piece as changes speak of it, without IDs and dates."""
+        state = self.control.state(ACCOUNT)
+        found: Facets = {}
+        for name, role in state["roles"].items():
+            rest = dict(role)
+            for arn in rest.pop("AttachedPolicies"):
+                found["attachment", f"{name} {arn}"] = True
+            found["trust_policy", name] = _document(rest.pop("AssumeRolePolicyDocument"))
+            found["role", name] = _plain(rest)
+        for arn, policy in state["policies"].items():
+            versions = {name: _document(version["Document"]) for name, version in policy["Versions"].items()}
+            found["policy", arn] = {**_plain(policy), "Versions": versions}
+        for association in state["associations"].values():
+            key = f"{association['namespace']}/{association['serviceAccount']}"
+            found["association", key] = _plain(association)
+        return found
+
+
+_FLEETING = (
+    "RoleId",
+    "PolicyId",
+    "CreateDate",
+    "UpdateDate",
+    "AttachmentCount",
+    "associationId",
+    "associationArn",
+    "createdAt",
+    "modifiedAt",
+)
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: value for name, value in record.items() if name not in _FLEETING}
+    if "Tags" in found:
+        found["Tags"] = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+    return found
+
+
+def _document(text: str) -> Any:
+    """A policy document; the order of its statements means nothing."""
+    found = json.loads(text)
+    found["Statement"].sort(key=lambda statement: json.dumps(statement, sort_keys=True))
+    return found
+
+
+def unversioned(facets: Facets) -> Facets:
+    """Policies by their default version alone: two who change one at once may both leave a version."""
+    found = dict(facets)
+    for (kind, name), value in facets.items():
+        if kind == "policy":
+            document = value["Versions"][value["DefaultVersionId"]]
+            found[kind, name] = {**value, "DefaultVersionId": "", "Versions": document}
+    return found
+
+
+def unowned(facets: Facets, before: Facets) -> list[tuple[str, str]]:
+    """What is new and does not say that it is ours."""
+    new = {
+        key: value
+        for key, value in facets.items()
+        if key not in before and key[0] in ("role", "policy", "association")
+    }
+    tags = {key: value.get("tags") or value.get("Tags") or {} for key, value in new.items()}
+    return [key for key, found in tags.items() if found.get(OWNER_TAG) != OWNER_VALUE]
+
+
+def check_outcome(
+    ended: Ended, desired: Desired, before: Facets, after: Facets, goal: Facets, removal: bool = False
+) -> str:
+    """How a disturbed run ended: "well" or "named". AssertionError when it lost or hid something."""
+    assert unowned(after, before) == []
+    surplus = after.keys() - goal.keys() - before.keys()
+    assert not surplus, f"nobody asked for {sorted(surplus)}"
+    missing = (before.keys() & goal.keys()) - after.keys()
+    if isinstance(ended, AwsError):
+        assert after == before
+        assert ended.operation.partition(":")[2] and ended.code
+        return "named"
+    failed = {key for failure in ended.failures for key in failure.workloads}
+    assert failed <= {workload.key for workload in desired.workloads}
+    for failure in ended.failures:
+        assert failure.workloads and failure.action and failure.name, failure
+        assert failure.message and failure.remedy and failure.error_code, failure
+    hidden = missing - {(failure.resource, failure.name) for failure in ended.failures}
+    assert not hidden, f"lost {sorted(hidden)}"
+    _check_changes(ended, before, after)
+    for workload in desired.workloads:
+        key = ("association", str(workload.key))
+        if workload.key not in failed:
+            assert after.get(key) == goal.get(key), f"{workload.key} is said to be done"
+    if ended.failures:
+        return "named"
+    assert after == goal, differences(after, goal)
+    return "well"
+
+
+def _check_changes(run: Run, before: Facets, after: Facets) -> None:
+    """The changes that a run lists are those that were made; a failure may have made its own in part."""
+    told = {(done.change.resource, done.change.name) for done in run.done}
+    assert len(told) == len(run.done), "a change is told twice"
+    failed = {(failure.resource, failure.name) for failure in run.failures}
+    made = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    # The trust policy of a role comes and goes with it.
+    made -= {("trust_policy", name) for kind, name in before.keys() ^ after.keys() if kind == "role"}
+    assert not made - told - failed, f"not told: {sorted(made - told - failed)}"
+    assert not told - made, f"told, but not made: {sorted(told - made)}"
+
+
+def differences(found: Facets, wanted: Facets) -> str:
+    keys = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    return "\n".join(f"{key}: {found.get(key)} instead of {wanted.get(key)}" for key in keys)

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The account that everything happens in: what is there of others, and what is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
+
+ACCOUNT = "111122223333"
+REGION = "us-west-2"
+CLUSTER = "my-cluster"
+LEGACY = f"arn:aws:iam::{ACCOUNT}:role/legacy"
+THEIRS = f"arn:aws:iam::{ACCOUNT}:policy/theirs"
+TARGETS = tuple(f"arn:aws:iam::444455556666:role/target-{name}" for name in ("one", "two"))
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "pods.eks.amazonaws.com"},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+        }
+    ],
+}
+
+
+def document(*actions: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def policy(name: str, *actions: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "document": document(*actions), **more}
+
+
+SHARED = policy("shared", "s3:GetObject")
+WORKLOADS: tuple[Mapping[str, Any], ...] = (
+    {
+        "namespace": "default",
+        "service_account": "api",
+        "role": {"name": "shared", "description": "Two use it"},
+        "policies": [SHARED, {"arn": READ_ONLY}],
+    },
+    {
+        "namespace": "default",
+        "service_account": "worker",
+        "role": {"name": "shared", "description": "Two use it"},
+        "policies": [SHARED],
+    },
+    {
+        "namespace": "batch",
+        "service_account": "report",
+        "role": {"name": "report", "tags": {"team": "reports"}},
+        "policies": [policy("report", "sqs:SendMessage", path="/batch/")],
+        "target_role_arn": TARGETS[0],
+    },
+    {
+        "namespace": "batch",
+        "service_account": "sync",
+        "role": {"name": "sync", "trust_scope": "account"},
+        "policies": [policy("sync", "sns:Publish")],
+        "disable_session_tags": True,
+        "session_policy": document("sns:*"),
+    },
+    {
+        "namespace": "old",
+        "service_account": "app",
+        "role": {"arn": LEGACY},
+        "policies": [SHARED],
+    },
+)
+# The same five with everything altered that can be: a description, a trust policy, documents, tags,
+# a target role, a session policy that EKS only takes away with the whole association.
+CHANGED: tuple[Mapping[str, Any], ...] = (
+    {
+        **WORKLOADS[0],
+        "role": {"name": "shared", "description": "Three use it", "trust_scope": "namespace"},
+        "policies": [policy("shared", "s3:GetObject", "s3:ListBucket")],
+    },
+    {
+        **WORKLOADS[1],
+        "role": {"name": "shared", "description": "Three use it", "trust_scope": "namespace"},
+        "policies": [policy("shared", "s3:GetObject", "s3:ListBucket")],
+    },
+    {
+        **WORKLOADS[2],
+        "role": {"name": "report", "tags": {"team": "billing"}, "permissions_boundary": THEIRS},
+        "policies": [policy("report", "sqs:*", path="/batch/", tags={"team": "billing"})],
+        "target_role_arn": TARGETS[1],
+        "tags": {"team": "billing"},
+    },
+    {**WORKLOADS[3], "session_policy": ""},
+    {
+        **WORKLOADS[4],
+        "role": {"name": "own"},
+        "policies": [policy("shared", "s3:GetObject", "s3:ListBucket")],
+    },
+)
+
+
+def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
+    return Desired(CLUSTER, parse_workloads(list(workloads), state))
+
+
+def furnish(iam: Any, eks: Any) -> None:
+    """A cluster, and things of others: some that the workloads use, some that are merely there."""
+    eks.create_cluster(
+        name=CLUSTER,
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
+        resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
+    )
+    iam.create_policy(PolicyName="theirs", PolicyDocument=json.dumps(document("ec2:*")))
+    for name in ("legacy", "bystander"):
+        iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST), Tags=[{"Key": "of", "Value": "others"}]
+        )
+    iam.attach_role_policy(RoleName="legacy", PolicyArn=THEIRS)
+    eks.create_pod_identity_association(
+        clusterName=CLUSTER,
+        namespace="theirs",
+        serviceAccount="app",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/bystander",
+        tags={"of": "others"},
+    )
+
+
+def wear_out(iam: Any) -> None:
+    """Give the shared policy as many versions as IAM allows, so that a change has to delete one."""
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/shared"
+    for number in range(4):
+        text = json.dumps(document("s3:GetObject", f"s3:Old{number}"))
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=text, SetAsDefault=False)
