@@ -214,7 +214,9 @@ def _plan_trust(draft: Draft, removal: _Removal, role: SharedRole, found: Observ
         change = plan_role.update_trust(found, narrowed, role.keys, needs)
         if change is not None:
             draft.changes.append(change)
-    elif role.spec.extend_trust and (narrowed is not None or trust.granted_to_all(found.trust)):
+    elif role.spec.extend_trust and (
+        narrowed is not None or trust.still_granted(cluster, found.trust, removal.listed)
+    ):
         draft.findings.append(stays.statement_stays(found, role.keys))
 
 

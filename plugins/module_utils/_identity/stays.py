@@ -59,7 +59,7 @@ def statement_stays(found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Findi
         "TRUST_STATEMENT_STAYS",
         "note",
         keys[0],
-        f"role {found.arn} keeps our trust statement: it lets in more than one cluster, or is the only one.",
+        f"role {found.arn} keeps our trust statement: it lets in others too, or is the only one.",
         "Remove it from the trust policy when nothing else needs it.",
     )
 

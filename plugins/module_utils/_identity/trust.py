@@ -139,10 +139,20 @@ def _is_gone(
     return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
 
 
-def granted_to_all(present: Mapping[str, object]) -> bool:
-    """Whether statements of ours let every cluster of the account use the role."""
+def still_granted(
+    cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]
+) -> bool:
+    """Whether statements of ours, wider than one workload, still let removed workloads in."""
     grants, _others = read_grants(present)
-    return any(not grant.cluster_arn for grant in grants)
+    return any(
+        not grant.cluster_arn
+        or (
+            grant.cluster_arn == cluster.arn
+            and not grant.service_account
+            and any(grant.namespace in ("", key.namespace) for key in removed)
+        )
+        for grant in grants
+    )
 
 
 def tied_to(cluster: Cluster, present: Mapping[str, object]) -> bool:

@@ -391,7 +391,7 @@ def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
             "TRUST_STATEMENT_STAYS",
             "note",
             APP,
-            f"role {OLD} keeps our trust statement: it lets in more than one cluster, or is the only one.",
+            f"role {OLD} keeps our trust statement: it lets in others too, or is the only one.",
             "Remove it from the trust policy when nothing else needs it.",
         ),
     )
