@@ -41,6 +41,7 @@ def policy(name: str, *actions: str, **more: Any) -> dict[str, Any]:
 
 
 SHARED = policy("shared", "s3:GetObject")
+WIDER = policy("shared", "s3:GetObject", "s3:ListBucket")
 WORKLOADS: tuple[Mapping[str, Any], ...] = (
     {
         "namespace": "default",
@@ -82,12 +83,12 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[0],
         "role": {"name": "shared", "description": "Three use it", "trust_scope": "namespace"},
-        "policies": [policy("shared", "s3:GetObject", "s3:ListBucket")],
+        "policies": [WIDER],
     },
     {
         **WORKLOADS[1],
         "role": {"name": "shared", "description": "Three use it", "trust_scope": "namespace"},
-        "policies": [policy("shared", "s3:GetObject", "s3:ListBucket")],
+        "policies": [WIDER],
     },
     {
         **WORKLOADS[2],
@@ -100,7 +101,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[4],
         "role": {"name": "own"},
-        "policies": [policy("shared", "s3:GetObject", "s3:ListBucket")],
+        "policies": [WIDER],
     },
 )
 

@@ -27,7 +27,7 @@ MISSING_CODES = frozenset(("NoSuchEntity", "ResourceNotFoundException", "NotFoun
 # Not a code of AWS: an answer that cannot be used. Whether the request took effect is not known.
 MALFORMED = "MalformedAnswer"
 # After these only a fresh look tells what there is.
-CONFLICT_CODES = frozenset(("EntityAlreadyExists", "ResourceInUseException", MALFORMED))
+CONFLICT_CODES = frozenset(("DeleteConflict", "EntityAlreadyExists", "ResourceInUseException", MALFORMED))
 SERVER_CODES = frozenset(
     (
         "InternalError",

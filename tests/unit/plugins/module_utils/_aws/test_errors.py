@@ -195,7 +195,7 @@ def test_every_code_of_throttling_has_the_remedy_of_throttling(code: str) -> Non
         ("UnauthorizedOperation", False, True, False),
         ("EntityAlreadyExists", False, False, True),
         ("ResourceInUseException", False, False, True),
-        ("DeleteConflict", False, False, False),
+        ("DeleteConflict", False, False, True),
         ("ThrottlingException", False, False, False),
     ],
 )

@@ -292,7 +292,7 @@ def test_a_removal_of_what_was_gone_is_nothing_that_was_done() -> None:
 
 @pytest.mark.parametrize(
     ("code", "conflict"),
-    [("EntityAlreadyExists", True), ("ResourceInUseException", True), ("DeleteConflict", False)],
+    [("EntityAlreadyExists", True), ("ResourceInUseException", True), ("DeleteConflict", True)],
 )
 def test_what_exists_already_asks_for_another_look(code: str, conflict: bool) -> None:
     outcome = apply(Script(CreateRole=[failing("iam:CreateRole", code)]), change("a", "CreateRole"))

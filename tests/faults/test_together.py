@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two runs at the same time: neither breaks what the other makes, and one more run completes both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.tests.faults.driver import Task, run_all
+from ansible_collections.workload_identity.aws.tests.faults.harness import (
+    Account,
+    differences,
+    unowned,
+    unversioned,
+)
+from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
+
+Workloads = tuple[Mapping[str, Any], ...]
+TIMES = 4
+
+
+@pytest.mark.parametrize("time", range(TIMES))
+@pytest.mark.parametrize(
+    ("first", "one", "other", "union"),
+    [
+        pytest.param((), WORKLOADS, WORKLOADS, WORKLOADS, id="the same from nothing"),
+        pytest.param(WORKLOADS, CHANGED, CHANGED, CHANGED, id="the same change"),
+        pytest.param((), WORKLOADS[:3], WORKLOADS[1:], WORKLOADS, id="some in common"),
+        pytest.param(
+            WORKLOADS,
+            CHANGED[:2],
+            WORKLOADS[2:4],
+            (*CHANGED[:2], *WORKLOADS[2:4]),
+            id="different content for roles of their own",
+        ),
+        pytest.param(
+            WORKLOADS, (*CHANGED[:3],), (*CHANGED[2:],), CHANGED, id="different workloads, one policy"
+        ),
+    ],
+)
+def test_two_runs_at_once(
+    time: int, first: Workloads, one: Workloads, other: Workloads, union: Workloads, account: Account
+) -> None:
+    if first:
+        account.complete(desired(*first))
+    account.complete(desired(*union))
+    goal = unversioned(account.facets())
+    account.clean()
+    before = account.facets()
+    if first:
+        account.complete(desired(*first))
+    account.control.set_latency(time)
+    codes = run_all([Task(account.url, one), Task(account.url, other)])
+    account.control.set_latency(0)
+    assert codes == [0, 0]
+    left = account.facets()
+    assert unowned(left, before) == []
+    assert left.keys() - before.keys() <= goal.keys()
+    account.complete(desired(*union))
+    found = unversioned(account.facets())
+    assert found == goal, differences(found, goal)
+
+
+@pytest.mark.parametrize("time", range(TIMES))
+def test_a_teardown_beside_a_converge_of_others(time: int, account: Account) -> None:
+    """The two share a policy, which one of them is about to let go of."""
+    account.complete(desired(WORKLOADS[1], WORKLOADS[3]))
+    goal = unversioned(account.facets())
+    account.clean()
+    account.complete(desired(*WORKLOADS[2:]))
+    account.control.set_latency(time)
+    going, staying = WORKLOADS[2:3] + WORKLOADS[4:], (WORKLOADS[1], WORKLOADS[3])
+    codes = run_all([Task(account.url, going, "absent"), Task(account.url, staying)])
+    account.control.set_latency(0)
+    assert codes == [0, 0]
+    account.complete(desired(*going, state="absent"), "absent")
+    account.complete(desired(*staying))
+    found = unversioned(account.facets())
+    assert found == goal, differences(found, goal)
