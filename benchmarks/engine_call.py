@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.en
     find_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
@@ -55,7 +56,7 @@ def main() -> int:
     marks["apply"] = time.perf_counter()
     if outcome.failures:
         raise SystemExit(f"{len(outcome.failures)} changes failed, the first: {outcome.failures[0]}")
-    observed = engine.observe(desired, planning=False)
+    observed = Observer(api, engine.cluster, DEFAULT_WIDTH).observe(desired, planning=False)
     proof = read_proof(api, desired, observed, DEFAULT_WIDTH)
     marks["observe again"] = time.perf_counter()
     verify(desired, observed, proof)

@@ -559,7 +559,7 @@ def main() -> None:
     result = result_of(run, module.check_mode)
     if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
-        observed = engine.observe(desired, planning=False) if run.done else run.observed
+        observed = engine.observe_after(run)
         proof = read_proof(api, desired, observed, params["concurrency"])
         result["verification"] = verified_result(verify(desired, observed, proof), observed)
     result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)

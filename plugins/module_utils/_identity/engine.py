@@ -100,8 +100,20 @@ class Engine:
     width: int
     patience: Patience
 
-    def observe(self, desired: Desired, removal: bool = False, planning: bool = True) -> Observed:
-        return Observer(self.api, self.cluster, self.width).observe(desired, removal, planning)
+    def observe(self, desired: Desired, removal: bool = False) -> Observed:
+        return Observer(self.api, self.cluster, self.width).observe(desired, removal)
+
+    def observe_after(self, run: Run) -> Observed:
+        """What there is after a run, for its verification. One request for each association is what a
+        large run costs, so those that it did not touch are only listed again."""
+        if not run.done:
+            return run.observed
+        changes = (*run.plan.changes, *(done.change for done in run.done))
+        touched = {key for change in changes if change.resource == "association" for key in change.workloads}
+        kept = {key: one for key, one in run.observed.associations.items() if key not in touched}
+        return Observer(self.api, self.cluster, self.width).observe(
+            run.desired, planning=False, unchanged=kept
+        )
 
     def run(self, desired: Desired, state: str, check_mode: bool) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""

@@ -116,11 +116,13 @@ class Observer:
         removal: bool = False,
         planning: bool = True,
         known: Mapping[WorkloadKey, ObservedAssociation] | None = None,
+        unchanged: Mapping[WorkloadKey, ObservedAssociation] | None = None,
     ) -> Observed:
         """Everything that planning the desired workloads needs; with ``removal``, their removal.
 
         Without ``planning`` what only a change would need is not read. Associations that are
-        ``known`` are not read again.
+        ``known`` are not read again; ``unchanged`` ones are listed again, and read only when there
+        is another in their place.
         """
         roles = {w.role.name.lower(): w.role for w in desired.workloads if w.role is not None}
         specs = {
@@ -159,7 +161,11 @@ class Observer:
             self._extra_policies(found_roles, found_policies, failures, desired.options.adopt)
         keys = results.get(("associations", ""))
         associations = dict(known or {})
-        associations.update(self._associations(keys if isinstance(keys, dict) else {}, failures))
+        listed = keys if isinstance(keys, dict) else {}
+        there = {key: one for key, one in (unchanged or {}).items() if listed.get(key) == one.association_id}
+        unread = {key: value for key, value in listed.items() if key not in there}
+        associations.update(there)
+        associations.update(self._associations(unread, failures))
         users: dict[str, list[WorkloadKey]] = {}
         for association in associations.values():
             users.setdefault(association.role_arn, []).append(association.key)

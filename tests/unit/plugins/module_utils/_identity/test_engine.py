@@ -322,3 +322,34 @@ def test_any_other_error_about_the_cluster_is_passed_on() -> None:
     aws.fail_on("eks:DescribeCluster", AwsError("eks:DescribeCluster", "AccessDeniedException", "No."))
     with pytest.raises(AwsError, match="AccessDeniedException"):
         find_cluster(aws, CLUSTER, REGION, "absent")
+
+
+def test_verification_after_a_run_reads_only_the_associations_that_it_touched() -> None:
+    aws = FakeAws()
+    before = [workload("one"), workload("two"), workload("three"), workload("four")]
+    run(aws, desired(*before))
+    wanted = desired(*before, workload("five"))
+    made = run(aws, wanted)
+    aws.requests.clear()
+    seen = engine(aws, wanted).observe_after(made)
+    assert sorted(key.service_account for key in seen.associations) == ["five", "four", "one", "three", "two"]
+    new = seen.associations[wanted.workloads[4].key].association_id
+    assert [asked["associationId"] for asked in aws.parameters("eks:DescribePodIdentityAssociation")] == [new]
+
+
+def test_verification_after_a_run_sees_what_took_the_place_of_an_association() -> None:
+    aws = FakeAws()
+    before = [workload("one"), workload("two"), workload("three"), workload("four")]
+    run(aws, desired(*before))
+    wanted = desired(*before, workload("five"))
+    made = run(aws, wanted)
+    key = wanted.workloads[0].key
+    old = made.observed.associations[key]
+    aws.call(
+        "eks",
+        "DeletePodIdentityAssociation",
+        {"clusterName": CLUSTER, "associationId": old.association_id},
+    )
+    given_association(aws, "one", "other")
+    seen = engine(aws, wanted).observe_after(made)
+    assert seen.associations[key].role_arn == role_arn("other")
