@@ -139,9 +139,7 @@ def _is_gone(
     return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
 
 
-def still_granted(
-    cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]
-) -> bool:
+def still_granted(cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]) -> bool:
     """Whether statements of ours, wider than one workload, still let removed workloads in."""
     grants, _others = read_grants(present)
     return any(
