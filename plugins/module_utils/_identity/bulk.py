@@ -53,15 +53,17 @@ def read_roles(api: Api) -> list[ObservedRole]:
     return [transform.role_detail(raw) for page in pages for raw in page.get("RoleDetailList", ())]
 
 
-def read_snapshot(api: Api, singles: int, role_details: bool) -> Snapshot:
+def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:
     """The account, unless it is so large that ``singles`` requests one by one are cheaper.
 
-    ``role_details``: whether descriptions and session durations matter.
+    ``role_details``: whether descriptions and session durations matter; ``policies``: whether managed
+    policies do.
     """
     if singles < WORTHWHILE:
         return Snapshot()
     budget = singles // (4 if role_details else 2)
-    reads = [partial(_pages, api, budget, "GetAccountAuthorizationDetails", _FILTER)]
+    kinds = {"Filter": ["Role", "LocalManagedPolicy"] if policies else ["Role"]}
+    reads = [partial(_pages, api, budget, "GetAccountAuthorizationDetails", kinds)]
     if role_details:
         reads.append(partial(_pages, api, budget, "ListRoles", {}))
     try:
@@ -78,13 +80,8 @@ def read_snapshot(api: Api, singles: int, role_details: bool) -> Snapshot:
     for role_pages, all_roles in details:
         complete = complete and all_roles
         roles = _with_details(roles, role_pages)
-    policies = {
-        raw["Arn"]: transform.policy_detail(raw) for page in pages for raw in page.get("Policies", ())
-    }
-    return Snapshot(roles, policies, complete)
-
-
-_FILTER: dict[str, Any] = {"Filter": ["Role", "LocalManagedPolicy"]}
+    found = {raw["Arn"]: transform.policy_detail(raw) for page in pages for raw in page.get("Policies", ())}
+    return Snapshot(roles, found, complete)
 
 
 def _pages(

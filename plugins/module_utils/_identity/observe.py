@@ -52,6 +52,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text
 
 Found = TypeVar("Found")
 
+# Requests that tell all that the removal of a role has to know.
+ROLE_READS = 4
 # Up to so many workloads it is cheaper to ask for each association than to list the cluster's.
 FEW_WORKLOADS = 3
 
@@ -132,6 +134,8 @@ class Observer:
             if role.permissions_boundary and not removal:
                 boundary = role.permissions_boundary
                 specs.setdefault(boundary, PolicySpec(arn=boundary))
+        # What a removal may touch: a role that is given by its ARN stays.
+        named = {name: role for name, role in roles.items() if role.arn is None}
         singles = [("role", name) for name in roles] + [("policy", arn) for arn in specs]
         snapshot = Snapshot()
 
@@ -142,16 +146,23 @@ class Observer:
             if kind == "policy":
                 return self._guard("policy", key, lambda: self.policy(specs[key], removal))
             if kind == "snapshot":
+                if removal:
+                    return read_snapshot(self.api, ROLE_READS * len(named), policies=False)
                 details = planning and any(_has_details(role) for role in roles.values())
                 return read_snapshot(self.api, 2 * len(singles), details)
             return self._guard("associations", self.cluster.name, lambda: self._keys(desired, removal))
 
         first = [("associations", "")] if known is None else []
-        first += singles if removal or 2 * len(singles) < WORTHWHILE else [("snapshot", "")]
+        if (ROLE_READS * len(named) if removal else 2 * len(singles)) < WORTHWHILE:
+            first += singles
+        else:
+            # Who uses a policy is not in a snapshot, and a removal has to know it.
+            first += [("snapshot", ""), *(one for one in singles if removal and one[0] == "policy")]
         results = dict(zip(first, each(work, first, self.width), strict=True))
         if isinstance(found := results.pop(("snapshot", ""), None), Snapshot):
             snapshot = found
-            results.update(_from_snapshot(snapshot, roles, specs, desired.options if planning else None))
+            answered = (named, {}) if removal else (roles, specs)
+            results.update(_from_snapshot(snapshot, *answered, desired.options if planning else None))
             rest = [item for item in singles if item not in results]
             results.update(zip(rest, each(work, rest, self.width), strict=True))
         failures = [found for found in results.values() if isinstance(found, ReadFailure)]

@@ -353,3 +353,18 @@ def test_verification_after_a_run_sees_what_took_the_place_of_an_association() -
     given_association(aws, "one", "other")
     seen = engine(aws, wanted).observe_after(made)
     assert seen.associations[key].role_arn == role_arn("other")
+
+
+def test_removal_of_many_reads_roles_in_bulk_and_finds_what_one_by_one_finds() -> None:
+    aws = FakeAws()
+    many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(10)]
+    run(aws, desired(*many))
+    aws.requests.clear()
+    gone = desired(*many, state="absent")
+    planned = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
+    assert aws.parameters("iam:GetRole") == []
+    assert aws.parameters("iam:GetAccountAuthorizationDetails") == [{"Filter": ["Role"], "MaxItems": 1000}]
+    aws.fail_on("iam:GetAccountAuthorizationDetails", AwsError("iam:X", "AccessDenied", "Not allowed"))
+    again = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
+    assert len(aws.parameters("iam:GetRole")) == 10
+    assert again == planned
