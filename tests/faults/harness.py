@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,19 +42,19 @@ Ended = Run | AwsError
 
 
 class Clock:
-    """Time that passes only by sleeping: ``scale`` real seconds for each second slept."""
+    """Time that passes, for each thread, only by its sleeping: ``scale`` real seconds a second."""
 
     def __init__(self, scale: float = 0) -> None:
-        self.seconds = 0.0
         self.pauses: list[float] = []
+        self._slept = threading.local()
         self._scale = scale
 
     def now(self) -> float:
-        return self.seconds
+        return float(getattr(self._slept, "seconds", 0))
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self.seconds += seconds
+        self._slept.seconds = self.now() + seconds
         if self._scale:
             time.sleep(seconds * self._scale)
 

@@ -44,10 +44,10 @@ class Pace:
 
 # Throttling can last; even with the shortest pauses these attempts span more than 20 seconds.
 _PACES: Mapping[str, Pace] = {
-    THROTTLED: Pace(10, 0.5, 8),
-    SERVER: Pace(6, 0.25, 8),
-    CONNECTION: Pace(5, 0.25, 8),
-    DAMAGED: Pace(3, 0.25, 8),
+    THROTTLED: Pace(14, 0.5, 4),
+    SERVER: Pace(6, 0.25, 4),
+    CONNECTION: Pace(5, 0.25, 4),
+    DAMAGED: Pace(3, 0.25, 4),
 }
 
 

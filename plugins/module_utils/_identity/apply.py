@@ -162,7 +162,8 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
     answer: Mapping[str, Any] = {}
     made: list[Call] = []
     for call in change.calls:
-        # What was deleted a moment ago may still be in the way of its successor.
+        # What was deleted a moment ago may still be in the way of its successor; and until that is
+        # made, the workload has nothing, so everything that may pass is waited for.
         again = change.action == "replace" and bool(made)
         try:
             answer = _request(api, call, patience, change.awaits, again)
@@ -188,7 +189,7 @@ def _request(
         except AwsError as error:
             passing = (
                 error.code in _BUSY
-                or (awaits and _not_yet(error))
+                or ((awaits or replaces) and _not_yet(error))
                 or (replaces and error.code == _IN_THE_WAY)
             )
             if not passing:

@@ -98,7 +98,7 @@ def test_what_may_pass_is_told_apart(error: Exception, passing: str, unclear: bo
 @pytest.mark.parametrize(
     ("passing", "pauses"),
     [
-        (THROTTLED, [0.5, 1, 2, 4, 8, 8, 8, 8, 8]),
+        (THROTTLED, [0.5, 1, 2, *[4] * 10]),
         (SERVER, [0.25, 0.5, 1, 2, 4]),
         (CONNECTION, [0.25, 0.5, 1, 2]),
         (DAMAGED, [0.25, 0.5]),

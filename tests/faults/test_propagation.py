@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A role that EKS does not know yet: waited for, within a bound, and whoever made it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    Engine,
+    Run,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.tests.faults.harness import (
+    Account,
+    Clock,
+    differences,
+)
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    CHANGED,
+    CLUSTER,
+    REGION,
+    WORKLOADS,
+    desired,
+)
+
+# One second of propagation and of patience takes so long here.
+SCALE = 0.02
+NEVER_MS = 3_600_000
+ALL = desired(*WORKLOADS)
+# The role of old/app is not made by the run, but no older than the account.
+EVERYBODY = {"default/api", "default/worker", "batch/report", "batch/sync", "old/app"}
+
+
+class Arriving(Clock):
+    """A clock in which propagation is over once it has been waited for."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self._account = account
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._account.control.set_propagation(0)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 2, 4, 8, 15])
+@pytest.mark.parametrize("changing", [False, True], ids=["new roles", "changed roles"])
+def test_propagation_is_waited_for(seconds: float, changing: bool, account: Account) -> None:
+    wanted = desired(*CHANGED) if changing else ALL
+    if changing:
+        account.complete(ALL)
+    account.control.set_propagation(seconds * 1000 * SCALE)
+    clock = Clock(SCALE)
+    ended = account.run(wanted, clock=clock)
+    assert isinstance(ended, Run)
+    assert ended.failures == ()
+    account.control.set_propagation(0)
+    found = account.facets()
+    account.complete(wanted)
+    assert account.facets() == found
+
+
+def test_propagation_in_real_time(account: Account) -> None:
+    account.control.set_propagation(2000)
+    api = BotoApi(account.clients.__getitem__)
+    patience = Patience(60, time.monotonic, time.sleep)
+    ended = Engine(api, find_cluster(api, CLUSTER, REGION), 8, patience).run(ALL, "present", False)
+    assert ended.failures == ()
+
+
+@pytest.mark.parametrize("timeout", [0, 2])
+def test_patience_ends_with_a_clear_message_and_the_next_run_completes(
+    timeout: float, account: Account
+) -> None:
+    account.complete(ALL)
+    goal = account.facets()
+    account.clean()
+    account.control.set_propagation(NEVER_MS)
+    ended = account.run(ALL, timeout=timeout)
+    assert isinstance(ended, Run)
+    assert {str(key) for failure in ended.failures for key in failure.workloads} == EVERYBODY
+    for failure in ended.failures:
+        assert (failure.resource, failure.action) == ("association", "create")
+        assert failure.message == (
+            "eks:CreatePodIdentityAssociation: Role provided in the request does not exist "
+            f"(still so after {timeout} s of waiting)"
+        )
+        assert failure.remedy == (
+            "Check the role's ARN and account. A role made moments ago may need some seconds until EKS "
+            "sees it: run again, or raise propagation_timeout."
+        )
+    account.control.set_propagation(0)
+    account.complete(ALL)
+    assert account.facets() == goal, differences(account.facets(), goal)
+
+
+def test_the_next_run_waits_for_roles_that_it_did_not_make(account: Account) -> None:
+    """As after a kill: the roles are there for IAM, and only moments old."""
+    account.control.set_propagation(NEVER_MS)
+    first = account.run(ALL, timeout=0)
+    assert isinstance(first, Run)
+    assert first.failures
+    clock = Arriving(account)
+    second = account.run(ALL, clock=clock)
+    assert isinstance(second, Run)
+    assert second.failures == ()
+    assert {done.change.name for done in second.done} == EVERYBODY
+    assert len(clock.pauses) > 0

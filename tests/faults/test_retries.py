@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is sent again and what is not, as the endpoint counts it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import RETRIES, BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    ROUNDS,
+    Engine,
+    Run,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, client_of
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    CHANGED,
+    CLUSTER,
+    REGION,
+    WORKLOADS,
+    desired,
+    policy,
+)
+
+ALL = desired(*WORKLOADS)
+# One policy, one role, one attachment, one association.
+ONE = desired({**WORKLOADS[1], "policies": [policy("single", "s3:GetObject")]})
+
+
+def requests(account: Account, operation: str) -> int:
+    return int(account.control.counters()["operations"].get(operation, 0))
+
+
+def disturbed(account: Account, wanted: Any, *rules: dict[str, Any], clock: Clock | None = None) -> Run:
+    account.control.set_faults(rules)
+    ended = account.run(wanted, clock=clock)
+    account.control.set_faults([])
+    assert isinstance(ended, Run)
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "first", "code"),
+    [
+        pytest.param("throttle", 14, 0.5, "Throttling", id="throttling"),
+        pytest.param("error500", 6, 0.25, "ServiceFailure", id="500"),
+        pytest.param("error503", 6, 0.25, "ServiceUnavailable", id="503"),
+        pytest.param("reset_before", 5, 0.25, "ConnectionClosedError", id="connection"),
+    ],
+)
+def test_retries_are_bounded_and_jittered(
+    kind: str, attempts: int, first: float, code: str, account: Account
+) -> None:
+    clock = Clock()
+    ended = disturbed(account, ONE, {"operation": "iam:CreateRole", "kind": kind}, clock=clock)
+    assert requests(account, "iam:CreateRole") == attempts
+    assert len(clock.pauses) == attempts - 1
+    for number, pause in enumerate(clock.pauses):
+        longest = min(first * 2**number, 4)
+        assert longest / 2 <= pause <= longest
+    assert len(set(clock.pauses)) == len(clock.pauses)
+    failure = ended.failures[0]
+    assert (failure.resource, failure.name, failure.action, failure.error_code) == (
+        "role",
+        "shared",
+        "create",
+        code,
+    )
+    assert failure.message.endswith(f"(after {attempts} attempts)")
+
+
+@pytest.mark.parametrize("rest", [False, True], ids=["alone", "beside a conflict"])
+def test_a_refusal_is_never_asked_for_twice(rest: bool, account: Account) -> None:
+    clock = Clock()
+    rules: list[dict[str, Any]] = [{"operation": "iam:CreateRole", "kind": "access_denied"}]
+    if rest:
+        # Another workload makes the run look again.
+        busy = {"kind": "custom", "code": "ResourceInUseException", "status": 409, "message": "Exists"}
+        rules.append({"operation": "eks:CreatePodIdentityAssociation", **busy, "times": 1})
+    ended = disturbed(account, ALL, *rules, clock=clock)
+    assert requests(account, "iam:CreateRole") == 3
+    assert requests(account, "iam:GetRole") == (8 if rest else 4)
+    denied = [failure.name for failure in ended.failures if failure.error_code == "AccessDenied"]
+    assert sorted(denied) == ["report", "shared", "sync"]
+    assert clock.pauses == ([0.5] if rest else [])
+    assert "old/app" in {done.change.name for done in ended.done}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "look"),
+    [
+        ("iam:CreateRole", "EntityAlreadyExists", "iam:GetRole"),
+        ("iam:CreatePolicy", "EntityAlreadyExists", "iam:GetPolicy"),
+        (
+            "eks:CreatePodIdentityAssociation",
+            "ResourceInUseException",
+            "eks:ListPodIdentityAssociations",
+        ),
+    ],
+)
+def test_a_conflict_is_looked_at_before_it_is_asked_again(
+    operation: str, code: str, look: str, account: Account
+) -> None:
+    rule = {"operation": operation, "kind": "custom", "code": code, "status": 409, "message": "Exists"}
+    ended = disturbed(account, ONE, rule)
+    assert requests(account, operation) == ROUNDS
+    assert requests(account, look) == ROUNDS
+    assert [failure.error_code for failure in ended.failures if failure.error_code != "SKIPPED"] == [code]
+
+
+def test_a_version_of_a_policy_is_asked_for_once_a_look(account: Account) -> None:
+    """Nobody can tell whether a 500 made it, and each of them that was made stays."""
+    account.complete(ALL)
+    account.control.reset_counters()
+    rule = {"operation": "iam:CreatePolicyVersion", "kind": "error500"}
+    ended = disturbed(account, desired(CHANGED[0], CHANGED[1]), rule)
+    assert requests(account, "iam:CreatePolicyVersion") == ROUNDS
+    failure = ended.failures[0]
+    assert (failure.resource, failure.action, failure.error_code) == ("policy", "update", "ServiceFailure")
+    assert {str(key) for key in failure.workloads} == {"default/api", "default/worker"}
+
+
+def test_a_lost_answer_is_told_as_the_change_that_it_was(account: Account) -> None:
+    rules = [
+        {"operation": operation, "kind": "reset_after", "nth": 1}
+        for operation in ("iam:CreatePolicy", "iam:CreateRole", "eks:CreatePodIdentityAssociation")
+    ]
+    ended = disturbed(account, ONE, *rules)
+    assert ended.failures == ()
+    told = Counter((done.change.action, done.change.resource) for done in ended.done)
+    assert told == {
+        ("create", "policy"): 1,
+        ("create", "role"): 1,
+        ("attach", "attachment"): 1,
+        ("create", "association"): 1,
+    }
+    # IAM says that the names are taken, so there is a second look; EKS knows a request by its token.
+    assert requests(account, "eks:ListPodIdentityAssociations") == 2
+
+
+def test_a_partly_made_change_is_told_once_and_whole(account: Account) -> None:
+    account.complete(ALL)
+    rules = [{"operation": "iam:TagRole", "kind": "malformed", "times": 3}]
+    ended = disturbed(account, desired(*CHANGED), *rules)
+    assert ended.failures == ()
+    (change,) = [
+        done.change for done in ended.done if (done.change.name, done.change.resource) == ("report", "role")
+    ]
+    assert change.after is not None
+    assert set(change.after) == {"permissions_boundary", "tags"}
+
+
+def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account) -> None:
+    """With the settings of production: the adaptive limiter of botocore, one for each service."""
+    made: list[str] = []
+
+    def make_client(service: str) -> Any:
+        made.append(service)
+        return client_of(endpoint, service, RETRIES["mode"])
+
+    api = BotoApi(make_client)
+    cluster = find_cluster(api, CLUSTER, REGION)
+    account.control.set_faults([{"kind": "throttle", "duration_ms": 10_000}])
+    patience = Patience(60, time.monotonic, time.sleep)
+    ended = Engine(api, cluster, 16, patience).run(ALL, "present", False)
+    assert ended.failures == ()
+    # A client is a limiter.
+    assert sorted(made) == ["eks", "iam", "sts"]
+    assert account.control.counters()["faults"]["throttle"] > 0
