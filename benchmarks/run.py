@@ -23,6 +23,8 @@ from pathlib import Path
 
 from contenders import (
     ENGINE,
+    FLOOR,
+    PROCESS,
     SITE,
     Command,
     Contender,
@@ -34,11 +36,12 @@ from contenders import (
 )
 from measure import measure
 from report import write_report
-from store import Results, Row, save
+from store import Results, Round, Row, load, save
 from surroundings import ROOT, Surroundings, child_environment
 
 HERE = Path(__file__).resolve().parent
 EXTRAPOLATE_ABOVE = 10
+ROUNDS_OF = 50
 
 
 class Bench:
@@ -79,6 +82,19 @@ class Bench:
                 self.around.empty(latency)
                 command = contender.command(self.around, self.scratch, count)
                 self.one(contender.name, count, latency, "first run", command)
+
+    def rounds(self, among: Sequence[Contender], count: int, latency: int, times: int) -> None:
+        """The quick contenders in turn, again and again: what else the machine does hits all alike."""
+        quick = [one for one in among if one.name in (FLOOR, ENGINE, PROCESS, SITE)]
+        for _ in range(times):
+            walls = {}
+            for contender in quick:
+                self.around.empty(latency)
+                command = contender.command(self.around, self.scratch, count)
+                walls[contender.name] = round(measure(command, ROOT, child_environment()).wall, 2)
+            self.results.rounds.append(Round(count, latency, walls))
+            save(self.results, self.out)
+            print(f"{latency:3} ms  {count} workloads: {walls}", flush=True)
 
     def scale(self, counts: Sequence[int], latency: int) -> None:
         """This collection alone, through all phases."""
@@ -162,15 +178,18 @@ def main() -> int:
         action="store_true",
         help=f"measure the slow contenders above N = {EXTRAPOLATE_ABOVE}, too",
     )
+    parser.add_argument("--rounds", type=int, default=5, help=f"repeated comparisons with N = {ROUNDS_OF}")
+    parser.add_argument("--keep", action="store_true", help="add to the results that are there")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     asked = parser.parse_args()
     among, notes = contenders()
-    results = Results(about(), notes)
+    results = load(asked.out) if asked.keep else Results(about(), notes)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(results, asked.out, Path(scratch))
         for latency in asked.latency:
             bench.peers(among, asked.peers, latency, asked.measure_all)
+        bench.rounds(among, ROUNDS_OF, max(asked.latency), asked.rounds)
         # The answers that the targets ask for first.
         for latency in sorted(asked.latency, reverse=True):
             bench.scale(asked.scale, latency)

@@ -38,13 +38,25 @@ class Row:
         return sum(self.kubernetes.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Wall seconds of contenders measured one right after the other, by name."""
+
+    workloads: int
+    latency_ms: int
+    walls: dict[str, float]
+
+
 @dataclass(slots=True)
 class Results:
-    """``about`` says when, on what and with which versions; ``notes`` what was left out and why."""
+    """``about`` says when, on what and with which versions; ``notes`` what was left out and why.
+
+    ``rounds`` repeat the comparisons that noise would spoil."""
 
     about: dict[str, str]
     notes: list[str]
     rows: list[Row] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
 
     def row(self, who: str, workloads: int, latency_ms: int, phase: str = "first run") -> Row | None:
         return next(
@@ -56,6 +68,16 @@ class Results:
             None,
         )
 
+    def ratios(self, who: str, other: str, workloads: int, latency_ms: int) -> list[float]:
+        """Wall of ``who`` by wall of ``other``, of each round, or else of the two rows."""
+        found = [
+            one.walls[who] / one.walls[other]
+            for one in self.rounds
+            if (one.workloads, one.latency_ms) == (workloads, latency_ms) and {who, other} <= set(one.walls)
+        ]
+        row, base = self.row(who, workloads, latency_ms), self.row(other, workloads, latency_ms)
+        return found or ([row.wall / base.wall] if row and base else [])
+
 
 def save(results: Results, path: Path) -> None:
     path.write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
@@ -63,4 +85,5 @@ def save(results: Results, path: Path) -> None:
 
 def load(path: Path) -> Results:
     raw = json.loads(path.read_text(encoding="utf-8"))
-    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]])
+    rounds = [Round(**one) for one in raw["rounds"]]
+    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]], rounds)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from contenders import CLI, ENGINE, FLOOR, PROCESS, SITE
 from store import Results, Row
@@ -32,16 +33,13 @@ def targets(results: Results) -> list[Target]:
 
 
 def _against_peers(results: Results, count: int) -> Iterator[Target]:
-    floor, cli = results.row(FLOOR, count, LATENCY), results.row(CLI, count, LATENCY)
-    site = results.row(SITE, count, LATENCY)
     where = f"N = {count}, {LATENCY} ms"
-    if cli and site:
-        yield _least(f"{where}: CLI sequence / site.yml, wall", 40, cli.wall / site.wall)
-    if floor and site:
-        yield _most(f"{where}: site.yml / floor, wall", 3, site.wall / floor.wall)
-    for who in (PROCESS, ENGINE):
-        if floor and (row := results.row(who, count, LATENCY)):
-            yield _most(f"{where}: {who} / floor, wall", 1.3, row.wall / floor.wall)
+    if found := results.ratios(CLI, SITE, count, LATENCY):
+        yield _least(f"{where}: CLI sequence / site.yml, wall", 40, median(found))
+    for who, limit in ((SITE, 3), (PROCESS, 1.3), (ENGINE, 1.3)):
+        if found := results.ratios(who, FLOOR, count, LATENCY):
+            rounds = f", median of {len(found)} rounds" if len(found) > 1 else ""
+            yield _most(f"{where}: {who} / floor, wall{rounds}", limit, median(found))
 
 
 def _no_change(results: Results, count: int) -> Iterator[Target]:
