@@ -26,12 +26,17 @@ PASS, FAIL, WARNING, UNKNOWN = "pass", "fail", "warning", "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one check of one workload. ``detail`` is shown beside a pass, like "v1"."""
+    """The outcome of one check of one workload. ``detail`` is shown beside a pass, like "v1".
+
+    ``follows`` are findings that go away with those of the other checks: they matter only to someone
+    who accepts those.
+    """
 
     name: str
     status: str
     detail: str = ""
     findings: tuple[Finding, ...] = ()
+    follows: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Verified:
 
     @property
     def findings(self) -> list[Finding]:
-        return [finding for check in self.checks for finding in check.findings]
+        """Each once: what cannot be read keeps several checks from being made."""
+        return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
 def worst(checks: Sequence[Check]) -> str:
@@ -59,7 +65,8 @@ def joined(name: str, checks: Sequence[Check]) -> Check:
     """Several outcomes of the same check as one."""
     details = ",".join(check.detail for check in checks[:3] if check.detail)
     findings = tuple(finding for check in checks for finding in check.findings)
-    return Check(name, worst(checks), details, findings)
+    follows = tuple(finding for check in checks for finding in check.follows)
+    return Check(name, worst(checks), details, findings, follows)
 
 
 def ended(key: WorkloadKey | None, name: str, status: str, code: str, message: str, remedy: str) -> Check:

@@ -8,19 +8,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
     FAIL,
     PASS,
+    UNKNOWN,
     WARNING,
     Check,
     ended,
     joined,
+    unread,
     unreadable,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Workload
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Document,
     Observed,
     Proof,
     ReadFailure,
@@ -56,10 +60,11 @@ def check_permissions(workload: Workload, observed: Observed, proof: Proof) -> C
     target = target_of(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
         return Check(NAME, PASS)
-    role = observed.roles.get(workload.role.name.lower())
-    permissions = proof.permissions.get(workload.role.name.lower())
+    name = workload.role.name.lower()
+    role, permissions = observed.roles.get(name), proof.permissions.get(name)
     if role is None or permissions is None:
-        return Check(NAME, FAIL)
+        # The check of the trust policy says why.
+        return Check(NAME, UNKNOWN if unread(observed, "role", name) else FAIL)
     if isinstance(permissions, ReadFailure):
         return unreadable(workload.key, NAME, permissions)
     subject = subject_of(observed.cluster, workload, role.arn, _tags_disabled(workload, observed))
@@ -68,20 +73,52 @@ def check_permissions(workload: Workload, observed: Observed, proof: Proof) -> C
         return joined(
             NAME,
             [
-                _way_to_target(workload, permissions, subject, target),
+                _way_to_target(workload, observed, permissions, subject, target),
                 _target_trust(workload, observed, proof, subject, target),
             ],
         )
-    layers = _layers(permissions, workload, observed)
+    layers = _layers(permissions, _session_policy(workload, observed))
     context = pod_context(subject, role.tags)
-    without_limits = _layers(RolePermissions(permissions.identity), workload, None)
+    without_limits = _layers(RolePermissions(permissions.identity))
     checks = []
     for needed in workload.required_permissions:
         asked = Required(needed.action, needed.resource, needed.context)
         verdict = check_permission(layers, asked, context)
         allowed_without = check_permission(without_limits, asked, context).decision == ALLOWED
-        checks.append(_judged(workload, role.arn, verdict, allowed_without))
+        judged = _judged(workload, role.arn, verdict, allowed_without)
+
+        def is_allowed(layers: Sequence[Layer], asked: Required = asked) -> bool:
+            return check_permission(layers, asked, context).decision == ALLOWED
+
+        checks.append(_unless_it_follows(judged, workload, observed, permissions, is_allowed))
     return joined(NAME, checks)
+
+
+def _unless_it_follows(
+    check: Check,
+    workload: Workload,
+    observed: Observed,
+    permissions: RolePermissions,
+    is_allowed: Callable[[Sequence[Layer]], bool],
+) -> Check:
+    """What would be right if policies and association were as asked follows from that they are not.
+
+    What a policy allows that is given by ARN alone and not attached is not known.
+    """
+    if not check.findings:
+        return check
+    cluster = observed.cluster
+    wanted = {cluster.policy_arn(spec): spec.document for spec in workload.policies}
+    identity = dict(permissions.identity)
+    unknown = any(document is None and arn not in identity for arn, document in wanted.items())
+    identity.update({arn: document for arn, document in wanted.items() if document is not None})
+    session = workload.association.session_policy
+    if session is None:
+        session = _session_policy(workload, observed)
+    as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)
+    if unknown or is_allowed(_layers(as_asked, session)):
+        return replace(check, findings=(), follows=check.findings)
+    return check
 
 
 def _tags_disabled(workload: Workload, observed: Observed) -> bool:
@@ -92,14 +129,18 @@ def _tags_disabled(workload: Workload, observed: Observed) -> bool:
     return bool(wanted)
 
 
-def _layers(permissions: RolePermissions, workload: Workload, observed: Observed | None) -> Sequence[Layer]:
-    """The policies that have to agree; without ``observed`` no session policy."""
+def _session_policy(workload: Workload, observed: Observed) -> Document | None:
+    association = observed.associations.get(workload.key)
+    return association.session_policy if association is not None else None
+
+
+def _layers(
+    permissions: RolePermissions, session_policy: Mapping[str, object] | None = None
+) -> Sequence[Layer]:
+    """The policies that have to agree."""
     identity = [NamedPolicy(name, document) for name, document in permissions.identity]
     boundary = NamedPolicy(*permissions.boundary) if permissions.boundary else None
-    association = observed.associations.get(workload.key) if observed is not None else None
-    session = None
-    if association is not None and association.session_policy is not None:
-        session = NamedPolicy(SESSION_POLICY, association.session_policy)
+    session = NamedPolicy(SESSION_POLICY, session_policy) if session_policy else None
     return permission_layers(identity, boundary, session)
 
 
@@ -145,17 +186,21 @@ def _why(verdict: PermissionVerdict) -> str:
     return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
 
 
-def _way_to_target(workload: Workload, permissions: RolePermissions, subject: Subject, target: str) -> Check:
-    layers = _layers(permissions, workload, None)
-    denied = [
-        verdict
-        for verdict in check_chain_permissions(layers, subject, target)
-        if verdict.decision not in (ALLOWED, CONDITIONAL)
-    ]
+def _way_to_target(
+    workload: Workload, observed: Observed, permissions: RolePermissions, subject: Subject, target: str
+) -> Check:
+    def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
+        return [
+            verdict
+            for verdict in check_chain_permissions(layers, subject, target)
+            if verdict.decision not in (ALLOWED, CONDITIONAL)
+        ]
+
+    denied = denials(_layers(permissions))
     if not denied:
         return Check(NAME, PASS)
     actions = " and ".join(verdict.required.action for verdict in denied)
-    return ended(
+    check = ended(
         workload.key,
         NAME,
         FAIL,
@@ -163,6 +208,7 @@ def _way_to_target(workload: Workload, permissions: RolePermissions, subject: Su
         f"role {subject.role_arn} may not perform {actions} on target role {target}.",
         "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
     )
+    return _unless_it_follows(check, workload, observed, permissions, lambda layers: not denials(layers))
 
 
 def _target_trust(

@@ -81,7 +81,7 @@ def make_report(
     changes = [change_line(change) for change in result.get("changes", ())] + objects
     found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)
     kube = _kubernetes(verification, cluster_reads or {}, now)
-    rows, findings = _verified(verification, found, kube)
+    rows, findings = _verified(verification, found, kube, ignore)
     if proof:
         checks, more = judge_proofs(rows, proof)
         rows = [{**row, "checks": [*row["checks"], *_listed(checks.get(key_of(row)))]} for row in rows]
@@ -117,7 +117,7 @@ def _kubernetes(verification: Row, reads: Mapping[str, Row], now: datetime | Non
 
 
 def _verified(
-    verification: Row, found: Mapping[Key, Row], kube: KubeVerdict
+    verification: Row, found: Mapping[Key, Row], kube: KubeVerdict, ignore: Collection[str]
 ) -> tuple[list[dict[str, Any]], list[Row]]:
     """The checks of AWS with those of Kubernetes added to each workload."""
     seen = any(check["name"] == "agent" for checks in kube.checks.values() for check in checks[:1])
@@ -129,10 +129,25 @@ def _verified(
     for row in verification.get("workloads", ()):
         key = key_of(row)
         own = account_findings(key, found, spaces)
-        findings += own
-        checks = [*row.get("checks", ()), _account_check(own), *kube.checks[key]]
+        of_aws, further = _on_their_own(row.get("checks", ()), ignore)
+        findings += [*further, *own]
+        checks = [*of_aws, _account_check(own), *kube.checks[key]]
         rows.append({**row, "checks": _one_agent(checks)})
     return rows, _once([*findings, *kube.findings])
+
+
+def _on_their_own(checks: Sequence[Row], ignore: Collection[str]) -> tuple[list[dict[str, Any]], list[Row]]:
+    """What follows from other findings becomes a finding itself where those are accepted."""
+    accepted = {code for check in checks for code in check.get("codes", ())} <= set(ignore)
+    rows: list[dict[str, Any]] = []
+    findings: list[Row] = []
+    for check in checks:
+        row = {name: value for name, value in check.items() if name != "follows"}
+        if accepted and check.get("follows"):
+            findings += check["follows"]
+            row["codes"] = [*check["codes"], *(finding["code"] for finding in check["follows"])]
+        rows.append(row)
+    return rows, findings
 
 
 def _account_check(findings: Sequence[Row]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     PASS,
     UNKNOWN,
     WARNING,
+    Check,
     Verified,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import Run
@@ -182,15 +183,7 @@ def verified_result(
         association = observed.associations.get(one.workload.key)
         row = _facts(cluster, one.workload, association)
         row["status"] = one.status
-        row["checks"] = [
-            {
-                "name": check.name,
-                "status": check.status,
-                "detail": check.detail,
-                "codes": sorted({finding.code for finding in check.findings}),
-            }
-            for check in one.checks
-        ]
+        row["checks"] = [check_row(check) for check in one.checks]
         rows.append(row)
     found = [*further, *_bulk_denied(observed), *(finding for one in verified for finding in one.findings)]
     findings = [finding_row(finding) for finding in found]
@@ -215,6 +208,19 @@ def verified_result(
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+
+
+def check_row(check: Check) -> dict[str, Any]:
+    """``follows`` is there only where it says something."""
+    row: dict[str, Any] = {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "codes": sorted({finding.code for finding in check.findings}),
+    }
+    if check.follows:
+        row["follows"] = [finding_row(finding) for finding in check.follows]
+    return row
 
 
 def _bulk_denied(observed: Observed) -> list[Finding]:

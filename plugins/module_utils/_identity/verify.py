@@ -149,6 +149,8 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
             "Run site.yml, which attaches it.",
         )
         for arn in missing
+        # That a policy does not exist is what another check says.
+        if observed.policies.get(arn) is not None or arn not in observed.policies
     ]
     return Check("attachment", FAIL, "", tuple(findings))
 

@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways in which AWS can be wrong: each changes one thing of a world that is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.workload_identity.aws.tests.findings.world import (
+    CLUSTER,
+    GUIDE,
+    NAMESPACE,
+    POLICY,
+    ROLE,
+    World,
+    document,
+    trust,
+)
+
+TARGET = "target"
+PODS = {"Service": "pods.eks.amazonaws.com"}
+FOREIGN_TARGET = "arn:aws:iam::444455556666:role/target"
+ASSUME = ("sts:AssumeRole", "sts:TagSession")
+
+Workloads = Sequence[Mapping[str, Any]]
+
+
+# What is asked for, and made.
+
+
+def guide(_world: World) -> Workloads:
+    return [GUIDE]
+
+
+def guide_with(**fields: Any) -> Any:
+    return lambda _world: [{**GUIDE, **fields}]
+
+
+def guide_with_policy(wanted: Mapping[str, Any]) -> Any:
+    return guide_with(policies=[{"name": POLICY, "document": wanted}])
+
+
+def many(_world: World) -> Workloads:
+    """So many that roles and policies are read in bulk."""
+    return [GUIDE] + [
+        {
+            "namespace": NAMESPACE,
+            "service_account": f"account-{number}",
+            "role": {"name": f"role-{number}"},
+            "policies": [{"name": f"policy-{number}", "document": document("s3:GetObject")}],
+        }
+        for number in range(10)
+    ]
+
+
+def with_target(world: World) -> Workloads:
+    """A target role of the same account that lets in whom that account allows it."""
+    arn = world.make_role(TARGET, trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
+    wanted = document(*ASSUME, resource=arn)
+    return [
+        {**GUIDE, "target_role_arn": arn, "policies": [{"name": POLICY, "document": wanted}]},
+    ]
+
+
+def with_target_not_allowed(world: World) -> Workloads:
+    return [{**with_target(world)[0], "policies": GUIDE["policies"]}]
+
+
+def with_foreign_target(_world: World) -> Workloads:
+    wanted = document(*ASSUME, resource=FOREIGN_TARGET)
+    return [
+        {**GUIDE, "target_role_arn": FOREIGN_TARGET, "policies": [{"name": POLICY, "document": wanted}]},
+    ]
+
+
+# What somebody did by hand.
+
+
+def nothing(_world: World) -> None:
+    """All stays right."""
+
+
+def delete_role(world: World) -> None:
+    detach_policy(world)
+    world.iam.delete_role(RoleName=ROLE)
+
+
+def trust_without_tag_session(world: World) -> None:
+    world.set_trust(trust(PODS, "sts:AssumeRole"))
+
+
+def trust_another_service(world: World) -> None:
+    world.set_trust(trust({"Service": "ec2.amazonaws.com"}, *ASSUME))
+
+
+def trust_one_pod(world: World) -> None:
+    name = {"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "my-pod"}}
+    world.set_trust(trust(PODS, *ASSUME, Condition=name))
+
+
+def trust_every_cluster(world: World) -> None:
+    world.set_trust(trust(PODS, *ASSUME))
+
+
+def detach_policy(world: World) -> None:
+    world.iam.detach_role_policy(RoleName=ROLE, PolicyArn=world.policy_arn)
+
+
+def delete_policy(world: World) -> None:
+    detach_policy(world)
+    world.iam.delete_policy(PolicyArn=world.policy_arn)
+
+
+def change_policy(world: World) -> None:
+    """And what was asked for is no version of it any more."""
+    world.set_policy(document("s3:PutObject"))
+    world.iam.delete_policy_version(PolicyArn=world.policy_arn, VersionId="v1")
+
+
+def deny_in_policy(world: World) -> None:
+    denying = document("s3:*", effect="Deny")["Statement"]
+    world.set_policy(
+        {**document("s3:GetObject"), "Statement": document("s3:GetObject")["Statement"] + denying}
+    )
+    world.iam.delete_policy_version(PolicyArn=world.policy_arn, VersionId="v1")
+
+
+def another_default_version(world: World) -> None:
+    world.set_policy(document("s3:PutObject"))
+
+
+def add_denying_policy(world: World) -> None:
+    world.iam.put_role_policy(
+        RoleName=ROLE, PolicyName="deny", PolicyDocument=json.dumps(document("s3:*", effect="Deny"))
+    )
+
+
+def bound_role(world: World) -> None:
+    boundary = world.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
+    )["Policy"]["Arn"]
+    world.iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=boundary)
+
+
+def delete_association(world: World) -> None:
+    world.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=world.association_id)
+
+
+def associate_another_role(world: World) -> None:
+    world.update_association(roleArn=world.make_role("another", trust(PODS, *ASSUME)))
+
+
+def associate_another_target(world: World) -> None:
+    another = world.make_role("another", trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
+    world.update_association(targetRoleArn=another)
+
+
+def disable_session_tags(world: World) -> None:
+    world.update_association(disableSessionTags=True)
+
+
+def limit_session(world: World) -> None:
+    world.update_association(policy=json.dumps(document("s3:ListBucket")), disableSessionTags=True)
+
+
+def own_by_addon(world: World) -> None:
+    owner = f"arn:aws:eks:us-west-2:{world.account}:addon/{CLUSTER}/aws-ebs-csi-driver/1"
+    world.patch_association(ownerArn=owner)
+
+
+def delete_target(world: World) -> None:
+    world.iam.delete_role(RoleName=TARGET)
+
+
+def close_target(world: World) -> None:
+    world.set_trust(trust({"AWS": "arn:aws:iam::444455556666:root"}, *ASSUME), TARGET)
+
+
+def delete_addon(world: World) -> None:
+    world.eks.delete_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
+
+
+def delete_addon_unseen(world: World) -> None:
+    """Nobody looks whether there is an agent in the cluster all the same."""
+    delete_addon(world)
+    world.looks_at_pods = False
+
+
+def degrade_addon(world: World) -> None:
+    issue = {"code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy."}
+    world.patch_addon(status="DEGRADED", health={"issues": [issue]})
+
+
+def auto_mode(world: World) -> None:
+    world.patch_cluster(computeConfig={"enabled": True})
+
+
+def old_platform(world: World) -> None:
+    world.patch_cluster(version="1.24", platformVersion="eks.1")
+
+
+def refuse(operation: str) -> Any:
+    return lambda world: world.refuse(operation)
+
+
+def caller_with(*actions: str) -> Any:
+    """The verification asks IAM about its caller, a user with ``actions``."""
+
+    def arrange(world: World) -> None:
+        world.iam.create_user(UserName="deployer")
+        world.iam.put_user_policy(
+            UserName="deployer", PolicyName="own", PolicyDocument=json.dumps(document(*actions, resource="*"))
+        )
+        key = world.iam.create_access_key(UserName="deployer")["AccessKey"]
+        world.key = (key["AccessKeyId"], key["SecretAccessKey"])
+        world.checks_caller = True
+
+    return arrange
+
+
+def caller_unknown(world: World) -> None:
+    caller_with("*")(world)
+    world.refuse("iam:SimulatePrincipalPolicy")

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways in which the cluster can be wrong: each changes one thing of a world that is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import delete_addon
+from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING
+from ansible_collections.workload_identity.aws.tests.findings.world import (
+    ACCOUNT_NAME,
+    NAMESPACE,
+    ROLE,
+    World,
+)
+
+ACCOUNTS = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+AGENT_URI = "http://169.254.170.23/v1/credentials"
+
+Arrange = Callable[[World], None]
+
+
+def new_pod(**changes: Any) -> Arrange:
+    """The Pod as ``World.pod`` makes it, with changes."""
+    return lambda world: world.pod(**changes)
+
+
+def pod_on(node: str, **labels: str) -> Arrange:
+    """The Pod on another node, which has no agent."""
+
+    def arrange(world: World) -> None:
+        world.kube.node(node, **labels)
+        world.pod(node=node)
+
+    return arrange
+
+
+def environment(**variables: str) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def delete_account(world: World) -> None:
+    world.kube.ask("DELETE", f"{ACCOUNTS}/{ACCOUNT_NAME}")
+
+
+def annotate_account(world: World) -> None:
+    annotations = {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{world.account}:role/{ROLE}"}
+    world.kube.ask("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"annotations": annotations}})
+
+
+def pod_before_association(world: World) -> None:
+    """The Pod was admitted first, as if the association had been made an hour later."""
+    world.pod(injected=False)
+    world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
+
+
+def delete_agent(world: World) -> None:
+    world.kube.delete_agent()
+
+
+def delete_agent_and_addon(world: World) -> None:
+    delete_addon(world)
+    world.kube.delete_agent()
+
+
+def agent_without_pods(world: World) -> None:
+    world.kube.delete_agent()
+    world.kube.daemon_set()
+
+
+def agent_not_ready(world: World) -> None:
+    world.kube.delete_agent()
+    world.kube.agent(status=WAITING)
+
+
+def agent_not_ready_elsewhere(world: World) -> None:
+    world.kube.node("ip-10-0-1-6.ec2.internal")
+    world.kube.agent("ip-10-0-1-6.ec2.internal", WAITING)
+
+
+def read_without_pods(world: World) -> None:
+    world.kube.allow_reader({"": ["serviceaccounts"]})
+    world.kube_token = READER
+
+
+def read_without_daemon_sets(world: World) -> None:
+    world.kube.allow_reader({"": ["serviceaccounts", "pods", "nodes"]})
+    world.kube_token = READER
+    world.kube.delete_agent()
+
+
+def proved(exit_code: int, message: str) -> Arrange:
+    """The runtime proof ended so."""
+    state = {"exitCode": exit_code, "message": message}
+    return lambda world: world.prove({"terminated": state})
+
+
+def proved_as(role: str) -> Arrange:
+    """The runtime proof answered as a session of a role of the account."""
+
+    def arrange(world: World) -> None:
+        answer = f"arn:aws:sts::{world.account}:assumed-role/{role}/eks-my-cluster-my-pod"
+        proved(0, answer)(world)
+
+    return arrange
+
+
+def proof_impossible(world: World) -> None:
+    world.prove()
+
+
+def proof_without_image(world: World) -> None:
+    world.prove({"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "aws-cli"'}})
+
+
+def proof_without_node(world: World) -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    world.prove(condition={**condition, "message": "0/1 nodes are available: 1 Insufficient cpu."})

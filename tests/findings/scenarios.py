@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table: what is broken by hand, and the findings that follow from it, each as often as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
+from ansible_collections.workload_identity.aws.tests.findings import breaks_kube as kube
+from ansible_collections.workload_identity.aws.tests.findings.world import World, document
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``made`` gives the workloads, which are brought about before ``arrange`` breaks something.
+
+    ``also`` are findings beside the one of the cause, for the reason ``because``.
+    """
+
+    name: str
+    arrange: Callable[[World], None]
+    code: str = ""
+    made: Callable[[World], aws.Workloads] = aws.guide
+    also: tuple[str, ...] = ()
+    because: str = ""
+
+    @property
+    def codes(self) -> list[str]:
+        return sorted(filter(None, (self.code, *self.also)))
+
+
+RIGHT = (
+    Scenario("the guide's example", aws.nothing),
+    Scenario("a target role", aws.nothing, made=aws.with_target),
+    Scenario("eleven workloads, read in bulk", aws.nothing, made=aws.many),
+    Scenario("an agent that is no add-on", aws.delete_addon),
+    Scenario("a caller who may do everything", aws.caller_with("*")),
+    Scenario("a runtime proof with the right role", kube.proved_as("my-role")),
+    Scenario(
+        "a proxy with an exception for the agent",
+        kube.new_pod(
+            env=kube.environment(HTTPS_PROXY="http://proxy:3128", NO_PROXY="169.254.170.23,[fd00:ec2::23]")
+        ),
+    ),
+    Scenario(
+        "a node of Auto Mode",
+        kube.pod_on("i-0123456789abcdef0", **{"eks.amazonaws.com/compute-type": "auto"}),
+    ),
+)
+
+OF_AWS = (
+    Scenario("role deleted", aws.delete_role, "ROLE_MISSING"),
+    Scenario("role deleted, with a target role", aws.delete_role, "ROLE_MISSING", made=aws.with_target),
+    Scenario("trust without sts:TagSession", aws.trust_without_tag_session, "TRUST_NOT_USABLE"),
+    Scenario("trust of another service", aws.trust_another_service, "TRUST_NOT_USABLE"),
+    Scenario("trust of one Pod only", aws.trust_one_pod, "TRUST_CONDITIONAL"),
+    Scenario("trust of every cluster", aws.trust_every_cluster, "TRUST_WIDER_THAN_ASKED"),
+    Scenario("policy detached", aws.detach_policy, "POLICY_NOT_ATTACHED"),
+    Scenario(
+        "policy detached, which the target role needs",
+        aws.detach_policy,
+        "POLICY_NOT_ATTACHED",
+        made=aws.with_target,
+    ),
+    Scenario("policy deleted", aws.delete_policy, "POLICY_MISSING"),
+    Scenario("policy changed", aws.change_policy, "POLICY_CONTENTS_DIFFER"),
+    Scenario("policy changed, so that it denies", aws.deny_in_policy, "POLICY_CONTENTS_DIFFER"),
+    Scenario("another version is the default", aws.another_default_version, "POLICY_OTHER_VERSION_DEFAULT"),
+    Scenario(
+        "policy of the bucket alone, as in the guide",
+        aws.nothing,
+        "PERMISSION_DENIED",
+        made=aws.guide_with_policy(document("s3:GetObject", resource="arn:aws:s3:::my-pod-secrets-bucket")),
+    ),
+    Scenario("a policy that denies added", aws.add_denying_policy, "PERMISSION_DENIED"),
+    Scenario("permissions boundary set", aws.bound_role, "PERMISSION_TAKEN_AWAY"),
+    Scenario(
+        "policy with a condition that nobody knows",
+        aws.nothing,
+        "PERMISSION_CONDITIONAL",
+        made=aws.guide_with_policy(
+            document("s3:GetObject", Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}})
+        ),
+    ),
+    Scenario("association deleted", aws.delete_association, "ASSOCIATION_MISSING"),
+    Scenario("association to another role", aws.associate_another_role, "ASSOCIATION_OTHER_ROLE"),
+    Scenario(
+        "association to another target role",
+        aws.associate_another_target,
+        "ASSOCIATION_OTHER_TARGET_ROLE",
+        made=aws.with_target,
+    ),
+    Scenario(
+        "session tags turned off",
+        aws.disable_session_tags,
+        "ASSOCIATION_SETTINGS_DIFFER",
+        made=aws.guide_with(disable_session_tags=False),
+    ),
+    Scenario(
+        "session policy that takes away",
+        aws.limit_session,
+        "ASSOCIATION_SETTINGS_DIFFER",
+        made=aws.guide_with(
+            disable_session_tags=True,
+            session_policy=document("s3:GetObject"),
+            role={"name": "my-role", "trust_scope": "account"},
+        ),
+    ),
+    Scenario("association of an add-on", aws.own_by_addon, "ASSOCIATION_OWNED_BY_ADDON"),
+    Scenario("target role deleted", aws.delete_target, "TARGET_ROLE_MISSING", made=aws.with_target),
+    Scenario(
+        "target role lets nobody in", aws.close_target, "TARGET_ROLE_TRUST_NOT_USABLE", made=aws.with_target
+    ),
+    Scenario(
+        "no policy for the target role",
+        aws.nothing,
+        "TARGET_ROLE_NOT_ALLOWED",
+        made=aws.with_target_not_allowed,
+    ),
+    Scenario(
+        "target role of another account",
+        aws.nothing,
+        "TARGET_ROLE_NOT_READABLE",
+        made=aws.with_foreign_target,
+    ),
+    Scenario("add-on deleted, Pods not looked at", aws.delete_addon_unseen, "AGENT_ADDON_MISSING"),
+    Scenario("add-on degraded", aws.degrade_addon, "AGENT_ADDON_DEGRADED"),
+    Scenario("Auto Mode beside the add-on", aws.auto_mode, "AGENT_ADDON_WITH_AUTO_MODE"),
+    Scenario("old platform version", aws.old_platform, "CLUSTER_PLATFORM_TOO_OLD"),
+    Scenario("role not readable", aws.refuse("iam:GetRole"), "NOT_READABLE"),
+    Scenario("attachments not readable", aws.refuse("iam:ListAttachedRolePolicies"), "NOT_READABLE"),
+    Scenario("inline policies not readable", aws.refuse("iam:ListRolePolicies"), "NOT_READABLE"),
+    Scenario("policy not readable", aws.refuse("iam:GetPolicy"), "NOT_READABLE"),
+    Scenario("policy version not readable", aws.refuse("iam:GetPolicyVersion"), "NOT_READABLE"),
+    Scenario("associations not readable", aws.refuse("eks:ListPodIdentityAssociations"), "NOT_READABLE"),
+    Scenario("association not readable", aws.refuse("eks:DescribePodIdentityAssociation"), "NOT_READABLE"),
+    Scenario("add-on not readable", aws.refuse("eks:DescribeAddon"), "NOT_READABLE"),
+    Scenario(
+        "no bulk reads", aws.refuse("iam:GetAccountAuthorizationDetails"), "BULK_READ_DENIED", made=aws.many
+    ),
+    Scenario(
+        "caller without iam:PassRole",
+        aws.caller_with(
+            "eks:*", "iam:Get*", "iam:List*", "iam:Simulate*", "iam:Create*", "iam:Update*", "iam:Attach*"
+        ),
+        "CALLER_PERMISSION_MISSING",
+    ),
+    Scenario("caller whom IAM tells nothing", aws.caller_unknown, "CALLER_PERMISSION_UNKNOWN"),
+)
+
+OF_KUBERNETES = (
+    Scenario(
+        "namespace never made", aws.nothing, "NAMESPACE_MISSING", made=aws.guide_with(namespace="nowhere")
+    ),
+    Scenario("service account deleted", kube.delete_account, "SERVICE_ACCOUNT_MISSING"),
+    Scenario("annotation of IRSA left", kube.annotate_account, "IRSA_ANNOTATION"),
+    Scenario("Pod older than the association", kube.pod_before_association, "POD_BEFORE_ASSOCIATION"),
+    Scenario("Pod not injected", kube.new_pod(injected=False), "POD_NOT_INJECTED"),
+    Scenario(
+        "container skipped",
+        kube.new_pod(
+            more=[{"name": "sidecar", "image": "sidecar"}],
+            annotations={"eks.amazonaws.com/skip-containers": "sidecar"},
+        ),
+        "POD_CONTAINERS_SKIPPED",
+    ),
+    Scenario(
+        "access keys in the Pod",
+        kube.new_pod(env=kube.environment(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="example")),
+        "POD_OTHER_CREDENTIALS",
+    ),
+    Scenario("proxy", kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")), "POD_PROXY"),
+    Scenario(
+        "Fargate",
+        kube.pod_on("fargate-ip-10-0-1-7", **{"eks.amazonaws.com/compute-type": "fargate"}),
+        "POD_ON_FARGATE",
+    ),
+    Scenario("Windows", kube.pod_on("ip-10-0-1-8", **{"kubernetes.io/os": "windows"}), "POD_ON_WINDOWS"),
+    Scenario("virtual node", kube.pod_on("virtual-kubelet-1", type="virtual-kubelet"), "POD_ON_VIRTUAL_NODE"),
+    Scenario("node without the agent", kube.pod_on("ip-10-0-1-9"), "AGENT_NOT_ON_NODE"),
+    Scenario("agent deleted in the cluster", kube.delete_agent, "AGENT_MISSING"),
+    Scenario("agent deleted, and the add-on", kube.delete_agent_and_addon, "AGENT_MISSING"),
+    Scenario("agent not ready", kube.agent_not_ready, "AGENT_NOT_READY"),
+    Scenario("agent without Pods", kube.agent_without_pods, "AGENT_NOT_READY"),
+    Scenario("agent not ready on another node", kube.agent_not_ready_elsewhere, "AGENT_NOT_READY"),
+    Scenario("Pods not readable", kube.read_without_pods, "KUBERNETES_NOT_READABLE"),
+    Scenario("DaemonSets not readable", kube.read_without_daemon_sets, "KUBERNETES_NOT_READABLE"),
+)
+
+OF_THE_PROOF = (
+    Scenario("an API without Pods", kube.proof_impossible, "PROOF_SKIPPED"),
+    Scenario("the node's role", kube.proved_as("node"), "PROOF_OTHER_ROLE"),
+    Scenario("image not pulled", kube.proof_without_image, "PROOF_IMAGE"),
+    Scenario("no node takes it", kube.proof_without_node, "PROOF_NOT_STARTED"),
+    Scenario("unknown text", kube.proved(1, "sh: aws: not found"), "PROOF_FAILED"),
+    Scenario(
+        "no credentials",
+        kube.proved(253, "Unable to locate credentials. You can configure credentials by running aws login."),
+        "PROOF_NO_CREDENTIALS",
+    ),
+    Scenario(
+        "agent does not answer",
+        kube.proved(255, f'Connect timeout on endpoint URL: "{kube.AGENT_URI}"'),
+        "PROOF_AGENT_UNREACHABLE",
+    ),
+    Scenario(
+        "agent refuses",
+        kube.proved(255, "Received non 200 response 400 from container metadata: AccessDeniedException"),
+        "PROOF_REFUSED",
+    ),
+    Scenario(
+        "IRSA tried",
+        kube.proved(254, "(InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation"),
+        "PROOF_IRSA",
+    ),
+    Scenario(
+        "old SDK",
+        kube.proved(255, "Unsupported host '169.254.170.23'. Can only retrieve metadata from these hosts"),
+        "PROOF_SDK_TOO_OLD",
+    ),
+    Scenario(
+        "token with Bearer",
+        kube.proved(255, "[InvalidTokenException]: Service account token cannot be parsed"),
+        "PROOF_TOKEN_MALFORMED",
+    ),
+    Scenario(
+        "session not taggable",
+        kube.proved(255, "(AccessDenied) is not authorized to perform: sts:TagSession on resource"),
+        "PROOF_TAG_SESSION",
+    ),
+    Scenario(
+        "session too large",
+        kube.proved(
+            255, "(PackedPolicyTooLarge) Packed size of session tags consumes 104% of allotted space"
+        ),
+        "PROOF_TAGS_TOO_LARGE",
+    ),
+    Scenario(
+        "AWS STS not reachable",
+        kube.proved(255, 'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"'),
+        "PROOF_NO_NETWORK",
+    ),
+)
+
+SCENARIOS = (*RIGHT, *OF_AWS, *OF_KUBERNETES, *OF_THE_PROOF)

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each finding has a scenario that brings it and only it; where all is right, there is none."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import change_policy
+from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
+from ansible_collections.workload_identity.aws.tests.findings.scenarios import SCENARIOS, Scenario
+from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
+
+IDENTITY = ROOT / "plugins" / "module_utils" / "_identity"
+# The modules that find something in a verification.
+FINDING_MODULES = ("verify.py", "check*.py", "kube_*.py", "result.py", "report.py")
+CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+ENVIRONMENT = re.compile(r"AWS_\w+|(HTTP|HTTPS|ALL|NO)_PROXY")
+
+
+def codes_of_the_code() -> set[str]:
+    texts = {
+        node.value
+        for pattern in FINDING_MODULES
+        for path in IDENTITY.glob(pattern)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {text for text in texts if CODE.fullmatch(text) and not ENVIRONMENT.fullmatch(text)}
+
+
+def test_table_and_code_have_the_same_findings() -> None:
+    assert {one.code for one in SCENARIOS if one.code} == codes_of_the_code()
+
+
+def test_more_than_one_finding_has_a_reason() -> None:
+    assert [one.name for one in SCENARIOS if bool(one.also) != bool(one.because)] == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
+    world = new_world()
+    world.build(*scenario.made(world))
+    scenario.arrange(world)
+    found = world.verification()["findings"]
+    assert found == list({str(one): one for one in found}.values())
+    report = world.report()
+    assert sorted(one["code"] for one in report["findings"]) == scenario.codes, report["lines"]
+    severities = {one["severity"] for one in report["findings"]}
+    assert report["failed"] is ("error" in severities)
+    statuses = {row["status"] for row in report["workloads"]}
+    if not scenario.code:
+        assert statuses == {"pass"}
+
+
+def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) -> None:
+    """To accept another policy is not to accept that the Pods cannot read what they must."""
+    world = new_world()
+    world.build(GUIDE)
+    change_policy(world)
+    report = world.report(ignore=["POLICY_CONTENTS_DIFFER"])
+    assert [(one["code"], one.get("accepted", False)) for one in report["findings"]] == [
+        ("POLICY_CONTENTS_DIFFER", True),
+        ("PERMISSION_DENIED", False),
+    ]
+    assert report["failure"].startswith(f"default/my-service-account: role {world.role_arn} may not do")
+    checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
+    assert (checks["contents"]["status"], checks["permissions"]["status"]) == ("accepted", "fail")
+    assert checks["permissions"]["codes"] == ["PERMISSION_DENIED"]

@@ -1,0 +1,265 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guide's example in an AWS account and a cluster, all right; and what the verification says of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import boto3
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kube_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_caller import check_caller
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
+    Engine,
+    find_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof import (
+    skipped_because,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof_job import Settings
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes import key_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
+from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, TOKEN, Kube
+from botocore.config import Config
+from sandbox.aws.control import AwsControl
+from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
+
+REGION = "us-west-2"
+CLUSTER = "my-cluster"
+NAMESPACE, ACCOUNT_NAME = "default", "my-service-account"
+ROLE, POLICY = "my-role", "my-policy"
+BUCKET = "arn:aws:s3:::my-pod-secrets-bucket"
+WIDTH = 4
+
+Json = dict[str, Any]
+
+
+def document(*actions: str, resource: str = f"{BUCKET}/*", effect: str = "Allow", **more: Any) -> Json:
+    statement = {"Effect": effect, "Action": list(actions), "Resource": resource, **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def trust(principal: Mapping[str, str], *actions: str, **more: Any) -> Json:
+    statement = {"Effect": "Allow", "Principal": dict(principal), "Action": list(actions), **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+# The guide's policy names the bucket alone; this one is right for its objects.
+GUIDE: Mapping[str, Any] = {
+    "namespace": NAMESPACE,
+    "service_account": ACCOUNT_NAME,
+    "role": {"name": ROLE, "description": "my-role-description"},
+    "policies": [{"name": POLICY, "document": document("s3:GetObject")}],
+    "required_permissions": [{"action": "s3:GetObject", "resource": f"{BUCKET}/my-object"}],
+}
+
+
+class World:
+    """An account and a cluster. Arrangements change what is there, and how it is asked about."""
+
+    def __init__(self, endpoint: str, account: str, kube: Kube) -> None:
+        self.endpoint, self.account, self.kube = endpoint, account, kube
+        self.control = AwsControl(endpoint)
+        self.key = (account, ROOT_SECRET_ACCESS_KEY)
+        self.iam, self.eks = self.client("iam"), self.client("eks")
+        self.asked: list[Json] = []
+        self.kube_token = TOKEN
+        self.looks_at_pods = True
+        self.checks_caller = False
+        self.proves = False
+        self.container: Json | None = None
+        self.proof_condition: Json | None = None
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.key[0],
+            aws_secret_access_key=self.key[1],
+            config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+        )
+
+    def arn(self, kind: str, name: str) -> str:
+        return f"arn:aws:iam::{self.account}:{kind}/{name}"
+
+    @property
+    def role_arn(self) -> str:
+        return self.arn("role", ROLE)
+
+    @property
+    def policy_arn(self) -> str:
+        return self.arn("policy", POLICY)
+
+    @property
+    def association_id(self) -> str:
+        found = self.eks.list_pod_identity_associations(
+            clusterName=CLUSTER, namespace=self.asked[0]["namespace"], serviceAccount=ACCOUNT_NAME
+        )
+        return str(found["associations"][0]["associationId"])
+
+    def build(self, *workloads: Mapping[str, Any]) -> None:
+        """Make everything right: the cluster with its agent, the workloads, and a Pod of the first."""
+        self.asked = [dict(one) for one in workloads]
+        self.eks.create_cluster(
+            name=CLUSTER,
+            roleArn=self.make_role("cluster", trust({"Service": "eks.amazonaws.com"}, "sts:AssumeRole")),
+            resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
+        )
+        self.eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
+        self.converge()
+        self.kube.node()
+        self.kube.agent()
+        for workload in workloads:
+            self.kube.account(NAMESPACE, workload["service_account"])
+        self.pod()
+
+    def converge(self) -> None:
+        """What site.yml does in AWS, an hour ago."""
+        api = self._api()
+        patience = Patience(5, time.monotonic, time.sleep)
+        engine = Engine(api, find_cluster(api, CLUSTER, REGION), WIDTH, patience)
+        run = engine.run(self._desired(), "present", False)
+        assert run.failures == ()
+        self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
+
+    def date_association(self, created: datetime) -> None:
+        self.patch_association(createdAt=created.timestamp())
+
+    def patch_association(self, **members: Any) -> None:
+        self.control.patch_association(self.account, REGION, CLUSTER, self.association_id, **members)
+
+    def patch_cluster(self, **members: Any) -> None:
+        self.control.patch_cluster(self.account, REGION, CLUSTER, **members)
+
+    def patch_addon(self, **members: Any) -> None:
+        self.control.patch_addon(self.account, REGION, CLUSTER, "eks-pod-identity-agent", **members)
+
+    def refuse(self, operation: str) -> None:
+        """Have AWS deny an operation from now on."""
+        self.control.set_faults([{"kind": "access_denied", "operation": operation, "account": self.account}])
+
+    def set_trust(self, wanted: Mapping[str, Any], role: str = ROLE) -> None:
+        self.iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(wanted))
+
+    def make_role(self, name: str, wanted: Mapping[str, Any]) -> str:
+        role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(wanted))
+        return str(role["Role"]["Arn"])
+
+    def set_policy(self, wanted: Mapping[str, Any], default: bool = True) -> None:
+        self.iam.create_policy_version(
+            PolicyArn=self.policy_arn, PolicyDocument=json.dumps(wanted), SetAsDefault=default
+        )
+
+    def update_association(self, **members: Any) -> None:
+        self.eks.update_pod_identity_association(
+            clusterName=CLUSTER, associationId=self.association_id, **members
+        )
+
+    def delete_pod(self) -> None:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        for item in self.kube.ask("GET", path)["items"]:
+            self.kube.ask("DELETE", f"{path}/{item['metadata']['name']}", gracePeriodSeconds="0")
+
+    def pod(
+        self,
+        *,
+        env: Sequence[Mapping[str, str]] = (),
+        injected: bool = True,
+        node: str = NODE,
+        more: Sequence[Json] = (),
+        **metadata: Any,
+    ) -> None:
+        """The one Pod of the service account, instead of the one that was there.
+
+        With ``injected`` EKS' webhook knows the association when the Pod is admitted.
+        """
+        self.delete_pod()
+        self.kube.control.set_associations([(NAMESPACE, ACCOUNT_NAME)] if injected else [])
+        container: Json = {"name": "app", "image": "app", "env": list(env)}
+        spec: Json = {
+            "serviceAccountName": ACCOUNT_NAME,
+            "nodeName": node,
+            "containers": [container, *more],
+        }
+        metadata = {"name": "my-pod", **metadata}
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        self.kube.make(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)
+
+    def prove(self, container: Json | None = None, condition: Json | None = None) -> None:
+        """Have the runtime proof made, with the state of its container, or a condition of its Pod."""
+        self.proves, self.container, self.proof_condition = True, container, condition
+
+    def verification(self) -> Json:
+        """The result of eks_pod_identity_info."""
+        api = self._api()
+        cluster = find_cluster(api, CLUSTER, REGION)
+        desired = self._desired()
+        observed = Observer(api, cluster, WIDTH).observe(desired, planning=False)
+        proof = read_proof(api, desired, observed, WIDTH)
+        caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
+        return verified_result(verify(desired, observed, proof), observed, caller)
+
+    def report(self, **options: Any) -> Json:
+        """What the role makes of AWS and Kubernetes; ``options`` are those of make_report."""
+        result = self.verification()
+        reads = self._reads(result) if self.looks_at_pods else {}
+        accounts = self.kube.service_accounts()
+        proof = self._proof(result, accounts) if self.proves else None
+        return make_report(result, accounts, {}, cluster_reads=reads, proof=proof, **options)
+
+    def _api(self) -> BotoApi:
+        return BotoApi(self.client)
+
+    def _desired(self) -> Desired:
+        return Desired(CLUSTER, parse_workloads(self.asked))
+
+    def _reads(self, result: Json) -> Json:
+        """In the order of the role: the Pods, then the agent, then what else matters."""
+        query = kube_plan.pods_query(result)
+        reads = {"pods": self.kube.read("pods", query, self.kube_token)}
+        while missing := [
+            name
+            for name in kube_plan.still_to_read(result, reads, datetime.now(timezone.utc))
+            if name not in reads
+        ]:
+            reads |= {name: self.kube.read(name, query, self.kube_token) for name in missing}
+        return reads
+
+    def _proof(self, result: Json, accounts: Sequence[Json]) -> Json:
+        """Jobs as the role makes them, and a Pod for each as its controller would leave it."""
+        if self.container is None and self.proof_condition is None:
+            version = self.kube.ask("GET", "/version")
+            return {"run": "r", "jobs": [], "reason": skipped_because(version), "timeout": 120}
+        settings = Settings("r", "aws-cli", 120)
+        jobs = kube_plan.proofs(result, {key_of(item) for item in accounts}, settings)
+        pods = []
+        for job in jobs:
+            space = job["metadata"]["namespace"]
+            made = self.kube.make(f"/apis/batch/v1/namespaces/{space}/jobs", job)
+            template = made["spec"]["template"]
+            body = {
+                "metadata": {"name": f"{job['metadata']['name']}-x2x4z", **template["metadata"]},
+                "spec": template["spec"],
+            }
+            state = {"name": "proof", "image": "aws-cli", "imageID": "", "ready": False, "restartCount": 0}
+            status: Json = {"phase": "Pending"}
+            if self.container is not None:
+                status["containerStatuses"] = [{**state, "state": self.container}]
+            if self.proof_condition is not None:
+                status["conditions"] = [self.proof_condition]
+            pods.append(self.kube.make(f"/api/v1/namespaces/{space}/pods", body, status))
+        return {"run": "r", "jobs": jobs, "pods": pods, "timeout": 120, "reason": "", "error": ""}
