@@ -152,6 +152,46 @@ def test_what_needs_a_failed_change_is_skipped_with_the_reason() -> None:
     ]
 
 
+def test_what_failed_for_good_is_not_attempted_again_and_still_blocks_what_needs_it() -> None:
+    api = Script()
+    first = change("r", "CreateRole", action="create")
+    then = change("r p", "AttachRolePolicy", stage=2, resource="attachment", needs=("role r",))
+    known = Failure(KEY, "role", "r", "create", "AccessDenied", "No.", "Ask.")
+    outcome = apply_plan(api, Plan((first, then)), 1, patience(), {"role r": known})
+    assert api.operations == []
+    assert outcome.failures[0] is known
+    assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
+    assert outcome.conflict is False
+
+
+def test_what_failed_for_good_but_is_no_longer_planned_blocks_nothing() -> None:
+    then = change("r p", "AttachRolePolicy", stage=2, resource="attachment", needs=("role r",))
+    known = Failure(KEY, "role", "r", "create", "AccessDenied", "No.", "Ask.")
+    assert done(apply_plan(Script(), Plan((then,)), 1, patience(), {"role r": known})) == [
+        "update attachment r p"
+    ]
+
+
+def test_a_removal_whose_first_answer_was_lost_was_done() -> None:
+    gone = AwsError("iam:DeletePolicyVersion", "NoSuchEntity", "No.", unclear=True)
+    api = Script(DeletePolicyVersion=[gone], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
+    outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
+    assert [failure.partly for failure in outcome.failures] == [True]
+
+
+def test_a_replacement_waits_for_its_role_even_if_others_made_it() -> None:
+    """The association is gone by then: giving up would leave the workload without one."""
+    error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
+    clock = Clock()
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[error, error]),
+        change("a", *REPLACED, action="replace"),
+        clock=clock,
+    )
+    assert done(outcome) == ["replace role a"]
+    assert clock.pauses == [0.5, 1]
+
+
 def test_needs_hold_within_a_stage_for_changes_of_the_same_thing() -> None:
     api = Script(First=[failing("iam:First", "AccessDenied")])
     outcome = apply(

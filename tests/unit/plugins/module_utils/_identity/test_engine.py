@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
@@ -179,6 +181,45 @@ def test_a_role_that_never_appears_ends_in_a_failure() -> None:
         "again, or raise propagation_timeout."
     )
     assert sum(clock.pauses) <= 60
+
+
+def test_a_young_role_that_an_earlier_run_made_is_waited_for() -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    run(aws, desired(workload()))
+    aws.iam.roles["my-role"]["CreateDate"] = datetime.now(timezone.utc)
+    aws.eks.waits["my-role"] = 3
+    made = run(aws, desired(workload()), clock=clock)
+    assert made.failures == ()
+    assert [named(done.change) for done in made.done] == ALL[3:]
+    # The pause before the second look, then those for the role.
+    assert clock.pauses == [0.5, 0.5, 1]
+
+
+def test_a_conflict_of_one_workload_repeats_no_refusal_of_another() -> None:
+    aws = FakeAws()
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
+    denied = AwsError("iam:AttachRolePolicy", "AccessDenied", "No.")
+    aws.fail_on("iam:AttachRolePolicy", *[denied] * 9)
+    run(aws, desired(workload(policies=[]), workload("two", role={"name": "two"})))
+    assert len(aws.parameters("iam:AttachRolePolicy")) == 1
+
+
+def test_a_name_taken_by_our_own_lost_request_is_a_change_of_ours() -> None:
+    usual = FakeAws()
+    usual_run = engine(usual, desired(workload()))
+    usual.requests.clear()
+    usual_run.run(desired(workload()), "present", check_mode=False)
+    number = [name for name, _parameters in usual.requests].index("iam:CreateRole") + 1
+
+    aws = FakeAws()
+    lossy_run = engine(aws, desired(workload()))
+    taken = AwsError("iam:CreateRole", "EntityAlreadyExists", "Exists.", unclear=True)
+    aws.fail_at(number, taken, after=True)
+    made = lossy_run.run(desired(workload()), "present", check_mode=False)
+    assert made.failures == ()
+    assert sorted(named(done.change) for done in made.done) == sorted(ALL)
+    assert len(aws.parameters("iam:CreateRole")) == 1
 
 
 def test_an_old_role_is_not_waited_for() -> None:
