@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
 
-.PHONY: help demo test setup setup-run setup-matrix lint unit docs sandbox-tests sanity integration molecule package mutation bench clean
+.PHONY: help demo test setup setup-run setup-matrix lint unit findings docs sandbox-tests sanity integration molecule package mutation bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
@@ -34,7 +34,7 @@ setup-matrix:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
-TESTS := lint unit docs mutation sandbox-tests integration molecule package sanity
+TESTS := lint unit findings docs mutation sandbox-tests integration molecule package sanity
 
 test: setup-matrix
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -45,11 +45,14 @@ lint: setup
 unit: setup
 	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/unit
 
+findings: setup
+	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/findings
+
 mutation: setup
 	@$(VENV)/python tests/mutation/run.py
 
 docs: setup
-	@$(VENV)/python -m pytest -q tests/docs
+	@$(VENV)/python -m pytest -q -n 2 --dist loadfile tests/docs
 
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n 2 sandbox/tests
