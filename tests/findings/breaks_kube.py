@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import delete_addon
+from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import degrade_addon, delete_addon
 from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     ACCOUNT_NAME,
@@ -75,6 +75,11 @@ def agent_without_pods(world: World) -> None:
 def agent_not_ready(world: World) -> None:
     world.kube.delete_agent()
     world.kube.agent(status=WAITING)
+
+
+def agent_not_ready_and_degraded(world: World) -> None:
+    agent_not_ready(world)
+    degrade_addon(world)
 
 
 def agent_not_ready_elsewhere(world: World) -> None:

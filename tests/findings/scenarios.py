@@ -184,6 +184,13 @@ OF_KUBERNETES = (
     Scenario("agent deleted in the cluster", kube.delete_agent, "AGENT_MISSING"),
     Scenario("agent deleted, and the add-on", kube.delete_agent_and_addon, "AGENT_MISSING"),
     Scenario("agent not ready", kube.agent_not_ready, "AGENT_NOT_READY"),
+    Scenario(
+        "agent not ready, and EKS knows it",
+        kube.agent_not_ready_and_degraded,
+        "AGENT_NOT_READY",
+        also=("AGENT_ADDON_DEGRADED",),
+        because="Kubernetes says on which node, and EKS what it has tried: it takes both to repair it.",
+    ),
     Scenario("agent without Pods", kube.agent_without_pods, "AGENT_NOT_READY"),
     Scenario("agent not ready on another node", kube.agent_not_ready_elsewhere, "AGENT_NOT_READY"),
     Scenario("Pods not readable", kube.read_without_pods, "KUBERNETES_NOT_READABLE"),

@@ -74,6 +74,7 @@ class World:
         self.endpoint, self.account, self.kube = endpoint, account, kube
         self.control = AwsControl(endpoint)
         self.key = (account, ROOT_SECRET_ACCESS_KEY)
+        self._clients: dict[tuple[str, tuple[str, str]], Any] = {}
         self.iam, self.eks = self.client("iam"), self.client("eks")
         self.asked: list[Json] = []
         self.kube_token = TOKEN
@@ -84,14 +85,19 @@ class World:
         self.proof_condition: Json | None = None
 
     def client(self, service: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=self.key[0],
-            aws_secret_access_key=self.key[1],
-            config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
-        )
+        """A client of the account, or of the user whose ``key`` it is by now. It sends a request once."""
+        known = self._clients.get((service, self.key))
+        if known is None:
+            known = boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=REGION,
+                aws_access_key_id=self.key[0],
+                aws_secret_access_key=self.key[1],
+                config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+            )
+            self._clients[service, self.key] = known
+        return known
 
     def arn(self, kind: str, name: str) -> str:
         return f"arn:aws:iam::{self.account}:{kind}/{name}"

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guide's example broken by hand: the first line of the failure is the cause, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
+from ansible_collections.workload_identity.aws.tests.findings import breaks_kube as kube
+from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
+from ansible_collections.workload_identity.aws.tests.findings.world import (
+    CLUSTER,
+    GUIDE,
+    REGION,
+    World,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """``first`` is the line; {account} and {association} stand for the IDs."""
+
+    name: str
+    arrange: Callable[[World], None]
+    first: str
+
+
+def delete_everything(world: World) -> None:
+    """A teardown by hand, half done: the role, its policy and the agent are gone."""
+    aws.delete_role(world)
+    world.iam.delete_policy(PolicyArn=world.policy_arn)
+    kube.delete_agent(world)
+
+
+BROKEN = (
+    Broken(
+        "role deleted",
+        aws.delete_role,
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
+        "{account}. Run site.yml, which makes it; for an existing role correct its ARN.",
+    ),
+    Broken(
+        "role, policy and agent deleted",
+        delete_everything,
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
+        "{account}. Run site.yml, which makes it; for an existing role correct its ARN.",
+    ),
+    Broken(
+        "policy detached",
+        aws.detach_policy,
+        "default/my-service-account: policy arn:aws:iam::{account}:policy/my-policy is not attached to role "
+        "arn:aws:iam::{account}:role/my-role. Run site.yml, which attaches it.",
+    ),
+    Broken(
+        "policy deleted",
+        aws.delete_policy,
+        "default/my-service-account: policy arn:aws:iam::{account}:policy/my-policy does not exist in "
+        "account {account}. Run site.yml, which makes it; for an existing policy correct its ARN.",
+    ),
+    Broken(
+        "policy changed",
+        aws.another_default_version,
+        "default/my-service-account: what was asked for is version v1 of policy "
+        "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which says something else. "
+        "Run site.yml, or: aws iam set-default-policy-version --policy-arn "
+        "arn:aws:iam::{account}:policy/my-policy --version-id v1.",
+    ),
+    Broken(
+        "trust without sts:TagSession",
+        aws.trust_without_tag_session,
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
+        "default/my-service-account: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses "
+        "a role whose trust policy lacks it, also when session tags are off. Run site.yml to restore the trust "
+        "policy of a role that is managed, or apply the suggested_trust_policy of "
+        "workload_identity.aws.iam_trust_policy_check.",
+    ),
+    Broken(
+        "permissions boundary set",
+        aws.bound_role,
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role may not do s3:GetObject on "
+        "arn:aws:s3:::my-pod-secrets-bucket/my-object, although its policies allow it: "
+        "arn:aws:iam::{account}:policy/boundary takes it away. Allow it in "
+        "arn:aws:iam::{account}:policy/boundary too.",
+    ),
+    Broken(
+        "association deleted",
+        aws.delete_association,
+        "default/my-service-account: cluster my-cluster has no pod identity association for "
+        "default/my-service-account (account {account}, region us-west-2). Run site.yml, which creates it.",
+    ),
+    Broken(
+        "service account deleted",
+        kube.delete_account,
+        "default/my-service-account: service account my-service-account does not exist in namespace default. "
+        "Run site.yml, which creates it (unless create_service_account is false), or create it with the "
+        "workload's own manifests.",
+    ),
+    Broken(
+        "agent deleted, which EKS has not noticed",
+        kube.delete_agent,
+        "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in namespace "
+        "kube-system), so no Pod gets credentials. EKS has the add-on, so the kubeconfig may be that of "
+        "another cluster, or the DaemonSet was deleted. Compare the endpoints: aws eks describe-cluster "
+        "--name my-cluster --query cluster.endpoint",
+    ),
+    Broken(
+        "proxy in the Pod",
+        kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")),
+        "default/my-service-account: Pod my-pod (N old): container app has HTTPS_PROXY without a NO_PROXY "
+        "for the agent, so its SDK may ask the proxy for credentials. Add 169.254.170.23 and [fd00:ec2::23] to "
+        "NO_PROXY and no_proxy in the Pod template. Nothing owns it: create it anew from its manifest, after "
+        "kubectl delete pod my-pod -n default",
+    ),
+    Broken(
+        "Pod older than the association",
+        kube.pod_before_association,
+        "default/my-service-account: Pod my-pod (N old): admitted before association {association} was made "
+        "(TIME), so EKS Pod Identity was not injected. Nothing owns it: create it anew from its manifest, "
+        "after kubectl delete pod my-pod -n default",
+    ),
+)
+BY_NAME = {one.name: one for one in BROKEN}
+
+
+def first_line(world: World, broken: Broken) -> str:
+    """What is expected, with the association that the arrangement left."""
+    association = world.association_id if "{association}" in broken.first else ""
+    return broken.first.format(account=world.account, association=association)
+
+
+def without_age(text: str) -> str:
+    """How old a Pod or an association is is the clock's saying."""
+    text = re.sub(r"\(\d+ seconds? old\)", "(N old)", text)
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.name)
+def test_first_line_is_the_cause(new_world: NewWorld, broken: Broken) -> None:
+    world = new_world()
+    world.build(GUIDE)
+    broken.arrange(world)
+    report = world.report()
+    assert without_age(report["failure"].splitlines()[0]) == first_line(world, broken)
+
+
+def verify(world: World, folder: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+    given = folder / "workloads.json"
+    asked = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.asked, **variables}
+    given.write_text(json.dumps(asked), encoding="utf-8")
+    return subprocess.run(
+        [ROOT / ".venv" / "bin" / "ansible-playbook", "playbooks/verify.yml", "-e", f"@{given}"],
+        cwd=ROOT,
+        env={
+            **{
+                name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "AWS_"))
+            },
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_HOME": str(folder / "ansible"),
+            "AWS_ENDPOINT_URL": world.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": world.key[0],
+            "AWS_SECRET_ACCESS_KEY": world.key[1],
+            "KUBECONFIG": str(world.kube.kubeconfig),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def failed_with(done: subprocess.CompletedProcess[str]) -> str:
+    """The first line of the message of the task that failed."""
+    found = re.search(r"^fatal: \[localhost\]: FAILED! => (.*)$", done.stdout, re.MULTILINE)
+    assert done.returncode == 2, done.stdout
+    assert found, done.stdout
+    return str(json.loads(found.group(1))["msg"]).splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["policy detached", "agent deleted, which EKS has not noticed"])
+def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name: str) -> None:
+    world = new_world()
+    world.build(GUIDE)
+    BY_NAME[name].arrange(world)
+    assert without_age(failed_with(verify(world, tmp_path))) == first_line(world, BY_NAME[name])
+
+
+def test_playbook_fails_with_the_cluster_that_is_not_there(new_world: NewWorld, tmp_path: Path) -> None:
+    world = new_world()
+    world.build(GUIDE)
+    done = verify(world, tmp_path, pod_identity_cluster_name="my-clutser")
+    assert failed_with(done) == (
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: my-clutser. Asked in "
+        f"account {world.account}, region us-west-2, as arn:aws:iam::{world.account}:root. Check the "
+        "cluster's name, and that account and region are the ones you mean. Nothing was changed."
+    )
