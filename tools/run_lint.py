@@ -17,7 +17,11 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "."),
     (
         "mypy",
-        *(part for name in ("module_utils", "modules", "filter") for part in ("-p", f"{COLLECTION}.{name}")),
+        *(
+            part
+            for name in ("module_utils", "modules", "filter", "action")
+            for part in ("-p", f"{COLLECTION}.{name}")
+        ),
     ),
     ("mypy", "--python-version", "3.11", "-p", "sandbox"),
     ("mypy", "--python-version", "3.11", "tools", "benchmarks"),
