@@ -79,8 +79,8 @@ BROKEN = (
         aws.trust_without_tag_session,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
         "default/my-service-account: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses "
-        "a role whose trust policy lacks it, also when session tags are off. Run site.yml to restore the trust "
-        "policy of a role that is managed, or apply the suggested_trust_policy of "
+        "a role whose trust policy lacks it, also when session tags are off. Run site.yml to restore the "
+        "trust policy of a role that is managed, or apply the suggested_trust_policy of "
         "workload_identity.aws.iam_trust_policy_check.",
     ),
     Broken(
@@ -116,9 +116,9 @@ BROKEN = (
         "proxy in the Pod",
         kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")),
         "default/my-service-account: Pod my-pod (N old): container app has HTTPS_PROXY without a NO_PROXY "
-        "for the agent, so its SDK may ask the proxy for credentials. Add 169.254.170.23 and [fd00:ec2::23] to "
-        "NO_PROXY and no_proxy in the Pod template. Nothing owns it: create it anew from its manifest, after "
-        "kubectl delete pod my-pod -n default",
+        "for the agent, so its SDK may ask the proxy for credentials. Add 169.254.170.23 and [fd00:ec2::23] "
+        "to NO_PROXY and no_proxy in the Pod template. Nothing owns it: create it anew from its manifest, "
+        "after kubectl delete pod my-pod -n default",
     ),
     Broken(
         "Pod older than the association",
