@@ -88,6 +88,13 @@ def delete_role(world: World) -> None:
     world.iam.delete_role(RoleName=ROLE)
 
 
+def move_role(world: World) -> None:
+    """The role made anew under another path."""
+    delete_role(world)
+    wanted = json.dumps(trust(PODS, *ASSUME))
+    world.iam.create_role(RoleName=ROLE, Path="/apps/", AssumeRolePolicyDocument=wanted)
+
+
 def trust_without_tag_session(world: World) -> None:
     world.set_trust(trust(PODS, "sts:AssumeRole"))
 

@@ -54,6 +54,8 @@ RIGHT = (
 OF_AWS = (
     Scenario("role deleted", aws.delete_role, "ROLE_MISSING"),
     Scenario("role deleted, with a target role", aws.delete_role, "ROLE_MISSING", made=aws.with_target),
+    Scenario("role of another path", aws.move_role, "ROLE_MISSING"),
+    Scenario("session tags turned off, which trust asks for", aws.disable_session_tags, "TRUST_NOT_USABLE"),
     Scenario("trust without sts:TagSession", aws.trust_without_tag_session, "TRUST_NOT_USABLE"),
     Scenario("trust of another service", aws.trust_another_service, "TRUST_NOT_USABLE"),
     Scenario("trust of one Pod only", aws.trust_one_pod, "TRUST_CONDITIONAL"),

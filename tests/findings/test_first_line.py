@@ -84,6 +84,21 @@ BROKEN = (
         "workload_identity.aws.iam_trust_policy_check.",
     ),
     Broken(
+        "role of another path",
+        aws.move_role,
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
+        "{account}; the role of that name is arn:aws:iam::{account}:role/apps/my-role. Correct the path or "
+        "the ARN of the workload's role: IAM tells roles apart by name alone.",
+    ),
+    Broken(
+        "session tags turned off",
+        aws.disable_session_tags,
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
+        "default/my-service-account: its trust policy asks for session tags, which are turned off in "
+        "association {association}. Give the workload disable_session_tags: false and run site.yml; or let "
+        "the role be used without them, with disable_session_tags: true and trust_scope: account.",
+    ),
+    Broken(
         "permissions boundary set",
         aws.bound_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role may not do s3:GetObject on "

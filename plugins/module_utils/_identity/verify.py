@@ -119,6 +119,21 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
             f"{', '.join(verdict.conditional_on)}, which is not known here.",
             "Check that those conditions hold for the Pods, or remove them from the trust policy.",
         )
+    if (
+        association is not None
+        and workload.association.disable_session_tags is None
+        and is_usable(trust, replace(subject, session_tags=True))
+    ):
+        return ended(
+            workload.key,
+            "trust",
+            FAIL,
+            "TRUST_NOT_USABLE",
+            f"role {role.arn} cannot be used by {workload.key}: its trust policy asks for session tags, "
+            f"which are turned off in association {association.association_id}.",
+            "Give the workload disable_session_tags: false and run site.yml; or let the role be used without "
+            "them, with disable_session_tags: true and trust_scope: account.",
+        )
     return ended(
         workload.key,
         "trust",
@@ -301,6 +316,16 @@ def _role(workload: Workload, observed: Observed, check: str) -> tuple[ObservedR
         return found, Check(check, PASS)
     if check != "trust":
         return None, Check(check, FAIL)
+    if found is not None:
+        return None, ended(
+            workload.key,
+            check,
+            FAIL,
+            "ROLE_MISSING",
+            f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}; the role of that "
+            f"name is {found.arn}.",
+            "Correct the path or the ARN of the workload's role: IAM tells roles apart by name alone.",
+        )
     return None, ended(
         workload.key,
         check,
