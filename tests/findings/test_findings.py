@@ -56,6 +56,30 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
         assert statuses == {"pass"}
 
 
+REPAIRED = {
+    "role deleted": {},
+    "session tags turned off, which trust asks for": {"disable_session_tags": False},
+    "trust of every cluster": {},
+    "policy deleted": {},
+    "another version is the default": {},
+    "association deleted": {},
+    "association to another role": {},
+}
+
+
+@pytest.mark.parametrize("name", REPAIRED)
+def test_the_remedy_repairs(new_world: NewWorld, name: str) -> None:
+    """Where the remedy is to run site.yml, perhaps with a setting, nothing is found after it."""
+    scenario = next(one for one in SCENARIOS if one.name == name)
+    world = new_world()
+    world.build(GUIDE)
+    scenario.arrange(world)
+    assert "site.yml" in world.report()["findings"][0]["remedy"]
+    world.asked = [{**GUIDE, **REPAIRED[name]}]
+    world.converge()
+    assert world.report()["findings"] == []
+
+
 def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) -> None:
     """To accept another policy is not to accept that the Pods cannot read what they must."""
     world = new_world()
