@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
 
-.PHONY: help demo test setup setup-run setup-matrix lint unit findings docs sandbox-tests sanity integration molecule package mutation bench clean
+.PHONY: help demo test setup setup-run setup-matrix lint unit findings docs sandbox-tests faults sanity integration molecule package mutation bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
@@ -34,7 +34,7 @@ setup-matrix:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
-TESTS := lint unit findings docs mutation sandbox-tests integration molecule package sanity
+TESTS := lint unit findings docs mutation sandbox-tests faults integration molecule package sanity
 
 test: setup-matrix
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -56,6 +56,10 @@ docs: setup
 
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n 2 sandbox/tests
+
+# FAULTS=all disturbs every request instead of every third
+faults: setup
+	@$(VENV)/python -m pytest -q -n 2 tests/faults
 
 integration: setup
 	@$(VENV)/python tools/run_integration.py

@@ -58,21 +58,18 @@ def account(shared_account: Account) -> Iterator[Account]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What all tests of the matrix counted, also those of other worker processes, as one table."""
+    """What all tests counted, also those of other worker processes, as one table."""
     rows: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):
             for name, value in getattr(report, "user_properties", ()):
                 if name == "faults":
-                    rows.setdefault(value["kind"], Counter()).update(
-                        {column: value[column] for column in COLUMNS}
-                    )
+                    counts = rows.setdefault(value["kind"], Counter())
+                    counts.update({column: value.get(column, 0) for column in COLUMNS})
     if not rows:
         return
-    total = Counter[str]()
-    for counts in rows.values():
-        total.update(counts)
-    rows["all"] = total
+    rows = dict(sorted(rows.items()))
+    rows["all"] = sum(rows.values(), Counter())
     terminalreporter.write_line("")
     terminalreporter.write_line(f"| fault | {' | '.join(COLUMNS)} |")
     terminalreporter.write_line("| --- |" + " ---: |" * len(COLUMNS))

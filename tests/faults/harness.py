@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
@@ -59,7 +59,7 @@ class Clock:
             time.sleep(seconds * self._scale)
 
 
-def client_of(url: str, service: Any, mode: str = "standard") -> Any:
+def client_of(url: str, service: Any, mode: Literal["standard", "adaptive"] = "standard") -> Any:
     """A client that sends each request once."""
     return boto3.client(
         service,

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.en
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, client_of
 from ansible_collections.workload_identity.aws.tests.faults.world import (
+    ACCOUNT,
     CHANGED,
     CLUSTER,
     REGION,
@@ -29,6 +30,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
 )
 
 ALL = desired(*WORKLOADS)
+SHARED_ARN = f"arn:aws:iam::{ACCOUNT}:policy/shared"
 # One policy, one role, one attachment, one association.
 ONE = desired({**WORKLOADS[1], "policies": [policy("single", "s3:GetObject")]})
 
@@ -126,6 +128,17 @@ def test_a_version_of_a_policy_is_asked_for_once_a_look(account: Account) -> Non
     assert {str(key) for key in failure.workloads} == {"default/api", "default/worker"}
 
 
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "malformed", "error500"])
+def test_a_version_whose_answer_was_lost_is_made_once(kind: str, account: Account) -> None:
+    account.complete(ALL)
+    before = len(account.facets()["policy", SHARED_ARN]["Versions"])
+    rule = {"operation": "iam:CreatePolicyVersion", "kind": kind, "nth": 1}
+    ended = disturbed(account, desired(CHANGED[0], CHANGED[1]), rule)
+    assert ended.failures == ()
+    assert len(account.facets()["policy", SHARED_ARN]["Versions"]) == before + 1
+    assert [done.change.action for done in ended.done if done.change.resource == "policy"] == ["update"]
+
+
 def test_a_lost_answer_is_told_as_the_change_that_it_was(account: Account) -> None:
     rules = [
         {"operation": operation, "kind": "reset_after", "nth": 1}
@@ -162,8 +175,9 @@ def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account)
 
     def make_client(service: str) -> Any:
         made.append(service)
-        return client_of(endpoint, service, RETRIES["mode"])
+        return client_of(endpoint, service, "adaptive")
 
+    assert RETRIES == {"mode": "adaptive", "total_max_attempts": 1}
     api = BotoApi(make_client)
     cluster = find_cluster(api, CLUSTER, REGION)
     account.control.set_faults([{"kind": "throttle", "duration_ms": 10_000}])

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.tests.faults.harness import (
 from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
 
 Workloads = tuple[Mapping[str, Any], ...]
-TIMES = 4
+TIMES = 3
 
 
 @pytest.mark.parametrize("time", range(TIMES))
