@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the molecule scenarios against a sandbox of their own: python tools/run_molecule.py [OPTIONS OF MOLECULE TEST]"""
+"""Run the molecule scenarios against a sandbox of their own.
+
+Usage: python tools/run_molecule.py [OPTIONS OF MOLECULE TEST]
+"""
 
 from __future__ import annotations
 

@@ -261,9 +261,7 @@ def judge(params: dict[str, Any], document: object, role_arn: str | None) -> Tru
     subject = parse_subject({**params, "role_arn": source or role_arn})
     if source is None:
         return check_trust(document, subject)
-    return check_chain(
-        document, subject, target_role_arn=role_arn, external_id=params["external_id"]
-    )
+    return check_chain(document, subject, target_role_arn=role_arn, external_id=params["external_id"])
 
 
 def main() -> None:
@@ -302,9 +300,7 @@ def main() -> None:
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=str(error))
     except PolicyError as error:
-        module.fail_json(
-            msg=f"The trust policy is not one that IAM accepts: {error}. Correct it there."
-        )
+        module.fail_json(msg=f"The trust policy is not one that IAM accepts: {error}. Correct it there.")
     except AwsError as error:
         module.fail_json(
             msg=f"Reading the role failed: {error} {error.remedy}",

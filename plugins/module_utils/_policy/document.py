@@ -166,9 +166,7 @@ def _statement(item: object, index: int, kind: str, strict: bool) -> Statement:
     )
 
 
-def _resources(
-    item: Mapping[object, object], where: str, kind: str
-) -> tuple[tuple[str, ...] | None, bool]:
+def _resources(item: Mapping[object, object], where: str, kind: str) -> tuple[tuple[str, ...] | None, bool]:
     if kind == "trust":
         for element in ("Resource", "NotResource"):
             if element in item:
@@ -191,9 +189,7 @@ def _principals(
     if kind != "trust":
         for element in ("Principal", "NotPrincipal"):
             if element in item:
-                raise PolicyError(
-                    f"{where}: {element} is not allowed here; only a trust policy has one"
-                )
+                raise PolicyError(f"{where}: {element} is not allowed here; only a trust policy has one")
         return None, False
     element = _one_of(item, "Principal", "NotPrincipal", where)
     return parse_principals(item[element], where, element), element == "NotPrincipal"

@@ -78,9 +78,7 @@ def parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
         raise PolicyError(f"{where}: {element} is an empty list; give at least one value")
     for item in items:
         if not isinstance(item, str):
-            raise PolicyError(
-                f"{where}: {element} must be text or a list of text, got {_type(item)}"
-            )
+            raise PolicyError(f"{where}: {element} must be text or a list of text, got {_type(item)}")
         if not item:
             raise PolicyError(f"{where}: {element} has an empty value")
     return tuple(str(item) for item in items)
@@ -117,8 +115,7 @@ def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
         quantifier, base, if_exists = parse_operator(str(operator), where)
         if not isinstance(keys, Mapping):
             raise PolicyError(
-                f"{where}: Condition.{operator} must be an object of condition keys,"
-                f" got {_type(keys)}"
+                f"{where}: Condition.{operator} must be an object of condition keys, got {_type(keys)}"
             )
         for key, given in keys.items():
             if not isinstance(key, str) or not key.strip():
@@ -128,8 +125,7 @@ def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
             identity = (condition.operator, key.lower())
             if identity in seen:
                 raise PolicyError(
-                    f"{place}: the key is given twice for this operator"
-                    " (letter case does not count)"
+                    f"{place}: the key is given twice for this operator (letter case does not count)"
                 )
             seen.add(identity)
             found.append(condition)
@@ -144,9 +140,7 @@ def parse_operator(operator: str, where: str) -> tuple[str, str, bool]:
     if_exists = folded.endswith("ifexists")
     base = _BY_FOLDED.get(folded.removesuffix("ifexists"))
     if base is None or (colon and not quantifier):
-        raise PolicyError(
-            f"{where}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS)
-        )
+        raise PolicyError(f"{where}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS))
     if base == "Null" and (if_exists or quantifier):
         raise PolicyError(
             f"{where}: Condition operator {operator[:64]!r}: Null takes no IfExists and no"

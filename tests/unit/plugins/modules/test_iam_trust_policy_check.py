@@ -84,7 +84,9 @@ def test_a_given_policy_needs_no_aws(run, form, check_mode):
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"), [({"role_name": "my-role"}, "my-role"), ({"role_arn": ROLE}, "my-role")], ids=["name", "ARN"]
+    ("asked", "name"),
+    [({"role_name": "my-role"}, "my-role"), ({"role_arn": ROLE}, "my-role")],
+    ids=["name", "ARN"],
 )
 def test_the_policy_of_a_role_is_read(run, asked, name):
     api = FakeIam()
@@ -118,7 +120,11 @@ def test_a_chain(run):
 def test_a_chain_with_an_external_id(run):
     condition = {"StringEquals": {"sts:ExternalId": "e"}}
     statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}, "Condition": condition}
-    asked = {"trust_policy": {**TRUST, "Statement": [statement]}, "pod_identity_role_arn": ROLE, "session_tags": False}
+    asked = {
+        "trust_policy": {**TRUST, "Statement": [statement]},
+        "pod_identity_role_arn": ROLE,
+        "session_tags": False,
+    }
     assert run(**asked, external_id="e")["usable"] == "yes"
     assert run(**asked, external_id="f")["usable"] == "no"
     assert run(**asked)["usable"] == "conditional"
@@ -127,12 +133,30 @@ def test_a_chain_with_an_external_id(run):
 FAILURES = [
     ({}, "one of the following is required: role_name, role_arn, trust_policy"),
     ({"role_name": "a", "role_arn": ROLE}, "parameters are mutually exclusive: role_name|role_arn"),
-    ({"trust_policy": TRUST, "external_id": "e"}, "missing parameter(s) required by 'external_id': pod_identity_role_arn"),
-    ({"trust_policy": TRUST, "cluster_arn": "my-cluster"}, f"cluster_arn 'my-cluster' has the wrong form; it is like {CLUSTER}."),
-    ({"trust_policy": TRUST, "role_arn": "r"}, "role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role."),
-    ({"trust_policy": TRUST, "pod_identity_role_arn": "r"}, "pod_identity_role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role."),
-    ({"trust_policy": "{"}, "The trust policy is not one that IAM accepts: not JSON: Expecting property name enclosed in double quotes at line 1 column 2. Correct it there."),
-    ({"trust_policy": {"Statement": []}}, "The trust policy is not one that IAM accepts: Statement is empty: a policy needs at least one statement. Correct it there."),
+    (
+        {"trust_policy": TRUST, "external_id": "e"},
+        "missing parameter(s) required by 'external_id': pod_identity_role_arn",
+    ),
+    (
+        {"trust_policy": TRUST, "cluster_arn": "my-cluster"},
+        f"cluster_arn 'my-cluster' has the wrong form; it is like {CLUSTER}.",
+    ),
+    (
+        {"trust_policy": TRUST, "role_arn": "r"},
+        "role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role.",
+    ),
+    (
+        {"trust_policy": TRUST, "pod_identity_role_arn": "r"},
+        "pod_identity_role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role.",
+    ),
+    (
+        {"trust_policy": "{"},
+        "The trust policy is not one that IAM accepts: not JSON: Expecting property name enclosed in double quotes at line 1 column 2. Correct it there.",
+    ),
+    (
+        {"trust_policy": {"Statement": []}},
+        "The trust policy is not one that IAM accepts: Statement is empty: a policy needs at least one statement. Correct it there.",
+    ),
 ]
 
 
@@ -162,4 +186,7 @@ def test_an_error_of_aws_has_its_code_and_remedy(run):
     result = run(FakeIam(AwsError("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role")
     assert result["failed"] is True
     assert (result["error_code"], result["region"]) == ("AccessDenied", "us-west-2")
-    assert result["msg"] == f"Reading the role failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
+    assert (
+        result["msg"]
+        == f"Reading the role failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
+    )

