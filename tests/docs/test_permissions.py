@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,9 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "iam-permissions.md"
 USERS = ("verify", "converge", "teardown")
+VERIFIERS, OPERATORS = "pod-identity-verifiers", "pod-identity-operators"
 PATH = "/pod-identity/"
+FILES = ROOT / "examples" / "permissions"
 TARGET = "arn:aws:iam::444455556666:role/target"
 
 SET_UP = """
@@ -47,7 +50,7 @@ class Account:
         given = {
             "users": USERS,
             "documents": [json.loads(block.text) for block in blocks(PAGE, "json")],
-            "manifests": [yaml.safe_load(block.text) for block in blocks(PAGE, "yaml")],
+            "manifests": [one for block in blocks(PAGE, "yaml") for one in yaml.safe_load_all(block.text)],
         }
         (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
         (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
@@ -55,7 +58,6 @@ class Account:
         assert done.returncode == 0, done.stdout
         line = next(one for one in done.stdout.splitlines() if one.startswith("KEYS "))
         self.keys: dict[str, dict[str, str]] = json.loads(line.removeprefix("KEYS "))
-        self.groups = [subject["name"] for subject in given["manifests"][1]["subjects"]]
 
     def play(self, user: str, playbook: str, variables: Mapping[str, Any], *options: str) -> str:
         done = self.attempt(user, playbook, variables, *options)
@@ -69,7 +71,7 @@ class Account:
         env = {
             **self.keys[user],
             "K8S_AUTH_IMPERSONATE_USER": user,
-            "K8S_AUTH_IMPERSONATE_GROUPS": ",".join(self.groups),
+            "K8S_AUTH_IMPERSONATE_GROUPS": VERIFIERS if playbook == "verify" else OPERATORS,
         }
         command = ("ansible-playbook", f"workload_identity.aws.{playbook}", "-e", "@workloads.json", *options)
         return self.sandbox.run(*command, cwd=self.folder, env=env)
@@ -127,6 +129,22 @@ ALL_TAKEN_BACK = {
     "role": {"permissions_boundary": ""},
     "options": {"pod_identity_purge_tags": True, "pod_identity_purge_policies": True},
 }
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("json", ("verify-iam-policy.json", "converge-iam-policy.json")),
+        ("yaml", ("verify-rbac.yml", "converge-rbac.yml")),
+    ],
+)
+def test_the_files_are_what_the_page_shows(language: str, names: tuple[str, ...]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name, block in zip(names, blocks(PAGE, language), strict=False):
+        text = (FILES / name).read_text(encoding="utf-8")
+        assert re.sub(r"\A---\n(#.*\n)+\n", "", text) == block.text
+        assert f"[{name}](../examples/permissions/{name})" in page
+    assert {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")} == set(names)
 
 
 def test_each_policy_suffices_for_its_playbook(account: Account) -> None:
