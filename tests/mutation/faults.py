@@ -1,7 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One fault a line:
-# ruff: noqa: E501
 """One-line faults in the policy evaluator, each of which the tests must notice.
 
 Each: the file in plugins/module_utils/_policy, the text to replace (once), and the fault.
