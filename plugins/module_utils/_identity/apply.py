@@ -77,6 +77,16 @@ class Refusal:
         return self.error is not None and self.error.conflict
 
     @property
+    def vanished(self) -> bool:
+        """Whether something that it builds on is gone."""
+        return self.error is not None and self.error.missing and not self.half_replaced
+
+    @property
+    def half_replaced(self) -> bool:
+        """Deleted, and not created anew: nothing but the failure still tells what there was."""
+        return self.failure.partly and self.change.action == "replace"
+
+    @property
     def unclear(self) -> bool:
         """Whether it may have been made all the same, wholly or in part."""
         return self.failure.partly or (self.error is not None and self.error.unclear)
@@ -121,10 +131,7 @@ def apply_plan(
                     refusals.append(result)
                     failed.setdefault(result.change.label, result.failure)
     failures = tuple(one.failure for one in refusals)
-    # A plan made anew would not know what an association had that is gone now: its failure must be seen.
-    conflict = any(one.conflict for one in refusals) and not any(
-        one.partly and one.action == "replace" for one in failures
-    )
+    conflict = any(one.conflict for one in refusals) and not any(one.half_replaced for one in refusals)
     order = {id(change): index for index, change in enumerate(plan.changes)}
     done.sort(key=lambda one: order[id(one.change)])
     return Outcome(tuple(done), failures, conflict, tuple(refusals))

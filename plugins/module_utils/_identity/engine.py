@@ -130,6 +130,9 @@ class Engine:
             rounds.look(plan)
             outcome = apply_plan(self.api, plan, self.width, self.patience, rounds.settled)
             hopeful = self._hopeful(desired, outcome)
+            if not turn:
+                # Somebody removed it since it was looked at, or IAM is very slow: once more is enough.
+                hopeful |= {one.change.label for one in outcome.refusals if one.vanished}
             rounds.add(outcome, hopeful)
             if not hopeful or turn == ROUNDS - 1:
                 break
@@ -156,12 +159,7 @@ class Engine:
 
         known = each(usable_soon, waiting, self.width)
         hopeful |= {one.change.label for one, soon in zip(waiting, known, strict=True) if soon}
-        # Nothing but its failure tells what an association had that is deleted and not created anew.
-        return hopeful - {
-            one.change.label
-            for one in outcome.refusals
-            if one.failure.partly and one.change.action == "replace"
-        }
+        return hopeful - {one.change.label for one in outcome.refusals if one.half_replaced}
 
     def _subject(self, workload: Workload, role_arn: str) -> Subject:
         return Subject(

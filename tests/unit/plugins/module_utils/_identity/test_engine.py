@@ -222,6 +222,30 @@ def test_a_name_taken_by_our_own_lost_request_is_a_change_of_ours() -> None:
     assert len(aws.parameters("iam:CreateRole")) == 1
 
 
+def test_what_was_removed_since_it_was_looked_at_is_made_anew() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    aws.before("iam:AttachRolePolicy", lambda: aws.iam.policies.pop(policy_arn("my-policy")))
+    made = run(aws, desired(workload("two", role={"name": "two"})))
+    assert made.failures == ()
+    assert [named(done.change) for done in made.done] == [
+        "create role two",
+        ALL[0],
+        f"attach attachment two {policy_arn('my-policy')}",
+        "create association default/two",
+    ]
+
+
+def test_what_stays_missing_is_looked_at_once_more() -> None:
+    aws = FakeAws()
+    gone = AwsError("iam:UpdateAssumeRolePolicy", "NoSuchEntity", "No role.")
+    run(aws, desired(workload()))
+    aws.fail_on("iam:UpdateAssumeRolePolicy", *[gone] * 9)
+    made = run(aws, desired(workload(disable_session_tags=True)))
+    assert [failure.error_code for failure in made.failures] == ["NoSuchEntity", "SKIPPED"]
+    assert len(aws.parameters("iam:UpdateAssumeRolePolicy")) == 2
+
+
 def test_an_old_role_is_not_waited_for() -> None:
     aws, clock = FakeAws(), Clock()
     given(aws, "old", TRUST_BARE)

@@ -1,7 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
-# ruff: noqa: E501
 """What options say of a workload."""
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
-# ruff: noqa: E501
 """Verdicts on trust policies for EKS Pod Identity, each with its reason."""
 
 from __future__ import annotations
