@@ -74,8 +74,11 @@ def _work(task: Task, barrier: Any) -> None:
     ended = account.run(desired(*task.workloads, state=task.state), task.state, clock=Clock(0.1))
     for thread in dying:
         thread.join()
-    if isinstance(ended, AwsError) or ended.failures:
-        print(ended if isinstance(ended, AwsError) else ended.failures, file=sys.stderr)
+    if isinstance(ended, AwsError):
+        raise ended
+    if ended.failures:
+        assert all(one.workloads and one.action and one.message for one in ended.failures), ended.failures
+        print(ended.failures, file=sys.stderr)
         sys.exit(FAILED)
 
 
