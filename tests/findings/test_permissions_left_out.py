@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The shipped permissions to verify suffice, with enforcement on; each one left out is named by what follows."""
+"""The shipped permissions to verify suffice, with enforcement on; each one left out is named."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import aws_message
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
 from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
 from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, Refused
 from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.world import (
+    CLUSTER,
     GUIDE,
     NAMESPACE,
     REGION,
     ROLE,
+    WIDTH,
     World,
     document,
 )
@@ -153,6 +160,19 @@ def test_bulk_reading_left_out_is_named_and_costs_requests(new_world: NewWorld) 
     assert set(ACTION.findall(note["message"] + note["remedy"])) == {BULK}
     assert again["workloads"] == found["workloads"]
     assert with_it < without_it
+
+
+@pytest.mark.parametrize("allowed", [(BULK,), (BULK, "iam:ListRoles")], ids=["without", "with"])
+def test_a_plan_with_descriptions_also_lists_roles(new_world: NewWorld, allowed: tuple[str, ...]) -> None:
+    """What a role's description is, only iam:ListRoles tells in bulk."""
+    world = new_world()
+    world.build(*aws.many(world))
+    call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
+    api = BotoApi(world.client)
+    desired = Desired(CLUSTER, parse_workloads(world.asked))
+    observed = Observer(api, find_cluster(api, CLUSTER, REGION), WIDTH).observe(desired)
+    assert observed.failures == ()
+    assert set(ACTION.findall(observed.bulk_denied)) == {"iam:ListRoles"} - set(allowed)
 
 
 def test_bulk_reading_is_not_missed_for_few_workloads(new_world: NewWorld) -> None:
