@@ -79,7 +79,7 @@ def _bar(bar: Bar, y: float, low: float, high: float) -> list[str]:
     if bar.dashed:
         style = f"fill='#ffffff' stroke='{fill}' stroke-dasharray='4 3'"
     size = f"width='{max(end - start, 1):.1f}' height='{BAR}'"
-    note = f"{seconds_text(bar.seconds)}{'  ' + bar.note if bar.note else ''}"
+    note = f"{seconds_text(bar.seconds)}{', ' + bar.note if bar.note else ''}"
     return [
         _text(LABELS - 10, y + 12, bar.label, anchor="end"),
         f"<rect x='{start:.1f}' y='{y:.1f}' {size} rx='2' {style}/>",
