@@ -66,7 +66,7 @@ def run(copy: Path, targets: list[str]) -> int:
     done = subprocess.run(
         [VENV / "bin" / command[0], *command[1:], *targets],
         cwd=copy,
-        env=test_environment(VENV),
+        env=test_environment(VENV, targets[0]),
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -66,16 +66,21 @@ def collection_copy(name: str, dependencies: Path, left_out: Iterable[str] = ())
     return copy
 
 
-def test_environment(venv: Path) -> Mapping[str, str]:
-    """Variables under which the ansible-test of an environment finds itself, and a home of its own."""
-    HOME.mkdir(parents=True, exist_ok=True)
+def test_environment(venv: Path, lane: str = "main") -> Mapping[str, str]:
+    """Variables under which the ansible-test of an environment finds itself, and a home of its own.
+
+    Runs at the same time need a ``lane`` each: a new home gets a key pair, which two would write at once.
+    """
+    home = HOME / lane
+    home.mkdir(parents=True, exist_ok=True)
     for name in PIP_SETTINGS:
-        present, link = Path.home() / name, HOME / name
+        present, link = Path.home() / name, home / name
         if present.exists() and not link.is_symlink():
+            link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(present)
-    _provide_get_pip(venv)
+    _provide_get_pip(venv, home)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    environment["HOME"] = str(HOME)
+    environment["HOME"] = str(home)
     environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{environment['PATH']}"
     return environment
 
@@ -87,9 +92,9 @@ def python_version(venv: Path) -> str:
     return done.stdout.strip()
 
 
-def _provide_get_pip(venv: Path) -> None:
+def _provide_get_pip(venv: Path, home: Path) -> None:
     """Put a stand-in where ansible-test keeps get-pip.py, unless it can fetch the real one."""
-    cache = HOME / ".ansible" / "test" / "cache"
+    cache = home / ".ansible" / "test" / "cache"
     source = next(venv.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
     versions = set(re.findall(r"\bpip=['\"]([\d.]+)['\"]", source.read_text(encoding="utf-8")))
     missing = [
