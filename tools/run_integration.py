@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from run_support import ROOT, collection_copy, python_version, test_environment
+from run_support import ROOT, collection_copy, python_version, ansible_test_environment
 
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
@@ -66,7 +66,7 @@ def run(copy: Path, targets: list[str]) -> int:
     done = subprocess.run(
         [VENV / "bin" / command[0], *command[1:], *targets],
         cwd=copy,
-        env=test_environment(VENV, targets[0]),
+        env=ansible_test_environment(VENV, targets[0]),
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

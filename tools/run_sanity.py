@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from run_support import ROOT, collection_copy, python_version, test_environment
+from run_support import ROOT, collection_copy, python_version, ansible_test_environment
 
 # What is not in the built collection is not for ansible-test to judge, its own targets and settings apart.
 LEFT_OUT = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
@@ -65,7 +65,7 @@ def run(core: str, venv: Path, collections: Path, options: Sequence[str]) -> int
     done = subprocess.run(
         [venv / "bin" / "ansible-test", *command],
         cwd=copy,
-        env=test_environment(venv),
+        env=ansible_test_environment(venv, f"sanity-{core}"),
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

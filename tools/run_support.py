@@ -66,7 +66,7 @@ def collection_copy(name: str, dependencies: Path, left_out: Iterable[str] = ())
     return copy
 
 
-def test_environment(venv: Path, lane: str = "main") -> Mapping[str, str]:
+def ansible_test_environment(venv: Path, lane: str) -> Mapping[str, str]:
     """Variables under which the ansible-test of an environment finds itself, and a home of its own.
 
     Runs at the same time need a ``lane`` each: a new home gets a key pair, which two would write at once.
