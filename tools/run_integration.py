@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from run_support import ROOT, collection_copy, python_version, ansible_test_environment
+from run_support import ROOT, ansible_test_environment, collection_copy, python_version
 
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from run_support import ROOT, collection_copy, python_version, ansible_test_environment
+from run_support import ROOT, ansible_test_environment, collection_copy, python_version
 
 # What is not in the built collection is not for ansible-test to judge, its own targets and settings apart.
 LEFT_OUT = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
