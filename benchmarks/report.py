@@ -27,8 +27,8 @@ Written by benchmarks/report.py from benchmarks/results.json: change those.
 # Benchmarks
 
 The same work by what people use today and by this collection: N workloads, each with a policy and a
-role of its own, made from nothing and read back (the guide's five confirmations). One run, one machine,
-one sandbox; every figure is that of the whole process with all that it starts.
+role of its own, made from nothing and read back (the guide's five confirmations). One machine, against the
+sandbox; every figure is that of the whole process with all that it starts.
 
 ![Wall time by contender](images/benchmarks.svg)
 
@@ -67,7 +67,7 @@ def write_report(results: Results, docs: Path) -> None:
 def _about(results: Results) -> str:
     facts = "; ".join(f"{name} {value}" for name, value in results.about.items())
     notes = "".join(f"\n- {note}" for note in results.notes)
-    return f"Measured: {facts}.\n{notes}"
+    return f"Measured: {facts}.\n{notes}\n"
 
 
 def _targets(results: Results) -> list[str]:
