@@ -50,7 +50,9 @@ class Account:
         given = {
             "users": USERS,
             "documents": [json.loads(block.text) for block in blocks(PAGE, "json")],
-            "manifests": [one for block in blocks(PAGE, "yaml") for one in yaml.safe_load_all(block.text)],
+            "manifests": [
+                one for block in blocks(PAGE, "yaml") for one in yaml.safe_load(block.text)["items"]
+            ],
         }
         (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
         (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")

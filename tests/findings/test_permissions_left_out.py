@@ -184,7 +184,7 @@ def test_bulk_reading_is_not_missed_for_few_workloads(new_world: NewWorld) -> No
 
 
 def shipped_manifests() -> tuple[Json, Json]:
-    role, binding = yaml.safe_load_all((FILES / "verify-rbac.yml").read_text(encoding="utf-8"))
+    role, binding = yaml.safe_load((FILES / "verify-rbac.yml").read_text(encoding="utf-8"))["items"]
     return role, binding
 
 
