@@ -31,6 +31,11 @@ from sandbox.settings import Settings, choose_kubernetes
             "--latency-ms is 0 or more milliseconds.",
             id="latency",
         ),
+        pytest.param(
+            {"rate_limit": -1},
+            "--rate-limit is 0 (none) or more requests a second.",
+            id="rate limit",
+        ),
     ],
 )
 def test_bad_settings(chosen: dict[str, Any], message: str) -> None:

@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import boto3
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import RETRIES, BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
@@ -59,15 +59,16 @@ class Clock:
             time.sleep(seconds * self._scale)
 
 
-def client_of(url: str, service: Any, mode: Literal["standard", "adaptive"] = "standard") -> Any:
-    """A client that sends each request once."""
+def client_of(url: str, service: Any) -> Any:
+    """A client as the modules have it: it sends each request once."""
+    retries: Any = RETRIES
     return boto3.client(
         service,
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id=ACCOUNT,
         aws_secret_access_key=ROOT_SECRET_ACCESS_KEY,
-        config=Config(retries={"total_max_attempts": 1, "mode": mode}, max_pool_connections=16),
+        config=Config(retries=retries, max_pool_connections=16),
     )
 
 

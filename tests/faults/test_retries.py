@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import RETRIES, BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
     ROUNDS,
@@ -170,20 +170,19 @@ def test_a_partly_made_change_is_told_once_and_whole(account: Account) -> None:
 
 
 def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account) -> None:
-    """With the settings of production: the adaptive limiter of botocore, one for each service."""
+    """With the clock of production."""
     made: list[str] = []
 
     def make_client(service: str) -> Any:
         made.append(service)
-        return client_of(endpoint, service, "adaptive")
+        return client_of(endpoint, service)
 
-    assert RETRIES == {"mode": "adaptive", "total_max_attempts": 1}
     api = BotoApi(make_client)
     cluster = find_cluster(api, CLUSTER, REGION)
     account.control.set_faults([{"kind": "throttle", "duration_ms": 10_000}])
     patience = Patience(60, time.monotonic, time.sleep)
     ended = Engine(api, cluster, 16, patience).run(ALL, "present", False)
     assert ended.failures == ()
-    # A client is a limiter.
+    # A client is made once, for all threads.
     assert sorted(made) == ["eks", "iam", "sts"]
     assert account.control.counters()["faults"]["throttle"] > 0

@@ -13,6 +13,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -27,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
     THROTTLING_CODES,
     AwsError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 
 # AnsibleAWSModule reports it when botocore is missing.
@@ -46,9 +48,9 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# Adaptive mode slows all threads of a client down together. Sending again is left to Retries, for
-# botocore repeats what must not be repeated, and gives up for all threads after a hundred times.
-RETRIES = {"mode": "adaptive", "total_max_attempts": 1}
+# Sending again is left to Retries, for botocore repeats what must not be repeated, and gives up for
+# all threads after a hundred times.
+RETRIES = {"mode": "standard", "total_max_attempts": 1}
 
 
 class Api(Protocol):
@@ -68,20 +70,30 @@ class ClientModule(Protocol):
         """A boto3 client with the credentials and the region of the module."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Service:
+    client: Any
+    limiter: RateLimiter
+
+
 class BotoApi:
-    """Requests through boto3 clients, each made once, at its first use. Safe to share by threads."""
+    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own.
+
+    Safe to share by threads.
+    """
 
     def __init__(self, make_client: Callable[[str], Any], retries: Retries | None = None) -> None:
         self._make_client = make_client
         self._retries = retries or Retries()
-        self._clients: dict[str, Any] = {}
+        self._services: dict[str, _Service] = {}
         self._lock = threading.Lock()
 
-    def _client(self, service: str) -> Any:
+    def _service(self, name: str) -> _Service:
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._make_client(service)
-            return self._clients[service]
+            if name not in self._services:
+                limiter = RateLimiter(self._retries.now, self._retries.sleep)
+                self._services[name] = _Service(self._make_client(name), limiter)
+            return self._services[name]
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
         """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
@@ -119,11 +131,18 @@ class BotoApi:
         self, service: str, operation: str, parameters: Mapping[str, Any], expected: list[str]
     ) -> Response:
         """One attempt. ``expected`` are the keys, one inside another, that the answer must have."""
-        client = self._client(service)
+        asked = self._service(service)
+        sent = asked.limiter.wait()
         try:
-            answer = cast("Response", getattr(client, snake_case(operation))(**parameters))
+            answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise as_aws_error(error, service, operation) from error
+            failure = as_aws_error(error, service, operation)
+            if failure.passing == THROTTLED:
+                asked.limiter.throttled(sent)
+            elif isinstance(error, ClientError):
+                asked.limiter.answered()
+            raise failure from error
+        asked.limiter.answered()
         found: Any = answer
         for key in expected:
             if key not in found:

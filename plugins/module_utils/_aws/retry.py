@@ -7,7 +7,7 @@
 """Send a failed request again, where that can help: bounded in number and time, with jitter.
 
 What AWS means (a conflict, a refusal, bad input) is never asked for twice. botocore itself sends
-each request once; its adaptive limiter, one a client, still slows all threads down together.
+each request once.
 """
 
 from __future__ import annotations

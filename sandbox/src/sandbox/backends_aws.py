@@ -87,6 +87,7 @@ class EmbeddedAws:
         settings = self.settings
         create_cluster(AwsRequester(self.port, settings.account, settings.region), settings.cluster)
         with _told():
+            self._control.set_rate_limit(settings.rate_limit)
             self._control.reset_counters()
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
@@ -105,6 +106,7 @@ class EmbeddedAws:
             self._control.reset()
             self._control.set_latency(self.settings.latency_ms)
             self._control.set_propagation(self.settings.propagation_ms)
+            self._control.set_rate_limit(0)
         self._create_cluster()
         return f"AWS: emptied; cluster {self.settings.cluster} created again."
 

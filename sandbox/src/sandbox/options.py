@@ -25,6 +25,7 @@ SETTING_OPTIONS = (
     "latency_ms",
     "kube_latency_ms",
     "propagation_ms",
+    "rate_limit",
     "aws_port",
     "kube_port",
 )
@@ -141,6 +142,7 @@ def _start_options() -> argparse.ArgumentParser:
     add("--latency-ms", type=int, metavar="N", help="embedded AWS: delay of each answer")
     add("--kube-latency-ms", type=int, metavar="N", help="embedded Kubernetes: the same")
     add("--propagation-ms", type=int, metavar="N", help="embedded AWS: age at which a role exists")
+    add("--rate-limit", type=int, metavar="N", help="embedded AWS: requests a second; more are throttled")
     add("--aws-port", type=int, metavar="N", help="fixed port instead of a free one")
     add("--kube-port", type=int, metavar="N", help="fixed port instead of a free one")
     return start

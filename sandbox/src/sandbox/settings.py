@@ -41,6 +41,7 @@ class Settings:
     latency_ms: int = 0
     kube_latency_ms: int = 0
     propagation_ms: int = 0
+    rate_limit: int = 0
     aws_port: int = 0
     kube_port: int = 0
 
@@ -58,6 +59,8 @@ class Settings:
             if getattr(self, name) < 0:
                 option = name.replace("_", "-")
                 raise SandboxError(f"--{option} is 0 or more milliseconds.")
+        if self.rate_limit < 0:
+            raise SandboxError("--rate-limit is 0 (none) or more requests a second.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

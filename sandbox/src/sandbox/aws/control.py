@@ -69,6 +69,10 @@ class AwsControl:
         """Time until EKS sees a new role or a changed trust policy."""
         self._ask("PUT", "propagation", {"ms": milliseconds})
 
+    def set_rate_limit(self, per_second: float) -> None:
+        """Throttle what comes faster than so many requests a second; 0 is no limit."""
+        self._ask("PUT", "rate-limit", {"per_second": per_second})
+
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Replace the fault rules; see :class:`sandbox.aws.faults.FaultRule` for their members."""
         self._ask("PUT", "faults", list(rules))

@@ -43,6 +43,7 @@ class ControlHandler:
             ("DELETE", "counters"): self._clear_counters,
             ("PUT", "latency"): self._latency,
             ("PUT", "propagation"): self._propagation,
+            ("PUT", "rate-limit"): self._rate_limit,
             ("GET", "faults"): self._show_faults,
             ("PUT", "faults"): self._set_faults,
             ("PUT", "kubernetes"): self._kubernetes,
@@ -82,6 +83,10 @@ class ControlHandler:
     def _propagation(self, _arguments: Arguments, data: Any) -> Any:
         self._gateway.overlay.propagation.delay_ms = _milliseconds(data)
         return {"ms": self._gateway.overlay.propagation.delay_ms}
+
+    def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
+        self._gateway.rate_limit.set(float(data["per_second"]))
+        return {"per_second": self._gateway.rate_limit.per_second}
 
     def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
         return {"rules": self._gateway.faults.snapshot()}

@@ -13,10 +13,11 @@ from typing import Any
 from sandbox.aws.model import ApiError
 from sandbox.aws.responses import QUERY_SERVICES
 
+THROTTLE = "throttle"
 RESET_BEFORE = "reset_before"
 RESET_AFTER = "reset_after"
 MALFORMED = "malformed"
-_ANSWERS = ("throttle", "error500", "error503", "access_denied", "custom")
+_ANSWERS = (THROTTLE, "error500", "error503", "access_denied", "custom")
 KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, MALFORMED)
 _SELECTORS = ("operation", "account", "nth", "every", "times", "duration_ms")
 _MEMBERS = frozenset(("kind", "code", "message", "status", *_SELECTORS))
@@ -131,7 +132,7 @@ class Faults:
 def answer(rule: FaultRule, service: str, account: str, operation: str) -> ApiError | None:
     """The error a rule answers with, as the service words it; None for faults of the transport."""
     query = service in QUERY_SERVICES
-    if rule.kind == "throttle":
+    if rule.kind == THROTTLE:
         if query:
             return ApiError(400, "Throttling", "Rate exceeded")
         return ApiError(429, "ThrottlingException", "Rate exceeded")

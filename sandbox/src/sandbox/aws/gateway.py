@@ -16,10 +16,11 @@ from typing import Any
 
 from sandbox.aws.control_handler import ControlHandler
 from sandbox.aws.counters import Counters
-from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, FaultRule, Faults, answer
+from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, THROTTLE, FaultRule, Faults, answer
 from sandbox.aws.model import Response
 from sandbox.aws.operations import route, signed_scope
 from sandbox.aws.overlay import Overlay
+from sandbox.aws.rate_limit import RateLimit
 from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 
@@ -38,6 +39,7 @@ class Gateway:
     def __init__(self, overlay: Overlay, *, latency_ms: float) -> None:
         self.counters = Counters()
         self.faults = Faults()
+        self.rate_limit = RateLimit()
         self.latency_ms = latency_ms
         self.overlay = overlay
         self._control = ControlHandler(self)
@@ -67,9 +69,10 @@ class Gateway:
         operation = f"{service}:{route(service, scope['method'], scope['path'], body or query).operation}"
         account = self.overlay.account_of(signed.access_key_id)
         self.counters.request(account, operation)
+        within = self.rate_limit.take()
         if self.latency_ms:
             await asyncio.sleep(self.latency_ms / 1000)
-        rule = self.faults.pick(account, operation)
+        rule = self.faults.pick(account, operation) if within else FaultRule(THROTTLE)
         if rule is None:
             await self._forward(scope, body, self._counting(send))
             return
