@@ -173,6 +173,13 @@ options:
       - How many requests may be under way at once.
     type: int
     default: 16
+  progress_file:
+    description:
+      - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
+        there are.
+      - Where the module runs on the controller, its action plugin gives one and shows a line every ten seconds.
+        Give a file of your own to follow a run in another way.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -477,6 +484,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pa
     parse_cluster_name,
     parse_tags,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import progress_to
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
@@ -531,6 +539,7 @@ def main() -> None:
             "verify": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "concurrency": {"type": "int", "default": 16},
+            "progress_file": {"type": "path"},
         },
         mutually_exclusive=[("workloads", "workloads_from")],
         required_one_of=[("workloads", "workloads_from")],
@@ -547,6 +556,7 @@ def main() -> None:
             cluster,
             params["concurrency"],
             Patience(params["propagation_timeout"], time.monotonic, time.sleep),
+            progress_to(params["progress_file"]),
         )
         if params["purge"] and params["state"] == "present":
             run = engine.run_with_purge(desired, purge_scope_of(params), module.check_mode)

@@ -175,17 +175,17 @@ def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[dict
     name = parse_cluster_name(params["cluster_name"])
     try:
         summaries = list_associations(api, name, params["namespace"] or "", params["service_account"] or "")
+        if not params["details"]:
+            rows = [transform.association_summary(summary) for summary in summaries]
+        else:
+            ids = (summary["associationId"] for summary in summaries)
+            found = each(lambda one: describe_association(api, name, one), ids, params["concurrency"])
+            rows = [transform.association_row(one, name) for one in found if one is not None]
     except AwsError as error:
         if error.missing:
             # Ask again in the way whose error says which account and region were meant.
             find_cluster(api, name, region)
         raise
-    if not params["details"]:
-        rows = [transform.association_summary(summary) for summary in summaries]
-    else:
-        ids = [summary["associationId"] for summary in summaries]
-        found = each(lambda one: describe_association(api, name, one), ids, params["concurrency"])
-        rows = [transform.association_row(one, name) for one in found if one is not None]
     return sorted(rows, key=lambda row: (row["namespace"], row["service_account"]))
 
 

@@ -67,6 +67,13 @@ options:
       - How many requests may be under way at once.
     type: int
     default: 16
+  progress_file:
+    description:
+      - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
+        there are.
+      - Where the module runs on the controller, its action plugin gives one and shows a line every ten seconds.
+        Give a file of your own to follow a run in another way.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -263,6 +270,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pa
     given_workloads,
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import progress_to
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import (
@@ -280,6 +288,7 @@ def main() -> None:
             "check_caller": {"type": "bool", "default": False},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
+            "progress_file": {"type": "path"},
         },
         mutually_exclusive=[("workloads", "workloads_from")],
         supports_check_mode=True,
@@ -291,7 +300,9 @@ def main() -> None:
         workloads = given_workloads(params)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
-        observer = Observer(api, cluster, params["concurrency"])
+        observer = Observer(
+            api, cluster, params["concurrency"], progress_to(params["progress_file"]), "verify"
+        )
         known = observer.all_associations() if workloads is None else None
         desired = Desired(
             name, workloads_of((known or {}).values()) if workloads is None else workloads, options

@@ -12,7 +12,7 @@ import contextlib
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
     THROTTLING_CODES,
     AwsError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import DEFAULT_WIDTH
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 
@@ -59,8 +60,10 @@ class Api(Protocol):
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
         """The answer to one request. Raises AwsError."""
 
-    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
-        """What all pages list under ``results``. Raises AwsError."""
+    def pages(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+    ) -> Iterable[Any]:
+        """What all pages list under ``results``, each asked for when it is wanted. Raises AwsError then."""
 
 
 class ClientModule(Protocol):
@@ -79,12 +82,15 @@ class _Service:
 class BotoApi:
     """Requests through boto3 clients, each made once, at its first use, each with a rate of its own.
 
-    Safe to share by threads.
+    Safe to share by threads; no more than ``width`` requests are under way at once.
     """
 
-    def __init__(self, make_client: Callable[[str], Any], retries: Retries | None = None) -> None:
+    def __init__(
+        self, make_client: Callable[[str], Any], retries: Retries | None = None, width: int = DEFAULT_WIDTH
+    ) -> None:
         self._make_client = make_client
         self._retries = retries or Retries()
+        self._free = threading.BoundedSemaphore(max(1, width))
         self._services: dict[str, _Service] = {}
         self._lock = threading.Lock()
 
@@ -99,20 +105,21 @@ class BotoApi:
         """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
         return self._answer(service, operation, parameters, _ANSWERS.get(operation))
 
-    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+    def pages(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+    ) -> Iterator[Any]:
         """All items of all pages, found under ``results`` (one key inside another) in each answer."""
         token_name = _PAGE_TOKENS[service]
-        items: list[Any] = []
         asked = dict(parameters)
         while True:
             page = self._answer(service, operation, asked, *results)
             found: Any = page
             for key in results:
                 found = found[key]
-            items.extend(found)
+            yield from found
             token = page.get(token_name)
             if not token or page.get("IsTruncated") is False:
-                return items
+                return
             if token == asked.get(token_name):
                 raise _malformed(service, operation, "the answer names its own page as the next one")
             asked[token_name] = token
@@ -134,7 +141,8 @@ class BotoApi:
         asked = self._service(service)
         sent = asked.limiter.wait()
         try:
-            answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
+            with self._free:
+                answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
             if failure.passing == THROTTLED:
@@ -229,4 +237,4 @@ def _botocore_hint(text: str) -> str:
 def api_for(module: ClientModule, width: int) -> BotoApi:
     """Requests with a module's credentials, region and endpoint, for ``width`` threads."""
     config = {"retries": RETRIES, "max_pool_connections": max(10, width)}
-    return BotoApi(lambda service: module.client(service, aws_config=config))
+    return BotoApi(lambda service: module.client(service, aws_config=config), width=width)

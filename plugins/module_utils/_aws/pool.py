@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,10 +21,10 @@ DEFAULT_WIDTH = 16
 def each(work: Callable[[Item], Result], items: Iterable[Item], width: int = DEFAULT_WIDTH) -> list[Result]:
     """``work`` of every item, at most ``width`` at a time, results in the order of the items.
 
-    An exception of ``work`` ends the whole; work that may fail alone returns its failure instead.
+    Work on the first begins before an iterator has given the last. An exception of ``work`` or of the
+    iterator ends the whole; work that may fail alone returns its failure instead.
     """
-    items = list(items)
-    if len(items) <= 1 or width <= 1:
+    if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
-    with ThreadPoolExecutor(max_workers=min(width, len(items))) as pool:
+    with ThreadPoolExecutor(max_workers=width) as pool:
         return list(pool.map(work, items))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import (
+    Progress,
+    Untold,
+)
 
 # What AWS says while it does not know yet about something just made, by operation.
 _NOT_YET: tuple[tuple[str, str, str], ...] = (
@@ -108,6 +113,7 @@ def apply_plan(
     width: int,
     patience: Patience,
     settled: Mapping[str, Failure] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
@@ -116,13 +122,16 @@ def apply_plan(
     done: list[Done] = []
     refusals: list[Refusal] = []
     planned = {change.label for change in plan.changes}
+    told = progress or Untold()
+    for resource, number in Counter(change.resource for change in plan.changes).items():
+        told.expect(resource, number)
     failed = {name: failure for name, failure in (settled or {}).items() if name in planned}
     for stage in sorted({change.stage for change in plan.changes}):
         groups: dict[str, list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(_target(change), []).append(change)
-        work = partial(_make_all, api, dict(failed), settled or {}, patience)
+        work = partial(_make_all, api, dict(failed), settled or {}, patience, told)
         for results in each(work, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
@@ -147,6 +156,7 @@ def _make_all(
     failed: Mapping[str, Failure],
     settled: Mapping[str, Failure],
     patience: Patience,
+    progress: Progress,
     changes: Sequence[Change],
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
@@ -162,6 +172,7 @@ def _make_all(
         if isinstance(result, Refusal):
             own[change.label] = result.failure
         results.append(result)
+        progress.done(change.resource)
     return results
 
 

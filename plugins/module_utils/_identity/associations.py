@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
@@ -20,8 +21,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 
 def list_associations(
     api: Api, cluster_name: str, namespace: str = "", service_account: str = ""
-) -> list[dict[str, Any]]:
-    """Summaries of all pages, as EKS returns them. Source: eks ListPodIdentityAssociations."""
+) -> Iterable[dict[str, Any]]:
+    """Summaries of all pages, as EKS returns them, page by page. Source: eks ListPodIdentityAssociations."""
     parameters = {"clusterName": cluster_name}
     if namespace:
         parameters["namespace"] = namespace

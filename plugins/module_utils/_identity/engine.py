@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
@@ -39,6 +39,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_absent import (
     make_removal_plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import (
+    Progress,
+    Untold,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import (
     PurgeScope,
@@ -99,9 +103,13 @@ class Engine:
     cluster: Cluster
     width: int
     patience: Patience
+    progress: Progress = field(default_factory=Untold)
 
     def observe(self, desired: Desired, removal: bool = False) -> Observed:
-        return Observer(self.api, self.cluster, self.width).observe(desired, removal)
+        return self._observer().observe(desired, removal)
+
+    def _observer(self, stage: str = "read") -> Observer:
+        return Observer(self.api, self.cluster, self.width, self.progress, stage)
 
     def observe_after(self, run: Run) -> Observed:
         """What there is after a run, for its verification. One request for each association is what a
@@ -111,9 +119,7 @@ class Engine:
         changes = (*run.plan.changes, *(done.change for done in run.done))
         touched = {key for change in changes if change.resource == "association" for key in change.workloads}
         kept = {key: one for key, one in run.observed.associations.items() if key not in touched}
-        return Observer(self.api, self.cluster, self.width).observe(
-            run.desired, planning=False, unchanged=kept
-        )
+        return self._observer("verify").observe(run.desired, planning=False, unchanged=kept)
 
     def run(self, desired: Desired, state: str, check_mode: bool) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
@@ -128,7 +134,7 @@ class Engine:
                 # What was made a moment ago, here or elsewhere, may still be unknown to AWS.
                 plan = replace(plan, changes=tuple(replace(one, awaits=True) for one in plan.changes))
             rounds.look(plan)
-            outcome = apply_plan(self.api, plan, self.width, self.patience, rounds.settled)
+            outcome = apply_plan(self.api, plan, self.width, self.patience, rounds.settled, self.progress)
             hopeful = self._hopeful(desired, outcome)
             if not turn:
                 # Somebody removed it since it was looked at, or IAM is very slow: once more is enough.
@@ -182,7 +188,7 @@ class Engine:
             desired,
             self.cluster,
             scope,
-            Observer(self.api, self.cluster, self.width).all_associations(),
+            self._observer().all_associations(),
             read_roles(self.api),
         )
         check_limit(stale, scope)

@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
@@ -43,6 +44,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
     ObservedPolicy,
     ObservedRole,
     ReadFailure,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import (
+    Progress,
+    Untold,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import shared_policies
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
@@ -95,21 +100,28 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
 
 
 class Observer:
-    """Reads for one run. ``width`` bounds the requests under way at once."""
+    """Reads for one run. ``width`` bounds the requests under way at once; ``stage`` is what ``progress``
+    is told that they are for."""
 
-    def __init__(self, api: Api, cluster: Cluster, width: int) -> None:
+    def __init__(
+        self,
+        api: Api,
+        cluster: Cluster,
+        width: int,
+        progress: Progress | None = None,
+        stage: str = "read",
+    ) -> None:
         self.api = api
         self.cluster = cluster
         self.width = width
+        self.progress = progress or Untold()
+        self.stage = stage
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
         """Every association of the cluster. Raises AwsError when one cannot be read."""
-        keys = {
-            WorkloadKey(summary["namespace"], summary["serviceAccount"]): str(summary["associationId"])
-            for summary in list_associations(self.api, self.cluster.name)
-        }
         read = partial(describe_association, self.api, self.cluster.name)
-        found = each(read, keys.values(), self.width)
+        ids = (str(summary["associationId"]) for summary in list_associations(self.api, self.cluster.name))
+        found = each(read, ids, self.width)
         return {one.key: one for one in found if one is not None}
 
     def observe(
@@ -150,7 +162,8 @@ class Observer:
                     return read_snapshot(self.api, ROLE_READS * len(named), policies=False)
                 details = planning and any(_has_details(role) for role in roles.values())
                 return read_snapshot(self.api, 2 * len(singles), details)
-            return self._guard("associations", self.cluster.name, lambda: self._keys(desired, removal))
+            read = partial(self._associations, desired, removal, unchanged or {})
+            return self._guard("associations", self.cluster.name, read)
 
         first = [("associations", "")] if known is None else []
         if (ROLE_READS * len(named) if removal else 2 * len(singles)) < WORTHWHILE:
@@ -164,19 +177,19 @@ class Observer:
             answered = (named, {}) if removal else (roles, specs)
             results.update(_from_snapshot(snapshot, *answered, desired.options if planning else None))
             rest = [item for item in singles if item not in results]
+            self.progress.expect(self.stage, len(rest))
             results.update(zip(rest, each(work, rest, self.width), strict=True))
         failures = [found for found in results.values() if isinstance(found, ReadFailure)]
         found_roles = _kept(results, "role", ObservedRole)
         found_policies = _kept(results, "policy", ObservedPolicy)
         if planning:
             self._extra_policies(found_roles, found_policies, failures, desired.options.adopt)
-        keys = results.get(("associations", ""))
         associations = dict(known or {})
-        listed = keys if isinstance(keys, dict) else {}
-        there = {key: one for key, one in (unchanged or {}).items() if listed.get(key) == one.association_id}
-        unread = {key: value for key, value in listed.items() if key not in there}
-        associations.update(there)
-        associations.update(self._associations(unread, failures))
+        listed = results.get(("associations", ""))
+        if isinstance(listed, list):
+            failures += [one for one in listed if isinstance(one, ReadFailure)]
+            there = (one for one in listed if isinstance(one, ObservedAssociation))
+            associations.update({one.key: one for one in sorted(there, key=attrgetter("key"))})
         users: dict[str, list[WorkloadKey]] = {}
         for association in associations.values():
             users.setdefault(association.role_arn, []).append(association.key)
@@ -196,6 +209,9 @@ class Observer:
             return read()
         except AwsError as error:
             return ReadFailure(resource, name, error.operation, error.code, error.text, error.remedy)
+        finally:
+            if resource != "associations":
+                self.progress.done(self.stage)
 
     def _role(self, spec: RoleSpec, removal: bool) -> ObservedRole | None:
         if spec.arn is not None:
@@ -284,42 +300,35 @@ class Observer:
             else:
                 policies[arn] = policy
 
-    def _keys(self, desired: Desired, removal: bool) -> dict[WorkloadKey, str]:
-        """The IDs of associations by key. A removal needs all: any may still use a role."""
+    def _listed(self, desired: Desired, removal: bool) -> Iterator[tuple[WorkloadKey, str]]:
+        """Keys and IDs of associations. A removal needs all: any may still use a role."""
         if not self.cluster.status:
-            return {}
+            return
         wanted = {workload.key for workload in desired.workloads}
-        if removal or len(wanted) > FEW_WORKLOADS:
-            summaries = list_associations(self.api, self.cluster.name)
-        else:
-            summaries = [
-                summary
-                for key in sorted(wanted)
-                for summary in list_associations(
-                    self.api, self.cluster.name, key.namespace, key.service_account
-                )
-            ]
-        found = {
-            WorkloadKey(summary["namespace"], summary["serviceAccount"]): str(summary["associationId"])
-            for summary in summaries
-        }
-        return {key: value for key, value in found.items() if removal or key in wanted}
+        few = not removal and len(wanted) <= FEW_WORKLOADS
+        for one in sorted(wanted) if few else [WorkloadKey("", "")]:
+            for summary in list_associations(self.api, self.cluster.name, one.namespace, one.service_account):
+                key = WorkloadKey(summary["namespace"], summary["serviceAccount"])
+                if removal or key in wanted:
+                    self.progress.expect(self.stage, 1)
+                    yield key, str(summary["associationId"])
 
     def _associations(
-        self, keys: Mapping[WorkloadKey, str], failures: list[ReadFailure]
-    ) -> dict[WorkloadKey, ObservedAssociation]:
-        def describe(key: WorkloadKey) -> ObservedAssociation | ReadFailure | None:
-            read = partial(describe_association, self.api, self.cluster.name, keys[key])
+        self, desired: Desired, removal: bool, unchanged: Mapping[WorkloadKey, ObservedAssociation]
+    ) -> list[ObservedAssociation | ReadFailure | None]:
+        """The first are read while the others are still being listed. Raises AwsError when they cannot
+        be listed."""
+
+        def describe(item: tuple[WorkloadKey, str]) -> ObservedAssociation | ReadFailure | None:
+            key, association_id = item
+            before = unchanged.get(key)
+            if before is not None and before.association_id == association_id:
+                self.progress.done(self.stage)
+                return before
+            read = partial(describe_association, self.api, self.cluster.name, association_id)
             return self._guard("association", str(key), read)
 
-        found: dict[WorkloadKey, ObservedAssociation] = {}
-        ordered = sorted(keys)
-        for key, answer in zip(ordered, each(describe, ordered, self.width), strict=True):
-            if isinstance(answer, ReadFailure):
-                failures.append(answer)
-            elif answer is not None:
-                found[key] = answer
-        return found
+        return each(describe, self._listed(desired, removal), self.width)
 
 
 def _attached_documents(

@@ -115,8 +115,9 @@ def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, patience: 
 def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation | None:
     if not cluster.status:
         return None
-    summaries = list_associations(api, cluster.name, key.namespace, key.service_account)
-    return describe_association(api, cluster.name, summaries[0]["associationId"]) if summaries else None
+    for summary in list_associations(api, cluster.name, key.namespace, key.service_account):
+        return describe_association(api, cluster.name, summary["associationId"])
+    return None
 
 
 def _plan(wanted: Wanted, cluster: Cluster, found: ObservedAssociation | None) -> Change | None:

@@ -79,7 +79,7 @@ def test_all_pages_are_read() -> None:
     eks.stubber.add_response(
         "list_pod_identity_associations", page("c"), {"clusterName": "c", "nextToken": "next"}
     )
-    found = eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations")
+    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
     assert [one["serviceAccount"] for one in found] == ["a", "b", "c"]
 
 
@@ -88,7 +88,7 @@ def test_an_error_on_a_later_page_is_an_error() -> None:
     eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "next"})
     eks.stubber.add_client_error("list_pod_identity_associations", "InvalidRequestException", "Oops")
     with pytest.raises(AwsError) as caught:
-        eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations")
+        list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
     assert str(caught.value) == "eks:ListPodIdentityAssociations: InvalidRequestException: Oops"
 
 
@@ -100,7 +100,7 @@ def test_a_page_that_fails_is_asked_for_again_and_no_other() -> None:
     eks.stubber.add_response("list_pod_identity_associations", first, asked)
     eks.stubber.add_client_error("list_pod_identity_associations", "ServerException", "Oops", 500)
     eks.stubber.add_response("list_pod_identity_associations", second, {**asked, "nextToken": "next"})
-    found = eks.api.pages("eks", "ListPodIdentityAssociations", asked, "associations")
+    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", asked, "associations"))
     assert [one["serviceAccount"] for one in found] == ["a", "b"]
     eks.stubber.assert_no_pending_responses()
 
@@ -110,7 +110,7 @@ def test_pages_that_lead_nowhere_are_an_error() -> None:
     for _ in range(2):
         eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
     with pytest.raises(AwsError, match="the answer names its own page as the next one"):
-        eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations")
+        list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
 
 
 def test_attempts_to_create_an_association_share_one_token() -> None:

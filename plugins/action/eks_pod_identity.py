@@ -1,0 +1,13 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module eks_pod_identity, with its progress on the screen."""
+
+from __future__ import annotations
+
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import WithProgress
+
+
+class ActionModule(WithProgress):
+    """Nothing of its own."""

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lookup, called as templates call it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleLookupError
+from ansible_collections.workload_identity.aws.plugins.lookup.pod_identity_workloads import LookupModule
+
+ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
+TWO = {"namespace": "default", "service_account": "two", "create_namespace": True}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    paths = []
+    for number, content in enumerate(([ONE], {"workloads": [TWO]})):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps(content))
+        paths.append(str(path))
+    return paths
+
+
+class Lookup(LookupModule):
+    """Its options come from the call alone, without Ansible's configuration."""
+
+    def set_options(self, direct: dict[str, Any], **_more: Any) -> None:
+        self.given = direct
+
+    def get_option(self, option: str, **_more: Any) -> Any:
+        return self.given.get(option)
+
+
+def looked_up(terms: list[Any], **options: Any) -> list[Any]:
+    return Lookup().run(terms, variables={}, **options)
+
+
+def test_the_workloads_of_all_files_are_one_list(files: list[str]) -> None:
+    assert looked_up(files) == [ONE, TWO]
+
+
+def test_query_may_be_given_a_list(files: list[str]) -> None:
+    assert looked_up([files]) == [ONE, TWO]
+
+
+def test_only_the_fields_that_are_wanted_are_returned(files: list[str]) -> None:
+    assert looked_up(files, fields=["service_account", "create_namespace"]) == [
+        {"service_account": "one"},
+        {"service_account": "two", "create_namespace": True},
+    ]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleLookupError, match=r"gone\.json"):
+        looked_up([str(tmp_path / "gone.json")])
