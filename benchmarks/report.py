@@ -57,10 +57,10 @@ READING = """## How to read it
 
 def write_report(results: Results, docs: Path) -> None:
     """docs/benchmarks.md and docs/images/benchmarks.svg."""
-    (docs / "images").mkdir(exist_ok=True)
+    (docs / "images").mkdir(parents=True, exist_ok=True)
     (docs / "images/benchmarks.svg").write_text(_chart(results), encoding="utf-8")
     blocks = [INTRO, _about(results), *_targets(results), *_peers(results), *_scale(results)]
-    blocks += [_engine(results), _operations(results), READING]
+    blocks += [_rounds(results), _limited(results), _engine(results), _operations(results), READING]
     (docs / "benchmarks.md").write_text("\n".join(block for block in blocks if block), encoding="utf-8")
 
 
@@ -110,6 +110,40 @@ def _scale(results: Results) -> list[str]:
                 _table((*head, "ms a workload"), rows),
             ]
     return blocks
+
+
+def _rounds(results: Results) -> str:
+    """The comparisons that were repeated, one line for each time."""
+    rows = [
+        (
+            str(one.workloads),
+            str(one.latency_ms),
+            "; ".join(f"{name} {wall:.2f}" for name, wall in one.walls.items()),
+        )
+        for one in results.rounds
+    ]
+    if not rows:
+        return ""
+    return "## Again and again, wall seconds\n\n" + _table(("N", "ms a request", "measured in turn"), rows)
+
+
+def _limited(results: Results) -> str:
+    rows = [
+        (
+            str(one.workloads),
+            str(one.per_second),
+            f"{one.wall:.1f}",
+            f"{one.demanded:.1f}",
+            f"{one.wall / one.demanded:.2f}",
+            str(one.requests),
+            str(one.throttled),
+        )
+        for one in results.limited
+    ]
+    if not rows:
+        return ""
+    head = ("N", "requests a second", "wall s", "the limit demands s", "times", "answered", "throttled")
+    return "## site.yml while AWS throttles, first run\n\n" + _table(head, rows)
 
 
 def _engine(results: Results) -> str:

@@ -36,12 +36,15 @@ from contenders import (
 )
 from measure import measure
 from report import write_report
-from store import Results, Round, Row, load, save
+from store import Limited, Results, Round, Row, load, save
 from surroundings import ROOT, Surroundings, child_environment
 
 HERE = Path(__file__).resolve().parent
 EXTRAPOLATE_ABOVE = 10
 ROUNDS_OF = 50
+AGAIN = 1000
+LIMITED = 200
+PER_SECOND = 20
 
 
 class Bench:
@@ -95,6 +98,35 @@ class Bench:
             self.results.rounds.append(Round(count, latency, walls))
             save(self.results, self.out)
             print(f"{latency:3} ms  {count} workloads: {walls}", flush=True)
+
+    def again(self, count: int, latency: int, times: int) -> None:
+        """A first run and one without changes, in turn, as often as is asked for."""
+        for _ in range(times):
+            self.around.empty(latency)
+            command = playbook("site", write(self.scratch, count))
+            walls = {
+                phase: round(measure(command, ROOT, child_environment()).wall, 2)
+                for phase in ("first run", "no change")
+            }
+            self.results.rounds.append(Round(count, latency, walls))
+            save(self.results, self.out)
+            print(f"{latency:3} ms  {count} workloads: {walls}", flush=True)
+
+    def limited(self, count: int, latency: int, per_second: int) -> None:
+        """A first run while AWS throttles."""
+        self.around.empty(latency, per_second)
+        self.around.start_counting()
+        found = measure(playbook("site", write(self.scratch, count)), ROOT, child_environment())
+        throttled = self.around.throttled()
+        answered = sum(self.around.counted().aws.values()) - throttled
+        limited = Limited(count, latency, per_second, round(found.wall, 2), answered, throttled)
+        self.results.limited.append(limited)
+        save(self.results, self.out)
+        print(
+            f"{latency:3} ms  {SITE:26} {count:5}  {per_second} requests a second {found.wall:8.2f} s wall, "
+            f"{limited.demanded:.2f} s demanded, {answered} requests, {throttled} throttled",
+            flush=True,
+        )
 
     def scale(self, counts: Sequence[int], latency: int) -> None:
         """This collection alone, through all phases."""
@@ -178,7 +210,7 @@ def main() -> int:
         action="store_true",
         help=f"measure the slow contenders above N = {EXTRAPOLATE_ABOVE}, too",
     )
-    parser.add_argument("--rounds", type=int, default=5, help=f"repeated comparisons with N = {ROUNDS_OF}")
+    parser.add_argument("--rounds", type=int, default=5, help="how often comparisons are repeated")
     parser.add_argument("--keep", action="store_true", help="add to the results that are there")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
@@ -190,6 +222,9 @@ def main() -> int:
         for latency in asked.latency:
             bench.peers(among, asked.peers, latency, asked.measure_all)
         bench.rounds(among, ROUNDS_OF, max(asked.latency), asked.rounds)
+        if asked.scale and asked.rounds:
+            bench.again(AGAIN, max(asked.latency), asked.rounds)
+            bench.limited(LIMITED, max(asked.latency), PER_SECOND)
         # The answers that the targets ask for first.
         for latency in sorted(asked.latency, reverse=True):
             bench.scale(asked.scale, latency)

@@ -39,8 +39,26 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """A first run while AWS took no more than ``per_second`` requests a second. ``requests`` is how many
+    it answered, ``throttled`` how many it did not."""
+
+    workloads: int
+    latency_ms: int
+    per_second: int
+    wall: float
+    requests: int
+    throttled: int
+
+    @property
+    def demanded(self) -> float:
+        """Seconds that the limit alone takes. The requests of the first second come at once."""
+        return (self.requests - self.per_second) / self.per_second
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
-    """Wall seconds of contenders measured one right after the other, by name."""
+    """Wall seconds of contenders, or phases, measured one right after the other, by name."""
 
     workloads: int
     latency_ms: int
@@ -57,6 +75,7 @@ class Results:
     notes: list[str]
     rows: list[Row] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
+    limited: list[Limited] = field(default_factory=list)
 
     def row(self, who: str, workloads: int, latency_ms: int, phase: str = "first run") -> Row | None:
         return next(
@@ -86,4 +105,5 @@ def save(results: Results, path: Path) -> None:
 def load(path: Path) -> Results:
     raw = json.loads(path.read_text(encoding="utf-8"))
     rounds = [Round(**one) for one in raw["rounds"]]
-    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]], rounds)
+    limited = [Limited(**one) for one in raw["limited"]]
+    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]], rounds, limited)

@@ -43,18 +43,25 @@ class Surroundings:
         self._aws = AwsControl(os.environ["AWS_ENDPOINT_URL"])
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
-    def empty(self, aws_latency_ms: float) -> None:
-        """As after ``sandbox up``, with the teams' namespaces, and a delay of every answer of AWS."""
+    def empty(self, aws_latency_ms: float, per_second: float = 0) -> None:
+        """As after ``sandbox up``, with the teams' namespaces, and a delay of every answer of AWS.
+
+        ``per_second`` is how many requests AWS takes; 0 is no limit.
+        """
         command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
         subprocess.run(command, check=True, capture_output=True)
         api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(self._kubeconfig)))
         for name in namespaces():
             api.create_namespace({"metadata": {"name": name}})
         self._aws.set_latency(aws_latency_ms)
+        self._aws.set_rate_limit(per_second)
 
     def start_counting(self) -> None:
         self._aws.reset_counters()
         self._kubernetes.reset_counters()
+
+    def throttled(self) -> int:
+        return int(self._aws.counters()["faults"].get("throttle", 0))
 
     def counted(self) -> Requests:
         return Requests(self._aws.counters()["operations"], self._kubernetes.counters()["operations"])

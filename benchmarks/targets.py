@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -29,7 +29,13 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Those that the results can answer."""
-    return [*_against_peers(results, 50), *_no_change(results, 1000), *_memory(results), *_growth(results)]
+    return [
+        *_against_peers(results, 50),
+        *_no_change(results, 1000),
+        *_limited(results),
+        *_memory(results),
+        *_growth(results),
+    ]
 
 
 def _against_peers(results: Results, count: int) -> Iterator[Target]:
@@ -38,8 +44,7 @@ def _against_peers(results: Results, count: int) -> Iterator[Target]:
         yield _least(f"{where}: CLI sequence / site.yml, wall", 40, median(found))
     for who, limit in ((SITE, 3), (PROCESS, 1.3), (ENGINE, 1.3)):
         if found := results.ratios(who, FLOOR, count, LATENCY):
-            rounds = f", median of {len(found)} rounds" if len(found) > 1 else ""
-            yield _most(f"{where}: {who} / floor, wall{rounds}", limit, median(found))
+            yield _most(f"{where}: {who} / floor, wall{_rounds(found)}", limit, median(found))
 
 
 def _no_change(results: Results, count: int) -> Iterator[Target]:
@@ -55,11 +60,25 @@ def _no_change(results: Results, count: int) -> Iterator[Target]:
         )
         yield _most(f"N = {count}, no change: Kubernetes writes", 0, writes)
         yield _most(f"N = {count}, no change: Kubernetes requests", 10, again.kube_requests)
-    if first and again:
-        what = f"N = {count}, {LATENCY} ms: no-change run / first run, wall"
-        yield _most(what, 1 / 3, again.wall / first.wall)
+    if walls := [one.walls for one in results.rounds if {"first run", "no change"} <= set(one.walls)]:
+        found = [one["no change"] / one["first run"] for one in walls]
+    else:
+        found = [again.wall / first.wall] if first and again else []
+    if found:
+        what = f"N = {count}, {LATENCY} ms: no-change run / first run, wall{_rounds(found)}"
+        yield _most(what, 1 / 3, median(found))
     if verified := results.row(SITE, 500, LATENCY, "verify"):
         yield _most("N = 500, verify: AWS requests a workload", 1.2, verified.requests / 500)
+
+
+def _rounds(found: Sequence[float]) -> str:
+    return f", median of {len(found)} rounds" if len(found) > 1 else ""
+
+
+def _limited(results: Results) -> Iterator[Target]:
+    for one in results.limited:
+        what = f"N = {one.workloads}, {one.per_second} requests a second: site.yml / what the limit demands"
+        yield _most(what, 1.15, one.wall / one.demanded)
 
 
 def _memory(results: Results) -> Iterator[Target]:
