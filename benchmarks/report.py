@@ -60,7 +60,8 @@ def write_report(results: Results, docs: Path) -> None:
     (docs / "images").mkdir(parents=True, exist_ok=True)
     (docs / "images/benchmarks.svg").write_text(_chart(results), encoding="utf-8")
     blocks = [INTRO, _about(results), *_targets(results), *_peers(results), *_scale(results)]
-    blocks += [_rounds(results), _limited(results), _engine(results), _operations(results), READING]
+    blocks += [_rounds(results), _limited(results), _overhead(results), _engine(results)]
+    blocks += [_operations(results), READING]
     (docs / "benchmarks.md").write_text("\n".join(block for block in blocks if block), encoding="utf-8")
 
 
@@ -144,6 +145,11 @@ def _limited(results: Results) -> str:
         return ""
     head = ("N", "requests a second", "wall s", "the limit demands s", "times", "answered", "throttled")
     return "## site.yml while AWS throttles, first run\n\n" + _table(head, rows)
+
+
+def _overhead(results: Results) -> str:
+    rows = [(one.what, f"{one.value:g} {one.unit}") for one in results.overhead]
+    return "## What Ansible itself takes\n\n" + _table(("what", ""), rows) if rows else ""
 
 
 def _engine(results: Results) -> str:

@@ -35,6 +35,7 @@ from contenders import (
     write,
 )
 from measure import measure
+from overhead import overhead
 from report import write_report
 from store import Limited, Results, Round, Row, load, save
 from surroundings import ROOT, Surroundings, child_environment
@@ -223,6 +224,7 @@ def main() -> int:
             bench.peers(among, asked.peers, latency, asked.measure_all)
         bench.rounds(among, ROUNDS_OF, max(asked.latency), asked.rounds)
         if asked.scale and asked.rounds:
+            results.overhead[:] = overhead(bench.around, bench.scratch)
             bench.again(AGAIN, max(asked.latency), asked.rounds)
             bench.limited(LIMITED, max(asked.latency), PER_SECOND)
         # The answers that the targets ask for first.

@@ -65,6 +65,15 @@ class Round:
     walls: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Something that Ansible itself takes."""
+
+    what: str
+    value: float
+    unit: str
+
+
 @dataclass(slots=True)
 class Results:
     """``about`` says when, on what and with which versions; ``notes`` what was left out and why.
@@ -76,6 +85,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     limited: list[Limited] = field(default_factory=list)
+    overhead: list[Cost] = field(default_factory=list)
 
     def row(self, who: str, workloads: int, latency_ms: int, phase: str = "first run") -> Row | None:
         return next(
@@ -106,4 +116,5 @@ def load(path: Path) -> Results:
     raw = json.loads(path.read_text(encoding="utf-8"))
     rounds = [Round(**one) for one in raw["rounds"]]
     limited = [Limited(**one) for one in raw["limited"]]
-    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]], rounds, limited)
+    overhead = [Cost(**one) for one in raw.get("overhead", ())]
+    return Results(raw["about"], raw["notes"], [Row(**row) for row in raw["rows"]], rounds, limited, overhead)
