@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from contenders import MODULE, PLAYBOOK, playbook, write
+from contenders import MODULE, PLAYBOOK, Command, playbook, write
 from measure import measure
 from store import Cost
 from surroundings import ROOT, Surroundings, child_environment
@@ -54,7 +54,7 @@ def _payloads(scratch: Path) -> dict[str, int]:
         "pod_identity_workloads_from": [str(write(scratch, 1))],
     }
     keep = {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_REMOTE_TMP": str(folder)}
-    command = [PLAYBOOK, ROOT / "playbooks/site.yml", "-e", json.dumps(variables)]
+    command: Command = [PLAYBOOK, ROOT / "playbooks/site.yml", "-e", json.dumps(variables)]
     measure(command, ROOT, {**child_environment(), **keep})
     sizes = {path.stem.removeprefix("AnsiballZ_"): path.stat().st_size for path in folder.glob("*/Ansi*.py")}
     return {name: round(size / 1000) for name, size in sorted(sizes.items())}
@@ -66,7 +66,7 @@ def _handing_over(scratch: Path) -> list[Cost]:
     variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": workloads(HANDED_OVER)}
     variable_file = scratch / "variables.json"
     variable_file.write_text(json.dumps(variables), encoding="utf-8")
-    by_variable = [PLAYBOOK, ROOT / "playbooks/site.yml", "--check", "-e", f"@{variable_file}"]
+    by_variable: Command = [PLAYBOOK, ROOT / "playbooks/site.yml", "--check", "-e", f"@{variable_file}"]
     what = f"plan for N = {HANDED_OVER}, the list"
     return [
         Cost(f"{what} read from a file", round(_wall(playbook("site", file, "--check")), 1), "s"),
@@ -74,5 +74,5 @@ def _handing_over(scratch: Path) -> list[Cost]:
     ]
 
 
-def _wall(command: list[str | Path]) -> float:
+def _wall(command: Command) -> float:
     return measure(command, ROOT, child_environment()).wall
