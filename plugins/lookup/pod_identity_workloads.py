@@ -55,10 +55,17 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
         self.set_options(var_options=variables, direct=kwargs)
         try:
             # query() hands a list over as one term.
-            found: list[Any] = read_sources(self._flatten(terms)).workloads
+            found: list[Any] = read_sources(self._flatten(terms), lines=False).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(error.problems)) from error
         wanted = self.get_option("fields")
         if wanted is None:
             return found
-        return [{name: one[name] for name in wanted if name in one} for one in found]
+        return [_only(one, wanted) for one in found]
+
+
+def _only(workload: Any, fields: list[str]) -> Any:
+    """What is no mapping is left for others to refuse."""
+    if not isinstance(workload, dict):
+        return workload
+    return {name: workload[name] for name in fields if name in workload}

@@ -78,10 +78,12 @@ def still_to_read(result: Row, reads: Mapping[str, Row], now: datetime) -> list[
     of Linux on EC2, so nodes are read only where there is none; and the DaemonSet only to tell why.
     """
     verification = verification_of(result)
+    addon_missing = any(one["code"] == "AGENT_ADDON_MISSING" for one in verification.get("findings", ()))
+    if not addon_missing and "agents" not in reads and not reads.get("pods", {}).get("resources"):
+        return []
     state = state_of(verification, reads, now)
     rows = verification.get("workloads", ())
     nodes = {pod.node for pods in (state.pods or {}).values() for pod in pods if pod.node}
-    addon_missing = any(one["code"] == "AGENT_ADDON_MISSING" for one in verification.get("findings", ()))
     wanted = []
     if state.agents is None and "agents" not in state.errors:
         if nodes or addon_missing:

@@ -119,10 +119,18 @@ class Observer:
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
         """Every association of the cluster. Raises AwsError when one cannot be read."""
-        read = partial(describe_association, self.api, self.cluster.name)
-        ids = (str(summary["associationId"]) for summary in list_associations(self.api, self.cluster.name))
-        found = each(read, ids, self.width)
-        return {one.key: one for one in found if one is not None}
+
+        def ids() -> Iterator[str]:
+            for summary in list_associations(self.api, self.cluster.name):
+                self.progress.expect(self.stage, 1)
+                yield str(summary["associationId"])
+
+        def read(association_id: str) -> ObservedAssociation | None:
+            found = describe_association(self.api, self.cluster.name, association_id)
+            self.progress.done(self.stage)
+            return found
+
+        return {one.key: one for one in each(read, ids(), self.width) if one is not None}
 
     def observe(
         self,

@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ar
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import (
     Fields,
+    InputError,
     Problems,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
@@ -139,9 +140,14 @@ def given_workloads(
     params: Mapping[str, Any], state: str = "present", common_tags: Mapping[str, str] | None = None
 ) -> tuple[Workload, ...] | None:
     """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
-    if params["workloads_from"]:
-        source = read_sources(params["workloads_from"])
-        return parse_workloads(source.workloads, state, common_tags, source.places)
+    if paths := params["workloads_from"]:
+        try:
+            source = read_sources(paths, lines=False)
+            return parse_workloads(source.workloads, state, common_tags, source.places)
+        except InputError:
+            # Once more, slowly, for the lines of what is wrong.
+            source = read_sources(paths)
+            return parse_workloads(source.workloads, state, common_tags, source.places)
     if params["workloads"] is None:
         return None
     return parse_workloads(params["workloads"], state, common_tags)
