@@ -80,6 +80,8 @@ class Bench:
         """Every contender from nothing, in turn, for every N."""
         for count in counts:
             for contender in among:
+                if self.results.row(contender.name, count, latency):
+                    continue
                 if contender.grows and count > EXTRAPOLATE_ABOVE and not all_of_it:
                     self._extrapolate(contender.name, count, latency)
                     continue
@@ -212,7 +214,7 @@ def main() -> int:
         help=f"measure the slow contenders above N = {EXTRAPOLATE_ABOVE}, too",
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often comparisons are repeated")
-    parser.add_argument("--keep", action="store_true", help="add to the results that are there")
+    parser.add_argument("--keep", action="store_true", help="measure only the contenders that the results lack")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     asked = parser.parse_args()
