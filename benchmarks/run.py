@@ -214,7 +214,9 @@ def main() -> int:
         help=f"measure the slow contenders above N = {EXTRAPOLATE_ABOVE}, too",
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often comparisons are repeated")
-    parser.add_argument("--keep", action="store_true", help="measure only the contenders that the results lack")
+    parser.add_argument(
+        "--keep", action="store_true", help="measure only the contenders that the results lack"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     asked = parser.parse_args()

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_faults import SHOW_AGENTS
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_pod import listed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_state import (
     AGENT,
     AGENT_NAMESPACE,
     KubeState,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import listed
 
 Finding = dict[str, Any]
 

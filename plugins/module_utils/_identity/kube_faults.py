@@ -27,7 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_pod import (
     SKIP_CONTAINERS,
     Pod,
-    listed,
     shown_time,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_state import (
@@ -35,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AGENT_NAMESPACE,
     KubeState,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import listed
 
 # EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
 SETTLED_AFTER = timedelta(seconds=60)

@@ -27,7 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Owner,
     Pod,
     age,
-    listed,
     parse_time,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_state import (
@@ -35,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Key,
     KubeState,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import listed
 
 Row = Mapping[str, Any]
 Check = dict[str, Any]

@@ -12,6 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+    SHOWN_STALE,
+    listed,
+)
+
 OWNER_LABEL = "app.kubernetes.io/managed-by"
 OWNER_LABEL_VALUE = "workload_identity.aws"
 OWNER_NAME_LABEL = "workload-identity/owner"
@@ -140,9 +145,9 @@ def plan_purge(
         if owner is None or labels.get(OWNER_NAME_LABEL) == owner:
             plan.stale.append(_service_account(key))
     if len(plan.stale) > limit:
-        names = ", ".join("/".join(key_of(item)) for item in plan.stale[:10])
+        names = listed(("/".join(key_of(item)) for item in plan.stale), SHOWN_STALE)
         plan.problems.append(
-            f"purge would remove {len(plan.stale)} service accounts that are not listed ({names}, …), but "
+            f"purge would remove {len(plan.stale)} service accounts that are not listed ({names}), but "
             f"pod_identity_purge_limit is {limit}. Check that the list is complete, or raise it to "
             f"{len(plan.stale)}."
         )

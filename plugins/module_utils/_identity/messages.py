@@ -8,15 +8,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 
 SHOWN_PROBLEMS = 20
+# Of what a purge would remove: enough to see which team's list is not complete.
+SHOWN_STALE = 30
 
 
 def sentence(text: str) -> str:
     """A text that another sentence can follow; AWS and Kubernetes often leave the full stop out."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def listed(names: Iterable[str], shown: int = 3) -> str:
+    """Like "a, b, c and 4 more"."""
+    found = list(names)
+    more = f" and {len(found) - shown} more" if len(found) > shown else ""
+    return ", ".join(found[:shown]) + more
 
 
 def input_message(error: InputError) -> str:

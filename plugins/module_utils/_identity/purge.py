@@ -20,6 +20,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ar
     parse_role_arn,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+    SHOWN_STALE,
+    listed,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     OWNER_NAME_TAG,
     Cluster,
@@ -37,7 +41,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scop
 
 # Stands for the namespace of a role that no association names any more.
 NO_ASSOCIATION = "(no association)"
-SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,10 @@ def check_limit(stale: Desired, scope: PurgeScope) -> None:
     if count <= scope.limit:
         return
     names = [str(workload.key) for workload in stale.workloads]
-    more = f" and {count - SHOWN} more" if count > SHOWN else ""
     raise InputError(
         [
             f"purge would remove {count} workloads that are not listed, but purge_limit is {scope.limit}: "
-            f"{', '.join(names[:SHOWN])}{more}. Check that the list is complete (check mode with diff shows "
+            f"{listed(names, SHOWN_STALE)}. Check that the list is complete (check mode with diff shows "
             f"what would go when purge_limit allows it), or raise purge_limit to {count}."
         ]
     )

@@ -179,9 +179,9 @@ def test_a_purge_leaves_those_of_other_owners() -> None:
 def test_a_purge_has_a_limit() -> None:
     there = [account(f"s{number:02}", labels=OURS) for number in range(11)]
     assert plan_purge([], there, limit=11).problems == []
-    names = ", ".join(f"default/s{number:02}" for number in range(10))
+    names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert plan_purge([], there).problems == [
-        f"purge would remove 11 service accounts that are not listed ({names}, …), but "
+        f"purge would remove 11 service accounts that are not listed ({names}), but "
         "pod_identity_purge_limit is "
         "10. Check that the list is complete, or raise it to 11."
     ]
