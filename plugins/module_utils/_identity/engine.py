@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
@@ -30,12 +31,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Cluster,
     Desired,
     Workload,
+    WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import (
     Observer,
     read_cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Observed,
+    ObservedAssociation,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_absent import (
     make_removal_plan,
@@ -54,6 +59,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.yo
     may_become_usable,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import Subject
+
+Associations = Mapping[WorkloadKey, ObservedAssociation]
 
 # A conflict means that someone else is at work; two fresh looks are enough, or it is a fight.
 ROUNDS = 3
@@ -105,8 +112,11 @@ class Engine:
     patience: Patience
     progress: Progress = field(default_factory=Untold)
 
-    def observe(self, desired: Desired, removal: bool = False) -> Observed:
-        return self._observer().observe(desired, removal)
+    def observe(
+        self, desired: Desired, removal: bool = False, just_read: Associations | None = None
+    ) -> Observed:
+        """What there is. Associations that were ``just_read`` are only listed again."""
+        return self._observer().observe(desired, removal, unchanged=just_read)
 
     def _observer(self, stage: str = "read") -> Observer:
         return Observer(self.api, self.cluster, self.width, self.progress, stage)
@@ -121,12 +131,14 @@ class Engine:
         kept = {key: one for key, one in run.observed.associations.items() if key not in touched}
         return self._observer("verify").observe(run.desired, planning=False, unchanged=kept)
 
-    def run(self, desired: Desired, state: str, check_mode: bool) -> Run:
+    def run(
+        self, desired: Desired, state: str, check_mode: bool, just_read: Associations | None = None
+    ) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
         removal = state == "absent"
         rounds = Rounds()
         for turn in range(ROUNDS):
-            observed = self.observe(desired, removal)
+            observed = self.observe(desired, removal, just_read if not turn else None)
             plan = (make_removal_plan if removal else make_plan)(desired, observed)
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
@@ -184,15 +196,10 @@ class Engine:
         InputError when more would go than the scope allows, AwsError when what there is cannot be
         read; both before anything is changed.
         """
-        stale = stale_workloads(
-            desired,
-            self.cluster,
-            scope,
-            self._observer().all_associations(),
-            read_roles(self.api),
-        )
+        associations = self._observer().all_associations()
+        stale = stale_workloads(desired, self.cluster, scope, associations, read_roles(self.api))
         check_limit(stale, scope)
-        made = self.run(desired, "present", check_mode)
+        made = self.run(desired, "present", check_mode, associations)
         if not stale.workloads:
             return made
         if made.failures:

@@ -122,6 +122,14 @@ def test_what_is_not_ours_stays() -> None:
     assert "role-a" in str(aws.state())
 
 
+def test_a_purge_reads_each_association_once() -> None:
+    aws = settled(own("a"), own("b"), own("c"), own("d"))
+    aws.requests.clear()
+    done = purge(aws, own("a"), own("b"), own("c"), own("d"))
+    assert done.plan.changes == ()
+    assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 4
+
+
 def test_a_failure_keeps_the_purge_waiting() -> None:
     aws = settled(own("a"), own("b"))
 
