@@ -49,7 +49,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pr
     Progress,
     Untold,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import shared_policies
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import (
+    shared_policies,
+    shared_roles,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
     same_meaning,
 )
@@ -191,7 +194,7 @@ class Observer:
         found_roles = _kept(results, "role", ObservedRole)
         found_policies = _kept(results, "policy", ObservedPolicy)
         if planning:
-            self._extra_policies(found_roles, found_policies, failures, desired.options.adopt)
+            self._extra_policies(desired, specs, found_roles, found_policies, failures)
         associations = dict(known or {})
         listed = results.get(("associations", ""))
         if isinstance(listed, list):
@@ -282,27 +285,32 @@ class Observer:
 
     def _extra_policies(
         self,
+        desired: Desired,
+        specs: Mapping[str, PolicySpec],
         roles: Mapping[str, ObservedRole | None],
         policies: dict[str, ObservedPolicy | None],
         failures: list[ReadFailure],
-        adopt: bool,
     ) -> None:
-        """Read who owns the policies that are attached to our roles but not asked for."""
+        """Read who owns the policies that are attached to our roles but not asked for there."""
+        unknown = {arn for arn, policy in policies.items() if policy is not None and policy.tags is None}
         extra = sorted(
             {
                 arn
-                for role in roles.values()
-                if role is not None and (role.owned or adopt)
+                for shared in shared_roles(self.cluster, desired.workloads)
+                if (role := roles.get(shared.spec.name.lower())) is not None
+                and (role.owned or desired.options.adopt)
                 for arn in role.attached
-                if arn not in policies and ":iam::aws:" not in arn
+                if arn not in shared.policy_users
+                and (arn not in policies or arn in unknown)
+                and ":iam::aws:" not in arn
             }
         )
-        found = each(
-            lambda arn: self._guard("policy", arn, lambda: self.policy(PolicySpec(arn=arn))),
-            extra,
-            self.width,
-        )
-        for arn, policy in zip(extra, found, strict=True):
+
+        def read(arn: str) -> ObservedPolicy | ReadFailure | None:
+            spec = specs.get(arn) or PolicySpec(arn=arn)
+            return self._guard("owner", arn, lambda: self.policy(spec))
+
+        for arn, policy in zip(extra, each(read, extra, self.width), strict=True):
             if isinstance(policy, ReadFailure):
                 failures.append(policy)
             else:

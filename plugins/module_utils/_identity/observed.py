@@ -137,7 +137,10 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class ReadFailure:
-    """Something that could not be read; workloads that need it are left alone."""
+    """Something that could not be read; workloads that need it are left alone.
+
+    The resource "owner" is the owner of a policy, by the policy's ARN, which only a detachment needs.
+    """
 
     resource: str
     name: str

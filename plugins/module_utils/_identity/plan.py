@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Finding,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     Desired,
@@ -219,16 +220,18 @@ def _detachments(
             stage = plan_role.ATTACHMENT_STAGE
             changes.append(plan_role.detach(stage, found.name, arn, role.keys))
         else:
-            draft.findings.append(
-                Finding(
-                    "POLICY_ATTACHED_EXTRA",
-                    "note",
-                    role.keys[0],
-                    f"role {found.name} also has {arn} attached, which is not asked for.",
-                    "List it under policies, detach it, or set purge_policies: true.",
-                )
-            )
+            unread = unread_resources(observed.failures).get(("owner", arn))
+            draft.findings.append(_attached_extra(role, found, arn, unread))
     return changes
+
+
+def _attached_extra(role: SharedRole, found: ObservedRole, arn: str, unread: ReadFailure | None) -> Finding:
+    said = f"role {found.name} also has {arn} attached, which is not asked for."
+    remedy = "List it under policies, detach it, or set purge_policies: true."
+    if unread is not None:
+        said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
+        remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
+    return Finding("POLICY_ATTACHED_EXTRA", "note", role.keys[0], said, remedy)
 
 
 def _plan_associations(

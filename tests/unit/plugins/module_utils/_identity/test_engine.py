@@ -433,3 +433,33 @@ def test_removal_of_many_reads_roles_in_bulk_and_finds_what_one_by_one_finds() -
     again = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
     assert len(aws.parameters("iam:GetRole")) == 10
     assert again == planned
+
+
+def test_a_large_run_takes_off_a_role_the_policy_that_only_others_list_now() -> None:
+    aws = FakeAws()
+    many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
+    run(aws, desired(*many))
+    aws.requests.clear()
+    made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
+    assert [named(one.change) for one in made.done] == [f"detach attachment role-0 {policy_arn('my-policy')}"]
+    assert (made.failures, made.findings) == ((), ())
+    assert len(aws.parameters("iam:GetAccountAuthorizationDetails")) == 1
+    assert len(aws.parameters("iam:GetPolicy")) == 1
+
+
+def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> None:
+    aws = FakeAws()
+    many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
+    run(aws, desired(*many))
+    aws.fail_on("iam:GetPolicy", AwsError("iam:GetPolicy", "AccessDenied", "Not allowed"))
+    made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
+    assert (made.done, made.failures) == ((), ())
+    assert [(str(one.workload), one.message, one.remedy) for one in made.findings] == [
+        (
+            "default/app-0",
+            f"role role-0 also has {policy_arn('my-policy')} attached, which is not asked for. "
+            "Whose it is could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
+            "Allow the caller this action on this resource; a service control policy or a permissions boundary "
+            "can also be what denies it. Or: list it under policies, detach it, or set purge_policies: true.",
+        )
+    ]
