@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import signal
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -291,6 +295,39 @@ def test_faults_that_answer(
     assert exists(core, "a") is stored
     core.create_namespaced_service_account("default", account("a"))
     assert server.control.counters()["faults"] == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "faults", "status"),
+    [
+        ("/api/v1/namespaces/default/serviceaccounts", TOKEN, ["throttle"], 429),
+        ("/api/v1/namespaces/default/serviceaccounts", "wrong", [], 401),
+        ("/api/v1/namespaces/default/nothings", TOKEN, [], 404),
+        ("/_sandbox/latency", "wrong", [], 401),
+    ],
+)
+def test_a_refusal_waits_for_the_whole_request_and_keeps_the_connection(
+    server: Any, path: str, token: str, faults: list[str], status: int
+) -> None:
+    server.control.set_faults([{"operation": "create *", "kind": kind, "times": 1} for kind in faults])
+    body = json.dumps({"metadata": {"name": "a"}}).encode()
+    address = urllib3.util.parse_url(server.endpoint)
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    with contextlib.closing(
+        http.client.HTTPSConnection(address.host, address.port, context=context, timeout=30)
+    ) as connection:
+        connection.putrequest("POST", path)
+        connection.putheader("Authorization", f"Bearer {token}")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        used = connection.sock
+        time.sleep(0.2)
+        connection.send(body)
+        answer = connection.getresponse()
+        answer.read()
+        connection.request("GET", "/readyz")
+        after = connection.getresponse()
+        assert (answer.status, after.read(), connection.sock) == (status, b"ok", used)
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("reset_before", False), ("reset_after", True)])

@@ -75,6 +75,9 @@ class ApiServer:
         )
 
     async def handle(self, request: Request) -> Response:
+        # Whatever is answered before the request has come whole closes its connection, perhaps at the
+        # moment at which the client sends the next one.
+        await request.body()
         try:
             return await self._handle(request)
         except ApiError as error:

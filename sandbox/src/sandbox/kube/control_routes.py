@@ -35,12 +35,12 @@ class ControlRoutes:
 
     async def handle(self, request: Request) -> Response:
         name, method = request.path_params["name"], request.method
+        raw = await request.body()
         if (method, name) == ("GET", "ready"):
             return JSONResponse({"ready": True})
         try:
             if not self._server.authenticator.is_admin(request.headers):
                 return _refusal(403, "the control endpoints take an administrator's token")
-            raw = await request.body()
             answer = self._do(method, name, json.loads(raw) if raw else None)
         except ApiError as error:
             return _refusal(error.code, error.message)
