@@ -144,6 +144,9 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
         "pip",
         "install",
         "--quiet",
+        # As pip does it; without, every start of Ansible compiles for half a second where Python may not
+        # keep what it compiled.
+        "--compile-bytecode",
         "--python",
         folder / "bin" / "python",
         *arguments,
