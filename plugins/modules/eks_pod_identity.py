@@ -116,13 +116,17 @@ options:
     description:
       - Whether to remove, once all wanted workloads are done, what was made by this collection for workloads of the cluster
         that are not listed (any more), namely their associations, and roles and policies that nothing else uses.
+      - A policy goes, too, when it was made for this cluster, no workload lists it any more, and nothing has it attached.
+      - A role that a wanted workload has just moved away from stays until the next purge, since running Pods may still hold
+        its credentials.
       - Limit it by O(owner) or O(purge_namespaces) where several lists are kept for one cluster. Check mode with diff shows
         what would go.
     type: bool
     default: false
   purge_namespaces:
     description:
-      - With O(purge=true), only workloads of these Kubernetes namespaces are removed.
+      - With O(purge=true), only workloads of these Kubernetes namespaces are removed. A policy without a workload belongs
+        to no namespace, and stays.
     type: list
     elements: str
     default: []

@@ -47,10 +47,28 @@ class Snapshot:
     denied: str = ""
 
 
-def read_roles(api: Api) -> list[ObservedRole]:
-    """Every role of the account, without description and session duration."""
-    pages, _all = _pages(api, sys.maxsize, "GetAccountAuthorizationDetails", {"Filter": ["Role"]})
-    return [transform.role_detail(raw) for page in pages for raw in page.get("RoleDetailList", ())]
+def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
+    """Every role of the account, without description and session duration; and, with their tags, the
+    policies of the account that nothing has attached, as far as the caller may read them."""
+    kinds = {"Filter": ["Role", "LocalManagedPolicy"]}
+    pages, _all = _pages(api, sys.maxsize, "GetAccountAuthorizationDetails", kinds)
+    roles = [transform.role_detail(raw) for page in pages for raw in page.get("RoleDetailList", ())]
+    idle = [
+        raw["Arn"]
+        for page in pages
+        for raw in page.get("Policies", ())
+        if not raw["AttachmentCount"] and not raw.get("PermissionsBoundaryUsageCount")
+    ]
+
+    def read(arn: str) -> ObservedPolicy | None:
+        try:
+            return transform.policy(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"])
+        except AwsError as error:
+            if error.missing or error.denied:
+                return None
+            raise
+
+    return roles, [policy for policy in each(read, idle, width) if policy is not None]
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:

@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ap
     Refusal,
     apply_plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import read_roles
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import read_account
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Failure,
     Finding,
@@ -43,6 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_absent import (
+    Freed,
     make_removal_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import (
@@ -50,8 +51,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pr
     Untold,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import (
+    Account,
     PurgeScope,
     check_limit,
+    freed_policies,
+    left_roles,
     stale_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.rounds import Rounds
@@ -61,6 +65,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.yo
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import Subject
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What came before a run: a look that serves its first round, and policies that a plan lets go of."""
+
+    observed: Observed | None = None
+    freed: Freed = field(default_factory=dict)
+
+
+NOTHING = Before()
 
 # A conflict means that someone else is at work; two fresh looks are enough, or it is a fight.
 ROUNDS = 3
@@ -131,15 +146,17 @@ class Engine:
         kept = {key: one for key, one in run.observed.associations.items() if key not in touched}
         return self._observer("verify").observe(run.desired, planning=False, unchanged=kept)
 
-    def run(
-        self, desired: Desired, state: str, check_mode: bool, just_read: Associations | None = None
-    ) -> Run:
+    def run(self, desired: Desired, state: str, check_mode: bool, before: Before = NOTHING) -> Run:
         """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
         removal = state == "absent"
         rounds = Rounds()
         for turn in range(ROUNDS):
-            observed = self.observe(desired, removal, just_read if not turn else None)
-            plan = (make_removal_plan if removal else make_plan)(desired, observed)
+            observed = (before.observed if not turn else None) or self.observe(desired, removal)
+            plan = (
+                make_removal_plan(desired, observed, before.freed)
+                if removal
+                else make_plan(desired, observed)
+            )
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
             if turn:
@@ -196,15 +213,22 @@ class Engine:
         InputError when more would go than the scope allows, AwsError when what there is cannot be
         read; both before anything is changed.
         """
-        associations = self._observer().all_associations()
-        stale = stale_workloads(desired, self.cluster, scope, associations, read_roles(self.api))
+        account = Account(self._observer().all_associations(), *read_account(self.api, self.width))
+        observed = self.observe(desired, just_read=account.associations)
+        freed = freed_policies(make_plan(desired, observed))
+        let_go = [policy for arn in freed if (policy := observed.policies.get(arn)) is not None]
+        stale = stale_workloads(desired, self.cluster, scope, account, let_go)
         check_limit(stale, scope)
-        made = self.run(desired, "present", check_mode, associations)
+        made = self.run(desired, "present", check_mode, Before(observed))
+        if made.failures:
+            waits = (_purge_waits(stale),) if stale.workloads else ()
+            return replace(made, findings=(*made.findings, *waits))
+        left = left_roles(desired, stale, self.cluster, scope, account)
+        made = replace(made, findings=(*made.findings, *left))
         if not stale.workloads:
             return made
-        if made.failures:
-            return replace(made, findings=(*made.findings, _purge_waits(stale)))
-        gone = self.run(stale, "absent", check_mode)
+        # What is to go is looked at anew; only in check mode the policies are still attached.
+        gone = self.run(stale, "absent", check_mode, Before(freed=freed if check_mode else {}))
         plan = replace(made.plan, changes=(*made.plan.changes, *gone.plan.changes))
         return replace(
             made,

@@ -12,10 +12,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    OWNER_NAME_TAG,
-    OWNER_TAG,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.tags import OURS
+
+# IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
+TAGS_LEFT = 48
 
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
@@ -159,14 +159,14 @@ class Fields:
                 self.problems.add(
                     self.place, f"{name}: tag '{key}' uses the prefix aws:, which AWS reserves."
                 )
-            elif str(key) in (OWNER_TAG, OWNER_NAME_TAG):
+            elif str(key) in OURS:
                 self.problems.add(self.place, f"{name}: tag '{key}' is set by this collection; leave it out.")
             else:
                 tags[str(key)] = text
-        if len(tags) > 49:
+        if len(tags) > TAGS_LEFT:
             self.problems.add(
                 self.place,
-                f"{name} has {len(tags)} tags{' with the common ones' if common else ''}; 49 are allowed "
-                "beside the one that marks ownership.",
+                f"{name} has {len(tags)} tags{' with the common ones' if common else ''}; {TAGS_LEFT} "
+                "are allowed beside those that mark ownership.",
             )
         return tags

@@ -21,6 +21,9 @@ OWNER_TAG = "workload-identity/managed-by"
 OWNER_VALUE = "workload_identity.aws"
 # Whose it is among those who use this collection: a purge for one owner touches nothing of another.
 OWNER_NAME_TAG = "workload-identity/owner"
+# The ARN of the cluster that a policy was made for. A role's trust policy tells as much; a policy has
+# nothing else that says which purge it concerns once it is attached to nothing.
+CLUSTER_TAG = "workload-identity/cluster"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, stays, trust
@@ -44,6 +44,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sh
     unread_resources,
 )
 
+# By the ARN of a policy, which roles let go of it, and by which changes.
+Freed = Mapping[str, Mapping[str, Set[str]]]
+
 ASSOCIATION_STAGE = 1
 DETACHMENT_STAGE = 2
 ROLE_STAGE = 3
@@ -55,7 +58,7 @@ class _Removal:
     """What is known once the associations have been planned.
 
     ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
-    ``freed`` says, by the ARN of a policy, which roles let go of it and by which change.
+    ``freed`` is filled as roles let go of policies.
     """
 
     observed: Observed
@@ -69,8 +72,11 @@ class _Removal:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 
-def make_removal_plan(desired: Desired, observed: Observed) -> Plan:
-    """Associations first, then attachments, roles and policies, each only if it is ours and free."""
+def make_removal_plan(desired: Desired, observed: Observed, freed: Freed | None = None) -> Plan:
+    """Associations first, then attachments, roles and policies, each only if it is ours and free.
+
+    ``freed`` is what a plan that comes before this one, and has not been carried out, lets go of.
+    """
     draft = Draft()
     unread = unread_resources(observed.failures)
     listed = frozenset(workload.key for workload in desired.workloads)
@@ -80,6 +86,10 @@ def make_removal_plan(desired: Desired, observed: Observed) -> Plan:
         listed,
         frozenset(_plan_associations(draft, desired, observed, listed)),
         tuple(failure for failure in observed.failures if failure.resource == "association"),
+        {
+            arn: {role: set(changes) for role, changes in roles.items()}
+            for arn, roles in (freed or {}).items()
+        },
     )
     if desired.workloads and not observed.cluster.status:
         draft.findings.append(stays.cluster_missing(observed.cluster))

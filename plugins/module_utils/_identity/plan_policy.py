@@ -21,6 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Failure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    CLUSTER_TAG,
     Cluster,
     Options,
     PolicySpec,
@@ -53,9 +54,9 @@ def plan_policy(
             draft.failures.append(_missing(arn, cluster, workloads))
         return
     if found is None:
-        draft.changes.append(_create(spec, arn, workloads))
+        draft.changes.append(_create(spec, arn, cluster, workloads))
         return
-    change = _update(spec, found, options, workloads)
+    change = _update(spec, found, cluster, options, workloads)
     if change is None:
         return
     if not found.owned and not options.adopt:
@@ -66,8 +67,8 @@ def plan_policy(
     draft.changes.append(change)
 
 
-def _create(spec: PolicySpec, arn: str, workloads: tuple[WorkloadKey, ...]) -> Change:
-    owned = tags.with_owner(spec.tags)
+def _create(spec: PolicySpec, arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Change:
+    owned = _marked(spec, cluster)
     parameters: dict[str, object] = {
         "PolicyName": spec.name,
         "PolicyDocument": to_json(spec.document),
@@ -81,8 +82,17 @@ def _create(spec: PolicySpec, arn: str, workloads: tuple[WorkloadKey, ...]) -> C
     return Change(STAGE, "policy", "create", arn, workloads, None, after, (call,))
 
 
+def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
+    """The tags of a policy that becomes ours. Its cluster stays the first one: others may share it."""
+    return {**tags.with_owner(spec.tags), CLUSTER_TAG: cluster.arn}
+
+
 def _update(
-    spec: PolicySpec, found: ObservedPolicy, options: Options, workloads: tuple[WorkloadKey, ...]
+    spec: PolicySpec,
+    found: ObservedPolicy,
+    cluster: Cluster,
+    options: Options,
+    workloads: tuple[WorkloadKey, ...],
 ) -> Change | None:
     before: dict[str, object] = {}
     after: dict[str, object] = {}
@@ -101,7 +111,8 @@ def _update(
         parameters = {**identity, "PolicyDocument": text, "SetAsDefault": True}
         calls.append(Call("iam", "CreatePolicyVersion", parameters))
     if found.tags is not None:
-        change = tags.compare(found.tags, tags.with_owner(spec.tags), options.purge_tags)
+        wanted = tags.with_owner(spec.tags) if found.owned else _marked(spec, cluster)
+        change = tags.compare(found.tags, wanted, options.purge_tags)
         if change:
             before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
             calls += tags.iam_calls("Policy", identity, change)

@@ -7,24 +7,27 @@
 """What is ours but no longer wanted. Pure; the engine reads before and removes after.
 
 A workload that left the list is known by its association, which carries our tag; a role that lost its
-last association by its tag and by our grants, which all name this cluster.
+last association by its tag and by our grants, which all name this cluster; a policy that nothing has
+attached by the tag that names this cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import (
     parse_policy_arn,
     parse_role_arn,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding, Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
     SHOWN_STALE,
     listed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    CLUSTER_TAG,
     OWNER_NAME_TAG,
     Cluster,
     Desired,
@@ -35,12 +38,25 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     ObservedAssociation,
+    ObservedPolicy,
     ObservedRole,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import read_grants
 
 # Stands for the namespace of a role that no association names any more.
 NO_ASSOCIATION = "(no association)"
+# The same for a policy that no role has attached any more.
+NO_ROLE = "(no role)"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a purge looks through: the cluster's associations, the account's roles, and the policies that
+    nothing has attached."""
+
+    associations: Mapping[WorkloadKey, ObservedAssociation]
+    roles: Sequence[ObservedRole]
+    idle_policies: Sequence[ObservedPolicy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +77,26 @@ def stale_workloads(
     desired: Desired,
     cluster: Cluster,
     scope: PurgeScope,
-    associations: Mapping[WorkloadKey, ObservedAssociation],
-    roles: Iterable[ObservedRole],
+    account: Account,
+    freed: Iterable[ObservedPolicy] = (),
 ) -> Desired:
-    """The workloads to remove, in the form of a removal. What a wanted workload uses is left out."""
+    """The workloads to remove, in the form of a removal. What a wanted workload uses is left out.
+
+    ``freed`` are policies that are attached now, but will not be once the wanted workloads are as wanted.
+    """
     wanted = {workload.key for workload in desired.workloads}
     kept_roles = {cluster.role_arn(one.role) for one in desired.workloads if one.role is not None}
     kept_policies = {cluster.policy_arn(spec) for workload in desired.workloads for spec in workload.policies}
-    by_arn = {role.arn: role for role in roles}
-    used = {association.role_arn for association in associations.values()}
+    kept_policies |= {
+        one.role.permissions_boundary or "" for one in desired.workloads if one.role is not None
+    }
+    # A role that a wanted workload is about to leave: Pods that run hold its credentials.
+    kept_roles |= {one.role_arn for key, one in account.associations.items() if key in wanted}
+    by_arn = {role.arn: role for role in account.roles}
+    used = {association.role_arn for association in account.associations.values()}
     stale = [
         Workload(found.key, *_parts(by_arn.get(found.role_arn), kept_roles, kept_policies))
-        for found in sorted(associations.values(), key=lambda one: one.key)
+        for found in sorted(account.associations.values(), key=lambda one: one.key)
         if found.key not in wanted
         and found.owned
         and not found.owner_arn
@@ -83,7 +107,49 @@ def stale_workloads(
         for role in by_arn.values()
         if role.owned and role.arn not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
-    return replace(desired, workloads=(*stale, *orphans))
+    unused = [
+        Workload(WorkloadKey(NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
+        for policy in (*account.idle_policies, *freed)
+        if policy.arn not in kept_policies and _was_made_for(policy, cluster, scope)
+    ]
+    return replace(desired, workloads=(*stale, *orphans, *unused))
+
+
+def left_roles(
+    desired: Desired, stale: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+) -> tuple[Finding, ...]:
+    """The roles that the wanted workloads move away from, and that nobody else has an association with."""
+    moving = {one.key for one in desired.workloads if one.role is not None}
+    gone = {one.key for one in stale.workloads}
+    kept = {cluster.role_arn(one.role) for one in desired.workloads if one.role is not None}
+    kept |= {one.role_arn for key, one in account.associations.items() if key not in moving | gone}
+    left = {
+        one.role_arn: key
+        for key, one in account.associations.items()
+        if key in moving and one.role_arn not in kept
+    }
+    return tuple(
+        Finding(
+            "ROLE_LEFT",
+            "note",
+            left[role.arn],
+            f"role {role.arn} has lost its last association with cluster {cluster.name}, but Pods that run "
+            "may still hold its credentials, so it stays for now.",
+            "Restart those Pods; the next run with purge removes the role.",
+        )
+        for role in account.roles
+        if role.arn in left and role.owned and _is_orphan(role, cluster, scope)
+    )
+
+
+def freed_policies(plan: Plan) -> dict[str, dict[str, set[str]]]:
+    """The policies that a plan detaches from roles."""
+    freed: dict[str, dict[str, set[str]]] = {}
+    for change in plan.changes:
+        if change.resource == "attachment" and change.action == "detach":
+            role, _space, arn = change.name.partition(" ")
+            freed.setdefault(arn, {}).setdefault(f"role {role}", set()).add(change.label)
+    return freed
 
 
 def check_limit(stale: Desired, scope: PurgeScope) -> None:
@@ -107,6 +173,13 @@ def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     return ours and scope.holds(role.tags, (one.namespace for one in grants))
 
 
+def _was_made_for(policy: ObservedPolicy, cluster: Cluster, scope: PurgeScope) -> bool:
+    """A policy has no namespace: a purge of namespaces leaves it."""
+    tags = policy.tags or {}
+    ours = policy.owned and tags.get(CLUSTER_TAG) == cluster.arn
+    return ours and not scope.namespaces and scope.holds(tags, ())
+
+
 def _parts(
     role: ObservedRole | None, kept_roles: set[str], kept_policies: set[str]
 ) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
@@ -115,10 +188,14 @@ def _parts(
         return None, ()
     parts = parse_role_arn(role.arn)
     spec = RoleSpec(name=role.name, path=parts.path if parts else "/")
-    policies = []
-    for arn in role.attached:
-        policy = parse_policy_arn(arn)
-        if policy is not None and policy.account_id != "aws" and arn not in kept_policies:
-            # The document stands for "one that we made"; a removal does not look into it.
-            policies.append(PolicySpec(name=policy.name, path=policy.path, document={}))
-    return spec, tuple(policies)
+    return spec, _made_policies(arn for arn in role.attached if arn not in kept_policies)
+
+
+def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
+    """Those of the account. The document stands for "one that we made"; a removal does not look into it."""
+    parts = [parse_policy_arn(arn) for arn in arns]
+    return tuple(
+        PolicySpec(name=one.name, path=one.path, document={})
+        for one in parts
+        if one is not None and one.account_id != "aws"
+    )

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Call
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    CLUSTER_TAG,
     OWNER_NAME_TAG,
     OWNER_TAG,
     OWNER_VALUE,
 )
 
-OURS = (OWNER_TAG, OWNER_NAME_TAG)
+OURS = (OWNER_TAG, OWNER_NAME_TAG, CLUSTER_TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,7 @@ def with_owner(tags: Mapping[str, str]) -> dict[str, str]:
 def compare(present: Mapping[str, str], wanted: Mapping[str, str], purge: bool) -> TagChange:
     """Tags that AWS itself sets (prefix ``aws:``) are never removed, nor is the mark of ownership."""
     missing = {key: value for key, value in wanted.items() if present.get(key) != value}
-    extra = [
-        key
-        for key in present
-        if key not in wanted and key not in (OWNER_TAG, OWNER_NAME_TAG) and not key.startswith("aws:")
-    ]
+    extra = [key for key in present if key not in wanted and key not in OURS and not key.startswith("aws:")]
     return TagChange(missing, tuple(sorted(extra)) if purge else ())
 
 

@@ -18,6 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.en
     find_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    CLUSTER_TAG,
     OWNER_TAG,
     OWNER_VALUE,
     Cluster,
@@ -41,6 +42,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 Raw = dict[str, Any]
 OWNED = {OWNER_TAG: OWNER_VALUE}
 CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
+# The tags of a policy that we made.
+MADE = {**OWNED, CLUSTER_TAG: CLUSTER_ARN}
 OTHER_CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other-cluster"
 HERE = Cluster(CLUSTER, CLUSTER_ARN, ACCOUNT, REGION, "aws")
 TRUST_BARE: Raw = {

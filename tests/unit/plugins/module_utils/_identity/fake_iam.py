@@ -185,10 +185,13 @@ class FakeIam:
     def GetPolicy(self, asked: Mapping[str, Any]) -> Answer:
         policy = self._policy(asked)
         arn = asked["PolicyArn"]
+        roles = [arn in role["attached"] for role in self.roles.values()]
         answer = {
             "Arn": arn,
             "PolicyName": arn.split("/")[-1],
             "DefaultVersionId": policy["default"],
+            "AttachmentCount": sum(roles) + len(policy["users"]) + len(policy["groups"]),
+            "PermissionsBoundaryUsageCount": sum(arn == role["boundary"] for role in self.roles.values()),
             "Tags": _tag_list(policy["tags"]),
         }
         return {"Policy": answer}

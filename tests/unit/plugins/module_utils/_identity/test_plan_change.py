@@ -18,6 +18,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
+    MADE,
     OWNED,
     TRUST_BARE,
     FakeAws,
@@ -162,7 +163,7 @@ def role(**more: Any) -> dict[str, Any]:
             workload(policies=[policy(tags={"a": "1"})]),
             workload(policies=[policy(tags={"a": "2"})]),
             f"update policy {policy_arn('my-policy')}",
-            ({"tags": {"a": "1", **OWNED}}, {"tags": {"a": "2", **OWNED}}),
+            ({"tags": {"a": "1", **MADE}}, {"tags": {"a": "2", **MADE}}),
             [("TagPolicy", {**POLICY, "Tags": [{"Key": "a", "Value": "2"}]})],
             id="tag of a policy",
         ),
@@ -369,7 +370,7 @@ def test_tags_are_purged_when_asked(resource: str, call: Call) -> None:
     found = plan(aws, desired(raw, purge_tags=True))
     (change,) = [one for one in found.changes if one.resource == resource]
     assert change.calls == (call,)
-    assert change.after == {"tags": {"team": "a", **OWNED}}
+    assert change.after == {"tags": {"team": "a", **(MADE if resource == "policy" else OWNED)}}
     assert len(found.changes) == 3
 
 

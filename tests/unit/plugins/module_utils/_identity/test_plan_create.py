@@ -17,6 +17,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
+    MADE,
     OWNED,
     TRUST_BARE,
     FakeAws,
@@ -33,6 +34,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 OWNER = [{"Key": key, "Value": value} for key, value in OWNED.items()]
+MAKER = [{"Key": key, "Value": value} for key, value in sorted(MADE.items())]
 TARGET = "arn:aws:iam::444455556666:role/target"
 APP = WorkloadKey("default", "app")
 
@@ -56,7 +58,7 @@ def test_everything_is_made_in_order() -> None:
     ]
     assert [one.before for one in found.changes] == [None] * 4
     assert [one.after for one in found.changes] == [
-        {"arn": policy_arn("my-policy"), "document": document("s3:GetObject"), "tags": OWNED},
+        {"arn": policy_arn("my-policy"), "document": document("s3:GetObject"), "tags": MADE},
         {"arn": role_arn("my-role"), "trust_policy": trust_of("app"), "tags": OWNED},
         {"role": "my-role", "policy": policy_arn("my-policy")},
         {"role_arn": role_arn("my-role"), "tags": OWNED},
@@ -70,7 +72,7 @@ def test_everything_is_made_in_order() -> None:
                     "PolicyName": "my-policy",
                     "PolicyDocument": compact(document("s3:GetObject")),
                     "Path": "/",
-                    "Tags": OWNER,
+                    "Tags": MAKER,
                 },
             ),
         ),
@@ -147,7 +149,7 @@ def test_every_attribute_is_sent() -> None:
         "PolicyDocument": compact(document("s3:GetObject")),
         "Path": "/team/",
         "Description": "Reads",
-        "Tags": [{"Key": "stage", "Value": "test"}, {"Key": "team", "Value": "a"}, *OWNER],
+        "Tags": [{"Key": "stage", "Value": "test"}, {"Key": "team", "Value": "a"}, *MAKER],
     }
     assert role == {
         "RoleName": "my-role",

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scop
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER_ARN,
+    MADE,
     OWNED,
     TRUST_BARE,
     TRUST_EC2,
@@ -372,7 +373,7 @@ def test_adoption_changes_tags_and_takes_over() -> None:
     run(aws, wanted)
     state = aws.state()
     assert state["roles"]["my-role"]["tags"] == {"team": "x", **OWNED}
-    assert state["policies"][policy_arn("my-policy")]["tags"] == OWNED
+    assert state["policies"][policy_arn("my-policy")]["tags"] == MADE
     assert state["associations"][0]["tags"] == {"team": "y", **OWNED}
     assert names(plan(aws, wanted)) == []
 

@@ -11,13 +11,27 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import OWNER_NAME_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    CLUSTER_TAG,
+    OWNER_NAME_TAG,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import PurgeScope
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
+    CLUSTER_ARN,
+    MADE,
+    OTHER_CLUSTER_ARN,
     desired,
     engine,
+    given,
     given_association,
+    given_policy,
+    named,
+    names,
     policy,
+    policy_arn,
+    role_arn,
     run,
     workload,
 )
@@ -120,6 +134,120 @@ def test_what_is_not_ours_stays() -> None:
     purge(aws)
     assert there(aws) == ["other"]
     assert "role-a" in str(aws.state())
+
+
+def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
+    aws = settled(own("a"))
+    renamed = own("a") | {"policies": [policy("policy-new")]}
+    predicted = purge(aws, renamed, check_mode=True)
+    done = purge(aws, renamed)
+    assert names(predicted.plan) == names(done.plan)
+    assert [named(one.change) for one in done.done] == [
+        f"create policy {policy_arn('policy-new')}",
+        f"detach attachment role-a {policy_arn('policy-a')}",
+        f"attach attachment role-a {policy_arn('policy-new')}",
+        f"delete policy {policy_arn('policy-a')}",
+    ]
+    assert (done.failures, purge(aws, renamed).plan.changes) == ((), ())
+
+
+def test_a_policy_that_somebody_else_has_attached_stays() -> None:
+    aws = settled(own("a"))
+    given(aws, "theirs", attached=(policy_arn("policy-a"),))
+    renamed = own("a") | {"policies": [policy("policy-new")]}
+    predicted = purge(aws, renamed, check_mode=True)
+    done = purge(aws, renamed)
+    assert names(predicted.plan) == names(done.plan)
+    assert [one.code for one in done.findings] == ["POLICY_STILL_USED"]
+    assert policy_arn("policy-a") in aws.state()["policies"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "scope", "goes"),
+    [
+        pytest.param(MADE, {}, True, id="made for this cluster"),
+        pytest.param(MADE | {OWNER_NAME_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
+        pytest.param(MADE | {OWNER_NAME_TAG: "y"}, {"owner": "x"}, False, id="of another owner"),
+        pytest.param(MADE, {"namespaces": frozenset({"default"})}, False, id="a policy has no namespace"),
+        pytest.param(MADE | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="made for another cluster"),
+        pytest.param({CLUSTER_TAG: CLUSTER_ARN}, {}, False, id="not ours"),
+    ],
+)
+def test_of_the_policies_that_nothing_has_attached_goes_what_was_made_for_the_cluster(
+    tags: dict[str, str], scope: dict[str, Any], goes: bool
+) -> None:
+    aws = settled(own("a"))
+    idle = given_policy(aws, "idle", tags=tags)
+    done = purge(aws, own("a"), **scope)
+    assert [named(one.change) for one in done.done] == ([f"delete policy {idle}"] if goes else [])
+    assert (idle in aws.state()["policies"]) is not goes
+
+
+def test_a_policy_whose_tags_must_not_be_read_is_not_taken_for_ours() -> None:
+    aws = settled(own("a"))
+    given_policy(aws, "idle", tags=MADE)
+    aws.fail_on("iam:GetPolicy", DENIED)
+    assert purge(aws, own("a")).done == ()
+    assert len(purge(aws, own("a")).done) == 1
+
+
+def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
+    aws = settled()
+    given_policy(aws, "one", tags=MADE)
+    given_policy(aws, "two", tags=MADE)
+    with pytest.raises(InputError, match=r"is 1: \(no role\)/one, \(no role\)/two\."):
+        purge(aws, limit=1)
+
+
+def test_a_policy_that_is_to_be_a_boundary_stays() -> None:
+    aws = settled(own("a"))
+    edge = given_policy(aws, "edge", tags=MADE)
+    bounded = own("a") | {"role": {"name": "role-a", "permissions_boundary": edge}}
+    assert names(purge(aws, bounded, check_mode=True).plan) == ["update role role-a"]
+    assert [named(one.change) for one in purge(aws, bounded).done] == ["update role role-a"]
+
+
+def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> None:
+    aws = settled(own("a"))
+    moved = own("a") | {"role": {"name": "role-new"}}
+    predicted = purge(aws, moved, check_mode=True)
+    done = purge(aws, moved)
+    assert names(predicted.plan) == names(done.plan)
+    for one in (predicted, done):
+        assert [(note.code, note.workload, note.message, note.remedy) for note in one.findings] == [
+            (
+                "ROLE_LEFT",
+                WorkloadKey("default", "a"),
+                f"role {role_arn('role-a')} has lost its last association with cluster {CLUSTER}, but Pods "
+                "that run may still hold its credentials, so it stays for now.",
+                "Restart those Pods; the next run with purge removes the role.",
+            )
+        ]
+    again = purge(aws, moved)
+    assert [named(one.change) for one in again.done] == [
+        f"detach attachment role-a {policy_arn('policy-a')}",
+        "delete role role-a",
+    ]
+    assert (again.findings, purge(aws, moved).plan.changes) == ((), ())
+
+
+def test_a_role_stays_that_one_workload_leaves_and_another_is_purged_from() -> None:
+    shared = {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
+    aws = settled(own("a"), own("b") | shared)
+    moved = own("a") | {"role": {"name": "role-new"}}
+    predicted = purge(aws, moved, check_mode=True)
+    done = purge(aws, moved)
+    assert names(predicted.plan) == names(done.plan)
+    assert [one.code for one in done.findings] == ["ROLE_LEFT"]
+    assert "role-a" in aws.state()["roles"]
+    assert "delete role role-a" in names(purge(aws, moved).plan)
+
+
+def test_a_role_that_other_associations_use_is_not_left() -> None:
+    aws = settled(own("a"), own("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]})
+    moved = own("a") | {"role": {"name": "role-new"}}
+    kept = own("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
+    assert purge(aws, moved, kept).findings == ()
 
 
 def test_a_purge_reads_each_association_once() -> None:

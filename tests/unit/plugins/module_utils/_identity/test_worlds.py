@@ -177,8 +177,11 @@ def test_a_purge_takes_what_is_ours_and_not_listed_and_nothing_else(
     scope = PurgeScope(limit=99)
     # A role that the first run moved its last workload away from is an orphan in the second one.
     for _ in range(2):
+        predicted = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=True)
         made = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
         assume(not made.failures)
+        assert names(predicted.plan) == names(made.plan)
+        assert [named(one.change) for one in made.done] == names(made.plan)
     again = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
     assert ([named(done.change) for done in again.done], again.failures) == ([], ())
     after = aws.state()
