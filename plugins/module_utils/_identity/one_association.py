@@ -149,7 +149,8 @@ def _plan(wanted: Wanted, cluster: Cluster, found: ObservedAssociation | None) -
 def _apply(api: Api, change: Change, cluster: Cluster, wanted: Wanted, patience: Patience) -> Outcome:
     """Make the change; wait for the role only when IAM says that EKS is merely behind."""
     outcome = apply_plan(api, Plan((change,)), 1, patience)
-    if not any(failure.concerns_role for failure in outcome.failures):
+    # A replace has waited already; another would find nothing to delete, and its failure not tell what was.
+    if not any(one.failure.concerns_role and not one.half_replaced for one in outcome.refusals):
         return outcome
     subject = Subject(
         cluster_arn=cluster.arn,

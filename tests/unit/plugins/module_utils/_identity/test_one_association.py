@@ -297,6 +297,38 @@ def test_a_replacement_that_failed_half_way_is_a_change() -> None:
     assert caught.value.changed
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool) -> None:
+    aws, clock = account(), Clock()
+    make(
+        aws,
+        wanted(
+            disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
+        ),
+    )
+    if readable:
+        aws.iam.roles["other"]["CreateDate"] = None
+    else:
+        aws.fail_on("iam:GetRole", AwsError("iam:GetRole", "AccessDenied", "No."))
+    aws.eks.waits["other"] = 1000
+    with pytest.raises(Refused) as caught:
+        make(aws, wanted(role_arn("other"), session_policy={}), clock=clock)
+    assert str(caught.value) == (
+        f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+        "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
+        "exist. (still so after 60 s of waiting). Done before it: eks:DeletePodIdentityAssociation. The "
+        'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
+        '"disableSessionTags": true, "namespace": "default", '
+        f'"roleArn": "{role_arn("other")}", "serviceAccount": "app", '
+        '"tags": {"a": "1", "workload-identity/managed-by": "workload_identity.aws"}, '
+        f'"targetRoleArn": "{TARGET}"}}. Check the role\'s ARN and account. A role made moments ago may need '
+        "some seconds until EKS sees it: run again, or raise propagation_timeout."
+    )
+    assert (caught.value.changed, aws.eks.associations) == (True, {})
+    assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
+    assert sum(clock.pauses) <= 60
+
+
 def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
     aws = account()
     aws.before(
