@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import (
     Outcome,
     Patience,
+    Refusal,
     apply_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import parse_role_arn
@@ -49,6 +50,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     plan_association,
     predicted,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.rounds import Rounds
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.young_role import (
     may_become_usable,
 )
@@ -94,22 +96,34 @@ def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, patience: 
     """Raises InputError and AwsError before anything is changed, Refused for what comes later."""
     cluster = find_cluster(api, wanted.cluster_name, region, "absent" if wanted.absent else "present")
     _check_role(wanted, cluster)
-    outcome = Outcome((), ())
-    change: Change | None = None
+    rounds = Rounds()
+    refused: Refusal | None = None
     # What was made elsewhere since it was looked for is looked at again, once.
     for _index in range(2):
-        found = _find(api, cluster, wanted.key)
-        change = _plan(wanted, cluster, found)
+        found = _look_again(api, cluster, wanted.key, refused) if refused else _find(api, cluster, wanted.key)
+        change = _plan(wanted, cluster, found, refused)
+        rounds.look(Plan((change,) if change else ()))
         if change is None:
-            return Result(None, transform.association_row(found, cluster.name) if found else None)
+            row = transform.association_row(found, cluster.name) if found else None
+            return Result(rounds.done[-1].change if rounds.done else None, row)
         if check_mode:
             return Result(change, predicted(change, found, wanted.key, cluster.name))
         outcome = _apply(api, change, cluster, wanted, patience)
+        rounds.add(outcome, ())
+        refused = next(iter(rounds.pending.values()), None)
         if not outcome.conflict:
             break
-    if change is not None and outcome.failures:
-        raise _refused(change, outcome.failures[0], cluster, wanted.key)
-    return Result(change, _read_back(api, cluster, wanted.key))
+    if refused:
+        raise _refused(refused.failure, cluster, wanted.key)
+    return Result(rounds.done[-1].change, _read_back(api, cluster, wanted.key))
+
+
+def _look_again(api: Api, cluster: Cluster, key: WorkloadKey, earlier: Refusal) -> ObservedAssociation | None:
+    try:
+        return _find(api, cluster, key)
+    except AwsError as error:
+        text = f"{sentence(earlier.failure.message)} What there is now cannot be read: {error}"
+        raise _refused(replace(earlier.failure, message=text), cluster, key) from error
 
 
 def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation | None:
@@ -120,7 +134,10 @@ def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation |
     return None
 
 
-def _plan(wanted: Wanted, cluster: Cluster, found: ObservedAssociation | None) -> Change | None:
+def _plan(
+    wanted: Wanted, cluster: Cluster, found: ObservedAssociation | None, earlier: Refusal | None
+) -> Change | None:
+    """What is still to do. ``earlier`` is what was refused before this look."""
     planned: Change | Failure | None
     if wanted.absent:
         if found is None:
@@ -141,8 +158,11 @@ def _plan(wanted: Wanted, cluster: Cluster, found: ObservedAssociation | None) -
         )
         planned = plan_association(association, found)
     if isinstance(planned, Failure):
-        message = f"{planned.message} {planned.remedy} Nothing was changed."
-        raise Refused(message, planned.error_code, planned.remedy)
+        message = f"{planned.message} {planned.remedy}"
+        if earlier is None or not earlier.unclear:
+            message += " Nothing was changed."
+        changed = earlier is not None and earlier.failure.partly
+        raise Refused(message, planned.error_code, planned.remedy, changed)
     return planned
 
 
@@ -177,9 +197,9 @@ def _check_role(wanted: Wanted, cluster: Cluster) -> None:
         raise InputError([foreign_role(wanted.role_arn, parts.account_id, cluster)])
 
 
-def _refused(change: Change, failure: Failure, cluster: Cluster, key: WorkloadKey) -> Refused:
+def _refused(failure: Failure, cluster: Cluster, key: WorkloadKey) -> Refused:
     return Refused(
-        f"{change.action} of the association of {cluster.name} {key} (account {cluster.account_id}, "
+        f"{failure.action} of the association of {cluster.name} {key} (account {cluster.account_id}, "
         f"region {cluster.region}) failed: {failure.error_code}: "
         f"{sentence(failure.message)} {failure.remedy}",
         failure.error_code,

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    DAMAGED,
+    MALFORMED,
+    AwsError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     AssociationSpec,
@@ -223,6 +228,149 @@ def test_the_same_made_meanwhile_is_no_change() -> None:
     aws = account()
     aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "r"))
     assert action(make(aws, wanted())) == "none"
+
+
+def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
+    """Let each of these requests take effect, and its answer never arrive."""
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        getattr(aws.eks, operation)(parameters)
+        raise AwsError(f"eks:{operation}", code, "Cut off.", DAMAGED, unclear=True)
+
+    aws.replace(f"eks:{operation}", answer)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "before", "after", "expected", "tags"),
+    [
+        pytest.param("CreatePodIdentityAssociation", MALFORMED, None, {}, "create", OWNED, id="create"),
+        # A later attempt ran into what the first one had made.
+        pytest.param(
+            "CreatePodIdentityAssociation",
+            "ResourceInUseException",
+            None,
+            {},
+            "create",
+            OWNED,
+            id="create, twice",
+        ),
+        pytest.param(
+            "UpdatePodIdentityAssociation",
+            MALFORMED,
+            {"role": role_arn("other")},
+            {},
+            "update",
+            OWNED,
+            id="update",
+        ),
+        # The role is changed before, and that answer arrives.
+        pytest.param(
+            "TagResource",
+            MALFORMED,
+            {"role": role_arn("other")},
+            {"tags": {"a": "1"}},
+            "update",
+            {"a": "1", **OWNED},
+            id="last part of an update",
+        ),
+        pytest.param(
+            "DeletePodIdentityAssociation", MALFORMED, {}, {"absent": True}, "delete", None, id="delete"
+        ),
+    ],
+)
+def test_a_change_whose_answer_got_lost_is_a_change(
+    operation: str,
+    code: str,
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+    expected: str,
+    tags: dict[str, str] | None,
+) -> None:
+    aws = account()
+    if before is not None:
+        make(aws, wanted(**before))
+    lose_answers(aws, operation, code)
+    made = make(aws, wanted(**after))
+    assert (action(made), made.association) == (expected, None if tags is None else {**ROW, "tags": tags})
+    assert aws.writes.count(f"eks:{operation}") == 1
+    assert action(make(aws, wanted(**after))) == "none"
+
+
+def test_two_parts_of_an_update_are_told_as_one() -> None:
+    aws = account()
+    make(aws, wanted(role_arn("other")))
+    aws.fail_on("eks:TagResource", AwsError("eks:TagResource", MALFORMED, "Cut off.", DAMAGED, unclear=True))
+    made = make(aws, wanted(tags={"a": "1"}))
+    assert made.change is not None
+    assert (made.change.before, made.change.after) == (
+        {"role_arn": role_arn("other"), "tags": OWNED},
+        {"role_arn": role_arn("r"), "tags": {"a": "1", **OWNED}},
+    )
+
+
+def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
+    aws = account()
+    make(aws, wanted(role_arn("other")))
+    lost = AwsError("eks:TagResource", MALFORMED, "Cut off.", DAMAGED, unclear=True)
+    aws.fail_on("eks:TagResource", lost, AwsError("eks:TagResource", "AccessDeniedException", "No."))
+    with pytest.raises(Refused) as caught:
+        make(aws, wanted(tags={"a": "1"}))
+    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", True)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message", "changed"),
+    [
+        pytest.param(
+            None,
+            f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+            "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. What there is now cannot be read: "
+            "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network; run again, which "
+            "takes up whatever is missing.",
+            False,
+            id="perhaps made",
+        ),
+        pytest.param(
+            {"a": "1"},
+            f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+            "MalformedAnswer: eks:TagResource: Cut off. Done before it: eks:UpdatePodIdentityAssociation. "
+            "What there is now cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check "
+            "proxy and network; run again, which takes up whatever is missing.",
+            True,
+            id="made in part",
+        ),
+    ],
+)
+def test_a_second_look_that_fails_does_not_hide_the_first_failure(
+    tags: dict[str, str] | None, message: str, changed: bool
+) -> None:
+    aws = account()
+    make(aws, wanted(role_arn("other")))
+    operation = "TagResource" if tags else "UpdatePodIdentityAssociation"
+    lose_answers(aws, operation)
+    unreadable = AwsError("eks:ListPodIdentityAssociations", "ServerException", "Oops")
+    aws.before(f"eks:{operation}", lambda: aws.fail_on("eks:ListPodIdentityAssociations", unreadable))
+    with pytest.raises(Refused) as caught:
+        make(aws, wanted(tags=tags))
+    assert (str(caught.value), caught.value.changed) == (message, changed)
+
+
+@pytest.mark.parametrize(("unclear", "end"), [(False, " Nothing was changed."), (True, "")])
+def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(unclear: bool, end: str) -> None:
+    aws = account()
+    aws.before(
+        "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", ownerArn=ADDON)
+    )
+    taken = AwsError("eks:CreatePodIdentityAssociation", "ResourceInUseException", "Taken.", unclear=unclear)
+    aws.fail_on("eks:CreatePodIdentityAssociation", taken)
+    with pytest.raises(Refused) as caught:
+        make(aws, wanted())
+    assert str(caught.value) == (
+        f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
+        "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set force: true."
+        f"{end}"
+    )
+    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
 
 
 @pytest.mark.parametrize("absent", [False, True])
