@@ -14,6 +14,7 @@ import binascii
 import datetime
 import ipaddress
 import operator
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
@@ -57,6 +58,12 @@ _ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "GreaterThan": operator.gt,
     "GreaterThanEquals": operator.ge,
 }
+# https://www.w3.org/TR/NOTE-datetime, to which the IAM User Guide refers.
+_DATE = re.compile(
+    r"(?P<month>[0-9]{4}-[0-9]{2})(?:-(?P<day>[0-9]{2})"
+    r"(?:[Tt ](?P<minute>(?:[01][0-9]|2[0-3]):[0-5][0-9])(?::(?P<second>[0-5][0-9])(?P<fraction>\.[0-9]+)?)?"
+    r"(?:[Zz]|(?P<offset>[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]))?)?)?"
+)
 
 
 def family(base: str) -> str:
@@ -195,23 +202,32 @@ def number(text: str) -> Decimal | None:
 
 
 def date(text: str) -> Decimal | None:
-    """Seconds since 1970 of an ISO 8601 date and time, a date, or epoch seconds; else None.
+    """Seconds since 1970 of a date, with or without time, as W3C profiles ISO 8601, or of epoch
+    seconds; else None.
 
-    A time without zone is read as UTC.
+    A year alone is a number, so it counts as epoch seconds. A time without zone is read as UTC.
     """
     seconds = number(text)
     if seconds is not None:
         return seconds
-    given = text.strip()
-    if given[-1:] in ("Z", "z"):
-        given = given[:-1] + "+00:00"
+    found = _DATE.fullmatch(text.strip())
+    if found is None:
+        return None
+    # Written out as every Python reads it: newer ones take more forms, and not all the same.
+    whole = "{}-{}T{}:{}{}".format(
+        found["month"],
+        found["day"] or "01",
+        found["minute"] or "00:00",
+        found["second"] or "00",
+        found["offset"] or "",
+    )
     try:
-        moment = datetime.datetime.fromisoformat(given)
+        moment = datetime.datetime.fromisoformat(whole)
     except ValueError:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.timezone.utc)
-    return Decimal(repr(moment.timestamp()))
+    return int(moment.timestamp()) + Decimal(found["fraction"] or 0)
 
 
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -7,6 +7,8 @@ Reasons refer to the IAM User Guide: "Condition operators", "Set operators", "Va
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import (
     Test as Condition,
@@ -21,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.cont
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.elements import (
     parse_conditions,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.operators import date
 
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
@@ -95,6 +98,58 @@ NUMBERS_AND_DATES = [
     ("DateGreaterThan", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", False, "not after"),
     ("DateGreaterThanEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", True, "equal"),
     ("DateGreaterThan", "soon", "2026-01-01T00:00:00Z", False, "no date to compare with"),
+]
+
+# Seconds since 1970, or None for what is no date; the same on every Python.
+DATES = [
+    ("2026-11-24T10:15:30Z", "1795515330", "date and time"),
+    ("2026-11-24t10:15:30z", "1795515330", "letters in lower case"),
+    ("2026-11-24 10:15:30Z", "1795515330", "as YAML writes it"),
+    (" 2026-11-24T10:15:30Z\n", "1795515330", "space around it"),
+    ("2026-11-24T10:15Z", "1795515300", "no seconds"),
+    ("2026-11-24T10:15:30", "1795515330", "no zone is UTC"),
+    ("2026-11-24", "1795478400", "a date is its first moment"),
+    ("2026-11", "1793491200", "a month is its first moment"),
+    ("2026-11-24T10:15:30+01:00", "1795511730", "east of Greenwich"),
+    ("2026-11-24T10:15:30-05:30", "1795535130", "west of Greenwich"),
+    ("2026-11-24T10:15:30-00:00", "1795515330", "at Greenwich"),
+    ("2026-11-24T10:15:30.5Z", "1795515330.5", "one digit"),
+    ("2026-11-24T10:15:30.25+00:00", "1795515330.25", "two digits and a zone"),
+    ("2026-11-24T10:15:30.123Z", "1795515330.123", "milliseconds"),
+    ("2026-11-24T10:15:30.123456", "1795515330.123456", "microseconds"),
+    ("2026-11-24T10:15:30.123456789Z", "1795515330.123456789", "nanoseconds"),
+    ("1969-12-31T23:59:59.5Z", "-0.5", "before 1970"),
+    ("0001-01-01T00:00:00+23:59", "-62135683140", "the first that can be"),
+    ("9999-12-31T23:59:59-23:59", "253402387139", "the last that can be"),
+    ("2024-02-29", "1709164800", "a leap day"),
+    ("1795515330", "1795515330", "epoch seconds"),
+    ("-1.5", "-1.5", "epoch seconds before 1970"),
+    ("2026", "2026", "a year alone is a number"),
+    ("20261124", "20261124", "a date without hyphens is a number"),
+    ("20261124T101530Z", None, "nor is it a date with a time"),
+    ("2026-11-24T101530Z", None, "a time without colons"),
+    ("2026-11-24T10Z", None, "an hour alone"),
+    ("2026-11-24T10:15:30,5Z", None, "a comma"),
+    ("2026-11-24T10:15:30.Z", None, "a point and nothing after it"),
+    ("2026-11-24T10:15.5Z", None, "parts of a minute"),
+    ("2026-11-24T10:15:30+0100", None, "a zone without colon"),
+    ("2026-11-24T10:15:30+01", None, "a zone without minutes"),
+    ("2026-11-24T10:15:30+01:00:30", None, "a zone with seconds"),
+    ("2026-11-24T10:15:30+24:00", None, "no zone is a day away"),
+    ("2026-11-24T24:00:00Z", None, "a day has no hour 24"),
+    ("2026-11-24T10:60:00Z", None, "no minute 60"),
+    ("2026-12-31T23:59:60Z", None, "no leap seconds"),
+    ("2026-11-24_10:15:30Z", None, "another separator"),
+    ("2026-11T10:15Z", None, "a time of a month"),
+    ("2026-11-24Z", None, "a zone without time"),
+    ("2026-W48-2", None, "a week"),
+    ("2026-328", None, "a day of the year"),
+    ("2026-02-29", None, "no such day"),
+    ("2026-13", None, "no such month"),
+    ("0000-01-01", None, "no such year"),
+    ("\u0662026-11-24", None, "digits of another script"),
+    ("soon", None, "no date"),
+    ("", None, "nothing"),
 ]
 
 OTHERS = [
@@ -181,6 +236,11 @@ def case_id(case):
 def test_operator(case):
     operator, values, state, expected, _reason = case
     assert holds(operator, values, state) is expected
+
+
+@pytest.mark.parametrize(("text", "seconds", "_reason"), DATES, ids=[repr(case[0]) for case in DATES])
+def test_a_date_is_the_same_on_every_python(text, seconds, _reason):
+    assert date(text) == (None if seconds is None else Decimal(seconds))
 
 
 UNKNOWNS = [
