@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
@@ -27,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Finding,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.foresee import foresee
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     Desired,
@@ -43,7 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_absent import (
-    Freed,
+    Takes,
     make_removal_plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import (
@@ -67,16 +69,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What came before a run: a look that serves its first round, and policies that a plan lets go of."""
-
-    observed: Observed | None = None
-    freed: Freed = field(default_factory=dict)
-
-
-NOTHING = Before()
-
 # A conflict means that someone else is at work; two fresh looks are enough, or it is a fight.
 ROUNDS = 3
 
@@ -85,7 +77,8 @@ ROUNDS = 3
 class Run:
     """What one run did, or in check mode would do.
 
-    ``done`` and ``failures`` are of all rounds; ``findings`` are those of the last look.
+    ``done`` and ``failures`` are of all rounds; ``findings`` are those of the last look. ``purged`` is how
+    many workloads that are not listed it was to remove.
     """
 
     desired: Desired
@@ -96,6 +89,7 @@ class Run:
     failures: tuple[Failure, ...]
     findings: tuple[Finding, ...]
     check_mode: bool = False
+    purged: int = 0
 
 
 # Associations can be managed while the control plane is being updated.
@@ -146,17 +140,27 @@ class Engine:
         kept = {key: one for key, one in run.observed.associations.items() if key not in touched}
         return self._observer("verify").observe(run.desired, planning=False, unchanged=kept)
 
-    def run(self, desired: Desired, state: str, check_mode: bool, before: Before = NOTHING) -> Run:
-        """Raises nothing for what goes wrong with single workloads; those are in ``failures``."""
+    def run(
+        self,
+        desired: Desired,
+        state: str,
+        check_mode: bool,
+        first_look: Observed | None = None,
+        takes: Takes | None = None,
+    ) -> Run:
+        """Raises nothing for what goes wrong with single workloads; those are in ``failures``.
+
+        ``first_look`` serves the first round. ``takes`` is for the removal that is a purge.
+        """
         removal = state == "absent"
         rounds = Rounds()
         for turn in range(ROUNDS):
-            observed = (before.observed if not turn else None) or self.observe(desired, removal)
-            plan = (
-                make_removal_plan(desired, observed, before.freed)
-                if removal
-                else make_plan(desired, observed)
-            )
+            first = first_look if turn == 0 else None
+            observed = first or self.observe(desired, removal)
+            if removal:
+                plan = make_removal_plan(desired, observed, takes)
+            else:
+                plan = make_plan(desired, observed)
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
             if turn:
@@ -215,11 +219,10 @@ class Engine:
         """
         account = Account(self._observer().all_associations(), *read_account(self.api, self.width))
         observed = self.observe(desired, just_read=account.associations)
-        freed = freed_policies(make_plan(desired, observed))
-        let_go = [policy for arn in freed if (policy := observed.policies.get(arn)) is not None]
-        stale = stale_workloads(desired, self.cluster, scope, account, let_go)
+        freed = freed_policies(make_plan(desired, observed), observed)
+        stale = stale_workloads(desired, self.cluster, scope, account, freed)
         check_limit(stale, scope)
-        made = self.run(desired, "present", check_mode, Before(observed))
+        made = self.run(desired, "present", check_mode, observed)
         if made.failures:
             waits = (_purge_waits(stale),) if stale.workloads else ()
             return replace(made, findings=(*made.findings, *waits))
@@ -227,14 +230,17 @@ class Engine:
         made = replace(made, findings=(*made.findings, *left))
         if not stale.workloads:
             return made
-        # What is to go is looked at anew; only in check mode the policies are still attached.
-        gone = self.run(stale, "absent", check_mode, Before(freed=freed if check_mode else {}))
+        there = self.observe(stale, removal=True)
+        if check_mode:
+            there = foresee(there, observed, made.plan)
+        gone = self.run(stale, "absent", check_mode, there, partial(scope.takes, cluster=self.cluster))
         plan = replace(made.plan, changes=(*made.plan.changes, *gone.plan.changes))
         return replace(
             made,
             plan=plan,
             done=(*made.done, *gone.done),
             failures=gone.failures,
+            purged=len(stale.workloads),
             findings=(*made.findings, *gone.findings),
         )
 

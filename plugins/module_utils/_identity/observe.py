@@ -44,6 +44,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
     ObservedPolicy,
     ObservedRole,
     ReadFailure,
+    users_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import (
     Progress,
@@ -170,7 +171,7 @@ class Observer:
                 return self._guard("policy", key, lambda: self.policy(specs[key], removal))
             if kind == "snapshot":
                 if removal:
-                    return read_snapshot(self.api, ROLE_READS * len(named), policies=False)
+                    return read_snapshot(self.api, ROLE_READS * len(named), True, policies=False)
                 details = planning and any(_has_details(role) for role in roles.values())
                 return read_snapshot(self.api, 2 * len(singles), details)
             read = partial(self._associations, desired, removal, unchanged or {})
@@ -201,15 +202,12 @@ class Observer:
             failures += [one for one in listed if isinstance(one, ReadFailure)]
             there = (one for one in listed if isinstance(one, ObservedAssociation))
             associations.update({one.key: one for one in sorted(there, key=attrgetter("key"))})
-        users: dict[str, list[WorkloadKey]] = {}
-        for association in associations.values():
-            users.setdefault(association.role_arn, []).append(association.key)
         return Observed(
             cluster=self.cluster,
             roles=found_roles,
             policies=found_policies,
             associations=associations,
-            role_users={arn: tuple(keys) for arn, keys in users.items()},
+            role_users=users_of(associations),
             failures=tuple(failures),
             bulk_denied=snapshot.denied,
             documents=_attached_documents(snapshot, found_roles),

@@ -114,6 +114,22 @@ class ObservedAssociation:
     def owned(self) -> bool:
         return is_owned(self.tags)
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """The ARNs of the roles that it uses: its own, and the target role."""
+        return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
+
+
+def users_of(
+    associations: Mapping[WorkloadKey, ObservedAssociation],
+) -> dict[str, tuple[WorkloadKey, ...]]:
+    """By the ARN of a role, which associations use it."""
+    users: dict[str, list[WorkloadKey]] = {}
+    for association in associations.values():
+        for arn in association.roles:
+            users.setdefault(arn, []).append(association.key)
+    return {arn: tuple(keys) for arn, keys in users.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Agent:
@@ -156,7 +172,8 @@ class Observed:
 
     A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
     (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
-    which associations of this cluster use a role's ARN, read only for removals. ``bulk_denied`` is
+    which associations of this cluster use a role's ARN, also as their target role; it is whole only for
+    removals. ``bulk_denied`` is
     what AWS said when the caller may not read in bulk, so that everything was read one by one.
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read.
     """

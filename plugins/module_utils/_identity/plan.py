@@ -122,12 +122,16 @@ def _plan_shared_role(
         if others.users:
             _plan_shared_role(draft, observed, options, others, listed, made)
         return
-    changes += _attachments(role, found, made)
+    joining = _attachments(role, found, made)
+    changes += joining
     if found is not None and not spec.existing:
         if changes and not found.owned and not options.adopt:
             draft.failures.append(refusals.not_owned(role, found, changes))
             return
-        changes += _detachments(draft, observed, options, role, found, listed)
+        # A full role takes a policy only after another one has left; else there is never one too few.
+        full = len(found.attached) + len(joining) > plan_role.POLICIES_OF_A_ROLE
+        stage = plan_role.ROLE_STAGE if full else plan_role.ATTACHMENT_STAGE
+        changes += _detachments(draft, observed, options, role, found, listed, stage)
     draft.changes.extend(changes)
 
 
@@ -205,6 +209,7 @@ def _detachments(
     role: SharedRole,
     found: ObservedRole,
     listed: frozenset[WorkloadKey],
+    stage: int,
 ) -> list[Change]:
     """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
     everything on a role that workloads outside this run use too, for it may be theirs."""
@@ -217,7 +222,6 @@ def _detachments(
             continue
         policy = observed.policies.get(arn)
         if options.purge_policies or (policy is not None and policy.owned and not theirs):
-            stage = plan_role.ATTACHMENT_STAGE
             changes.append(plan_role.detach(stage, found.name, arn, role.keys))
         else:
             unread = unread_resources(observed.failures).get(("owner", arn))

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, stays, trust
@@ -44,8 +44,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sh
     unread_resources,
 )
 
-# By the ARN of a policy, which roles let go of it, and by which changes.
-Freed = Mapping[str, Mapping[str, Set[str]]]
+# Whether a policy that nothing needs any more may go.
+Takes = Callable[[ObservedPolicy], bool]
 
 ASSOCIATION_STAGE = 1
 DETACHMENT_STAGE = 2
@@ -58,7 +58,8 @@ class _Removal:
     """What is known once the associations have been planned.
 
     ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
-    ``freed`` is filled as roles let go of policies.
+    ``takes`` is given for a purge. ``freed`` says, by the ARN of a policy, which roles let go of it and by
+    which change.
     """
 
     observed: Observed
@@ -66,16 +67,17 @@ class _Removal:
     listed: frozenset[WorkloadKey]
     going: frozenset[WorkloadKey]
     unread: tuple[ReadFailure, ...]
+    takes: Takes | None
     freed: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
     def free(self, arn: str, role_name: str, change: str) -> None:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 
-def make_removal_plan(desired: Desired, observed: Observed, freed: Freed | None = None) -> Plan:
+def make_removal_plan(desired: Desired, observed: Observed, takes: Takes | None = None) -> Plan:
     """Associations first, then attachments, roles and policies, each only if it is ours and free.
 
-    ``freed`` is what a plan that comes before this one, and has not been carried out, lets go of.
+    With ``takes`` it is a purge: nobody listed what is to go, and ``takes`` says which policies may.
     """
     draft = Draft()
     unread = unread_resources(observed.failures)
@@ -86,10 +88,7 @@ def make_removal_plan(desired: Desired, observed: Observed, freed: Freed | None 
         listed,
         frozenset(_plan_associations(draft, desired, observed, listed)),
         tuple(failure for failure in observed.failures if failure.resource == "association"),
-        {
-            arn: {role: set(changes) for role, changes in roles.items()}
-            for arn, roles in (freed or {}).items()
-        },
+        takes,
     )
     if desired.workloads and not observed.cluster.status:
         draft.findings.append(stays.cluster_missing(observed.cluster))
@@ -105,7 +104,7 @@ def make_removal_plan(desired: Desired, observed: Observed, freed: Freed | None 
             draft.failures.append(read_failure(failure, users))
             continue
         policy = observed.policies.get(arn)
-        if policy is not None and spec.document is not None:
+        if policy is not None and spec.document is not None and (takes is None or takes(policy)):
             _plan_policy(draft, policy, users, removal.freed.get(arn, {}))
     return without_failed(draft.plan())
 
@@ -149,10 +148,13 @@ def _plan_role(draft: Draft, removal: _Removal, role: SharedRole, found: Observe
     """Let go of what is attached, delete the role, or at least take our statement out of its trust."""
     part = Draft()
     users = _users(removal, found)
-    deleted = not users and _may_delete(part, removal, role, found)
-    if users and found.owned:
+    unsure = not users and _perhaps_used(removal, role, found)
+    deleted = not users and not unsure and _may_delete(part, removal, role, found)
+    if users and found.owned and not role.spec.existing:
         part.findings.append(stays.still_used("role", found.arn, role.keys, users))
-    if not users:
+    if unsure:
+        part.findings.append(stays.perhaps_used(removal.observed.cluster, found, role.keys))
+    elif not users:
         _plan_detachments(part, removal, role, found, deleted)
     if role.spec.existing:
         _note_attached(part, removal, role, found)
@@ -181,18 +183,23 @@ def _users(removal: _Removal, found: ObservedRole) -> list[str]:
     return here + trust.granted_elsewhere(cluster, found.trust)
 
 
+def _perhaps_used(removal: _Removal, role: SharedRole, found: ObservedRole) -> bool:
+    """Whether others may use the role who cannot be seen, where nobody named it to be removed, or the
+    cluster that was named is not there."""
+    cluster = removal.observed.cluster
+    if not found.owned or role.spec.existing or removal.options.force:
+        return False
+    return (not cluster.status or removal.takes is not None) and not trust.tied_to(cluster, found.trust)
+
+
 def _may_delete(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> bool:
     """Whether nobody uses the role is known by now; here is asked what it is and what it holds."""
     if not found.owned or role.spec.existing:
         return False
-    cluster = removal.observed.cluster
     foreign = [arn for arn in found.attached if not _may_detach(removal.observed, role, found, arn)]
     kept = [*found.inline, *foreign, *found.instance_profiles]
     if kept:
         draft.findings.append(stays.role_holds(found, role.keys, kept))
-        return False
-    if not cluster.status and not removal.options.force and not trust.tied_to(cluster, found.trust):
-        draft.findings.append(stays.perhaps_used(cluster, found, role.keys))
         return False
     return True
 
@@ -201,7 +208,8 @@ def _plan_detachments(
     draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole, deleted: bool
 ) -> None:
     for arn in found.attached:
-        if _owned(removal.observed, arn) or deleted:
+        ours = _owned(removal.observed, arn) and (not role.spec.existing or arn in role.policy_users)
+        if ours or deleted:
             needs = _associations(removal, role)
             draft.changes.append(plan_role.detach(DETACHMENT_STAGE, found.name, arn, role.keys, needs))
 

@@ -36,6 +36,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text
 
 ROLE_STAGE = 2
 ATTACHMENT_STAGE = 3
+# How many managed policies IAM attaches to a role, unless the account's quota was raised.
+POLICIES_OF_A_ROLE = 10
 
 
 def create_role(

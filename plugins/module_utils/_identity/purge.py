@@ -37,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
+    Observed,
     ObservedAssociation,
     ObservedPolicy,
     ObservedRole,
@@ -72,6 +73,11 @@ class PurgeScope:
             return False
         return not self.namespaces or set(namespaces) <= self.namespaces
 
+    def takes(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
+        """Whether a policy that nothing needs any more may go: one that we made for this cluster."""
+        tags = policy.tags or {}
+        return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.holds(tags, ())
+
 
 def stale_workloads(
     desired: Desired,
@@ -85,17 +91,29 @@ def stale_workloads(
     ``freed`` are policies that are attached now, but will not be once the wanted workloads are as wanted.
     """
     wanted = {workload.key for workload in desired.workloads}
-    kept_roles = {cluster.role_arn(one.role) for one in desired.workloads if one.role is not None}
+    kept_roles = _wanted_roles(desired, cluster)
     kept_policies = {cluster.policy_arn(spec) for workload in desired.workloads for spec in workload.policies}
     kept_policies |= {
         one.role.permissions_boundary or "" for one in desired.workloads if one.role is not None
     }
     # A role that a wanted workload is about to leave: Pods that run hold its credentials.
-    kept_roles |= {one.role_arn for key, one in account.associations.items() if key in wanted}
+    kept_roles |= {arn for key, one in account.associations.items() if key in wanted for arn in one.roles}
     by_arn = {role.arn: role for role in account.roles}
-    used = {association.role_arn for association in account.associations.values()}
+    used = {arn for association in account.associations.values() for arn in association.roles}
+
+    def parts(role: ObservedRole | None) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
+        """A role and what is attached to it, as far as it may go; who owns it is looked at later."""
+        if role is None:
+            return None, ()
+        if role.arn in kept_roles or not scope.holds(role.tags, ()):
+            # It stays. Given by its ARN, it only loses what we grant to the workload.
+            return RoleSpec(name=role.name, arn=role.arn), ()
+        found = parse_role_arn(role.arn)
+        attached = (arn for arn in role.attached if arn not in kept_policies)
+        return RoleSpec(name=role.name, path=found.path if found else "/"), _made_policies(attached)
+
     stale = [
-        Workload(found.key, *_parts(by_arn.get(found.role_arn), kept_roles, kept_policies))
+        Workload(found.key, *parts(by_arn.get(found.role_arn)))
         for found in sorted(account.associations.values(), key=lambda one: one.key)
         if found.key not in wanted
         and found.owned
@@ -103,14 +121,15 @@ def stale_workloads(
         and scope.holds(found.tags, (found.key.namespace,))
     ]
     orphans = [
-        Workload(WorkloadKey(NO_ASSOCIATION, role.name), *_parts(role, kept_roles, kept_policies))
+        Workload(WorkloadKey(NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
         if role.owned and role.arn not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
         Workload(WorkloadKey(NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
-        if policy.arn not in kept_policies and _was_made_for(policy, cluster, scope)
+        # A policy has no namespace: a purge of namespaces leaves it.
+        if policy.arn not in kept_policies and not scope.namespaces and scope.takes(policy, cluster)
     ]
     return replace(desired, workloads=(*stale, *orphans, *unused))
 
@@ -121,8 +140,8 @@ def left_roles(
     """The roles that the wanted workloads move away from, and that nobody else has an association with."""
     moving = {one.key for one in desired.workloads if one.role is not None}
     gone = {one.key for one in stale.workloads}
-    kept = {cluster.role_arn(one.role) for one in desired.workloads if one.role is not None}
-    kept |= {one.role_arn for key, one in account.associations.items() if key not in moving | gone}
+    others = [one for key, one in account.associations.items() if key not in moving | gone]
+    kept = _wanted_roles(desired, cluster) | {arn for one in others for arn in one.roles}
     left = {
         one.role_arn: key
         for key, one in account.associations.items()
@@ -142,14 +161,14 @@ def left_roles(
     )
 
 
-def freed_policies(plan: Plan) -> dict[str, dict[str, set[str]]]:
+def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
     """The policies that a plan detaches from roles."""
-    freed: dict[str, dict[str, set[str]]] = {}
-    for change in plan.changes:
-        if change.resource == "attachment" and change.action == "detach":
-            role, _space, arn = change.name.partition(" ")
-            freed.setdefault(arn, {}).setdefault(f"role {role}", set()).add(change.label)
-    return freed
+    names = {
+        one.name.partition(" ")[2]
+        for one in plan.changes
+        if one.resource == "attachment" and one.action == "detach"
+    }
+    return [policy for arn in sorted(names) if (policy := observed.policies.get(arn)) is not None]
 
 
 def check_limit(stale: Desired, scope: PurgeScope) -> None:
@@ -167,28 +186,16 @@ def check_limit(stale: Desired, scope: PurgeScope) -> None:
     )
 
 
+def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
+    """The ARNs of the roles that wanted workloads use, also as their target role."""
+    own = {cluster.role_arn(one.role) for one in desired.workloads if one.role is not None}
+    return own | {one.association.target_role_arn or "" for one in desired.workloads}
+
+
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     grants, others = read_grants(role.trust)
     ours = bool(grants) and not others and all(one.cluster_arn == cluster.arn for one in grants)
     return ours and scope.holds(role.tags, (one.namespace for one in grants))
-
-
-def _was_made_for(policy: ObservedPolicy, cluster: Cluster, scope: PurgeScope) -> bool:
-    """A policy has no namespace: a purge of namespaces leaves it."""
-    tags = policy.tags or {}
-    ours = policy.owned and tags.get(CLUSTER_TAG) == cluster.arn
-    return ours and not scope.namespaces and scope.holds(tags, ())
-
-
-def _parts(
-    role: ObservedRole | None, kept_roles: set[str], kept_policies: set[str]
-) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
-    """A role and what is attached to it, as far as it may go; who owns it is looked at later."""
-    if role is None or role.arn in kept_roles:
-        return None, ()
-    parts = parse_role_arn(role.arn)
-    spec = RoleSpec(name=role.name, path=parts.path if parts else "/")
-    return spec, _made_policies(arn for arn in role.attached if arn not in kept_policies)
 
 
 def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:

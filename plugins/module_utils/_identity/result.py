@@ -119,10 +119,13 @@ def failure_message(run: Run) -> str:
     failed = {key for failure in run.failures for key in failure.workloads}
     causes = [failure for failure in run.failures if failure.error_code != "SKIPPED"]
     verb = "cannot" if run.check_mode else "could not"
-    lines = [
-        f"{len(failed)} of {len(run.desired.workloads)} workloads of cluster {cluster.name} (account "
-        f"{cluster.account_id}, region {cluster.region}) {verb} be brought to state {run.state}:"
-    ]
+    place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
+    # A purge begins only when all that is listed is done.
+    if run.purged:
+        lines = [f"{len(failed)} of {run.purged} workloads that are not listed {place} purged:"]
+    else:
+        total = len(run.desired.workloads)
+        lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     for failure in causes[:SHOWN_FAILURES]:
         lines.append(
             f"- {_names(failure.workloads)}: {failure.action} {failure.resource} {failure.name}: "
@@ -132,6 +135,8 @@ def failure_message(run: Run) -> str:
         lines.append(f"- and {len(causes) - SHOWN_FAILURES} more, listed in failures.")
     if run.check_mode:
         lines.append("Nothing was changed.")
+    elif run.purged:
+        lines.append("All workloads that are listed are done; a rerun takes up only what is missing.")
     elif len(failed) < len(run.desired.workloads):
         lines.append("The other workloads are done; a rerun takes up only what is missing.")
     return "\n".join(lines)

@@ -76,13 +76,20 @@ def cluster_missing(cluster: Cluster) -> Finding:
 
 
 def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    if cluster.status:
+        unseen = "whether another cluster does cannot be seen from here."
+        remedy = "When none does, list the workload with state: absent, or delete the role."
+    else:
+        unseen = "that cluster was not found, so its associations cannot be seen."
+        remedy = (
+            "Check the cluster's name, the account and the region; if the cluster is gone, set force: true."
+        )
     return Finding(
         "ROLE_PERHAPS_USED",
         "warning",
         keys[0],
-        f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and that "
-        "cluster was not found, so its associations cannot be seen.",
-        "Check the cluster's name, the account and the region; if the cluster is gone, set force: true.",
+        f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
+        remedy,
     )
 
 

@@ -495,7 +495,7 @@ def test_a_mistyped_cluster_takes_no_role_from_the_right_one() -> None:
 def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -> None:
     aws = settled(workload(), trust_scope=scope)
     found = absent(aws, workload(), cluster="my-clutser")
-    assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED"]
+    assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert found.findings[1].message == (
         f"role {role_arn('my-role')} stays: its trust policy lets more than cluster my-clutser use it, "
         "and that "
@@ -504,7 +504,7 @@ def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -
     assert found.findings[1].remedy == (
         "Check the cluster's name, the account and the region; if the cluster is gone, set force: true."
     )
-    assert "delete role my-role" not in names(found)
+    assert names(found) == []
     assert names(absent(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
 
 
@@ -580,3 +580,12 @@ def test_all_pages_of_who_uses_a_policy_are_read() -> None:
     aws.replace("iam:ListEntitiesForPolicy", in_pages)
     assert codes(absent(aws, workload())) == ["POLICY_STILL_USED"]
     assert aws.parameters("iam:ListEntitiesForPolicy")[-1] == {"PolicyArn": MINE, "Marker": "m"}
+
+
+def test_a_role_stays_that_another_association_has_as_its_target() -> None:
+    chained = workload("other", role={"name": "other"}, target_role_arn=role_arn("my-role"))
+    own = workload(role={"name": "my-role", "trust_policy": TRUST_BARE})
+    aws = settled(own, chained)
+    found = absent(aws, own)
+    assert "ROLE_STILL_USED" in codes(found)
+    assert "delete role my-role" not in names(found)

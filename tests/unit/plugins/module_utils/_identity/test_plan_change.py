@@ -560,3 +560,20 @@ def test_given_is_not_remarked_on_when_it_is_asked_for() -> None:
     given(aws, "old", TRUST_BARE, (given_policy(aws, "extra"),))
     found = plan(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])))
     assert (names(found), found.findings) == (["create association default/app"], ())
+
+
+def test_on_a_full_role_a_policy_leaves_before_another_one_joins() -> None:
+    full = [policy(f"p{number}") for number in range(10)]
+    aws = settled(workload(policies=full))
+    swapped = desired(workload(policies=[policy("a-new"), *full[1:]]))
+    assert run(aws, swapped).failures == ()
+    assert names(plan(aws, swapped)) == []
+
+
+def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
+    aws = settled(workload(policies=[policy("old")]))
+    found = plan(aws, desired(workload(policies=[policy("new")])))
+    assert [(one.action, one.stage) for one in found.changes if one.resource == "attachment"] == [
+        ("attach", 3),
+        ("detach", 3),
+    ]

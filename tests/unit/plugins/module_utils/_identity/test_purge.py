@@ -17,11 +17,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import failure_message
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
     MADE,
     OTHER_CLUSTER_ARN,
+    REGION,
+    TRUST_BARE,
     desired,
     engine,
     given,
@@ -250,6 +254,80 @@ def test_a_role_that_other_associations_use_is_not_left() -> None:
     assert purge(aws, moved, kept).findings == ()
 
 
+def test_a_role_of_another_owner_stays_and_only_loses_our_grant() -> None:
+    aws = FakeAws()
+    theirs = desired(own("b"), tags={OWNER_NAME_TAG: "b"})
+    assert engine(aws, theirs).run(theirs, "present", check_mode=False).failures == ()
+    before = aws.state()
+    guest = {"role": {"arn": role_arn("role-b"), "extend_trust": True}, "policies": []}
+    ours = desired(own("a") | guest, tags={OWNER_NAME_TAG: "a"})
+    assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
+    # Even when their association is gone for a moment.
+    aws.eks.associations = {
+        key: one for key, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
+    }
+    done = purge(aws, owner="a")
+    assert [named(one.change) for one in done.done] == [
+        "delete association default/a",
+        "update trust_policy role-b",
+    ]
+    assert (aws.state()["roles"], aws.state()["policies"]) == (before["roles"], before["policies"])
+
+
+def test_a_policy_of_another_owner_is_detached_and_stays() -> None:
+    aws = FakeAws()
+    shared = given_policy(aws, "shared", tags=MADE | {OWNER_NAME_TAG: "b"})
+    ours = desired(own("a") | {"policies": [{"arn": shared}]}, tags={OWNER_NAME_TAG: "a"})
+    assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
+    done = purge(aws, owner="a")
+    assert [named(one.change) for one in done.done] == [
+        "delete association default/a",
+        f"detach attachment role-a {shared}",
+        "delete role role-a",
+    ]
+    assert list(aws.state()["policies"]) == [shared]
+
+
+def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
+    shared = {"role": {"name": "shared"}}
+    aws = settled(own("a") | shared, own("b") | shared)
+    left = own("a") | shared
+    predicted = purge(aws, left, check_mode=True)
+    done = purge(aws, left)
+    assert names(predicted.plan) == names(done.plan)
+    assert [named(one.change) for one in done.done] == [
+        "delete association default/b",
+        "update trust_policy shared",
+    ]
+    purge(aws, left)
+    assert aws.state() == settled(left).state()
+
+
+def test_a_target_role_stays() -> None:
+    chained = own("a") | {"target_role_arn": role_arn("role-b")}
+    target = {"name": "role-b", "trust_policy": TRUST_BARE}
+    aws = settled(own("b") | {"role": target}, chained)
+    done = purge(aws, chained)
+    assert [named(one.change) for one in done.done] == ["delete association default/b"]
+    assert "role-b" in aws.state()["roles"]
+
+
+def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
+    open_to_all = own("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
+    aws = settled(open_to_all)
+    done = purge(aws)
+    assert [(one.code, one.message, one.remedy) for one in done.findings] == [
+        (
+            "ROLE_PERHAPS_USED",
+            f"role {role_arn('role-a')} stays: its trust policy lets more than cluster {CLUSTER} use it, and "
+            "whether another cluster does cannot be seen from here.",
+            "When none does, list the workload with state: absent, or delete the role.",
+        ),
+        ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
+    ]
+    assert "role-a" in aws.state()["roles"]
+
+
 def test_a_purge_reads_each_association_once() -> None:
     aws = settled(own("a"), own("b"), own("c"), own("d"))
     aws.requests.clear()
@@ -265,3 +343,15 @@ def test_a_failure_keeps_the_purge_waiting() -> None:
     done = purge(aws, own("a"), own("c"))
     assert [one.code for one in done.findings] == ["PURGE_WAITS"]
     assert there(aws) == ["a", "b"]
+
+
+def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
+    aws = settled(own("a"), own("b"), own("c"))
+    aws.fail_on("eks:DeletePodIdentityAssociation", DENIED)
+    done = purge(aws, own("a"))
+    first, *_causes, last = failure_message(done).splitlines()
+    assert first == (
+        f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
+        "not be purged:"
+    )
+    assert last == "All workloads that are listed are done; a rerun takes up only what is missing."

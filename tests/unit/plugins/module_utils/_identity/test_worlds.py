@@ -10,9 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import observe
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import read_snapshot
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.bulk import (
+    Snapshot,
+    read_snapshot,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Agent,
@@ -87,14 +92,19 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(
 @FEW
 @given(aws=accounts(), before=wishes(), wanted=wishes())
 def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, wanted: Desired) -> None:
+    def plans() -> list[Plan]:
+        purge = engine(aws, wanted).run_with_purge(wanted, PurgeScope(limit=99), check_mode=True)
+        return [plan(aws, wanted), plan(aws, before, "absent"), purge.plan]
+
+    def in_bulk(api: Api, _singles: int, *kinds: bool, **more: bool) -> Snapshot:
+        return read_snapshot(api, 1000, *kinds, **more)
+
     run(aws, before)
-    one_by_one = plan(aws, wanted)
+    one_by_one = plans()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(observe, "WORTHWHILE", 0)
-        patch.setattr(
-            observe, "read_snapshot", lambda api, _singles, details: read_snapshot(api, 1000, details)
-        )
-        assert plan(aws, wanted) == one_by_one
+        patch.setattr(observe, "read_snapshot", in_bulk)
+        assert plans() == one_by_one
 
 
 @FEW
