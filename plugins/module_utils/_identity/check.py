@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Workload,
     WorkloadKey,
@@ -82,7 +83,7 @@ def unreadable(key: WorkloadKey | None, name: str, failure: ReadFailure) -> Chec
         UNKNOWN,
         "NOT_READABLE",
         f"{failure.resource} {failure.name} could not be read: {failure.operation}: {failure.code}: "
-        f"{failure.text}",
+        f"{sentence(failure.text)}",
         failure.remedy,
     )
 

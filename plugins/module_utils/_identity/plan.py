@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import plan_role, refusals, tags
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import (
+    plan_role,
+    refusals,
+    stays,
+    tags,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Change,
     Draft,
@@ -19,8 +24,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ch
     Finding,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+    OWNER_NAME_TAG,
     Cluster,
     Desired,
     Options,
@@ -79,7 +84,25 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             _plan_shared_role(draft, observed, options, role, listed, made)
     _plan_associations(draft, workloads, observed, options, unread)
+    draft.findings += [finding for one in draft.changes if (finding := _other_owner(one)) is not None]
     return without_failed(draft.plan())
+
+
+def _other_owner(change: Change) -> Finding | None:
+    """A list that takes over what another list made: one of them should not have it."""
+    before, after = (side.get("tags") if side else None for side in (change.before, change.after))
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return None
+    old, new = before.get(OWNER_NAME_TAG), after.get(OWNER_NAME_TAG)
+    if not old or old == new:
+        return None
+    return Finding(
+        "OWNER_CHANGED",
+        "warning",
+        change.workloads[0],
+        f"{change.resource} {change.name} was of owner '{old}', and becomes that of '{new}'.",
+        "List it for one owner only; when it has moved for good, there is nothing to do.",
+    )
 
 
 def _as_found(workload: Workload, found: ObservedAssociation | None) -> Workload:
@@ -225,17 +248,8 @@ def _detachments(
             changes.append(plan_role.detach(stage, found.name, arn, role.keys))
         else:
             unread = unread_resources(observed.failures).get(("owner", arn))
-            draft.findings.append(_attached_extra(role, found, arn, unread))
+            draft.findings.append(stays.attached_extra(found, role.keys[0], arn, unread))
     return changes
-
-
-def _attached_extra(role: SharedRole, found: ObservedRole, arn: str, unread: ReadFailure | None) -> Finding:
-    said = f"role {found.name} also has {arn} attached, which is not asked for."
-    remedy = "List it under policies, detach it, or set purge_policies: true."
-    if unread is not None:
-        said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
-        remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
-    return Finding("POLICY_ATTACHED_EXTRA", "note", role.keys[0], said, remedy)
 
 
 def _plan_associations(

@@ -86,7 +86,7 @@ def make_report(
         checks, more = judge_proofs(rows, proof)
         rows = [{**row, "checks": [*row["checks"], *_listed(checks.get(key_of(row)))]} for row in rows]
         findings = [*findings, *more]
-    findings = [*(result.get("findings", ()) if changing else ()), *findings]
+    findings = _once([*(result.get("findings", ()) if changing else ()), *findings])
     findings = [_judged(finding, ignore) for finding in findings]
     rows = [_accepted(row, ignore) for row in rows]
     failures = list(result.get("failures", ()))

@@ -4,13 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What a removal leaves where it is, and why, in words. Pure."""
+"""What a run leaves where it is, and why, in words. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Failure, Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     Cluster,
     WorkloadKey,
@@ -20,6 +21,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
     ReadFailure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import SharedRole
+
+
+def attached_extra(
+    found: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
+) -> Finding:
+    said = f"role {found.name} also has {arn} attached, which is not asked for."
+    remedy = "List it under policies, detach it, or set purge_policies: true."
+    if unread is not None:
+        said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
+        remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
+    return Finding("POLICY_ATTACHED_EXTRA", "note", key, said, remedy)
 
 
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:

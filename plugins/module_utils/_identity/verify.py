@@ -12,9 +12,10 @@ to assume an IAM role with EKS Pod Identity"), each a small function of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity import stays
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.arns import parse_role_arn
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check import (
@@ -42,6 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleSpec,
     TrustScope,
     Workload,
+    WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import (
     Observed,
@@ -52,6 +54,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ob
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan_association import (
     same_session_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.shared import shared_roles
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.trust_check import (
     reasons,
     subject_of,
@@ -70,11 +73,12 @@ def verify(desired: Desired, observed: Observed, proof: Proof) -> list[Verified]
     # What is wrong with the cluster is said once, not for every workload.
     repeated = replace(agent, findings=())
     scopes = widest_scopes(desired)
+    extra = _extra_policies(desired, observed)
     verified = []
     for index, workload in enumerate(desired.workloads):
         checks = (
             check_trust_policy(workload, observed, scopes),
-            check_attachment(workload, observed),
+            check_attachment(workload, observed, extra.get(workload.key, ())),
             check_version(workload, observed),
             check_contents(workload, observed, proof),
             check_permissions(workload, observed, proof),
@@ -145,8 +149,20 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     )
 
 
-def check_attachment(workload: Workload, observed: Observed) -> Check:
-    """Confirmation 2: every policy that was asked for is attached to the role."""
+def _extra_policies(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
+    """What is attached to roles that we made and not asked for, with the first workload of each role."""
+    found: dict[WorkloadKey, list[Finding]] = {}
+    for shared in shared_roles(observed.cluster, desired.workloads):
+        role = observed.roles.get(shared.spec.name.lower())
+        if role is None or shared.spec.existing or not role.owned:
+            continue
+        extra = [arn for arn in role.attached if arn not in shared.policy_users]
+        found[shared.keys[0]] = [stays.attached_extra(role, shared.keys[0], arn) for arn in extra]
+    return found
+
+
+def check_attachment(workload: Workload, observed: Observed, extra: Sequence[Finding] = ()) -> Check:
+    """Confirmation 2: every policy that was asked for is attached to the role. ``extra`` is said besides."""
     role, problem = _role(workload, observed, "attachment")
     if role is None:
         return problem
@@ -154,7 +170,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
         arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
     ]
     if not missing:
-        return Check("attachment", PASS, str(len(workload.policies) or ""))
+        return Check("attachment", PASS, str(len(workload.policies) or ""), tuple(extra))
     findings = [
         Finding(
             "POLICY_NOT_ATTACHED",
@@ -167,7 +183,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
         # That a policy does not exist is what another check says.
         if observed.policies.get(arn) is not None or arn not in observed.policies
     ]
-    return Check("attachment", FAIL, "", tuple(findings))
+    return Check("attachment", FAIL, "", (*findings, *extra))
 
 
 def check_version(workload: Workload, observed: Observed) -> Check:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Call
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import OWNER_NAME_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observed import Agent, Proof
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
     grant_for,
     trust_policy,
@@ -24,6 +27,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
     desired,
     document,
+    engine,
     given,
     given_policy,
     named,
@@ -518,6 +522,9 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
     )
     assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."
     assert finding.remedy == "List it under policies, detach it, or set purge_policies: true."
+    wanted = desired(workload())
+    (verified,) = verify(wanted, engine(aws, wanted).observe(wanted), Proof(Agent("ACTIVE", "v1")))
+    assert (verified.status, verified.findings) == ("pass", [finding])
 
 
 def test_a_policy_attached_by_somebody_goes_when_asked() -> None:
@@ -576,4 +583,21 @@ def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     assert [(one.action, one.stage) for one in found.changes if one.resource == "attachment"] == [
         ("attach", 3),
         ("detach", 3),
+    ]
+
+
+def test_a_workload_that_another_owner_lists_is_taken_over_with_a_warning() -> None:
+    first = desired(workload(), tags={OWNER_NAME_TAG: "a"})
+    aws = FakeAws()
+    run(aws, first)
+    assert plan(aws, first).findings == ()
+    found = plan(aws, desired(workload(), tags={OWNER_NAME_TAG: "b"}))
+    assert [(one.code, one.severity, one.message, one.remedy) for one in found.findings] == [
+        (
+            "OWNER_CHANGED",
+            "warning",
+            f"{what} was of owner 'a', and becomes that of 'b'.",
+            "List it for one owner only; when it has moved for good, there is nothing to do.",
+        )
+        for what in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
     ]
