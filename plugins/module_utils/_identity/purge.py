@@ -152,7 +152,7 @@ def left_roles(
             "ROLE_LEFT",
             "note",
             left[role.arn],
-            f"role {role.arn} has lost its last association with cluster {cluster.name}, but Pods that run "
+            f"role {role.arn} loses its last association with cluster {cluster.name}, but Pods that run "
             "may still hold its credentials, so it stays for now.",
             "Restart those Pods; the next run with purge removes the role.",
         )

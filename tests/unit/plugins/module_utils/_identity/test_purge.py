@@ -222,7 +222,7 @@ def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> 
             (
                 "ROLE_LEFT",
                 WorkloadKey("default", "a"),
-                f"role {role_arn('role-a')} has lost its last association with cluster {CLUSTER}, but Pods "
+                f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but Pods "
                 "that run may still hold its credentials, so it stays for now.",
                 "Restart those Pods; the next run with purge removes the role.",
             )
