@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kubernetes
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_said import cannot_list
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
 
 Objects = Sequence[Mapping[str, Any]]
@@ -44,6 +45,7 @@ def pod_identity_kubernetes_plan(
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "pod_identity_cannot_list": cannot_list,
             "pod_identity_kubernetes_plan": pod_identity_kubernetes_plan,
             "pod_identity_report": make_report,
         }
