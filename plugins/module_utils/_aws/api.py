@@ -109,20 +109,15 @@ class BotoApi:
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterator[Any]:
         """All items of all pages, found under ``results`` (one key inside another) in each answer."""
-        token_name = _PAGE_TOKENS[service]
-        asked = dict(parameters)
-        while True:
-            page = self._answer(service, operation, asked, *results)
+
+        def ask(asked: Mapping[str, Any]) -> Response:
+            return self._answer(service, operation, asked, *results)
+
+        for page in _pages(ask, service, operation, parameters):
             found: Any = page
             for key in results:
                 found = found[key]
             yield from found
-            token = page.get(token_name)
-            if not token or page.get("IsTruncated") is False:
-                return
-            if token == asked.get(token_name):
-                raise _malformed(service, operation, "the answer names its own page as the next one")
-            asked[token_name] = token
 
     def _answer(
         self, service: str, operation: str, parameters: Mapping[str, Any], *expected: str | None
@@ -157,6 +152,38 @@ class BotoApi:
                 raise _malformed(service, operation, f"the answer lacks {key}")
             found = found[key]
         return answer
+
+
+def answers_by_page(
+    api: Api, service: str, operation: str, parameters: Mapping[str, Any]
+) -> Iterator[Response]:
+    """The answer for each page, asked for when it is wanted: for what ``Api.pages`` does not tell."""
+    return _pages(partial(api.call, service, operation), service, operation, parameters)
+
+
+def _pages(
+    ask: Callable[[Mapping[str, Any]], Response],
+    service: str,
+    operation: str,
+    parameters: Mapping[str, Any],
+) -> Iterator[Response]:
+    name = _PAGE_TOKENS[service]
+    asked = dict(parameters)
+    tokens: set[str] = set()
+    while True:
+        page = ask(asked)
+        yield page
+        token = page.get(name)
+        if not page.get("IsTruncated", bool(token)):
+            return
+        if not token:
+            raise _malformed(service, operation, "the answer says that there are more pages, but not which")
+        if token in tokens:
+            raise _malformed(
+                service, operation, "the answer names a page as the next one that was read before"
+            )
+        tokens.add(token)
+        asked = {**asked, name: token}
 
 
 def snake_case(operation: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api, answers_by_page
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
@@ -107,14 +107,11 @@ def _pages(
 ) -> tuple[list[dict[str, Any]], bool]:
     """Pages up to the budget, and whether those are all."""
     pages: list[dict[str, Any]] = []
-    asked = {**parameters, "MaxItems": PAGE_SIZE}
-    while len(pages) < budget:
-        page = api.call("iam", operation, asked)
+    for page in answers_by_page(api, "iam", operation, {**parameters, "MaxItems": PAGE_SIZE}):
         pages.append(page)
-        if not page.get("IsTruncated"):
-            return pages, True
-        asked["Marker"] = str(page["Marker"])
-    return pages, False
+        if len(pages) == budget:
+            return pages, not page.get("IsTruncated")
+    return pages, True
 
 
 def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:

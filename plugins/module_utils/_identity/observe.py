@@ -14,7 +14,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TypeVar
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api, answers_by_page
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
@@ -268,14 +268,10 @@ class Observer:
     def _entities(self, arn: str) -> tuple[str, ...]:
         """Who uses a policy, as a permissions policy or as a boundary. Source: iam ListEntitiesForPolicy."""
         found: list[str] = []
-        asked = {"PolicyArn": arn}
-        while True:
-            page = self.api.call("iam", "ListEntitiesForPolicy", asked)
+        for page in answers_by_page(self.api, "iam", "ListEntitiesForPolicy", {"PolicyArn": arn}):
             for kind in ("Role", "User", "Group"):
                 found += [f"{kind.lower()} {one[f'{kind}Name']}" for one in page.get(f"Policy{kind}s", ())]
-            if not page.get("IsTruncated"):
-                return tuple(found)
-            asked = {"PolicyArn": arn, "Marker": str(page["Marker"])}
+        return tuple(found)
 
     def _with_versions(self, policy: ObservedPolicy) -> ObservedPolicy:
         versions = self.api.pages("iam", "ListPolicyVersions", {"PolicyArn": policy.arn}, "Versions")

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import (
     RETRIES,
     BotoApi,
+    answers_by_page,
     api_for,
     as_aws_error,
     snake_case,
@@ -109,8 +110,52 @@ def test_pages_that_lead_nowhere_are_an_error() -> None:
     eks = Stubbed("eks")
     for _ in range(2):
         eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
-    with pytest.raises(AwsError, match="the answer names its own page as the next one"):
+    with pytest.raises(AwsError, match="names a page as the next one that was read before"):
         list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["items", "answers"])
+@pytest.mark.parametrize(
+    ("markers", "why"),
+    [
+        (["a", "a"], "the answer names a page as the next one that was read before"),
+        (["a", "b", "a"], "the answer names a page as the next one that was read before"),
+        (["a", None], "the answer says that there are more pages, but not which"),
+    ],
+)
+def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str, whole: bool) -> None:
+    pages = [{"Roles": [], "IsTruncated": True, **({"Marker": one} if one else {})} for one in markers]
+    asked: list[dict[str, Any]] = []
+
+    class Iam:
+        def list_roles(self, **parameters: Any) -> dict[str, Any]:
+            asked.append(parameters)
+            return pages.pop(0)
+
+    api = BotoApi(lambda _service: Iam(), at_once())
+    found = (
+        answers_by_page(api, "iam", "ListRoles", {}) if whole else api.pages("iam", "ListRoles", {}, "Roles")
+    )
+    with pytest.raises(AwsError, match=why) as caught:
+        list(found)
+    assert (caught.value.operation, caught.value.code) == ("iam:ListRoles", MALFORMED)
+    assert len(asked) == len(markers)
+
+
+def test_answers_come_page_by_page_until_the_last() -> None:
+    pages = {
+        None: {"Roles": [1], "IsTruncated": True, "Marker": "a"},
+        "a": {"Roles": [2], "IsTruncated": False},
+    }
+
+    class Iam:
+        def list_roles(self, MaxItems: int, Marker: str | None = None) -> dict[str, Any]:
+            assert MaxItems == 9
+            return pages[Marker]
+
+    api = BotoApi(lambda _service: Iam(), at_once())
+    found = answers_by_page(api, "iam", "ListRoles", {"MaxItems": 9})
+    assert [one["Roles"] for one in found] == [[1], [2]]
 
 
 def test_attempts_to_create_an_association_share_one_token() -> None:

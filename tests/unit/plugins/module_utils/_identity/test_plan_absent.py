@@ -589,3 +589,17 @@ def test_a_role_stays_that_another_association_has_as_its_target() -> None:
     found = absent(aws, own)
     assert "ROLE_STILL_USED" in codes(found)
     assert "delete role my-role" not in names(found)
+
+
+@pytest.mark.parametrize("more", [{"Marker": "same"}, {}], ids=["the same page again", "not which"])
+def test_a_policy_stays_when_the_pages_of_who_uses_it_do_not_end(more: dict[str, str]) -> None:
+    aws = settled(workload())
+
+    def answer(_asked: Any) -> dict[str, Any]:
+        assert len(aws.parameters("iam:ListEntitiesForPolicy")) < 100
+        return {"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": True, **more}
+
+    aws.replace("iam:ListEntitiesForPolicy", answer)
+    found = absent(aws, workload())
+    assert names(found) == []
+    assert [failure.error_code for failure in found.failures] == ["MalformedAnswer"]
