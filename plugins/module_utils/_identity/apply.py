@@ -43,7 +43,11 @@ _NOT_YET: tuple[tuple[str, str, str], ...] = (
 _IN_THE_WAY = "ResourceInUseException"
 # IAM refuses two changes of one thing at the same time, whoever makes the other one.
 _BUSY = ("ConcurrentModification", "ConcurrentModificationException")
-_REMOVALS = ("Delete", "Detach", "Untag")
+# Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
+# that the thing itself is gone.
+_REMOVALS = frozenset(
+    ("DeletePodIdentityAssociation", "DeletePolicy", "DeletePolicyVersion", "DeleteRole", "DetachRolePolicy")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,7 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
         try:
             answer = _request(api, call, patience, change.awaits, again)
         except AwsError as error:
-            if error.missing and call.operation.startswith(_REMOVALS):
+            if error.missing and call.operation in _REMOVALS:
                 if error.unclear:
                     # It was there: an earlier attempt removed it.
                     made.append(call)

@@ -291,7 +291,14 @@ def test_somebody_elses_change_at_the_same_moment_is_waited_for(code: str) -> No
 
 
 @pytest.mark.parametrize(
-    "operation", ["DeleteRole", "DetachRolePolicy", "UntagRole", "DeletePodIdentityAssociation"]
+    "operation",
+    [
+        "DeletePodIdentityAssociation",
+        "DeletePolicy",
+        "DeletePolicyVersion",
+        "DeleteRole",
+        "DetachRolePolicy",
+    ],
 )
 @pytest.mark.parametrize("code", ["NoSuchEntity", "ResourceNotFoundException", "NotFoundException"])
 def test_what_is_gone_already_need_not_be_removed(operation: str, code: str) -> None:
@@ -300,9 +307,16 @@ def test_what_is_gone_already_need_not_be_removed(operation: str, code: str) -> 
     assert outcome.failures == ()
 
 
-def test_what_is_gone_cannot_be_changed() -> None:
-    outcome = apply(Script(UpdateRole=[failing("iam:UpdateRole", "NoSuchEntity")]), change("a", "UpdateRole"))
+@pytest.mark.parametrize(
+    "operation",
+    ["UpdateRole", "DeleteRolePermissionsBoundary", "UntagPolicy", "UntagResource", "UntagRole"],
+)
+def test_what_is_gone_cannot_be_changed(operation: str) -> None:
+    outcome = apply(
+        Script(**{operation: [failing(f"x:{operation}", "NoSuchEntity")]}), change("a", operation)
+    )
     assert [failure.error_code for failure in outcome.failures] == ["NoSuchEntity"]
+    assert [one.vanished for one in outcome.refusals] == [True]
 
 
 def test_a_failure_tells_what_was_done_before_it() -> None:

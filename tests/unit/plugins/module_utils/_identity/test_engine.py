@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     engine,
     given,
     given_association,
+    given_policy,
     named,
     names,
     patience,
@@ -71,6 +72,27 @@ def test_an_association_made_meanwhile_is_found_and_converged() -> None:
     assert made.failures == ()
     assert clock.pauses == [0.5]
     assert [one["roleArn"] for one in aws.state()["associations"]] == [role_arn("my-role")]
+
+
+def test_a_role_that_goes_before_its_boundary_is_taken_away_is_made_anew() -> None:
+    aws = FakeAws()
+    boundary = given_policy(aws, "boundary")
+    run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": boundary})))
+    aws.before("iam:DeleteRolePermissionsBoundary", lambda: aws.iam.roles.pop("my-role"))
+    made = run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": ""})))
+    assert made.failures == ()
+    assert "create role my-role" in [named(done.change) for done in made.done]
+    assert "my-role" in aws.iam.roles
+
+
+def test_an_association_that_goes_before_a_tag_is_taken_away_is_made_anew() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(tags={"team": "a"})))
+    aws.before("eks:UntagResource", lambda: aws.eks.associations.clear())
+    made = run(aws, desired(workload(), purge_tags=True))
+    assert made.failures == ()
+    assert "create association default/app" in [named(done.change) for done in made.done]
+    assert len(aws.state()["associations"]) == 1
 
 
 def test_the_same_association_made_meanwhile_is_no_change() -> None:
