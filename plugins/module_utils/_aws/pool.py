@@ -9,8 +9,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sized
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import (
+    current_stop,
+    stopping,
+    work_until,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,9 +28,22 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], width: int = DEF
     """``work`` of every item, at most ``width`` at a time, results in the order of the items.
 
     Work on the first begins before an iterator has given the last. An exception of ``work`` or of the
-    iterator ends the whole; work that may fail alone returns its failure instead.
+    iterator ends the whole: what has begun is brought to its end, no more begins; work that may fail
+    alone returns its failure instead. An interrupt also ends what has begun, at its next pause or request.
     """
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
-    with ThreadPoolExecutor(max_workers=width) as pool:
-        return list(pool.map(work, items))
+    stop = current_stop()
+    # The pool waits for its threads when it is left, so the inner one has to stop them before that.
+    with (
+        stopping(stop),
+        ThreadPoolExecutor(width, initializer=work_until, initargs=(stop,)) as pool,
+        stopping(stop),
+    ):
+        begun: list[Future[Result]] = []
+        try:
+            begun.extend(pool.submit(work, item) for item in items)
+            return [one.result() for one in begun]
+        finally:
+            for one in begun:
+                one.cancel()

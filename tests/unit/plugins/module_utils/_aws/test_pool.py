@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
@@ -59,3 +61,19 @@ def test_an_exception_ends_the_whole(width: int) -> None:
 
     with pytest.raises(ValueError, match="two"):
         each(work, range(4), width)
+
+
+def test_nothing_more_begins_after_an_exception_of_the_iterator() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.01)
+
+    def items() -> Iterator[int]:
+        yield from range(500)
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        each(work, items(), 2)
+    assert len(begun) < 500
