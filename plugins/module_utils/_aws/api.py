@@ -127,14 +127,20 @@ class BotoApi:
             # The same for every attempt, so that EKS knows a repeated request.
             asked.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, asked, [key for key in expected if key])
-        return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY)
+        turn = self._service(service).limiter.wait
+        return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
 
     def _send(
-        self, service: str, operation: str, parameters: Mapping[str, Any], expected: list[str]
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        expected: list[str],
+        sent: float,
     ) -> Response:
-        """One attempt. ``expected`` are the keys, one inside another, that the answer must have."""
+        """One attempt, at the time ``sent``. ``expected`` are the keys, one inside another, that the
+        answer must have."""
         asked = self._service(service)
-        sent = asked.limiter.wait()
         try:
             with self._free:
                 answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))

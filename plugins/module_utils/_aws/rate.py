@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import check_stop
+
 # Seconds over which answers are counted.
 WINDOW = 1.0
 # Requests a second: the least, and the first rate when nothing was answered yet.
@@ -34,6 +36,8 @@ GROWTH_PART = 0.02
 RECOVERY = 2.0
 # What may be sent at once: this many seconds' worth.
 BURST = 0.1
+# Seconds between two looks of a thread in the queue whether its work is to end.
+LOOK = 0.5
 
 
 @dataclass(slots=True)
@@ -67,7 +71,10 @@ class Rate:
         if missing < 1e-6:
             self._tokens -= 1
             return 0.0
-        return missing / self.limit
+        pause = missing / self.limit
+        # Somebody waits until then, so that time is none in which nothing was asked.
+        self._asked += pause
+        return pause
 
     def answered(self, now: float) -> None:
         """A request was not throttled."""
@@ -106,7 +113,7 @@ class Rate:
 
 
 class RateLimiter:
-    """The rate of one service, kept by all threads together."""
+    """The rate of one service, kept by all threads together: who asks first is sent first."""
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._now = now
@@ -114,16 +121,36 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._rate = Rate()
         self._latest = -math.inf
+        # Of each thread that waits the event by which it learns that it is the first.
+        self._queue: deque[threading.Event] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait."""
+        return len(self._queue)
 
     def wait(self) -> float:
         """Return when a request may be sent: the time at which that is."""
-        while True:
+        turn = threading.Event()
+        try:
             with self._lock:
-                now = self._time()
-                pause = self._rate.take(now)
-            if not pause:
-                return now
-            self._sleep(pause)
+                self._queue.append(turn)
+                self._queue[0].set()
+            while not turn.wait(LOOK):
+                check_stop()
+            while True:
+                with self._lock:
+                    now = self._time()
+                    pause = self._rate.take(now)
+                if not pause:
+                    return now
+                self._sleep(pause)
+        finally:
+            with self._lock:
+                if turn in self._queue:
+                    self._queue.remove(turn)
+                if self._queue:
+                    self._queue[0].set()
 
     def answered(self) -> None:
         with self._lock:

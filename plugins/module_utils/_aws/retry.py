@@ -53,7 +53,8 @@ _PACES: Mapping[str, Pace] = {
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """``budget`` is how many seconds after its start a request may still be sent again.
+    """``budget`` is how many seconds after its first attempt a request may still be sent again; the time
+    in which it waits for its turn is not counted.
 
     ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that tests need not wait.
     """
@@ -64,18 +65,29 @@ class Retries:
     budget: float = 120
     paces: Mapping[str, Pace] = field(default_factory=lambda: _PACES)
 
-    def run(self, send: Callable[[], Answer], once: bool = False) -> Answer:
+    def run(
+        self,
+        send: Callable[[float], Answer],
+        once: bool = False,
+        turn: Callable[[], float] | None = None,
+    ) -> Answer:
         """The answer, or the AwsError of the last attempt.
 
-        That error is ``unclear`` when any attempt may have taken effect. With ``once`` nothing is
+        ``turn`` returns when an attempt may be made; ``send`` makes it, and is told that time.
+        The error is ``unclear`` when any attempt may have taken effect. With ``once`` nothing is
         sent again after such an attempt.
         """
+        wait = turn or self.now
         deadline = self.now() + self.budget
         failed: Counter[str] = Counter()
         unclear = False
         while True:
+            asked = self.now()
+            sent_at = wait()
+            # The more requests wait, the later the turn of each: that says nothing about this one.
+            deadline += self.now() - asked
             try:
-                return send()
+                return send(sent_at)
             except AwsError as error:
                 failed[error.passing] += 1
                 unclear = unclear or error.unclear
@@ -83,11 +95,11 @@ class Retries:
                 sent = failed.total()
                 if pace is None or failed[error.passing] >= pace.attempts or (once and unclear):
                     raise _last(error, sent, unclear) from error
-                pause = min(pace.first * 2 ** (failed[error.passing] - 1), pace.longest)
-                pause *= 1 - self.chance() / 2
-                if self.now() + pause > deadline:
+                rest = min(pace.first * 2 ** (failed[error.passing] - 1), pace.longest)
+                rest *= 1 - self.chance() / 2
+                if self.now() + rest > deadline:
                     raise _last(error, sent, unclear) from error
-            self.sleep(pause)
+            self.sleep(rest)
 
 
 def _last(error: AwsError, sent: int, unclear: bool) -> AwsError:

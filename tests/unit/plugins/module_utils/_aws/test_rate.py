@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 import random
 import threading
+import time
+from collections import deque
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate im
 
 THREADS = 16
 ANSWER_TAKES = 0.045
+LATE = 0.0002
 
 
 class Service:
@@ -45,38 +48,46 @@ class Service:
 
 @dataclass
 class Work:
-    """``seconds`` that it took, and how many requests were ``throttled``."""
+    """``seconds`` that it took, how many requests were ``throttled``, and the most attempts that one took."""
 
     seconds: float
     throttled: int
+    attempts: int
 
 
-def work(rate: Rate, service: Service, requests: int) -> Work:
-    """Sixteen threads send requests until each is answered; the throttled ones after a pause again."""
+def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) -> Work:
+    """Threads send requests, in the order in which they ask, until each is answered; the throttled ones
+    after a pause again. A pause ends a little late, as real ones do."""
     chance = random.Random(7)
     # Each event: when, its number, what, when the request was sent, how often it was throttled.
     events: list[tuple[float, int, str, float, int]] = []
     number = 0
+    queue: deque[int] = deque()
 
     def add(when: float, what: str, sent: float = 0, refused: int = 0) -> None:
         nonlocal number
         number += 1
         heapq.heappush(events, (when, number, what, sent, refused))
 
-    for thread in range(min(THREADS, requests)):
+    for thread in range(min(threads, requests)):
         add(thread * 0.001, "ask")
-    waiting = requests - THREADS
-    found = Work(0, 0)
+    waiting = requests - threads
+    found = Work(0, 0, 0)
     while events:
         now, _number, what, sent, refused = heapq.heappop(events)
         if what == "ask":
-            if pause := rate.take(now):
-                add(now + pause, "ask", refused=refused)
-            else:
-                add(now + ANSWER_TAKES, "answer" if service.takes(now) else "refusal", now, refused)
+            queue.append(refused)
+            if len(queue) == 1:
+                add(now, "first")
+        elif what == "first":
+            while queue and not (pause := rate.take(now)):
+                add(now + ANSWER_TAKES, "answer" if service.takes(now) else "refusal", now, queue.popleft())
+            if queue:
+                add(now + pause + LATE, "first")
         elif what == "answer":
             rate.answered(now)
             found.seconds = now
+            found.attempts = max(found.attempts, refused + 1)
             if waiting > 0:
                 waiting -= 1
                 add(now, "ask")
@@ -93,8 +104,15 @@ def work(rate: Rate, service: Service, requests: int) -> Work:
 def test_almost_all_that_a_service_takes_is_used(per_second: int, requests: int) -> None:
     done = work(Rate(), Service(per_second), requests)
     demanded = (requests - per_second) / per_second
-    assert demanded <= done.seconds < demanded * 1.05
+    assert demanded <= done.seconds < demanded * 1.06
     assert done.throttled < requests / 4
+
+
+@pytest.mark.parametrize(("per_second", "threads"), [(1, 16), (1, 200), (0.5, 16), (0.5, 200)])
+def test_a_service_slower_than_the_least_rate_answers_before_the_attempts_are_used_up(
+    per_second: float, threads: int
+) -> None:
+    assert work(Rate(), Service(per_second), 300, threads).attempts < 14
 
 
 def test_a_service_that_others_have_used_up() -> None:
@@ -175,3 +193,53 @@ def test_threads_wait_for_each_other() -> None:
     sent = sorted(limiter.wait() for _ in range(20))
     # Five a second at first, and a few of them at once.
     assert sent[-1] == pytest.approx(20 / FIRST, abs=1)
+
+
+def test_who_asks_first_is_sent_first() -> None:
+    """One thread after the other asks while the first is held in its pause; only who is next sleeps."""
+    seconds = 0.0
+    slept: list[str] = []
+    all_wait = threading.Event()
+
+    def sleep(pause: float) -> None:
+        nonlocal seconds
+        slept.append(threading.current_thread().name)
+        all_wait.wait(20)
+        seconds += pause
+
+    limiter = RateLimiter(lambda: seconds, sleep)
+    limiter.throttled(limiter.wait())
+    names = [f"thread {number}" for number in range(8)]
+    threads = [threading.Thread(target=limiter.wait, name=name, daemon=True) for name in names]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        for _ in range(4000):
+            if limiter.waiting == number:
+                break
+            time.sleep(0.005)
+        assert limiter.waiting == number
+    all_wait.set()
+    for thread in threads:
+        thread.join(20)
+    assert list(dict.fromkeys(slept)) == names
+    assert limiter.waiting == 0
+
+
+def test_who_is_interrupted_makes_room_for_the_next() -> None:
+    seconds = 0.0
+    sent: list[float] = []
+
+    def sleep(pause: float) -> None:
+        nonlocal seconds
+        seconds += pause
+        if seconds == pause:
+            raise KeyboardInterrupt
+
+    limiter = RateLimiter(lambda: seconds, sleep)
+    limiter.throttled(limiter.wait())
+    with pytest.raises(KeyboardInterrupt):
+        limiter.wait()
+    other = threading.Thread(target=lambda: sent.append(limiter.wait()), daemon=True)
+    other.start()
+    other.join(20)
+    assert sent == [pytest.approx(1 / FIRST)]

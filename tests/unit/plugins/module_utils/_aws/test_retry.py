@@ -39,7 +39,7 @@ class Sender:
         self.errors = list(errors)
         self.sent = 0
 
-    def __call__(self) -> str:
+    def __call__(self, _sent: float) -> str:
         self.sent += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -131,7 +131,7 @@ def test_jitter_takes_up_to_half_of_a_pause(chance: float, pause: float) -> None
 def test_ten_seconds_of_throttling_are_outlasted_by_the_shortest_pauses() -> None:
     clock = Clock()
 
-    def send() -> str:
+    def send(_sent: float) -> str:
         if clock.seconds < 10:
             raise failure(THROTTLED)
         return "answer"
@@ -144,6 +144,24 @@ def test_nothing_is_sent_after_the_time_is_up() -> None:
     with pytest.raises(AwsError):
         retries(clock, budget=4).run(sender)
     assert clock.pauses == [0.5, 1, 2]
+
+
+def test_waiting_for_its_turn_is_not_counted() -> None:
+    clock = Clock()
+    sent: list[float] = []
+
+    def turn() -> float:
+        clock.seconds += 200
+        return clock.seconds
+
+    def send(when: float) -> str:
+        sent.append(when)
+        if len(sent) < 3:
+            raise failure(THROTTLED)
+        return "answer"
+
+    assert retries(clock, budget=120).run(send, turn=turn) == "answer"
+    assert sent == [200, 400.5, 601.5]
 
 
 def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
