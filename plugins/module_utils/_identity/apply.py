@@ -67,7 +67,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change that was made, with the answer of its last request."""
+    """A change that was made. ``answer`` is the last that holds the association, if any does."""
 
     change: Change
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -188,7 +188,7 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
         # made, the workload has nothing, so everything that may pass is waited for.
         again = change.action == "replace" and bool(made)
         try:
-            answer = _request(api, call, patience, change.awaits, again)
+            told = _request(api, call, patience, change.awaits, again)
         except AwsError as error:
             if error.missing and call.operation in _REMOVALS:
                 if error.unclear:
@@ -197,6 +197,9 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
                 continue
             return Refusal(change, _failure(change, made, call, error), error)
         made.append(call)
+        # A request that only tags the association is not answered with it.
+        if "association" in told:
+            answer = told
     return Done(change, answer)
 
 

@@ -97,9 +97,21 @@ def test_stages_come_one_after_the_other_whatever_the_order_given() -> None:
     assert (outcome.failures, outcome.conflict) == ((), False)
 
 
-def test_the_answer_of_the_last_request_is_kept() -> None:
-    outcome = apply(Script(), change("a", "One", "Two"))
-    assert [one.answer for one in outcome.done] == [{"of": "iam:Two"}]
+def test_the_last_answer_with_the_association_is_kept() -> None:
+    class Eks(Script):
+        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            answer = super().call(service, operation, parameters)
+            return {"association": answer} if "PodIdentity" in operation else answer
+
+    outcome = apply(
+        Eks(),
+        change("a", "DescribePodIdentityAssociation", "UpdatePodIdentityAssociation", "TagResource"),
+        change("b", "TagRole"),
+    )
+    assert [one.answer for one in outcome.done] == [
+        {"association": {"of": "eks:UpdatePodIdentityAssociation"}},
+        {},
+    ]
 
 
 def test_requests_are_sent_as_planned() -> None:

@@ -123,6 +123,16 @@ def test_nothing_to_do_is_no_change() -> None:
     assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("unchanged", FIRST)]
 
 
+def test_an_association_that_is_tagged_after_its_update_is_told_as_it_is_now() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    made = run(aws, desired(workload(target_role_arn=TARGET, tags={"team": "a"})))
+    assert [one["tags"]["team"] for one in aws.state()["associations"]] == ["a"]
+    (row,) = result_of(made, False)["workloads"]
+    (association,) = aws.state()["associations"]
+    assert (row["target_role_arn"], row["external_id"]) == (TARGET, association["externalId"])
+
+
 def test_what_was_removed_is_not_there_any_more() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
