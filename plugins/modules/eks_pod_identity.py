@@ -466,6 +466,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.accounts import check_accounts
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
@@ -559,7 +560,7 @@ def main() -> None:
             api,
             cluster,
             params["concurrency"],
-            Patience(params["propagation_timeout"], time.monotonic, time.sleep),
+            Patience(params["propagation_timeout"], time.monotonic, pause),
             progress_to(params["progress_file"]),
         )
         if params["purge"] and params["state"] == "present":

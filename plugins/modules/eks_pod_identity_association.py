@@ -228,6 +228,7 @@ import time
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
@@ -278,7 +279,7 @@ def main() -> None:
             purge_tags=params["purge_tags"],
             force=params["force"],
         )
-        patience = Patience(params["propagation_timeout"], time.monotonic, time.sleep)
+        patience = Patience(params["propagation_timeout"], time.monotonic, pause)
         result = converge(api_for(module, 10), wanted, module.region or "", module.check_mode, patience)
     except InputError as error:
         module.fail_json(msg=input_message(error))

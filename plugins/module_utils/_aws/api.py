@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import DEFAULT_WIDTH
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import check_stop
 
 # AnsibleAWSModule reports it when botocore is missing.
 with contextlib.suppress(ImportError):
@@ -143,6 +144,7 @@ class BotoApi:
         asked = self._service(service)
         try:
             with self._free:
+                check_stop()
                 answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)

@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
     THROTTLED,
     AwsError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import pause
 
 Answer = TypeVar("Answer")
 
@@ -60,7 +61,7 @@ class Retries:
     """
 
     now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = pause
     chance: Callable[[], float] = random.random
     budget: float = 120
     paces: Mapping[str, Pace] = field(default_factory=lambda: _PACES)

@@ -12,6 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import finishing
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import (
     Call,
     Change,
@@ -188,7 +190,8 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
         # made, the workload has nothing, so everything that may pass is waited for.
         again = change.action == "replace" and bool(made)
         try:
-            told = _request(api, call, patience, change.awaits, again)
+            with finishing() if again else nullcontext():
+                told = _request(api, call, patience, change.awaits, again)
         except AwsError as error:
             if error.missing and call.operation in _REMOVALS:
                 if error.unclear:
