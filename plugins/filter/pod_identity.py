@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kubernetes
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_said import cannot_list
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
@@ -32,14 +33,28 @@ def pod_identity_kubernetes_plan(
     if state == "absent":
         plan = kubernetes.plan_absent(workloads, service_accounts)
     else:
+        owner = None if owner is None else str(owner)
         plan = kubernetes.plan_present(
-            workloads, service_accounts, namespaces, create_service_accounts, create_namespaces, owner
+            workloads,
+            service_accounts,
+            namespaces,
+            _flag(create_service_accounts),
+            _flag(create_namespaces),
+            owner,
         )
-        if purge:
-            stale = kubernetes.plan_purge(workloads, service_accounts, purge_namespaces, owner, purge_limit)
+        if _flag(purge):
+            if isinstance(purge_namespaces, str):
+                purge_namespaces = purge_namespaces.split(",")
+            limit = int(purge_limit)
+            stale = kubernetes.plan_purge(workloads, service_accounts, purge_namespaces, owner, limit)
             plan = replace(plan, stale=stale.stale, problems=[*plan.problems, *stale.problems])
     unknown = state == "present" and kubernetes.namespaces_unknown(workloads, service_accounts)
     return {**asdict(plan), "namespaces_unknown": unknown and not namespaces}
+
+
+def _flag(value: object) -> bool:
+    """Extra variables of a command line are text: "false" must not count as true."""
+    return bool(boolean(value, strict=False))
 
 
 class FilterModule:

@@ -133,13 +133,15 @@ options:
   purge_limit:
     description:
       - With O(purge=true), how many workloads may be removed in one run. More than that, as after a mistaken empty list,
-        is refused before anything is changed.
+        is refused before anything is changed. With V(0) nothing may be removed.
     type: int
     default: 10
   owner:
     description:
       - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value, and
         O(purge=true) touches only what carries it.
+      - It must be a Kubernetes label value, since the role P(workload_identity.aws.pod_identity#role) labels service accounts
+        with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
     type: str
   adopt:
     description:
@@ -485,6 +487,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+    check_purge_options,
     given_workloads,
     parse_cluster_name,
     parse_tags,
@@ -501,6 +504,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 
 
 def desired_of(params: dict[str, Any]) -> Desired:
+    check_purge_options(params["owner"], params["purge_limit"])
     common = parse_tags(params["tags"])
     if params["owner"] is not None:
         common[OWNER_NAME_TAG] = params["owner"]

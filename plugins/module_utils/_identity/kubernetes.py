@@ -12,6 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.labels import (
+    limit_problem,
+    owner_problem,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
     SHOWN_STALE,
     listed,
@@ -77,6 +81,8 @@ def plan_present(
     found = {key_of(item): item for item in service_accounts}
     there = {key_of(item)[1] for item in namespaces} | {key[0] for key in found}
     new: dict[str, None] = {}
+    if owner is not None and (wrong := owner_problem(owner)):
+        plan.problems.append(f"pod_identity_owner: {wrong}")
     for workload in workloads:
         key = _key(workload)
         if "" in key:
@@ -135,6 +141,8 @@ def plan_purge(
     limit: int = 10,
 ) -> KubernetesPlan:
     """The service accounts that we made and that no workload asks for (any more)."""
+    if wrong := limit_problem(limit):
+        return KubernetesPlan(problems=[f"pod_identity_purge_limit: {wrong}"])
     wanted = {_key(workload) for workload in workloads}
     plan = KubernetesPlan()
     for item in service_accounts:
@@ -178,16 +186,22 @@ def _service_account(key: Key) -> dict[str, Any]:
 
 def _definition(workload: Object, key: Key, ours: bool, owner: str | None) -> dict[str, Any]:
     definition = _service_account(key)
-    labels = dict(workload.get("service_account_labels") or {})
+    labels = dict(_mapping(workload, "service_account_labels"))
     if ours:
         labels = {**labels, OWNER_LABEL: OWNER_LABEL_VALUE}
         if owner is not None:
             labels[OWNER_NAME_LABEL] = owner
     if labels:
         definition["metadata"]["labels"] = labels
-    if annotations := workload.get("service_account_annotations"):
+    if annotations := _mapping(workload, "service_account_annotations"):
         definition["metadata"]["annotations"] = dict(annotations)
     return definition
+
+
+def _mapping(workload: Object, name: str) -> Object:
+    """What is no mapping is left for eks_pod_identity to refuse."""
+    value = workload.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _contains(present: Object, definition: Object) -> bool:

@@ -27,6 +27,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fi
     InputError,
     Problems,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.labels import (
+    KEY_RULE,
+    VALUE_RULE,
+    is_key,
+    is_label_value,
+    limit_problem,
+    owner_problem,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     TRUST_SCOPES,
     AssociationSpec,
@@ -102,6 +110,16 @@ def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
     tags = Fields({"tags": raw}, place, problems).tags("tags")
     problems.raise_if_any()
     return tags
+
+
+def check_purge_options(owner: str | None, purge_limit: int) -> None:
+    """InputError for an owner that cannot be one, and for a limit below 0."""
+    problems = Problems()
+    if owner is not None and (wrong := owner_problem(owner)):
+        problems.add("owner", wrong)
+    if wrong := limit_problem(purge_limit):
+        problems.add("purge_limit", wrong)
+    problems.raise_if_any()
 
 
 def parse_workloads(
@@ -181,8 +199,8 @@ def _workload(
     _check_session_tags(fields, role, association)
     for name in ("create_service_account", "create_namespace"):
         fields.flag(name)
-    for name in ("service_account_labels", "service_account_annotations"):
-        _string_values(fields, name)
+    _metadata(fields, "service_account_labels", "label")
+    _metadata(fields, "service_account_annotations", "annotation")
     if len(problems.found) > before:
         return None
     return Workload(key, role, policies, association, permissions)
@@ -371,11 +389,22 @@ def _document(fields: Fields, name: str, kind: str) -> Mapping[str, object] | No
     return load(raw)
 
 
-def _string_values(fields: Fields, name: str) -> None:
+def _metadata(fields: Fields, name: str, kind: str) -> None:
     for key, value in (fields.mapping(name) or {}).items():
+        # Kubernetes does not mind capitals in the domain of an annotation.
+        if not is_key(str(key) if kind == "label" else str(key).lower()):
+            fields.problems.add(
+                fields.place, f"{name}: '{key}' is no name of a Kubernetes {kind} ({KEY_RULE})."
+            )
         if not isinstance(value, str):
             fields.problems.add(
                 fields.place, f"{name}: the value of '{key}' must be text, got {value!r}; quote it."
+            )
+        elif kind == "label" and not is_label_value(value):
+            fields.problems.add(
+                fields.place,
+                f"{name}: the value of '{key}' must be a Kubernetes label value ({VALUE_RULE}), got "
+                f"{value!r}.",
             )
 
 

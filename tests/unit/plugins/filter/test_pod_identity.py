@@ -10,6 +10,7 @@ from ansible_collections.workload_identity.aws.plugins.filter.pod_identity impor
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes import (
     OWNER_LABEL,
     OWNER_LABEL_VALUE,
+    OWNER_NAME_LABEL,
 )
 
 FILTERS = FilterModule().filters()
@@ -66,6 +67,28 @@ def test_the_filters_have_their_names() -> None:
             {"purge": True},
             {"stale": [account("old")], "namespaces_unknown": False},
             id="purge",
+        ),
+        pytest.param(
+            ([account("app", OURS), account("old", {**OURS, OWNER_NAME_LABEL: "5"})],),
+            {"purge": "true", "purge_limit": "1", "purge_namespaces": "default,x", "owner": 5},
+            {
+                "definitions": [account("app", {**OURS, OWNER_NAME_LABEL: "5"})],
+                "stale": [account("old")],
+                "namespaces_unknown": False,
+            },
+            id="purge, options from a command line",
+        ),
+        pytest.param(
+            ([account("old", OURS)],),
+            {"purge": "false", "create_service_accounts": "false"},
+            {
+                "problems": [
+                    "workload default/app: service account app does not exist in namespace default and "
+                    "create_service_account is false. Create it first, or let it be created."
+                ],
+                "namespaces_unknown": False,
+            },
+            id="no purge and nothing made, as text",
         ),
         pytest.param(
             ([account("app", OURS), account("old", OURS)],),

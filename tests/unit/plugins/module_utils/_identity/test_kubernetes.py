@@ -82,6 +82,19 @@ def test_ours_are_marked_with_their_owner() -> None:
     assert plan.definitions == [account(labels={**OURS, OWNER_NAME_LABEL: "team-a"})]
 
 
+@pytest.mark.parametrize("owner", ["team a", ""])
+def test_an_owner_that_kubernetes_would_refuse_is_a_problem(owner: str) -> None:
+    assert plan_present([], [], [], owner=owner).problems == [
+        "pod_identity_owner: must be a Kubernetes label value, for it labels the service accounts (1 to 63 "
+        f"letters, digits, -, _ and ., with a letter or digit at both ends), got {owner!r}."
+    ]
+
+
+def test_labels_that_are_no_mapping_are_left_to_those_who_check_input() -> None:
+    asked = workload(service_account_labels="a", service_account_annotations=["b"])
+    assert plan_present([asked], [account()], []) == KubernetesPlan()
+
+
 def test_more_labels_than_asked_for_stay() -> None:
     assert plan_present([workload()], [account(labels={**OURS, "x": "y"}, annotations={"z": "z"})], []) == (
         KubernetesPlan()

@@ -272,6 +272,28 @@ KNOWN_WORKLOAD = (
             id="long service account",
         ),
         pytest.param(
+            {"service_account_labels": {"bad key!!": "x", "team": "team a", "size": 5, "none": ""}},
+            [
+                f"{PLACE}: service_account_labels: 'bad key!!' is no name of a Kubernetes label (1 to 63 "
+                "letters, digits, -, _ and ., with a letter or digit at both ends; before it at most a "
+                "lower-case DNS name and /).",
+                f"{PLACE}: service_account_labels: the value of 'team' must be a Kubernetes label value (at "
+                "most 63 letters, digits, -, _ and ., with a letter or digit at both ends, or nothing), got "
+                "'team a'.",
+                f"{PLACE}: service_account_labels: the value of 'size' must be text, got 5; quote it.",
+            ],
+            id="labels that Kubernetes refuses",
+        ),
+        pytest.param(
+            {"service_account_annotations": {"Example.com/note": "any text, really", "a/b/c": "x"}},
+            [
+                f"{PLACE}: service_account_annotations: 'a/b/c' is no name of a Kubernetes annotation (1 to "
+                "63 letters, digits, -, _ and ., with a letter or digit at both ends; before it at most a "
+                "lower-case DNS name and /)."
+            ],
+            id="annotations that Kubernetes refuses",
+        ),
+        pytest.param(
             {"role": None},
             [f"{PLACE}: role is missing; give role: {{name: …}} to make one or role: {{arn: …}} to use one."],
             id="no role",
