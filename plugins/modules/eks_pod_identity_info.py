@@ -159,6 +159,14 @@ workloads:
       description: ARN of the association; empty while there is none.
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
+    association_created_at:
+      description: When the association was made, in ISO 8601; empty while there is none.
+      type: str
+      sample: "2026-03-10T12:00:00+00:00"
+    target_role_arn:
+      description: ARN of the target role of the association; empty when there is none.
+      type: str
+      sample: ""
     external_id:
       description: The external ID that EKS uses towards a target role; empty when there is no target role.
       type: str

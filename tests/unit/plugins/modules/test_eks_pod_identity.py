@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils import basic
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.modules import (
@@ -195,6 +196,44 @@ def test_arguments_are_checked(run: Run, arguments: dict[str, Any], words: str) 
     result = run(eks_pod_identity, **arguments)
     assert result["failed"] is True
     assert words in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            {"owner": "team a"},
+            "owner: must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+            "digits, -, _ and ., with a letter or digit at both ends), got 'team a'. Nothing was changed.",
+            id="owner that is no label",
+        ),
+        pytest.param(
+            {"owner": ""},
+            "owner: must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+            "digits, -, _ and ., with a letter or digit at both ends), got ''. Nothing was changed.",
+            id="empty owner",
+        ),
+        pytest.param(
+            {"purge": True, "purge_limit": -1},
+            "purge_limit: must be 0 or more (0: nothing may be removed), got -1. Nothing was changed.",
+            id="limit below nothing",
+        ),
+    ],
+)
+def test_what_marks_and_limits_a_purge_is_checked_first(
+    run: Run, aws: FakeAws, arguments: dict[str, Any], message: str
+) -> None:
+    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], **arguments)
+    assert (result["failed"], result["msg"], aws.requests) == (True, message, [])
+
+
+@pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
+def test_all_that_is_told_of_a_workload_is_documented(run: Run, aws: FakeAws, module: ModuleType) -> None:
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
+    result = run(module, cluster_name=CLUSTER, workloads=[workload()])
+    documented = yaml.safe_load(module.RETURN)
+    assert set(result["workloads"][0]) == set(documented["workloads"]["contains"])
+    assert set(result["summary"]) == set(documented["summary"]["contains"])
 
 
 # eks_pod_identity_info
