@@ -29,9 +29,10 @@ def pod_identity_kubernetes_plan(
     purge: bool = False,
     purge_namespaces: Sequence[str] = (),
     purge_limit: int = 10,
+    removed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     if state == "absent":
-        plan = kubernetes.plan_absent(workloads, service_accounts)
+        plan = kubernetes.plan_absent(workloads, service_accounts, removed)
     else:
         owner = None if owner is None else str(owner)
         plan = kubernetes.plan_present(

@@ -25,6 +25,8 @@ OWNER_LABEL = "app.kubernetes.io/managed-by"
 OWNER_LABEL_VALUE = "workload_identity.aws"
 OWNER_NAME_LABEL = "workload-identity/owner"
 
+_CLUSTER_MISSING = "CLUSTER_MISSING"
+
 Object = Mapping[str, Any]
 Key = tuple[str, str]
 
@@ -35,13 +37,14 @@ class KubernetesPlan:
 
     ``waiting`` holds the service accounts whose namespace is itself in ``definitions``: in check
     mode the API server would refuse them, as the namespace is not there. ``stale`` holds those that
-    are ours but no longer wanted, for a purge.
+    are ours but no longer wanted, for a purge. ``findings`` says which a removal leaves, and why.
     """
 
     definitions: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     stale: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    findings: list[dict[str, str]] = field(default_factory=list)
 
 
 def key_of(item: Object) -> Key:
@@ -105,14 +108,24 @@ def plan_present(
     return plan
 
 
-def plan_absent(workloads: Iterable[Object], service_accounts: Iterable[Object]) -> KubernetesPlan:
-    """The service accounts of the workloads that were made by us. Namespaces stay."""
+def plan_absent(
+    workloads: Iterable[Object], service_accounts: Iterable[Object], removed: Object | None = None
+) -> KubernetesPlan:
+    """The service accounts of the workloads that were made by us. Namespaces stay.
+
+    ``removed`` is the result of eks_pod_identity for the same workloads. Where that failed, the service
+    account stays for the next run. Without the cluster all stay: the Kubernetes API that answers is then
+    not known to be that of the cluster, or the cluster's name, account or region is wrong.
+    """
+    result = removed or {}
     wanted = {_key(workload) for workload in workloads}
-    plan = KubernetesPlan()
-    for item in service_accounts:
-        key = key_of(item)
-        if key in wanted and is_ours(item):
-            plan.definitions.append(_service_account(key))
+    ours = [key for item in service_accounts if (key := key_of(item)) in wanted and is_ours(item)]
+    if ours and any(finding["code"] == _CLUSTER_MISSING for finding in result.get("findings", ())):
+        return KubernetesPlan(findings=[_other_cluster(ours, str(result["cluster_arn"]))])
+    failed = {str(failure["workload"]) for failure in result.get("failures", ())}
+    plan = KubernetesPlan([_service_account(key) for key in ours if "/".join(key) not in failed])
+    if waiting := [key for key in ours if "/".join(key) in failed]:
+        plan.findings.append(_waiting(waiting))
     return plan
 
 
@@ -153,7 +166,7 @@ def plan_purge(
         if owner is None or labels.get(OWNER_NAME_LABEL) == owner:
             plan.stale.append(_service_account(key))
     if len(plan.stale) > limit:
-        names = listed(("/".join(key_of(item)) for item in plan.stale), SHOWN_STALE)
+        names = _listed([key_of(item) for item in plan.stale])
         plan.problems.append(
             f"purge would remove {len(plan.stale)} service accounts that are not listed ({names}), but "
             f"pod_identity_purge_limit is {limit}. Check that the list is complete, or raise it to "
@@ -213,6 +226,40 @@ def _contains(present: Object, definition: Object) -> bool:
             if have.get(name) != value:
                 return False
     return True
+
+
+def _other_cluster(keys: Sequence[Key], cluster_arn: str) -> dict[str, str]:
+    parts = cluster_arn.split(":", 5)
+    region, account, name = parts[3], parts[4], parts[5].partition("/")[2]
+    return {
+        "code": "SERVICE_ACCOUNTS_STAY",
+        "severity": "error",
+        "workload": "",
+        "message": (
+            f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
+            f"kubeconfig answers and has service accounts that were made for these workloads "
+            f"({_listed(keys)}). They stay: it may be the API of another cluster."
+        ),
+        "remedy": (
+            "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
+            "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+            "eks_pod_identity and state: absent."
+        ),
+    }
+
+
+def _waiting(keys: Sequence[Key]) -> dict[str, str]:
+    return {
+        "code": "SERVICE_ACCOUNTS_WAIT",
+        "severity": "warning",
+        "workload": "",
+        "message": f"the service accounts of workloads that could not be removed in AWS stay: {_listed(keys)}.",
+        "remedy": "Resolve those failures and run again, which removes them.",
+    }
+
+
+def _listed(keys: Sequence[Key]) -> str:
+    return listed(("/".join(key) for key in keys), SHOWN_STALE)
 
 
 def _no_namespace(key: Key) -> str:

@@ -75,6 +75,8 @@ def make_report(
     changing = "changes" in result
     verification = verification_of(result)
     removes = result.get("state") == "absent"
+    failures = list(result.get("failures", ()))
+    stays = kubernetes_plan.get("findings", ())
     if kubernetes_error:
         kubernetes_plan = {}
     objects = described(kubernetes_plan, "absent" if removes else "present")
@@ -86,10 +88,9 @@ def make_report(
         checks, more = judge_proofs(rows, proof)
         rows = [{**row, "checks": [*row["checks"], *_listed(checks.get(key_of(row)))]} for row in rows]
         findings = [*findings, *more]
-    findings = _once([*(result.get("findings", ()) if changing else ()), *findings])
+    findings = _once([*(result.get("findings", ()) if changing else ()), *stays, *findings])
     findings = [_judged(finding, ignore) for finding in findings]
     rows = [_accepted(row, ignore) for row in rows]
-    failures = list(result.get("failures", ()))
     failing = [one for one in findings if _fails(one, fail_on)]
     failed = bool(failures or failing or kubernetes_error or any(_fails_without_word(row) for row in rows))
     return {
@@ -234,8 +235,9 @@ def _failure(result: Row, failing: Sequence[Row], kubernetes_error: str) -> str:
     """The cause first: what could not be done, else what the verification found."""
     undone = [str(result.get("msg", ""))] if result.get("failures") else []
     if kubernetes_error:
+        done = "removed from" if result.get("state") == "absent" else "converged in"
         undone.append(
-            f"The service accounts could not be converged in Kubernetes: {_said(kubernetes_error)}. "
+            f"The service accounts could not be {done} Kubernetes: {_said(kubernetes_error)}. "
             "Resolve that and run again; what was done in AWS stays done."
         )
     if undone:

@@ -101,7 +101,7 @@ def test_the_filters_have_their_names() -> None:
 def test_the_kubernetes_plan_is_plain_data(
     arguments: tuple[Any, ...], options: dict[str, Any], plan: dict[str, Any]
 ) -> None:
-    empty: dict[str, Any] = {"definitions": [], "waiting": [], "stale": [], "problems": []}
+    empty: dict[str, Any] = {"definitions": [], "waiting": [], "stale": [], "problems": [], "findings": []}
     assert FILTERS["pod_identity_kubernetes_plan"](WORKLOADS, *arguments, **options) == {**empty, **plan}
 
 
@@ -110,6 +110,18 @@ def test_a_removal_purges_nothing() -> None:
         WORKLOADS, [account("old", OURS)], state="absent", purge=True
     )
     assert (plan["definitions"], plan["stale"]) == ([], [])
+
+
+def test_a_removal_without_the_cluster_leaves_the_service_accounts() -> None:
+    removed = {
+        "findings": [{"code": "CLUSTER_MISSING"}],
+        "failures": [],
+        "cluster_arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-clustr",
+    }
+    plan = FILTERS["pod_identity_kubernetes_plan"](
+        WORKLOADS, [account("app", OURS)], state="absent", removed=removed
+    )
+    assert (plan["definitions"], [one["code"] for one in plan["findings"]]) == ([], ["SERVICE_ACCOUNTS_STAY"])
 
 
 def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:

@@ -103,6 +103,40 @@ def test_messages_of_service_accounts() -> None:
     ]
 
 
+PURGE = {
+    "definitions": [ACCOUNT | {"kind": "ServiceAccount"}],
+    "stale": [DEFAULT | {"kind": "ServiceAccount"}],
+}
+
+
+def removal(**more: Any) -> dict[str, Any]:
+    return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "absent", **more}
+
+
+def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
+    stay = {**ADDON, "code": "SERVICE_ACCOUNTS_STAY", "message": "They stay.", "remedy": "Check it."}
+    found = make_report(removal(), [ACCOUNT], {"definitions": [], "findings": [stay]})
+    assert (found["findings"], found["failed"], found["failure"]) == ([stay], True, "They stay. Check it.")
+    assert found["lines"] == [
+        "Done: 0 changes.",
+        "  error SERVICE_ACCOUNTS_STAY: They stay.",
+        "    Check it.",
+    ]
+    accepted = make_report(
+        removal(), [ACCOUNT], {"definitions": [], "findings": [stay]}, ignore=["SERVICE_ACCOUNTS_STAY"]
+    )
+    assert not accepted["failed"]
+
+
+def test_service_accounts_that_kubernetes_does_not_let_go_are_told() -> None:
+    found = make_report(removal(), [ACCOUNT], PURGE, kubernetes_error='{"message":"forbidden: no"}')
+    assert (found["kubernetes_changes"], found["failed"]) == ([], True)
+    assert found["failure"] == (
+        "The service accounts could not be removed from Kubernetes: forbidden: no. Resolve that and run again; "
+        "what was done in AWS stays done."
+    )
+
+
 def test_warnings_fail_when_asked() -> None:
     found = report(result(), [IRSA], fail_on="warning")
     assert found["failed"]

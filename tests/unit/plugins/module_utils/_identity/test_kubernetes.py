@@ -189,6 +189,62 @@ def test_a_purge_leaves_those_of_other_owners() -> None:
     assert plan_purge([], there, owner="a").stale == [account("a")]
 
 
+def test_a_removal_that_failed_in_aws_leaves_its_service_account() -> None:
+    there = [account("app", labels=OURS), account("bad", labels=OURS), account("theirs")]
+    failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
+    plan = plan_absent([workload("app"), workload("bad"), workload("theirs")], there, {"failures": failures})
+    assert plan == KubernetesPlan(
+        definitions=[account("app")],
+        findings=[
+            {
+                "code": "SERVICE_ACCOUNTS_WAIT",
+                "severity": "warning",
+                "workload": "",
+                "message": "the service accounts of workloads that could not be removed in AWS stay: "
+                "default/bad.",
+                "remedy": "Resolve those failures and run again, which removes them.",
+            }
+        ],
+    )
+
+
+NO_CLUSTER = {
+    "findings": [{"code": "CLUSTER_MISSING"}],
+    "cluster_arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-clustr",
+}
+
+
+def test_without_the_cluster_no_service_account_goes() -> None:
+    there = [account("app", labels=OURS), account("web", labels=OURS), account("theirs")]
+    plan = plan_absent([workload("app"), workload("web"), workload("theirs")], there, NO_CLUSTER)
+    assert plan == KubernetesPlan(
+        findings=[
+            {
+                "code": "SERVICE_ACCOUNTS_STAY",
+                "severity": "error",
+                "workload": "",
+                "message": "EKS has no cluster my-clustr in account 111122223333, region us-west-2, yet the "
+                "Kubernetes API of the kubeconfig answers and has service accounts that were made for these "
+                "workloads (default/app, default/web). They stay: it may be the API of another cluster.",
+                "remedy": "Check pod_identity_cluster_name, the AWS account and the region, and that the "
+                "kubeconfig is of the same cluster, and run again. If that cluster is gone, remove the rest "
+                "with the module eks_pod_identity and state: absent.",
+            }
+        ]
+    )
+
+
+def test_without_the_cluster_and_its_service_accounts_there_is_nothing_to_say() -> None:
+    assert plan_absent([workload("app")], [account("theirs")], NO_CLUSTER) == KubernetesPlan()
+
+
+def test_a_purge_with_a_limit_below_nothing_is_refused() -> None:
+    assert plan_purge([], [account("old", labels=OURS)], limit=-1) == KubernetesPlan(
+        problems=["pod_identity_purge_limit: must be 0 or more (0: nothing may be removed), got -1."]
+    )
+    assert plan_purge([], [], limit=0) == KubernetesPlan()
+
+
 def test_a_purge_has_a_limit() -> None:
     there = [account(f"s{number:02}", labels=OURS) for number in range(11)]
     assert plan_purge([], there, limit=11).problems == []
