@@ -79,6 +79,9 @@ def make_report(
     stays = kubernetes_plan.get("findings", ())
     if kubernetes_error:
         kubernetes_plan = {}
+    if failures:
+        # The purge waits for the next run.
+        kubernetes_plan = {**kubernetes_plan, "stale": ()}
     objects = described(kubernetes_plan, "absent" if removes else "present")
     changes = [change_line(change) for change in result.get("changes", ())] + objects
     found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)

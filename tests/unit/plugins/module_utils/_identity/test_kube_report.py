@@ -109,6 +109,24 @@ PURGE = {
 }
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_purge_that_waits_is_not_said_to_be_done(check_mode: bool) -> None:
+    failed = {
+        "changes": [],
+        "failures": [{"workload": "shop/api"}],
+        "msg": "What failed.",
+        "state": "present",
+    }
+    found = make_report({**failed, "workloads": [], "findings": []}, [], PURGE, check_mode)
+    assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
+    assert found["summary"]["changes"] == 1
+    done = make_report({**failed, "workloads": [], "findings": [], "failures": []}, [], PURGE, check_mode)
+    assert done["kubernetes_changes"] == [
+        "apply ServiceAccount shop/api",
+        "remove ServiceAccount shop/default",
+    ]
+
+
 def removal(**more: Any) -> dict[str, Any]:
     return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "absent", **more}
 
