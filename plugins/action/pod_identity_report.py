@@ -29,16 +29,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         _valid, options = self.validate_argument_spec(
             argument_spec={
                 "cluster_name": {"type": "str", "required": True},
-                "result": {"type": "str", "required": True},
-                "service_accounts": {"type": "str", "required": True},
+                "result": {"type": "str"},
+                "service_accounts": {"type": "str"},
                 "kubernetes_plan": {"type": "str"},
                 "cluster_reads": {"type": "dict", "default": {}},
                 "kubernetes_error": {"type": "str", "default": ""},
                 "proof": {"type": "str"},
                 "ignore": {"type": "list", "elements": "str", "default": []},
                 "fail_on": {"type": "str", "choices": ["error", "warning"], "default": "error"},
-            }
+            },
+            required_together=[("result", "service_accounts")],
         )
+        result["changed"] = False
+        if options["result"] is None:
+            self._set_fact(result, {})
+            return result
         variables = task_vars or {}
         report = make_report(
             variables[options["result"]],
@@ -53,7 +58,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             proof=_named(variables, options["proof"]) or None,
             kubernetes_error=options["kubernetes_error"],
         )
-        result["changed"] = False
         self._set_fact(result, report)
         result["ansible_stats"] = {
             "data": {"pod_identity": {options["cluster_name"]: report}},

@@ -27,12 +27,13 @@ options:
     description:
       - Name of the variable with the result of M(workload_identity.aws.eks_pod_identity) or
         M(workload_identity.aws.eks_pod_identity_info).
+      - When left out, the fact becomes an empty mapping and no artifact is set. At the start of a run this keeps the report
+        of an earlier one from being taken for its own, should it stop early.
     type: str
-    required: true
   service_accounts:
-    description: Name of the variable with the result of M(kubernetes.core.k8s_info) for service accounts.
+    description:
+      - Name of the variable with the result of M(kubernetes.core.k8s_info) for service accounts. Required with O(result).
     type: str
-    required: true
   kubernetes_plan:
     description:
       - Name of the variable with the plan that was applied, as
@@ -104,6 +105,6 @@ RETURN = r"""
 ansible_stats:
   description:
     - The report as an artifact. Its members are those of the filter P(workload_identity.aws.pod_identity_report#filter).
-  returned: always
+  returned: with O(result)
   type: dict
 """
