@@ -26,7 +26,11 @@ def account(name: str, labels: dict[str, str] | None = None) -> dict[str, Any]:
 
 
 def test_the_filters_have_their_names() -> None:
-    assert set(FILTERS) == {"pod_identity_kubernetes_plan", "pod_identity_report"}
+    assert set(FILTERS) == {
+        "pod_identity_cannot_list",
+        "pod_identity_kubernetes_plan",
+        "pod_identity_report",
+    }
 
 
 @pytest.mark.parametrize(
