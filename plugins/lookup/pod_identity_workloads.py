@@ -15,7 +15,9 @@ author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   _terms:
-    description: Files with workloads, or folders of such files.
+    description:
+      - Files with workloads, or folders of such files. A relative path is looked for beside the playbook, then in the
+        directory in which Ansible was started; when both have it, that is an error.
     type: list
     elements: path
     required: true
@@ -48,6 +50,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sources import read_sources
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import located
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
@@ -55,7 +58,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
         self.set_options(var_options=variables, direct=kwargs)
         try:
             # query() hands a list over as one term.
-            found: list[Any] = read_sources(self._flatten(terms), lines=False).workloads
+            paths = located(self._flatten(terms), variables)
+            found: list[Any] = read_sources(paths).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(error.problems)) from error
         wanted = self.get_option("fields")

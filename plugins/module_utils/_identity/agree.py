@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     PolicySpec,
     RoleSpec,
     Workload,
+    WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
     same_meaning,
@@ -24,18 +25,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.norm
 _DOCUMENT_KINDS = {"document": "identity", "trust_policy": "trust"}
 
 
-def check_agreement(workloads: Sequence[Workload], problems: Problems) -> None:
-    """Report a service account listed twice, and a role or policy that two workloads define apart."""
-    keys: set[object] = set()
+def check_agreement(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
+    """Report a service account listed twice, and a role or policy that two workloads define apart.
+
+    ``places`` says where each workload was written.
+    """
+    keys: dict[WorkloadKey, str] = {}
     roles: dict[str, tuple[Workload, RoleSpec]] = {}
     policies: dict[str, tuple[Workload, PolicySpec]] = {}
-    for workload in workloads:
+    for workload, place in zip(workloads, places, strict=True):
         if workload.key in keys:
             problems.add(
                 f"workload {workload.key}",
-                "is listed twice; a service account has one association.",
+                f"is listed twice, in {keys[workload.key]} and in {place}; a service account has one "
+                "association.",
             )
-        keys.add(workload.key)
+        else:
+            keys[workload.key] = place
         if workload.role is not None:
             # IAM compares the names of roles without regard to case.
             first, role = roles.setdefault(workload.role.name.lower(), (workload, workload.role))

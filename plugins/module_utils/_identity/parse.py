@@ -24,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ar
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import (
     Fields,
-    InputError,
     Problems,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.labels import (
@@ -141,6 +140,7 @@ def parse_workloads(
         problems.raise_if_any()
         return ()
     workloads: list[Workload] = []
+    written: list[str] = []
     for index, entry in enumerate(raw):
         place = places[index] if places else f"workloads[{index}]"
         if not isinstance(entry, Mapping):
@@ -149,7 +149,8 @@ def parse_workloads(
         workload = _workload(entry, place, problems, state, common)
         if workload is not None:
             workloads.append(workload)
-    check_agreement(workloads, problems)
+            written.append(place)
+    check_agreement(workloads, problems, written)
     problems.raise_if_any()
     return tuple(workloads)
 
@@ -158,14 +159,9 @@ def given_workloads(
     params: Mapping[str, Any], state: str = "present", common_tags: Mapping[str, str] | None = None
 ) -> tuple[Workload, ...] | None:
     """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
-    if paths := params["workloads_from"]:
-        try:
-            source = read_sources(paths, lines=False)
-            return parse_workloads(source.workloads, state, common_tags, source.places)
-        except InputError:
-            # Once more, slowly, for the lines of what is wrong.
-            source = read_sources(paths)
-            return parse_workloads(source.workloads, state, common_tags, source.places)
+    if params["workloads_from"] is not None:
+        source = read_sources(params["workloads_from"])
+        return parse_workloads(source.workloads, state, common_tags, source.places)
     if params["workloads"] is None:
         return None
     return parse_workloads(params["workloads"], state, common_tags)

@@ -7,25 +7,22 @@
 """Workloads from files: a YAML or JSON file, or a folder of them, one team a file.
 
 A file holds a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or
-``workloads``. It is plain data: nothing in it is templated.
+``workloads``. It is plain data: nothing in it is templated. What could make a list shorter than it was
+meant to be is an error: a purge would remove what is not listed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
+import codecs
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.source_json import read_json
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.source_yaml import read_yaml
 
-# Ansible itself needs PyYAML; a module's Python may lack it, which is then said.
-with contextlib.suppress(ImportError):
-    import yaml
-
-KEYS = ("pod_identity_workloads", "workloads")
 SUFFIXES = (".yml", ".yaml", ".json")
 
 
@@ -37,20 +34,62 @@ class Source:
     places: list[str]
 
 
-def read_sources(paths: Sequence[str], lines: bool = True) -> Source:
-    """All workloads of files and folders, or InputError with file and line of every problem.
+def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[str]:
+    """Absolute paths of files and folders, or InputError.
 
-    A folder's files are those with the ending .yml, .yaml or .json, in the order of their names. Without
-    ``lines`` the workloads of JSON have a number as their place, and are read many times faster.
+    A relative path is looked for beside the playbook and in the working directory. In both it would be a
+    guess which list is meant.
     """
     problems: list[str] = []
+    found: list[str] = []
+    for given in paths:
+        path = os.path.expanduser(os.path.expandvars(given))
+        if not path.strip():
+            problems.append("a path of a file or folder with workloads is empty; leave it out.")
+            continue
+        candidates = [os.path.abspath(os.path.join(folder, path)) for folder in (playbook_dir, working_dir)]
+        there = [one for one in dict.fromkeys(candidates) if os.path.lexists(one)]
+        if os.path.isabs(path) or (there and _are_same(there)):
+            found.append((there or candidates)[0])
+        elif there:
+            problems.append(
+                f"{given}: is there twice, beside the playbook ({there[0]}) and in the working directory "
+                f"({there[1]}). Give the absolute path of the one that is meant."
+            )
+        else:
+            problems.append(
+                f"{given}: there is no such file or folder, neither beside the playbook ({playbook_dir}) nor "
+                f"in the working directory ({working_dir})."
+            )
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _are_same(paths: Sequence[str]) -> bool:
+    try:
+        return all(os.path.samefile(paths[0], other) for other in paths[1:])
+    except OSError:
+        return False
+
+
+def read_sources(paths: Sequence[str]) -> Source:
+    """All workloads of files and folders, or InputError with file and line of every problem.
+
+    A folder's files are those with the ending .yml, .yaml or .json, in the order of their names.
+    """
+    problems: list[str] = []
+    if not paths:
+        problems.append("the list of files with workloads is empty; give workloads: [] for no workloads.")
     workloads: list[object] = []
     places: list[str] = []
     for path in _files(paths, problems):
         try:
-            for place, workload in _read(path, lines):
+            text = _text(path)
+            read = read_json if path.suffix.lower() == ".json" else read_yaml
+            for line, workload in read(str(path), text):
                 workloads.append(workload)
-                places.append(place)
+                places.append(f"{path} line {line}")
         except InputError as error:
             problems += error.problems
     if problems:
@@ -62,83 +101,77 @@ def _files(paths: Sequence[str], problems: list[str]) -> list[Path]:
     files: list[Path] = []
     for given in paths:
         path = Path(given).expanduser()
-        if path.is_dir():
-            found = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES and one.is_file())
-            if not found:
-                problems.append(f"{given}: this folder has no file that ends in {', '.join(SUFFIXES)}.")
-            files += found
-        elif path.is_file():
-            files.append(path)
-        else:
-            problems.append(f"{given}: there is no such file or folder.")
+        try:
+            if path.is_dir():
+                files += _files_of_folder(path, problems)
+            elif path.is_file():
+                files.append(path)
+            else:
+                problems.append(f"{given}: {_what_it_is(path)}.")
+        except OSError as error:
+            problems.append(f"{given}: cannot be read: {error.strerror}.")
     return files
 
 
-def _read(path: Path, lines: bool) -> list[tuple[str, object]]:
-    if not lines and (found := _read_json(path)) is not None:
-        return [(f"{path} workload {number}", one) for number, one in enumerate(found, 1)]
-    loader = _loader()
+def _files_of_folder(folder: Path, problems: list[str]) -> list[Path]:
+    files: list[Path] = []
+    before = len(problems)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if (inner := _first_input(path)) is not None:
+                problems.append(
+                    f"{path}: this folder inside {folder} holds input files ({inner}), and folders inside "
+                    "folders are not read. List it as well, or move it elsewhere."
+                )
+        elif path.is_symlink() and not path.exists():
+            problems.append(f"{path}: {_what_it_is(path)}. Mend the link or remove it.")
+        elif _is_input(path):
+            if path.is_file():
+                files.append(path)
+            else:
+                problems.append(f"{path}: {_what_it_is(path)}.")
+    if not files and len(problems) == before:
+        problems.append(f"{folder}: this folder has no file that ends in {', '.join(SUFFIXES)}.")
+    return files
+
+
+def _first_input(folder: Path) -> Path | None:
+    """The first input file at any depth; a folder that cannot be listed is an OSError."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            # A link may lead back to a folder above.
+            inner = None if path.is_symlink() else _first_input(path)
+            if inner is not None:
+                return inner
+        elif _is_input(path):
+            return path
+    return None
+
+
+def _is_input(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _what_it_is(path: Path) -> str:
+    if path.is_symlink() and not path.exists():
+        return f"is a link to {os.readlink(path)}, which is not there"
+    return "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=loader)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError([f"{path}: is not UTF-8 text (byte {error.start})."]) from error
-    except yaml.YAMLError as error:
-        raise InputError([_syntax(path, error)]) from error
-    if root is None:
-        return []
-    nodes = _list_node(path, root)
-    constructor = loader("")
-    try:
-        return [
-            (f"{path} line {node.start_mark.line + 1}", constructor.construct_object(node, deep=True))
-            for node in nodes
-        ]
-    except yaml.YAMLError as error:
-        raise InputError([_syntax(path, error)]) from error
-    finally:
-        constructor.dispose()
-
-
-def _read_json(path: Path) -> list[object] | None:
-    """None when this is no JSON with a list of workloads: YAML's reader knows the line of what is wrong."""
-    if path.suffix != ".json":
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if isinstance(found, dict):
-        found = next((value for key, value in found.items() if key in KEYS), None)
-    return found if isinstance(found, list) else None
-
-
-def _loader() -> Any:
-    """The loader written in C where there is one: it is many times faster."""
-    try:
-        return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    except NameError as error:
+        line = data.count(b"\n", 0, error.start) + 1
         raise InputError(
-            ["workloads_from needs PyYAML in the Python that runs the module; install it there."]
+            [f"{path} line {line}: is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8."]
         ) from error
-
-
-def _list_node(path: Path, root: Any) -> list[Any]:
-    node = root
-    if isinstance(root, yaml.MappingNode):
-        lists = [value for key, value in root.value if key.value in KEYS]
-        if not lists:
-            raise InputError([f"{path} line 1: has no list under {' or '.join(KEYS)}."])
-        node = lists[0]
-    if not isinstance(node, yaml.SequenceNode):
-        line = node.start_mark.line + 1
-        raise InputError([f"{path} line {line}: must be a list of workloads, one mapping each."])
-    return list(node.value)
-
-
-def _syntax(path: Path, error: Any) -> str:
-    mark = getattr(error, "problem_mark", None)
-    place = f" line {mark.line + 1}" if mark is not None else ""
-    return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}."

@@ -37,8 +37,8 @@ class Lookup(LookupModule):
         return self.given.get(option)
 
 
-def looked_up(terms: list[Any], **options: Any) -> list[Any]:
-    return Lookup().run(terms, variables={}, **options)
+def looked_up(terms: list[Any], playbook_dir: str = "/", **options: Any) -> list[Any]:
+    return Lookup().run(terms, variables={"playbook_dir": playbook_dir}, **options)
 
 
 def test_the_workloads_of_all_files_are_one_list(files: list[str]) -> None:
@@ -54,6 +54,20 @@ def test_only_the_fields_that_are_wanted_are_returned(files: list[str]) -> None:
         {"service_account": "one"},
         {"service_account": "two", "create_namespace": True},
     ]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_relative_path_is_looked_for_beside_the_playbook_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert looked_up(["0.json"]) == [ONE]
+    (tmp_path / "plays").mkdir()
+    (tmp_path / "plays" / "2.json").write_text(json.dumps([TWO]))
+    assert looked_up(["2.json"], str(tmp_path / "plays")) == [TWO]
+    (tmp_path / "plays" / "0.json").write_text(json.dumps([TWO]))
+    with pytest.raises(AnsibleLookupError, match=r"0\.json: is there twice"):
+        looked_up(["0.json"], str(tmp_path / "plays"))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def test_a_service_account_is_listed_once() -> None:
     with pytest.raises(InputError) as caught:
         parse_workloads([workload(), workload("other"), workload()])
     assert caught.value.problems == (
-        "workload default/app: is listed twice; a service account has one association.",
+        "workload default/app: is listed twice, in workloads[0] and in workloads[2]; a service account has one "
+        "association.",
     )
 
 
