@@ -71,7 +71,9 @@ options:
         this spares Ansible the handling of the list.
       - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
         C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
-      - The files are read where the module runs.
+      - A relative path is looked for beside the playbook, then in the directory in which Ansible was started; when both
+        have it, that is an error.
+      - The files are read where the module runs. When that is another host, give their absolute paths there.
     type: list
     elements: path
   trust_scope:
@@ -494,6 +496,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     check_purge_options,
     given_workloads,
@@ -564,6 +567,7 @@ def main() -> None:
     )
     params = module.params
     try:
+        check_numbers(params)
         desired = desired_of(params)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, desired.cluster_name, module.region or "", params["state"])

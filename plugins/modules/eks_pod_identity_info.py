@@ -42,7 +42,9 @@ options:
         this spares Ansible the handling of the list.
       - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
         C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
-      - The files are read where the module runs.
+      - A relative path is looked for beside the playbook, then in the directory in which Ansible was started; when both
+        have it, that is an error.
+      - The files are read where the module runs. When that is another host, give their absolute paths there.
     type: list
     elements: path
   check_caller:
@@ -273,6 +275,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     given_workloads,
@@ -303,6 +306,7 @@ def main() -> None:
     )
     params = module.params
     try:
+        check_numbers(params)
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
         workloads = given_workloads(params)

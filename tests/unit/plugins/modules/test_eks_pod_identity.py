@@ -142,6 +142,38 @@ def test_bad_input_is_told_before_anything_is_read(run: Run, aws: FakeAws) -> No
     assert aws.requests == []
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        (eks_pod_identity, {"workloads": [], "concurrency": 0}, "concurrency must be 1 or more, got 0."),
+        (eks_pod_identity, {"workloads": [], "concurrency": -1}, "concurrency must be 1 or more, got -1."),
+        (
+            eks_pod_identity,
+            {"workloads": [], "propagation_timeout": -5},
+            "propagation_timeout must be 0 or more, got -5.",
+        ),
+        (eks_pod_identity_info, {"concurrency": 0}, "concurrency must be 1 or more, got 0."),
+        (
+            eks_pod_identity_association,
+            {"namespace": "a", "service_account": "b", "role_arn": role_arn("r"), "propagation_timeout": -1},
+            "propagation_timeout must be 0 or more, got -1.",
+        ),
+        (eks_pod_identity_association_info, {"concurrency": 0}, "concurrency must be 1 or more, got 0."),
+    ],
+)
+def test_a_number_that_is_too_low_is_told_before_anything_is_read(
+    run: Run, aws: FakeAws, module: ModuleType, arguments: dict[str, Any], message: str
+) -> None:
+    result = run(module, cluster_name=CLUSTER, **arguments)
+    assert (result["failed"], result["msg"]) == (True, f"{message} Nothing was changed.")
+    assert aws.requests == []
+
+
+def test_a_timeout_of_zero_is_one(run: Run) -> None:
+    made = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], propagation_timeout=0)
+    assert made["changed"] is True
+
+
 def test_a_role_of_another_account_is_told_before_anything_is_changed(run: Run, aws: FakeAws) -> None:
     foreign = "arn:aws:iam::444455556666:role/theirs"
     result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(role={"arn": foreign})])
