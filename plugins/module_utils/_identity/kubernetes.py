@@ -83,6 +83,8 @@ def plan_present(
     plan = KubernetesPlan()
     found = {key_of(item): item for item in service_accounts}
     there = {key_of(item)[1] for item in namespaces} | {key[0] for key in found}
+    # One workload that makes a namespace makes it for the others too.
+    made = {_key(one)[0] for one in workloads if _wish(one, "create_namespace", create_namespaces)}
     new: dict[str, None] = {}
     if owner is not None and (wrong := owner_problem(owner)):
         plan.problems.append(f"pod_identity_owner: {wrong}")
@@ -93,7 +95,7 @@ def plan_present(
         namespace = key[0]
         present = found.get(key)
         if present is None and namespace not in there:
-            if not _wish(workload, "create_namespace", create_namespaces):
+            if namespace not in made:
                 plan.problems.append(_no_namespace(key))
                 continue
             new[namespace] = None

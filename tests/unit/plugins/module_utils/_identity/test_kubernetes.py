@@ -128,6 +128,15 @@ def test_a_missing_namespace_is_made_when_asked_and_its_service_account_waits(
     )
 
 
+@pytest.mark.parametrize("more", [{}, {"create_namespace": False}])
+def test_a_namespace_that_one_workload_makes_is_there_for_the_others(more: dict[str, Any]) -> None:
+    asked = [workload("web", namespace="batch", **more), workload(namespace="batch", create_namespace=True)]
+    for listed in (asked, asked[::-1]):
+        plan = plan_present(listed, [], [NAMESPACE])
+        assert (plan.definitions, plan.problems) == ([new_namespace("batch")], [])
+        assert sorted(one["metadata"]["name"] for one in plan.waiting) == ["app", "web"]
+
+
 def test_one_workload_may_be_left_out() -> None:
     asked = workload(namespace="batch", create_namespace=False)
     plan = plan_present([asked], [], [], create_namespaces=True)
