@@ -36,6 +36,7 @@ MODULES = (
     "eks_pod_identity_info",
     "iam_permissions_check",
     "iam_trust_policy_check",
+    "pod_identity_input",
     "pod_identity_report",
 )
 
@@ -75,8 +76,9 @@ def test_every_module_that_calls_aws_is_in_the_action_group(names: list[str]) ->
     modules = sorted(
         Path(name).stem for name in names if name.startswith("plugins/modules/") and "__" not in name
     )
-    # The report takes no region or credentials, which module_defaults of the group would give it.
-    assert sorted([*runtime["action_groups"]["aws"], "pod_identity_report"]) == modules
+    # These take no region or credentials, which module_defaults of the group would give them.
+    ours = ["pod_identity_input", "pod_identity_report"]
+    assert sorted([*runtime["action_groups"]["aws"], *ours]) == modules
 
 
 def test_the_manifest_says_what_galaxy_yml_says(tarball: Path) -> None:
