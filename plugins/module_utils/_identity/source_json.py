@@ -104,13 +104,17 @@ def _members(text: str) -> Iterator[tuple[str, int]]:
             at = _skip(text, at + 1)
 
 
+def _start(text: str) -> int:
+    """Where the key of the list is."""
+    return next(place for key, place in _members(text) if key in KEYS)
+
+
 def _lines(text: str) -> Iterator[int]:
     """The line of each workload in valid JSON that holds a list of them."""
     read = json.JSONDecoder().raw_decode
     at = _skip(text, 0)
     if text[at] == "{":
-        start = next(place for key, place in _members(text) if key in KEYS)
-        at = _after_colon(text, read(text, start)[1])
+        at = _after_colon(text, read(text, _start(text))[1])
     line = _line(text, at)
     before, at = at, _skip(text, at + 1)
     while text[at] != "]":
