@@ -34,16 +34,22 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] != [INSIDE]:
         command = [str(SANDBOX), "run", "--fresh", "--", sys.executable, __file__, INSIDE, *arguments]
         return subprocess.run(command, check=False).returncode
-    copy = collection_copy("integration", ROOT / ".collections")
-    config = {name: os.environ[variable] for name, variable in SETTINGS.items()}
+    lots = [arguments[1:]] if arguments[1:] else split(all_targets())
+    # A copy each: ansible-test empties the output folder of its collection before every target.
+    copies = [prepared_copy(f"integration-{index}") for index in range(len(lots))]
+    with ThreadPoolExecutor(len(lots)) as pool:
+        codes = list(pool.map(run, copies, lots))
+    return max(codes)
+
+
+def prepared_copy(name: str) -> Path:
+    copy = collection_copy(name, ROOT / ".collections")
+    config = {setting: os.environ[variable] for setting, variable in SETTINGS.items()}
     # JSON is YAML, too.
     (copy / "tests" / "integration" / "integration_config.yml").write_text(
         json.dumps(config, indent=2), encoding="utf-8"
     )
-    lots = [arguments[1:]] if arguments[1:] else split(all_targets())
-    with ThreadPoolExecutor(len(lots)) as pool:
-        codes = list(pool.map(lambda lot: run(copy, lot), lots))
-    return max(codes)
+    return copy
 
 
 def all_targets() -> list[str]:
