@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The attributes that every module of this collection declares."""
+    """The attributes that the modules of this collection declare."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -38,6 +38,28 @@ attributes:
     details:
       - This action does not modify state.
   idempotent:
+    support: full
+    details:
+      - This action does not modify state.
+"""
+
+    # For what runs on the controller and changes nothing there or elsewhere.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - This action does not modify state.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: N/A
+    details:
+      - This action does not modify state.
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     support: full
     details:
       - This action does not modify state.

@@ -64,13 +64,8 @@ options:
       - error
       - warning
     default: error
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: N/A
+extends_documentation_fragment:
+  - workload_identity.aws.attributes.controller
 """
 
 EXAMPLES = r"""
