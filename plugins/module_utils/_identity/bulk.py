@@ -12,7 +12,6 @@ of a role (ListRoles does), nor the tags of a policy (only GetPolicy does).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -50,15 +49,17 @@ class Snapshot:
 def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
     """Every role of the account, without description and session duration; and, with their tags, the
     policies of the account that nothing has attached, as far as the caller may read them."""
-    kinds = {"Filter": ["Role", "LocalManagedPolicy"]}
-    pages, _all = _pages(api, sys.maxsize, "GetAccountAuthorizationDetails", kinds)
-    roles = [transform.role_detail(raw) for page in pages for raw in page.get("RoleDetailList", ())]
-    idle = [
-        raw["Arn"]
-        for page in pages
-        for raw in page.get("Policies", ())
-        if not raw["AttachmentCount"] and not raw.get("PermissionsBoundaryUsageCount")
-    ]
+    asked = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
+    roles: list[ObservedRole] = []
+    idle: list[str] = []
+    # Page by page: the documents of all policies of an account need not be held at once.
+    for page in answers_by_page(api, "iam", "GetAccountAuthorizationDetails", asked):
+        roles += map(transform.role_detail, page.get("RoleDetailList", ()))
+        idle += [
+            raw["Arn"]
+            for raw in page.get("Policies", ())
+            if not raw["AttachmentCount"] and not raw.get("PermissionsBoundaryUsageCount")
+        ]
 
     def read(arn: str) -> ObservedPolicy | None:
         try:
