@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -22,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     verification_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof import judge_proofs
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_said import said
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_verify import (
     KubeVerdict,
     key_of,
@@ -32,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     described,
     found_after,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report_text import (
     SHOWN_FINDINGS,
     change_line,
@@ -228,19 +228,13 @@ def _fails_without_word(row: Row) -> bool:
     return row["status"] == "fail" and not codes
 
 
-def _said(error: str) -> str:
-    """The words of the API server, out of the Status object that kubernetes.core shows whole."""
-    found = re.search(r'"message":\s*("(?:[^"\\]|\\.)*")', error)
-    return str(json.loads(found.group(1)) if found else error).strip().rstrip(".")
-
-
 def _failure(result: Row, failing: Sequence[Row], kubernetes_error: str) -> str:
     """The cause first: what could not be done, else what the verification found."""
     undone = [str(result.get("msg", ""))] if result.get("failures") else []
     if kubernetes_error:
         done = "removed from" if result.get("state") == "absent" else "converged in"
         undone.append(
-            f"The service accounts could not be {done} Kubernetes: {_said(kubernetes_error)}. "
+            f"The service accounts could not be {done} Kubernetes: {sentence(said(kubernetes_error)[1])} "
             "Resolve that and run again; what was done in AWS stays done."
         )
     if undone:
