@@ -193,7 +193,9 @@ def _make(api: Api, change: Change, patience: Patience) -> Done | Refusal:
             with finishing() if again else nullcontext():
                 told = _request(api, call, patience, change.awaits, again)
         except AwsError as error:
-            if error.missing and call.operation in _REMOVALS:
+            # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
+            perhaps = error.unclear and change.action == "replace"
+            if call.operation in _REMOVALS and (error.missing or perhaps):
                 if error.unclear:
                     # It was there: an earlier attempt removed it.
                     made.append(call)

@@ -98,7 +98,7 @@ def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, patience: 
     _check_role(wanted, cluster)
     rounds = Rounds()
     refused: Refusal | None = None
-    # What was made elsewhere since it was looked for is looked at again, once.
+    # What was made or removed elsewhere since it was looked for is looked at again, once.
     for _index in range(2):
         found = _look_again(api, cluster, wanted.key, refused) if refused else _find(api, cluster, wanted.key)
         change = _plan(wanted, cluster, found, refused)
@@ -111,7 +111,7 @@ def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, patience: 
         outcome = _apply(api, change, cluster, wanted, patience)
         rounds.add(outcome, ())
         refused = next(iter(rounds.pending.values()), None)
-        if not outcome.conflict:
+        if not outcome.conflict and not any(one.vanished for one in outcome.refusals):
             break
     if refused:
         raise _refused(refused.failure, cluster, wanted.key)

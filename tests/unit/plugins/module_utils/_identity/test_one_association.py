@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -353,6 +354,33 @@ def test_a_second_look_that_fails_does_not_hide_the_first_failure(
     with pytest.raises(Refused) as caught:
         make(aws, wanted(tags=tags))
     assert (str(caught.value), caught.value.changed) == (message, changed)
+
+
+def test_one_that_was_removed_before_it_is_tagged_is_made_anew() -> None:
+    aws = account()
+    given_association(aws, "app", "r")
+    aws.before("eks:TagResource", lambda: aws.eks.associations.clear())
+    made = make(aws, wanted(tags={"team": "a"}))
+    assert action(made) == "create"
+    assert [one["tags"] for one in aws.eks.associations.values()] == [{"team": "a", **OWNED}]
+
+
+def test_a_replacement_goes_on_when_the_answer_to_the_deletion_is_lost() -> None:
+    aws = account()
+    target = "arn:aws:iam::444455556666:role/target"
+    session_policy = json.dumps(document("s3:GetObject"))
+    more = {
+        "disableSessionTags": True,
+        "policy": session_policy,
+        "targetRoleArn": target,
+        "tags": {"team": "a"},
+    }
+    given_association(aws, "app", "r", **more)
+    lose_answers(aws, "DeletePodIdentityAssociation")
+    made = make(aws, wanted(session_policy={}))
+    assert action(made) == "replace"
+    (left,) = aws.eks.associations.values()
+    assert (left["targetRoleArn"], left["tags"], left.get("policy")) == (target, {"team": "a"}, None)
 
 
 @pytest.mark.parametrize(("unclear", "end"), [(False, " Nothing was changed."), (True, "")])
