@@ -22,20 +22,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _valid, options = self.validate_argument_spec(
-            argument_spec={
-                "cluster_name": {"type": "str", "required": True},
-                # Raw, as Ansible's own errors about the elements of a list name neither file nor line.
-                "workloads": {"type": "raw"},
-                "workloads_from": {"type": "raw"},
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                "tags": {"type": "dict", "default": {}},
-                "owner": {"type": "str"},
-                "concurrency": {"type": "int"},
-                "propagation_timeout": {"type": "int"},
-            }
-        )
-        given = {name: value for name, value in options.items() if name in self._task.args}
+        options = self._options()
 
         def paths(found: Any) -> list[str]:
             self._refuse_elsewhere()
@@ -43,13 +30,39 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
         result["changed"] = False
         try:
-            checked = check_role_input({**given, "state": options["state"], "tags": options["tags"]}, paths)
+            checked = check_role_input(options, paths)
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}
         result.update(workloads=checked.workloads, namespaces=checked.namespaces)
         if checked.paths is not None:
             result["paths"] = checked.paths
         return result
+
+    def _options(self) -> dict[str, Any]:
+        """The arguments that were given, validated, and the workloads as they are.
+
+        The validation copies what it is given, and names neither file nor line of what is wrong in it.
+        """
+        given = self._task.args
+        apart = {name: given[name] for name in ("workloads", "workloads_from") if name in given}
+        self._task.args = {name: value for name, value in given.items() if name not in apart}
+        try:
+            _valid, options = self.validate_argument_spec(
+                argument_spec={
+                    "cluster_name": {"type": "str", "required": True},
+                    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                    "tags": {"type": "dict", "default": {}},
+                    "owner": {"type": "str"},
+                    "concurrency": {"type": "int"},
+                    "propagation_timeout": {"type": "int"},
+                    "purge_limit": {"type": "int"},
+                }
+            )
+        finally:
+            # A task that is tried again needs them all.
+            self._task.args = given
+        known = {name: value for name, value in options.items() if name in given or value is not None}
+        return {**known, **apart}
 
     def _refuse_elsewhere(self) -> None:
         if self._connection.transport != "local":

@@ -496,9 +496,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
-    check_purge_options,
     given_workloads,
     parse_cluster_name,
     parse_tags,
@@ -515,7 +514,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 
 
 def desired_of(params: dict[str, Any]) -> Desired:
-    check_purge_options(params["owner"], params["purge_limit"])
     common = parse_tags(params["tags"])
     if params["owner"] is not None:
         common[OWNER_NAME_TAG] = params["owner"]
@@ -567,7 +565,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        check_numbers(params)
+        check_options(params)
         desired = desired_of(params)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, desired.cluster_name, module.region or "", params["state"])

@@ -236,12 +236,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.me
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.one_association import (
     Refused,
     Wanted,
     converge,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     parse_association,
     parse_cluster_name,
@@ -270,7 +270,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        check_numbers(params)
+        check_options(params)
         wanted = Wanted(
             cluster_name=parse_cluster_name(params["cluster_name"]),
             key=WorkloadKey(params["namespace"], params["service_account"]),

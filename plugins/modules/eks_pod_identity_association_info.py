@@ -166,7 +166,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.me
     aws_message,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     parse_cluster_name,
 )
@@ -202,7 +202,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        check_numbers(module.params)
+        check_options(module.params)
         api = api_for(module, module.params["concurrency"])
         found = associations(api, module.params, module.region or "")
     except InputError as error:

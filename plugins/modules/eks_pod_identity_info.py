@@ -275,8 +275,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     given_workloads,
     parse_cluster_name,
@@ -306,7 +306,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        check_numbers(params)
+        check_options(params)
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
         workloads = given_workloads(params)

@@ -51,6 +51,9 @@ options:
   propagation_timeout:
     description: As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
     type: int
+  purge_limit:
+    description: As O(workload_identity.aws.eks_pod_identity#module:purge_limit).
+    type: int
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """

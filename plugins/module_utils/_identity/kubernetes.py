@@ -12,10 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.labels import (
-    limit_problem,
-    owner_problem,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
     SHOWN_STALE,
     listed,
@@ -86,8 +82,6 @@ def plan_present(
     # One workload that makes a namespace makes it for the others too.
     made = {_key(one)[0] for one in workloads if _wish(one, "create_namespace", create_namespaces)}
     new: dict[str, None] = {}
-    if owner is not None and (wrong := owner_problem(owner)):
-        plan.problems.append(f"pod_identity_owner: {wrong}")
     for workload in workloads:
         key = _key(workload)
         if "" in key:
@@ -156,8 +150,6 @@ def plan_purge(
     limit: int = 10,
 ) -> KubernetesPlan:
     """The service accounts that we made and that no workload asks for (any more)."""
-    if wrong := limit_problem(limit):
-        return KubernetesPlan(problems=[f"pod_identity_purge_limit: {wrong}"])
     wanted = {_key(workload) for workload in workloads}
     plan = KubernetesPlan()
     for item in service_accounts:

@@ -19,6 +19,7 @@ _LONGEST_DOMAIN = 253
 
 _NAME_RULE = "letters, digits, -, _ and ., with a letter or digit at both ends"
 VALUE_RULE = f"at most 63 {_NAME_RULE}, or nothing"
+OWNER_RULE = f"a Kubernetes label value, for it labels the service accounts (1 to 63 {_NAME_RULE})"
 KEY_RULE = f"1 to 63 {_NAME_RULE}; before it at most a lower-case DNS name and /"
 
 
@@ -34,16 +35,5 @@ def is_key(text: str) -> bool:
     return bool(_NAME.fullmatch(name))
 
 
-def owner_problem(owner: str) -> str:
-    """Why this cannot be the owner of workloads; empty when it can."""
-    if owner and is_label_value(owner):
-        return ""
-    return (
-        f"must be a Kubernetes label value, for it labels the service accounts (1 to 63 {_NAME_RULE}), got "
-        f"{owner!r}."
-    )
-
-
-def limit_problem(limit: int) -> str:
-    """Why this cannot be the most that a purge may remove; empty when it can."""
-    return "" if limit >= 0 else f"must be 0 or more (0: nothing may be removed), got {limit}."
+def is_owner(text: str) -> bool:
+    return bool(text) and is_label_value(text)

@@ -31,8 +31,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.la
     VALUE_RULE,
     is_key,
     is_label_value,
-    limit_problem,
-    owner_problem,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
     TRUST_SCOPES,
@@ -109,16 +107,6 @@ def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
     tags = Fields({"tags": raw}, place, problems).tags("tags")
     problems.raise_if_any()
     return tags
-
-
-def check_purge_options(owner: str | None, purge_limit: int) -> None:
-    """InputError for an owner that cannot be one, and for a limit below 0."""
-    problems = Problems()
-    if owner is not None and (wrong := owner_problem(owner)):
-        problems.add("owner", wrong)
-    if wrong := limit_problem(purge_limit):
-        problems.add("purge_limit", wrong)
-    problems.raise_if_any()
 
 
 def parse_workloads(

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import OWNER_NAME_TAG
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.numbers import check_numbers
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
     parse_cluster_name,
     parse_tags,
@@ -64,9 +64,12 @@ def check_role_input(options: Mapping[str, Any], located: Located) -> RoleInput:
             return None
 
     tried(lambda: parse_cluster_name(options["cluster_name"]))
-    tried(lambda: check_numbers(options, PREFIX))
+    tried(lambda: check_options(options, PREFIX))
+    if "owner" in options and options["owner"] is None:
+        # A purge without owner would take what belongs to all of them.
+        problems.append(f"{PREFIX}owner has no value; give the owner, or leave the variable out.")
     common = tried(lambda: parse_tags(options["tags"], f"{PREFIX}tags")) or {}
-    if options.get("owner") is not None:
+    if options.get("owner"):
         common = {**common, OWNER_NAME_TAG: str(options["owner"])}
     found = tried(lambda: _workloads(options, located, common))
     if problems:

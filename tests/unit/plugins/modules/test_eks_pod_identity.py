@@ -235,19 +235,19 @@ def test_arguments_are_checked(run: Run, arguments: dict[str, Any], words: str) 
     [
         pytest.param(
             {"owner": "team a"},
-            "owner: must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+            "owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
             "digits, -, _ and ., with a letter or digit at both ends), got 'team a'. Nothing was changed.",
             id="owner that is no label",
         ),
         pytest.param(
             {"owner": ""},
-            "owner: must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+            "owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
             "digits, -, _ and ., with a letter or digit at both ends), got ''. Nothing was changed.",
             id="empty owner",
         ),
         pytest.param(
             {"purge": True, "purge_limit": -1},
-            "purge_limit: must be 0 or more (0: nothing may be removed), got -1. Nothing was changed.",
+            "purge_limit must be 0 or more, got -1. Nothing was changed.",
             id="limit below nothing",
         ),
     ],

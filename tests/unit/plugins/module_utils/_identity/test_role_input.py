@@ -133,3 +133,18 @@ def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     assert len(problems_of(workloads=[{}], concurrency=0, propagation_timeout=-1, cluster_name="")) == 6
+
+
+def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> None:
+    owner = "pod_identity_owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+    assert problems_of(workloads=["x"], owner="team a", purge_limit=-1) == [
+        "pod_identity_purge_limit must be 0 or more, got -1.",
+        f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",
+        "pod_identity_workloads[0]: must be a mapping, got a str.",
+    ]
+
+
+def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
+    assert problems_of(workloads=[], owner=None) == [
+        "pod_identity_owner has no value; give the owner, or leave the variable out."
+    ]

@@ -4,23 +4,33 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Options that are numbers and have a least value, which Ansible's argument specs cannot say."""
+"""Options that Ansible's argument specs take, and that cannot be used all the same. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.labels import (
+    OWNER_RULE,
+    is_owner,
+)
 
-LEAST = {"concurrency": 1, "propagation_timeout": 0}
+LEAST = {"concurrency": 1, "propagation_timeout": 0, "purge_limit": 0}
 
 
-def check_numbers(options: Mapping[str, object], prefix: str = "") -> None:
-    """InputError for every number below its least value."""
+def check_options(options: Mapping[str, object], prefix: str = "") -> None:
+    """InputError for every number below its least value, and for an owner that cannot be one.
+
+    What is not given, or None, is not looked at.
+    """
     problems = [
         f"{prefix}{name} must be {least} or more, got {value}."
         for name, least in LEAST.items()
         if isinstance(value := options.get(name), int) and value < least
     ]
+    owner = options.get("owner")
+    if owner is not None and not is_owner(str(owner)):
+        problems.append(f"{prefix}owner must be {OWNER_RULE}, got {owner!r}.")
     if problems:
         raise InputError(problems)
