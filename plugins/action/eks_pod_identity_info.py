@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import WithProgress
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module import LongModule
 
 
-class ActionModule(WithProgress):
+class ActionModule(LongModule):
     """Nothing of its own."""

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.role_input import paths_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sources import locate
 
 
@@ -23,5 +25,22 @@ def located(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[s
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
 
 
-def is_relative(path: str) -> bool:
-    return not os.path.isabs(os.path.expanduser(os.path.expandvars(path)))
+def for_module(
+    arguments: Mapping[str, Any], transport: str, variables: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Arguments with the files of workloads_from as a module needs them, for it runs in another directory
+    than Ansible was started in; or InputError."""
+    if arguments.get("workloads_from") is None:
+        return dict(arguments)
+    paths = paths_of(arguments["workloads_from"], "workloads_from")
+    if transport == "local":
+        return {**arguments, "workloads_from": located(paths, variables)}
+    for path in paths:
+        if not os.path.isabs(os.path.expanduser(os.path.expandvars(path))):
+            raise InputError(
+                [
+                    f"workloads_from: {path} is a relative path, and the module runs on another host, where it "
+                    "reads the files. Give their absolute paths there."
+                ]
+            )
+    return {**arguments, "workloads_from": paths}
