@@ -34,6 +34,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "kubernetes_plan": {"type": "str"},
                 "cluster_reads": {"type": "dict", "default": {}},
                 "kubernetes_error": {"type": "str", "default": ""},
+                "applied": {"type": "str"},
+                "purged": {"type": "str"},
                 "proof": {"type": "str"},
                 "ignore": {"type": "list", "elements": "str", "default": []},
                 "fail_on": {"type": "str", "choices": ["error", "warning"], "default": "error"},
@@ -57,6 +59,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             fail_on=options["fail_on"],
             proof=_named(variables, options["proof"]) or None,
             kubernetes_error=options["kubernetes_error"],
+            applied=_named(variables, options["applied"]),
+            purged=_named(variables, options["purged"]),
         )
         self._set_fact(result, report)
         result["ansible_stats"] = {

@@ -49,6 +49,14 @@ options:
     description: What M(kubernetes.core.k8s) said when the service accounts could not be converged.
     type: str
     default: ""
+  applied:
+    description:
+      - Name of the variable with the result of M(kubernetes.core.k8s), with C(continue_on_error), for what O(kubernetes_plan)
+        makes or removes.
+    type: str
+  purged:
+    description: Name of the variable with the same for what is stale in O(kubernetes_plan).
+    type: str
   proof:
     description: Name of the variable with what the runtime proof gave.
     type: str

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_accounts import (
     account_findings,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_applied import carried_out
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_plan import (
     state_of,
     verification_of,
@@ -36,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     SHOWN_FINDINGS,
     change_line,
     report_lines,
+    resource_line,
 )
 
 _ORDER = ("fail", "unknown", "warning", "accepted", "pass", "skipped")
@@ -62,6 +64,8 @@ def make_report(
     fail_on: str = "error",
     proof: Row | None = None,
     kubernetes_error: str = "",
+    applied: Row | None = None,
+    purged: Row | None = None,
     now: datetime | None = None,
 ) -> dict[str, Any]:
     """The facts of a run, the lines to show, and whether and why it failed.
@@ -69,8 +73,9 @@ def make_report(
     ``result`` is that of eks_pod_identity, of either state, or of eks_pod_identity_info.
     ``cluster_reads`` are results of k8s_info by the names of kube_state.RESOURCES, as far as they were
     read. Findings with a code of ``ignore`` are accepted; ``fail_on`` is "error" or "warning". ``proof``
-    is what kube_proof.judge_proofs takes. ``kubernetes_error`` is what kubernetes.core said when the
-    service accounts could not be converged; how far it got is then not known.
+    is what kube_proof.judge_proofs takes. ``applied`` and ``purged`` are results of k8s for the plan, and for
+    what is stale in it. ``kubernetes_error`` is what kubernetes.core said when it ended before its result;
+    how far it got is then not known.
     """
     changing = "changes" in result
     verification = verification_of(result)
@@ -79,9 +84,11 @@ def make_report(
     stays = kubernetes_plan.get("findings", ())
     if kubernetes_error:
         kubernetes_plan = {}
-    if failures:
+    kubernetes_plan, refused = carried_out(kubernetes_plan, applied or {}, purged or {}, removes)
+    if failures or any(one["action"] == "apply" for one in refused):
         # The purge waits for the next run.
         kubernetes_plan = {**kubernetes_plan, "stale": ()}
+    failures += refused
     objects = described(kubernetes_plan, "absent" if removes else "present")
     changes = [change_line(change) for change in result.get("changes", ())] + objects
     found = found_after(service_accounts, {} if check_mode or removes else kubernetes_plan)
@@ -108,9 +115,9 @@ def make_report(
             "changes": len(changes),
             "findings": len(findings),
         },
-        "lines": report_lines(changes if changing else None, rows, findings, check_mode),
+        "lines": report_lines(changes if changing else None, rows, _told(failures, findings), check_mode),
         "failed": failed,
-        "failure": _failure(result, failing, kubernetes_error) if failed else "",
+        "failure": _failure(result, failing, refused, kubernetes_error) if failed else "",
     }
 
 
@@ -228,13 +235,47 @@ def _fails_without_word(row: Row) -> bool:
     return row["status"] == "fail" and not codes
 
 
-def _failure(result: Row, failing: Sequence[Row], kubernetes_error: str) -> str:
+def _told(failures: Sequence[Row], findings: Sequence[Row]) -> list[Row]:
+    """What is shown below the table. Of a workload that was refused that refusal, and not what follows from
+    it: whoever has just run site.yml is not helped by "Run site.yml"."""
+    refused = {one["workload"] for one in failures if one["workload"]}
+    causes = [
+        {
+            "code": one["error_code"],
+            "severity": "failed",
+            "workload": one["workload"],
+            "message": f"{resource_line(one)}: {one['message']}",
+            "remedy": one["remedy"],
+        }
+        for one in failures
+        if one["error_code"] != "SKIPPED"
+    ]
+    return [*causes, *(one for one in findings if one["workload"] not in refused)]
+
+
+def _of_cluster(result: Row) -> str:
+    name = str(result.get("cluster_arn", "")).rpartition("/")[2]
+    return f" (cluster {name})" if name else ""
+
+
+def _failure(result: Row, failing: Sequence[Row], refused: Sequence[Row], kubernetes_error: str) -> str:
     """The cause first: what could not be done, else what the verification found."""
     undone = [str(result.get("msg", ""))] if result.get("failures") else []
+    done = "removed from" if result.get("state") == "absent" else "converged in"
+    if refused:
+        count = f"{len(refused)} object{'' if len(refused) == 1 else 's'}"
+        lines = [
+            f"- {resource_line(one)}: {one['message']} {one['remedy']}" for one in refused[:SHOWN_FINDINGS]
+        ]
+        more = len(refused) - SHOWN_FINDINGS
+        undone += [
+            f"{count} could not be {done} Kubernetes{_of_cluster(result)}; the others are done:",
+            *lines,
+            *([f"- and {more} more, listed in pod_identity_report.failures."] if more > 0 else []),
+        ]
     if kubernetes_error:
-        done = "removed from" if result.get("state") == "absent" else "converged in"
         undone.append(
-            f"The service accounts could not be {done} Kubernetes: {sentence(said(kubernetes_error)[1])} "
+            f"The service accounts could not be {done} Kubernetes{_of_cluster(result)}: {sentence(said(kubernetes_error)[1])} "
             "Resolve that and run again; what was done in AWS stays done."
         )
     if undone:

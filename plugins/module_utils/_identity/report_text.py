@@ -54,12 +54,16 @@ def report_lines(
     return lines + shown + ([f"  and {more} more findings"] if more > 0 else [])
 
 
-def change_line(change: Row) -> str:
+def resource_line(change: Row) -> str:
+    """What a change does, or what a failure kept from being done, to which resource."""
     if change["resource"] == "attachment":
         role, _separator, policy = change["name"].partition(" ")
         return f"{change['action']} policy {policy} {_TOWARDS[change['action']]} role {role}"
-    kind = str(change["resource"]).replace("_", " ")
-    what = f"{change['action']} {kind} {change['name']}"
+    return f"{change['action']} {str(change['resource']).replace('_', ' ')} {change['name']}"
+
+
+def change_line(change: Row) -> str:
+    what = resource_line(change)
     if change["action"] == "update":
         what += f" ({', '.join(sorted(change['after'])).replace('_', ' ')})"
     return what

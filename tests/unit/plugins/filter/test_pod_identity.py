@@ -151,7 +151,17 @@ def test_a_report_of_a_failure_tells_it_first() -> None:
         "changes": [],
         "workloads": [],
         "findings": [],
-        "failures": [{"workload": "default/app"}],
+        "failures": [
+            {
+                "workload": "default/app",
+                "resource": "role",
+                "name": "r",
+                "action": "create",
+                "error_code": "LimitExceeded",
+                "message": "iam:CreateRole: Too many.",
+                "remedy": "Ask for more.",
+            }
+        ],
         "msg": "What failed.",
         "state": "present",
     }

@@ -109,11 +109,25 @@ PURGE = {
 }
 
 
+FAILURE = {
+    "workload": "shop/api",
+    "resource": "attachment",
+    "name": "r arn:aws:iam::1:policy/p",
+    "action": "attach",
+    "error_code": "LimitExceeded",
+    "message": "iam:AttachRolePolicy: Too many.",
+    "remedy": "Detach one.",
+}
+FORBIDDEN = {
+    "msg": """Failed to create object: b'{"message":"forbidden: no","reason":"Forbidden","code":403}'"""
+}
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_purge_that_waits_is_not_said_to_be_done(check_mode: bool) -> None:
     failed = {
         "changes": [],
-        "failures": [{"workload": "shop/api"}],
+        "failures": [FAILURE],
         "msg": "What failed.",
         "state": "present",
     }
@@ -125,6 +139,56 @@ def test_a_purge_that_waits_is_not_said_to_be_done(check_mode: bool) -> None:
         "apply ServiceAccount shop/api",
         "remove ServiceAccount shop/default",
     ]
+
+
+def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follows() -> None:
+    failed = {"changes": [], "failures": [FAILURE], "msg": "What failed.", "state": "present"}
+    follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
+    other = {**ADDON, "code": "X", "workload": "shop/web", "message": "m", "remedy": "r"}
+    found = make_report({**failed, "workloads": [], "findings": [follows, other]}, [], {})
+    assert found["lines"] == [
+        "Done: 0 changes.",
+        "  failed LimitExceeded shop/api: attach policy arn:aws:iam::1:policy/p to role r:",
+        "    iam:AttachRolePolicy: Too many.",
+        "    Detach one.",
+        "  error X shop/web: m",
+        "    r",
+    ]
+    assert [one["code"] for one in found["findings"]] == ["POLICY_NOT_ATTACHED", "X"]
+
+
+def service_account(name: str) -> dict[str, Any]:
+    return {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": name}}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_one_service_account_that_kubernetes_refuses_stops_no_other(number: int) -> None:
+    names = ["api", "batch", "web"][:number]
+    refused = {"changed": False, "result": {}, "error": FORBIDDEN}
+    made = {"changed": True, "result": {"kind": "ServiceAccount"}}
+    results = [refused, made, made][:number]
+    applied = {"changed": True, "result": {"results": results}} if number > 1 else refused
+    plan = {"definitions": [service_account(name) for name in names], "stale": [service_account("old")]}
+    done = {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present"}
+    found = make_report({**done, "cluster_arn": "arn:aws:eks:r:1:cluster/c"}, [], plan, applied=applied)
+    assert found["kubernetes_changes"] == [f"apply ServiceAccount shop/{name}" for name in names[1:]]
+    assert found["failure"] == (
+        "1 object could not be converged in Kubernetes (cluster c); the others are done:\n"
+        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. Resolve that and run again, which "
+        "takes up only what is missing."
+    )
+    assert [(one["workload"], one["error_code"]) for one in found["failures"]] == [
+        ("shop/api", "KUBERNETES_REFUSED")
+    ]
+
+
+def test_a_stale_service_account_that_kubernetes_keeps_is_told() -> None:
+    plan = {"stale": [service_account("old"), service_account("older")]}
+    kept = {"changed": True, "result": {"results": [{"changed": True, "result": {}}, {"error": FORBIDDEN}]}}
+    done = {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present"}
+    found = make_report(done, [], plan, purged=kept)
+    assert found["kubernetes_changes"] == ["remove ServiceAccount shop/old"]
+    assert [(one["action"], one["name"]) for one in found["failures"]] == [("remove", "shop/older")]
 
 
 def removal(**more: Any) -> dict[str, Any]:
