@@ -221,7 +221,7 @@ class Engine:
         observed = self.observe(desired, just_read=account.associations)
         freed = freed_policies(make_plan(desired, observed), observed)
         stale = stale_workloads(desired, self.cluster, scope, account, freed)
-        check_limit(stale, scope)
+        check_limit(stale, self.cluster, scope)
         made = self.run(desired, "present", check_mode, observed)
         if made.failures:
             waits = (_purge_waits(stale),) if stale.workloads else ()

@@ -171,7 +171,7 @@ def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
     return [policy for arn in sorted(names) if (policy := observed.policies.get(arn)) is not None]
 
 
-def check_limit(stale: Desired, scope: PurgeScope) -> None:
+def check_limit(stale: Desired, cluster: Cluster, scope: PurgeScope) -> None:
     """InputError when more would go than the limit allows, before anything is changed."""
     count = len(stale.workloads)
     if count <= scope.limit:
@@ -179,7 +179,8 @@ def check_limit(stale: Desired, scope: PurgeScope) -> None:
     names = [str(workload.key) for workload in stale.workloads]
     raise InputError(
         [
-            f"purge would remove {count} workloads that are not listed, but purge_limit is {scope.limit}: "
+            f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
+            f"region {cluster.region}) that are not listed, but purge_limit is {scope.limit}: "
             f"{listed(names, SHOWN_STALE)}. Check that the list is complete (check mode with diff shows "
             f"what would go when purge_limit allows it), or raise purge_limit to {count}."
         ]

@@ -89,7 +89,8 @@ def test_an_empty_list_removes_nothing_over_the_limit_and_says_what_it_would(che
         purge(aws, check_mode=check_mode)
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert list(caught.value.problems) == [
-        f"purge would remove 11 workloads that are not listed, but purge_limit is 10: {names}. Check that the "
+        f"purge would remove 11 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) that are not "
+        f"listed, but purge_limit is 10: {names}. Check that the "
         "list is complete (check mode with diff shows what would go when purge_limit allows it), or raise "
         "purge_limit to 11."
     ]
