@@ -15,7 +15,6 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_accounts import (
     account_findings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_applied import carried_out
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_plan import (
     state_of,
     verification_of,
@@ -31,6 +30,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Key,
     described,
     found_after,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes_applied import (
+    carried_out,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report_text import (
