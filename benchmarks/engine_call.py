@@ -19,22 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import RETRIES, BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import DEFAULT_WIDTH
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import (
-    Patience,
-    apply_plan,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import RETRIES, BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import DEFAULT_WIDTH
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    Engine,
-    find_cluster,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.present import make_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan import make_plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from botocore.config import Config
 
 
@@ -44,22 +44,22 @@ def main() -> int:
     config = Config(retries=retries, max_pool_connections=DEFAULT_WIDTH)
     session: Any = boto3.session.Session()
     api = BotoApi(lambda service: session.client(service, config=config))
-    patience = Patience(60, time.monotonic, time.sleep)
+    wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
     marks = {"start": time.perf_counter()}
     raw = json.loads(Path(path).read_text(encoding="utf-8"))
     desired = Desired(cluster_name=cluster_name, workloads=parse_workloads(raw))
     marks["parse"] = time.perf_counter()
-    engine = Engine(api, find_cluster(api, cluster_name, region), DEFAULT_WIDTH, patience)
+    engine = Engine(api, find_cluster(api, cluster_name, region), DEFAULT_WIDTH, wait_policy)
     observed = engine.observe(desired)
     marks["observe"] = time.perf_counter()
     plan = make_plan(desired, observed)
     marks["plan"] = time.perf_counter()
-    outcome = apply_plan(api, plan, DEFAULT_WIDTH, patience)
+    outcome = apply_plan(api, plan, DEFAULT_WIDTH, wait_policy)
     marks["apply"] = time.perf_counter()
     if outcome.failures:
         raise SystemExit(f"{len(outcome.failures)} changes failed, the first: {outcome.failures[0]}")
     after = Observer(api, engine.cluster, DEFAULT_WIDTH).observe(desired, planning=False)
-    proof = read_proof(api, desired, after, DEFAULT_WIDTH)
+    proof = read_for_verification(api, desired, after, DEFAULT_WIDTH)
     marks["observe again"] = time.perf_counter()
     verify(desired, after, proof)
     marks["verify"] = time.perf_counter()

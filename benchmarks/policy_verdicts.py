@@ -17,23 +17,28 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import parse_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     evaluate,
     evaluate_together,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+    Subject,
+    pod_identity_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    Request,
+    rules_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     permission_layers,
     pod_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import (
-    Subject,
-    pod_identity_context,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rules import Request, rules_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
     pod_identity_requests,
     prepare_trust,

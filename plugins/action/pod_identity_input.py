@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import input_message
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.role_input import (
-    check_role_input,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_input import (
+    validate_role_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import located
 
@@ -30,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
         result["changed"] = False
         try:
-            checked = check_role_input(options, paths)
+            checked = validate_role_input(options, paths)
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}
         result.update(workloads=checked.workloads, namespaces=checked.namespaces)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
 
 try:
     from ansible.plugins.action import VariableLayer

@@ -11,9 +11,16 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kubernetes
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_said import cannot_list
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    cannot_list,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.service_accounts import (
+    namespaces_unknown,
+    plan_absent,
+    plan_present,
+    plan_purge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
 
 Objects = Sequence[Mapping[str, Any]]
 
@@ -32,10 +39,10 @@ def pod_identity_kubernetes_plan(
     removed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     if state == "absent":
-        plan = kubernetes.plan_absent(workloads, service_accounts, removed)
+        plan = plan_absent(workloads, service_accounts, removed)
     else:
         owner = None if owner is None else str(owner)
-        plan = kubernetes.plan_present(
+        plan = plan_present(
             workloads,
             service_accounts,
             namespaces,
@@ -47,9 +54,9 @@ def pod_identity_kubernetes_plan(
             if isinstance(purge_namespaces, str):
                 purge_namespaces = purge_namespaces.split(",")
             limit = int(purge_limit)
-            stale = kubernetes.plan_purge(workloads, service_accounts, purge_namespaces, owner, limit)
+            stale = plan_purge(workloads, service_accounts, purge_namespaces, owner, limit)
             plan = replace(plan, stale=stale.stale, problems=[*plan.problems, *stale.problems])
-    unknown = state == "present" and kubernetes.namespaces_unknown(workloads, service_accounts)
+    unknown = state == "present" and namespaces_unknown(workloads, service_accounts)
     return {**asdict(plan), "namespaces_unknown": unknown and not namespaces}
 
 

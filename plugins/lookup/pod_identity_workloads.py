@@ -48,8 +48,10 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sources import read_sources
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+    read_sources,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import located
 
 

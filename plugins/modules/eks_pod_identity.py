@@ -476,47 +476,53 @@ import time
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import pause
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.accounts import check_accounts
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    Engine,
-    find_cluster,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+    validate_accounts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
-    aws_message,
-    input_message,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    OWNER_NAME_TAG,
-    TRUST_SCOPES,
-    Desired,
-    Options,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     given_workloads,
     parse_cluster_name,
     parse_tags,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    TRUST_SCOPES,
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+    OWNER_TAG,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
     result_of,
     verified_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 
 
 def desired_of(params: dict[str, Any]) -> Desired:
     common = parse_tags(params["tags"])
     if params["owner"] is not None:
-        common[OWNER_NAME_TAG] = params["owner"]
+        common[OWNER_TAG] = params["owner"]
     return Desired(
         cluster_name=parse_cluster_name(params["cluster_name"]),
         workloads=given_workloads(params, str(params["state"]), common) or (),
@@ -565,16 +571,16 @@ def main() -> None:
     )
     params = module.params
     try:
-        check_options(params)
+        validate_options(params)
         desired = desired_of(params)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, desired.cluster_name, module.region or "", params["state"])
-        check_accounts(desired, cluster)
+        validate_accounts(desired, cluster)
         engine = Engine(
             api,
             cluster,
             params["concurrency"],
-            Patience(params["propagation_timeout"], time.monotonic, pause),
+            WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
             progress_to(params["progress_file"]),
         )
         if params["purge"] and params["state"] == "present":
@@ -589,7 +595,7 @@ def main() -> None:
     if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)
-        proof = read_proof(api, desired, observed, params["concurrency"])
+        proof = read_for_verification(api, desired, observed, params["concurrency"])
         result["verification"] = verified_result(verify(desired, observed, proof), observed)
     result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)
     if run.failures:

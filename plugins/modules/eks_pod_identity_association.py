@@ -226,27 +226,29 @@ action:
 import time
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import pause
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
-    aws_message,
-    input_message,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.one_association import (
-    Refused,
-    Wanted,
-    converge,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_association,
     parse_cluster_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import diff_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
+    AssociationError,
+    Wanted,
+    converge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 
 
 def main() -> None:
@@ -270,7 +272,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        check_options(params)
+        validate_options(params)
         wanted = Wanted(
             cluster_name=parse_cluster_name(params["cluster_name"]),
             key=WorkloadKey(params["namespace"], params["service_account"]),
@@ -281,13 +283,13 @@ def main() -> None:
             purge_tags=params["purge_tags"],
             force=params["force"],
         )
-        patience = Patience(params["propagation_timeout"], time.monotonic, pause)
-        result = converge(api_for(module, 10), wanted, module.region or "", module.check_mode, patience)
+        wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
+        result = converge(api_for(module, 10), wanted, module.region or "", module.check_mode, wait_policy)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    except Refused as error:
+    except AssociationError as error:
         module.fail_json(msg=str(error), error_code=error.code, remedy=error.remedy, changed=error.changed)
     change = result.change
     module.exit_json(

@@ -152,24 +152,29 @@ associations:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi, api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import each
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import transform
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.associations import (
-    describe_association,
-    list_associations,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_cluster_name,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
-    parse_cluster_name,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    association_row,
+    association_summary,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.associations import (
+    describe_association,
+    list_associations,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 
 
 def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[dict[str, Any]]:
@@ -177,11 +182,13 @@ def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[dict
     try:
         summaries = list_associations(api, name, params["namespace"] or "", params["service_account"] or "")
         if not params["details"]:
-            rows = [transform.association_summary(summary) for summary in summaries]
+            rows = [association_summary(summary) for summary in summaries]
         else:
             ids = (summary["associationId"] for summary in summaries)
-            found = each(lambda one: describe_association(api, name, one), ids, params["concurrency"])
-            rows = [transform.association_row(one, name) for one in found if one is not None]
+            found = map_concurrently(
+                lambda one: describe_association(api, name, one), ids, params["concurrency"]
+            )
+            rows = [association_row(one, name) for one in found if one is not None]
     except AwsError as error:
         if error.missing:
             # Ask again in the way whose error says which account and region were meant.
@@ -202,7 +209,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        check_options(module.params)
+        validate_options(module.params)
         api = api_for(module, module.params["concurrency"])
         found = associations(api, module.params, module.region or "")
     except InputError as error:

@@ -261,30 +261,36 @@ cluster_arn:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_caller import check_caller
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import (
-    aws_message,
-    input_message,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    given_workloads,
+    parse_cluster_name,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.options import check_options
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import (
-    given_workloads,
-    parse_cluster_name,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+    input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    verified_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
     verify,
     workloads_of,
 )
@@ -306,7 +312,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        check_options(params)
+        validate_options(params)
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
         workloads = given_workloads(params)
@@ -320,7 +326,7 @@ def main() -> None:
             name, workloads_of((known or {}).values()) if workloads is None else workloads, options
         )
         observed = observer.observe(desired, planning=False, known=known)
-        proof = read_proof(api, desired, observed, params["concurrency"])
+        proof = read_for_verification(api, desired, observed, params["concurrency"])
         caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     except InputError as error:
         module.fail_json(msg=input_message(error))

@@ -311,32 +311,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import Api, api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api, api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import (
+    DEFAULT_WIDTH,
+    map_concurrently,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.policy_reader import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
     RolePolicies,
     read_role_policies,
-    require_sdk,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.pool import DEFAULT_WIDTH, each
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.simulate import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.simulation import (
     simulate_documents,
     simulate_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.catalogue import lint_all
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import PolicyError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     ALLOWED,
     CONDITIONAL,
     EXPLICIT_DENY,
     IMPLICIT_DENY,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import (
-    FactError,
-    parse_subject,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    lint_all,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,
     check_permission,
@@ -344,7 +348,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
+    FactError,
+    parse_subject,
+)
 
 FACTS = ("cluster_arn", "namespace", "service_account", "source_org_id", "role_arn")
 
@@ -394,7 +401,9 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
                 return simulate_role(api, policies.role.arn, one, context)
             return simulate_documents(api, policies.identity, policies.boundary, one, context)
 
-        for row, verdict, answer in zip(rows, verdicts, each(ask, required, DEFAULT_WIDTH), strict=True):
+        for row, verdict, answer in zip(
+            rows, verdicts, map_concurrently(ask, required, DEFAULT_WIDTH), strict=True
+        ):
             row["simulated"] = {
                 "decision": answer.decision,
                 "missing_context": list(answer.missing),

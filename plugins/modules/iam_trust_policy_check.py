@@ -236,20 +236,22 @@ trust_policy:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.policy_reader import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
     read_role,
-    require_sdk,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.chain import check_chain
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import PolicyError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
     FactError,
     parse_subject,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.chain import check_chain
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     TrustVerdict,
     check_trust,
 )

@@ -13,9 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.role_input import paths_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.sources import locate
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+    locate,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_input import (
+    paths_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 
 def located(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:

@@ -16,8 +16,10 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible.utils.display import Display
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.fields import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import input_message
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import for_module
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
 

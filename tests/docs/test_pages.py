@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import parse
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import TRUST_SCOPES
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    POLICY_KEYS,
+    ROLE_KEYS,
+    WORKLOAD_KEYS,
+    parse_cluster_name,
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    TRUST_SCOPES,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     grant_for,
     trust_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import policy_size
 from support import ROOT, Block, all_blocks, blocks, pages
 
 DOCS = ROOT / "docs"
@@ -107,7 +115,7 @@ class TestWorkloads:
         found = [one for one in listed_workloads(yaml.safe_load(block.text)) if isinstance(one, list)]
         assert found
         for workloads in found:
-            assert len(parse.parse_workloads(workloads)) == len(workloads)
+            assert len(parse_workloads(workloads)) == len(workloads)
 
     @pytest.mark.parametrize(
         "path",
@@ -119,16 +127,16 @@ class TestWorkloads:
     )
     def test_example_files_are_accepted(self, path: Path) -> None:
         variables = yaml.safe_load(path.read_text(encoding="utf-8"))
-        parse.parse_cluster_name(variables["pod_identity_cluster_name"])
+        parse_cluster_name(variables["pod_identity_cluster_name"])
         workloads = variables["pod_identity_workloads"]
-        assert len(parse.parse_workloads(workloads)) == len(workloads)
+        assert len(parse_workloads(workloads)) == len(workloads)
 
     @pytest.mark.parametrize(
         ("section", "known"),
         [
-            pytest.param("The workload", parse.WORKLOAD_KEYS, id="workload"),
-            pytest.param("`role`", parse.ROLE_KEYS, id="role"),
-            pytest.param("`policies`", parse.POLICY_KEYS, id="policies"),
+            pytest.param("The workload", WORKLOAD_KEYS, id="workload"),
+            pytest.param("`role`", ROLE_KEYS, id="role"),
+            pytest.param("`policies`", POLICY_KEYS, id="policies"),
         ],
     )
     def test_every_key_is_described_and_no_other(self, section: str, known: tuple[str, ...]) -> None:

@@ -13,20 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import RETRIES, BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import RETRIES, BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    Engine,
-    Run,
-    find_cluster,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+    MANAGED_BY_TAG,
+    MANAGED_BY_VALUE,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    OWNER_TAG,
-    OWNER_VALUE,
-    Desired,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
     CLUSTER,
@@ -112,12 +110,12 @@ class Account:
         clock = clock or Clock()
         retries = Retries(now=clock.now, sleep=clock.sleep)
         api = BotoApi(self.clients.__getitem__, retries)
-        patience = Patience(timeout, clock.now, clock.sleep)
+        wait_policy = WaitPolicy(timeout, clock.now, clock.sleep)
         try:
             cluster = find_cluster(api, CLUSTER, REGION, state)
         except AwsError as error:
             return error
-        return Engine(api, cluster, width, patience).run(desired, state, check_mode=False)
+        return Engine(api, cluster, width, wait_policy).run(desired, state, check_mode=False)
 
     def complete(self, desired: Desired, state: str = "present") -> Run:
         """A run that nothing disturbs."""
@@ -191,7 +189,7 @@ def unowned(facets: Facets, before: Facets) -> list[tuple[str, str]]:
         if key not in before and key[0] in ("role", "policy", "association")
     }
     tags = {key: value.get("tags") or value.get("Tags") or {} for key, value in new.items()}
-    return [key for key, found in tags.items() if found.get(OWNER_TAG) != OWNER_VALUE]
+    return [key for key, found in tags.items() if found.get(MANAGED_BY_TAG) != MANAGED_BY_VALUE]
 
 
 def check_outcome(ended: Ended, desired: Desired, before: Facets, after: Facets, goal: Facets) -> str:

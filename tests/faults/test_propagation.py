@@ -8,13 +8,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    Engine,
-    Run,
-    find_cluster,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
     Clock,
@@ -28,7 +26,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
     desired,
 )
 
-# One second of propagation and of patience takes so long here.
+# One second of propagation and of wait_policy takes so long here.
 SCALE = 0.02
 NEVER_MS = 3_600_000
 ALL = desired(*WORKLOADS)
@@ -68,8 +66,8 @@ def test_propagation_is_waited_for(seconds: float, changing: bool, account: Acco
 def test_propagation_in_real_time(account: Account) -> None:
     account.control.set_propagation(2000)
     api = BotoApi(account.clients.__getitem__)
-    patience = Patience(60, time.monotonic, time.sleep)
-    ended = Engine(api, find_cluster(api, CLUSTER, REGION), 8, patience).run(ALL, "present", False)
+    wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
+    ended = Engine(api, find_cluster(api, CLUSTER, REGION), 8, wait_policy).run(ALL, "present", False)
     assert ended.failures == ()
 
 

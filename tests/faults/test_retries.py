@@ -10,14 +10,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    ROUNDS,
-    Engine,
-    Run,
-    find_cluster,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, client_of
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
@@ -180,8 +177,8 @@ def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account)
     api = BotoApi(make_client)
     cluster = find_cluster(api, CLUSTER, REGION)
     account.control.set_faults([{"kind": "throttle", "duration_ms": 10_000}])
-    patience = Patience(60, time.monotonic, time.sleep)
-    ended = Engine(api, cluster, 16, patience).run(ALL, "present", False)
+    wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
+    ended = Engine(api, cluster, 16, wait_policy).run(ALL, "present", False)
     assert ended.failures == ()
     # A client is made once, for all threads.
     assert sorted(made) == ["eks", "iam", "sts"]

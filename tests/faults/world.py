@@ -9,8 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 
 ACCOUNT = "111122223333"
 REGION = "us-west-2"

@@ -33,7 +33,7 @@ AGENT_LABEL = {"app.kubernetes.io/name": "eks-pod-identity-agent"}
 Json = dict[str, Any]
 
 
-class Refused(Exception):
+class AssociationError(Exception):
     """A request that the API server denied, in the words of the Kubernetes client."""
 
     def __init__(self, status: int, reason: str, body: str) -> None:
@@ -50,7 +50,7 @@ class Kube:
         self._pool = PoolManager(ca_certs=str(authority), retries=False)
 
     def ask(self, method: str, path: str, body: object = None, token: str = TOKEN, **query: str) -> Json:
-        """The answer of a request. Raises Refused."""
+        """The answer of a request. Raises AssociationError."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
@@ -60,7 +60,7 @@ class Kube:
         )
         text = response.data.decode()
         if response.status >= 400:
-            raise Refused(response.status, response.reason or "", text)
+            raise AssociationError(response.status, response.reason or "", text)
         found: Json = json.loads(text)
         return found
 
@@ -116,7 +116,7 @@ class Kube:
             asked = {"labelSelector": "app.kubernetes.io/name=eks-pod-identity-agent"}
         try:
             return {"resources": self.ask("GET", path, None, token, **asked)["items"], "api_found": True}
-        except Refused as error:
+        except AssociationError as error:
             return {"msg": f"Exception '{error}' raised while trying to get resource using {asked}"}
 
     def allow_reader(self, resources: Mapping[str, Sequence[str]]) -> None:

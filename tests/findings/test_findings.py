@@ -90,7 +90,9 @@ def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) 
         ("POLICY_CONTENTS_DIFFER", True),
         ("PERMISSION_DENIED", False),
     ]
-    assert report["failure"].startswith(f"default/my-service-account: role {world.role_arn} may not do")
+    assert report["failure"].startswith(
+        f"default/my-service-account: role {world.role_arn} is not allowed to perform"
+    )
     checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
     assert (checks["contents"]["status"], checks["permissions"]["status"]) == ("accepted", "fail")
     assert checks["permissions"]["codes"] == ["PERMISSION_DENIED"]

@@ -101,7 +101,7 @@ BROKEN = (
     Broken(
         "permissions boundary set",
         aws.bound_role,
-        "default/my-service-account: role arn:aws:iam::{account}:role/my-role may not do s3:GetObject on "
+        "default/my-service-account: role arn:aws:iam::{account}:role/my-role is not allowed to perform s3:GetObject on "
         "arn:aws:s3:::my-pod-secrets-bucket/my-object, although its policies allow it: "
         "arn:aws:iam::{account}:policy/boundary takes it away. Allow it in "
         "arn:aws:iam::{account}:policy/boundary too.",

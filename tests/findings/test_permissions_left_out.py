@@ -13,15 +13,19 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.messages import aws_message
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
 from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
-from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, Refused
+from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, AssociationError
 from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     CLUSTER,
@@ -265,7 +269,9 @@ def test_service_accounts_left_out_are_named(new_world: NewWorld) -> None:
     """The role reads them first, and stops with what the API server says."""
     world = new_world()
     apply_rbac(world, "serviceaccounts")
-    with pytest.raises(Refused, match=r'cannot list resource \\"serviceaccounts\\" in API group \\"\\"'):
+    with pytest.raises(
+        AssociationError, match=r'cannot list resource \\"serviceaccounts\\" in API group \\"\\"'
+    ):
         world.kube.ask("GET", "/api/v1/serviceaccounts", None, READER)
 
 

@@ -12,26 +12,38 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import boto3
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity import kube_plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.check_caller import check_caller
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    Engine,
-    find_cluster,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
     skipped_because,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kube_proof_job import Settings
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes import key_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.observe import Observer
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read_proof import read_proof
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report import make_report
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.result import verified_result
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
+    Settings,
+    proofs,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import (
+    pods_query,
+    still_to_read,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.service_accounts import (
+    key_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    verified_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, TOKEN, Kube
 from botocore.config import Config
 from sandbox.aws.control import AwsControl
@@ -136,8 +148,8 @@ class World:
     def converge(self) -> None:
         """What site.yml does in AWS, an hour ago."""
         api = self._api()
-        patience = Patience(5, time.monotonic, time.sleep)
-        engine = Engine(api, find_cluster(api, CLUSTER, REGION), WIDTH, patience)
+        wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
+        engine = Engine(api, find_cluster(api, CLUSTER, REGION), WIDTH, wait_policy)
         run = engine.run(self._desired(), "present", False)
         assert run.failures == ()
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
@@ -215,7 +227,7 @@ class World:
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
         observed = Observer(api, cluster, WIDTH).observe(desired, planning=False)
-        proof = read_proof(api, desired, observed, WIDTH)
+        proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         return verified_result(verify(desired, observed, proof), observed, caller)
 
@@ -235,12 +247,10 @@ class World:
 
     def _reads(self, result: Json) -> Json:
         """In the order of the role: the Pods, then the agent, then what else matters."""
-        query = kube_plan.pods_query(result)
+        query = pods_query(result)
         reads = {"pods": self.kube.read("pods", query, self.kube_token)}
         while missing := [
-            name
-            for name in kube_plan.still_to_read(result, reads, datetime.now(timezone.utc))
-            if name not in reads
+            name for name in still_to_read(result, reads, datetime.now(timezone.utc)) if name not in reads
         ]:
             reads |= {name: self.kube.read(name, query, self.kube_token) for name in missing}
         return reads
@@ -251,7 +261,7 @@ class World:
             version = self.kube.ask("GET", "/version")
             return {"run": "r", "jobs": [], "reason": skipped_because(version), "timeout": 120}
         settings = Settings("r", "aws-cli", 120)
-        jobs = kube_plan.proofs(result, {key_of(item) for item in accounts}, settings)
+        jobs = proofs(result, {key_of(item) for item in accounts}, settings)
         pods = []
         for job in jobs:
             space = job["metadata"]["namespace"]

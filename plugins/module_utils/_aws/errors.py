@@ -127,7 +127,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     (
         r"ConcurrentModification\w*",
         r"",
-        "Somebody else changed it at the same moment and went on doing so: run again.",
+        "Another process keeps modifying it: run again.",
     ),
     (
         r"EntityAlreadyExists",
@@ -176,18 +176,18 @@ class AwsError(Exception):
     """A request that AWS refused, or that never got there.
 
     ``code`` is the error code of the API, or the name of the client's own error.
-    ``operation`` is in the form "iam:CreateRole". ``passing`` says why another attempt may succeed
-    ("" when none will). ``unclear``: the request may have taken effect all the same.
+    ``operation`` is in the form "iam:CreateRole". ``transient`` says why another attempt may succeed
+    ("" when none will). ``outcome_unknown``: the request may have taken effect all the same.
     """
 
     def __init__(
-        self, operation: str, code: str, text: str, passing: str = "", unclear: bool = False
+        self, operation: str, code: str, text: str, transient: str = "", outcome_unknown: bool = False
     ) -> None:
         self.operation = operation
         self.code = code
         self.text = text
-        self.passing = passing
-        self.unclear = unclear
+        self.transient = transient
+        self.outcome_unknown = outcome_unknown
         super().__init__(f"{operation}: {code}: {text}")
 
     @property
@@ -208,4 +208,4 @@ class AwsError(Exception):
     @property
     def conflict(self) -> bool:
         """Whether a fresh look has to tell what there is now."""
-        return self.code in CONFLICT_CODES or (self.unclear and self.operation in ONCE_ONLY)
+        return self.code in CONFLICT_CODES or (self.outcome_unknown and self.operation in ONCE_ONLY)

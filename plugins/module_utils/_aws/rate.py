@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import check_stop
+from .interrupt import raise_if_interrupted
 
 # Seconds over which answers are counted.
 WINDOW = 1.0
@@ -137,7 +137,7 @@ class RateLimiter:
                 self._queue.append(turn)
                 self._queue[0].set()
             while not turn.wait(LOOK):
-                check_stop()
+                raise_if_interrupted()
             while True:
                 with self._lock:
                     now = self._time()

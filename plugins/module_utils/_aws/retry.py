@@ -19,14 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
-    CONNECTION,
-    DAMAGED,
-    SERVER,
-    THROTTLED,
-    AwsError,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.stop import pause
+from .errors import CONNECTION, DAMAGED, SERVER, THROTTLED, AwsError
+from .interrupt import pause
 
 Answer = TypeVar("Answer")
 
@@ -75,13 +69,13 @@ class Retries:
         """The answer, or the AwsError of the last attempt.
 
         ``turn`` returns when an attempt may be made; ``send`` makes it, and is told that time.
-        The error is ``unclear`` when any attempt may have taken effect. With ``once`` nothing is
+        The error is ``outcome_unknown`` when any attempt may have taken effect. With ``once`` nothing is
         sent again after such an attempt.
         """
         wait = turn or self.now
         deadline = self.now() + self.budget
         failed: Counter[str] = Counter()
-        unclear = False
+        outcome_unknown = False
         while True:
             asked = self.now()
             sent_at = wait()
@@ -90,19 +84,19 @@ class Retries:
             try:
                 return send(sent_at)
             except AwsError as error:
-                failed[error.passing] += 1
-                unclear = unclear or error.unclear
-                pace = self.paces.get(error.passing)
+                failed[error.transient] += 1
+                outcome_unknown = outcome_unknown or error.outcome_unknown
+                pace = self.paces.get(error.transient)
                 sent = failed.total()
-                if pace is None or failed[error.passing] >= pace.attempts or (once and unclear):
-                    raise _last(error, sent, unclear) from error
-                rest = min(pace.first * 2 ** (failed[error.passing] - 1), pace.longest)
+                if pace is None or failed[error.transient] >= pace.attempts or (once and outcome_unknown):
+                    raise _last(error, sent, outcome_unknown) from error
+                rest = min(pace.first * 2 ** (failed[error.transient] - 1), pace.longest)
                 rest *= 1 - self.chance() / 2
                 if self.now() + rest > deadline:
-                    raise _last(error, sent, unclear) from error
+                    raise _last(error, sent, outcome_unknown) from error
             self.sleep(rest)
 
 
-def _last(error: AwsError, sent: int, unclear: bool) -> AwsError:
+def _last(error: AwsError, sent: int, outcome_unknown: bool) -> AwsError:
     text = error.text if sent == 1 else f"{error.text} (after {sent} attempts)"
-    return AwsError(error.operation, error.code, text, error.passing, unclear)
+    return AwsError(error.operation, error.code, text, error.transient, outcome_unknown)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.filter.pod_identity import FilterModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.service_accounts import (
+    MANAGED_BY_LABEL,
+    MANAGED_BY_LABEL_VALUE,
     OWNER_LABEL,
-    OWNER_LABEL_VALUE,
-    OWNER_NAME_LABEL,
 )
 
 FILTERS = FilterModule().filters()
-OURS = {OWNER_LABEL: OWNER_LABEL_VALUE}
+OURS = {MANAGED_BY_LABEL: MANAGED_BY_LABEL_VALUE}
 WORKLOADS = [{"namespace": "default", "service_account": "app"}]
 
 
@@ -73,10 +73,10 @@ def test_the_filters_have_their_names() -> None:
             id="purge",
         ),
         pytest.param(
-            ([account("app", OURS), account("old", {**OURS, OWNER_NAME_LABEL: "5"})],),
+            ([account("app", OURS), account("old", {**OURS, OWNER_LABEL: "5"})],),
             {"purge": "true", "purge_limit": "1", "purge_namespaces": "default,x", "owner": 5},
             {
-                "definitions": [account("app", {**OURS, OWNER_NAME_LABEL: "5"})],
+                "definitions": [account("app", {**OURS, OWNER_LABEL: "5"})],
                 "stale": [account("old")],
                 "namespaces_unknown": False,
             },

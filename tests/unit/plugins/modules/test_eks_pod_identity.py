@@ -178,7 +178,9 @@ def test_a_role_of_another_account_is_told_before_anything_is_changed(run: Run, 
     foreign = "arn:aws:iam::444455556666:role/theirs"
     result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(role={"arn": foreign})])
     assert result["failed"] is True
-    assert result["msg"].startswith(f"workload default/app: role {foreign} is of account 444455556666, but ")
+    assert result["msg"].startswith(
+        f"workload default/app: role {foreign} belongs to account 444455556666, but "
+    )
     assert result["msg"].endswith(" Nothing was changed.")
     assert aws.writes == []
 

@@ -120,7 +120,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "ConcurrentModification",
             "",
-            "Somebody else changed it at the same moment and went on doing so: run again.",
+            "Another process keeps modifying it: run again.",
         ),
         (
             "EntityAlreadyExists",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import as_aws_error
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import as_aws_error
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
     CONNECTION,
     DAMAGED,
@@ -46,8 +46,8 @@ class Sender:
         return "answer"
 
 
-def failure(passing: str, unclear: bool = False, code: str = "Code") -> AwsError:
-    return AwsError("iam:CreateRole", code, "Text", passing, unclear)
+def failure(transient: str, outcome_unknown: bool = False, code: str = "Code") -> AwsError:
+    return AwsError("iam:CreateRole", code, "Text", transient, outcome_unknown)
 
 
 def retries(clock: Clock, chance: float = 0, **more: Any) -> Retries:
@@ -61,7 +61,7 @@ def client_error(code: str, status: int) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("error", "passing", "unclear"),
+    ("error", "transient", "outcome_unknown"),
     [
         pytest.param(client_error("Throttling", 400), THROTTLED, False, id="throttling"),
         pytest.param(client_error("Whatever", 429), THROTTLED, False, id="429"),
@@ -90,13 +90,13 @@ def client_error(code: str, status: int) -> Exception:
         pytest.param(parsers.ResponseParserError("e"), DAMAGED, True, id="malformed"),
     ],
 )
-def test_what_may_pass_is_told_apart(error: Exception, passing: str, unclear: bool) -> None:
+def test_what_may_pass_is_told_apart(error: Exception, transient: str, outcome_unknown: bool) -> None:
     found = as_aws_error(error, "iam", "CreateRole")
-    assert (found.passing, found.unclear) == (passing, unclear)
+    assert (found.transient, found.outcome_unknown) == (transient, outcome_unknown)
 
 
 @pytest.mark.parametrize(
-    ("passing", "pauses"),
+    ("transient", "pauses"),
     [
         (THROTTLED, [0.5, 1, 2, *[4] * 10]),
         (SERVER, [0.25, 0.5, 1, 2, 4]),
@@ -105,8 +105,8 @@ def test_what_may_pass_is_told_apart(error: Exception, passing: str, unclear: bo
         ("", []),
     ],
 )
-def test_attempts_and_pauses_are_bounded(passing: str, pauses: list[float]) -> None:
-    clock, sender = Clock(), Sender(*[failure(passing) for _ in range(99)])
+def test_attempts_and_pauses_are_bounded(transient: str, pauses: list[float]) -> None:
+    clock, sender = Clock(), Sender(*[failure(transient) for _ in range(99)])
     with pytest.raises(AwsError) as caught:
         retries(clock).run(sender)
     assert clock.pauses == pauses
@@ -165,10 +165,10 @@ def test_waiting_for_its_turn_is_not_counted() -> None:
 
 
 def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
-    sender = Sender(failure(CONNECTION, unclear=True), failure("", code="EntityAlreadyExists"))
+    sender = Sender(failure(CONNECTION, outcome_unknown=True), failure("", code="EntityAlreadyExists"))
     with pytest.raises(AwsError) as caught:
         retries(Clock()).run(sender)
-    assert (caught.value.code, caught.value.unclear, caught.value.conflict) == (
+    assert (caught.value.code, caught.value.outcome_unknown, caught.value.conflict) == (
         "EntityAlreadyExists",
         True,
         True,
@@ -176,15 +176,15 @@ def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
 
 
 def test_what_must_not_be_repeated_is_sent_again_only_while_it_is_clear() -> None:
-    sender = Sender(failure(THROTTLED), failure(CONNECTION, unclear=True))
+    sender = Sender(failure(THROTTLED), failure(CONNECTION, outcome_unknown=True))
     with pytest.raises(AwsError) as caught:
         retries(Clock()).run(sender, once=True)
     assert sender.sent == 2
-    assert caught.value.unclear
+    assert caught.value.outcome_unknown
 
 
 @pytest.mark.parametrize(
     ("operation", "conflict"), [("iam:CreatePolicyVersion", True), ("iam:AttachRolePolicy", False)]
 )
 def test_what_was_not_repeated_has_to_be_looked_at_again(operation: str, conflict: bool) -> None:
-    assert AwsError(operation, "ServiceFailure", "Text", SERVER, unclear=True).conflict is conflict
+    assert AwsError(operation, "ServiceFailure", "Text", SERVER, outcome_unknown=True).conflict is conflict

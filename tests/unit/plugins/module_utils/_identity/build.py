@@ -9,23 +9,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.accounts import check_accounts
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.apply import Patience
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.change import Change, Plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.engine import (
-    Engine,
-    Run,
-    find_cluster,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+    validate_accounts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import (
-    CLUSTER_TAG,
-    OWNER_TAG,
-    OWNER_VALUE,
-    Cluster,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Change,
+    Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.parse import parse_workloads
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+    CLUSTER_TAG,
+    MANAGED_BY_TAG,
+    MANAGED_BY_VALUE,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     ACCOUNT as ACCOUNT,
 )
@@ -40,7 +47,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 Raw = dict[str, Any]
-OWNED = {OWNER_TAG: OWNER_VALUE}
+OWNED = {MANAGED_BY_TAG: MANAGED_BY_VALUE}
 CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
 # The tags of a policy that we made.
 MADE = {**OWNED, CLUSTER_TAG: CLUSTER_ARN}
@@ -113,15 +120,15 @@ class Clock:
         self.time += seconds
 
 
-def patience(clock: Clock | None = None, timeout: float = 60) -> Patience:
+def wait_policy(clock: Clock | None = None, timeout: float = 60) -> WaitPolicy:
     clock = clock or Clock()
-    return Patience(timeout, clock.now, clock.sleep)
+    return WaitPolicy(timeout, clock.now, clock.sleep)
 
 
 def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
     cluster = find_cluster(aws, wanted.cluster_name, REGION, state)
-    check_accounts(wanted, cluster)
-    return Engine(aws, cluster, 1, patience(clock))
+    validate_accounts(wanted, cluster)
+    return Engine(aws, cluster, 1, wait_policy(clock))
 
 
 def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy import catalogue
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import catalogue
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,
 )

@@ -7,15 +7,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.chain import (
-    check_chain,
-    check_chain_permissions,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     permission_layers,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.chain import (
+    check_chain,
+    check_chain_permissions,
+)
 
 ROLE = "arn:aws:iam::111122223333:role/path/my-role"
 TARGET = "arn:aws:iam::444455556666:role/my-target-role"

@@ -10,20 +10,20 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.conditions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.conditions import (
     Test as Condition,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     ABSENT,
     PRESENT,
     UNKNOWN,
     Context,
     Unknown,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.elements import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     parse_conditions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.operators import date
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import date
 
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 

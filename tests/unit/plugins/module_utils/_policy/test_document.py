@@ -11,15 +11,15 @@ import json
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
-    PolicyError,
-    parse_policy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     normalise,
     policy_size,
     same_meaning,
     to_json,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
+    parse_policy,
 )
 
 ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
     FactError,
     parse_subject,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 

@@ -9,24 +9,24 @@ import json
 import sys
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
-    PolicyError,
-    parse_policy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import Glob
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     normalise,
     to_json,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import Glob
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,
     check_permission,
     permission_layers,
     pod_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import tokenize
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     Subject,
     check_trust,
 )

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import (
     ArnGlob,
     Cover,
     Glob,
     arn_parts,
     overlap,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import (
     Variable,
     Wild,
     tokenize,

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import PolicyError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.facts import FactError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,
     check_permission,
@@ -17,7 +19,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
+    FactError,
+)
 
 OBJECT = "arn:aws:s3:::b/k"
 POD = Subject(

@@ -10,29 +10,34 @@ import itertools
 import json
 from urllib.parse import quote
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.complete import explore
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.context import (
-    UNKNOWN,
-    Context,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import parse_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluate import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     ask,
     evaluate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.match import Glob, overlap
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    Request,
+    rules_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.search import explore
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     display,
     normalise,
     same_meaning,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.rules import (
-    Request,
-    rules_of,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
+    UNKNOWN,
+    Context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.template import tokenize
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import (
+    Glob,
+    overlap,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     Subject,
     check_trust,
 )

@@ -13,9 +13,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import parse_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.normal import same_meaning
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scope import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
+    same_meaning,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import load
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     covered,
     grant_for,
@@ -23,8 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.scop
     trust_policy,
     widest,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.text import load
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     Subject,
     check_trust,
 )

@@ -10,11 +10,11 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.document import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
     parse_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     Subject,
     check_trust,
 )

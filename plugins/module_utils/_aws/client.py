@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Requests to AWS: one place that makes clients, pages, and turns errors into AwsError."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, cast
+
+from .concurrency import DEFAULT_WIDTH
+from .errors import (
+    CONNECTION,
+    DAMAGED,
+    MALFORMED,
+    ONCE_ONLY,
+    SERVER,
+    SERVER_CODES,
+    THROTTLED,
+    THROTTLING_CODES,
+    AwsError,
+)
+from .interrupt import raise_if_interrupted
+from .rate import RateLimiter
+from .retry import Retries
+
+# AnsibleAWSModule reports it when botocore is missing.
+with contextlib.suppress(ImportError):
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+        ParamValidationError,
+        ProxyConnectionError,
+        SSLError,
+    )
+    from botocore.exceptions import ConnectionError as BotoConnectionError
+    from botocore.parsers import ResponseParserError
+
+Response = dict[str, Any]
+
+# Sending again is left to Retries, for botocore repeats what must not be repeated, and gives up for
+# all threads after a hundred times.
+RETRIES = {"mode": "standard", "total_max_attempts": 1}
+
+
+class Api(Protocol):
+    """What observation and application need of AWS."""
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
+        """The answer to one request. Raises AwsError."""
+
+    def pages(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+    ) -> Iterable[Any]:
+        """What all pages list under ``results``, each asked for when it is wanted. Raises AwsError then."""
+
+
+class ClientModule(Protocol):
+    """The part of AnsibleAWSModule that makes clients."""
+
+    def client(self, service: str, **extra: Any) -> Any:
+        """A boto3 client with the credentials and the region of the module."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    client: Any
+    limiter: RateLimiter
+
+
+class BotoApi:
+    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own.
+
+    Safe to share by threads; no more than ``width`` requests are under way at once.
+    """
+
+    def __init__(
+        self, make_client: Callable[[str], Any], retries: Retries | None = None, width: int = DEFAULT_WIDTH
+    ) -> None:
+        self._make_client = make_client
+        self._retries = retries or Retries()
+        self._free = threading.BoundedSemaphore(max(1, width))
+        self._services: dict[str, _Service] = {}
+        self._lock = threading.Lock()
+
+    def _service(self, name: str) -> _Service:
+        with self._lock:
+            if name not in self._services:
+                limiter = RateLimiter(self._retries.now, self._retries.sleep)
+                self._services[name] = _Service(self._make_client(name), limiter)
+            return self._services[name]
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
+        """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
+        return self._answer(service, operation, parameters, _ANSWERS.get(operation))
+
+    def pages(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
+    ) -> Iterator[Any]:
+        """All items of all pages, found under ``results`` (one key inside another) in each answer."""
+
+        def ask(asked: Mapping[str, Any]) -> Response:
+            return self._answer(service, operation, asked, *results)
+
+        for page in _pages(ask, service, operation, parameters):
+            found: Any = page
+            for key in results:
+                found = found[key]
+            yield from found
+
+    def _answer(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *expected: str | None
+    ) -> Response:
+        asked = dict(parameters)
+        if operation in _REQUEST_TOKENS:
+            # The same for every attempt, so that EKS knows a repeated request.
+            asked.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
+        send = partial(self._send, service, operation, asked, [key for key in expected if key])
+        turn = self._service(service).limiter.wait
+        return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
+
+    def _send(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        expected: list[str],
+        sent: float,
+    ) -> Response:
+        """One attempt, at the time ``sent``. ``expected`` are the keys, one inside another, that the
+        answer must have."""
+        asked = self._service(service)
+        try:
+            with self._free:
+                raise_if_interrupted()
+                answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            failure = as_aws_error(error, service, operation)
+            if failure.transient == THROTTLED:
+                asked.limiter.throttled(sent)
+            elif isinstance(error, ClientError):
+                asked.limiter.answered()
+            raise failure from error
+        asked.limiter.answered()
+        found: Any = answer
+        for key in expected:
+            if key not in found:
+                raise _malformed(service, operation, f"the answer lacks {key}")
+            found = found[key]
+        return answer
+
+
+def answers_by_page(
+    api: Api, service: str, operation: str, parameters: Mapping[str, Any]
+) -> Iterator[Response]:
+    """The answer for each page, asked for when it is wanted: for what ``Api.pages`` does not tell."""
+    return _pages(partial(api.call, service, operation), service, operation, parameters)
+
+
+def _pages(
+    ask: Callable[[Mapping[str, Any]], Response],
+    service: str,
+    operation: str,
+    parameters: Mapping[str, Any],
+) -> Iterator[Response]:
+    name = _PAGE_TOKENS[service]
+    asked = dict(parameters)
+    tokens: set[str] = set()
+    while True:
+        page = ask(asked)
+        yield page
+        token = page.get(name)
+        if not page.get("IsTruncated", bool(token)):
+            return
+        if not token:
+            raise _malformed(service, operation, "the answer says that there are more pages, but not which")
+        if token in tokens:
+            raise _malformed(
+                service, operation, "the answer names a page as the next one that was read before"
+            )
+        tokens.add(token)
+        asked = {**asked, name: token}
+
+
+def snake_case(operation: str) -> str:
+    """The method of a boto3 client for an API operation: "CreateRole" gives "create_role"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
+
+
+def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
+    """An error of botocore in our own words. A wrong parameter names the botocore that knows it."""
+    name = f"{service}:{operation}"
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        code = str(said.get("Code", "Unknown"))
+        transient = _passing(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return AwsError(name, code, str(said.get("Message", "")), transient, transient == SERVER)
+    if isinstance(error, ParamValidationError):
+        return AwsError(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
+    if isinstance(error, ResponseParserError):
+        return _malformed(service, operation, "the answer cannot be parsed")
+    if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
+        never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+        outcome_unknown = not isinstance(error, never_sent)
+        return AwsError(name, type(error).__name__, str(error), CONNECTION, outcome_unknown)
+    return AwsError(name, type(error).__name__, str(error))
+
+
+def _passing(code: str, status: int) -> str:
+    if code in THROTTLING_CODES or status == 429:
+        return THROTTLED
+    return SERVER if code in SERVER_CODES or status >= 500 else ""
+
+
+def _malformed(service: str, operation: str, why: str) -> AwsError:
+    text = f"{why}, as if something between here and AWS had cut it off"
+    return AwsError(f"{service}:{operation}", MALFORMED, text, DAMAGED, outcome_unknown=True)
+
+
+# Where an answer says that there is another page, and a request which one it wants.
+_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
+# Where a request says which one it is, so that it is not taken for another when repeated.
+_REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
+
+# What an answer cannot do without: botocore takes a broken answer for an empty one.
+_ANSWERS = {
+    "CreatePolicy": "Policy",
+    "CreatePolicyVersion": "PolicyVersion",
+    "CreatePodIdentityAssociation": "association",
+    "CreateRole": "Role",
+    "DescribeAddon": "addon",
+    "DescribeCluster": "cluster",
+    "DescribePodIdentityAssociation": "association",
+    "GetAccountAuthorizationDetails": "RoleDetailList",
+    "GetCallerIdentity": "Account",
+    "GetPolicy": "Policy",
+    "GetPolicyVersion": "PolicyVersion",
+    "GetRole": "Role",
+    "GetRolePolicy": "PolicyDocument",
+    "ListRoles": "Roles",
+    "UpdatePodIdentityAssociation": "association",
+}
+
+
+# The first botocore that knows a parameter. Source: its changelog.
+_BOTOCORE_FLOORS = {
+    "targetRoleArn": "1.38.35",
+    "disableSessionTags": "1.38.35",
+    "policy": "1.42.46",
+}
+
+
+def _botocore_hint(text: str) -> str:
+    for parameter, version in _BOTOCORE_FLOORS.items():
+        if f'Unknown parameter in input: "{parameter}"' in text:
+            return f" The installed botocore is too old for {parameter}; it needs {version} or newer."
+    return ""
+
+
+def api_for(module: ClientModule, width: int) -> BotoApi:
+    """Requests with a module's credentials, region and endpoint, for ``width`` threads."""
+    config = {"retries": RETRIES, "max_pool_connections": max(10, width)}
+    return BotoApi(lambda service: module.client(service, aws_config=config), width=width)

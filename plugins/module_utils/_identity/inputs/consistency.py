@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Do the workloads of one run agree on what they share?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from ..._findings.key import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..model.desired import PolicySpec, RoleSpec, Workload
+from ..model.errors import Problems
+
+_DOCUMENT_KINDS = {"document": "identity", "trust_policy": "trust"}
+
+
+def validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
+    """Report a service account listed twice, and a role or policy that two workloads define apart.
+
+    ``places`` says where each workload was written.
+    """
+    keys: dict[WorkloadKey, str] = {}
+    roles: dict[str, tuple[Workload, RoleSpec]] = {}
+    policies: dict[str, tuple[Workload, PolicySpec]] = {}
+    for workload, place in zip(workloads, places, strict=True):
+        if workload.key in keys:
+            problems.add(
+                f"workload {workload.key}",
+                f"is listed twice, in {keys[workload.key]} and in {place}; a service account has one "
+                "association.",
+            )
+        else:
+            keys[workload.key] = place
+        if workload.role is not None:
+            # IAM compares the names of roles without regard to case.
+            first, role = roles.setdefault(workload.role.name.lower(), (workload, workload.role))
+            _same("role", first, role, workload, workload.role, problems)
+        for spec in workload.policies:
+            if spec.arn is None:
+                first, policy = policies.setdefault(spec.name.lower(), (workload, spec))
+                _same("policy", first, policy, workload, spec, problems)
+
+
+def _same(
+    kind: str,
+    first: Workload,
+    one: RoleSpec | PolicySpec,
+    second: Workload,
+    other: RoleSpec | PolicySpec,
+    problems: Problems,
+) -> None:
+    if one is other or one == other:
+        return
+    for field in fields(one):
+        before, after = getattr(one, field.name), getattr(other, field.name)
+        if not _equal(field.name, before, after):
+            problems.add(
+                f"workload {second.key}",
+                f"defines {kind} '{other.name}' with another {field.name} than workload "
+                f"{first.key} does; give both the same definition, or the {kind} another name.",
+            )
+            return
+
+
+def _equal(name: str, before: object, after: object) -> bool:
+    if name in _DOCUMENT_KINDS and isinstance(before, Mapping) and isinstance(after, Mapping):
+        return same_meaning(before, after, _DOCUMENT_KINDS[name])
+    return before == after

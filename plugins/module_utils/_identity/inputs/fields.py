@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read typed fields out of what a user wrote, and collect every problem with its place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..model.errors import Problems
+from ..model.tags import OURS
+
+# IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
+TAGS_LEFT = 48
+
+_TRUE = frozenset(("true", "yes", "on", "1"))
+_FALSE = frozenset(("false", "no", "off", "0"))
+
+
+class Fields:
+    """One mapping that a user wrote, at a place that error messages name."""
+
+    def __init__(self, raw: Mapping[object, object], place: str, problems: Problems) -> None:
+        self.raw = raw
+        self.place = place
+        self.problems = problems
+
+    def known(self, names: Iterable[str]) -> None:
+        """Report keys that do not exist, with the nearest one that does."""
+        names = tuple(names)
+        for key in self.raw:
+            if key not in names:
+                near = difflib.get_close_matches(str(key), names, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}."
+                self.problems.add(self.place, f"unknown key '{key}'; {hint}")
+
+    def has(self, name: str) -> bool:
+        return self.raw.get(name) is not None
+
+    def wrong(self, name: str, want: str) -> None:
+        value = self.raw.get(name)
+        shown = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
+        self.problems.add(self.place, f"{name} must be {want}, got {shown}.")
+
+    def text(
+        self,
+        name: str,
+        default: str | None = None,
+        pattern: re.Pattern[str] | None = None,
+        want: str = "text",
+        longest: int | None = None,
+    ) -> str | None:
+        value = self.raw.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            self.wrong(name, want)
+            return default
+        if pattern is not None and not pattern.fullmatch(value):
+            self.wrong(name, want)
+        elif longest is not None and len(value) > longest:
+            self.problems.add(
+                self.place, f"{name} has {len(value)} characters, at most {longest} are allowed."
+            )
+        return str(value)
+
+    def choice(self, name: str, choices: Sequence[str]) -> str | None:
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        if value not in choices:
+            self.wrong(name, f"one of {', '.join(choices)}")
+            return None
+        return str(value)
+
+    def flag(self, name: str) -> bool | None:
+        value = self.raw.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        # A templated boolean arrives as text with ansible-core before 2.19.
+        if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+            return value.lower() in _TRUE
+        self.wrong(name, "true or false")
+        return None
+
+    def integer(self, name: str, low: int, high: int, unit: str) -> int | None:
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.wrong(name, f"a number of {unit} from {low} to {high}")
+            return None
+        return value
+
+    def mapping(self, name: str) -> Mapping[object, object] | None:
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            self.wrong(name, "a mapping")
+            return None
+        return value
+
+    def entries(self, name: str) -> Sequence[object]:
+        value = self.raw.get(name)
+        if value is None:
+            return ()
+        if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+            self.wrong(name, "a list")
+            return ()
+        return value
+
+    def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Tags by the rules that IAM and EKS share: at most 50, no ``aws:`` prefix.
+
+        ``common`` has tags that hold unless they are given here.
+        """
+        given = self.mapping(name) or {}
+        tags: dict[str, str] = dict(common or {})
+        for key, value in given.items():
+            if isinstance(value, (Mapping, list)) or value is None:
+                self.problems.add(self.place, f"{name}: the value of tag '{key}' must be text.")
+                continue
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if not 1 <= len(str(key)) <= 128 or len(text) > 256:
+                self.problems.add(
+                    self.place,
+                    f"{name}: tag '{key}' is too long; a key has 1 to 128 characters, a value at most 256.",
+                )
+            elif str(key).lower().startswith("aws:"):
+                self.problems.add(
+                    self.place, f"{name}: tag '{key}' uses the prefix aws:, which AWS reserves."
+                )
+            elif str(key) in OURS:
+                self.problems.add(self.place, f"{name}: tag '{key}' is set by this collection; leave it out.")
+            else:
+                tags[str(key)] = text
+        if len(tags) > TAGS_LEFT:
+            self.problems.add(
+                self.place,
+                f"{name} has {len(tags)} tags{' with the common ones' if common else ''}; {TAGS_LEFT} "
+                "are allowed beside those that mark ownership.",
+            )
+        return tags

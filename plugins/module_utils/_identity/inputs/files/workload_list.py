@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What the readers of YAML and JSON share: which list of a file is meant, and how they say what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...model.errors import InputError
+
+CUT_OFF = " Is the file cut off?"
+KEYS = ("pod_identity_workloads", "workloads")
+
+
+def list_key(path: str, lines: Mapping[str, int]) -> str:
+    """Which of a file's keys has the workloads, given the line of each key."""
+    found = [key for key in lines if key in KEYS]
+    if not found:
+        raise InputError([f"{path} line 1: has no list under {' or '.join(KEYS)}."])
+    if len(found) > 1:
+        raise InputError(
+            [
+                f"{path} line {lines[found[1]]}: has workloads under {found[1]}, and on line "
+                f"{lines[found[0]]} under {found[0]}; join them in one list."
+            ]
+        )
+    return found[0]
+
+
+def no_list(path: str, line: int) -> InputError:
+    return InputError([f"{path} line {line}: must be a list of workloads, one mapping each."])
+
+
+def no_workloads(path: str, line: int = 1) -> InputError:
+    """A file that was cut off to nothing must not count as an empty list."""
+    return InputError([f"{path} line {line}: holds no workloads; write [] for an empty list."])
+
+
+def too_deep(path: str) -> InputError:
+    return InputError([f"{path}: is nested too deeply to be a list of workloads."])
+
+
+def given_twice(path: str, key: object, line: int, first: int) -> str:
+    return f"{path} line {line}: key '{key}' is given twice, first on line {first}; keep one of them."

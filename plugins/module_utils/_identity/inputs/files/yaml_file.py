@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Workloads from YAML, with the line of each."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ...model.errors import InputError
+from .workload_list import CUT_OFF, given_twice, list_key, no_list, no_workloads, too_deep
+
+# Ansible itself needs PyYAML; a module's Python may lack it, which is then said.
+with contextlib.suppress(ImportError):
+    import yaml
+
+_TAG = "tag:yaml.org,2002:"
+_TEXT = f"{_TAG}str"
+_NULL = f"{_TAG}null"
+# What YAML allows in a text.
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What PyYAML raises for a scalar that is not what its form or tag says, like the date 2001-99-99.
+_VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def read_yaml(path: str, text: str) -> list[tuple[int, object]]:
+    """Line and content of each workload, or InputError."""
+    loader = _loader()
+    try:
+        root = yaml.compose(text, Loader=loader)
+    except yaml.reader.ReaderError as error:
+        raise InputError([_unreadable(path, text, error)]) from error
+    except yaml.YAMLError as error:
+        raise InputError([_syntax(path, text, error)]) from error
+    except RecursionError as error:
+        raise too_deep(path) from error
+    if root is None or root.tag == _NULL:
+        raise no_workloads(path)
+    constructor = loader("")
+    try:
+        if repeated := list(_repeated(path, root, constructor)):
+            raise InputError(repeated)
+        nodes = _nodes(path, root)
+        try:
+            return [(_line(node), constructor.construct_object(node, deep=True)) for node in nodes]
+        except yaml.YAMLError as error:
+            raise InputError([_syntax(path, text, error)]) from error
+        except RecursionError as error:
+            raise too_deep(path) from error
+        except _VALUE_ERRORS as error:
+            raise InputError(_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
+    finally:
+        constructor.dispose()
+
+
+def _loader() -> Any:
+    """The loader written in C where there is one: it is many times faster."""
+    try:
+        return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    except NameError as error:
+        raise InputError(
+            ["workloads_from needs PyYAML in the Python that runs the module; install it there."]
+        ) from error
+
+
+def _nodes(path: str, root: Any) -> list[Any]:
+    """The node of each workload."""
+    node, line = root, _line(root)
+    if isinstance(root, yaml.MappingNode):
+        keys = {str(key.value): key for key, _value in root.value}
+        name = list_key(path, {key: _line(node) for key, node in keys.items()})
+        node = next(value for key, value in root.value if key is keys[name])
+        if node.tag == _NULL:
+            raise no_workloads(path, _line(keys[name]))
+        line = _line(node)
+    if not isinstance(node, yaml.SequenceNode):
+        raise no_list(path, line)
+    return list(node.value)
+
+
+def _repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
+    """YAML forbids a key twice in one mapping; PyYAML takes the last one without a word."""
+    for node in _collections(root):
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        lines: dict[object, int] = {}
+        for key, _value in node.value:
+            name = key.value if key.tag == _TEXT else _constructed(key, constructor)
+            if name in lines:
+                yield given_twice(path, name, _line(key), lines[name])
+            else:
+                lines[name] = _line(key)
+
+
+def _constructed(key: Any, constructor: Any) -> object:
+    """A key that is no text, such that keys written apart compare as they will in the mapping."""
+    if not isinstance(key, yaml.ScalarNode):
+        return id(key), "refused when it is constructed"
+    try:
+        found: object = constructor.construct_object(key)
+    except (yaml.YAMLError, *_VALUE_ERRORS):
+        # Of them the merge key <<.
+        return str(key.value)
+    return found
+
+
+def _collections(*roots: Any) -> Iterator[Any]:
+    """Every mapping and sequence once, however often an alias names it."""
+    waiting = list(reversed(roots))
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.ScalarNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in reversed(node.value) for part in reversed(pair)]
+        else:
+            waiting += reversed(node.value)
+
+
+def _bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
+    """The scalars that cannot be constructed; their errors have no place of their own."""
+    problems: list[str] = []
+    constructor = loader("")
+    for node in _collections(*nodes):
+        for part in node.value:
+            for scalar in part if isinstance(part, tuple) else (part,):
+                if not isinstance(scalar, yaml.ScalarNode):
+                    continue
+                try:
+                    constructor.construct_object(scalar)
+                except yaml.YAMLError as error:
+                    problems.append(_syntax(path, text, error))
+                except _VALUE_ERRORS:
+                    kind = scalar.tag.removeprefix(_TAG)
+                    problems.append(
+                        f"{path} line {_line(scalar)}: '{scalar.value}' is no {kind}, which is what YAML "
+                        "takes it for; put it into quotes if it is text."
+                    )
+    constructor.dispose()
+    return list(dict.fromkeys(problems))
+
+
+def _line(node: Any) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _unreadable(path: str, text: str, error: Any) -> str:
+    found = _CONTROL.search(text)
+    if found is None:
+        return f"{path}: is not valid YAML: {error.reason}."
+    line = text.count("\n", 0, found.start()) + 1
+    return (
+        f"{path} line {line}: has the control character U+{ord(found.group()):04X}, which no YAML file may "
+        "hold; is this a text file?"
+    )
+
+
+def _syntax(path: str, text: str, error: Any) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place, hint = "", ""
+    if mark is not None:
+        last = text.rstrip().count("\n")
+        place = f" line {min(mark.line, last) + 1}"
+        hint = CUT_OFF if mark.line > last else ""
+    return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

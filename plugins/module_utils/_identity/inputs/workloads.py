@@ -1,0 +1,383 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""From what a user wrote to the model. Every bad input is refused here, before any call to AWS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ..._findings.key import WorkloadKey
+from ..._policy.language.document import parse_policy
+from ..._policy.language.elements import PolicyError
+from ..._policy.language.text import load
+from ..model.arns import PATH_PATTERN, POLICY_NAME, ROLE_NAME, parse_policy_arn, parse_role_arn
+from ..model.desired import (
+    TRUST_SCOPES,
+    AssociationSpec,
+    PolicySpec,
+    RequiredPermission,
+    RoleSpec,
+    TrustScope,
+    Workload,
+)
+from ..model.errors import Problems
+from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
+from .consistency import validate_consistency
+from .fields import Fields
+from .files.folders import read_sources
+
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
+CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
+
+WORKLOAD_KEYS = (
+    "namespace",
+    "service_account",
+    "role",
+    "policies",
+    "target_role_arn",
+    "disable_session_tags",
+    "session_policy",
+    "tags",
+    "required_permissions",
+    # Used by the role alone, which makes the Kubernetes objects; checked here all the same.
+    "create_service_account",
+    "create_namespace",
+    "service_account_labels",
+    "service_account_annotations",
+)
+ROLE_KEYS = (
+    "name",
+    "arn",
+    "path",
+    "description",
+    "permissions_boundary",
+    "max_session_duration",
+    "tags",
+    "trust_scope",
+    "trust_policy",
+    "extend_trust",
+)
+EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
+POLICY_KEYS = ("name", "document", "path", "description", "tags", "arn")
+PERMISSION_KEYS = ("action", "resource", "context")
+
+
+def parse_cluster_name(value: object) -> str:
+    """The name of an EKS cluster, or InputError. Source: eks CreateCluster, ``name``."""
+    problems = Problems()
+    if not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
+        problems.add(
+            "cluster_name",
+            "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
+            f"characters), got {value!r}.",
+        )
+    problems.raise_if_any()
+    return str(value)
+
+
+def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
+    """Tags for everything that a run makes, or InputError."""
+    problems = Problems()
+    tags = Fields({"tags": raw}, place, problems).tags("tags")
+    problems.raise_if_any()
+    return tags
+
+
+def parse_workloads(
+    raw: object,
+    state: str = "present",
+    common_tags: Mapping[str, str] | None = None,
+    places: Sequence[str] = (),
+) -> tuple[Workload, ...]:
+    """Workloads from a list of mappings; InputError with every problem when one is wrong.
+
+    With ``state`` "absent" the role may be left out: then only the association is meant. Tags of a
+    role, policy or workload win over ``common_tags``. ``places`` says where each workload was
+    written, for the errors.
+    """
+    common = common_tags or {}
+    problems = Problems()
+    if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
+        problems.add("workloads", f"must be a list of mappings, got a {type(raw).__name__}.")
+        problems.raise_if_any()
+        return ()
+    workloads: list[Workload] = []
+    written: list[str] = []
+    for index, entry in enumerate(raw):
+        place = places[index] if places else f"workloads[{index}]"
+        if not isinstance(entry, Mapping):
+            problems.add(place, f"must be a mapping, got a {type(entry).__name__}.")
+            continue
+        workload = _workload(entry, place, problems, state, common)
+        if workload is not None:
+            workloads.append(workload)
+            written.append(place)
+    validate_consistency(workloads, problems, written)
+    problems.raise_if_any()
+    return tuple(workloads)
+
+
+def given_workloads(
+    params: Mapping[str, Any], state: str = "present", common_tags: Mapping[str, str] | None = None
+) -> tuple[Workload, ...] | None:
+    """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
+    if params["workloads_from"] is not None:
+        source = read_sources(params["workloads_from"])
+        return parse_workloads(source.workloads, state, common_tags, source.places)
+    if params["workloads"] is None:
+        return None
+    return parse_workloads(params["workloads"], state, common_tags)
+
+
+def _workload(
+    raw: Mapping[object, object],
+    place: str,
+    problems: Problems,
+    state: str,
+    common: Mapping[str, str],
+) -> Workload | None:
+    named = "/".join(str(raw.get(part) or "?") for part in ("namespace", "service_account"))
+    fields = Fields(raw, f"{place} ({named})", problems)
+    before = len(problems.found)
+    fields.known(WORKLOAD_KEYS)
+    key = _key(fields)
+    role = _role(fields, state, common)
+    policies = tuple(
+        policy
+        for index, entry in enumerate(fields.entries("policies"))
+        if (policy := _policy(entry, f"{fields.place} policies[{index}]", problems, common)) is not None
+    )
+    association = _association(fields, common)
+    permissions = tuple(
+        permission
+        for index, entry in enumerate(fields.entries("required_permissions"))
+        if (permission := _permission(entry, f"{fields.place} required_permissions[{index}]", problems))
+        is not None
+    )
+    _check_session_tags(fields, role, association)
+    for name in ("create_service_account", "create_namespace"):
+        fields.flag(name)
+    _metadata(fields, "service_account_labels", "label")
+    _metadata(fields, "service_account_annotations", "annotation")
+    if len(problems.found) > before:
+        return None
+    return Workload(key, role, policies, association, permissions)
+
+
+def _key(fields: Fields) -> WorkloadKey:
+    for name in ("namespace", "service_account"):
+        if not fields.has(name):
+            fields.problems.add(fields.place, f"{name} is missing.")
+    namespace = fields.text(
+        "namespace",
+        "",
+        NAMESPACE,
+        "a Kubernetes namespace (lower case letters, digits and -, at most 63 characters)",
+    )
+    service_account = fields.text(
+        "service_account",
+        "",
+        SERVICE_ACCOUNT,
+        "the name of a Kubernetes service account (lower case letters, digits, - and .)",
+        253,
+    )
+    return WorkloadKey(namespace or "", service_account or "")
+
+
+def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | None:
+    raw = fields.mapping("role")
+    if raw is None:
+        if state == "present" and not fields.has("role"):
+            fields.problems.add(
+                fields.place,
+                "role is missing; give role: {name: …} to make one or role: {arn: …} to use one.",
+            )
+        return None
+    role = Fields(raw, f"{fields.place} role", fields.problems)
+    role.known(ROLE_KEYS)
+    arn = role.text("arn")
+    name = role.text(
+        "name", None, ROLE_NAME, "a role name (letters, digits and +=,.@_-, at most 64 characters)"
+    )
+    if arn is not None:
+        return _existing_role(role, arn, name)
+    if name is None and not role.has("name"):
+        role.problems.add(role.place, "name or arn is missing.")
+    document = _document(role, "trust_policy", "trust")
+    scope = _trust_scope(role)
+    if document is not None and scope is not None:
+        role.problems.add(role.place, "trust_policy and trust_scope exclude each other.")
+    boundary = role.text("permissions_boundary")
+    if boundary and parse_policy_arn(boundary) is None:
+        role.wrong("permissions_boundary", "the ARN of a managed policy")
+    return RoleSpec(
+        name=name or "",
+        path=role.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
+        description=role.text("description", longest=1000),
+        permissions_boundary=boundary,
+        max_session_duration=role.integer("max_session_duration", 3600, 43200, "seconds"),
+        tags=role.tags("tags", common),
+        trust_scope=scope,
+        trust_policy=document,
+    )
+
+
+def _trust_scope(role: Fields) -> TrustScope | None:
+    return cast("TrustScope | None", role.choice("trust_scope", TRUST_SCOPES))
+
+
+def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
+    parts = parse_role_arn(arn)
+    if parts is None:
+        role.wrong("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
+    elif name is not None and name != parts.name:
+        role.problems.add(role.place, f"name '{name}' is not the name in arn '{arn}'; leave name out.")
+    for key in ROLE_KEYS:
+        if key not in EXISTING_ROLE_KEYS and key != "name" and role.has(key):
+            role.problems.add(
+                role.place,
+                f"{key} cannot be set on an existing role, which is used as it is; "
+                "give name instead of arn to have the role managed.",
+            )
+    return RoleSpec(
+        name=parts.name if parts else "",
+        arn=arn,
+        path=parts.path if parts else "/",
+        trust_scope=_trust_scope(role),
+        extend_trust=bool(role.flag("extend_trust")),
+    )
+
+
+def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, str]) -> PolicySpec | None:
+    if not isinstance(raw, Mapping):
+        problems.add(place, "must be a mapping with name and document, or with arn.")
+        return None
+    policy = Fields(raw, place, problems)
+    policy.known(POLICY_KEYS)
+    arn = policy.text("arn")
+    if arn is not None:
+        if parse_policy_arn(arn) is None:
+            policy.wrong("arn", "the ARN of a managed policy (arn:aws:iam::…:policy/name)")
+        for key in POLICY_KEYS:
+            if key != "arn" and policy.has(key):
+                problems.add(place, f"{key} cannot be given together with arn.")
+        return PolicySpec(arn=arn)
+    for key in ("name", "document"):
+        if not policy.has(key):
+            problems.add(place, f"{key} is missing; give name and document, or arn.")
+    return PolicySpec(
+        name=policy.text(
+            "name",
+            "",
+            POLICY_NAME,
+            "a policy name (letters, digits and +=,.@_-, at most 128 characters)",
+        )
+        or "",
+        document=_document(policy, "document", "identity"),
+        path=policy.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
+        description=policy.text("description", longest=1000),
+        tags=policy.tags("tags", common),
+    )
+
+
+def parse_association(params: Mapping[str, object]) -> AssociationSpec:
+    """The parameters of one association, given on their own, or InputError."""
+    problems = Problems()
+    place = f"association {params.get('namespace')}/{params.get('service_account')}"
+    fields = Fields(dict(params.items()), place, problems)
+    _key(fields)
+    spec = _association(fields, {})
+    problems.raise_if_any()
+    return spec
+
+
+def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
+    target = fields.text("target_role_arn")
+    if target and parse_role_arn(target) is None:
+        fields.wrong("target_role_arn", "the ARN of an IAM role, or '' to remove it")
+    disabled = fields.flag("disable_session_tags")
+    return AssociationSpec(
+        target_role_arn=target,
+        disable_session_tags=disabled,
+        session_policy=_session_policy(fields, disabled),
+        tags=fields.tags("tags", common),
+    )
+
+
+def _session_policy(fields: Fields, disabled: bool | None) -> Mapping[str, object] | None:
+    """A session policy; an empty mapping when the user asks for its removal, None when not given."""
+    if fields.raw.get("session_policy") in ("", {}):
+        return {}
+    document = _document(fields, "session_policy", "session")
+    if document is not None and disabled is not True:
+        fields.problems.add(
+            fields.place,
+            "session_policy needs disable_session_tags: true (EKS accepts a session policy only "
+            "without session tags).",
+        )
+    return document
+
+
+def _permission(raw: object, place: str, problems: Problems) -> RequiredPermission | None:
+    if not isinstance(raw, Mapping):
+        problems.add(place, "must be a mapping with action and resource.")
+        return None
+    permission = Fields(raw, place, problems)
+    permission.known(PERMISSION_KEYS)
+    action = permission.text("action", "", re.compile(r"[\w-]+:\w+", re.ASCII), "service:Action")
+    if not permission.has("action"):
+        problems.add(place, "action is missing.")
+    return RequiredPermission(
+        action or "",
+        permission.text("resource", "*") or "*",
+        {str(key): value for key, value in (permission.mapping("context") or {}).items()},
+    )
+
+
+def _document(fields: Fields, name: str, kind: str) -> Mapping[str, object] | None:
+    """A policy document as the user wrote it, once its grammar has been checked."""
+    raw = fields.raw.get(name)
+    if raw is None:
+        return None
+    try:
+        parse_policy(raw, kind)
+    except PolicyError as error:
+        fields.problems.add(fields.place, f"{name} is not a valid policy: {error}")
+        return None
+    return load(raw)
+
+
+def _metadata(fields: Fields, name: str, kind: str) -> None:
+    for key, value in (fields.mapping(name) or {}).items():
+        # Kubernetes does not mind capitals in the domain of an annotation.
+        if not is_key(str(key) if kind == "label" else str(key).lower()):
+            fields.problems.add(fields.place, f"{name}: '{key}' is not a valid {kind} key ({KEY_RULE}).")
+        if not isinstance(value, str):
+            fields.problems.add(
+                fields.place, f"{name}: the value of '{key}' must be text, got {value!r}; quote it."
+            )
+        elif kind == "label" and not is_label_value(value):
+            fields.problems.add(
+                fields.place,
+                f"{name}: the value of '{key}' must be a Kubernetes label value ({VALUE_RULE}), got "
+                f"{value!r}.",
+            )
+
+
+def _check_session_tags(fields: Fields, role: RoleSpec | None, association: AssociationSpec) -> None:
+    if not association.disable_session_tags or role is None:
+        return
+    if role.trust_scope in ("workload", "namespace", "cluster"):
+        fields.problems.add(
+            fields.place,
+            f"role.trust_scope '{role.trust_scope}' needs session tags, which "
+            "disable_session_tags turns off: its aws:RequestTag conditions would never match. "
+            "Use trust_scope 'account', or keep the session tags.",
+        )

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What the Kubernetes API said, out of the text that kubernetes.core makes of it. Pure.
+
+The text holds headers, a Status object and a traceback; people need the status code and one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from ..model.messages import sentence
+
+_MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
+_STATUS = re.compile(r"Exception '(\d{3})\b|\"code\":\s*(\d{3})\b")
+_BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
+_WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
+_PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
+
+
+def said(text: str) -> tuple[int, str]:
+    """The HTTP status code, 0 when nothing answered, and what was said."""
+    status = _STATUS.search(text)
+    code = int(status.group(1) or status.group(2)) if status else 0
+    if message := _MESSAGE.search(text):
+        words = json.loads(message.group(1))
+    elif body := _BODY.search(text):
+        words = body.group(1)
+    else:
+        plain = _WRAPPED.sub(r"\1", _PREFIX.sub("", text.strip()))
+        words = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
+    return code, _PREFIX.sub("", str(words).strip())
+
+
+def cannot_list(text: str, cluster: str, region: str) -> str:
+    """Why the service accounts of a cluster cannot be listed, and what to do. Nothing was changed by then."""
+    code, words = said(text)
+    place = f"The Kubernetes API of cluster {cluster} (region {region})"
+    if not code:
+        return (
+            f"{place} does not answer:\n{words}\n"
+            "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "
+            "update-kubeconfig writes\none), its context and token, and that the endpoint can be reached from "
+            "here. Nothing was changed."
+        )
+    if code == 401:
+        remedy = (
+            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself)."
+        )
+    elif code == 403:
+        remedy = "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."
+    else:
+        remedy = "Run again when the API server is well."
+    return f"{place} answered {code}: {sentence(words)} {remedy} Nothing was changed."

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The plan as data: changes in stages, each with the requests that bring it about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._findings.key import WorkloadKey
+from .findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to AWS. ``operation`` is the API's name, like "CreateRole"."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change to one resource, on behalf of one or more workloads.
+
+    Changes of a lower ``stage`` come first; within a stage they are independent of each other.
+    ``needs`` names the changes (by ``label``) without which this one must not be made. ``awaits``
+    says that it may have to wait until AWS has propagated something that this plan makes or alters.
+    ``before`` and ``after`` hold only what changes; None means that the resource is not there.
+    """
+
+    stage: int
+    resource: str
+    action: str
+    name: str
+    workloads: tuple[WorkloadKey, ...]
+    before: Mapping[str, object] | None
+    after: Mapping[str, object] | None
+    calls: tuple[Call, ...]
+    needs: frozenset[str] = frozenset()
+    awaits: bool = False
+
+    @property
+    def label(self) -> str:
+        return label(self.resource, self.name)
+
+
+def label(resource: str, name: str) -> str:
+    return f"{resource} {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that was not done, and why. ``workloads`` are all those that miss it.
+
+    ``partly`` says that some of its requests had been made before one failed.
+    """
+
+    workloads: tuple[WorkloadKey, ...]
+    resource: str
+    name: str
+    action: str
+    error_code: str
+    message: str
+    remedy: str
+    partly: bool = False
+
+    @property
+    def concerns_role(self) -> bool:
+        """EKS does not accept the role: it does not know it, or finds that it does not trust EKS."""
+        return self.error_code == "InvalidParameterException" and (
+            "Role provided in the request does not exist" in self.message
+            or "Trust policy of the role provided is invalid" in self.message
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run is to do. A workload with a failure gets no change of its own."""
+
+    changes: tuple[Change, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making."""
+
+    changes: list[Change] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        ordered = sorted(self.changes, key=lambda change: (change.stage, change.label))
+        return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings))

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What the user asked for, as plain data. Built by ``parse``, checked there; nothing here talks to AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..._findings.key import WorkloadKey
+
+TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
+
+TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """A permissions policy: one that we make (``name`` and ``document``) or an existing one (``arn``).
+
+    ``path``, ``description`` and ``tags`` belong to a policy that we make. ``description`` cannot be
+    changed after creation (IAM has no operation for it).
+    """
+
+    name: str = ""
+    document: Mapping[str, object] | None = None
+    path: str = "/"
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSpec:
+    """An IAM role: one that we make (``name``) or an existing one (``arn``), used as it is.
+
+    ``max_session_duration`` is in seconds. ``None`` means not given: a value set elsewhere stays.
+    ``permissions_boundary`` as an empty string removes the boundary.
+    """
+
+    name: str
+    arn: str | None = None
+    path: str = "/"
+    description: str | None = None
+    permissions_boundary: str | None = None
+    max_session_duration: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    trust_scope: TrustScope | None = None
+    trust_policy: Mapping[str, object] | None = None
+    extend_trust: bool = False
+
+    @property
+    def existing(self) -> bool:
+        return self.arn is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredPermission:
+    """What the Pod must be allowed to do; judged by the verification."""
+
+    action: str
+    resource: str
+    context: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationSpec:
+    """The parameters of an association. ``None`` means not given: what is there stays.
+
+    ``target_role_arn`` and ``session_policy`` as an empty value remove what is there.
+    """
+
+    target_role_arn: str | None = None
+    disable_session_tags: bool | None = None
+    session_policy: Mapping[str, object] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One service account and what it needs, end to end."""
+
+    key: WorkloadKey
+    role: RoleSpec | None
+    policies: tuple[PolicySpec, ...] = ()
+    association: AssociationSpec = field(default_factory=AssociationSpec)
+    required_permissions: tuple[RequiredPermission, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What holds for the whole run."""
+
+    trust_scope: TrustScope | None = None
+    purge_tags: bool = False
+    purge_policies: bool = False
+    adopt: bool = False
+    force: bool = False
+    trust_policy_size_limit: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything that one run is to apply to one cluster."""
+
+    cluster_name: str
+    workloads: tuple[Workload, ...]
+    options: Options = field(default_factory=Options)

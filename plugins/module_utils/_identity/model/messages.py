@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Errors as people read them: what, where, why, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..._aws.errors import AwsError
+from .errors import InputError
+
+SHOWN_PROBLEMS = 20
+# Of what a purge would remove: enough to see which team's list is not complete.
+SHOWN_UNLISTED = 30
+
+
+def sentence(text: str) -> str:
+    """A text that another sentence can follow; AWS and Kubernetes often leave the full stop out."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def listed(names: Iterable[str], shown: int = 3) -> str:
+    """Like "a, b, c and 4 more"."""
+    found = list(names)
+    more = f" and {len(found) - shown} more" if len(found) > shown else ""
+    return ", ".join(found[:shown]) + more
+
+
+def input_message(error: InputError) -> str:
+    """Nothing has been changed when this is shown; it says so."""
+    problems = error.problems
+    if len(problems) == 1:
+        return f"{sentence(problems[0])} Nothing was changed."
+    lines = [f"{len(problems)} problems in the input; nothing was changed:"]
+    lines += [f"- {problem}" for problem in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"- and {len(problems) - SHOWN_PROBLEMS} more.")
+    return "\n".join(lines)
+
+
+def aws_message(error: AwsError, region: str | None) -> str:
+    """An error that concerns the whole run, met before anything was changed."""
+    place = f" (region {region})" if region and region not in error.text else ""
+    return (
+        f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
+    )

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What AWS says is there, as plain data. Built by ``observe``; read by ``plan`` and ``verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..._findings.key import WorkloadKey
+from .cluster import Cluster
+from .desired import Workload
+from .ownership import is_owned
+
+Document = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One version of a managed policy. ``number`` is that of its identifier: 3 for "v3".
+
+    ``document`` is None when it was not read.
+    """
+
+    version_id: str
+    is_default: bool
+    document: Document | None = None
+
+    @property
+    def number(self) -> int:
+        return int(self.version_id[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPolicy:
+    """A managed policy. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
+
+    ``document`` is that of the default version; None when it was not read (a policy that is only
+    attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
+    entities that use the policy, read only for its removal. ``tags`` is None when they were not read,
+    because nothing turns on them: the policy is as wanted, and no tags are asked for.
+    """
+
+    arn: str
+    name: str
+    default_version: str
+    tags: Mapping[str, str] | None = field(default_factory=dict)
+    document: Document | None = None
+    versions: tuple[PolicyVersion, ...] = ()
+    attached_to: tuple[str, ...] = ()
+
+    @property
+    def owned(self) -> bool:
+        return self.tags is not None and is_owned(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRole:
+    """An IAM role. Source: iam GetRole, ListAttachedRolePolicies.
+
+    ``attached`` holds the ARNs of attached policies. ``inline`` and ``instance_profiles`` are names,
+    read only for the role's removal; ``inline_documents`` only where they came with the rest.
+    """
+
+    name: str
+    arn: str
+    path: str
+    trust: Document
+    description: str = ""
+    max_session_duration: int = 3600
+    permissions_boundary: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    attached: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+    inline_documents: Mapping[str, Document] | None = None
+    instance_profiles: tuple[str, ...] = ()
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAssociation:
+    """A pod identity association. Source: eks DescribePodIdentityAssociation.
+
+    ``created_at`` and ``modified_at`` are in ISO 8601.
+    """
+
+    key: WorkloadKey
+    association_id: str
+    association_arn: str
+    role_arn: str
+    target_role_arn: str = ""
+    disable_session_tags: bool = False
+    session_policy: Document | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    owner_arn: str = ""
+    external_id: str = ""
+    created_at: str = ""
+    modified_at: str = ""
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The ARNs of the roles that it uses: its own, and the target role."""
+        return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
+
+
+def users_of(
+    associations: Mapping[WorkloadKey, ObservedAssociation],
+) -> dict[str, tuple[WorkloadKey, ...]]:
+    """By the ARN of a role, which associations use it."""
+    users: dict[str, list[WorkloadKey]] = {}
+    for association in associations.values():
+        for arn in association.roles:
+            users.setdefault(arn, []).append(association.key)
+    return {arn: tuple(keys) for arn, keys in users.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The add-on eks-pod-identity-agent. Source: eks DescribeAddon.
+
+    ``status`` is empty when the cluster has no such add-on. ``issues`` are code and message.
+    """
+
+    status: str = ""
+    version: str = ""
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RolePermissions:
+    """The policies that decide what a role may do: name and document each. Source: iam."""
+
+    identity: tuple[tuple[str, Document], ...]
+    boundary: tuple[str, Document] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFailure:
+    """Something that could not be read; workloads that need it are left alone.
+
+    The resource "owner" is the owner of a policy, by the policy's ARN, which only a detachment needs.
+    """
+
+    resource: str
+    name: str
+    operation: str
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The account and the cluster, as far as the wanted workloads touch them.
+
+    A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
+    (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
+    which associations of this cluster use a role's ARN, also as their target role; it is whole only for
+    removals. ``bulk_denied`` is
+    what AWS said when the caller may not read in bulk, so that everything was read one by one.
+    ``documents`` holds the default versions, by ARN, of other policies that came with what was read.
+    """
+
+    cluster: Cluster
+    roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
+    policies: Mapping[str, ObservedPolicy | None] = field(default_factory=dict)
+    associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
+    role_users: Mapping[str, tuple[WorkloadKey, ...]] = field(default_factory=dict)
+    failures: tuple[ReadFailure, ...] = ()
+    bulk_denied: str = ""
+    documents: Mapping[str, Document] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReads:
+    """What only the verification needs, beside what was observed.
+
+    ``permissions`` is by lower-case role name and ``targets`` (trust policies of target roles) by
+    ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
+    that says what is wanted but is not the default.
+    """
+
+    agent: Agent | ReadFailure
+    permissions: Mapping[str, RolePermissions | ReadFailure] = field(default_factory=dict)
+    targets: Mapping[str, Document | ReadFailure | None] = field(default_factory=dict)
+    other_versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def target_of(workload: Workload, observed: Observed) -> str:
+    """The target role's ARN as wanted, or as it is when nothing is said; empty without one."""
+    wanted = workload.association.target_role_arn
+    if wanted is not None:
+        return wanted
+    association = observed.associations.get(workload.key)
+    return association.target_role_arn if association is not None else ""

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The marks that say whose a resource is: tags in AWS. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# The tag that says a resource is ours: teardown removes nothing that lacks it.
+MANAGED_BY_TAG = "workload-identity/managed-by"
+
+
+MANAGED_BY_VALUE = "workload_identity.aws"
+
+
+# Whose it is among those who use this collection: a purge for one owner touches nothing of another.
+OWNER_TAG = "workload-identity/owner"
+
+
+# The ARN of the cluster that a policy was made for. A role's trust policy tells as much; a policy has
+# nothing else that says which purge it concerns once it is attached to nothing.
+CLUSTER_TAG = "workload-identity/cluster"
+
+
+def is_owned(tags: Mapping[str, str]) -> bool:
+    return tags.get(MANAGED_BY_TAG) == MANAGED_BY_VALUE

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What the workloads of a run share: roles and policies, each with those who use it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from ..._findings.key import WorkloadKey
+from .changes import Failure
+from .cluster import Cluster
+from .desired import PolicySpec, RoleSpec, Workload
+from .observed import ReadFailure
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRole:
+    """One role of the run with all who use it.
+
+    ``policy_users`` holds everything that is to be attached to it, by ARN, with who asked for it.
+    """
+
+    spec: RoleSpec
+    users: tuple[Workload, ...]
+    policy_users: Mapping[str, tuple[WorkloadKey, ...]]
+
+    @property
+    def keys(self) -> tuple[WorkloadKey, ...]:
+        return tuple(workload.key for workload in self.users)
+
+    def without(self, keys: frozenset[WorkloadKey]) -> SharedRole:
+        """The role for its other users; what is attached to it stays wanted."""
+        return replace(self, users=tuple(user for user in self.users if user.key not in keys))
+
+
+def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[SharedRole]:
+    users: dict[str, list[Workload]] = {}
+    for workload in workloads:
+        if workload.role is not None:
+            users.setdefault(workload.role.name.lower(), []).append(workload)
+    roles = []
+    for found in users.values():
+        policies: dict[str, tuple[WorkloadKey, ...]] = {}
+        for workload in found:
+            for arn in dict.fromkeys(cluster.policy_arn(spec) for spec in workload.policies):
+                policies[arn] = (*policies.get(arn, ()), workload.key)
+        spec = found[0].role
+        if spec is not None:
+            roles.append(SharedRole(spec, tuple(found), policies))
+    return roles
+
+
+def shared_policies(
+    cluster: Cluster, workloads: Iterable[Workload]
+) -> dict[str, tuple[PolicySpec, tuple[WorkloadKey, ...]]]:
+    """Policies by ARN, with the workloads that need each, be it as the boundary of their role.
+
+    A workload may name by its ARN a policy that another one defines; the definition counts.
+    """
+    workloads = list(workloads)
+    specs: dict[str, PolicySpec] = {}
+    users: dict[str, dict[WorkloadKey, None]] = {}
+    for workload in workloads:
+        for spec in workload.policies:
+            arn = cluster.policy_arn(spec)
+            if arn not in specs or specs[arn].document is None:
+                specs[arn] = spec
+            users.setdefault(arn, {})[workload.key] = None
+    for workload in workloads:
+        boundary = workload.role.permissions_boundary if workload.role is not None else None
+        if boundary in users:
+            users[boundary][workload.key] = None
+    return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
+
+
+def unread_resources(
+    failures: Iterable[ReadFailure],
+) -> dict[tuple[str, str], ReadFailure]:
+    return {(failure.resource, failure.name): failure for failure in failures}
+
+
+def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Failure:
+    return Failure(
+        workloads,
+        failure.resource,
+        failure.name,
+        "read",
+        failure.code,
+        f"{failure.operation}: {failure.text}",
+        failure.remedy,
+    )

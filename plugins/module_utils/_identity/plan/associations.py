@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan pod identity associations. Pure.
+
+Source: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation,
+DeletePodIdentityAssociation, TagResource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.text import to_json
+from ..model import tags
+from ..model.changes import Call, Change, Failure
+from ..model.desired import AssociationSpec
+from ..model.observed import ObservedAssociation
+from ..model.rows import association_row
+
+STAGE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAssociation:
+    """One association as it is to be. ``needs`` are changes that must be made before it."""
+
+    cluster_name: str
+    key: WorkloadKey
+    role_arn: str
+    spec: AssociationSpec
+    tags: Mapping[str, str]
+    purge_tags: bool = False
+    force: bool = False
+    needs: frozenset[str] = frozenset()
+    awaits: bool = False
+
+
+def plan_association(wanted: WantedAssociation, found: ObservedAssociation | None) -> Change | Failure | None:
+    """What makes the association as wanted; None when it already is."""
+    if found is None:
+        return _create(wanted)
+    return _update(wanted, found)
+
+
+def _create(wanted: WantedAssociation) -> Change:
+    spec = wanted.spec
+    parameters, after = _parameters(
+        wanted,
+        spec.target_role_arn or "",
+        spec.disable_session_tags,
+        spec.session_policy or None,
+        wanted.tags,
+    )
+    call = Call("eks", "CreatePodIdentityAssociation", parameters)
+    return _change(wanted, "create", None, after, (call,))
+
+
+def _update(wanted: WantedAssociation, found: ObservedAssociation) -> Change | Failure | None:
+    spec = wanted.spec
+    before: dict[str, object] = {}
+    after: dict[str, object] = {}
+    update: dict[str, object] = {}
+
+    def differs(name: str, parameter: str, present: object, value: object) -> None:
+        before[name], after[name] = present, value
+        update[parameter] = value
+
+    if wanted.role_arn != found.role_arn:
+        differs("role_arn", "roleArn", found.role_arn, wanted.role_arn)
+    if spec.target_role_arn is not None and spec.target_role_arn != found.target_role_arn:
+        differs("target_role_arn", "targetRoleArn", found.target_role_arn, spec.target_role_arn)
+    disable = spec.disable_session_tags
+    if disable is not None and disable != found.disable_session_tags:
+        differs("disable_session_tags", "disableSessionTags", found.disable_session_tags, disable)
+    cleared = False
+    if not same_session_policy(spec.session_policy, found):
+        differs("session_policy", "policy", found.session_policy, spec.session_policy or None)
+        if spec.session_policy:
+            update["policy"] = to_json(spec.session_policy)
+            # EKS takes a session policy only together with session tags turned off.
+            update["disableSessionTags"] = True
+        cleared = not spec.session_policy
+    change = tags.compare(found.tags, wanted.tags, wanted.purge_tags)
+    if change:
+        before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+    if not update and not change:
+        return None
+    if found.owner_arn and not wanted.force:
+        return addon_owned(wanted.cluster_name, found, "update")
+    if disable is False and found.session_policy and spec.session_policy is None:
+        return _needs_disabled_tags(wanted, found)
+    if cleared:
+        return _replace(wanted, found, before, after)
+    identity = {"clusterName": wanted.cluster_name, "associationId": found.association_id}
+    calls = []
+    if update:
+        calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **update}))
+    calls += tags.eks_calls(found.association_arn, change)
+    return _change(wanted, "update", before, after, tuple(calls))
+
+
+def _replace(
+    wanted: WantedAssociation,
+    found: ObservedAssociation,
+    before: dict[str, object],
+    after: dict[str, object],
+) -> Change:
+    """EKS cannot take a session policy away from an association: delete it and create it anew."""
+    spec = wanted.spec
+    target = found.target_role_arn if spec.target_role_arn is None else spec.target_role_arn
+    disable = spec.disable_session_tags
+    kept = {key: value for key, value in found.tags.items() if not key.startswith("aws:")}
+    change = tags.compare(kept, wanted.tags, wanted.purge_tags)
+    parameters, _shown = _parameters(
+        wanted,
+        target,
+        found.disable_session_tags if disable is None else disable,
+        None,
+        tags.after(kept, change),
+    )
+    identity = {"clusterName": wanted.cluster_name, "associationId": found.association_id}
+    before["association_id"], after["association_id"] = found.association_id, "a new one"
+    calls = (
+        Call("eks", "DeletePodIdentityAssociation", identity),
+        Call("eks", "CreatePodIdentityAssociation", parameters),
+    )
+    return _change(wanted, "replace", before, after, calls)
+
+
+def predicted(
+    change: Change, found: ObservedAssociation | None, key: WorkloadKey, cluster_name: str
+) -> dict[str, object] | None:
+    """The association as a change will leave it, as far as that can be known before."""
+    if change.after is None:
+        return None
+    row = association_row(
+        found or ObservedAssociation(key=key, association_id="", association_arn="", role_arn=""),
+        cluster_name,
+    )
+    row.update({name: value for name, value in change.after.items() if name in row})
+    if "target_role_arn" in change.after:
+        # Only EKS says what it will be.
+        row["external_id"] = ""
+    if change.action == "replace":
+        row["association_id"] = row["association_arn"] = ""
+    return row
+
+
+def delete_association(stage: int, cluster_name: str, found: ObservedAssociation) -> Change:
+    identity = {"clusterName": cluster_name, "associationId": found.association_id}
+    before: dict[str, object] = {
+        "association_id": found.association_id,
+        "role_arn": found.role_arn,
+        "tags": dict(found.tags),
+    }
+    if found.target_role_arn:
+        before["target_role_arn"] = found.target_role_arn
+    if found.session_policy:
+        before["session_policy"] = found.session_policy
+    call = Call("eks", "DeletePodIdentityAssociation", identity)
+    return Change(stage, "association", "delete", str(found.key), (found.key,), before, None, (call,))
+
+
+def addon_owned(cluster_name: str, found: ObservedAssociation, action: str) -> Failure:
+    return Failure(
+        (found.key,),
+        "association",
+        str(found.key),
+        action,
+        Code.ASSOCIATION_OWNED_BY_ADDON,
+        f"association {found.association_id} of {cluster_name} {found.key} is owned by the EKS "
+        f"add-on {found.owner_arn}, which would undo a direct change.",
+        "Change the role in the add-on's podIdentityAssociations, or set force: true.",
+    )
+
+
+def _needs_disabled_tags(wanted: WantedAssociation, found: ObservedAssociation) -> Failure:
+    return Failure(
+        (wanted.key,),
+        "association",
+        str(wanted.key),
+        "update",
+        Code.SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS,
+        f"association {found.association_id} of {wanted.cluster_name} {wanted.key} has a session "
+        "policy, which EKS allows only with session tags turned off.",
+        "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false.",
+    )
+
+
+def same_session_policy(wanted: Mapping[str, object] | None, found: ObservedAssociation) -> bool:
+    """Whether the session policy is as wanted: not given means that any is, empty that none is."""
+    if wanted is None:
+        return True
+    if not wanted or not found.session_policy:
+        return not wanted and not found.session_policy
+    return same_meaning(wanted, found.session_policy, "session")
+
+
+def _parameters(
+    wanted: WantedAssociation,
+    target_role_arn: str,
+    disable_session_tags: bool | None,
+    session_policy: Mapping[str, object] | None,
+    with_tags: Mapping[str, str],
+) -> tuple[dict[str, object], dict[str, object]]:
+    """The parameters of a creation, and the same in our own words."""
+    parameters: dict[str, object] = {
+        "clusterName": wanted.cluster_name,
+        "namespace": wanted.key.namespace,
+        "serviceAccount": wanted.key.service_account,
+        "roleArn": wanted.role_arn,
+    }
+    after: dict[str, object] = {"role_arn": wanted.role_arn}
+    if target_role_arn:
+        parameters["targetRoleArn"] = after["target_role_arn"] = target_role_arn
+    if disable_session_tags is not None:
+        parameters["disableSessionTags"] = disable_session_tags
+        after["disable_session_tags"] = disable_session_tags
+    if session_policy is not None:
+        parameters["policy"] = to_json(session_policy)
+        after["session_policy"] = session_policy
+    if with_tags:
+        parameters["tags"] = after["tags"] = dict(with_tags)
+    return parameters, after
+
+
+def _change(
+    wanted: WantedAssociation,
+    action: str,
+    before: Mapping[str, object] | None,
+    after: Mapping[str, object] | None,
+    calls: tuple[Call, ...],
+) -> Change:
+    return Change(
+        STAGE,
+        "association",
+        action,
+        str(wanted.key),
+        (wanted.key,),
+        before,
+        after,
+        calls,
+        wanted.needs,
+        wanted.awaits,
+    )

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan permissions policies. Pure.
+
+Source: iam CreatePolicy, CreatePolicyVersion (at most five versions), TagPolicy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.text import to_json
+from ..model import tags
+from ..model.changes import Call, Change, Draft, Failure
+from ..model.cluster import Cluster
+from ..model.desired import Options, PolicySpec
+from ..model.observed import ObservedPolicy
+from ..model.ownership import CLUSTER_TAG
+
+STAGE = 1
+VERSION_LIMIT = 5
+
+
+def plan_policy(
+    draft: Draft,
+    cluster: Cluster,
+    options: Options,
+    spec: PolicySpec,
+    found: ObservedPolicy | None,
+    users: Sequence[WorkloadKey],
+) -> None:
+    arn = cluster.policy_arn(spec)
+    workloads = tuple(users)
+    if spec.document is None:
+        if found is None:
+            draft.failures.append(_missing(arn, cluster, workloads))
+        return
+    if found is None:
+        draft.changes.append(_create(spec, arn, cluster, workloads))
+        return
+    change = _update(spec, found, cluster, options, workloads)
+    if change is None:
+        return
+    if not found.owned and not options.adopt:
+        if _same_document(spec, found):
+            return
+        draft.failures.append(_not_owned(arn, workloads))
+        return
+    draft.changes.append(change)
+
+
+def _create(spec: PolicySpec, arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Change:
+    owned = _marked(spec, cluster)
+    parameters: dict[str, object] = {
+        "PolicyName": spec.name,
+        "PolicyDocument": to_json(spec.document),
+        "Path": spec.path,
+        "Tags": tags.iam_list(owned),
+    }
+    after: dict[str, object] = {"arn": arn, "document": spec.document, "tags": owned}
+    if spec.description is not None:
+        parameters["Description"] = after["description"] = spec.description
+    call = Call("iam", "CreatePolicy", parameters)
+    return Change(STAGE, "policy", "create", arn, workloads, None, after, (call,))
+
+
+def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
+    """The tags of a policy that becomes ours. Its cluster stays the first one: others may share it."""
+    return {**tags.with_owner(spec.tags), CLUSTER_TAG: cluster.arn}
+
+
+def _update(
+    spec: PolicySpec,
+    found: ObservedPolicy,
+    cluster: Cluster,
+    options: Options,
+    workloads: tuple[WorkloadKey, ...],
+) -> Change | None:
+    before: dict[str, object] = {}
+    after: dict[str, object] = {}
+    calls: list[Call] = []
+    identity = {"PolicyArn": found.arn}
+    if not _same_document(spec, found):
+        before["document"], after["document"] = found.document, spec.document
+        if len(found.versions) >= VERSION_LIMIT:
+            oldest = min(
+                (version for version in found.versions if not version.is_default),
+                key=lambda version: version.number,
+            )
+            before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
+            calls.append(Call("iam", "DeletePolicyVersion", {**identity, "VersionId": oldest.version_id}))
+        text = to_json(spec.document)
+        parameters = {**identity, "PolicyDocument": text, "SetAsDefault": True}
+        calls.append(Call("iam", "CreatePolicyVersion", parameters))
+    if found.tags is not None:
+        wanted = tags.with_owner(spec.tags) if found.owned else _marked(spec, cluster)
+        change = tags.compare(found.tags, wanted, options.purge_tags)
+        if change:
+            before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+            calls += tags.iam_calls("Policy", identity, change)
+    if not calls:
+        return None
+    return Change(STAGE, "policy", "update", found.arn, workloads, before, after, tuple(calls))
+
+
+def _same_document(spec: PolicySpec, found: ObservedPolicy) -> bool:
+    return found.document is not None and same_meaning(found.document, spec.document, "identity")
+
+
+def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
+    return Failure(
+        workloads,
+        "policy",
+        arn,
+        "read",
+        Code.POLICY_MISSING,
+        f"policy {arn} does not exist (asked in account {cluster.account_id}).",
+        "Correct the ARN, or give name and document to have the policy made.",
+    )
+
+
+def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
+    return Failure(
+        workloads,
+        "policy",
+        arn,
+        "update",
+        Code.POLICY_NOT_OWNED,
+        f"policy {arn} exists with another document and was not made by this collection, "
+        "so it is left as it is.",
+        "Give the policy another name, use the existing one by its arn, or set adopt: true to take "
+        "it over (check mode with diff shows what would change).",
+    )

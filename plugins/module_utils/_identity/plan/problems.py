@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Why a role is not made or changed: the failures that planning finds, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..._findings.codes import Code
+from ..._policy.language.text import policy_size
+from ..model.changes import Change, Failure
+from ..model.cluster import Cluster
+from ..model.desired import Options, RoleSpec, Workload
+from ..model.observed import ObservedRole
+from ..model.shared import SharedRole
+from . import roles
+
+
+def role_missing(cluster: Cluster, role: SharedRole, found: ObservedRole | None) -> Failure:
+    path = f"; the role of that name is {found.arn}" if found is not None else ""
+    return Failure(
+        role.keys,
+        "role",
+        role.spec.arn or role.spec.name,
+        "read",
+        Code.ROLE_MISSING,
+        f"role {role.spec.arn} does not exist (asked in account {cluster.account_id}){path}.",
+        "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+    )
+
+
+def other_path(role: SharedRole, found: ObservedRole) -> Failure:
+    return Failure(
+        role.keys,
+        "role",
+        role.spec.name,
+        "update",
+        Code.ROLE_PATH_DIFFERS,
+        f"role {found.name} exists with path {found.path}, not {role.spec.path}; IAM cannot move a "
+        "role to another path.",
+        f"Set role.path to {found.path}, or choose another role name.",
+    )
+
+
+def other_case(role: SharedRole, found: ObservedRole) -> Failure:
+    return Failure(
+        role.keys,
+        "role",
+        role.spec.name,
+        "update",
+        Code.ROLE_NAME_DIFFERS,
+        f"role {role.spec.name} exists as {found.name}; IAM takes both for the same name, but ARNs "
+        "tell them apart.",
+        f"Set role.name to {found.name}, or choose another role name.",
+    )
+
+
+def not_owned(role: SharedRole, found: ObservedRole, changes: Sequence[Change]) -> Failure:
+    return Failure(
+        role.keys,
+        "role",
+        found.name,
+        "update",
+        Code.ROLE_NOT_OWNED,
+        f"role {found.arn} exists, was not made by this collection and would have to change "
+        f"({roles.role_differences(changes)}), so it is left as it is.",
+        "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
+        "another role.name, or adopt: true to take it over (check mode with diff shows what "
+        "would change).",
+    )
+
+
+def boundary_missing(cluster: Cluster, role: SharedRole) -> Failure:
+    return Failure(
+        role.keys,
+        "policy",
+        str(role.spec.permissions_boundary),
+        "read",
+        Code.POLICY_MISSING,
+        f"policy {role.spec.permissions_boundary}, the permissions boundary of role {role.spec.name}, "
+        f"does not exist (asked in account {cluster.account_id}).",
+        "Correct the ARN, or make that policy first.",
+    )
+
+
+def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
+    return Failure(
+        (workload.key,),
+        "trust_policy",
+        spec.name,
+        "update",
+        Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
+        f"the association of {workload.key} has session tags turned off, which stays so unless "
+        f"disable_session_tags says otherwise; trust_scope '{spec.trust_scope}' needs them: its "
+        "aws:RequestTag conditions would never match.",
+        "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
+    )
+
+
+def too_long(role: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
+    size = policy_size(trust)
+    if size <= options.trust_policy_size_limit:
+        return []
+    return [
+        Failure(
+            role.keys,
+            "trust_policy",
+            role.spec.name,
+            "update",
+            Code.TRUST_POLICY_TOO_LONG,
+            f"the trust policy of role {role.spec.name} for its {len(role.users)} workloads has "
+            f"{size} characters; {options.trust_policy_size_limit} are allowed.",
+            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads "
+            "roles of their own, or have the quota 'Role trust policy length' raised and set "
+            "trust_policy_size_limit.",
+        )
+    ]

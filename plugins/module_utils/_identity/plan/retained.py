@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a run leaves where it is, and why, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
+from ..model.changes import Failure
+from ..model.cluster import Cluster
+from ..model.findings import Finding
+from ..model.messages import sentence
+from ..model.observed import ObservedRole, ReadFailure
+from ..model.shared import SharedRole
+
+
+def attached_extra(
+    found: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
+) -> Finding:
+    said = f"role {found.name} also has {arn} attached, which is not asked for."
+    remedy = "List it under policies, detach it, or set purge_policies: true."
+    if unread is not None:
+        said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
+        remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
+    return Finding(Code.POLICY_ATTACHED_EXTRA, "note", key, said, remedy)
+
+
+def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
+    shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
+    return Finding(
+        f"{kind.upper()}_STILL_USED",
+        "warning",
+        keys[0],
+        f"{kind} {arn} stays: it is still used by {shown}.",
+        "Remove those first, then run again.",
+    )
+
+
+def role_holds(found: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
+    return Finding(
+        Code.ROLE_HOLDS_FOREIGN,
+        "warning",
+        keys[0],
+        f"role {found.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
+        "Detach or delete those, then run again.",
+    )
+
+
+def stays_attached(found: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        "note",
+        key,
+        f"{arn} stays attached to role {found.arn}: neither is of this collection, so it cannot be told "
+        "who attached it.",
+        "Detach it when nothing else needs it.",
+    )
+
+
+def statement_stays(found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return Finding(
+        Code.TRUST_STATEMENT_STAYS,
+        "note",
+        keys[0],
+        f"role {found.arn} keeps our trust statement: it lets in others too, or is the only one.",
+        "Remove it from the trust policy when nothing else needs it.",
+    )
+
+
+def cluster_missing(cluster: Cluster) -> Finding:
+    return Finding(
+        Code.CLUSTER_MISSING,
+        "warning",
+        None,
+        f"cluster {cluster.name} was not found in account {cluster.account_id}, region {cluster.region}; "
+        "only what IAM has of its workloads is removed.",
+        "If it is not gone, check its name, the account and the region, and run again.",
+    )
+
+
+def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    if cluster.status:
+        unseen = "whether another cluster does cannot be seen from here."
+        remedy = "When none does, list the workload with state: absent, or delete the role."
+    else:
+        unseen = "that cluster was not found, so its associations cannot be seen."
+        remedy = (
+            "Check the cluster's name, the account and the region; if the cluster is gone, set force: true."
+        )
+    return Finding(
+        Code.ROLE_PERHAPS_USED,
+        "warning",
+        keys[0],
+        f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
+        remedy,
+    )
+
+
+def maybe_used(failure: ReadFailure, role: SharedRole, found: ObservedRole) -> Failure:
+    return Failure(
+        role.keys,
+        "role",
+        found.name,
+        "delete",
+        failure.code,
+        f"association {failure.name} could not be read, so it cannot be told whether it uses role "
+        f"{found.arn}: {failure.operation}: {failure.text}",
+        failure.remedy,
+    )

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan roles, their trust policies and what is attached to them. Pure.
+
+Source: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRolePolicy,
+AttachRolePolicy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..._findings.key import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.text import to_json
+from ..model import tags
+from ..model.changes import Call, Change, label
+from ..model.cluster import Cluster
+from ..model.desired import Options, RoleSpec
+from ..model.observed import ObservedRole
+
+ROLE_STAGE = 2
+ATTACHMENT_STAGE = 3
+# How many managed policies IAM attaches to a role, unless the account's quota was raised.
+POLICIES_OF_A_ROLE = 10
+
+
+def create_role(
+    cluster: Cluster,
+    spec: RoleSpec,
+    trust: Mapping[str, object],
+    workloads: tuple[WorkloadKey, ...],
+    boundary_made: bool = False,
+) -> Change:
+    """``boundary_made`` says that the permissions boundary is made by this very plan."""
+    owned = tags.with_owner(spec.tags)
+    parameters: dict[str, object] = {
+        "RoleName": spec.name,
+        "Path": spec.path,
+        "AssumeRolePolicyDocument": to_json(trust),
+        "Tags": tags.iam_list(owned),
+    }
+    after: dict[str, object] = {"arn": cluster.role_arn(spec), "trust_policy": trust, "tags": owned}
+    if spec.description is not None:
+        parameters["Description"] = after["description"] = spec.description
+    if spec.max_session_duration is not None:
+        parameters["MaxSessionDuration"] = spec.max_session_duration
+        after["max_session_duration"] = spec.max_session_duration
+    needs = frozenset[str]()
+    if spec.permissions_boundary:
+        parameters["PermissionsBoundary"] = spec.permissions_boundary
+        after["permissions_boundary"] = spec.permissions_boundary
+        needs = frozenset((label("policy", spec.permissions_boundary),))
+    call = Call("iam", "CreateRole", parameters)
+    return Change(
+        ROLE_STAGE, "role", "create", spec.name, workloads, None, after, (call,), needs, boundary_made
+    )
+
+
+def update_role(
+    spec: RoleSpec,
+    found: ObservedRole,
+    options: Options,
+    workloads: tuple[WorkloadKey, ...],
+    boundary_made: bool = False,
+) -> Change | None:
+    """Everything of a role but its trust policy and attachments; None when it is as wanted."""
+    before: dict[str, object] = {}
+    after: dict[str, object] = {}
+    calls: list[Call] = []
+    identity = {"RoleName": found.name}
+    update: dict[str, object] = {}
+    if spec.description is not None and spec.description != found.description:
+        before["description"], after["description"] = found.description, spec.description
+        update["Description"] = spec.description
+    duration = spec.max_session_duration
+    if duration is not None and duration != found.max_session_duration:
+        before["max_session_duration"] = found.max_session_duration
+        update["MaxSessionDuration"] = after["max_session_duration"] = duration
+    if update:
+        # UpdateRole sets what it is not given to its default, so both are always given.
+        kept = {
+            "Description": found.description,
+            "MaxSessionDuration": found.max_session_duration,
+        }
+        calls.append(Call("iam", "UpdateRole", {**identity, **kept, **update}))
+    boundary = spec.permissions_boundary
+    needs = frozenset[str]()
+    if boundary is not None and boundary != found.permissions_boundary:
+        needs = frozenset((label("policy", boundary),))
+        before["permissions_boundary"] = found.permissions_boundary
+        after["permissions_boundary"] = boundary
+        operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
+        given = {"PermissionsBoundary": boundary} if boundary else {}
+        calls.append(Call("iam", operation, {**identity, **given}))
+    change = tags.compare(found.tags, tags.with_owner(spec.tags), options.purge_tags)
+    if change:
+        before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+        calls += tags.iam_calls("Role", identity, change)
+    if not calls:
+        return None
+    made = tuple(calls)
+    return Change(
+        ROLE_STAGE, "role", "update", found.name, workloads, before, after, made, needs, boundary_made
+    )
+
+
+def update_trust(
+    found: ObservedRole,
+    trust: Mapping[str, object],
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[str] = frozenset(),
+) -> Change | None:
+    if same_meaning(found.trust, trust, "trust"):
+        return None
+    parameters = {"RoleName": found.name, "PolicyDocument": to_json(trust)}
+    return Change(
+        ROLE_STAGE,
+        "trust_policy",
+        "update",
+        found.name,
+        workloads,
+        {"trust_policy": found.trust},
+        {"trust_policy": trust},
+        (Call("iam", "UpdateAssumeRolePolicy", parameters),),
+        needs,
+    )
+
+
+def attach(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
+    """``made`` says that the role or the policy is made by this very plan."""
+    needs = frozenset((label("policy", policy_arn), label("role", role_name)))
+    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
+
+
+def detach(
+    stage: int,
+    role_name: str,
+    policy_arn: str,
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[str] = frozenset(),
+) -> Change:
+    return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
+
+
+def _attachment(
+    stage: int,
+    action: str,
+    role_name: str,
+    policy_arn: str,
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[str],
+    awaits: bool,
+) -> Change:
+    state = {"role": role_name, "policy": policy_arn}
+    attaching = action == "attach"
+    operation = "AttachRolePolicy" if attaching else "DetachRolePolicy"
+    return Change(
+        stage,
+        "attachment",
+        action,
+        f"{role_name} {policy_arn}",
+        workloads,
+        None if attaching else state,
+        state if attaching else None,
+        (Call("iam", operation, {"RoleName": role_name, "PolicyArn": policy_arn}),),
+        needs,
+        awaits,
+    )
+
+
+def role_differences(changes: Sequence[Change]) -> str:
+    """The attributes that a list of changes would alter, for a message."""
+    names = sorted({name for change in changes for name in (change.after or change.before or {})})
+    return ", ".join(name.replace("_", " ") for name in names)

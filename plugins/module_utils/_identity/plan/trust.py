@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The trust policy that a role is to have: what was asked for beside what is there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..._findings.key import WorkloadKey
+from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, trust_policy, widest
+from ..model.cluster import Cluster
+from ..model.desired import Options, RoleSpec, TrustScope, Workload
+
+# The scopes whose conditions look at session tags.
+TAGGED_SCOPES = ("workload", "namespace", "cluster")
+
+
+def scope_of(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
+    """The trust scope of one workload. Without session tags nothing narrower than the account can
+    be told apart, so an unstated scope is then "account"."""
+    stated = role.trust_scope or options.trust_scope
+    if workload.association.disable_session_tags and stated in (None, *TAGGED_SCOPES):
+        return "account"
+    return stated or "workload"
+
+
+def grants_of(
+    cluster: Cluster, role: RoleSpec, options: Options, users: Iterable[Workload]
+) -> set[TrustGrant]:
+    return {
+        grant_for(
+            scope_of(role, options, workload),
+            cluster.account_id,
+            cluster.arn,
+            workload.key.namespace,
+            workload.key.service_account,
+        )
+        for workload in users
+    }
+
+
+def wanted_trust(
+    cluster: Cluster,
+    role: RoleSpec,
+    options: Options,
+    users: Sequence[Workload],
+    listed: frozenset[WorkloadKey],
+    present: Mapping[str, object] | None,
+) -> Mapping[str, object]:
+    """The trust policy for a role that we make.
+
+    What our own statements grant to workloads that this run does not list (of another cluster, or of
+    another play) stays: they are somebody's, and this run knows nothing about them.
+    """
+    if role.trust_policy is not None:
+        return role.trust_policy
+    # What others were granted stays even where a wider grant of ours covers it: ours may go again.
+    grants = widest(grants_of(cluster, role, options, users))
+    if present is not None:
+        grants |= grants_of_others(cluster, present, listed)
+    return trust_policy(grants)
+
+
+def grants_of_others(
+    cluster: Cluster, present: Mapping[str, object], listed: frozenset[WorkloadKey]
+) -> set[TrustGrant]:
+    """What our own statements grant to workloads that a run does not list, as far as that can be told:
+    a grant for the whole cluster or account may be its own."""
+    grants, _others = read_grants(present)
+    return {grant for grant in grants if _of_others(grant, cluster, listed)}
+
+
+def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKey]) -> bool:
+    if grant.cluster_arn != cluster.arn:
+        return bool(grant.cluster_arn)
+    if grant.service_account:
+        return WorkloadKey(grant.namespace, grant.service_account) not in listed
+    return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
+
+
+def extended_trust(
+    cluster: Cluster,
+    role: RoleSpec,
+    options: Options,
+    users: Sequence[Workload],
+    present: Mapping[str, object],
+) -> Mapping[str, object]:
+    """An existing role's trust policy, with our statements added or renewed and all others kept."""
+    grants, others = read_grants(present)
+    wanted = widest(grants_of(cluster, role, options, users))
+    ours = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
+    statements = [*others, *(ours if isinstance(ours, list) else [])]
+    return {**present, "Statement": statements}
+
+
+def without(
+    cluster: Cluster,
+    present: Mapping[str, object],
+    removed: frozenset[WorkloadKey],
+    staying: frozenset[WorkloadKey],
+) -> Mapping[str, object] | None:
+    """A trust policy without our grants to removed workloads; None when it has no such grant.
+
+    A grant for a namespace or the cluster goes when none of ``staying`` is left to use it.
+    """
+    grants, others = read_grants(present)
+    gone = {grant for grant in grants if _is_gone(grant, cluster, removed, staying)}
+    if not gone:
+        return None
+    left = trust_policy(grants - gone)["Statement"]
+    statements = [*others, *(left if isinstance(left, list) else [])]
+    return {**present, "Statement": statements}
+
+
+def _is_gone(
+    grant: TrustGrant, cluster: Cluster, removed: frozenset[WorkloadKey], staying: frozenset[WorkloadKey]
+) -> bool:
+    if grant.cluster_arn != cluster.arn:
+        return False
+    if grant.service_account:
+        return WorkloadKey(grant.namespace, grant.service_account) in removed
+    in_reach = {key for key in staying if grant.namespace in ("", key.namespace)}
+    return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
+
+
+def still_granted(cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]) -> bool:
+    """Whether statements of ours, wider than one workload, still let removed workloads in."""
+    grants, _others = read_grants(present)
+    return any(
+        not grant.cluster_arn
+        or (
+            grant.cluster_arn == cluster.arn
+            and not grant.service_account
+            and any(grant.namespace in ("", key.namespace) for key in removed)
+        )
+        for grant in grants
+    )
+
+
+def tied_to(cluster: Cluster, present: Mapping[str, object]) -> bool:
+    """Whether our own statements tie the role to one cluster, as far as they say anything."""
+    grants, _others = read_grants(present)
+    return bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
+
+
+def granted_elsewhere(cluster: Cluster, present: Mapping[str, object]) -> list[str]:
+    """Whom our own statements let use the role in other clusters, which this run cannot see."""
+    grants, _others = read_grants(present)
+    return sorted(
+        "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
+        for grant in grants
+        if grant.cluster_arn and grant.cluster_arn != cluster.arn
+    )

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Can the workloads use a role whose trust policy is not ours? Asked before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..._findings.codes import Code
+from ..._policy.trust.trust import Subject, TrustVerdict, check_trust
+from ..model.changes import Failure
+from ..model.cluster import Cluster
+from ..model.desired import Workload
+
+
+def subject_of(cluster: Cluster, workload: Workload, role_arn: str, disabled: bool) -> Subject:
+    """What is known of a workload's request. ``disabled``: session tags are turned off."""
+    return Subject(
+        cluster_arn=cluster.arn,
+        namespace=workload.key.namespace,
+        service_account=workload.key.service_account,
+        account_id=cluster.account_id,
+        partition=cluster.partition,
+        role_arn=role_arn,
+        session_tags=not disabled,
+    )
+
+
+def trust_failures(
+    cluster: Cluster,
+    users: Sequence[Workload],
+    trust: Mapping[str, object],
+    role_arn: str,
+) -> list[Failure]:
+    """A failure for each workload that the trust policy certainly keeps out."""
+    failures = []
+    for workload in users:
+        disabled = bool(workload.association.disable_session_tags)
+        verdict = check_trust(trust, subject_of(cluster, workload, role_arn, disabled))
+        if verdict.usable == "no":
+            failures.append(
+                Failure(
+                    (workload.key,),
+                    "trust_policy",
+                    role_arn,
+                    "read",
+                    Code.TRUST_NOT_USABLE,
+                    f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",
+                    "Have the trust policy corrected, or set role.extend_trust: true to have our "
+                    "statement added to it.",
+                )
+            )
+    return failures
+
+
+def reasons(verdict: TrustVerdict) -> str:
+    """The errors among the findings of a verdict, in one line."""
+    errors = [found.message for found in verdict.findings if found.severity == "error"]
+    return " ".join(errors) or "its trust policy does not allow EKS Pod Identity."

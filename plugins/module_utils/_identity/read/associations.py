@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read pod identity associations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..._aws.client import Api
+from ..._aws.errors import AwsError
+from ..model.observed import ObservedAssociation
+from . import decode
+
+
+def list_associations(
+    api: Api, cluster_name: str, namespace: str = "", service_account: str = ""
+) -> Iterable[dict[str, Any]]:
+    """Summaries of all pages, as EKS returns them, page by page. Source: eks ListPodIdentityAssociations."""
+    parameters = {"clusterName": cluster_name}
+    if namespace:
+        parameters["namespace"] = namespace
+    if service_account:
+        parameters["serviceAccount"] = service_account
+    return api.pages("eks", "ListPodIdentityAssociations", parameters, "associations")
+
+
+def describe_association(api: Api, cluster_name: str, association_id: str) -> ObservedAssociation | None:
+    """One association; None when it has been deleted since it was listed."""
+    request = {"clusterName": cluster_name, "associationId": association_id}
+    try:
+        answer = api.call("eks", "DescribePodIdentityAssociation", request)
+    except AwsError as error:
+        if error.missing:
+            return None
+        raise
+    return decode.association(answer["association"])

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""May the caller do what the converge needs? Asked of IAM's policy simulator.
+
+Source: iam SimulatePrincipalPolicy. It knows the caller's own policies and boundary, and service
+control policies; not session policies, so its yes is a probable yes and its no is a no.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..._aws.client import Api
+from ..._aws.concurrency import map_concurrently
+from ..._aws.errors import AwsError
+from ..._findings.codes import Code
+from ..._policy.trust.statements import SERVICE
+from ..model.cluster import Cluster
+from ..model.desired import Desired
+from ..model.findings import Finding
+from ..model.shared import shared_policies
+
+# Resources of a kind that are asked about; more would only make the answer slower.
+ASKED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Actions on resources, with condition keys of the request."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    context: Mapping[str, str]
+
+
+def questions(desired: Desired, cluster: Cluster) -> list[Question]:
+    """What a converge of these workloads needs. Pure."""
+    roles = {
+        cluster.role_arn(workload.role): workload.role.existing
+        for workload in desired.workloads
+        if workload.role is not None
+    }
+    managed = [arn for arn, existing in roles.items() if not existing]
+    policies = [
+        arn
+        for arn, (spec, _users) in shared_policies(cluster, desired.workloads).items()
+        if spec.document is not None
+    ]
+    asked = [
+        Question(
+            (
+                "eks:CreatePodIdentityAssociation",
+                "eks:ListPodIdentityAssociations",
+                "eks:DescribeCluster",
+            ),
+            (cluster.arn,),
+            {},
+        ),
+        Question(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE}),
+        Question(
+            ("iam:CreateRole", "iam:GetRole", "iam:UpdateAssumeRolePolicy", "iam:AttachRolePolicy"),
+            tuple(managed),
+            {},
+        ),
+        Question(("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}),
+    ]
+    return [Question(one.actions, one.resources[:ASKED], one.context) for one in asked if one.resources]
+
+
+def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> list[Finding]:
+    """A finding for each group of actions that the caller is not allowed to perform, or a note that it is not known."""
+    try:
+        source = _principal(api, cluster.caller_arn)
+        if not source:
+            return []
+        answers = map_concurrently(lambda one: _denied(api, source, one), questions(desired, cluster), width)
+    except AwsError as error:
+        return [
+            Finding(
+                Code.CALLER_PERMISSION_UNKNOWN,
+                "note",
+                None,
+                f"whether {cluster.caller_arn} may do all that site.yml needs is not known: {error}",
+                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to have it checked.",
+            )
+        ]
+    return [_missing(cluster.caller_arn, denied) for denied in answers if denied]
+
+
+def _principal(api: Api, caller_arn: str) -> str:
+    """The user or role behind the caller; empty for the account's root, which may do everything."""
+    if caller_arn.endswith(":root"):
+        return ""
+    session = re.fullmatch(r"arn:[\w-]+:sts::\d{12}:assumed-role/([^/]+)/.*", caller_arn)
+    if session is None:
+        return caller_arn
+    return str(api.call("iam", "GetRole", {"RoleName": session.group(1)})["Role"]["Arn"])
+
+
+def _denied(api: Api, source: str, question: Question) -> list[tuple[str, str]]:
+    parameters: dict[str, Any] = {
+        "PolicySourceArn": source,
+        "ActionNames": list(question.actions),
+        "ResourceArns": list(question.resources),
+        "ContextEntries": [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in question.context.items()
+        ],
+    }
+    results = api.pages("iam", "SimulatePrincipalPolicy", parameters, "EvaluationResults")
+    return [
+        (str(one["EvalActionName"]), str(one.get("EvalResourceName", "*")))
+        for one in results
+        if one["EvalDecision"] != "allowed"
+    ]
+
+
+def _missing(caller_arn: str, denied: Sequence[tuple[str, str]]) -> Finding:
+    actions = sorted({action for action, _resource in denied})
+    resources = sorted({resource for _action, resource in denied})
+    condition = (
+        f" with the condition StringEquals iam:PassedToService {SERVICE}" if "iam:PassRole" in actions else ""
+    )
+    return Finding(
+        Code.CALLER_PERMISSION_MISSING,
+        "error",
+        None,
+        f"{caller_arn} is not allowed to perform {', '.join(actions)} on {', '.join(resources)}.",
+        f"Allow the caller these actions there{condition}; docs/iam-permissions.md has the whole policy.",
+    )

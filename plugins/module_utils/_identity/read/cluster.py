@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read the cluster and the caller."""
+
+from __future__ import annotations
+
+from ..._aws.client import Api
+from ..._aws.errors import AwsError
+from ..model.cluster import Cluster
+
+
+def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
+    """The cluster and the caller. Source: eks DescribeCluster, sts GetCallerIdentity.
+
+    A cluster that need not exist comes back with the status "" when it does not.
+    """
+    caller = api.call("sts", "GetCallerIdentity", {})
+    account_id, caller_arn = str(caller["Account"]), str(caller["Arn"])
+    partition = caller_arn.split(":")[1]
+    try:
+        found = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+    except AwsError as error:
+        if not error.missing:
+            raise
+        if must_exist:
+            raise AwsError(
+                error.operation,
+                error.code,
+                f"No cluster found for name: {name}. Asked in account {account_id}, region "
+                f"{region}, as {caller_arn}.",
+            ) from error
+        found = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
+    arn = str(found["arn"])
+    return Cluster(
+        name=name,
+        arn=arn,
+        account_id=account_id,
+        region=arn.split(":")[3] or region,
+        partition=partition,
+        status=str(found.get("status", "")),
+        caller_arn=caller_arn,
+        version=str(found.get("version") or ""),
+        platform_version=str(found.get("platformVersion") or ""),
+        auto_mode=bool((found.get("computeConfig") or {}).get("enabled")),
+    )
+
+
+# Associations can be managed while the control plane is being updated.
+USABLE = ("ACTIVE", "UPDATING")
+
+
+def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cluster:
+    """The cluster, in a state in which associations can be managed, or AwsError.
+
+    For a removal the cluster may be gone: its IAM roles and policies are still there to remove.
+    """
+    cluster = read_cluster(api, name, region, must_exist=state == "present")
+    if state == "present" and cluster.status not in USABLE:
+        raise AwsError(
+            "eks:DescribeCluster",
+            "ClusterNotActive",
+            f"cluster {name} in account {cluster.account_id}, region {cluster.region} is {cluster.status}.",
+        )
+    return cluster

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""From the answers of AWS to the observed data. Pure; letters and shapes as botocore returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from ..._findings.key import WorkloadKey
+from ..._policy.language.text import load
+from ..model.observed import Agent, ObservedAssociation, ObservedPolicy, ObservedRole, PolicyVersion
+from ..model.rows import Answer
+
+
+def tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """IAM's list of Key and Value as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in raw or ()}
+
+
+def policy(raw: Answer) -> ObservedPolicy:
+    return ObservedPolicy(
+        arn=raw["Arn"],
+        name=raw["PolicyName"],
+        default_version=raw["DefaultVersionId"],
+        tags=tags(raw.get("Tags")),
+    )
+
+
+def policy_version(raw: Answer) -> PolicyVersion:
+    written = raw.get("Document")
+    return PolicyVersion(
+        raw["VersionId"], bool(raw["IsDefaultVersion"]), load(written) if written is not None else None
+    )
+
+
+def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
+    boundary = raw.get("PermissionsBoundary") or {}
+    return ObservedRole(
+        name=raw["RoleName"],
+        arn=raw["Arn"],
+        path=raw["Path"],
+        trust=load(raw["AssumeRolePolicyDocument"]),
+        description=raw.get("Description") or "",
+        max_session_duration=int(raw.get("MaxSessionDuration") or 3600),
+        permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
+        tags=tags(raw.get("Tags")),
+        attached=tuple(entry["PolicyArn"] for entry in attached),
+    )
+
+
+def role_detail(raw: Answer) -> ObservedRole:
+    """A role as GetAccountAuthorizationDetails tells it, without description and duration."""
+    found = role(raw, raw.get("AttachedManagedPolicies", ()))
+    written = raw.get("RolePolicyList", ())
+    inline = tuple(entry["PolicyName"] for entry in written)
+    profiles = tuple(entry["InstanceProfileName"] for entry in raw.get("InstanceProfileList", ()))
+    documents = {
+        entry["PolicyName"]: load(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())
+    }
+    return replace(found, inline=inline, inline_documents=documents, instance_profiles=profiles)
+
+
+def policy_detail(raw: Answer) -> ObservedPolicy:
+    """A policy as GetAccountAuthorizationDetails tells it: with all versions, without tags."""
+    versions = tuple(map(policy_version, raw.get("PolicyVersionList", ())))
+    default = next((one for one in versions if one.is_default), None)
+    return ObservedPolicy(
+        arn=raw["Arn"],
+        name=raw["PolicyName"],
+        default_version=raw["DefaultVersionId"],
+        tags=None,
+        document=default.document if default else None,
+        versions=versions,
+    )
+
+
+def agent(raw: Answer) -> Agent:
+    """The add-on of the agent, with its health issues in words."""
+    issues = (raw.get("health") or {}).get("issues") or ()
+    return Agent(
+        status=str(raw.get("status") or ""),
+        version=str(raw.get("addonVersion") or ""),
+        issues=tuple(f"{one.get('code', '')}: {one.get('message', '')}" for one in issues),
+    )
+
+
+def association(raw: Answer) -> ObservedAssociation:
+    session_policy = raw.get("policy")
+    return ObservedAssociation(
+        key=WorkloadKey(raw["namespace"], raw["serviceAccount"]),
+        association_id=raw["associationId"],
+        association_arn=raw["associationArn"],
+        role_arn=raw["roleArn"],
+        target_role_arn=raw.get("targetRoleArn") or "",
+        disable_session_tags=bool(raw.get("disableSessionTags")),
+        session_policy=load(session_policy) if session_policy else None,
+        tags=dict(raw.get("tags") or {}),
+        owner_arn=raw.get("ownerArn") or "",
+        external_id=raw.get("externalId") or "",
+        created_at=_time(raw.get("createdAt")),
+        modified_at=_time(raw.get("modifiedAt")),
+    )
+
+
+def _time(raw: object) -> str:
+    return raw.isoformat() if isinstance(raw, datetime) else str(raw or "")

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A role and its policies as IAM has them, for the modules that judge them. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..._aws.client import Api
+from ..._aws.concurrency import map_concurrently
+from ..._aws.errors import AwsError
+from ..._policy.permissions.permissions import NamedPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRead:
+    """A role (API operation iam:GetRole)."""
+
+    name: str
+    arn: str
+    trust_policy: object
+    tags: Mapping[str, str]
+    boundary_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicies:
+    """The policies that decide what a role may do; ``role`` is None when they were given."""
+
+    role: RoleRead | None
+    identity: tuple[NamedPolicy, ...]
+    boundary: NamedPolicy | None
+
+
+class RoleNotFound(Exception):
+    """There is no such role where it was looked for; the text says where that was."""
+
+
+def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
+    """The role of a name or ARN.
+
+    :raises RoleNotFound: no role of that name, or its ARN is another than the one asked for.
+    :raises AwsError: for everything else that AWS refuses.
+    """
+    name = asked.rpartition("/")[2] if asked.startswith("arn:") else asked
+    try:
+        role = api.call("iam", "GetRole", {"RoleName": name})["Role"]
+    except AwsError as error:
+        if not error.missing:
+            raise
+        raise RoleNotFound(
+            f"There is no role {name} in {_place(api, region)}. Check the name and that the"
+            " credentials are those of the account that you mean."
+        ) from error
+    if asked.startswith("arn:") and role["Arn"] != asked:
+        raise RoleNotFound(
+            f"There is no role {asked} here: the role named {name} is {role['Arn']}. Check path and"
+            " account in the ARN, and that the credentials are those of its account."
+        )
+    return RoleRead(
+        name=name,
+        arn=str(role["Arn"]),
+        trust_policy=role["AssumeRolePolicyDocument"],
+        tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+        boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+    )
+
+
+def read_role_policies(api: Api, asked: str, region: str | None = None) -> RolePolicies:
+    """A role with its attached policies in their default version, its inline policies and its
+    permissions boundary.
+
+    :raises RoleNotFound: as ``read_role``.
+    :raises AwsError: for everything else that AWS refuses.
+    """
+    role = read_role(api, asked, region)
+    name = {"RoleName": role.name}
+    attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
+    inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")
+    managed = map_concurrently(lambda one: _managed(api, one["PolicyArn"]), attached)
+    written = map_concurrently(lambda one: _inline(api, role.name, one), inline)
+    boundary = _managed(api, role.boundary_arn) if role.boundary_arn else None
+    return RolePolicies(role, (*managed, *written), boundary)
+
+
+def _managed(api: Api, arn: str) -> NamedPolicy:
+    policy = api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]
+    version = {"PolicyArn": arn, "VersionId": policy["DefaultVersionId"]}
+    found = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
+    return NamedPolicy(arn, found["Document"])
+
+
+def _inline(api: Api, role: str, name: str) -> NamedPolicy:
+    found: dict[str, Any] = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
+    return NamedPolicy(f"inline policy {name}", found["PolicyDocument"])
+
+
+def _place(api: Api, region: str | None) -> str:
+    """Account and region that were asked; the account may be out of reach, too."""
+    where = f" (region {region})" if region else ""
+    try:
+        account = api.call("sts", "GetCallerIdentity", {})["Account"]
+    except AwsError:
+        return f"the account of these credentials{where}"
+    return f"account {account}{where}"

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read what only the verification needs: the agent, the roles' permissions, the target roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from ..._aws.client import Api
+from ..._aws.concurrency import map_concurrently
+from ..._aws.errors import AwsError
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.text import load
+from ..model.arns import parse_role_arn
+from ..model.desired import Desired, Workload
+from ..model.observed import (
+    Agent,
+    Document,
+    Observed,
+    ObservedPolicy,
+    ObservedRole,
+    ReadFailure,
+    RolePermissions,
+    VerificationReads,
+    target_of,
+)
+from . import decode
+
+ADDON = "eks-pod-identity-agent"
+
+
+def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
+    """One request for the agent; the rest only for workloads that ask for it."""
+    return _Reader(api, observed, width).read(desired)
+
+
+class _Reader:
+    def __init__(self, api: Api, observed: Observed, width: int) -> None:
+        self.api = api
+        self.observed = observed
+        self.width = width
+
+    def read(self, desired: Desired) -> VerificationReads:
+        asking = [
+            workload
+            for workload in desired.workloads
+            if workload.required_permissions or target_of(workload, self.observed)
+        ]
+        roles = self._roles(asking)
+        documents = self._documents(roles.values())
+        permissions = map_concurrently(
+            partial(self._permissions, documents=documents), list(roles.values()), self.width
+        )
+        arns = sorted({arn for workload in asking if (arn := target_of(workload, self.observed))})
+        targets = map_concurrently(self._target, arns, self.width)
+        return VerificationReads(
+            agent=self._agent(),
+            permissions=dict(zip(roles, permissions, strict=True)),
+            targets=dict(zip(arns, targets, strict=True)),
+            other_versions=self._other_versions(desired),
+        )
+
+    def _other_versions(self, desired: Desired) -> dict[str, str]:
+        """Where a policy's default version is not what is wanted: is another version?"""
+        wrong: dict[str, tuple[ObservedPolicy, Document]] = {}
+        for workload in desired.workloads:
+            for spec in workload.policies:
+                found = self.observed.policies.get(self.observed.cluster.policy_arn(spec))
+                if found is None or found.document is None or spec.document is None:
+                    continue
+                if not same_meaning(found.document, spec.document, "identity"):
+                    wrong[found.arn] = (found, spec.document)
+        versions = map_concurrently(self._matching, list(wrong.values()), self.width)
+        return {arn: version for arn, version in zip(wrong, versions, strict=True) if version}
+
+    def _matching(self, item: tuple[ObservedPolicy, Document]) -> str:
+        policy, wanted = item
+        for version in policy.versions:
+            if version.is_default:
+                continue
+            document = version.document
+            if document is None:
+                request = {"PolicyArn": policy.arn, "VersionId": version.version_id}
+                try:
+                    answer = self.api.call("iam", "GetPolicyVersion", request)
+                except AwsError:
+                    # The finding that the contents differ stands without this detail.
+                    return ""
+                document = load(answer["PolicyVersion"]["Document"])
+            if same_meaning(document, wanted, "identity"):
+                return version.version_id
+        return ""
+
+    def _agent(self) -> Agent | ReadFailure:
+        cluster = self.observed.cluster
+        request = {"clusterName": cluster.name, "addonName": ADDON}
+        try:
+            return decode.agent(self.api.call("eks", "DescribeAddon", request)["addon"])
+        except AwsError as error:
+            if error.missing:
+                return Agent()
+            return read_failure("addon", ADDON, error)
+
+    def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
+        found = {}
+        for workload in workloads:
+            name = workload.role.name.lower() if workload.role is not None else ""
+            role = self.observed.roles.get(name)
+            if role is not None:
+                found[name] = role
+        return found
+
+    def _documents(self, roles: Iterable[ObservedRole]) -> dict[str, Document | ReadFailure]:
+        """The default versions of all managed policies of the roles, each read once."""
+        known: dict[str, Document | ReadFailure] = dict(self.observed.documents)
+        for arn, policy in self.observed.policies.items():
+            if policy is not None and policy.document is not None:
+                known[arn] = policy.document
+        wanted = {arn for role in roles for arn in (*role.attached, role.permissions_boundary) if arn}
+        missing = sorted(wanted - set(known))
+        known.update(zip(missing, map_concurrently(self._document, missing, self.width), strict=True))
+        return known
+
+    def _document(self, arn: str) -> Document | ReadFailure:
+        try:
+            policy = self.observed.policies.get(arn)
+            version = policy.default_version if policy is not None else self._default_version(arn)
+            request = {"PolicyArn": arn, "VersionId": version}
+            return load(self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"])
+        except AwsError as error:
+            return read_failure("policy", arn, error)
+
+    def _default_version(self, arn: str) -> str:
+        return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
+
+    def _permissions(
+        self, role: ObservedRole, documents: Mapping[str, Document | ReadFailure]
+    ) -> RolePermissions | ReadFailure:
+        identity: list[tuple[str, Document]] = []
+        for arn in role.attached:
+            document = documents[arn]
+            if isinstance(document, ReadFailure):
+                return document
+            identity.append((arn, document))
+        try:
+            inline = role.inline_documents if role.inline_documents is not None else self._inline(role)
+        except AwsError as error:
+            return read_failure("role", role.name, error)
+        identity += [(f"inline policy {name}", document) for name, document in inline.items()]
+        if not role.permissions_boundary:
+            return RolePermissions(tuple(identity))
+        boundary = documents[role.permissions_boundary]
+        if isinstance(boundary, ReadFailure):
+            return boundary
+        return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))
+
+    def _inline(self, role: ObservedRole) -> dict[str, Document]:
+        name = {"RoleName": role.name}
+        names = self.api.pages("iam", "ListRolePolicies", name, "PolicyNames")
+        found: dict[str, Document] = {}
+        for one in names:
+            answer: Mapping[str, Any] = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": one})
+            found[one] = load(answer["PolicyDocument"])
+        return found
+
+    def _target(self, arn: str) -> Document | ReadFailure | None:
+        """The trust policy of a target role of this account; others cannot be read from here."""
+        parts = parse_role_arn(arn)
+        if parts is None or parts.account_id != self.observed.cluster.account_id:
+            account = parts.account_id if parts else "?"
+            return ReadFailure(
+                "target role",
+                arn,
+                "iam:GetRole",
+                "OtherAccount",
+                f"it belongs to account {account}, which these credentials do not reach.",
+                "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
+            )
+        try:
+            role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
+        except AwsError as error:
+            return None if error.missing else read_failure("target role", arn, error)
+        return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
+
+
+def read_failure(resource: str, name: str, error: AwsError) -> ReadFailure:
+    return ReadFailure(resource, name, error.operation, error.code, error.text, error.remedy)

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What the rounds of one run come to: nothing that was made or failed is lost, or told twice. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..model.changes import Change, Failure, Plan, label
+from .outcome import Done, Outcome, Refusal
+
+
+@dataclass(slots=True)
+class Attempts:
+    """``done`` is what was made so far; ``settled`` what failed for good, by label.
+
+    ``pending`` are the refusals, by label, that no later look has explained yet.
+    """
+
+    done: list[Done] = field(default_factory=list)
+    settled: dict[str, Failure] = field(default_factory=dict)
+    pending: dict[str, Refusal] = field(default_factory=dict)
+
+    def look(self, plan: Plan) -> None:
+        """Take a plan from a fresh look: what it no longer holds is there, by whomever.
+
+        Where this run asked for it and never got a clear answer, it counts as made by this run.
+        """
+        planned = {change.label for change in plan.changes}
+        unknown = {key for failure in plan.failures for key in failure.workloads}
+        for name, refusal in list(self.pending.items()):
+            if name in planned or unknown.intersection(refusal.change.workloads):
+                continue
+            del self.pending[name]
+            self.settled.pop(name, None)
+            if refusal.outcome_unknown:
+                self.done.append(Done(refusal.change))
+
+    def add(self, outcome: Outcome, retryable: Collection[str]) -> None:
+        """Take what became of the plan. ``retryable`` are the labels worth another attempt."""
+        for made in outcome.done:
+            earlier = self.pending.pop(made.change.label, None)
+            whole = _joined(earlier.change, made.change) if earlier else made.change
+            self.done.append(replace(made, change=whole))
+        for refusal in outcome.refusals:
+            name = refusal.change.label
+            if refusal.error is None:
+                continue
+            earlier = self.pending.get(name)
+            if earlier is not None and earlier.failure.partly:
+                change = _joined(earlier.change, refusal.change)
+                refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
+            self.pending[name] = refusal
+            if name not in retryable:
+                self.settled[name] = refusal.failure
+
+    def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
+        """All that failed, with what an earlier round said of things the last look could not see."""
+        last = {refusal.change.label: refusal for refusal in outcome.refusals}
+        told = [self._latest(name, refusal) for name, refusal in last.items()]
+        explained = {label(one.resource, one.name) for one in plan.failures if one.action != "read"}
+        unseen = [
+            refusal.failure
+            for name, refusal in self.pending.items()
+            if name not in last
+            and (refusal.failure.partly or name not in explained)
+            and (refusal.outcome_unknown or name in self.settled)
+        ]
+        return (*plan.failures, *told, *unseen)
+
+    def _latest(self, name: str, refusal: Refusal) -> Failure:
+        known = self.pending.get(name)
+        return known.failure if known is not None and refusal.error is not None else refusal.failure
+
+
+def _joined(earlier: Change, later: Change) -> Change:
+    """Two parts of one change, made in two rounds, as one."""
+    if earlier.action != later.action or later.action != "update":
+        return later
+    return replace(
+        later,
+        before=_both(later.before, earlier.before),
+        after=_both(earlier.after, later.after),
+    )
+
+
+def _both(
+    first: Mapping[str, object] | None, second: Mapping[str, object] | None
+) -> Mapping[str, object] | None:
+    """``second`` wins."""
+    return {**(first or {}), **(second or {})}

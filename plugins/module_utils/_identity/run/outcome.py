@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What became of a plan, and of a whole run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._aws.errors import AwsError
+from ..model.changes import Change, Failure, Plan
+from ..model.desired import Desired
+from ..model.findings import Finding
+from ..model.observed import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that was made. ``answer`` is the last that holds the association, if any does."""
+
+    change: Change
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A change that was not made. ``error`` is what AWS said; None when it was not attempted."""
+
+    change: Change
+    failure: Failure
+    error: AwsError | None = None
+
+    @property
+    def conflict(self) -> bool:
+        return self.error is not None and self.error.conflict
+
+    @property
+    def vanished(self) -> bool:
+        """Whether something that it builds on is gone."""
+        return self.error is not None and self.error.missing and not self.half_replaced
+
+    @property
+    def half_replaced(self) -> bool:
+        """Deleted, and not created anew: nothing but the failure still tells what there was."""
+        return self.failure.partly and self.change.action == "replace"
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether it may have been made all the same, wholly or in part."""
+        return self.failure.partly or (self.error is not None and self.error.outcome_unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan. ``conflict``: something was made elsewhere meanwhile; look again."""
+
+    done: tuple[Done, ...]
+    failures: tuple[Failure, ...]
+    conflict: bool = False
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run did, or in check mode would do.
+
+    ``done`` and ``failures`` are of all rounds; ``findings`` are those of the last look. ``purged`` is how
+    many workloads that are not listed it was to remove.
+    """
+
+    desired: Desired
+    state: str
+    observed: Observed
+    plan: Plan
+    done: tuple[Done, ...]
+    failures: tuple[Failure, ...]
+    findings: tuple[Finding, ...]
+    check_mode: bool = False
+    purged: int = 0

@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The result of a run, by the contract that other playbooks and AWX depend on. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
+from ..model.changes import Change, Failure
+from ..model.cluster import Cluster
+from ..model.desired import Workload
+from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, Finding, Verified
+from ..model.messages import sentence
+from ..model.observed import Observed, ObservedAssociation
+from ..read import decode
+from .outcome import Run
+
+SHOWN_FAILURES = 10
+
+
+def result_of(run: Run, check_mode: bool) -> dict[str, Any]:
+    """Everything but ``failed`` and ``msg``."""
+    changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
+    associations = _associations_after(run)
+    touched = {key for change in changes for key in change.workloads}
+    failed = {key for failure in run.failures for key in failure.workloads}
+    workloads = [
+        _workload_row(run, workload, associations.get(workload.key), touched, failed)
+        for workload in run.desired.workloads
+    ]
+    return {
+        # A change of which only a part was made is no change of the list, but it did change something.
+        "changed": bool(changes) or any(failure.partly for failure in run.failures),
+        "state": run.state,
+        "changes": [change_row(change) for change in changes],
+        "workloads": workloads,
+        "findings": [finding_row(finding) for finding in run.findings],
+        "failures": [row for failure in run.failures for row in failure_rows(failure)],
+        "summary": {
+            "workloads": len(workloads),
+            "changes": len(changes),
+            "failed": len(failed),
+            "findings": len(run.findings),
+            **{
+                status: sum(row["status"] == status for row in workloads)
+                for status in ("changed", "unchanged")
+            },
+        },
+        "diff": [diff_of(change) for change in changes],
+    }
+
+
+def change_row(change: Change) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "workload": str(change.workloads[0]) if change.workloads else "",
+        "resource": change.resource,
+        "name": change.name,
+        "action": change.action,
+        "before": change.before,
+        "after": change.after,
+    }
+    if len(change.workloads) > 1:
+        row["shared_with"] = [str(key) for key in change.workloads[1:]]
+    return row
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "workload": str(finding.workload) if finding.workload else "",
+        "message": finding.message,
+        "remedy": finding.remedy,
+    }
+
+
+def failure_rows(failure: Failure) -> list[dict[str, Any]]:
+    """A row for each workload that misses what failed."""
+    return [
+        {
+            "workload": str(key),
+            "resource": failure.resource,
+            "name": failure.name,
+            "action": failure.action,
+            "error_code": failure.error_code,
+            "message": failure.message,
+            "remedy": failure.remedy,
+        }
+        for key in failure.workloads
+    ]
+
+
+def failure_message(run: Run) -> str:
+    """What to show first: each failure once, with its workloads, cause and remedy."""
+    cluster = run.observed.cluster
+    failed = {key for failure in run.failures for key in failure.workloads}
+    causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
+    verb = "cannot" if run.check_mode else "could not"
+    place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
+    # A purge begins only when all that is listed is done.
+    if run.purged:
+        lines = [f"{len(failed)} of {run.purged} workloads that are not listed {place} purged:"]
+    else:
+        total = len(run.desired.workloads)
+        lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
+    for failure in causes[:SHOWN_FAILURES]:
+        lines.append(
+            f"- {_names(failure.workloads)}: {failure.action} {failure.resource} {failure.name}: "
+            f"{failure.error_code}: {sentence(failure.message)} {failure.remedy}"
+        )
+    if len(causes) > SHOWN_FAILURES:
+        lines.append(f"- and {len(causes) - SHOWN_FAILURES} more, listed in failures.")
+    if run.check_mode:
+        lines.append("Nothing was changed.")
+    elif run.purged:
+        lines.append("All workloads that are listed are done; a rerun takes up only what is missing.")
+    elif len(failed) < len(run.desired.workloads):
+        lines.append("The other workloads are done; a rerun takes up only what is missing.")
+    return "\n".join(lines)
+
+
+def _names(keys: Sequence[WorkloadKey]) -> str:
+    shown = ", ".join(str(key) for key in keys[:3])
+    return shown + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def diff_of(change: Change) -> dict[str, str]:
+    """In the form that Ansible prints with --diff."""
+    header = f"{change.resource} {change.name}"
+    return {
+        "before_header": f"{header} ({change.action})",
+        "after_header": f"{header} ({change.action})",
+        "before": _text(change.before),
+        "after": _text(change.after),
+    }
+
+
+def _text(state: Mapping[str, object] | None) -> str:
+    if state is None:
+        return ""
+    return json.dumps(state, indent=2, sort_keys=True, default=str) + "\n"
+
+
+def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
+    """The associations as observed, with what this run did to them."""
+    found = dict(run.observed.associations)
+    for done in run.done:
+        if done.change.resource != "association":
+            continue
+        key = done.change.workloads[0]
+        if done.change.action == "delete":
+            found.pop(key, None)
+        elif "association" in done.answer:
+            found[key] = decode.association(done.answer["association"])
+    return found
+
+
+def verified_result(
+    verified: Sequence[Verified], observed: Observed, further: Sequence[Finding] = ()
+) -> dict[str, Any]:
+    """The result of a verification, with ``further`` findings that concern the whole run."""
+    cluster = observed.cluster
+    rows = []
+    for one in verified:
+        association = observed.associations.get(one.workload.key)
+        row = _facts(cluster, one.workload, association)
+        row["status"] = one.status
+        row["checks"] = [check_row(check) for check in one.checks]
+        rows.append(row)
+    found = [*further, *_bulk_denied(observed), *(finding for one in verified for finding in one.findings)]
+    findings = [finding_row(finding) for finding in found]
+    return {
+        "changed": False,
+        "workloads": rows,
+        "findings": findings,
+        "summary": {
+            "workloads": len(rows),
+            **{
+                name: sum(row["status"] == status for row in rows)
+                for name, status in (
+                    ("passed", PASS),
+                    ("failed", FAIL),
+                    ("warnings", WARNING),
+                    ("unknown", UNKNOWN),
+                )
+            },
+            "findings": len(findings),
+        },
+        "account_id": cluster.account_id,
+        "caller_arn": cluster.caller_arn,
+        "cluster_arn": cluster.arn,
+    }
+
+
+def check_row(check: Check) -> dict[str, Any]:
+    """``follows`` is there only where it says something."""
+    row: dict[str, Any] = {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "codes": sorted({finding.code for finding in check.findings}),
+    }
+    if check.follows:
+        row["follows"] = [finding_row(finding) for finding in check.follows]
+    return row
+
+
+def _bulk_denied(observed: Observed) -> list[Finding]:
+    if not observed.bulk_denied:
+        return []
+    return [
+        Finding(
+            Code.BULK_READ_DENIED,
+            "note",
+            None,
+            f"roles and policies were read one by one, which takes more requests: {observed.bulk_denied}",
+            "Allow the caller iam:GetAccountAuthorizationDetails to have them read in bulk.",
+        )
+    ]
+
+
+def _workload_row(
+    run: Run,
+    workload: Workload,
+    association: ObservedAssociation | None,
+    touched: Iterable[WorkloadKey],
+    failed: Iterable[WorkloadKey],
+) -> dict[str, Any]:
+    key = workload.key
+    status = "failed" if key in failed else "changed" if key in touched else "unchanged"
+    return {**_facts(run.observed.cluster, workload, association), "status": status}
+
+
+def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> dict[str, Any]:
+    return {
+        "cluster": cluster.name,
+        "namespace": workload.key.namespace,
+        "service_account": workload.key.service_account,
+        "role_arn": _role_arn(cluster, workload, association),
+        "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
+        "association_id": association.association_id if association else "",
+        "association_created_at": association.created_at if association else "",
+        "association_arn": association.association_arn if association else "",
+        "target_role_arn": association.target_role_arn if association else "",
+        "external_id": association.external_id if association else "",
+    }
+
+
+def _role_arn(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> str:
+    """The role that is wanted; for a workload that is given without one, that of its association."""
+    if workload.role is not None:
+        return cluster.role_arn(workload.role)
+    return association.role_arn if association else ""

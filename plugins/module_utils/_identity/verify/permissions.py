@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Checks of what a role may do: required permissions, and the way to a target role. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ..._findings.codes import Code
+from ..._policy.evaluation.evaluate import Layer
+from ..._policy.evaluation.request import Subject
+from ..._policy.permissions.permissions import (
+    NamedPolicy,
+    PermissionVerdict,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from ..._policy.trust.chain import check_chain, check_chain_permissions
+from ..model.desired import Workload
+from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, ended, joined, unread, unreadable
+from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
+from ..plan.trust_usability import reasons, subject_of
+
+NAME = "permissions"
+ALLOWED, CONDITIONAL = "allowed", "conditional"
+SESSION_POLICY = "the session policy of the association"
+
+
+def check_permissions(workload: Workload, observed: Observed, proof: VerificationReads) -> Check:
+    """Nothing is asked for when the workload names neither permissions nor a target role."""
+    target = target_of(workload, observed)
+    if workload.role is None or not (workload.required_permissions or target):
+        return Check(NAME, PASS)
+    name = workload.role.name.lower()
+    role, permissions = observed.roles.get(name), proof.permissions.get(name)
+    if role is None or permissions is None:
+        # The check of the trust policy says why.
+        return Check(NAME, UNKNOWN if unread(observed, "role", name) else FAIL)
+    if isinstance(permissions, ReadFailure):
+        return unreadable(workload.key, NAME, permissions)
+    subject = subject_of(observed.cluster, workload, role.arn, _tags_disabled(workload, observed))
+    if target:
+        # With a target role it is that role's permissions that the Pod gets.
+        return joined(
+            NAME,
+            [
+                _way_to_target(workload, observed, permissions, subject, target),
+                _target_trust(workload, observed, proof, subject, target),
+            ],
+        )
+    layers = _layers(permissions, _session_policy(workload, observed))
+    context = pod_context(subject, role.tags)
+    without_limits = _layers(RolePermissions(permissions.identity))
+    checks = []
+    for needed in workload.required_permissions:
+        asked = Required(needed.action, needed.resource, needed.context)
+        verdict = check_permission(layers, asked, context)
+        allowed_without = check_permission(without_limits, asked, context).decision == ALLOWED
+        judged = _judged(workload, role.arn, verdict, allowed_without)
+
+        def is_allowed(layers: Sequence[Layer], asked: Required = asked) -> bool:
+            return check_permission(layers, asked, context).decision == ALLOWED
+
+        checks.append(_unless_it_follows(judged, workload, observed, permissions, is_allowed))
+    return joined(NAME, checks)
+
+
+def _unless_it_follows(
+    check: Check,
+    workload: Workload,
+    observed: Observed,
+    permissions: RolePermissions,
+    is_allowed: Callable[[Sequence[Layer]], bool],
+) -> Check:
+    """What would be right if policies and association were as asked follows from that they are not.
+
+    What a policy allows that is given by ARN alone and not attached is not known.
+    """
+    if not check.findings:
+        return check
+    cluster = observed.cluster
+    wanted = {cluster.policy_arn(spec): spec.document for spec in workload.policies}
+    identity = dict(permissions.identity)
+    unknown = any(document is None and arn not in identity for arn, document in wanted.items())
+    identity.update({arn: document for arn, document in wanted.items() if document is not None})
+    session = workload.association.session_policy
+    if session is None:
+        session = _session_policy(workload, observed)
+    as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)
+    if unknown or is_allowed(_layers(as_asked, session)):
+        return replace(check, findings=(), follows=check.findings)
+    return check
+
+
+def _tags_disabled(workload: Workload, observed: Observed) -> bool:
+    wanted = workload.association.disable_session_tags
+    association = observed.associations.get(workload.key)
+    if wanted is None and association is not None:
+        return association.disable_session_tags
+    return bool(wanted)
+
+
+def _session_policy(workload: Workload, observed: Observed) -> Document | None:
+    association = observed.associations.get(workload.key)
+    return association.session_policy if association is not None else None
+
+
+def _layers(
+    permissions: RolePermissions, session_policy: Mapping[str, object] | None = None
+) -> Sequence[Layer]:
+    """The policies that have to agree."""
+    identity = [NamedPolicy(name, document) for name, document in permissions.identity]
+    boundary = NamedPolicy(*permissions.boundary) if permissions.boundary else None
+    session = NamedPolicy(SESSION_POLICY, session_policy) if session_policy else None
+    return permission_layers(identity, boundary, session)
+
+
+def _judged(workload: Workload, role_arn: str, verdict: PermissionVerdict, allowed_without: bool) -> Check:
+    asked = f"{verdict.required.action} on {verdict.required.resource}"
+    if verdict.decision == ALLOWED:
+        return Check(NAME, PASS)
+    if verdict.decision == CONDITIONAL:
+        return ended(
+            workload.key,
+            NAME,
+            WARNING,
+            Code.PERMISSION_CONDITIONAL,
+            f"whether role {role_arn} may do {asked} depends on {', '.join(verdict.conditional_on)}, "
+            "which is not known here.",
+            "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+        )
+    where = ", ".join(verdict.change)
+    if allowed_without:
+        return ended(
+            workload.key,
+            NAME,
+            FAIL,
+            Code.PERMISSION_TAKEN_AWAY,
+            f"role {role_arn} is not allowed to perform {asked}, although its policies allow it: {where} takes it away.",
+            f"Allow it in {where} too.",
+        )
+    return ended(
+        workload.key,
+        NAME,
+        FAIL,
+        Code.PERMISSION_DENIED,
+        f"role {role_arn} is not allowed to perform {asked}: {_why(verdict)}.",
+        "Run site.yml after allowing it in one of the workload's policies; an object in a bucket has an "
+        "ARN of its own, arn:aws:s3:::bucket/key."
+        if verdict.required.action.startswith("s3:")
+        else "Run site.yml after allowing it in one of the workload's policies.",
+    )
+
+
+def _why(verdict: PermissionVerdict) -> str:
+    denying = [f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"]
+    return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
+
+
+def _way_to_target(
+    workload: Workload, observed: Observed, permissions: RolePermissions, subject: Subject, target: str
+) -> Check:
+    def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
+        return [
+            verdict
+            for verdict in check_chain_permissions(layers, subject, target)
+            if verdict.decision not in (ALLOWED, CONDITIONAL)
+        ]
+
+    denied = denials(_layers(permissions))
+    if not denied:
+        return Check(NAME, PASS)
+    actions = " and ".join(verdict.required.action for verdict in denied)
+    check = ended(
+        workload.key,
+        NAME,
+        FAIL,
+        Code.TARGET_ROLE_NOT_ALLOWED,
+        f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
+        "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
+    )
+    return _unless_it_follows(check, workload, observed, permissions, lambda layers: not denials(layers))
+
+
+def _target_trust(
+    workload: Workload, observed: Observed, proof: VerificationReads, subject: Subject, target: str
+) -> Check:
+    trust = proof.targets.get(target)
+    if isinstance(trust, ReadFailure):
+        return ended(
+            workload.key,
+            NAME,
+            PASS,
+            Code.TARGET_ROLE_NOT_READABLE,
+            f"the trust policy of target role {target} could not be checked: {trust.text}",
+            trust.remedy,
+        )
+    if trust is None:
+        return ended(
+            workload.key,
+            NAME,
+            FAIL,
+            Code.TARGET_ROLE_MISSING,
+            f"target role {target} does not exist.",
+            "Correct target_role_arn, or make the role.",
+        )
+    association = observed.associations.get(workload.key)
+    external_id = association.external_id if association is not None else None
+    verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
+    if verdict.usable == "no":
+        return ended(
+            workload.key,
+            NAME,
+            FAIL,
+            Code.TARGET_ROLE_TRUST_NOT_USABLE,
+            f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
+            "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+        )
+    return Check(NAME, PASS)

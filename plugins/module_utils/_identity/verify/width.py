@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Is a trust policy wider than what was asked for? Pure.
+
+Asked of the policy language with workloads that are not meant: another service account, another
+namespace, another cluster. No comparison of texts, so it holds for any way of writing the policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._findings.codes import Code
+from ..._policy.trust.trust import TrustPolicy, is_usable
+from ..model.desired import TRUST_SCOPES, Desired, TrustScope, Workload
+from ..model.findings import PASS, WARNING, Check, ended
+from ..model.observed import Observed, ObservedRole
+from ..plan.trust import scope_of
+from ..plan.trust_usability import subject_of
+
+# Names that no workload has: a role that lets them in lets everybody of that kind in.
+STRANGER = "trust-probe-stranger"
+_KEPT_OUT = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
+
+
+def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
+    """The widest scope that any workload of a role asks for, by lower-case role name."""
+    scopes: dict[str, TrustScope] = {}
+    for workload in desired.workloads:
+        if workload.role is not None:
+            name = workload.role.name.lower()
+            scope = scope_of(workload.role, desired.options, workload)
+            scopes[name] = max(scopes.get(name, scope), scope, key=TRUST_SCOPES.index)
+    return scopes
+
+
+def check_width(
+    workload: Workload, observed: Observed, role: ObservedRole, trust: TrustPolicy, scope: TrustScope
+) -> Check:
+    """A warning when the trust policy of a role that we manage lets in more than its scope says."""
+    spec = workload.role
+    if spec is None or spec.existing or spec.trust_policy is not None:
+        return Check("trust", PASS)
+    disabled = bool(workload.association.disable_session_tags)
+    subject = subject_of(observed.cluster, workload, role.arn, disabled)
+    other_cluster = observed.cluster.arn.rpartition("/")[0] + f"/{STRANGER}"
+    strangers = (
+        ("every cluster of the account", replace(subject, cluster_arn=other_cluster)),
+        ("every namespace of the cluster", replace(subject, namespace=STRANGER)),
+        ("every service account of the namespace", replace(subject, service_account=STRANGER)),
+    )
+    for who, stranger in strangers[: _KEPT_OUT[scope]]:
+        if is_usable(trust, stranger):
+            return ended(
+                workload.key,
+                "trust",
+                WARNING,
+                Code.TRUST_WIDER_THAN_ASKED,
+                f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
+                "Run site.yml, which narrows it to what was asked for (check mode with diff shows how).",
+            )
+    return Check("trust", PASS)

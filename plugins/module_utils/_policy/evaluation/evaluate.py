@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evaluation logic: from statements and a request to allowed, denied, or conditional.
+
+An explicit Deny anywhere wins. Otherwise every layer that is there (identity policies, permissions
+boundary, session policy) must have an Allow; the default is denied.
+Source: IAM User Guide, "Policy evaluation logic".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..language.context import Context
+from .query import Question
+from .rules import Request, Rule
+from .search import explore
+
+ALLOWED = "allowed"
+EXPLICIT_DENY = "explicit_deny"
+IMPLICIT_DENY = "implicit_deny"
+CONDITIONAL = "conditional"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A set of statements that must allow the request together, such as all identity policies."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one request.
+
+    ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional"; ``rules`` are the
+    statements that decide it (for conditional: those that may); ``missing`` the layers without an
+    Allow; ``conditional_on`` the keys, in the policy's spelling, on which the answer turns.
+    """
+
+    decision: str
+    conditional_on: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Allowed whatever the unknown keys turn out to be."""
+        return self.decision == ALLOWED
+
+
+def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
+    """Judge one request."""
+    question = ask(layers, request)
+    allowed = question.allowed(context)
+    keys: tuple[str, ...] = ()
+    if allowed is None:
+        found = explore((question,), context)
+        allowed, keys = found.answers[0], found.keys[0]
+    return describe(question, context, allowed, keys)
+
+
+def evaluate_together(
+    layers: Sequence[Layer], requests: Iterable[Request], context: Context
+) -> tuple[tuple[Verdict, ...], bool | None, tuple[str, ...]]:
+    """Judge requests that must all be allowed at once, with the same values of the unknown keys.
+
+    :returns: the verdict of each, whether all are allowed (None: conditional), and on which keys.
+    """
+    questions = tuple(ask(layers, request) for request in requests)
+    first = tuple(question.allowed(context) for question in questions)
+    keys: tuple[tuple[str, ...], ...] = ((),) * (len(first) + 1)
+    answers = (*first, False if False in first else None if None in first else True)
+    if None in first:
+        found = explore(questions, context)
+        answers, keys = found.answers, found.keys
+    verdicts = tuple(
+        describe(question, context, answer, on)
+        for question, answer, on in zip(questions, answers, keys, strict=False)
+    )
+    return verdicts, answers[-1], keys[-1]
+
+
+def ask(layers: Sequence[Layer], request: Request) -> Question:
+    """Keep the statements that speak of the request."""
+    denies: list[Rule] = []
+    allows: list[tuple[str, tuple[Rule, ...]]] = []
+    for layer in layers:
+        mine: list[Rule] = []
+        for rule in layer.rules:
+            if rule.speaks_of(request):
+                (mine if rule.allow else denies).append(rule)
+        allows.append((layer.name, tuple(mine)))
+    return Question(request, tuple(denies), tuple(allows))
+
+
+def describe(question: Question, context: Context, allowed: bool | None, keys: tuple[str, ...]) -> Verdict:
+    """Name what decided an answer."""
+    request = question.request
+    denies = [(rule, rule.applies(request, context)) for rule in question.denies]
+    allows = [
+        (name, [(rule, rule.applies(request, context)) for rule in rules]) for name, rules in question.allows
+    ]
+    if allowed is None:
+        turning = [rule for rule, answer in denies if answer is None]
+        turning += [rule for _name, rules in allows for rule, answer in rules if answer is None]
+        return Verdict(CONDITIONAL, keys, tuple(turning))
+    if allowed:
+        deciding = tuple(rule for _name, rules in allows for rule, answer in rules if answer)
+        if not deciding:
+            deciding = tuple(r for _name, rules in allows for r, answer in rules if answer is None)
+        return Verdict(ALLOWED, rules=deciding)
+    missing = tuple(name for name, rules in allows if not any(answer is not False for _rule, answer in rules))
+    denying = tuple(rule for rule, answer in denies if answer)
+    if denying:
+        return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
+    if missing:
+        return Verdict(IMPLICIT_DENY, missing=missing)
+    # Whenever an Allow would take effect, a Deny takes effect too, or no Allow ever does.
+    possible = tuple(rule for rule, answer in denies if answer is None)
+    if possible and explore((question.without_denies(),), context).answers[0] is not False:
+        return Verdict(EXPLICIT_DENY, rules=possible)
+    never = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
+    return Verdict(IMPLICIT_DENY, missing=never)

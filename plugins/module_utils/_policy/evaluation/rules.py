@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Statements prepared for evaluation, and the request that they are asked about.
+
+A request may itself have wildcards in its action or resource: it then asks about everything that
+they stand for. An Allow must cover all of it, a Deny needs to cover some of it.
+"""
+
+from __future__ import annotations
+
+from ..language.conditions import Test
+from ..language.context import Context
+from ..language.document import Policy, Statement
+from ..language.match import Cover, Glob, arn_parts
+from ..language.principals import Caller, PrincipalTest
+from ..language.resources import ResourceTest
+from ..language.template import Token, Wild, tokenize
+
+_INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
+
+
+class Request:
+    """An action on a resource by a caller. ``resource`` is an ARN, ``*`` for actions that have no
+    resource, or None where the policy has no Resource element (trust)."""
+
+    __slots__ = ("action", "action_wild", "caller", "parts", "resource", "resource_wild")
+
+    def __init__(self, action: str, resource: str | None = None, caller: Caller | None = None) -> None:
+        self.action = action.lower()
+        self.action_wild = "*" in action or "?" in action
+        self.resource = resource
+        self.caller = caller
+        self.parts = arn_parts(resource) if resource is not None else ()
+        self.resource_wild = resource not in (None, "*") and ("*" in resource or "?" in resource)
+
+
+class Rule:
+    """One statement. ``source`` is the name of the policy it comes from."""
+
+    __slots__ = (
+        "_action_globs",
+        "_actions",
+        "_principals",
+        "_resources",
+        "allow",
+        "literal_variables",
+        "source",
+        "statement",
+        "tests",
+    )
+
+    def __init__(self, statement: Statement, variables: bool, source: str) -> None:
+        self.statement = statement
+        self.source = source
+        # Under Version 2008-10-17 what looks like a variable is literal text.
+        self.literal_variables = not variables
+        self.allow = statement.effect == "Allow"
+        actions = [action.lower() for action in statement.actions]
+        wild = [action for action in actions if "*" in action or "?" in action]
+        self._actions = frozenset(actions).difference(wild)
+        self._action_globs = tuple(map(_glob, wild))
+        self._principals = (
+            PrincipalTest(statement.principals, statement.not_principal, self.allow)
+            if statement.principals is not None
+            else None
+        )
+        # Matching more resources grants less in a Deny, and as an exception of an Allow.
+        wide = self.allow is statement.not_resource
+        self._resources = ResourceTest(statement.resources, variables, wide) if statement.resources else None
+        self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
+
+    @property
+    def open_resources(self) -> tuple[tuple[Token, ...], ...]:
+        """The Resource values that have policy variables."""
+        return self._resources.open if self._resources is not None else ()
+
+    def means_caller(self, caller: Caller | None) -> bool:
+        """Whether the principal is meant; a statement without principals means everyone."""
+        return self._principals is None or (caller is not None and self._principals.means(caller))
+
+    def means_action(self, request: Request) -> bool:
+        """Whether the action is meant."""
+        return self._effective(self._action_cover(request))
+
+    def speaks_of(self, request: Request) -> bool:
+        """Whether principal and action are meant, whatever the keys of the request."""
+        return self.means_caller(request.caller) and self.means_action(request)
+
+    def means_resource(self, request: Request, context: Context) -> bool | None:
+        """Whether the resource is meant; None when that turns on a policy variable."""
+        if request.resource is None or self._resources is None:
+            return True
+        least, most = self._resources.covers(request.parts, request.resource_wild, context)
+        negated = self.statement.not_resource
+        answer = self._effective(self._turn(least, negated))
+        if least is most or answer is self._effective(self._turn(most, negated)):
+            return answer
+        return None
+
+    def applies(self, request: Request, context: Context) -> bool | None:
+        """Whether a statement that ``speaks_of`` the request takes effect; None when unknown."""
+        answer = self.means_resource(request, context)
+        if answer is False:
+            return False
+        for test in self.tests:
+            holds = test.holds(context)
+            if holds is False:
+                return False
+            if holds is None:
+                answer = None
+        return answer
+
+    def _effective(self, cover: Cover) -> bool:
+        return cover is Cover.ALL if self.allow else cover is not Cover.NONE
+
+    @staticmethod
+    def _turn(cover: Cover, negated: bool) -> Cover:
+        return _INVERSE[cover] if negated else cover
+
+    def _action_cover(self, request: Request) -> Cover:
+        if request.action in self._actions:
+            cover = Cover.ALL
+        else:
+            cover = Cover.NONE
+            for glob in self._action_globs:
+                cover = max(cover, glob.covers(request.action, request.action_wild))
+            if request.action_wild and cover is Cover.NONE:
+                asked = _glob(request.action)
+                if any(asked.matches(action) for action in self._actions):
+                    cover = Cover.SOME
+        return self._turn(cover, self.statement.not_action)
+
+
+def rules_of(policy: Policy, source: str = "") -> tuple[Rule, ...]:
+    """Prepare every statement of a policy."""
+    return tuple(Rule(s, policy.has_variables, source) for s in policy.statements)
+
+
+def _glob(text: str) -> Glob:
+    tokens = tokenize(text, variables=False, wildcards=True)
+    return Glob(token for token in tokens if isinstance(token, str | Wild))

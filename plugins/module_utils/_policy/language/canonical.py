@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The normal form of a policy, and whether two documents mean the same.
+
+Not part of the meaning: order of keys, lists and statements, one value or a list of one,
+duplicates, letter case of actions, operators and condition keys, Id, Sid, and how IAM rewrites
+principals when it stores them (account ID and root ARN; "*" and {"AWS": "*"}).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+
+from .document import Policy, Statement, parse_policy
+from .text import policy_size, to_json
+
+__all__ = ["display", "normalise", "policy_size", "same_meaning", "to_json"]
+
+_ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root\Z")
+_CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase")
+
+
+def normalise(document: object, kind: str = "identity") -> dict[str, object]:
+    """The canonical form for comparing: every list sorted without duplicates, no Id and no Sid.
+
+    :raises PolicyError: as ``parse_policy``.
+    """
+    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    forms = {_dump(form): form for form in (_statement(s, str.lower) for s in policy.statements)}
+    return {"Version": policy.version, "Statement": [forms[key] for key in sorted(forms)]}
+
+
+def display(document: object, kind: str = "identity") -> dict[str, object]:
+    """The same form for reading: the author's statements, order, Sids and letter case kept."""
+    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    statements: list[dict[str, object]] = []
+    for statement in policy.statements:
+        sid: dict[str, object] = {"Sid": statement.sid} if statement.sid else {}
+        statements.append({**sid, **_statement(statement, str)})
+    return {"Version": policy.version, "Statement": statements}
+
+
+def same_meaning(a: object, b: object, kind: str = "identity") -> bool:
+    """Whether two documents say the same, whatever their spelling. Most are equal as they stand.
+
+    :raises PolicyError: when they differ and either is not a policy document of this kind.
+    """
+    return a == b or normalise(a, kind) == normalise(b, kind)
+
+
+def _policy(document: object, kind: str) -> Policy:
+    return document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+
+
+def _statement(statement: Statement, fold: Callable[[str], str]) -> dict[str, object]:
+    form: dict[str, object] = {"Effect": statement.effect}
+    if statement.principals is not None:
+        element = "NotPrincipal" if statement.not_principal else "Principal"
+        form[element] = _principals(statement.principals)
+    form["NotAction" if statement.not_action else "Action"] = _unique(statement.actions, fold)
+    if statement.resources is not None:
+        element = "NotResource" if statement.not_resource else "Resource"
+        form[element] = _unique(statement.resources, str)
+    if statement.conditions:
+        block: dict[str, dict[str, list[str]]] = {}
+        for condition in statement.conditions:
+            values = _unique(condition.values, str.lower if condition.base in _CASELESS_VALUES else str)
+            block.setdefault(condition.operator, {})[fold(condition.key)] = values
+        form["Condition"] = {operator: dict(sorted(block[operator].items())) for operator in sorted(block)}
+    return form
+
+
+def _principals(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
+    grouped: dict[str, set[str]] = {}
+    for kind, value in pairs:
+        if kind == "AWS":
+            root = _ROOT.match(value)
+            value = root[1] if root else value
+        grouped.setdefault("AWS" if kind == "*" else kind, set()).add(value)
+    return {kind: sorted(grouped[kind]) for kind in sorted(grouped)}
+
+
+def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
+    """Sorted, one of each; of values that fold to the same, the first is kept, folded."""
+    if fold is str:
+        by_lower = {value: value for value in values}
+        return sorted(by_lower)
+    return sorted({fold(value) for value in values})
+
+
+def _dump(form: dict[str, object]) -> str:
+    return json.dumps(form, sort_keys=True)

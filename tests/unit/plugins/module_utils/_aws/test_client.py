@@ -1,0 +1,316 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
+    RETRIES,
+    BotoApi,
+    answers_by_page,
+    api_for,
+    as_aws_error,
+    snake_case,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+
+botocore_session = pytest.importorskip("botocore.session")
+exceptions = pytest.importorskip("botocore.exceptions")
+stub = pytest.importorskip("botocore.stub")
+
+ROLE = {
+    "Path": "/",
+    "RoleName": "r",
+    "RoleId": "AROAEXAMPLEEXAMPLE12",
+    "Arn": "arn:aws:iam::111122223333:role/r",
+    "CreateDate": "2026-11-24T10:15:30Z",
+}
+
+
+def at_once() -> Retries:
+    """The retries as they are, in time that passes by their pauses alone."""
+    slept = [0.0]
+    return Retries(now=lambda: sum(slept), sleep=slept.append)
+
+
+class Stubbed:
+    """A real client of botocore whose answers are given, and an Api that uses it."""
+
+    def __init__(self, service: str) -> None:
+        self.client = botocore_session.get_session().create_client(
+            service,
+            region_name="us-west-2",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        self.stubber = stub.Stubber(self.client)
+        self.stubber.activate()
+        self.api = BotoApi(lambda asked: self.client if asked == service else None, at_once())
+
+
+def test_the_answer_of_a_request_is_passed_on() -> None:
+    iam = Stubbed("iam")
+    iam.stubber.add_response("get_role", {"Role": ROLE}, {"RoleName": "r"})
+    assert iam.api.call("iam", "GetRole", {"RoleName": "r"})["Role"] == ROLE
+
+
+def test_an_error_of_the_api_keeps_its_code_and_text() -> None:
+    iam = Stubbed("iam")
+    iam.stubber.add_client_error("get_role", "NoSuchEntity", "The role cannot be found.")
+    with pytest.raises(AwsError) as caught:
+        iam.api.call("iam", "GetRole", {"RoleName": "r"})
+    assert str(caught.value) == "iam:GetRole: NoSuchEntity: The role cannot be found."
+    assert caught.value.missing
+
+
+def test_all_pages_are_read() -> None:
+    eks = Stubbed("eks")
+
+    def page(*names: str, **more: str) -> dict[str, Any]:
+        return {"associations": [{"serviceAccount": name} for name in names], **more}
+
+    eks.stubber.add_response(
+        "list_pod_identity_associations", page("a", "b", nextToken="next"), {"clusterName": "c"}
+    )
+    eks.stubber.add_response(
+        "list_pod_identity_associations", page("c"), {"clusterName": "c", "nextToken": "next"}
+    )
+    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
+    assert [one["serviceAccount"] for one in found] == ["a", "b", "c"]
+
+
+def test_an_error_on_a_later_page_is_an_error() -> None:
+    eks = Stubbed("eks")
+    eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "next"})
+    eks.stubber.add_client_error("list_pod_identity_associations", "InvalidRequestException", "Oops")
+    with pytest.raises(AwsError) as caught:
+        list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
+    assert str(caught.value) == "eks:ListPodIdentityAssociations: InvalidRequestException: Oops"
+
+
+def test_a_page_that_fails_is_asked_for_again_and_no_other() -> None:
+    eks = Stubbed("eks")
+    asked = {"clusterName": "c"}
+    first = {"associations": [{"serviceAccount": "a"}], "nextToken": "next"}
+    second = {"associations": [{"serviceAccount": "b"}]}
+    eks.stubber.add_response("list_pod_identity_associations", first, asked)
+    eks.stubber.add_client_error("list_pod_identity_associations", "ServerException", "Oops", 500)
+    eks.stubber.add_response("list_pod_identity_associations", second, {**asked, "nextToken": "next"})
+    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", asked, "associations"))
+    assert [one["serviceAccount"] for one in found] == ["a", "b"]
+    eks.stubber.assert_no_pending_responses()
+
+
+def test_pages_that_lead_nowhere_are_an_error() -> None:
+    eks = Stubbed("eks")
+    for _ in range(2):
+        eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
+    with pytest.raises(AwsError, match="names a page as the next one that was read before"):
+        list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["items", "answers"])
+@pytest.mark.parametrize(
+    ("markers", "why"),
+    [
+        (["a", "a"], "the answer names a page as the next one that was read before"),
+        (["a", "b", "a"], "the answer names a page as the next one that was read before"),
+        (["a", None], "the answer says that there are more pages, but not which"),
+    ],
+)
+def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str, whole: bool) -> None:
+    pages = [{"Roles": [], "IsTruncated": True, **({"Marker": one} if one else {})} for one in markers]
+    asked: list[dict[str, Any]] = []
+
+    class Iam:
+        def list_roles(self, **parameters: Any) -> dict[str, Any]:
+            asked.append(parameters)
+            return pages.pop(0)
+
+    api = BotoApi(lambda _service: Iam(), at_once())
+    found = (
+        answers_by_page(api, "iam", "ListRoles", {}) if whole else api.pages("iam", "ListRoles", {}, "Roles")
+    )
+    with pytest.raises(AwsError, match=why) as caught:
+        list(found)
+    assert (caught.value.operation, caught.value.code) == ("iam:ListRoles", MALFORMED)
+    assert len(asked) == len(markers)
+
+
+def test_answers_come_page_by_page_until_the_last() -> None:
+    pages = {
+        None: {"Roles": [1], "IsTruncated": True, "Marker": "a"},
+        "a": {"Roles": [2], "IsTruncated": False},
+    }
+
+    class Iam:
+        def list_roles(self, MaxItems: int, Marker: str | None = None) -> dict[str, Any]:
+            assert MaxItems == 9
+            return pages[Marker]
+
+    api = BotoApi(lambda _service: Iam(), at_once())
+    found = answers_by_page(api, "iam", "ListRoles", {"MaxItems": 9})
+    assert [one["Roles"] for one in found] == [[1], [2]]
+
+
+def test_attempts_to_create_an_association_share_one_token() -> None:
+    sent: list[dict[str, Any]] = []
+
+    class Eks:
+        def create_pod_identity_association(self, **parameters: Any) -> dict[str, Any]:
+            sent.append(parameters)
+            if len(sent) % 2:
+                raise exceptions.ConnectionClosedError(endpoint_url="https://x")
+            return {"association": {}}
+
+    api = BotoApi(lambda _service: Eks(), at_once())
+    for _ in range(2):
+        api.call("eks", "CreatePodIdentityAssociation", {"clusterName": "c"})
+    tokens = [one["clientRequestToken"] for one in sent]
+    assert tokens[0] == tokens[1] != tokens[2] == tokens[3]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "method", "answer", "lacks"),
+    [
+        ("iam", "GetRole", "get_role", {"Role": ROLE}, "Role"),
+        ("eks", "DescribeCluster", "describe_cluster", {"cluster": {"name": "c"}}, "cluster"),
+    ],
+)
+def test_an_answer_without_what_it_is_about_is_an_error(
+    service: str, operation: str, method: str, answer: dict[str, Any], lacks: str
+) -> None:
+    """botocore takes a body that was cut off for an empty one."""
+    asked = {"RoleName": "r"} if service == "iam" else {"name": "c"}
+    stubbed = Stubbed(service)
+    stubbed.stubber.add_response(method, answer)
+    assert stubbed.api.call(service, operation, asked)[lacks]
+
+    class Empty:
+        def __getattr__(self, _name: str) -> Any:
+            return lambda **_parameters: {}
+
+    with pytest.raises(AwsError) as caught:
+        BotoApi(lambda _service: Empty(), at_once()).call(service, operation, asked)
+    assert str(caught.value) == (
+        f"{service}:{operation}: {MALFORMED}: the answer lacks {lacks}, as if something between here "
+        "and AWS had cut it off (after 3 attempts)"
+    )
+    assert caught.value.conflict
+
+
+def test_a_client_is_made_once_and_only_when_it_is_needed() -> None:
+    made: list[str] = []
+    iam = Stubbed("iam")
+    for _ in range(8):
+        iam.stubber.add_response("get_role", {"Role": ROLE})
+
+    def make(service: str) -> Any:
+        made.append(service)
+        return iam.client
+
+    api = BotoApi(make)
+    assert made == []
+    start = threading.Barrier(4, timeout=20)
+    lock = threading.Lock()
+
+    def work(_number: int) -> None:
+        start.wait()
+        # The stub counts its answers without a lock of its own.
+        with lock:
+            api.call("iam", "GetRole", {"RoleName": "r"})
+
+    map_concurrently(work, range(8), 4)
+    assert made == ["iam"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "method"),
+    [
+        ("CreateRole", "create_role"),
+        ("ListPodIdentityAssociations", "list_pod_identity_associations"),
+        ("GetAccountAuthorizationDetails", "get_account_authorization_details"),
+        ("PutRolePermissionsBoundary", "put_role_permissions_boundary"),
+    ],
+)
+def test_an_operation_has_its_method(operation: str, method: str) -> None:
+    assert snake_case(operation) == method
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        pytest.param(
+            exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "CreateRole"),
+            "AccessDenied",
+            "No.",
+            id="error of the API",
+        ),
+        pytest.param(exceptions.ClientError({}, "CreateRole"), "Unknown", "", id="error without a code"),
+        pytest.param(
+            exceptions.NoCredentialsError(),
+            "NoCredentialsError",
+            "Unable to locate credentials",
+            id="credentials",
+        ),
+        pytest.param(
+            exceptions.EndpointConnectionError(endpoint_url="https://x"),
+            "EndpointConnectionError",
+            'Could not connect to the endpoint URL: "https://x"',
+            id="connection",
+        ),
+    ],
+)
+def test_every_error_of_botocore_becomes_ours(error: Exception, code: str, text: str) -> None:
+    found = as_aws_error(error, "iam", "CreateRole")
+    assert (found.operation, found.code, found.text) == ("iam:CreateRole", code, text)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "version"),
+    [("targetRoleArn", "1.38.35"), ("disableSessionTags", "1.38.35"), ("policy", "1.42.46")],
+)
+def test_a_parameter_that_botocore_does_not_know_names_the_version_that_does(
+    parameter: str, version: str
+) -> None:
+    report = f'Unknown parameter in input: "{parameter}", must be one of: clusterName'
+    error = exceptions.ParamValidationError(report=report)
+    found = as_aws_error(error, "eks", "CreatePodIdentityAssociation")
+    assert found.text == (
+        f"Parameter validation failed:\n{report} The installed botocore is too old for {parameter}; it needs "
+        f"{version} or newer."
+    )
+
+
+def test_another_wrong_parameter_says_what_is_wrong() -> None:
+    iam = Stubbed("iam")
+    # Parameters are checked before anything is sent, and before the stub.
+    iam.stubber.deactivate()
+    with pytest.raises(AwsError) as caught:
+        iam.api.call("iam", "GetRole", {"RoleNam": "r"})
+    assert caught.value.code == "ParamValidationError"
+    assert "RoleName" in caught.value.text
+    assert "too old" not in caught.value.text
+
+
+@pytest.mark.parametrize(("width", "connections"), [(4, 10), (32, 32)])
+def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_thread(
+    width: int, connections: int
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+    iam = Stubbed("iam")
+    iam.stubber.add_response("get_role", {"Role": ROLE})
+
+    class Module:
+        def client(self, service: str, **extra: Any) -> Any:
+            asked.append((service, extra))
+            return iam.client
+
+    api_for(Module(), width).call("iam", "GetRole", {"RoleName": "r"})
+    assert asked == [("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections}})]
+    assert RETRIES == {"mode": "standard", "total_max_attempts": 1}

@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An interrupt: threads that wait wake up, and no more requests are sent.
+
+The iterator of the items raises it, in the main thread, as Ctrl-C does. Where a thread is not woken
+up, it goes on after twenty seconds, and a test finds what it sent then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import THROTTLED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+    Interrupted,
+    current_interrupt,
+    pause,
+    raise_if_interrupted,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Pace, Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Call,
+    Change,
+    Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+
+exceptions = pytest.importorskip("botocore.exceptions")
+
+LONG = 20
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(4000):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never came to that")
+
+
+def interrupted(items: list[Any], ready: Callable[[], bool]) -> Iterator[Any]:
+    """The items; then, once their work is where it should be, an interrupt."""
+    yield from items
+    until(ready)
+    raise KeyboardInterrupt
+
+
+def test_who_waits_before_another_attempt_makes_none() -> None:
+    sent: list[int] = []
+    retries = Retries(chance=lambda: 0, paces={THROTTLED: Pace(3, LONG, LONG)})
+
+    def work(number: int) -> None:
+        def send(_sent: float) -> None:
+            sent.append(number)
+            raise AwsError("iam:GetRole", "Throttling", "Rate exceeded", THROTTLED)
+
+        retries.run(send)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted([1, 2, 3], lambda: len(sent) == 3), 3)
+    assert sorted(sent) == [1, 2, 3]
+
+
+def test_who_waits_for_its_turn_does_not_get_it() -> None:
+    seconds = 0.0
+    sent: list[int] = []
+
+    def sleep(_seconds: float) -> None:
+        nonlocal seconds
+        pause(LONG)
+        seconds += LONG
+
+    limiter = RateLimiter(lambda: seconds, sleep)
+    limiter.throttled(limiter.wait())
+
+    def work(number: int) -> None:
+        limiter.wait()
+        sent.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted([1, 2, 3, 4], lambda: limiter.waiting == 4), 4)
+    assert sent == []
+    assert limiter.waiting == 0
+
+
+def test_who_waits_behind_one_that_holds_its_place_gives_up() -> None:
+    """An interrupt may strike where a thread cannot give its place in the queue away any more."""
+    seconds = 0.0
+    release = threading.Event()
+
+    def sleep(_seconds: float) -> None:
+        nonlocal seconds
+        release.wait(LONG)
+        seconds += LONG
+
+    limiter = RateLimiter(lambda: seconds, sleep)
+    limiter.throttled(limiter.wait())
+    gave_up: list[int] = []
+
+    def work(number: int) -> None:
+        with pytest.raises(Interrupted):
+            limiter.wait()
+        gave_up.append(number)
+
+    holding = threading.Thread(target=limiter.wait)
+    holding.start()
+    until(lambda: limiter.waiting == 1)
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted([1, 2], lambda: limiter.waiting == 3), 2)
+    assert sorted(gave_up) == [1, 2]
+    assert limiter.waiting == 1
+    release.set()
+    holding.join(LONG)
+
+
+def test_work_inside_of_work_ends_too() -> None:
+    inner: list[int] = []
+    woken: list[int] = []
+
+    def innermost(number: int) -> None:
+        inner.append(number)
+        pause(LONG)
+        woken.append(number)
+
+    def work(_number: int) -> None:
+        map_concurrently(innermost, [1, 2], 2)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted([1, 2], lambda: len(inner) == 4), 2)
+    assert woken == []
+
+
+class Client:
+    """A client that holds each request until it is released, or the work is interrupted; but not those
+    that are answered ``at_once``."""
+
+    def __init__(self, *at_once: str) -> None:
+        self.at_once = at_once
+        self.sent: list[str] = []
+        self.release = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        def send(**_parameters: Any) -> dict[str, Any]:
+            self.sent.append(name)
+            if name not in self.at_once and not self.release.is_set():
+                current_interrupt().wait(LONG)
+            return {"Role": {}, "association": {}}
+
+        return send
+
+
+def test_the_same_api_serves_what_comes_afterwards() -> None:
+    client = Client()
+    api = BotoApi(lambda _service: client, width=2)
+
+    def work(name: str) -> Any:
+        return api.call("iam", "GetRole", {"RoleName": name})
+
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted(["a", "b", "c", "d"], lambda: len(client.sent) == 2), 4)
+    # Those that were under way came to their end; those behind them were not sent.
+    assert client.sent == ["get_role", "get_role"]
+    client.release.set()
+    assert map_concurrently(work, ["a", "b", "c"], 2) == [{"Role": {}, "association": {}}] * 3
+    assert work("d")
+
+
+def test_an_ordinary_exception_stops_no_other_work() -> None:
+    def work(number: int) -> int:
+        if number == 1:
+            raise ValueError("one")
+        raise_if_interrupted()
+        return number
+
+    def outer(number: int) -> list[int]:
+        with pytest.raises(ValueError, match="one"):
+            map_concurrently(work, [1, 2, 3], 2)
+        raise_if_interrupted()
+        return map_concurrently(work, [number, number], 2)
+
+    assert map_concurrently(outer, [2, 3], 2) == [[2, 2], [3, 3]]
+
+
+def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
+    """Between deletion and creation the workload has nothing, and nothing but this run knows what it had."""
+    client = Client("create_pod_identity_association")
+    api = BotoApi(lambda _service: client, width=2)
+    wait_policy = WaitPolicy(LONG, time.monotonic, pause)
+
+    def change(action: str, *operations: str) -> Change:
+        calls = tuple(Call("eks", operation, {}) for operation in operations)
+        return Change(1, "association", action, action, (), {}, {}, calls)
+
+    changes = [
+        change("replace", "DeletePodIdentityAssociation", "CreatePodIdentityAssociation"),
+        change("update", "UpdatePodIdentityAssociation", "TagResource"),
+    ]
+
+    def work(one: Change) -> None:
+        apply_plan(api, Plan((one,)), 1, wait_policy)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted(changes, lambda: len(client.sent) == 2), 2)
+    assert sorted(client.sent) == [
+        "create_pod_identity_association",
+        "delete_pod_identity_association",
+        "update_pod_identity_association",
+    ]
+
+
+def test_what_waits_for_aws_to_know_a_role_waits_no_more() -> None:
+    sent: list[str] = []
+    text = "Role provided in the request does not exist."
+    answer = {"Error": {"Code": "InvalidParameterException", "Message": text}}
+
+    class Eks:
+        def create_pod_identity_association(self, **_parameters: Any) -> dict[str, Any]:
+            sent.append("create")
+            raise exceptions.ClientError(answer, "CreatePodIdentityAssociation")
+
+    api = BotoApi(lambda _service: Eks())
+    wait_policy = WaitPolicy(100, time.monotonic, pause, first_pause=LONG, longest_pause=LONG)
+    calls = (Call("eks", "CreatePodIdentityAssociation", {}),)
+
+    def work(name: str) -> None:
+        apply_plan(
+            api,
+            Plan((Change(1, "association", "create", name, (), None, {}, calls, awaits=True),)),
+            1,
+            wait_policy,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        map_concurrently(work, interrupted(["a", "b"], lambda: len(sent) == 2), 2)
+    assert sent == ["create", "create"]

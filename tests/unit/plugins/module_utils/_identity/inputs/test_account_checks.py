@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+    validate_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.arns import (
+    IamArn,
+    parse_policy_arn,
+    parse_role_arn,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    HERE,
+    desired,
+    workload,
+)
+
+FOREIGN = "arn:aws:iam::444455556666:role/team/theirs"
+FOREIGN_POLICY = "arn:aws:iam::444455556666:policy/theirs"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"role": {"arn": "arn:aws:iam::111122223333:role/ours"}}, id="role of this account"),
+        pytest.param({"target_role_arn": FOREIGN}, id="target role of another account"),
+        pytest.param({"policies": [{"arn": "arn:aws:iam::aws:policy/Any"}]}, id="policy of AWS"),
+        pytest.param(
+            {"policies": [{"arn": "arn:aws:iam::111122223333:policy/a/ours"}]}, id="policy of this account"
+        ),
+    ],
+)
+def test_what_belongs_here_passes(changes: dict[str, Any]) -> None:
+    validate_accounts(desired(workload(**changes)), HERE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        pytest.param(
+            {"role": {"arn": FOREIGN}},
+            f"workload default/app: role {FOREIGN} belongs to account 444455556666, but cluster my-cluster is in "
+            "account 111122223333 (region us-west-2); EKS refuses that with 'Cross-account pass role is not "
+            "allowed'. Give a role of this account, and the other one as target_role_arn.",
+            id="role of another account",
+        ),
+        pytest.param(
+            {"policies": [{"arn": FOREIGN_POLICY}]},
+            f"workload default/app: policy {FOREIGN_POLICY} belongs to account 444455556666; only policies "
+            "of account "
+            "111122223333 and those that AWS manages can be used on its roles. Give a policy of this "
+            "account.",
+            id="policy of another account",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "permissions_boundary": FOREIGN_POLICY}},
+            f"workload default/app: permissions_boundary {FOREIGN_POLICY} belongs to account 444455556666; only "
+            "policies of account 111122223333 and those that AWS manages can be used on its roles. Give "
+            "a policy "
+            "of this account.",
+            id="boundary of another account",
+        ),
+        pytest.param(
+            {"policies": [{"arn": "arn:aws-cn:iam::aws:policy/Any"}]},
+            "workload default/app: policy arn:aws-cn:iam::aws:policy/Any belongs to partition aws-cn, but "
+            "the cluster "
+            "is in aws; write arn:aws:… instead.",
+            id="policy of another partition",
+        ),
+        pytest.param(
+            {"role": {"arn": "arn:aws-us-gov:iam::111122223333:role/ours"}},
+            "workload default/app: role arn:aws-us-gov:iam::111122223333:role/ours belongs to partition "
+            "aws-us-gov, "
+            "but the cluster is in aws; write arn:aws:… instead.",
+            id="role of another partition",
+        ),
+    ],
+)
+def test_what_does_not_belong_here_is_refused(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        validate_accounts(desired(workload(**changes)), HERE)
+    assert caught.value.problems == (problem,)
+
+
+def test_every_workload_is_looked_at() -> None:
+    wanted = desired(
+        workload("one", role={"arn": FOREIGN}), workload("two", policies=[{"arn": FOREIGN_POLICY}])
+    )
+    with pytest.raises(InputError) as caught:
+        validate_accounts(wanted, HERE)
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "workload default/one",
+        "workload default/two",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arn", "parts"),
+    [
+        pytest.param(
+            "arn:aws:iam::111122223333:role/a", IamArn("aws", "111122223333", "/", "a"), id="without a path"
+        ),
+        pytest.param(
+            "arn:aws-us-gov:iam::111122223333:role/team/x/a+b@c",
+            IamArn("aws-us-gov", "111122223333", "/team/x/", "a+b@c"),
+            id="with a path",
+        ),
+        pytest.param("arn:aws:iam::111122223333:policy/a", None, id="policy"),
+        pytest.param("arn:aws:iam::1111:role/a", None, id="short account"),
+        pytest.param("arn:aws:iam::111122223333:role/", None, id="no name"),
+        pytest.param("arn:aws:sts::111122223333:assumed-role/a/b", None, id="session"),
+        pytest.param("arn:aws:iam::111122223333:role/a\n", None, id="line break"),
+    ],
+)
+def test_a_role_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
+    assert parse_role_arn(arn) == parts
+
+
+@pytest.mark.parametrize(
+    ("arn", "parts"),
+    [
+        pytest.param("arn:aws:iam::aws:policy/a", IamArn("aws", "aws", "/", "a"), id="managed by AWS"),
+        pytest.param(
+            "arn:aws:iam::aws:policy/service-role/a",
+            IamArn("aws", "aws", "/service-role/", "a"),
+            id="managed by AWS with a path",
+        ),
+        pytest.param("arn:aws:iam::111122223333:role/a", None, id="role"),
+    ],
+)
+def test_a_policy_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
+    assert parse_policy_arn(arn) == parts

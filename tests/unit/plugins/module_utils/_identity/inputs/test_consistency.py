@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    TRUST_BARE,
+    TRUST_EC2,
+    document,
+    policy,
+    role_arn,
+    workload,
+)
+
+REORDERED = {
+    "Statement": {"Resource": ["*"], "Action": ["S3:putobject", "s3:GetObject"], "Effect": "Allow"},
+    "Version": "2012-10-17",
+}
+
+
+def differs(kind: str, name: str, field: str) -> str:
+    return (
+        f"workload default/two: defines {kind} '{name}' with another {field} than workload default/one does; "
+        f"give both the same definition, or the {kind} another name."
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        pytest.param({}, {}, id="alike"),
+        pytest.param(
+            {"policies": [policy("p", "s3:GetObject", "s3:PutObject")]},
+            {"policies": [{"name": "p", "document": REORDERED}]},
+            id="documents that mean the same",
+        ),
+        pytest.param({"role": {"name": "a"}}, {"role": {"name": "b"}}, id="roles of their own"),
+        pytest.param(
+            {"policies": [policy("a", "s3:GetObject")]},
+            {"policies": [policy("b", "s3:PutObject")]},
+            id="policies of their own",
+        ),
+        pytest.param({"tags": {"a": "1"}}, {"tags": {"a": "2"}}, id="associations are not shared"),
+    ],
+)
+def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: dict[str, Any]) -> None:
+    found = parse_workloads([workload("one", **one), workload("two", **two)])
+    assert [str(each.key) for each in found] == ["default/one", "default/two"]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "problem"),
+    [
+        pytest.param(
+            {"role": {"name": "r", "description": "a"}},
+            {"role": {"name": "r", "description": "b"}},
+            differs("role", "r", "description"),
+            id="description",
+        ),
+        pytest.param(
+            {"role": {"name": "r"}},
+            {"role": {"name": "r", "path": "/x/"}},
+            differs("role", "r", "path"),
+            id="path",
+        ),
+        pytest.param(
+            {"role": {"name": "r"}},
+            {"role": {"arn": role_arn("r")}},
+            differs("role", "r", "arn"),
+            id="made and existing",
+        ),
+        pytest.param(
+            {"role": {"name": "R"}},
+            {"role": {"name": "r"}},
+            differs("role", "r", "name"),
+            id="letter case of a role's name",
+        ),
+        pytest.param(
+            {"role": {"name": "r", "trust_policy": TRUST_BARE}},
+            {"role": {"name": "r", "trust_policy": TRUST_EC2}},
+            differs("role", "r", "trust_policy"),
+            id="trust policy",
+        ),
+        pytest.param(
+            {"role": {"name": "r", "tags": {"a": "1"}}},
+            {"role": {"name": "r", "tags": {"a": "2"}}},
+            differs("role", "r", "tags"),
+            id="tags of a role",
+        ),
+        pytest.param(
+            {"policies": [policy("p", "s3:GetObject")]},
+            {"policies": [policy("p", "s3:PutObject")]},
+            differs("policy", "p", "document"),
+            id="document",
+        ),
+        pytest.param(
+            {"policies": [policy("p", tags={"a": "1"})]},
+            {"policies": [policy("p")]},
+            differs("policy", "p", "tags"),
+            id="tags of a policy",
+        ),
+    ],
+)
+def test_one_thing_has_one_definition(one: dict[str, Any], two: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_workloads([workload("one", **one), workload("two", **two)])
+    assert caught.value.problems == (problem,)
+
+
+def test_a_service_account_is_listed_once() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_workloads([workload(), workload("other"), workload()])
+    assert caught.value.problems == (
+        "workload default/app: is listed twice, in workloads[0] and in workloads[2]; a service account has one "
+        "association.",
+    )
+
+
+def test_every_disagreement_is_told() -> None:
+    raw = [
+        workload("one", role={"name": "r", "description": "a"}, policies=[policy("p")]),
+        workload("two", role={"name": "r", "description": "b"}, policies=[policy("p", "kms:Decrypt")]),
+    ]
+    with pytest.raises(InputError) as caught:
+        parse_workloads(raw)
+    assert caught.value.problems == (differs("role", "r", "description"), differs("policy", "p", "document"))
+
+
+def test_one_workload_may_not_define_a_policy_in_two_ways() -> None:
+    raw = workload(policies=[policy("p"), {"name": "p", "document": document("kms:Decrypt")}])
+    with pytest.raises(InputError) as caught:
+        parse_workloads([raw])
+    assert caught.value.problems == (
+        "workload default/app: defines policy 'p' with another document than workload default/app does; give "
+        "both the same definition, or the policy another name.",
+    )

@@ -1,0 +1,378 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workloads from files: what is read, and which file and line an error names."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+    locate,
+    read_sources,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    given_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ONE = {"namespace": "default", "service_account": "one"}
+TWO = {"namespace": "default", "service_account": "two"}
+YAML = "- {namespace: default, service_account: one}\n- {namespace: default, service_account: two}\n"
+
+
+def written(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yml", YAML),
+        ("a.yaml", f"pod_identity_workloads:\n{YAML}"),
+        ("a.yml", f"pod_identity_cluster_name: my-cluster\nworkloads:\n{YAML}"),
+        ("a.json", json.dumps([ONE, TWO])),
+        ("a.json", json.dumps({"workloads": [ONE, TWO]})),
+        ("a.json", json.dumps({"other": 1, "pod_identity_workloads": [ONE, TWO], "more": [1]}, indent=1)),
+        # As editors on Windows save it.
+        ("a.json", "\ufeff" + json.dumps([ONE, TWO])),
+        ("a.YML", "\ufeff" + YAML),
+        ("a.yml", YAML.replace("\n", "\r\n")),
+        ("a.YAML", YAML),
+        ("a.JSON", json.dumps([ONE, TWO])),
+        # A merge key may be overridden; that is no key twice.
+        ("a.yml", "- &one {namespace: default, service_account: one}\n- {<<: *one, service_account: two}\n"),
+    ],
+)
+def test_forms_of_a_file(tmp_path: Path, name: str, text: str) -> None:
+    path = written(tmp_path, name, text)
+    assert read_sources([path]).workloads == [ONE, TWO]
+    assert read_sources([str(tmp_path)]).workloads == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("a.yml", f"# a team\nworkloads:\n{YAML}", [3, 4]),
+        ("a.json", '\n[{"a": 1}, {"b":\n "]"},\n\n {}\n]', [2, 2, 5]),
+        ("a.json", '{"x": ["{"],\n "workloads" :\n[\n1, [2,\n3]\n,4], "y": 1}', [4, 4, 6]),
+    ],
+)
+def test_places_are_lines(tmp_path: Path, name: str, text: str, lines: list[int]) -> None:
+    path = written(tmp_path, name, text)
+    assert read_sources([path]).places == [f"{path} line {line}" for line in lines]
+
+
+def test_a_folder_is_read_by_name_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    written(tmp_path, "b.json", json.dumps([TWO]))
+    written(tmp_path, "a.yml", json.dumps([ONE]))
+    written(tmp_path, "c.txt", "not for us")
+    written(tmp_path, ".hidden.yml", "not for us")
+    for folder, name in ((".git", "config.yml"), ("notes", "README.md"), ("more.yml", ".a.yml")):
+        (tmp_path / folder).mkdir()
+        written(tmp_path / folder, name, "not for us")
+    assert read_sources([str(tmp_path)]).workloads == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.yml", "[]"), ("a.yml", "workloads: []\n"), ("a.json", " []\n"), ("a.json", '{"workloads": []}')],
+)
+def test_an_empty_list_is_one(tmp_path: Path, name: str, text: str) -> None:
+    assert read_sources([written(tmp_path, name, text)]).workloads == []
+
+
+NOTHING = "holds no workloads; write [] for an empty list."
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("a.yml", "workload: []\n", "line 1: has no list under pod_identity_workloads or workloads."),
+        ("a.json", '{"workload": []}', "line 1: has no list under pod_identity_workloads or workloads."),
+        ("a.yml", "\nworkloads: some\n", "line 2: must be a list of workloads, one mapping each."),
+        (
+            "a.json",
+            '{"x": 1,\n"workloads": "some"}',
+            "line 2: must be a list of workloads, one mapping each.",
+        ),
+        ("a.json", "\n7", "line 2: must be a list of workloads, one mapping each."),
+        # A file that was cut off to nothing.
+        ("a.yml", "", f"line 1: {NOTHING}"),
+        ("a.yml", "# none yet\n", f"line 1: {NOTHING}"),
+        ("a.yml", "---\n", f"line 1: {NOTHING}"),
+        ("a.yml", "---\nworkloads:\n", f"line 2: {NOTHING}"),
+        ("a.json", "\n", f"line 1: {NOTHING}"),
+        ("a.json", "null", f"line 1: {NOTHING}"),
+        ("a.json", '{\n"workloads": null}', f"line 2: {NOTHING}"),
+        # Cut off in the middle.
+        (
+            "a.json",
+            '[\n {"namespace": "default"},\n {"names',
+            "line 3: is not valid JSON: Unterminated string starting at (column 3). Is the file cut off?",
+        ),
+        (
+            "a.json",
+            '[\n {"namespace": "default"}\n',
+            "line 2: is not valid JSON: Expecting ',' delimiter (column 26). Is the file cut off?",
+        ),
+        ("a.json", "[1,\n x]", "line 2: is not valid JSON: Expecting value (column 2)."),
+        ("a.json", YAML, "line 1: is not valid JSON: Expecting value (column 1)."),
+        (
+            "a.yml",
+            "- namespace: default\n  service_account: {\n",
+            "line 2: is not valid YAML: did not find expected node content. Is the file cut off?",
+        ),
+        ("a.yml", f"{YAML}---\n{YAML}", "line 3: is not valid YAML: but found another document."),
+        # Twice the same key, of which the readers of YAML and JSON keep the last.
+        (
+            "a.yml",
+            f"workloads:\n{YAML}workloads:\n- {{}}\n",
+            "line 4: key 'workloads' is given twice, first on line 1; keep one of them.",
+        ),
+        (
+            "a.json",
+            '{"workloads": [],\n "workloads": [{}]}',
+            "line 2: key 'workloads' is given twice, first on line 1; keep one of them.",
+        ),
+        (
+            "a.yml",
+            "- namespace: default\n  tags: {a: {b: 1,\n    'b': 2}}\n",
+            "line 3: key 'b' is given twice, first on line 2; keep one of them.",
+        ),
+        (
+            "a.json",
+            '[{"namespace": "default",\n "tags": [{"\\"a}": ":", "b": {"a": 1}},\n {"b": {"x": [],\n "\\u0078": 2}}]}]',
+            "line 4: key 'x' is given twice, first on line 3; keep one of them.",
+        ),
+        (
+            "a.yml",
+            "- {yes: 1, true: 2}",
+            "line 1: key 'True' is given twice, first on line 1; keep one of them.",
+        ),
+        (
+            "a.yml",
+            "x: {a: 1, a: 2}\nworkloads: []\n",
+            "line 1: key 'a' is given twice, first on line 1; keep one of them.",
+        ),
+        (
+            "a.yml",
+            f"workloads:\n{YAML}pod_identity_workloads:\n{YAML}",
+            "line 4: has workloads under pod_identity_workloads, and on line 1 under workloads; join them in one "
+            "list.",
+        ),
+        (
+            "a.json",
+            '{"pod_identity_workloads": [],\n"workloads": []}',
+            "line 2: has workloads under workloads, and on line 1 under pod_identity_workloads; join them in one "
+            "list.",
+        ),
+        # What PyYAML refuses without saying where.
+        (
+            "a.yml",
+            "- namespace: default\n  role:\n    description: 2001-99-99\n",
+            "line 3: '2001-99-99' is no timestamp, which is what YAML takes it for; put it into quotes if it is text.",
+        ),
+        (
+            "a.yml",
+            "- namespace: default\n  role: {max_session_duration: !!int foo}\n",
+            "line 2: 'foo' is no int, which is what YAML takes it for; put it into quotes if it is text.",
+        ),
+        (
+            "a.yml",
+            "- namespace: default\n  role: {max_session_duration: !!bool foo}\n",
+            "line 2: 'foo' is no bool, which is what YAML takes it for; put it into quotes if it is text.",
+        ),
+        (
+            "a.yml",
+            "- a: !!int\n",
+            "line 1: '' is no int, which is what YAML takes it for; put it into quotes if it is text.",
+        ),
+        (
+            "a.yml",
+            "- a: b\n- c: \x01\n",
+            "line 2: has the control character U+0001, which no YAML file may hold; is this a text file?",
+        ),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_line(tmp_path: Path, name: str, text: str, problem: str) -> None:
+    path = written(tmp_path, name, text)
+    with pytest.raises(InputError) as caught:
+        read_sources([path])
+    assert list(caught.value.problems) == [f"{path} {problem}"]
+
+
+def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.yml", "- {a: 1, a: 2, a: 3}\n- {b: 1}\n- {c: {d: 1, d: 2}}\n")
+    with pytest.raises(InputError) as caught:
+        read_sources([path])
+    assert [one.split(";")[0] for one in caught.value.problems] == [
+        f"{path} line 1: key 'a' is given twice, first on line 1",
+        f"{path} line 1: key 'a' is given twice, first on line 1",
+        f"{path} line 3: key 'd' is given twice, first on line 3",
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", "[" * 100_000), ("a.yml", "[" * 3_000)])
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(InputError):
+        read_sources([written(tmp_path, name, text)])
+
+
+def test_every_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    gone, empty, link = str(tmp_path / "gone.yml"), tmp_path / "empty", tmp_path / "link"
+    empty.mkdir()
+    link.symlink_to(gone)
+    os.mkfifo(tmp_path / "pipe")
+    latin = tmp_path / "latin.json"
+    latin.write_bytes(b'[\n{"namespace": "\xe9"}]')
+    with pytest.raises(InputError) as caught:
+        read_sources([gone, str(empty), str(latin), str(link), str(tmp_path / "pipe")])
+    assert list(caught.value.problems) == [
+        f"{gone}: there is no such file or folder.",
+        f"{empty}: this folder has no file that ends in .yml, .yaml, .json.",
+        f"{link}: is a link to {gone}, which is not there.",
+        f"{tmp_path / 'pipe'}: is neither a file nor a folder.",
+        f"{latin} line 2: is not UTF-8 text (byte 0xe9); save it as UTF-8.",
+    ]
+
+
+def test_a_folder_that_holds_more_than_is_read_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, "a.yml", YAML)
+    inner = tmp_path / "inner" / "most"
+    inner.mkdir(parents=True)
+    written(inner, "b.YML", YAML)
+    (tmp_path / "c.yml").symlink_to(tmp_path / "gone.yml")
+    with pytest.raises(InputError) as caught:
+        read_sources([str(tmp_path)])
+    assert list(caught.value.problems) == [
+        f"{tmp_path}/c.yml: is a link to {tmp_path}/gone.yml, which is not there. Mend the link or remove it.",
+        f"{tmp_path}/inner: this folder inside {tmp_path} holds input files ({inner}/b.YML), and folders inside "
+        "folders are not read. List it as well, or move it elsewhere.",
+    ]
+
+
+def test_a_folder_with_input_in_a_folder_inside_alone_is_refused_for_that(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    written(tmp_path / "inner", "b.json", "[]")
+    (tmp_path / "inner" / "back").symlink_to(tmp_path)
+    with pytest.raises(InputError) as caught:
+        read_sources([str(tmp_path)])
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{tmp_path}/inner: this folder inside {tmp_path} holds input files")
+
+
+def test_no_file_at_all_is_no_empty_list() -> None:
+    with pytest.raises(InputError) as caught:
+        given_workloads({"workloads_from": [], "workloads": None})
+    assert list(caught.value.problems) == [
+        "the list of files with workloads is empty; give workloads: [] for no workloads."
+    ]
+
+
+def test_a_wrong_workload_in_json_is_named_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.json", '[\n {"namespace": "default",\n  "service_acount": "one"}\n]')
+    with pytest.raises(InputError) as caught:
+        given_workloads({"workloads_from": [path], "workloads": None})
+    assert f"{path} line 2 (default/?): unknown key 'service_acount'" in "\n".join(caught.value.problems)
+
+
+def test_a_workload_that_is_in_two_files_is_named_with_both_places(tmp_path: Path) -> None:
+    text = "- {namespace: default, service_account: one, role: {name: r}}\n"
+    paths = [written(tmp_path, "a.yml", text), written(tmp_path, "b.yml", f"# b\n{text}")]
+    with pytest.raises(InputError) as caught:
+        given_workloads({"workloads_from": paths, "workloads": None})
+    assert list(caught.value.problems) == [
+        f"workload default/one: is listed twice, in {paths[0]} line 1 and in {paths[1]} line 2; a service "
+        "account has one association."
+    ]
+
+
+# Where a relative path leads
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """That of the playbook, and the working directory."""
+    found = tmp_path / "playbook", tmp_path / "work"
+    for folder in found:
+        folder.mkdir()
+    return found
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_relative_path_is_looked_for_beside_the_playbook_and_in_the_working_directory(
+    folders: tuple[Path, Path], which: int
+) -> None:
+    (folders[which] / "teams").mkdir()
+    path = written(folders[which] / "teams", "a.yml", YAML)
+    for relative, found in (("teams/", folders[which] / "teams"), ("teams/../teams/a.yml", path)):
+        assert locate([relative], str(folders[0]), str(folders[1])) == [str(found)]
+
+
+def test_a_path_that_is_in_both_places_is_refused_unless_it_is_the_same_file(
+    folders: tuple[Path, Path],
+) -> None:
+    one, two = (written(folder, "a.yml", YAML) for folder in folders)
+    with pytest.raises(InputError) as caught:
+        locate(["a.yml"], str(folders[0]), str(folders[1]))
+    assert list(caught.value.problems) == [
+        f"a.yml: is there twice, beside the playbook ({one}) and in the working directory ({two}). Give the "
+        "absolute path of the one that is meant."
+    ]
+    Path(two).unlink()
+    Path(two).symlink_to("gone.yml")
+    with pytest.raises(InputError, match="is there twice"):
+        locate(["a.yml"], str(folders[0]), str(folders[1]))
+    Path(two).unlink()
+    Path(two).symlink_to(one)
+    assert locate(["a.yml"], str(folders[0]), str(folders[1])) == [one]
+    assert locate(["a.yml"], str(folders[0]), str(folders[0])) == [one]
+
+
+def test_absolute_paths_and_those_of_a_home_are_taken_as_they_are(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("TEAMS", "/srv/teams")
+    paths = ["/gone/a.yml", "~/b.yml", "$TEAMS/c.yml"]
+    assert locate(paths, *map(str, folders)) == ["/gone/a.yml", "/home/me/b.yml", "/srv/teams/c.yml"]
+
+
+def test_a_relative_path_that_is_nowhere_is_named_with_both_places(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError) as caught:
+        locate(["gone/", ""], *map(str, folders))
+    assert list(caught.value.problems) == [
+        f"gone/: there is no such file or folder, neither beside the playbook ({folders[0]}) nor in the working "
+        f"directory ({folders[1]}).",
+        "a path of a file or folder with workloads is empty; leave it out.",
+    ]
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**6), 10**6)
+    | st.text(st.characters(codec="ascii", min_codepoint=32)),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(workloads=st.lists(VALUES, max_size=4))
+def test_json_is_read_as_it_was_written(tmp_path: Path, workloads: list[Any]) -> None:
+    compact, spread = json.dumps(workloads), json.dumps({"a": workloads, "workloads": workloads}, indent=1)
+    for text in (compact, spread):
+        found = read_sources([written(tmp_path, "a.json", text)])
+        assert (found.workloads, len(found.places)) == (workloads, len(workloads))

@@ -1,0 +1,670 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_association,
+    parse_cluster_name,
+    parse_tags,
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    AssociationSpec,
+    PolicySpec,
+    RequiredPermission,
+    RoleSpec,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    document,
+    policy,
+    workload,
+)
+
+BOUNDARY = "arn:aws:iam::111122223333:policy/team/edge"
+ROLE = "arn:aws:iam::111122223333:role/team/my-role"
+TARGET = "arn:aws-cn:iam::444455556666:role/target"
+SESSION = document("s3:GetObject")
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+    },
+}
+PLACE = "workloads[0] (default/app)"
+
+
+def problems_of(raw: object, state: str = "present", common: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        parse_workloads(raw, state, common)
+    return list(caught.value.problems)
+
+
+def test_every_key_arrives() -> None:
+    raw = {
+        "namespace": "team-a",
+        "service_account": "my.app",
+        "role": {
+            "name": "my-role",
+            "path": "/team/",
+            "description": "What it is for",
+            "permissions_boundary": BOUNDARY,
+            "max_session_duration": 7200,
+            "tags": {"team": "a"},
+            "trust_scope": "namespace",
+        },
+        "policies": [
+            policy("my-policy", path="/team/", description="Reads", tags={"stage": "prod"}),
+            {"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"},
+        ],
+        "target_role_arn": TARGET,
+        "disable_session_tags": False,
+        "tags": {"cost": 7, "on": True},
+        "required_permissions": [
+            {
+                "action": "s3:GetObject",
+                "resource": "arn:aws:s3:::b/*",
+                "context": {"aws:SourceIp": "10.0.0.1"},
+            },
+            {"action": "sts:GetCallerIdentity"},
+        ],
+        "create_service_account": True,
+        "create_namespace": False,
+        "service_account_labels": {"a": "b"},
+        "service_account_annotations": {"c": "d"},
+    }
+    assert parse_workloads([raw]) == (
+        Workload(
+            WorkloadKey("team-a", "my.app"),
+            RoleSpec(
+                "my-role",
+                None,
+                "/team/",
+                "What it is for",
+                BOUNDARY,
+                7200,
+                {"team": "a"},
+                "namespace",
+            ),
+            (
+                PolicySpec("my-policy", document("s3:GetObject"), "/team/", "Reads", {"stage": "prod"}),
+                PolicySpec(arn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"),
+            ),
+            AssociationSpec(TARGET, False, None, {"cost": "7", "on": "true"}),
+            (
+                RequiredPermission("s3:GetObject", "arn:aws:s3:::b/*", {"aws:SourceIp": "10.0.0.1"}),
+                RequiredPermission("sts:GetCallerIdentity", "*"),
+            ),
+        ),
+    )
+
+
+def test_the_shortest_workload_leaves_everything_else_open() -> None:
+    raw = {"namespace": "default", "service_account": "app", "role": {"name": "my-role"}}
+    (found,) = parse_workloads([raw])
+    assert found == Workload(WorkloadKey("default", "app"), RoleSpec("my-role"))
+    assert found.role is not None
+    assert not found.role.existing
+    assert found.association == AssociationSpec()
+
+
+def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
+    (found,) = parse_workloads(
+        [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})]
+    )
+    assert found.role == RoleSpec("my-role", ROLE, "/team/", trust_scope="cluster", extend_trust=True)
+    assert found.role is not None
+    assert found.role.existing
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        pytest.param("", "", id="empty text removes"),
+        pytest.param(None, None, id="null is not given"),
+        pytest.param(TARGET, TARGET, id="another account and partition"),
+    ],
+)
+def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: str | None) -> None:
+    raw = {**workload(), "target_role_arn": value}
+    assert parse_workloads([raw])[0].association.target_role_arn == parsed
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        pytest.param("", {}, id="empty text removes"),
+        pytest.param({}, {}, id="empty mapping removes"),
+        pytest.param(None, None, id="null is not given"),
+        pytest.param(SESSION, SESSION, id="mapping"),
+        pytest.param(json.dumps(SESSION), SESSION, id="JSON text"),
+    ],
+)
+def test_a_session_policy_can_be_given_removed_or_left(value: Any, parsed: Any) -> None:
+    raw = {**workload(), "session_policy": value, "disable_session_tags": True}
+    assert parse_workloads([raw])[0].association.session_policy == parsed
+
+
+@pytest.mark.parametrize("value", [True, "true", "True", "yes", "on", "1", "TRUE"])
+def test_a_templated_true_is_true(value: object) -> None:
+    (found,) = parse_workloads([workload(disable_session_tags=value)])
+    assert found.association.disable_session_tags is True
+
+
+@pytest.mark.parametrize("value", [False, "false", "False", "no", "off", "0"])
+def test_a_templated_false_is_false(value: object) -> None:
+    (found,) = parse_workloads([workload(disable_session_tags=value)])
+    assert found.association.disable_session_tags is False
+
+
+def test_a_templated_number_is_a_number() -> None:
+    (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})])
+    assert found.role == RoleSpec("my-role", max_session_duration=7200)
+
+
+def test_a_document_may_be_text() -> None:
+    text = json.dumps(document("s3:GetObject"))
+    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])])
+    assert found.policies[0].document == document("s3:GetObject")
+
+
+def test_tags_of_one_thing_win_over_common_ones() -> None:
+    raw = workload(
+        role={"name": "my-role", "tags": {"team": "role"}},
+        policies=[policy(tags={"team": "policy"})],
+        tags={"team": "workload"},
+    )
+    (found,) = parse_workloads([raw], "present", {"team": "common", "stage": "test"})
+    assert found.role is not None
+    assert found.role.tags == {"team": "role", "stage": "test"}
+    assert found.policies[0].tags == {"team": "policy", "stage": "test"}
+    assert found.association.tags == {"team": "workload", "stage": "test"}
+
+
+def test_a_removal_needs_no_role() -> None:
+    (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], "absent")
+    assert found == Workload(WorkloadKey("default", "app"), None)
+
+
+def test_no_workloads_are_no_problem() -> None:
+    assert parse_workloads([]) == ()
+
+
+KNOWN_WORKLOAD = (
+    "namespace, service_account, role, policies, target_role_arn, disable_session_tags, session_policy, "
+    "tags, required_permissions, create_service_account, create_namespace, service_account_labels, "
+    "service_account_annotations"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        pytest.param(
+            {"rolle": {"name": "x"}},
+            [f"{PLACE}: unknown key 'rolle'; did you mean 'role'?"],
+            id="unknown key near a known one",
+        ),
+        pytest.param(
+            {"zzz": 1},
+            [f"{PLACE}: unknown key 'zzz'; known are {KNOWN_WORKLOAD}."],
+            id="unknown key near none",
+        ),
+        pytest.param(
+            {"namespace": None},
+            ["workloads[0] (?/app): namespace is missing."],
+            id="no namespace",
+        ),
+        pytest.param(
+            {"service_account": None},
+            ["workloads[0] (default/?): service_account is missing."],
+            id="no service account",
+        ),
+        pytest.param(
+            {"namespace": "My_Space"},
+            [
+                "workloads[0] (My_Space/app): namespace must be a Kubernetes namespace (lower case letters, "
+                "digits and -, at most 63 characters), got 'My_Space'."
+            ],
+            id="bad namespace",
+        ),
+        pytest.param(
+            {"namespace": "a" * 64},
+            [
+                f"workloads[0] ({'a' * 64}/app): namespace must be a Kubernetes namespace (lower case "
+                "letters, "
+                f"digits and -, at most 63 characters), got '{'a' * 64}'."
+            ],
+            id="long namespace",
+        ),
+        pytest.param(
+            {"service_account": 5},
+            [
+                "workloads[0] (default/5): service_account must be the name of a Kubernetes service account "
+                "(lower case letters, digits, - and .), got 5."
+            ],
+            id="service account that is no text",
+        ),
+        pytest.param(
+            {"service_account": "system:node"},
+            [
+                "workloads[0] (default/system:node): service_account must be the name of a Kubernetes "
+                "service "
+                "account (lower case letters, digits, - and .), got 'system:node'."
+            ],
+            id="bad service account",
+        ),
+        pytest.param(
+            {"service_account": "a" * 254},
+            [
+                f"workloads[0] (default/{'a' * 254}): service_account has 254 characters, at most 253 are "
+                "allowed."
+            ],
+            id="long service account",
+        ),
+        pytest.param(
+            {"service_account_labels": {"bad key!!": "x", "team": "team a", "size": 5, "none": ""}},
+            [
+                f"{PLACE}: service_account_labels: 'bad key!!' is not a valid label key (1 to 63 "
+                "letters, digits, -, _ and ., with a letter or digit at both ends; before it at most a "
+                "lower-case DNS name and /).",
+                f"{PLACE}: service_account_labels: the value of 'team' must be a Kubernetes label value (at "
+                "most 63 letters, digits, -, _ and ., with a letter or digit at both ends, or nothing), got "
+                "'team a'.",
+                f"{PLACE}: service_account_labels: the value of 'size' must be text, got 5; quote it.",
+            ],
+            id="labels that Kubernetes refuses",
+        ),
+        pytest.param(
+            {"service_account_annotations": {"Example.com/note": "any text, really", "a/b/c": "x"}},
+            [
+                f"{PLACE}: service_account_annotations: 'a/b/c' is not a valid annotation key (1 to "
+                "63 letters, digits, -, _ and ., with a letter or digit at both ends; before it at most a "
+                "lower-case DNS name and /)."
+            ],
+            id="annotations that Kubernetes refuses",
+        ),
+        pytest.param(
+            {"role": None},
+            [f"{PLACE}: role is missing; give role: {{name: …}} to make one or role: {{arn: …}} to use one."],
+            id="no role",
+        ),
+        pytest.param(
+            {"role": "my-role"}, [f"{PLACE}: role must be a mapping, got 'my-role'."], id="role as text"
+        ),
+        pytest.param({"role": {}}, [f"{PLACE} role: name or arn is missing."], id="empty role"),
+        pytest.param(
+            {"role": {"name": "my role"}},
+            [
+                f"{PLACE} role: name must be a role name (letters, digits and +=,.@_-, at most 64 "
+                "characters), "
+                "got 'my role'."
+            ],
+            id="bad role name",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "pth": "/a/"}},
+            [f"{PLACE} role: unknown key 'pth'; did you mean 'path'?"],
+            id="unknown key of a role",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "path": "team"}},
+            [f"{PLACE} role: path must be a path that starts and ends with /, got 'team'."],
+            id="bad path",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "description": "x" * 1001}},
+            [f"{PLACE} role: description has 1001 characters, at most 1000 are allowed."],
+            id="long description",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "permissions_boundary": "edge"}},
+            [f"{PLACE} role: permissions_boundary must be the ARN of a managed policy, got 'edge'."],
+            id="boundary that is no ARN",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "max_session_duration": 60}},
+            [f"{PLACE} role: max_session_duration must be a number of seconds from 3600 to 43200, got 60."],
+            id="short session",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "max_session_duration": True}},
+            [f"{PLACE} role: max_session_duration must be a number of seconds from 3600 to 43200, got True."],
+            id="session duration that is a boolean",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "trust_scope": "pod"}},
+            [
+                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, none, "
+                "got 'pod'."
+            ],
+            id="unknown trust scope",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "trust_scope": ["cluster"]}},
+            [
+                f"{PLACE} role: trust_scope must be one of workload, namespace, cluster, account, none, "
+                "got ['cluster']."
+            ],
+            id="trust scope as a list",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "trust_scope": "cluster", "trust_policy": TRUST}},
+            [f"{PLACE} role: trust_policy and trust_scope exclude each other."],
+            id="trust scope and trust policy",
+        ),
+        pytest.param(
+            {"role": {"name": "my-role", "trust_policy": document("s3:GetObject")}},
+            [
+                f"{PLACE} role: trust_policy is not a valid policy: Statement 1: Resource is not "
+                "allowed in a "
+                "trust policy (IAM: Has prohibited field Resource); remove it"
+            ],
+            id="permissions as a trust policy",
+        ),
+        pytest.param(
+            {"role": {"arn": "my-role"}},
+            [
+                f"{PLACE} role: arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name), "
+                "got 'my-role'."
+            ],
+            id="existing role without an ARN",
+        ),
+        pytest.param(
+            {"role": {"arn": BOUNDARY}},
+            [
+                f"{PLACE} role: arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name), "
+                f"got '{BOUNDARY}'."
+            ],
+            id="ARN of a policy as role",
+        ),
+        pytest.param(
+            {"role": {"arn": ROLE, "name": "other"}},
+            [f"{PLACE} role: name 'other' is not the name in arn '{ROLE}'; leave name out."],
+            id="name that is not that of the ARN",
+        ),
+        pytest.param(
+            {"role": {"arn": ROLE, "description": "x"}},
+            [
+                f"{PLACE} role: description cannot be set on an existing role, which is used as it is; give "
+                "name instead of arn to have the role managed."
+            ],
+            id="description of an existing role",
+        ),
+        pytest.param(
+            {"role": {"arn": ROLE, "extend_trust": "maybe"}},
+            [f"{PLACE} role: extend_trust must be true or false, got 'maybe'."],
+            id="flag that is none",
+        ),
+        pytest.param(
+            {"policies": "my-policy"},
+            [f"{PLACE}: policies must be a list, got 'my-policy'."],
+            id="policies as text",
+        ),
+        pytest.param(
+            {"policies": ["my-policy"]},
+            [f"{PLACE} policies[0]: must be a mapping with name and document, or with arn."],
+            id="policy as text",
+        ),
+        pytest.param(
+            {"policies": [{"name": "my-policy"}]},
+            [f"{PLACE} policies[0]: document is missing; give name and document, or arn."],
+            id="policy without document",
+        ),
+        pytest.param(
+            {"policies": [{"document": SESSION}]},
+            [f"{PLACE} policies[0]: name is missing; give name and document, or arn."],
+            id="policy without name",
+        ),
+        pytest.param(
+            {"policies": [policy("a/b")]},
+            [
+                f"{PLACE} policies[0]: name must be a policy name (letters, digits and +=,.@_-, at most 128 "
+                "characters), got 'a/b'."
+            ],
+            id="bad policy name",
+        ),
+        pytest.param(
+            {"policies": [policy(), {"arn": ROLE}]},
+            [
+                f"{PLACE} policies[1]: arn must be the ARN of a managed policy (arn:aws:iam::…:policy/name), "
+                f"got '{ROLE}'."
+            ],
+            id="ARN of a role as policy",
+        ),
+        pytest.param(
+            {"policies": [{"arn": BOUNDARY, "name": "edge"}]},
+            [f"{PLACE} policies[0]: name cannot be given together with arn."],
+            id="policy by name and ARN",
+        ),
+        pytest.param(
+            {"policies": [{"name": "p", "docment": SESSION}]},
+            [
+                f"{PLACE} policies[0]: unknown key 'docment'; did you mean 'document'?",
+                f"{PLACE} policies[0]: document is missing; give name and document, or arn.",
+            ],
+            id="misspelt document",
+        ),
+        pytest.param(
+            {"policies": [{"name": "p", "document": '{"Version" "2012-10-17"}'}]},
+            [
+                f"{PLACE} policies[0]: document is not a valid policy: not JSON: Expecting ':' delimiter "
+                "at line 1 column 12"
+            ],
+            id="document that is no JSON",
+        ),
+        pytest.param(
+            {
+                "policies": [
+                    {"name": "p", "document": {"Version": "2012-10-17", "Statement": [{"Effect": "Permit"}]}}
+                ]
+            },
+            [
+                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: Effect must be Allow or "
+                "Deny, got 'Permit'"
+            ],
+            id="document with a bad effect",
+        ),
+        pytest.param(
+            {"target_role_arn": "lake"},
+            [f"{PLACE}: target_role_arn must be the ARN of an IAM role, or '' to remove it, got 'lake'."],
+            id="target role that is no ARN",
+        ),
+        pytest.param(
+            {"disable_session_tags": 2},
+            [f"{PLACE}: disable_session_tags must be true or false, got 2."],
+            id="number as a flag",
+        ),
+        pytest.param(
+            {"session_policy": SESSION},
+            [
+                f"{PLACE}: session_policy needs disable_session_tags: true (EKS accepts a session "
+                "policy only "
+                "without session tags)."
+            ],
+            id="session policy with session tags",
+        ),
+        pytest.param(
+            {"session_policy": SESSION, "disable_session_tags": "perhaps"},
+            [
+                f"{PLACE}: disable_session_tags must be true or false, got 'perhaps'.",
+                f"{PLACE}: session_policy needs disable_session_tags: true (EKS accepts a session "
+                "policy only "
+                "without session tags).",
+            ],
+            id="session policy with a bad flag",
+        ),
+        pytest.param(
+            {"session_policy": {"Statement": []}, "disable_session_tags": True},
+            [
+                f"{PLACE}: session_policy is not a valid policy: Statement is empty: a policy needs at least "
+                "one statement"
+            ],
+            id="empty session policy",
+        ),
+        pytest.param(
+            {"disable_session_tags": True, "role": {"name": "my-role", "trust_scope": "workload"}},
+            [
+                f"{PLACE}: role.trust_scope 'workload' needs session tags, which disable_session_tags turns "
+                "off: its aws:RequestTag conditions would never match. Use trust_scope 'account', or "
+                "keep the "
+                "session tags."
+            ],
+            id="trust scope that needs session tags",
+        ),
+        pytest.param({"tags": ["a"]}, [f"{PLACE}: tags must be a mapping, got ['a']."], id="tags as a list"),
+        pytest.param(
+            {"tags": {"a": None}},
+            [f"{PLACE}: tags: the value of tag 'a' must be text."],
+            id="tag without value",
+        ),
+        pytest.param(
+            {"tags": {"AWS:x": "y"}},
+            [f"{PLACE}: tags: tag 'AWS:x' uses the prefix aws:, which AWS reserves."],
+            id="reserved tag",
+        ),
+        pytest.param(
+            {"tags": {"a": "x" * 257}},
+            [f"{PLACE}: tags: tag 'a' is too long; a key has 1 to 128 characters, a value at most 256."],
+            id="long tag",
+        ),
+        pytest.param(
+            {"tags": {"workload-identity/managed-by": "me"}},
+            [f"{PLACE}: tags: tag 'workload-identity/managed-by' is set by this collection; leave it out."],
+            id="our own tag",
+        ),
+        pytest.param(
+            {"tags": {f"t{number}": "x" for number in range(49)}},
+            [f"{PLACE}: tags has 49 tags; 48 are allowed beside those that mark ownership."],
+            id="many tags",
+        ),
+        pytest.param(
+            {"required_permissions": ["s3:GetObject"]},
+            [f"{PLACE} required_permissions[0]: must be a mapping with action and resource."],
+            id="permission as text",
+        ),
+        pytest.param(
+            {"required_permissions": [{"resource": "*"}]},
+            [f"{PLACE} required_permissions[0]: action is missing."],
+            id="permission without action",
+        ),
+        pytest.param(
+            {"required_permissions": [{"action": "read"}]},
+            [f"{PLACE} required_permissions[0]: action must be service:Action, got 'read'."],
+            id="permission with a bad action",
+        ),
+        pytest.param(
+            {"service_account_annotations": {"a": 1}},
+            [f"{PLACE}: service_account_annotations: the value of 'a' must be text, got 1; quote it."],
+            id="annotation that is no text",
+        ),
+        pytest.param(
+            {"create_namespace": "never"},
+            [f"{PLACE}: create_namespace must be true or false, got 'never'."],
+            id="bad wish for a namespace",
+        ),
+    ],
+)
+def test_bad_input_is_told_with_its_place_and_the_remedy(
+    changes: dict[str, Any], problems: list[str]
+) -> None:
+    assert problems_of([{**workload(), **changes}]) == problems
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        pytest.param("x", "workloads: must be a list of mappings, got a str.", id="text"),
+        pytest.param({"a": 1}, "workloads: must be a list of mappings, got a dict.", id="mapping"),
+        pytest.param(None, "workloads: must be a list of mappings, got a NoneType.", id="null"),
+        pytest.param([["x"]], "workloads[0]: must be a mapping, got a list.", id="list in a list"),
+    ],
+)
+def test_workloads_are_a_list_of_mappings(raw: object, problem: str) -> None:
+    assert problems_of(raw) == [problem]
+
+
+def test_common_tags_count_too() -> None:
+    common = {f"c{number}": "x" for number in range(30)}
+    raw = workload(tags={f"t{number}": "x" for number in range(19)})
+    assert problems_of([raw], "present", common) == [
+        f"{PLACE}: tags has 49 tags with the common ones; 48 are allowed beside those that mark ownership."
+    ]
+
+
+def test_all_problems_of_all_workloads_are_told_at_once() -> None:
+    raw = [
+        workload("one", namespace="A", tags={"aws:a": "b"}),
+        workload("two"),
+        {"service_account": "three", "role": {"name": "my-role"}},
+    ]
+    assert problems_of(raw) == [
+        "workloads[0] (A/one): namespace must be a Kubernetes namespace (lower case letters, digits and "
+        "-, at "
+        "most 63 characters), got 'A'.",
+        "workloads[0] (A/one): tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
+        "workloads[2] (?/three): namespace is missing.",
+    ]
+
+
+def test_a_wrong_value_that_is_long_is_not_repeated() -> None:
+    assert problems_of([workload(target_role_arn="x" * 100)]) == [
+        f"{PLACE}: target_role_arn must be the ARN of an IAM role, or '' to remove it, got a str."
+    ]
+
+
+@pytest.mark.parametrize("name", ["my-cluster", "A_1", "x" * 100])
+def test_a_cluster_name_is_taken_as_it_is(name: str) -> None:
+    assert parse_cluster_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "x" * 101, "a b", None, "arn:aws:eks:us-west-2:1:cluster/a"])
+def test_a_bad_cluster_name_is_refused(name: object) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_cluster_name(name)
+    assert caught.value.problems == (
+        "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
+        "characters), "
+        f"got {name!r}.",
+    )
+
+
+def test_common_tags_are_checked_too() -> None:
+    assert parse_tags({"a": 1, "b": False}) == {"a": "1", "b": "false"}
+    with pytest.raises(InputError) as caught:
+        parse_tags({"aws:a": "b"})
+    assert caught.value.problems == ("options: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",)
+
+
+def test_one_association_is_parsed_on_its_own() -> None:
+    params = {
+        "namespace": "default",
+        "service_account": "app",
+        "target_role_arn": "",
+        "disable_session_tags": True,
+        "session_policy": SESSION,
+        "tags": None,
+    }
+    assert parse_association(params) == AssociationSpec("", True, SESSION, {})
+
+
+def test_one_association_is_checked_on_its_own() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_association({"namespace": "default", "service_account": "App", "session_policy": SESSION})
+    assert caught.value.problems == (
+        "association default/App: service_account must be the name of a Kubernetes service account "
+        "(lower case "
+        "letters, digits, - and .), got 'App'.",
+        "association default/App: session_policy needs disable_session_tags: true (EKS accepts a "
+        "session policy "
+        "only without session tags).",
+    )

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the Kubernetes API said, out of what kubernetes.core makes of it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    cannot_list,
+    said,
+)
+
+HEADERS = "Reason: \nHTTP response headers: HTTPHeaderDict({'server': 'x'})\nHTTP response body: "
+TRACEBACK = (
+    '\nOriginal traceback: \n  File "client.py", line 54, in inner\n    raise ForbiddenException(http_resp)\n'
+    "' raised while trying to get resource using (name=None, namespace=None, label_selectors=[])"
+)
+FORBIDDEN = 'serviceaccounts is forbidden: User \\"me\\" cannot list resource \\"serviceaccounts\\" at the cluster scope'
+STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code":403}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        pytest.param(
+            f"Exception '403\n{HEADERS}{STATUS}{TRACEBACK}",
+            403,
+            FORBIDDEN.replace("\\", ""),
+            id="a status object",
+        ),
+        pytest.param(
+            f"Exception '429\n{HEADERS}Too many requests, please try again later.\n{TRACEBACK}",
+            429,
+            "Too many requests, please try again later.",
+            id="text instead of an object",
+        ),
+        pytest.param(
+            f"Failed to create object: {STATUS}",
+            403,
+            FORBIDDEN.replace("\\", ""),
+            id="an object in a sentence",
+        ),
+        pytest.param(
+            "Exception 'HTTPSConnectionPool(host='127.0.0.1', port=9): Max retries exceeded' raised while trying to "
+            "get resource using {}",
+            0,
+            "HTTPSConnectionPool(host='127.0.0.1', port=9): Max retries exceeded",
+            id="no answer",
+        ),
+        pytest.param(
+            "Task failed: Module failed: Could not find or access '/x' on the Ansible Controller.\n",
+            0,
+            "Could not find or access '/x' on the Ansible Controller.",
+            id="no kubeconfig",
+        ),
+        pytest.param("Traceback:\n  File x\nOSError: no route\n", 0, "OSError: no route", id="a traceback"),
+        pytest.param("", 0, "no reason given", id="nothing"),
+    ],
+)
+def test_the_words_are_found(text: str, code: int, words: str) -> None:
+    assert said(text) == (code, words)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (401, "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself)."),
+        (403, "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."),
+        (500, "Run again when the API server is well."),
+    ],
+)
+def test_an_answer_is_told_from_no_answer(code: int, remedy: str) -> None:
+    text = f"Exception '{code}\n{HEADERS}no{TRACEBACK}"
+    assert cannot_list(text, "my-cluster", "us-west-2") == (
+        f"The Kubernetes API of cluster my-cluster (region us-west-2) answered {code}: no. {remedy} Nothing was "
+        "changed."
+    )
+
+
+def test_no_answer_points_to_the_kubeconfig() -> None:
+    assert cannot_list("Connection refused", "my-cluster", "us-west-2") == (
+        "The Kubernetes API of cluster my-cluster (region us-west-2) does not answer:\n"
+        "Connection refused\n"
+        "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "
+        "update-kubeconfig writes\none), its context and token, and that the endpoint can be reached from here. "
+        "Nothing was changed."
+    )

@@ -1,0 +1,606 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A removal takes away what is ours and free, and says what it leaves and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.findings import Finding
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    OTHER_CLUSTER_ARN,
+    OWNED,
+    TRUST_BARE,
+    TRUST_EC2,
+    FakeAws,
+    desired,
+    document,
+    given,
+    given_association,
+    given_policy,
+    named,
+    names,
+    plan,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+APP = WorkloadKey("default", "app")
+MINE = policy_arn("my-policy")
+OLD = role_arn("old")
+ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
+DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+EVERYTHING = [
+    "delete association default/app",
+    f"detach attachment my-role {MINE}",
+    "delete role my-role",
+    f"delete policy {MINE}",
+]
+
+
+def absent(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> Plan:
+    return plan(aws, desired(*raws, state="absent", **options), "absent")
+
+
+def remove(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> list[str]:
+    made = run(aws, desired(*raws, state="absent", **options), "absent")
+    assert made.failures == ()
+    return [named(done.change) for done in made.done]
+
+
+def settled(*raws: dict[str, Any], **options: Any) -> FakeAws:
+    aws = FakeAws()
+    assert run(aws, desired(*raws, **options)).failures == ()
+    return aws
+
+
+def existing(**more: Any) -> dict[str, Any]:
+    return workload(role={"arn": OLD, **more}, policies=[])
+
+
+def codes(found: Plan) -> list[str]:
+    return [finding.code for finding in found.findings]
+
+
+def test_everything_of_ours_goes_in_reverse_order() -> None:
+    aws = settled(workload(role={"name": "my-role", "description": "text"}))
+    found = absent(aws, workload())
+    assert names(found) == EVERYTHING
+    assert [change.stage for change in found.changes] == [1, 2, 3, 4]
+    assert [sorted(change.needs) for change in found.changes] == [
+        [],
+        ["association default/app"],
+        ["association default/app", f"attachment my-role {MINE}"],
+        [f"attachment my-role {MINE}"],
+    ]
+    assert [change.after for change in found.changes] == [None] * 4
+    assert found.changes[2].before == {
+        "arn": role_arn("my-role"),
+        "trust_policy": aws.state()["roles"]["my-role"]["trust"],
+        "tags": OWNED,
+        "description": "text",
+    }
+    assert (found.failures, found.findings) == ((), ())
+    assert remove(aws, workload()) == EVERYTHING
+    assert aws.state() == FakeAws().state()
+    assert remove(aws, workload()) == []
+
+
+def test_the_diff_tells_what_an_association_had() -> None:
+    raw = workload(
+        target_role_arn="arn:aws:iam::444455556666:role/target",
+        disable_session_tags=True,
+        session_policy=document("s3:GetObject"),
+        tags={"a": "b"},
+    )
+    assert absent(settled(raw), raw).changes[0].before == {
+        "association_id": "a-00000000000000001",
+        "role_arn": role_arn("my-role"),
+        "target_role_arn": "arn:aws:iam::444455556666:role/target",
+        "session_policy": document("s3:GetObject"),
+        "tags": {"a": "b", **OWNED},
+    }
+
+
+def test_all_versions_of_a_policy_go() -> None:
+    aws = settled(workload())
+    run(aws, desired(workload(policies=[policy("my-policy", "s3:PutObject")])))
+    change = absent(aws, workload()).changes[-1]
+    assert [(call.operation, call.parameters) for call in change.calls] == [
+        ("DeletePolicyVersion", {"PolicyArn": MINE, "VersionId": "v1"}),
+        ("DeletePolicy", {"PolicyArn": MINE}),
+    ]
+
+
+def test_an_association_can_be_removed_alone() -> None:
+    aws = settled(workload())
+    raw = {"namespace": "default", "service_account": "app"}
+    assert names(absent(aws, raw)) == ["delete association default/app"]
+
+
+def test_a_boundary_that_we_made_goes_with_its_role() -> None:
+    raw = workload(role={"name": "my-role", "permissions_boundary": MINE})
+    aws = settled(raw)
+    found = absent(aws, raw)
+    assert names(found) == EVERYTHING
+    assert "role my-role" in found.changes[-1].needs
+    remove(aws, raw)
+    assert aws.state() == FakeAws().state()
+
+
+def test_a_policy_of_aws_is_detached_from_our_role() -> None:
+    aws = FakeAws()
+    arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    aws.iam.policies[arn] = {"default": "v1", "versions": {"v1": {}}, "tags": {}, "users": [], "groups": []}
+    raw = workload(policies=[{"arn": arn}])
+    run(aws, desired(raw))
+    assert names(absent(aws, raw)) == [
+        "delete association default/app",
+        f"detach attachment my-role {arn}",
+        "delete role my-role",
+    ]
+
+
+# What is not ours
+
+
+def test_nothing_of_others_is_touched() -> None:
+    aws = FakeAws()
+    given(aws, "my-role", TRUST_BARE, (given_policy(aws, "my-policy"),))
+    given_association(aws, "app", "my-role")
+    before = aws.state()
+    found = absent(aws, workload())
+    assert (names(found), codes(found)) == ([], ["ASSOCIATION_NOT_OWNED"])
+    remove(aws, workload())
+    assert aws.state() == before
+
+
+def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
+    aws = settled(workload())
+    next(iter(aws.eks.associations.values()))["tags"] = {}
+    found = absent(aws, workload())
+    assert names(found) == []
+    assert found.findings == (
+        Finding(
+            "ASSOCIATION_NOT_OWNED",
+            "warning",
+            APP,
+            "association a-00000000000000001 was not made by this collection and stays.",
+            "Delete it with workload_identity.aws.eks_pod_identity_association, or set force: true.",
+        ),
+        Finding(
+            "ROLE_STILL_USED",
+            "warning",
+            APP,
+            f"role {role_arn('my-role')} stays: it is still used by my-cluster default/app.",
+            "Remove those first, then run again.",
+        ),
+        Finding(
+            "POLICY_STILL_USED",
+            "warning",
+            APP,
+            f"policy {MINE} stays: it is still used by role my-role.",
+            "Remove those first, then run again.",
+        ),
+    )
+    assert names(absent(aws, workload(), force=True)) == EVERYTHING
+
+
+def test_an_association_of_an_addon_stays_and_its_role_keeps_its_trust() -> None:
+    aws = settled(workload())
+    next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
+    found = absent(aws, workload())
+    assert names(found) == []
+    (failure,) = found.failures
+    assert (failure.error_code, failure.action) == ("ASSOCIATION_OWNED_BY_ADDON", "delete")
+    assert failure.message == (
+        f"association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on {ADDON}, "
+        "which "
+        "would undo a direct change."
+    )
+    assert names(absent(aws, workload(), force=True)) == EVERYTHING
+
+
+def test_trust_goes_only_with_the_association() -> None:
+    """Both are to be removed, but the association of one was not made by us and stays."""
+    raw = [workload("app"), workload("two")]
+    aws = settled(*raw)
+    aws.eks.associations["a-00000000000000002"]["tags"] = {}
+    found = absent(aws, *raw)
+    assert names(found) == ["delete association default/app", "update trust_policy my-role"]
+    remove(aws, *raw)
+    (statement,) = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "two"
+
+
+def test_a_role_that_holds_what_others_put_there_stays() -> None:
+    aws = settled(workload())
+    extra = given_policy(aws, "extra")
+    role = aws.iam.roles["my-role"]
+    role["attached"].append(extra)
+    role["inline"].append("by-hand")
+    role["profiles"].append("a-profile")
+    found = absent(aws, workload())
+    assert names(found) == [
+        "delete association default/app",
+        f"detach attachment my-role {MINE}",
+        f"delete policy {MINE}",
+    ]
+    assert found.findings == (
+        Finding(
+            "ROLE_HOLDS_FOREIGN",
+            "warning",
+            APP,
+            f"role {role_arn('my-role')} stays: it holds what this collection did not put there (by-hand, "
+            f"{extra}, a-profile).",
+            "Detach or delete those, then run again.",
+        ),
+    )
+
+
+def test_a_policy_stays_the_boundary_of_a_role_that_stays() -> None:
+    raw = workload(role={"name": "my-role", "permissions_boundary": MINE})
+    aws = settled(raw)
+    aws.iam.roles["my-role"]["inline"].append("by-hand")
+    assert names(absent(aws, raw)) == [
+        "delete association default/app",
+        f"detach attachment my-role {MINE}",
+    ]
+    assert codes(absent(aws, raw)) == ["ROLE_HOLDS_FOREIGN", "POLICY_STILL_USED"]
+
+
+@pytest.mark.parametrize(
+    ("users", "groups", "shown"),
+    [
+        (["ann"], [], "user ann"),
+        ([], ["ops"], "group ops"),
+        ([f"u{number:02}" for number in range(12)], [], None),
+    ],
+    ids=["user", "group", "many"],
+)
+def test_a_policy_that_is_used_elsewhere_stays_whole(
+    users: list[str], groups: list[str], shown: str | None
+) -> None:
+    aws = settled(workload())
+    run(aws, desired(workload(policies=[policy("my-policy", "s3:PutObject")])))
+    aws.iam.policies[MINE].update(users=users, groups=groups)
+    found = absent(aws, workload())
+    assert names(found) == EVERYTHING[:3]
+    ten = ", ".join(f"user {name}" for name in users[:10]) + " and 2 more"
+    assert [finding.message for finding in found.findings] == [
+        f"policy {MINE} stays: it is still used by {shown or ten}."
+    ]
+    remove(aws, workload())
+    assert len(aws.iam.policies[MINE]["versions"]) == 2
+
+
+# Shared roles
+
+
+def test_a_shared_role_stays_for_the_others() -> None:
+    aws = settled(workload("app"), workload("two", policies=[policy("other", "kms:Decrypt")]))
+    found = absent(aws, workload("app"))
+    assert names(found) == ["delete association default/app", "update trust_policy my-role"]
+    assert [finding.message for finding in found.findings] == [
+        f"role {role_arn('my-role')} stays: it is still used by my-cluster default/two.",
+        f"policy {MINE} stays: it is still used by role my-role.",
+    ]
+    assert sorted(found.changes[1].needs) == ["association default/app"]
+    remove(aws, workload("app"))
+    statements = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    assert [
+        one["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] for one in statements
+    ] == ["two"]
+
+
+def test_a_shared_role_goes_with_the_last() -> None:
+    raw = [workload("app"), workload("two")]
+    aws = settled(*raw)
+    assert names(absent(aws, *raw)) == [
+        "delete association default/app",
+        "delete association default/two",
+        *EVERYTHING[1:],
+    ]
+
+
+def test_a_role_granted_to_another_cluster_stays() -> None:
+    aws = settled(workload())
+    run(aws, desired(workload("two"), cluster="other-cluster"))
+    found = absent(aws, workload())
+    assert names(found) == ["delete association default/app", "update trust_policy my-role"]
+    assert [finding.message for finding in found.findings] == [
+        f"role {role_arn('my-role')} stays: it is still used by {OTHER_CLUSTER_ARN}/default/two.",
+        f"policy {MINE} stays: it is still used by role my-role.",
+    ]
+
+
+def test_a_policy_on_another_role_stays() -> None:
+    aws = settled(workload(), workload("two", role={"name": "other"}))
+    found = absent(aws, workload())
+    assert names(found) == EVERYTHING[:3]
+    assert [finding.message for finding in found.findings] == [
+        f"policy {MINE} stays: it is still used by role other."
+    ]
+
+
+def test_what_is_taken_from_a_role_waits_for_its_associations() -> None:
+    """One of two workloads cannot be removed: their role keeps its policies, and both are told."""
+    raw = [workload("app"), workload("two", policies=[policy(), policy("bad")])]
+    aws = settled(*raw)
+    aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
+    found = absent(aws, workload("app", policies=[]), workload("two", policies=[policy("bad")]))
+    assert names(found) == ["delete association default/app"]
+    assert [(failure.error_code, [str(key) for key in failure.workloads]) for failure in found.failures] == [
+        ("AccessDenied", ["default/two"]),
+        ("SKIPPED", ["default/app"]),
+        ("SKIPPED", ["default/app"]),
+        ("SKIPPED", ["default/app"]),
+    ]
+    assert found.failures[-1].message == (
+        "not done, because it needs a change of association default/two, which is left out: that is for "
+        "workloads that failed."
+    )
+    assert found.failures[-1].remedy == "Resolve those failures and run again."
+
+
+# Existing roles
+
+
+def test_our_statement_is_taken_out_of_an_existing_role() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_EC2)
+    before = aws.state()
+    run(aws, desired(existing(extend_trust=True)))
+    assert names(absent(aws, existing())) == ["delete association default/app", "update trust_policy old"]
+    remove(aws, existing())
+    assert aws.state() == before
+
+
+@pytest.mark.parametrize("scope", ["namespace", "cluster"])
+def test_a_wider_statement_goes_with_the_last_who_needs_it(scope: str) -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_EC2)
+    before = aws.state()
+    one = existing(extend_trust=True, trust_scope=scope)
+    two = {**one, "service_account": "two"}
+    run(aws, desired(one, two))
+    assert names(absent(aws, one)) == ["delete association default/app"]
+    remove(aws, one)
+    assert names(absent(aws, two)) == ["delete association default/two", "update trust_policy old"]
+    remove(aws, two)
+    assert aws.state() == before
+
+
+def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_EC2)
+    raw = existing(extend_trust=True, trust_scope="account")
+    run(aws, desired(raw))
+    found = absent(aws, raw)
+    assert names(found) == ["delete association default/app"]
+    assert found.findings == (
+        Finding(
+            "TRUST_STATEMENT_STAYS",
+            "note",
+            APP,
+            f"role {OLD} keeps our trust statement: it lets in others too, or is the only one.",
+            "Remove it from the trust policy when nothing else needs it.",
+        ),
+    )
+
+
+def test_a_policy_of_ours_is_detached_from_an_existing_role() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE, (given_policy(aws, "theirs"),))
+    before = aws.state()
+    raw = workload(role={"arn": OLD})
+    run(aws, desired(raw))
+    assert names(absent(aws, raw)) == [
+        "delete association default/app",
+        f"detach attachment old {MINE}",
+        f"delete policy {MINE}",
+    ]
+    remove(aws, raw)
+    assert aws.state() == before
+
+
+def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE)
+    theirs = given_policy(aws, "theirs")
+    raw = workload(role={"arn": OLD}, policies=[{"arn": theirs}])
+    run(aws, desired(raw))
+    found = absent(aws, raw)
+    assert names(found) == ["delete association default/app"]
+    assert found.findings == (
+        Finding(
+            "POLICY_STAYS_ATTACHED",
+            "note",
+            APP,
+            f"{theirs} stays attached to role {OLD}: neither is of this collection, so it cannot be told who "
+            "attached it.",
+            "Detach it when nothing else needs it.",
+        ),
+    )
+
+
+def test_an_existing_role_is_never_deleted_though_it_is_ours() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE, tags=OWNED)
+    assert names(absent(aws, existing())) == []
+
+
+def test_an_existing_role_in_use_keeps_our_policy() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE)
+    raw = workload(role={"arn": OLD})
+    run(aws, desired(raw))
+    given_association(aws, "two", "old")
+    found = absent(aws, raw)
+    assert names(found) == ["delete association default/app"]
+    assert codes(found) == ["POLICY_STILL_USED"]
+
+
+def test_a_role_of_another_path_is_not_the_one_that_was_meant() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE, tags=OWNED, Path="/team/")
+    assert names(absent(aws, existing())) == []
+
+
+# What cannot be seen
+
+
+def test_a_cluster_that_is_gone_leaves_its_roles_to_remove() -> None:
+    aws = settled(workload())
+    aws.eks.associations.clear()
+    del aws.eks.clusters["my-cluster"]
+    found = absent(aws, workload())
+    assert names(found) == EVERYTHING[1:]
+    assert found.findings == (
+        Finding(
+            "CLUSTER_MISSING",
+            "warning",
+            None,
+            f"cluster my-cluster was not found in account {ACCOUNT}, region us-west-2; only what IAM "
+            "has of its "
+            "workloads is removed.",
+            "If it is not gone, check its name, the account and the region, and run again.",
+        ),
+    )
+    remove(aws, workload())
+    assert aws.state() == FakeAws().state()
+
+
+def test_a_mistyped_cluster_takes_no_role_from_the_right_one() -> None:
+    aws = settled(workload())
+    before = aws.state()
+    found = absent(aws, workload(), cluster="my-clutser")
+    assert (names(found), codes(found)) == (
+        [],
+        ["CLUSTER_MISSING", "ROLE_STILL_USED", "POLICY_STILL_USED"],
+    )
+    remove(aws, workload(), cluster="my-clutser")
+    assert aws.state() == before
+
+
+@pytest.mark.parametrize("scope", ["account", "none"])
+def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -> None:
+    aws = settled(workload(), trust_scope=scope)
+    found = absent(aws, workload(), cluster="my-clutser")
+    assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert found.findings[1].message == (
+        f"role {role_arn('my-role')} stays: its trust policy lets more than cluster my-clutser use it, "
+        "and that "
+        "cluster was not found, so its associations cannot be seen."
+    )
+    assert found.findings[1].remedy == (
+        "Check the cluster's name, the account and the region; if the cluster is gone, set force: true."
+    )
+    assert names(found) == []
+    assert names(absent(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
+
+
+def test_no_role_goes_while_an_association_cannot_be_read() -> None:
+    """The association of somebody else may use the role, too."""
+    aws = FakeAws()
+    # The first that is listed is the first that is read.
+    given_association(aws, "two", "my-role", namespace="batch")
+    assert run(aws, desired(workload())).failures == ()
+    aws.fail_on("eks:DescribePodIdentityAssociation", DENIED)
+    found = absent(aws, workload())
+    assert names(found) == []
+    (failure,) = found.failures
+    assert (failure.workloads, failure.resource, failure.name, failure.action) == (
+        (APP,),
+        "role",
+        "my-role",
+        "delete",
+    )
+    assert failure.error_code == "AccessDenied"
+    assert failure.message == (
+        "association batch/two could not be read, so it cannot be told whether it uses role "
+        f"{role_arn('my-role')}: x: User is not authorized"
+    )
+    assert failure.remedy == DENIED.remedy
+
+
+def test_nothing_goes_while_the_associations_cannot_be_listed() -> None:
+    aws = settled(workload())
+    aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
+    found = absent(aws, workload())
+    assert names(found) == []
+    assert [(failure.resource, failure.name) for failure in found.failures] == [
+        ("associations", "my-cluster")
+    ]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "iam:GetRole",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListRolePolicies",
+        "iam:ListInstanceProfilesForRole",
+        "iam:GetPolicy",
+        "iam:ListPolicyVersions",
+        "iam:ListEntitiesForPolicy",
+    ],
+)
+def test_nothing_goes_of_a_workload_of_which_something_cannot_be_read(operation: str) -> None:
+    aws = settled(workload())
+    aws.fail_on(operation, DENIED)
+    found = absent(aws, workload())
+    assert names(found) == []
+    assert [failure.error_code for failure in found.failures] == ["AccessDenied"]
+
+
+def test_all_pages_of_who_uses_a_policy_are_read() -> None:
+    aws = settled(workload())
+    whole = aws.iam.ListEntitiesForPolicy
+
+    def in_pages(asked: Any) -> dict[str, Any]:
+        if "Marker" not in asked:
+            return {
+                "PolicyRoles": [],
+                "PolicyUsers": [],
+                "PolicyGroups": [],
+                "IsTruncated": True,
+                "Marker": "m",
+            }
+        return {**whole({"PolicyArn": asked["PolicyArn"]}), "PolicyUsers": [{"UserName": "ann"}]}
+
+    aws.replace("iam:ListEntitiesForPolicy", in_pages)
+    assert codes(absent(aws, workload())) == ["POLICY_STILL_USED"]
+    assert aws.parameters("iam:ListEntitiesForPolicy")[-1] == {"PolicyArn": MINE, "Marker": "m"}
+
+
+def test_a_role_stays_that_another_association_has_as_its_target() -> None:
+    chained = workload("other", role={"name": "other"}, target_role_arn=role_arn("my-role"))
+    own = workload(role={"name": "my-role", "trust_policy": TRUST_BARE})
+    aws = settled(own, chained)
+    found = absent(aws, own)
+    assert "ROLE_STILL_USED" in codes(found)
+    assert "delete role my-role" not in names(found)
+
+
+@pytest.mark.parametrize("more", [{"Marker": "same"}, {}], ids=["the same page again", "not which"])
+def test_a_policy_stays_when_the_pages_of_who_uses_it_do_not_end(more: dict[str, str]) -> None:
+    aws = settled(workload())
+
+    def answer(_asked: Any) -> dict[str, Any]:
+        assert len(aws.parameters("iam:ListEntitiesForPolicy")) < 100
+        return {"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": True, **more}
+
+    aws.replace("iam:ListEntitiesForPolicy", answer)
+    found = absent(aws, workload())
+    assert names(found) == []
+    assert [failure.error_code for failure in found.failures] == ["MalformedAnswer"]

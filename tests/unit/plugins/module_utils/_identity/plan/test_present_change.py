@@ -1,0 +1,610 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changing one thing changes exactly that, and the diff says so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Agent,
+    VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+    OWNER_TAG,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    grant_for,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    MADE,
+    OWNED,
+    TRUST_BARE,
+    FakeAws,
+    desired,
+    document,
+    engine,
+    given,
+    given_policy,
+    named,
+    names,
+    plan,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+ROLE = {"RoleName": "my-role"}
+POLICY = {"PolicyArn": policy_arn("my-policy")}
+ASSOCIATION = {"clusterName": CLUSTER, "associationId": "a-00000000000000001"}
+ASSOCIATION_ARN = f"arn:aws:eks:us-west-2:{ACCOUNT}:podidentityassociation/{CLUSTER}/a-00000000000000001"
+EDGE, RIM = policy_arn("edge"), policy_arn("rim")
+TARGETS = [f"arn:aws:iam::444455556666:role/{name}" for name in ("one", "two")]
+READ, WRITE = document("s3:GetObject"), document("s3:PutObject")
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def scoped(scope: str) -> dict[str, object]:
+    return trust_policy([grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", "app")])
+
+
+def settled(raw: dict[str, Any], **options: Any) -> FakeAws:
+    """An account in which a workload is as wanted."""
+    aws = FakeAws()
+    for name in ("edge", "rim"):
+        given_policy(aws, name)
+    wanted = desired(raw, **options)
+    assert run(aws, wanted).failures == ()
+    assert names(plan(aws, wanted)) == []
+    return aws
+
+
+def role(**more: Any) -> dict[str, Any]:
+    return workload(role={"name": "my-role", **more})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "diff", "calls"),
+    [
+        pytest.param(
+            role(description="old"),
+            role(description="new"),
+            "update role my-role",
+            ({"description": "old"}, {"description": "new"}),
+            [("UpdateRole", {**ROLE, "Description": "new", "MaxSessionDuration": 3600})],
+            id="description",
+        ),
+        pytest.param(
+            role(description="old", max_session_duration=7200),
+            role(description="", max_session_duration=7200),
+            "update role my-role",
+            ({"description": "old"}, {"description": ""}),
+            [("UpdateRole", {**ROLE, "Description": "", "MaxSessionDuration": 7200})],
+            id="description removed, session duration kept",
+        ),
+        pytest.param(
+            role(description="text"),
+            role(max_session_duration=7200),
+            "update role my-role",
+            ({"max_session_duration": 3600}, {"max_session_duration": 7200}),
+            [("UpdateRole", {**ROLE, "Description": "text", "MaxSessionDuration": 7200})],
+            id="session duration, description kept",
+        ),
+        pytest.param(
+            role(),
+            role(permissions_boundary=EDGE),
+            "update role my-role",
+            ({"permissions_boundary": ""}, {"permissions_boundary": EDGE}),
+            [("PutRolePermissionsBoundary", {**ROLE, "PermissionsBoundary": EDGE})],
+            id="boundary added",
+        ),
+        pytest.param(
+            role(permissions_boundary=EDGE),
+            role(permissions_boundary=RIM),
+            "update role my-role",
+            ({"permissions_boundary": EDGE}, {"permissions_boundary": RIM}),
+            [("PutRolePermissionsBoundary", {**ROLE, "PermissionsBoundary": RIM})],
+            id="boundary changed",
+        ),
+        pytest.param(
+            role(permissions_boundary=EDGE),
+            role(permissions_boundary=""),
+            "update role my-role",
+            ({"permissions_boundary": EDGE}, {"permissions_boundary": ""}),
+            [("DeleteRolePermissionsBoundary", ROLE)],
+            id="boundary removed",
+        ),
+        pytest.param(
+            role(tags={"team": "a"}),
+            role(tags={"team": "b"}),
+            "update role my-role",
+            ({"tags": {"team": "a", **OWNED}}, {"tags": {"team": "b", **OWNED}}),
+            [("TagRole", {**ROLE, "Tags": [{"Key": "team", "Value": "b"}]})],
+            id="tag of a role",
+        ),
+        pytest.param(
+            role(),
+            role(trust_scope="namespace"),
+            "update trust_policy my-role",
+            ({"trust_policy": scoped("workload")}, {"trust_policy": scoped("namespace")}),
+            [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(scoped("namespace"))})],
+            id="wider trust scope",
+        ),
+        pytest.param(
+            role(trust_scope="account"),
+            role(trust_scope="workload"),
+            "update trust_policy my-role",
+            ({"trust_policy": scoped("account")}, {"trust_policy": scoped("workload")}),
+            [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(scoped("workload"))})],
+            id="narrower trust scope",
+        ),
+        pytest.param(
+            role(),
+            role(trust_policy=TRUST_BARE),
+            "update trust_policy my-role",
+            ({"trust_policy": scoped("workload")}, {"trust_policy": TRUST_BARE}),
+            [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(TRUST_BARE)})],
+            id="trust policy of one's own",
+        ),
+        pytest.param(
+            workload(policies=[policy("my-policy", "s3:GetObject")]),
+            workload(policies=[policy("my-policy", "s3:PutObject")]),
+            f"update policy {policy_arn('my-policy')}",
+            ({"document": READ}, {"document": WRITE}),
+            [("CreatePolicyVersion", {**POLICY, "PolicyDocument": compact(WRITE), "SetAsDefault": True})],
+            id="meaning of a policy",
+        ),
+        pytest.param(
+            workload(policies=[policy(tags={"a": "1"})]),
+            workload(policies=[policy(tags={"a": "2"})]),
+            f"update policy {policy_arn('my-policy')}",
+            ({"tags": {"a": "1", **MADE}}, {"tags": {"a": "2", **MADE}}),
+            [("TagPolicy", {**POLICY, "Tags": [{"Key": "a", "Value": "2"}]})],
+            id="tag of a policy",
+        ),
+        pytest.param(
+            workload(policies=[]),
+            workload(policies=[{"arn": EDGE}]),
+            f"attach attachment my-role {EDGE}",
+            (None, {"role": "my-role", "policy": EDGE}),
+            [("AttachRolePolicy", {**ROLE, "PolicyArn": EDGE})],
+            id="one more policy",
+        ),
+        pytest.param(
+            workload(),
+            workload(policies=[]),
+            f"detach attachment my-role {policy_arn('my-policy')}",
+            ({"role": "my-role", "policy": policy_arn("my-policy")}, None),
+            [("DetachRolePolicy", {**ROLE, **POLICY})],
+            id="one policy of ours less",
+        ),
+        pytest.param(
+            workload(),
+            workload(target_role_arn=TARGETS[0]),
+            "update association default/app",
+            ({"target_role_arn": ""}, {"target_role_arn": TARGETS[0]}),
+            [("UpdatePodIdentityAssociation", {**ASSOCIATION, "targetRoleArn": TARGETS[0]})],
+            id="target role set",
+        ),
+        pytest.param(
+            workload(target_role_arn=TARGETS[0]),
+            workload(target_role_arn=TARGETS[1]),
+            "update association default/app",
+            ({"target_role_arn": TARGETS[0]}, {"target_role_arn": TARGETS[1]}),
+            [("UpdatePodIdentityAssociation", {**ASSOCIATION, "targetRoleArn": TARGETS[1]})],
+            id="target role changed",
+        ),
+        pytest.param(
+            workload(target_role_arn=TARGETS[0]),
+            workload(target_role_arn=""),
+            "update association default/app",
+            ({"target_role_arn": TARGETS[0]}, {"target_role_arn": ""}),
+            [("UpdatePodIdentityAssociation", {**ASSOCIATION, "targetRoleArn": ""})],
+            id="target role cleared",
+        ),
+        pytest.param(
+            workload(role={"name": "my-role", "trust_scope": "account"}),
+            workload(role={"name": "my-role", "trust_scope": "account"}, disable_session_tags=True),
+            "update association default/app",
+            ({"disable_session_tags": False}, {"disable_session_tags": True}),
+            [("UpdatePodIdentityAssociation", {**ASSOCIATION, "disableSessionTags": True})],
+            id="session tags turned off",
+        ),
+        pytest.param(
+            workload(disable_session_tags=True),
+            workload(disable_session_tags=True, session_policy=READ),
+            "update association default/app",
+            ({"session_policy": None}, {"session_policy": READ}),
+            [
+                (
+                    "UpdatePodIdentityAssociation",
+                    {**ASSOCIATION, "policy": compact(READ), "disableSessionTags": True},
+                )
+            ],
+            id="session policy set",
+        ),
+        pytest.param(
+            workload(disable_session_tags=True, session_policy=READ),
+            workload(disable_session_tags=True, session_policy=WRITE),
+            "update association default/app",
+            ({"session_policy": READ}, {"session_policy": WRITE}),
+            [
+                (
+                    "UpdatePodIdentityAssociation",
+                    {**ASSOCIATION, "policy": compact(WRITE), "disableSessionTags": True},
+                )
+            ],
+            id="session policy changed",
+        ),
+        pytest.param(
+            workload(
+                disable_session_tags=True, session_policy=READ, target_role_arn=TARGETS[0], tags={"a": "1"}
+            ),
+            workload(session_policy=""),
+            "replace association default/app",
+            (
+                {"session_policy": READ, "association_id": "a-00000000000000001"},
+                {"session_policy": None, "association_id": "a new one"},
+            ),
+            [
+                ("DeletePodIdentityAssociation", ASSOCIATION),
+                (
+                    "CreatePodIdentityAssociation",
+                    {
+                        "clusterName": CLUSTER,
+                        "namespace": "default",
+                        "serviceAccount": "app",
+                        "roleArn": role_arn("my-role"),
+                        "targetRoleArn": TARGETS[0],
+                        "disableSessionTags": True,
+                        "tags": {"a": "1", **OWNED},
+                    },
+                ),
+            ],
+            id="session policy cleared, the rest kept",
+        ),
+        pytest.param(
+            workload(tags={"a": "1"}),
+            workload(tags={"a": "2", "b": "3"}),
+            "update association default/app",
+            ({"tags": {"a": "1", **OWNED}}, {"tags": {"a": "2", "b": "3", **OWNED}}),
+            [("TagResource", {"resourceArn": ASSOCIATION_ARN, "tags": {"a": "2", "b": "3"}})],
+            id="tags of an association",
+        ),
+    ],
+)
+def test_one_change(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    change: str,
+    diff: tuple[Any, Any],
+    calls: list[tuple[str, dict[str, Any]]],
+) -> None:
+    aws = settled(before)
+    found = plan(aws, desired(after))
+    assert names(found) == [change]
+    assert (found.changes[0].before, found.changes[0].after) == diff
+    assert [(call.operation, call.parameters) for call in found.changes[0].calls] == calls
+    assert found.failures == ()
+    made = run(aws, desired(after))
+    assert [named(done.change) for done in made.done] == [change]
+    assert names(plan(aws, desired(after))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            workload(policies=[policy("my-policy", "s3:GetObject", "s3:PutObject")]),
+            workload(
+                policies=[
+                    {
+                        "document": {
+                            "Statement": [
+                                {
+                                    "Resource": ["*"],
+                                    "Action": ["s3:putObject", "S3:GetObject"],
+                                    "Effect": "Allow",
+                                }
+                            ],
+                            "Version": "2012-10-17",
+                        },
+                        "name": "my-policy",
+                    }
+                ]
+            ),
+            id="policy in another order",
+        ),
+        pytest.param(
+            workload(policies=[policy("a"), policy("b", "kms:Decrypt")]),
+            workload(policies=[policy("b", "kms:Decrypt"), policy("a")]),
+            id="policies in another order",
+        ),
+        pytest.param(
+            workload(policies=[policy()]),
+            workload(policies=[{"name": "my-policy", "document": json.dumps(READ)}]),
+            id="document as text",
+        ),
+        pytest.param(
+            workload(disable_session_tags=True, session_policy=document("s3:GetObject", "s3:PutObject")),
+            workload(disable_session_tags=True, session_policy=document("s3:PutObject", "s3:GetObject")),
+            id="session policy in another order",
+        ),
+        pytest.param(
+            role(description="a", max_session_duration=7200), role(), id="role without what was given"
+        ),
+        pytest.param(role(permissions_boundary=EDGE), role(), id="boundary not given any more"),
+        pytest.param(role(tags={"a": "1"}), role(), id="tags not given any more"),
+        pytest.param(workload(target_role_arn=TARGETS[0]), workload(), id="target role not given any more"),
+        pytest.param(
+            workload(policies=[policy(description="a")]),
+            workload(policies=[policy(description="b")]),
+            id="description of a policy, which IAM cannot change",
+        ),
+    ],
+)
+def test_nothing_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
+    found = plan(settled(before), desired(after))
+    assert (names(found), found.failures) == ([], ())
+
+
+@pytest.mark.parametrize(
+    ("resource", "call"),
+    [
+        ("role", Call("iam", "UntagRole", {**ROLE, "TagKeys": ["stage"]})),
+        ("policy", Call("iam", "UntagPolicy", {**POLICY, "TagKeys": ["stage"]})),
+        ("association", Call("eks", "UntagResource", {"resourceArn": ASSOCIATION_ARN, "tagKeys": ["stage"]})),
+    ],
+)
+def test_tags_are_purged_when_asked(resource: str, call: Call) -> None:
+    tags = {"team": "a", "stage": "b"}
+    aws = settled(workload(role={"name": "my-role", "tags": tags}, policies=[policy(tags=tags)], tags=tags))
+    left = {"team": "a"}
+    raw = workload(role={"name": "my-role", "tags": left}, policies=[policy(tags=left)], tags=left)
+    assert names(plan(aws, desired(raw))) == []
+    found = plan(aws, desired(raw, purge_tags=True))
+    (change,) = [one for one in found.changes if one.resource == resource]
+    assert change.calls == (call,)
+    assert change.after == {"tags": {"team": "a", **(MADE if resource == "policy" else OWNED)}}
+    assert len(found.changes) == 3
+
+
+@pytest.mark.parametrize(
+    ("default", "deleted"),
+    [
+        pytest.param(5, "v1", id="oldest"),
+        pytest.param(1, "v2", id="oldest that is not the default"),
+    ],
+)
+def test_at_the_limit_of_versions_the_oldest_makes_room(default: int, deleted: str) -> None:
+    aws = settled(workload())
+    for number in range(2, 6):
+        aws.iam.CreatePolicyVersion(
+            {
+                **POLICY,
+                "PolicyDocument": compact(document(f"s3:Get{number}")),
+                "SetAsDefault": number == default,
+            }
+        )
+    found = plan(aws, desired(workload(policies=[policy("my-policy", "s3:PutObject")])))
+    (change,) = found.changes
+    assert [call.operation for call in change.calls] == ["DeletePolicyVersion", "CreatePolicyVersion"]
+    assert change.calls[0].parameters == {**POLICY, "VersionId": deleted}
+    assert change.before is not None
+    assert change.after is not None
+    assert (change.before["oldest_version"], change.after["oldest_version"]) == (deleted, "deleted")
+
+
+def test_another_role_moves_the_association_alone() -> None:
+    aws = settled(workload())
+    found = plan(aws, desired(workload(role={"name": "other"})))
+    assert names(found) == [
+        "create role other",
+        f"attach attachment other {policy_arn('my-policy')}",
+        "update association default/app",
+    ]
+    update = found.changes[2]
+    assert (update.before, update.after) == (
+        {"role_arn": role_arn("my-role")},
+        {"role_arn": role_arn("other")},
+    )
+    assert update.awaits
+
+
+def test_turning_session_tags_off_widens_an_unstated_scope_and_says_so() -> None:
+    aws = settled(workload())
+    found = plan(aws, desired(workload(disable_session_tags=True)))
+    assert names(found) == ["update trust_policy my-role", "update association default/app"]
+    assert found.changes[0].after == {"trust_policy": scoped("account")}
+    (finding,) = found.findings
+    assert (finding.code, finding.severity, str(finding.workload)) == (
+        "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
+        "note",
+        "default/app",
+    )
+    assert finding.message == (
+        "role my-role can be used from every cluster of the account: without session tags its trust policy "
+        "cannot tell workloads apart."
+    )
+    assert finding.remedy == (
+        "Keep session tags on where the role must be for this workload alone, or say trust_scope: account to "
+        "show that this is meant."
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "options"),
+    [
+        pytest.param(
+            workload(role={"name": "my-role", "trust_scope": "account"}, disable_session_tags=True),
+            {},
+            id="role",
+        ),
+        pytest.param(workload(disable_session_tags=True), {"trust_scope": "account"}, id="option"),
+    ],
+)
+def test_a_wide_scope_that_is_stated_is_not_remarked_on(raw: dict[str, Any], options: dict[str, Any]) -> None:
+    assert plan(FakeAws(), desired(raw, **options)).findings == ()
+
+
+def test_session_tags_that_are_off_already_count_when_nothing_is_said() -> None:
+    """Else the role would be given a trust policy that its workload can never meet."""
+    aws = settled(workload(disable_session_tags=True))
+    found = plan(aws, desired(workload()))
+    assert names(found) == []
+    assert [finding.code for finding in found.findings] == ["TRUST_SCOPE_WITHOUT_SESSION_TAGS"]
+
+
+def test_a_stated_scope_is_not_widened_for_session_tags_that_are_off() -> None:
+    aws = settled(workload(disable_session_tags=True))
+    found = plan(aws, desired(workload(role={"name": "my-role", "trust_scope": "namespace"})))
+    assert names(found) == []
+    (failure,) = found.failures
+    assert (failure.error_code, failure.action, failure.resource, failure.name) == (
+        "TRUST_SCOPE_NEEDS_SESSION_TAGS",
+        "update",
+        "trust_policy",
+        "my-role",
+    )
+    assert failure.message == (
+        "the association of default/app has session tags turned off, which stays so unless "
+        "disable_session_tags says otherwise; trust_scope 'namespace' needs them: its aws:RequestTag "
+        "conditions "
+        "would never match."
+    )
+    assert failure.remedy == (
+        "Set disable_session_tags: false for the workload, or trust_scope: account for its role."
+    )
+
+
+def test_a_session_policy_keeps_session_tags_off() -> None:
+    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    found = plan(aws, desired(workload(disable_session_tags=False)))
+    assert names(found) == []
+    (failure,) = found.failures
+    assert failure.error_code == "SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS"
+    assert failure.message == (
+        "association a-00000000000000001 of my-cluster default/app has a session policy, which EKS "
+        "allows only "
+        "with session tags turned off."
+    )
+    assert failure.remedy == (
+        "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false."
+    )
+
+
+def test_session_policy_and_disabled_tags_go_together() -> None:
+    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    found = plan(aws, desired(workload(disable_session_tags=False, session_policy="")))
+    assert names(found) == ["update trust_policy my-role", "replace association default/app"]
+    assert found.changes[1].calls[1].parameters["disableSessionTags"] is False
+
+
+def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
+    aws = settled(workload())
+    aws.iam.roles["my-role"]["attached"].append(EDGE)
+    found = plan(aws, desired(workload()))
+    assert names(found) == []
+    (finding,) = found.findings
+    assert (finding.code, finding.severity, str(finding.workload)) == (
+        "POLICY_ATTACHED_EXTRA",
+        "note",
+        "default/app",
+    )
+    assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."
+    assert finding.remedy == "List it under policies, detach it, or set purge_policies: true."
+    wanted = desired(workload())
+    (verified,) = verify(
+        wanted, engine(aws, wanted).observe(wanted), VerificationReads(Agent("ACTIVE", "v1"))
+    )
+    assert (verified.status, verified.findings) == ("pass", [finding])
+
+
+def test_a_policy_attached_by_somebody_goes_when_asked() -> None:
+    aws = settled(workload())
+    aws.iam.roles["my-role"]["attached"].append(EDGE)
+    found = plan(aws, desired(workload(), purge_policies=True))
+    assert (names(found), found.findings) == ([f"detach attachment my-role {EDGE}"], ())
+
+
+def test_a_role_that_was_changed_by_hand_comes_back() -> None:
+    aws = settled(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
+    aws.iam.UpdateRole(ROLE)
+    aws.iam.DeleteRolePermissionsBoundary(ROLE)
+    aws.iam.roles["my-role"]["attached"].clear()
+    aws.iam.UpdateAssumeRolePolicy({**ROLE, "PolicyDocument": json.dumps(TRUST_BARE)})
+    wanted = desired(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
+    found = plan(aws, wanted)
+    assert names(found) == [
+        "update role my-role",
+        "update trust_policy my-role",
+        f"attach attachment my-role {policy_arn('my-policy')}",
+    ]
+    run(aws, wanted)
+    assert names(plan(aws, wanted)) == []
+
+
+def test_a_role_in_use_elsewhere_keeps_what_others_attached() -> None:
+    """Another play's policy is ours by its tag, but is not this play's to detach."""
+    aws = FakeAws()
+    one, two = workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])
+    run(aws, desired(one))
+    run(aws, desired(two))
+    found = plan(aws, desired(one))
+    assert names(found) == []
+    assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
+
+
+def test_given_is_not_remarked_on_when_it_is_asked_for() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE, (given_policy(aws, "extra"),))
+    found = plan(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])))
+    assert (names(found), found.findings) == (["create association default/app"], ())
+
+
+def test_on_a_full_role_a_policy_leaves_before_another_one_joins() -> None:
+    full = [policy(f"p{number}") for number in range(10)]
+    aws = settled(workload(policies=full))
+    swapped = desired(workload(policies=[policy("a-new"), *full[1:]]))
+    assert run(aws, swapped).failures == ()
+    assert names(plan(aws, swapped)) == []
+
+
+def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
+    aws = settled(workload(policies=[policy("old")]))
+    found = plan(aws, desired(workload(policies=[policy("new")])))
+    assert [(one.action, one.stage) for one in found.changes if one.resource == "attachment"] == [
+        ("attach", 3),
+        ("detach", 3),
+    ]
+
+
+def test_a_workload_that_another_owner_lists_is_taken_over_with_a_warning() -> None:
+    first = desired(workload(), tags={OWNER_TAG: "a"})
+    aws = FakeAws()
+    run(aws, first)
+    assert plan(aws, first).findings == ()
+    found = plan(aws, desired(workload(), tags={OWNER_TAG: "b"}))
+    assert [(one.code, one.severity, one.message, one.remedy) for one in found.findings] == [
+        (
+            "OWNER_CHANGED",
+            "warning",
+            f"{what} was of owner 'a', and becomes that of 'b'.",
+            "List it for one owner only; when it has moved for good, there is nothing to do.",
+        )
+        for what in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
+    ]

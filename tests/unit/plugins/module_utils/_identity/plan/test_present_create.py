@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan for what is not there yet, request by request."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    grant_for,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    MADE,
+    OWNED,
+    TRUST_BARE,
+    FakeAws,
+    desired,
+    document,
+    given,
+    given_policy,
+    names,
+    plan,
+    policy,
+    policy_arn,
+    role_arn,
+    workload,
+)
+
+OWNER = [{"Key": key, "Value": value} for key, value in OWNED.items()]
+MAKER = [{"Key": key, "Value": value} for key, value in sorted(MADE.items())]
+TARGET = "arn:aws:iam::444455556666:role/target"
+APP = WorkloadKey("default", "app")
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def trust_of(*service_accounts: str, scope: str = "workload") -> dict[str, object]:
+    return trust_policy(grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", name) for name in service_accounts)
+
+
+def test_everything_is_made_in_order() -> None:
+    aws = FakeAws()
+    found = plan(aws, desired(workload()))
+    assert [(one.stage, one.resource, one.action, one.name, one.workloads) for one in found.changes] == [
+        (1, "policy", "create", policy_arn("my-policy"), (APP,)),
+        (2, "role", "create", "my-role", (APP,)),
+        (3, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
+        (4, "association", "create", "default/app", (APP,)),
+    ]
+    assert [one.before for one in found.changes] == [None] * 4
+    assert [one.after for one in found.changes] == [
+        {"arn": policy_arn("my-policy"), "document": document("s3:GetObject"), "tags": MADE},
+        {"arn": role_arn("my-role"), "trust_policy": trust_of("app"), "tags": OWNED},
+        {"role": "my-role", "policy": policy_arn("my-policy")},
+        {"role_arn": role_arn("my-role"), "tags": OWNED},
+    ]
+    assert [one.calls for one in found.changes] == [
+        (
+            Call(
+                "iam",
+                "CreatePolicy",
+                {
+                    "PolicyName": "my-policy",
+                    "PolicyDocument": compact(document("s3:GetObject")),
+                    "Path": "/",
+                    "Tags": MAKER,
+                },
+            ),
+        ),
+        (
+            Call(
+                "iam",
+                "CreateRole",
+                {
+                    "RoleName": "my-role",
+                    "Path": "/",
+                    "AssumeRolePolicyDocument": compact(trust_of("app")),
+                    "Tags": OWNER,
+                },
+            ),
+        ),
+        (
+            Call(
+                "iam",
+                "AttachRolePolicy",
+                {"RoleName": "my-role", "PolicyArn": policy_arn("my-policy")},
+            ),
+        ),
+        (
+            Call(
+                "eks",
+                "CreatePodIdentityAssociation",
+                {
+                    "clusterName": CLUSTER,
+                    "namespace": "default",
+                    "serviceAccount": "app",
+                    "roleArn": role_arn("my-role"),
+                    "tags": OWNED,
+                },
+            ),
+        ),
+    ]
+    assert [sorted(one.needs) for one in found.changes] == [
+        [],
+        [],
+        [f"policy {policy_arn('my-policy')}", "role my-role"],
+        [
+            f"attachment my-role {policy_arn('my-policy')}",
+            f"policy {policy_arn('my-policy')}",
+            "role my-role",
+        ],
+    ]
+    assert [one.awaits for one in found.changes] == [False, False, True, True]
+    assert (found.failures, found.findings) == ((), ())
+
+
+def test_every_attribute_is_sent() -> None:
+    aws = FakeAws()
+    edge = given_policy(aws, "edge")
+    raw = workload(
+        role={
+            "name": "my-role",
+            "path": "/team/",
+            "description": "What for",
+            "permissions_boundary": edge,
+            "max_session_duration": 7200,
+            "tags": {"stage": "prod"},
+            "trust_policy": TRUST_BARE,
+        },
+        policies=[policy(path="/team/", description="Reads", tags={"stage": "test"})],
+        target_role_arn=TARGET,
+        disable_session_tags=True,
+        session_policy=document("s3:GetObject"),
+        tags={"team": "b"},
+    )
+    found = plan(aws, desired(raw, tags={"team": "a"}))
+    made, role, _, association = (one.calls[0].parameters for one in found.changes)
+    assert made == {
+        "PolicyName": "my-policy",
+        "PolicyDocument": compact(document("s3:GetObject")),
+        "Path": "/team/",
+        "Description": "Reads",
+        "Tags": [{"Key": "stage", "Value": "test"}, {"Key": "team", "Value": "a"}, *MAKER],
+    }
+    assert role == {
+        "RoleName": "my-role",
+        "Path": "/team/",
+        "Description": "What for",
+        "PermissionsBoundary": edge,
+        "MaxSessionDuration": 7200,
+        "AssumeRolePolicyDocument": compact(TRUST_BARE),
+        "Tags": [{"Key": "stage", "Value": "prod"}, {"Key": "team", "Value": "a"}, *OWNER],
+    }
+    assert association == {
+        "clusterName": CLUSTER,
+        "namespace": "default",
+        "serviceAccount": "app",
+        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/team/my-role",
+        "targetRoleArn": TARGET,
+        "disableSessionTags": True,
+        "policy": compact(document("s3:GetObject")),
+        "tags": {"team": "b", **OWNED},
+    }
+
+
+def test_what_is_to_be_removed_is_not_sent_to_something_new() -> None:
+    raw = workload(
+        role={"name": "my-role", "permissions_boundary": ""}, target_role_arn="", session_policy=""
+    )
+    role, association = (one.calls[0].parameters for one in plan(FakeAws(), desired(raw)).changes[1::2])
+    assert "PermissionsBoundary" not in role
+    assert not {"targetRoleArn", "policy", "disableSessionTags"} & association.keys()
+
+
+def test_a_shared_role_and_policy_are_made_once() -> None:
+    found = plan(FakeAws(), desired(workload("one"), workload("two")))
+    assert names(found) == [
+        f"create policy {policy_arn('my-policy')}",
+        "create role my-role",
+        f"attach attachment my-role {policy_arn('my-policy')}",
+        "create association default/one",
+        "create association default/two",
+    ]
+    keys = (WorkloadKey("default", "one"), WorkloadKey("default", "two"))
+    assert [one.workloads for one in found.changes] == [keys, keys, keys, keys[:1], keys[1:]]
+    assert found.changes[1].after is not None
+    assert found.changes[1].after["trust_policy"] == trust_of("one", "two")
+
+
+def test_one_wide_grant_is_enough_for_all_of_this_run() -> None:
+    both = desired(workload("one", disable_session_tags=True), workload("two"))
+    role = plan(FakeAws(), both).changes[1]
+    assert role.after is not None
+    assert role.after["trust_policy"] == trust_of("one", scope="account")
+
+
+def test_a_policy_of_one_workload_is_attached_for_that_one() -> None:
+    both = desired(workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")]))
+    attached = {one.name: one.workloads for one in plan(FakeAws(), both).changes if one.action == "attach"}
+    assert attached == {
+        f"my-role {policy_arn('a')}": (WorkloadKey("default", "one"),),
+        f"my-role {policy_arn('b')}": (WorkloadKey("default", "two"),),
+    }
+
+
+def test_a_policy_listed_twice_is_attached_once() -> None:
+    aws = FakeAws()
+    arn = given_policy(aws, "given")
+    found = plan(aws, desired(workload(policies=[{"arn": arn}, {"arn": arn}])))
+    assert [one for one in names(found) if "attach " in one] == [f"attach attachment my-role {arn}"]
+
+
+def test_a_policy_that_one_workload_makes_may_be_named_by_its_arn_in_another() -> None:
+    by_arn = workload("one", role={"name": "one"}, policies=[{"arn": policy_arn("my-policy")}])
+    found = plan(FakeAws(), desired(by_arn, workload("two", role={"name": "two"})))
+    assert found.failures == ()
+    assert names(found)[0] == f"create policy {policy_arn('my-policy')}"
+    assert found.changes[0].workloads == (WorkloadKey("default", "one"), WorkloadKey("default", "two"))
+
+
+def test_waiting_is_only_for_what_this_plan_makes() -> None:
+    """A policy made for one role is no reason to wait at another one's attachment."""
+    aws = FakeAws()
+    arn = given_policy(aws, "given")
+    given(aws, "old", TRUST_BARE)
+    raw = [
+        workload("one", role={"arn": role_arn("old")}, policies=[{"arn": arn}]),
+        workload("two", role={"name": "new"}),
+    ]
+    waiting = {one.name: one.awaits for one in plan(aws, desired(*raw)).changes}
+    assert waiting == {
+        policy_arn("my-policy"): False,
+        "new": False,
+        f"old {arn}": False,
+        f"new {policy_arn('my-policy')}": True,
+        "default/one": False,
+        "default/two": True,
+    }
+
+
+def test_a_boundary_that_is_made_first_is_waited_for() -> None:
+    raw = workload(role={"name": "my-role", "permissions_boundary": policy_arn("my-policy")})
+    role = plan(FakeAws(), desired(raw)).changes[1]
+    assert (role.name, sorted(role.needs), role.awaits) == (
+        "my-role",
+        [f"policy {policy_arn('my-policy')}"],
+        True,
+    )
+
+
+def test_an_existing_boundary_is_not_waited_for() -> None:
+    aws = FakeAws()
+    edge = given_policy(aws, "edge")
+    role = plan(aws, desired(workload(role={"name": "my-role", "permissions_boundary": edge}))).changes[1]
+    assert (role.name, role.awaits) == ("my-role", False)
+
+
+def test_a_cluster_without_workloads_needs_nothing() -> None:
+    assert names(plan(FakeAws(), desired())) == []

@@ -1,0 +1,588 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is not ours, what cannot be, what cannot be read: refused in words, and nobody else suffers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    TrustGrant,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER_ARN,
+    MADE,
+    OWNED,
+    TRUST_BARE,
+    TRUST_EC2,
+    FakeAws,
+    desired,
+    document,
+    given,
+    given_association,
+    given_policy,
+    names,
+    plan,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+APP = (WorkloadKey("default", "app"),)
+OLD = role_arn("old")
+DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
+
+
+def existing(**more: Any) -> dict[str, Any]:
+    return workload(role={"arn": OLD, **more}, policies=[])
+
+
+def conditional() -> dict[str, Any]:
+    statement = {
+        **TRUST_BARE["Statement"][0],
+        "Condition": {"StringEquals": {"aws:SourceOrgId": "o-example"}},
+    }
+    return {**TRUST_BARE, "Statement": [statement]}
+
+
+def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
+    aws = FakeAws()
+    prepare(aws)
+    return aws
+
+
+@pytest.mark.parametrize(
+    ("prepare", "raw", "failure"),
+    [
+        pytest.param(
+            lambda aws: given(aws, "my-role", TRUST_EC2),
+            workload(policies=[]),
+            Failure(
+                APP,
+                "role",
+                "my-role",
+                "update",
+                "ROLE_NOT_OWNED",
+                f"role {role_arn('my-role')} exists, was not made by this collection and would have to "
+                "change "
+                "(tags, trust policy), so it is left as it is.",
+                "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
+                "another "
+                "role.name, or adopt: true to take it over (check mode with diff shows what would change).",
+            ),
+            id="role of somebody",
+        ),
+        pytest.param(
+            lambda aws: given(aws, "my-role", Path="/team/"),
+            workload(policies=[]),
+            Failure(
+                APP,
+                "role",
+                "my-role",
+                "update",
+                "ROLE_PATH_DIFFERS",
+                "role my-role exists with path /team/, not /; IAM cannot move a role to another path.",
+                "Set role.path to /team/, or choose another role name.",
+            ),
+            id="role with another path",
+        ),
+        pytest.param(
+            lambda aws: given(aws, "My-Role"),
+            workload(policies=[]),
+            Failure(
+                APP,
+                "role",
+                "my-role",
+                "update",
+                "ROLE_NAME_DIFFERS",
+                "role my-role exists as My-Role; IAM takes both for the same name, but ARNs tell them apart.",
+                "Set role.name to My-Role, or choose another role name.",
+            ),
+            id="role in other letter case",
+        ),
+        pytest.param(
+            FakeAws.state,
+            existing(),
+            Failure(
+                APP,
+                "role",
+                OLD,
+                "read",
+                "ROLE_MISSING",
+                f"role {OLD} does not exist (asked in account {ACCOUNT}).",
+                "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+            ),
+            id="existing role that is not there",
+        ),
+        pytest.param(
+            lambda aws: given(aws, "old", TRUST_BARE, Path="/team/"),
+            existing(),
+            Failure(
+                APP,
+                "role",
+                OLD,
+                "read",
+                "ROLE_MISSING",
+                f"role {OLD} does not exist (asked in account {ACCOUNT}); the role of that name is "
+                f"arn:aws:iam::{ACCOUNT}:role/team/old.",
+                "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+            ),
+            id="existing role with another path",
+        ),
+        pytest.param(
+            lambda aws: given_policy(aws, "my-policy", "kms:Decrypt"),
+            workload(),
+            Failure(
+                APP,
+                "policy",
+                policy_arn("my-policy"),
+                "update",
+                "POLICY_NOT_OWNED",
+                f"policy {policy_arn('my-policy')} exists with another document and was not made by this "
+                "collection, so it is left as it is.",
+                "Give the policy another name, use the existing one by its arn, or set adopt: true to "
+                "take it "
+                "over (check mode with diff shows what would change).",
+            ),
+            id="policy of somebody",
+        ),
+        pytest.param(
+            FakeAws.state,
+            workload(policies=[{"arn": policy_arn("gone")}]),
+            Failure(
+                APP,
+                "policy",
+                policy_arn("gone"),
+                "read",
+                "POLICY_MISSING",
+                f"policy {policy_arn('gone')} does not exist (asked in account {ACCOUNT}).",
+                "Correct the ARN, or give name and document to have the policy made.",
+            ),
+            id="existing policy that is not there",
+        ),
+        pytest.param(
+            FakeAws.state,
+            workload(role={"name": "my-role", "permissions_boundary": policy_arn("edge")}),
+            Failure(
+                APP,
+                "policy",
+                policy_arn("edge"),
+                "read",
+                "POLICY_MISSING",
+                f"policy {policy_arn('edge')}, the permissions boundary of role my-role, does not exist "
+                "(asked "
+                f"in account {ACCOUNT}).",
+                "Correct the ARN, or make that policy first.",
+            ),
+            id="boundary that is not there",
+        ),
+        pytest.param(
+            lambda aws: given_association(aws, "app", "other", ownerArn=ADDON),
+            workload(policies=[]),
+            Failure(
+                APP,
+                "association",
+                "default/app",
+                "update",
+                "ASSOCIATION_OWNED_BY_ADDON",
+                "association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on "
+                f"{ADDON}, which would undo a direct change.",
+                "Change the role in the add-on's podIdentityAssociations, or set force: true.",
+            ),
+            id="association of an add-on",
+        ),
+    ],
+)
+def test_a_refusal_says_why_and_what_to_do(
+    prepare: Callable[[FakeAws], object], raw: dict[str, Any], failure: Failure
+) -> None:
+    aws = account(prepare)
+    before = aws.state()
+    found = plan(aws, desired(raw))
+    assert (names(found), found.failures) == ([], (failure,))
+    run(aws, desired(raw))
+    assert aws.state() == before
+
+
+def test_a_trust_policy_that_is_too_long_names_the_wider_scope() -> None:
+    raw = [workload(f"service-account-{number}", policies=[]) for number in range(100)]
+    (failure,) = plan(FakeAws(), desired(*raw)).failures
+    assert failure.error_code == "TRUST_POLICY_TOO_LONG"
+    assert failure.message == (
+        "the trust policy of role my-role for its 100 workloads has 2534 characters; 2048 are allowed."
+    )
+    assert failure.remedy == (
+        "Use a wider trust_scope for this role (namespace, then cluster), give the workloads roles of their "
+        "own, or have the quota 'Role trust policy length' raised and set trust_policy_size_limit."
+    )
+    assert len(failure.workloads) == 100
+    for options in ({"trust_scope": "namespace"}, {"trust_policy_size_limit": 4096}):
+        assert plan(FakeAws(), desired(*raw, **options)).failures == ()
+
+
+# Roles that exist and are used as they are
+
+
+@pytest.mark.parametrize(
+    ("trust", "more", "expected"),
+    [
+        pytest.param(TRUST_BARE, {}, ["create association default/app"], id="usable"),
+        pytest.param(conditional(), {}, ["create association default/app"], id="conditional"),
+        pytest.param(
+            TRUST_EC2,
+            {"extend_trust": True},
+            ["update trust_policy old", "create association default/app"],
+            id="extended",
+        ),
+        pytest.param(
+            TRUST_BARE,
+            {"extend_trust": True},
+            ["update trust_policy old", "create association default/app"],
+            id="extended though usable",
+        ),
+        pytest.param(
+            trust_policy([TrustGrant()]),
+            {"extend_trust": True},
+            ["create association default/app"],
+            id="the statement of the guide is enough",
+        ),
+    ],
+)
+def test_an_existing_role_is_used_as_it_is(
+    trust: dict[str, Any], more: dict[str, Any], expected: list[str]
+) -> None:
+    aws = FakeAws()
+    given(aws, "old", trust, Description="theirs", Tags=[{"Key": "team", "Value": "x"}])
+    found = plan(aws, desired(existing(**more)))
+    assert (names(found), found.failures) == (expected, ())
+
+
+def test_extending_adds_our_statement_and_keeps_all_others() -> None:
+    aws = FakeAws()
+    given(aws, "old", {**TRUST_EC2, "Id": "theirs"})
+    wanted = desired(existing(extend_trust=True))
+    change = plan(aws, wanted).changes[0]
+    assert change.before == {"trust_policy": {**TRUST_EC2, "Id": "theirs"}}
+    assert change.after is not None
+    after: Any = change.after["trust_policy"]
+    assert after["Id"] == "theirs"
+    assert after["Statement"][:-1] == TRUST_EC2["Statement"]
+    assert after["Statement"][-1]["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN,
+        "aws:RequestTag/kubernetes-namespace": "default",
+        "aws:RequestTag/kubernetes-service-account": "app",
+    }
+    run(aws, wanted)
+    assert names(plan(aws, wanted)) == []
+
+
+def test_extending_for_one_more_workload_keeps_the_first() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_EC2)
+    run(aws, desired(existing(extend_trust=True)))
+    two = {**existing(extend_trust=True), "service_account": "two"}
+    run(aws, desired(two))
+    assert names(plan(aws, desired(existing(extend_trust=True), two))) == []
+
+
+def test_a_role_that_cannot_be_used_is_refused_with_the_reason() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_EC2)
+    (failure,) = plan(aws, desired(existing())).failures
+    assert (failure.error_code, failure.resource, failure.name, failure.action) == (
+        "TRUST_NOT_USABLE",
+        "trust_policy",
+        OLD,
+        "read",
+    )
+    assert failure.message.startswith(f"role {OLD} cannot be used by default/app: ")
+    assert "pods.eks.amazonaws.com" in failure.message
+    assert failure.remedy == (
+        "Have the trust policy corrected, or set role.extend_trust: true to have our statement added to it."
+    )
+
+
+def test_a_trust_policy_of_ones_own_is_judged_too() -> None:
+    raw = workload(role={"name": "my-role", "trust_policy": TRUST_EC2})
+    found = plan(FakeAws(), desired(raw))
+    assert names(found) == []
+    assert [failure.error_code for failure in found.failures] == ["TRUST_NOT_USABLE"]
+
+
+def test_an_extension_that_is_too_long_is_refused() -> None:
+    aws = FakeAws()
+    given(aws, "old", TRUST_EC2)
+    found = plan(aws, desired(existing(extend_trust=True), trust_policy_size_limit=300))
+    assert names(found) == []
+    assert [failure.error_code for failure in found.failures] == ["TRUST_POLICY_TOO_LONG"]
+
+
+# Taking over
+
+
+def test_an_unowned_role_and_policy_that_fit_are_used_and_stay_unowned() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    aws.iam.UntagRole({"RoleName": "my-role", "TagKeys": list(OWNED)})
+    aws.iam.UntagPolicy({"PolicyArn": policy_arn("my-policy"), "TagKeys": list(OWNED)})
+    found = plan(aws, desired(workload()))
+    assert (names(found), found.failures) == ([], ())
+
+
+def test_a_role_that_fits_but_lacks_a_policy_is_not_touched() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(policies=[])))
+    aws.iam.UntagRole({"RoleName": "my-role", "TagKeys": list(OWNED)})
+    found = plan(aws, desired(workload()))
+    assert names(found) == []
+    assert [failure.message for failure in found.failures] == [
+        f"role {role_arn('my-role')} exists, was not made by this collection and would have to change "
+        "(policy, "
+        "role), so it is left as it is."
+    ]
+
+
+def test_adoption_changes_tags_and_takes_over() -> None:
+    aws = FakeAws()
+    given(aws, "my-role", TRUST_EC2, (given_policy(aws, "extra"),), tags={"team": "x"})
+    given_policy(aws, "my-policy", "kms:Decrypt")
+    given_association(aws, "app", "other", tags={"team": "y"})
+    wanted = desired(workload(), adopt=True)
+    found = plan(aws, wanted)
+    assert names(found) == [
+        f"update policy {policy_arn('my-policy')}",
+        "update role my-role",
+        "update trust_policy my-role",
+        f"attach attachment my-role {policy_arn('my-policy')}",
+        "update association default/app",
+    ]
+    assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
+    run(aws, wanted)
+    state = aws.state()
+    assert state["roles"]["my-role"]["tags"] == {"team": "x", **OWNED}
+    assert state["policies"][policy_arn("my-policy")]["tags"] == MADE
+    assert state["associations"][0]["tags"] == {"team": "y", **OWNED}
+    assert names(plan(aws, wanted)) == []
+
+
+def test_adoption_detaches_only_when_that_is_asked_for() -> None:
+    aws = FakeAws()
+    extra = given_policy(aws, "extra")
+    given(aws, "my-role", TRUST_EC2, (extra,))
+    wanted = desired(workload(policies=[]), adopt=True, purge_policies=True)
+    assert f"detach attachment my-role {extra}" in names(plan(aws, wanted))
+    run(aws, wanted)
+    assert names(plan(aws, wanted)) == []
+
+
+def test_an_association_of_somebody_is_changed_but_does_not_become_ours() -> None:
+    aws = FakeAws()
+    given_association(aws, "app", "other", tags={"team": "y"})
+    wanted = desired(workload())
+    assert names(plan(aws, wanted))[-1] == "update association default/app"
+    run(aws, wanted)
+    (association,) = aws.state()["associations"]
+    assert (association["roleArn"], association["tags"]) == (role_arn("my-role"), {"team": "y"})
+    assert names(plan(aws, wanted)) == []
+
+
+def test_an_association_of_an_addon_is_changed_by_force() -> None:
+    aws = FakeAws()
+    given_association(aws, "app", "other", ownerArn=ADDON)
+    found = plan(aws, desired(workload(), force=True))
+    assert found.failures == ()
+    assert names(found)[-1] == "update association default/app"
+
+
+def test_an_association_of_an_addon_that_fits_is_no_problem() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
+    found = plan(aws, desired(workload()))
+    assert (names(found), found.failures) == ([], ())
+
+
+# Sharing
+
+
+def test_others_of_a_shared_role_get_theirs() -> None:
+    """One user's policy is not ours to change: it is not attached either, for it says something else."""
+    aws = FakeAws()
+    given_policy(aws, "bad", "kms:Decrypt")
+    raw = [workload("one", policies=[policy("bad")]), workload("two", policies=[policy("good")])]
+    found = plan(aws, desired(*raw))
+    assert names(found) == [
+        f"create policy {policy_arn('good')}",
+        "create role my-role",
+        f"attach attachment my-role {policy_arn('good')}",
+        "create association default/two",
+    ]
+    assert [(failure.error_code, failure.workloads) for failure in found.failures] == [
+        ("POLICY_NOT_OWNED", (WorkloadKey("default", "one"),))
+    ]
+    run(aws, desired(*raw))
+    assert aws.state()["roles"]["my-role"]["attached"] == [policy_arn("good")]
+
+
+def test_a_policy_of_a_user_that_fails_stays_attached() -> None:
+    aws = FakeAws()
+    raw = [workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])]
+    run(aws, desired(*raw))
+    aws.fail_on("iam:GetPolicy", DENIED)
+    found = plan(aws, desired(*raw))
+    assert names(found) == []
+    assert [(failure.error_code, failure.name) for failure in found.failures] == [
+        ("AccessDenied", policy_arn("a"))
+    ]
+
+
+def test_others_of_an_existing_role_get_their_policies() -> None:
+    """A trust policy that keeps one workload out says nothing about the other one."""
+    aws = FakeAws()
+    statement = {
+        **TRUST_BARE["Statement"][0],
+        "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-service-account": "two"}},
+    }
+    given(aws, "old", {**TRUST_BARE, "Statement": [statement]})
+    raw = [
+        workload("one", role={"arn": OLD}, policies=[policy("a")]),
+        workload("two", role={"arn": OLD}, policies=[policy("b")]),
+    ]
+    found = plan(aws, desired(*raw))
+    assert names(found) == [
+        f"create policy {policy_arn('b')}",
+        f"attach attachment old {policy_arn('b')}",
+        "create association default/two",
+    ]
+    assert [(failure.error_code, failure.workloads) for failure in found.failures] == [
+        ("TRUST_NOT_USABLE", (WorkloadKey("default", "one"),))
+    ]
+
+
+def test_a_boundary_is_made_though_the_workload_that_defines_it_fails() -> None:
+    aws = FakeAws()
+    given_association(aws, "one", "other", ownerArn=ADDON)
+    raw = [
+        workload("one", role={"name": "one"}, policies=[policy("edge")]),
+        workload("two", role={"name": "two", "permissions_boundary": policy_arn("edge")}, policies=[]),
+    ]
+    found = plan(aws, desired(*raw))
+    assert found.failures[0].error_code == "ASSOCIATION_OWNED_BY_ADDON"
+    assert names(found) == [
+        f"create policy {policy_arn('edge')}",
+        "create role two",
+        "create association default/two",
+    ]
+
+
+def test_grants_of_other_clusters_and_plays_stay() -> None:
+    aws = FakeAws()
+    shared = {"name": "my-role"}
+    run(aws, desired(workload("one", role=shared), cluster="other-cluster"))
+    run(aws, desired(workload("two", role=shared)))
+    run(aws, desired(workload("three", namespace="batch", role=shared)))
+    trust: Any = aws.state()["roles"]["my-role"]["trust"]
+    granted = [
+        (
+            equals["aws:RequestTag/eks-cluster-arn"].split("/")[1],
+            equals["aws:RequestTag/kubernetes-service-account"],
+        )
+        for equals in (one["Condition"]["StringEquals"] for one in trust["Statement"])
+    ]
+    assert granted == [("my-cluster", "three"), ("my-cluster", "two"), ("other-cluster", "one")]
+
+
+def test_a_wider_grant_of_ours_does_not_swallow_those_of_others() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("one")))
+    before = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    run(aws, desired(workload("two"), trust_scope="namespace"))
+    after = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    assert len(after) == 2
+    assert before[0] in after
+    run(aws, desired(workload("two"), trust_scope="workload"))
+    assert names(plan(aws, desired(workload("one")))) == []
+
+
+def test_a_namespace_granted_by_another_play_stays() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("one", namespace="batch"), trust_scope="namespace"))
+    run(aws, desired(workload("two")))
+    assert names(plan(aws, desired(workload("one", namespace="batch"), trust_scope="namespace"))) == []
+
+
+def test_a_workload_that_moved_to_another_role_loses_the_old_one() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("one"), workload("two")))
+    found = plan(aws, desired(workload("one"), workload("two", role={"name": "other"})))
+    trust: Any = next(change for change in found.changes if change.resource == "trust_policy").after
+    (statement,) = trust["trust_policy"]["Statement"]
+    assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "one"
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    ("operation", "resource", "name", "failed"),
+    [
+        ("iam:GetRole", "role", "one", ["default/one"]),
+        ("iam:ListAttachedRolePolicies", "role", "one", ["default/one"]),
+        ("iam:GetPolicy", "policy", policy_arn("one"), ["default/one"]),
+        ("iam:GetPolicyVersion", "policy", policy_arn("one"), ["default/one"]),
+        ("eks:DescribePodIdentityAssociation", "association", "default/one", ["default/one"]),
+        ("eks:ListPodIdentityAssociations", "associations", "my-cluster", ["default/one", "default/two"]),
+    ],
+)
+def test_who_needs_what_cannot_be_read_is_left_alone(
+    operation: str, resource: str, name: str, failed: list[str]
+) -> None:
+    def raws(action: str) -> list[dict[str, Any]]:
+        return [
+            workload(each, role={"name": each, "description": action}, policies=[policy(each, action)])
+            for each in ("one", "two")
+        ]
+
+    aws = FakeAws()
+    run(aws, desired(*raws("s3:GetObject")))
+    aws.fail_on(operation, DENIED)
+    found = plan(aws, desired(*raws("s3:PutObject")))
+    assert {
+        (failure.resource, failure.name, failure.action, failure.error_code) for failure in found.failures
+    } == {(resource, name, "read", "AccessDenied")}
+    assert [str(key) for failure in found.failures for key in failure.workloads] == failed
+    assert found.failures[0].message == f"{DENIED.operation}: User is not authorized"
+    assert found.failures[0].remedy == DENIED.remedy
+    touched = {str(key) for change in found.changes for key in change.workloads}
+    assert touched == {"default/one", "default/two"} - set(failed)
+
+
+def test_a_policy_that_cannot_be_read_but_is_only_attached_is_told() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(policies=[])))
+    extra = given_policy(aws, "extra", tags=OWNED)
+    aws.iam.roles["my-role"]["attached"].append(extra)
+    aws.fail_on("iam:GetPolicy", DENIED)
+    found = plan(aws, desired(workload(policies=[])))
+    assert (names(found), found.failures) == ([], ())
+    assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
+
+
+def test_documents_are_compared_by_meaning_whatever_iam_returns() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    aws.iam.policies[policy_arn("my-policy")]["versions"]["v1"] = json.dumps(document("s3:GetObject"))
+    assert names(plan(aws, desired(workload()))) == []

@@ -1,0 +1,360 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a purge removes, and what stops it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+    CLUSTER_TAG,
+    OWNER_TAG,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    failure_message,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    MADE,
+    OTHER_CLUSTER_ARN,
+    REGION,
+    TRUST_BARE,
+    desired,
+    engine,
+    given,
+    given_association,
+    given_policy,
+    named,
+    names,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    FakeAws,
+)
+
+DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+
+
+def own(name: str, namespace: str = "default", **more: Any) -> dict[str, Any]:
+    """A workload with a role and a policy that nobody else uses."""
+    return workload(
+        name, namespace, role={"name": f"role-{name}"}, policies=[policy(f"policy-{name}")], **more
+    )
+
+
+def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
+    aws = FakeAws()
+    assert run(aws, desired(*workloads, **options)).failures == ()
+    return aws
+
+
+def purge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **scope: Any) -> Run:
+    wanted = desired(*workloads)
+    return engine(aws, wanted).run_with_purge(wanted, PurgeScope(**scope), check_mode)
+
+
+def there(aws: FakeAws) -> list[str]:
+    return sorted(str(one["serviceAccount"]) for one in aws.eks.associations.values())
+
+
+def test_what_is_not_listed_goes_with_its_role_and_policy() -> None:
+    aws = settled(own("a"), own("b"))
+    done = purge(aws, own("a"))
+    assert done.failures == ()
+    assert [f"{one.change.action} {one.change.resource}" for one in done.done] == [
+        "delete association",
+        "detach attachment",
+        "delete role",
+        "delete policy",
+    ]
+    assert aws.state() == settled(own("a")).state()
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_an_empty_list_removes_nothing_over_the_limit_and_says_what_it_would(check_mode: bool) -> None:
+    aws = settled(*(own(f"s{number:02}") for number in range(11)))
+    before = aws.state()
+    with pytest.raises(InputError) as caught:
+        purge(aws, check_mode=check_mode)
+    names = ", ".join(f"default/s{number:02}" for number in range(11))
+    assert list(caught.value.problems) == [
+        f"purge would remove 11 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) that are not "
+        f"listed, but purge_limit is 10: {names}. Check that the "
+        "list is complete (check mode with diff shows what would go when purge_limit allows it), or raise "
+        "purge_limit to 11."
+    ]
+    assert aws.state() == before
+
+
+def test_of_very_many_the_first_are_named_and_the_others_counted() -> None:
+    aws = settled(*(own(f"s{number:02}") for number in range(33)))
+    with pytest.raises(InputError, match=r"default/s28, default/s29 and 3 more\. Check"):
+        purge(aws)
+
+
+def test_a_truncated_list_changes_nothing_of_what_it_still_holds() -> None:
+    aws = settled(*(own(f"s{number}") for number in range(4)))
+    before = aws.state()
+    changed = own("s0", tags={"team": "x"})
+    with pytest.raises(InputError, match="purge would remove 3 workloads"):
+        purge(aws, changed, limit=2)
+    assert aws.state() == before
+
+
+def test_the_limit_itself_may_go() -> None:
+    aws = settled(own("a"), own("b"))
+    assert purge(aws, limit=2).failures == ()
+    assert there(aws) == []
+
+
+def test_a_purge_of_namespaces_leaves_the_others() -> None:
+    aws = settled(own("a", "one"), own("b", "two"))
+    purge(aws, namespaces=frozenset({"one"}))
+    assert there(aws) == ["b"]
+
+
+def test_a_purge_of_an_owner_leaves_those_of_others() -> None:
+    aws = FakeAws()
+    for owner in ("x", "y"):
+        wanted = desired(own(owner), tags={OWNER_TAG: owner})
+        assert engine(aws, wanted).run(wanted, "present", check_mode=False).failures == ()
+    purge(aws, owner="x")
+    assert there(aws) == ["y"]
+
+
+def test_what_is_not_ours_stays() -> None:
+    aws = settled(own("a"))
+    given_association(aws, "other", "role-a")
+    purge(aws)
+    assert there(aws) == ["other"]
+    assert "role-a" in str(aws.state())
+
+
+def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
+    aws = settled(own("a"))
+    renamed = own("a") | {"policies": [policy("policy-new")]}
+    predicted = purge(aws, renamed, check_mode=True)
+    done = purge(aws, renamed)
+    assert names(predicted.plan) == names(done.plan)
+    assert [named(one.change) for one in done.done] == [
+        f"create policy {policy_arn('policy-new')}",
+        f"detach attachment role-a {policy_arn('policy-a')}",
+        f"attach attachment role-a {policy_arn('policy-new')}",
+        f"delete policy {policy_arn('policy-a')}",
+    ]
+    assert (done.failures, purge(aws, renamed).plan.changes) == ((), ())
+
+
+def test_a_policy_that_somebody_else_has_attached_stays() -> None:
+    aws = settled(own("a"))
+    given(aws, "theirs", attached=(policy_arn("policy-a"),))
+    renamed = own("a") | {"policies": [policy("policy-new")]}
+    predicted = purge(aws, renamed, check_mode=True)
+    done = purge(aws, renamed)
+    assert names(predicted.plan) == names(done.plan)
+    assert [one.code for one in done.findings] == ["POLICY_STILL_USED"]
+    assert policy_arn("policy-a") in aws.state()["policies"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "scope", "goes"),
+    [
+        pytest.param(MADE, {}, True, id="made for this cluster"),
+        pytest.param(MADE | {OWNER_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
+        pytest.param(MADE | {OWNER_TAG: "y"}, {"owner": "x"}, False, id="of another owner"),
+        pytest.param(MADE, {"namespaces": frozenset({"default"})}, False, id="a policy has no namespace"),
+        pytest.param(MADE | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="made for another cluster"),
+        pytest.param({CLUSTER_TAG: CLUSTER_ARN}, {}, False, id="not ours"),
+    ],
+)
+def test_of_the_policies_that_nothing_has_attached_goes_what_was_made_for_the_cluster(
+    tags: dict[str, str], scope: dict[str, Any], goes: bool
+) -> None:
+    aws = settled(own("a"))
+    idle = given_policy(aws, "idle", tags=tags)
+    done = purge(aws, own("a"), **scope)
+    assert [named(one.change) for one in done.done] == ([f"delete policy {idle}"] if goes else [])
+    assert (idle in aws.state()["policies"]) is not goes
+
+
+def test_a_policy_whose_tags_must_not_be_read_is_not_taken_for_ours() -> None:
+    aws = settled(own("a"))
+    given_policy(aws, "idle", tags=MADE)
+    aws.fail_on("iam:GetPolicy", DENIED)
+    assert purge(aws, own("a")).done == ()
+    assert len(purge(aws, own("a")).done) == 1
+
+
+def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
+    aws = settled()
+    given_policy(aws, "one", tags=MADE)
+    given_policy(aws, "two", tags=MADE)
+    with pytest.raises(InputError, match=r"is 1: \(no role\)/one, \(no role\)/two\."):
+        purge(aws, limit=1)
+
+
+def test_a_policy_that_is_to_be_a_boundary_stays() -> None:
+    aws = settled(own("a"))
+    edge = given_policy(aws, "edge", tags=MADE)
+    bounded = own("a") | {"role": {"name": "role-a", "permissions_boundary": edge}}
+    assert names(purge(aws, bounded, check_mode=True).plan) == ["update role role-a"]
+    assert [named(one.change) for one in purge(aws, bounded).done] == ["update role role-a"]
+
+
+def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> None:
+    aws = settled(own("a"))
+    moved = own("a") | {"role": {"name": "role-new"}}
+    predicted = purge(aws, moved, check_mode=True)
+    done = purge(aws, moved)
+    assert names(predicted.plan) == names(done.plan)
+    for one in (predicted, done):
+        assert [(note.code, note.workload, note.message, note.remedy) for note in one.findings] == [
+            (
+                "ROLE_LEFT",
+                WorkloadKey("default", "a"),
+                f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but Pods "
+                "that run may still hold its credentials, so it stays for now.",
+                "Restart those Pods; the next run with purge removes the role.",
+            )
+        ]
+    again = purge(aws, moved)
+    assert [named(one.change) for one in again.done] == [
+        f"detach attachment role-a {policy_arn('policy-a')}",
+        "delete role role-a",
+    ]
+    assert (again.findings, purge(aws, moved).plan.changes) == ((), ())
+
+
+def test_a_role_stays_that_one_workload_leaves_and_another_is_purged_from() -> None:
+    shared = {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
+    aws = settled(own("a"), own("b") | shared)
+    moved = own("a") | {"role": {"name": "role-new"}}
+    predicted = purge(aws, moved, check_mode=True)
+    done = purge(aws, moved)
+    assert names(predicted.plan) == names(done.plan)
+    assert [one.code for one in done.findings] == ["ROLE_LEFT"]
+    assert "role-a" in aws.state()["roles"]
+    assert "delete role role-a" in names(purge(aws, moved).plan)
+
+
+def test_a_role_that_other_associations_use_is_not_left() -> None:
+    aws = settled(own("a"), own("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]})
+    moved = own("a") | {"role": {"name": "role-new"}}
+    kept = own("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
+    assert purge(aws, moved, kept).findings == ()
+
+
+def test_a_role_of_another_owner_stays_and_only_loses_our_grant() -> None:
+    aws = FakeAws()
+    theirs = desired(own("b"), tags={OWNER_TAG: "b"})
+    assert engine(aws, theirs).run(theirs, "present", check_mode=False).failures == ()
+    before = aws.state()
+    guest = {"role": {"arn": role_arn("role-b"), "extend_trust": True}, "policies": []}
+    ours = desired(own("a") | guest, tags={OWNER_TAG: "a"})
+    assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
+    # Even when their association is gone for a moment.
+    aws.eks.associations = {
+        key: one for key, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
+    }
+    done = purge(aws, owner="a")
+    assert [named(one.change) for one in done.done] == [
+        "delete association default/a",
+        "update trust_policy role-b",
+    ]
+    assert (aws.state()["roles"], aws.state()["policies"]) == (before["roles"], before["policies"])
+
+
+def test_a_policy_of_another_owner_is_detached_and_stays() -> None:
+    aws = FakeAws()
+    shared = given_policy(aws, "shared", tags=MADE | {OWNER_TAG: "b"})
+    ours = desired(own("a") | {"policies": [{"arn": shared}]}, tags={OWNER_TAG: "a"})
+    assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
+    done = purge(aws, owner="a")
+    assert [named(one.change) for one in done.done] == [
+        "delete association default/a",
+        f"detach attachment role-a {shared}",
+        "delete role role-a",
+    ]
+    assert list(aws.state()["policies"]) == [shared]
+
+
+def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
+    shared = {"role": {"name": "shared"}}
+    aws = settled(own("a") | shared, own("b") | shared)
+    left = own("a") | shared
+    predicted = purge(aws, left, check_mode=True)
+    done = purge(aws, left)
+    assert names(predicted.plan) == names(done.plan)
+    assert [named(one.change) for one in done.done] == [
+        "delete association default/b",
+        "update trust_policy shared",
+    ]
+    purge(aws, left)
+    assert aws.state() == settled(left).state()
+
+
+def test_a_target_role_stays() -> None:
+    chained = own("a") | {"target_role_arn": role_arn("role-b")}
+    target = {"name": "role-b", "trust_policy": TRUST_BARE}
+    aws = settled(own("b") | {"role": target}, chained)
+    done = purge(aws, chained)
+    assert [named(one.change) for one in done.done] == ["delete association default/b"]
+    assert "role-b" in aws.state()["roles"]
+
+
+def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
+    open_to_all = own("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
+    aws = settled(open_to_all)
+    done = purge(aws)
+    assert [(one.code, one.message, one.remedy) for one in done.findings] == [
+        (
+            "ROLE_PERHAPS_USED",
+            f"role {role_arn('role-a')} stays: its trust policy lets more than cluster {CLUSTER} use it, and "
+            "whether another cluster does cannot be seen from here.",
+            "When none does, list the workload with state: absent, or delete the role.",
+        ),
+        ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
+    ]
+    assert "role-a" in aws.state()["roles"]
+
+
+def test_a_purge_reads_each_association_once() -> None:
+    aws = settled(own("a"), own("b"), own("c"), own("d"))
+    aws.requests.clear()
+    done = purge(aws, own("a"), own("b"), own("c"), own("d"))
+    assert done.plan.changes == ()
+    assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 4
+
+
+def test_a_failure_keeps_the_purge_waiting() -> None:
+    aws = settled(own("a"), own("b"))
+
+    aws.fail_on("iam:CreateRole", DENIED)
+    done = purge(aws, own("a"), own("c"))
+    assert [one.code for one in done.findings] == ["PURGE_WAITS"]
+    assert there(aws) == ["a", "b"]
+
+
+def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
+    aws = settled(own("a"), own("b"), own("c"))
+    aws.fail_on("eks:DeletePodIdentityAssociation", DENIED)
+    done = purge(aws, own("a"))
+    first, *_causes, last = failure_message(done).splitlines()
+    assert first == (
+        f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
+        "not be purged:"
+    )
+    assert last == "All workloads that are listed are done; a rerun takes up only what is missing."

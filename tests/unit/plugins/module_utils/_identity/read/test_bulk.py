@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading in bulk from an endpoint whose pages do not end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.bulk import (
+    WORTHWHILE,
+    Snapshot,
+    read_account,
+    read_snapshot,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import FakeAws
+
+ENDLESS = [
+    pytest.param({"IsTruncated": True, "Marker": "same"}, 2, id="the same page again"),
+    pytest.param({"IsTruncated": True}, 1, id="more, but not which"),
+]
+
+
+def endless(more: Mapping[str, Any]) -> FakeAws:
+    aws = FakeAws()
+
+    def answer(_asked: Mapping[str, Any]) -> dict[str, Any]:
+        assert len(aws.requests) < 100
+        return {"RoleDetailList": [], "Policies": [], **more}
+
+    aws.replace("iam:GetAccountAuthorizationDetails", answer)
+    return aws
+
+
+@pytest.mark.parametrize(("more", "requests"), ENDLESS)
+def test_an_account_whose_pages_do_not_end_cannot_be_read(more: dict[str, Any], requests: int) -> None:
+    aws = endless(more)
+    with pytest.raises(AwsError) as caught:
+        read_account(aws, 1)
+    assert (caught.value.operation, caught.value.code) == ("iam:GetAccountAuthorizationDetails", MALFORMED)
+    assert len(aws.requests) == requests
+
+
+@pytest.mark.parametrize(("more", "requests"), ENDLESS)
+def test_a_snapshot_whose_pages_do_not_end_is_none(more: dict[str, Any], requests: int) -> None:
+    aws = endless(more)
+    assert read_snapshot(aws, WORTHWHILE) == Snapshot()
+    assert len(aws.requests) == requests
+
+
+def test_a_snapshot_ends_with_its_budget() -> None:
+    aws = FakeAws()
+
+    def answer(_asked: Mapping[str, Any]) -> dict[str, Any]:
+        return {"RoleDetailList": [], "IsTruncated": True, "Marker": str(len(aws.requests))}
+
+    aws.replace("iam:GetAccountAuthorizationDetails", answer)
+    assert not read_snapshot(aws, WORTHWHILE).complete
+    assert len(aws.requests) == WORTHWHILE // 2
+
+
+def test_a_snapshot_whose_last_page_takes_up_its_budget_is_complete() -> None:
+    aws = FakeAws()
+
+    def answer(_asked: Mapping[str, Any]) -> dict[str, Any]:
+        number = len(aws.requests)
+        return {"RoleDetailList": [], "IsTruncated": number < WORTHWHILE // 2, "Marker": str(number)}
+
+    aws.replace("iam:GetAccountAuthorizationDetails", answer)
+    assert read_snapshot(aws, WORTHWHILE).complete
+    assert len(aws.requests) == WORTHWHILE // 2

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    ObservedAssociation,
+    ObservedPolicy,
+    ObservedRole,
+    PolicyVersion,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    association_row,
+    association_summary,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import decode
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    TRUST_BARE,
+    document,
+)
+
+TIME = datetime(2026, 11, 24, 10, 15, 30, tzinfo=timezone.utc)
+SUMMARY = {
+    "clusterName": "c",
+    "namespace": "n",
+    "serviceAccount": "s",
+    "associationArn": "arn",
+    "associationId": "a-1",
+}
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [TRUST_BARE, json.dumps(TRUST_BARE), quote(json.dumps(TRUST_BARE))],
+    ids=["decoded", "JSON text", "URL-encoded"],
+)
+def test_a_role_with_everything(trust: Any) -> None:
+    raw = {
+        "RoleName": "r",
+        "Arn": "arn:aws:iam::111122223333:role/p/r",
+        "Path": "/p/",
+        "AssumeRolePolicyDocument": trust,
+        "Description": "text",
+        "MaxSessionDuration": 7200,
+        "PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": "edge"},
+        "Tags": [{"Key": "a", "Value": "b"}],
+    }
+    assert decode.role(raw, [{"PolicyName": "p", "PolicyArn": "one"}, {"PolicyArn": "two"}]) == ObservedRole(
+        "r", raw["Arn"], "/p/", TRUST_BARE, "text", 7200, "edge", {"a": "b"}, ("one", "two")
+    )
+
+
+def test_a_role_with_nothing_has_the_defaults_of_iam() -> None:
+    raw = {"RoleName": "r", "Arn": "arn", "Path": "/", "AssumeRolePolicyDocument": TRUST_BARE}
+    assert decode.role(raw, ()) == ObservedRole("r", "arn", "/", TRUST_BARE, "", 3600, "", {}, ())
+
+
+def test_a_policy_and_its_versions() -> None:
+    raw = {"Arn": "arn", "PolicyName": "p", "DefaultVersionId": "v3", "Tags": [{"Key": "a", "Value": "b"}]}
+    assert decode.policy(raw) == ObservedPolicy("arn", "p", "v3", {"a": "b"})
+    version = decode.policy_version({"VersionId": "v12", "IsDefaultVersion": False})
+    assert (version, version.number) == (PolicyVersion("v12", False), 12)
+    read = {"VersionId": "v1", "IsDefaultVersion": True, "Document": quote(json.dumps(document("a:B")))}
+    assert decode.policy_version(read) == PolicyVersion("v1", True, document("a:B"))
+
+
+def test_an_association_with_everything() -> None:
+    raw = {
+        **SUMMARY,
+        "roleArn": "role",
+        "targetRoleArn": "target",
+        "externalId": "external",
+        "disableSessionTags": True,
+        "policy": json.dumps(document("a:B")),
+        "tags": {"a": "b"},
+        "ownerArn": "owner",
+        "createdAt": TIME,
+        "modifiedAt": TIME,
+    }
+    found = decode.association(raw)
+    assert found == ObservedAssociation(
+        WorkloadKey("n", "s"),
+        "a-1",
+        "arn",
+        "role",
+        "target",
+        True,
+        document("a:B"),
+        {"a": "b"},
+        "owner",
+        "external",
+        "2026-11-24T10:15:30+00:00",
+        "2026-11-24T10:15:30+00:00",
+    )
+    assert association_row(found, "c") == {
+        "cluster_name": "c",
+        "namespace": "n",
+        "service_account": "s",
+        "association_id": "a-1",
+        "association_arn": "arn",
+        "role_arn": "role",
+        "target_role_arn": "target",
+        "external_id": "external",
+        "disable_session_tags": True,
+        "session_policy": document("a:B"),
+        "tags": {"a": "b"},
+        "owner_arn": "owner",
+        "created_at": "2026-11-24T10:15:30+00:00",
+        "modified_at": "2026-11-24T10:15:30+00:00",
+    }
+
+
+def test_an_association_with_the_least() -> None:
+    found = decode.association({**SUMMARY, "roleArn": "role"})
+    assert found == ObservedAssociation(WorkloadKey("n", "s"), "a-1", "arn", "role")
+
+
+@pytest.mark.parametrize(("more", "owner"), [({}, ""), ({"ownerArn": "addon"}, "addon")])
+def test_a_summary(more: dict[str, str], owner: str) -> None:
+    assert association_summary({**SUMMARY, **more}) == {
+        "cluster_name": "c",
+        "namespace": "n",
+        "service_account": "s",
+        "association_id": "a-1",
+        "association_arn": "arn",
+        "owner_arn": owner,
+    }

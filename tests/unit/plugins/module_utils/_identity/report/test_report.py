@@ -1,0 +1,375 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How AWS and Kubernetes come together in one report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
+    COLUMNS,
+    WIDTH,
+    finding_lines,
+    table,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+ACCOUNT = {"metadata": {"namespace": "shop", "name": "api"}}
+DEFAULT = {"metadata": {"namespace": "shop", "name": "default"}}
+IRSA = {
+    "metadata": {
+        "namespace": "shop",
+        "name": "api",
+        "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/old"},
+    }
+}
+STALE = {
+    "pods": build.read([build.pod(created=build.BEFORE, injected=False)]),
+    "agents": build.read([build.agent()]),
+}
+ADDON = {
+    "code": "AGENT_ADDON_MISSING",
+    "severity": "error",
+    "workload": "",
+    "message": "cluster my-cluster has neither.",
+    "remedy": "Install it.",
+}
+
+
+def check(name: str, status: str, detail: str = "", *codes: str) -> dict[str, Any]:
+    return {"name": name, "status": status, "detail": detail, "codes": list(codes)}
+
+
+def result(*checks: dict[str, Any], findings: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    row = build.row(cluster="my-cluster", checks=list(checks))
+    return {"workloads": [row], "findings": findings or []}
+
+
+def report(
+    given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **options: Any
+) -> dict[str, Any]:
+    return make_report(given, accounts, {}, False, reads, now=build.NOW, **options)
+
+
+def statuses(found: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["status"] for one in found["workloads"][0]["checks"]}
+
+
+@pytest.mark.parametrize(
+    ("accounts", "code", "status", "failed"),
+    [
+        ([ACCOUNT], None, "pass", False),
+        ([DEFAULT], "SERVICE_ACCOUNT_MISSING", "fail", True),
+        ([], "NAMESPACE_MISSING", "fail", True),
+        ([IRSA], "IRSA_ANNOTATION", "warning", False),
+    ],
+    ids=["there", "no service account", "no namespace", "left over from IRSA"],
+)
+def test_service_account(accounts: list[Any], code: str | None, status: str, failed: bool) -> None:
+    found = report(result(), accounts)
+    assert [one["code"] for one in found["findings"]] == ([code] if code else [])
+    assert statuses(found)["service account"] == status
+    assert found["failed"] == failed
+
+
+def test_messages_of_service_accounts() -> None:
+    texts = [report(result(), accounts)["findings"][0] for accounts in ([DEFAULT], [], [IRSA])]
+    assert [(one["message"], one["remedy"]) for one in texts] == [
+        (
+            "service account api does not exist in namespace shop.",
+            "Run site.yml, which creates it (unless create_service_account is false), or create it with the "
+            "workload's "
+            "own manifests.",
+        ),
+        (
+            "namespace shop does not exist.",
+            "Create it, or run site.yml with create_namespace: true for the workload.",
+        ),
+        (
+            "service account api still has the annotation eks.amazonaws.com/role-arn "
+            "(arn:aws:iam::111122223333:role/old). New Pods get EKS Pod Identity alone; Pods admitted "
+            "earlier keep that "
+            "role.",
+            "Once its Pods are recreated and verified, remove it: kubectl annotate serviceaccount api "
+            "eks.amazonaws.com/role-arn- -n shop",
+        ),
+    ]
+
+
+PURGE = {
+    "definitions": [ACCOUNT | {"kind": "ServiceAccount"}],
+    "stale": [DEFAULT | {"kind": "ServiceAccount"}],
+}
+
+
+FAILURE = {
+    "workload": "shop/api",
+    "resource": "attachment",
+    "name": "r arn:aws:iam::1:policy/p",
+    "action": "attach",
+    "error_code": "LimitExceeded",
+    "message": "iam:AttachRolePolicy: Too many.",
+    "remedy": "Detach one.",
+}
+FORBIDDEN = {
+    "msg": """Failed to create object: b'{"message":"forbidden: no","reason":"Forbidden","code":403}'"""
+}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_purge_that_waits_is_not_said_to_be_done(check_mode: bool) -> None:
+    failed = {
+        "changes": [],
+        "failures": [FAILURE],
+        "msg": "What failed.",
+        "state": "present",
+    }
+    found = make_report({**failed, "workloads": [], "findings": []}, [], PURGE, check_mode)
+    assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
+    assert found["summary"]["changes"] == 1
+    done = make_report({**failed, "workloads": [], "findings": [], "failures": []}, [], PURGE, check_mode)
+    assert done["kubernetes_changes"] == [
+        "apply ServiceAccount shop/api",
+        "remove ServiceAccount shop/default",
+    ]
+
+
+def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follows() -> None:
+    failed = {"changes": [], "failures": [FAILURE], "msg": "What failed.", "state": "present"}
+    follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
+    other = {**ADDON, "code": "X", "workload": "shop/web", "message": "m", "remedy": "r"}
+    found = make_report({**failed, "workloads": [], "findings": [follows, other]}, [], {})
+    assert found["lines"] == [
+        "Done: 0 changes.",
+        "  failed LimitExceeded shop/api: attach policy arn:aws:iam::1:policy/p to role r:",
+        "    iam:AttachRolePolicy: Too many.",
+        "    Detach one.",
+        "  error X shop/web: m",
+        "    r",
+    ]
+    assert [one["code"] for one in found["findings"]] == ["POLICY_NOT_ATTACHED", "X"]
+
+
+def service_account(name: str) -> dict[str, Any]:
+    return {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": name}}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_one_service_account_that_kubernetes_refuses_stops_no_other(number: int) -> None:
+    names = ["api", "batch", "web"][:number]
+    refused = {"changed": False, "result": {}, "error": FORBIDDEN}
+    made = {"changed": True, "result": {"kind": "ServiceAccount"}}
+    results = [refused, made, made][:number]
+    applied = {"changed": True, "result": {"results": results}} if number > 1 else refused
+    plan = {"definitions": [service_account(name) for name in names], "stale": [service_account("old")]}
+    done = {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present"}
+    found = make_report({**done, "cluster_arn": "arn:aws:eks:r:1:cluster/c"}, [], plan, applied=applied)
+    assert found["kubernetes_changes"] == [f"apply ServiceAccount shop/{name}" for name in names[1:]]
+    assert found["failure"] == (
+        "1 object could not be converged in Kubernetes (cluster c); the others are done:\n"
+        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. Resolve that and run again, which "
+        "takes up only what is missing."
+    )
+    assert [(one["workload"], one["error_code"]) for one in found["failures"]] == [
+        ("shop/api", "KUBERNETES_REFUSED")
+    ]
+
+
+def test_a_stale_service_account_that_kubernetes_keeps_is_told() -> None:
+    plan = {"stale": [service_account("old"), service_account("older")]}
+    kept = {"changed": True, "result": {"results": [{"changed": True, "result": {}}, {"error": FORBIDDEN}]}}
+    done = {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present"}
+    found = make_report(done, [], plan, purged=kept)
+    assert found["kubernetes_changes"] == ["remove ServiceAccount shop/old"]
+    assert [(one["action"], one["name"]) for one in found["failures"]] == [("remove", "shop/older")]
+
+
+def removal(**more: Any) -> dict[str, Any]:
+    return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "absent", **more}
+
+
+def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
+    stay = {**ADDON, "code": "SERVICE_ACCOUNTS_STAY", "message": "They stay.", "remedy": "Check it."}
+    found = make_report(removal(), [ACCOUNT], {"definitions": [], "findings": [stay]})
+    assert (found["findings"], found["failed"], found["failure"]) == ([stay], True, "They stay. Check it.")
+    assert found["lines"] == [
+        "Done: 0 changes.",
+        "  error SERVICE_ACCOUNTS_STAY: They stay.",
+        "    Check it.",
+    ]
+    accepted = make_report(
+        removal(), [ACCOUNT], {"definitions": [], "findings": [stay]}, ignore=["SERVICE_ACCOUNTS_STAY"]
+    )
+    assert not accepted["failed"]
+
+
+def test_service_accounts_that_kubernetes_does_not_let_go_are_told() -> None:
+    found = make_report(removal(), [ACCOUNT], PURGE, kubernetes_error='{"message":"forbidden: no"}')
+    assert (found["kubernetes_changes"], found["failed"]) == ([], True)
+    assert found["failure"] == (
+        "The service accounts could not be removed from Kubernetes: forbidden: no. Resolve that and run again; "
+        "what was done in AWS stays done."
+    )
+
+
+def test_warnings_fail_when_asked() -> None:
+    found = report(result(), [IRSA], fail_on="warning")
+    assert found["failed"]
+    assert found["failure"].startswith("shop/api: service account api still has the annotation")
+
+
+def test_stale_pods_fail_and_say_so_first() -> None:
+    found = report(result(check("trust", "pass")), reads=STALE)
+    assert statuses(found) == {"trust": "pass", "service account": "pass", "pods": "fail", "agent": "pass"}
+    assert found["failed"]
+    assert found["failure"].splitlines()[0].startswith("shop/api: Pod web-6d5f7c9b8-x2x4z of Deployment web")
+
+
+def test_an_accepted_finding_is_shown_and_does_not_fail() -> None:
+    found = report(result(), reads=STALE, ignore=["POD_BEFORE_ASSOCIATION"])
+    assert not found["failed"]
+    assert found["failure"] == ""
+    assert statuses(found)["pods"] == "accepted"
+    assert found["workloads"][0]["status"] == "accepted"
+    assert found["findings"][0]["accepted"] is True
+    assert (found["summary"]["accepted"], found["summary"]["failed"]) == (1, 0)
+    assert any(line.startswith("  accepted POD_BEFORE_ASSOCIATION shop/api: ") for line in found["lines"])
+
+
+def test_accepting_one_finding_accepts_no_other() -> None:
+    found = report(result(), [DEFAULT], reads=STALE, ignore=["POD_BEFORE_ASSOCIATION"])
+    assert found["failed"]
+    assert found["failure"].startswith("shop/api: service account api does not exist")
+    assert statuses(found) == {"service account": "fail", "pods": "accepted", "agent": "pass"}
+
+
+def test_what_follows_from_an_accepted_finding_is_accepted_too() -> None:
+    missing = {**ADDON, "code": "ROLE_MISSING", "workload": "shop/api"}
+    given = result(
+        check("trust", "fail", "", "ROLE_MISSING"), check("attachment", "fail"), findings=[missing]
+    )
+    assert statuses(report(given, ignore=["ROLE_MISSING"])) == {
+        "trust": "accepted",
+        "attachment": "accepted",
+        "service account": "pass",
+    }
+    assert statuses(report(given))["attachment"] == "fail"
+
+
+def test_a_failed_check_without_any_finding_still_fails() -> None:
+    assert report(result(check("attachment", "fail")))["failed"]
+
+
+def test_what_kubernetes_does_not_show_is_unknown_and_no_failure() -> None:
+    found = report(result(), reads={"pods": build.refused("pods")})
+    assert statuses(found)["pods"] == "unknown"
+    assert not found["failed"]
+    assert [one["severity"] for one in found["findings"]] == ["note"]
+
+
+NO_ADDON = check("agent", "fail", "", "AGENT_ADDON_MISSING")
+NO_AGENT = {
+    "pods": build.read([]),
+    "agents": build.read([]),
+    "daemon_sets": build.read([]),
+}
+
+
+@pytest.mark.parametrize(
+    ("aws", "findings", "reads", "status", "codes"),
+    [
+        (NO_ADDON, [ADDON], STALE, "pass", ["POD_BEFORE_ASSOCIATION"]),
+        (NO_ADDON, [ADDON], NO_AGENT, "fail", ["AGENT_MISSING"]),
+        (NO_ADDON, [ADDON], {"pods": build.read([])}, "fail", ["AGENT_ADDON_MISSING"]),
+        (check("agent", "pass", "v1.3.4"), [], NO_AGENT, "fail", ["AGENT_MISSING"]),
+        (check("agent", "pass", "auto mode"), [], NO_AGENT, "pass", []),
+        (
+            check("agent", "pass", "v1.3.4"),
+            [],
+            {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
+            "pass",
+            ["KUBERNETES_NOT_READABLE"],
+        ),
+    ],
+    ids=[
+        "an agent of another origin",
+        "no agent anywhere",
+        "only EKS was asked",
+        "add-on without DaemonSet",
+        "Auto Mode",
+        "only EKS may be asked",
+    ],
+)
+def test_agent_as_eks_and_the_cluster_tell(
+    aws: dict[str, Any],
+    findings: list[dict[str, str]],
+    reads: dict[str, Any],
+    status: str,
+    codes: list[str],
+) -> None:
+    found = report(result(aws, findings=findings), reads=reads)
+    assert statuses(found)["agent"] == status
+    assert [one["code"] for one in found["findings"]] == codes
+
+
+def test_what_concerns_the_cluster_is_said_once() -> None:
+    given = result(NO_ADDON, findings=[ADDON, ADDON])
+    assert [one["code"] for one in report(given)["findings"]] == ["AGENT_ADDON_MISSING"]
+
+
+def test_lines_of_a_finding_keep_commands_whole() -> None:
+    command = "kubectl rollout restart deployment/" + "long-" * 20 + "name -n shop"
+    lines = finding_lines(
+        {
+            "code": "X",
+            "severity": "error",
+            "workload": "shop/api",
+            "message": "word " * 40,
+            "remedy": f"Recreate its Pods: {command}",
+        }
+    )
+    assert lines[0].startswith("  error X shop/api: word word")
+    assert lines[-2:] == ["    Recreate its Pods:", f"      {command}"]
+    assert all(len(line) <= WIDTH for line in lines[:-1])
+
+
+STATUS = st.sampled_from(["pass", "fail", "warning", "unknown", "accepted", "skipped"])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text("abc-", min_size=1, max_size=63),
+            st.text("abc-", min_size=1, max_size=253),
+            st.lists(STATUS, min_size=len(COLUMNS), max_size=len(COLUMNS)),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None:
+    shown = [
+        {
+            "namespace": namespace,
+            "service_account": account,
+            "checks": [check(name, status) for (name, _title), status in zip(COLUMNS, found, strict=True)],
+        }
+        for namespace, account, found in rows
+    ]
+    lines = table(shown)
+    assert len(lines) == len(rows) + 1
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0].split() == ["WORKLOAD", *(title for _name, title in COLUMNS)]
+    assert [line.split()[1:] for line in lines[1:]] == [found for _space, _account, found in rows]
+
+
+def test_columns_are_those_of_the_checks() -> None:
+    row = {**build.row(), "checks": [check("trust", "pass"), check("new kind", "pass", "x")]}
+    assert table([row]) == ["WORKLOAD  TRUST  NEW KIND", "shop/api  pass   pass x"]

@@ -1,0 +1,447 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Call,
+    Change,
+    Failure,
+    Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Outcome
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    Clock,
+    named,
+    wait_policy,
+)
+
+KEY = (WorkloadKey("default", "app"),)
+UNKNOWN_ROLE = "Role provided in the request does not exist."
+NOT_TRUSTED = (
+    "Trust policy of the role provided is invalid. Follow the official documentation to resolve the issue."
+)
+
+
+def failing(operation: str, code: str, text: str = "No.") -> AwsError:
+    return AwsError(operation, code, text)
+
+
+class Script:
+    """An Api that answers by operation: with an error of a list, one for each request, else well."""
+
+    def __init__(self, **errors: list[AwsError]) -> None:
+        self.errors = errors
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.lock = threading.Lock()
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, _ in self.requests]
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        with self.lock:
+            self.requests.append((operation, dict(parameters)))
+            if self.errors.get(operation):
+                raise self.errors[operation].pop(0)
+        return {"of": f"{service}:{operation}"}
+
+    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+        raise AssertionError((service, operation, parameters, results))
+
+
+def change(
+    name: str,
+    *operations: str,
+    stage: int = 1,
+    resource: str = "role",
+    action: str = "update",
+    needs: tuple[str, ...] = (),
+    awaits: bool = False,
+    workloads: tuple[WorkloadKey, ...] = KEY,
+) -> Change:
+    calls = tuple(
+        Call("eks" if "PodIdentity" in one else "iam", one, {"RoleName": name}) for one in operations
+    )
+    return Change(stage, resource, action, name, workloads, {}, {}, calls, frozenset(needs), awaits)
+
+
+def apply(api: Script, *changes: Change, clock: Clock | None = None, timeout: float = 60) -> Outcome:
+    return apply_plan(api, Plan(changes), 1, wait_policy(clock, timeout))
+
+
+def done(outcome: Outcome) -> list[str]:
+    return [named(one.change) for one in outcome.done]
+
+
+def test_an_empty_plan_asks_nothing() -> None:
+    api = Script()
+    assert apply(api) == Outcome((), ())
+    assert api.operations == []
+
+
+def test_stages_come_one_after_the_other_whatever_the_order_given() -> None:
+    api = Script()
+    outcome = apply(api, change("c", "C", stage=3), change("a", "A", stage=1), change("b", "B", stage=2))
+    assert api.operations == ["A", "B", "C"]
+    assert (outcome.failures, outcome.conflict) == ((), False)
+
+
+def test_the_last_answer_with_the_association_is_kept() -> None:
+    class Eks(Script):
+        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            answer = super().call(service, operation, parameters)
+            return {"association": answer} if "PodIdentity" in operation else answer
+
+    outcome = apply(
+        Eks(),
+        change("a", "DescribePodIdentityAssociation", "UpdatePodIdentityAssociation", "TagResource"),
+        change("b", "TagRole"),
+    )
+    assert [one.answer for one in outcome.done] == [
+        {"association": {"of": "eks:UpdatePodIdentityAssociation"}},
+        {},
+    ]
+
+
+def test_requests_are_sent_as_planned() -> None:
+    api = Script()
+    apply(api, change("a", "One", "Two"))
+    assert api.requests == [("One", {"RoleName": "a"}), ("Two", {"RoleName": "a"})]
+
+
+def test_one_failure_stops_nobody_else() -> None:
+    api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
+    outcome = apply(api, change("a", "Bad"), change("b", "Good"), change("c", "Later", stage=2))
+    assert done(outcome) == ["update role b", "update role c"]
+    assert outcome.failures == (
+        Failure(
+            KEY,
+            "role",
+            "a",
+            "update",
+            "AccessDenied",
+            "iam:Bad: No.",
+            "Allow the caller this action on this resource; a service control policy or a permissions "
+            "boundary "
+            "can also be what denies it.",
+        ),
+    )
+
+
+def test_what_needs_a_failed_change_is_skipped_with_the_reason() -> None:
+    api = Script(CreateRole=[failing("iam:CreateRole", "LimitExceeded")])
+    outcome = apply(
+        api,
+        change("r", "CreateRole", action="create"),
+        change("r p", "AttachRolePolicy", stage=2, resource="attachment", action="attach", needs=("role r",)),
+        change(
+            "ns/sa", "Create", stage=3, resource="association", action="create", needs=("attachment r p",)
+        ),
+    )
+    assert api.operations == ["CreateRole"]
+    assert [(failure.error_code, failure.message, failure.remedy) for failure in outcome.failures[1:]] == [
+        (
+            "SKIPPED",
+            "not done, because the create of role r failed (LimitExceeded).",
+            "Resolve that failure and run again.",
+        ),
+        (
+            "SKIPPED",
+            "not done, because the attach of attachment r p failed (SKIPPED).",
+            "Resolve that failure and run again.",
+        ),
+    ]
+
+
+def test_what_failed_for_good_is_not_attempted_again_and_still_blocks_what_needs_it() -> None:
+    api = Script()
+    first = change("r", "CreateRole", action="create")
+    then = change("r p", "AttachRolePolicy", stage=2, resource="attachment", needs=("role r",))
+    known = Failure(KEY, "role", "r", "create", "AccessDenied", "No.", "Ask.")
+    outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {"role r": known})
+    assert api.operations == []
+    assert outcome.failures[0] is known
+    assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
+    assert outcome.conflict is False
+
+
+def test_what_failed_for_good_but_is_no_longer_planned_blocks_nothing() -> None:
+    then = change("r p", "AttachRolePolicy", stage=2, resource="attachment", needs=("role r",))
+    known = Failure(KEY, "role", "r", "create", "AccessDenied", "No.", "Ask.")
+    assert done(apply_plan(Script(), Plan((then,)), 1, wait_policy(), {"role r": known})) == [
+        "update attachment r p"
+    ]
+
+
+def test_a_removal_whose_first_answer_was_lost_was_done() -> None:
+    gone = AwsError("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
+    api = Script(DeletePolicyVersion=[gone], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
+    outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
+    assert [failure.partly for failure in outcome.failures] == [True]
+
+
+def test_a_replacement_waits_for_its_role_even_if_others_made_it() -> None:
+    """The association is gone by then: giving up would leave the workload without one."""
+    error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
+    clock = Clock()
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[error, error]),
+        change("a", *REPLACED, action="replace"),
+        clock=clock,
+    )
+    assert done(outcome) == ["replace role a"]
+    assert clock.pauses == [0.5, 1]
+
+
+def test_needs_hold_within_a_stage_for_changes_of_the_same_thing() -> None:
+    api = Script(First=[failing("iam:First", "AccessDenied")])
+    outcome = apply(
+        api, change("r", "First"), change("r", "Second", resource="trust_policy", needs=("role r",))
+    )
+    assert api.operations == ["First"]
+    assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
+
+
+def test_a_need_that_is_no_part_of_the_plan_is_met() -> None:
+    assert done(apply(Script(), change("a", "A", needs=("role elsewhere",)))) == ["update role a"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "text"),
+    [
+        pytest.param(
+            "CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE, id="create, role"
+        ),
+        pytest.param(
+            "UpdatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE, id="update, role"
+        ),
+        pytest.param(
+            "CreatePodIdentityAssociation", "InvalidParameterException", NOT_TRUSTED, id="create, trust"
+        ),
+        pytest.param(
+            "UpdatePodIdentityAssociation", "InvalidParameterException", NOT_TRUSTED, id="update, trust"
+        ),
+        pytest.param("AttachRolePolicy", "NoSuchEntity", "Policy x does not exist", id="attach"),
+        pytest.param("CreateRole", "NoSuchEntity", "Scope ARN", id="role with a new boundary"),
+        pytest.param("PutRolePermissionsBoundary", "NoSuchEntity", "Scope ARN", id="boundary"),
+    ],
+)
+def test_what_aws_does_not_know_yet_is_waited_for(operation: str, code: str, text: str) -> None:
+    service = "eks" if "PodIdentity" in operation else "iam"
+    errors = [failing(f"{service}:{operation}", code, text) for _ in range(6)]
+    clock = Clock()
+    outcome = apply(Script(**{operation: errors}), change("a", operation, awaits=True), clock=clock)
+    assert done(outcome) == ["update role a"]
+    assert clock.pauses == [0.5, 1, 2, 4, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "text"),
+    [
+        pytest.param("AttachRolePolicy", "AccessDenied", "No.", id="denied"),
+        pytest.param("CreatePodIdentityAssociation", "InvalidParameterException", "Bad name", id="invalid"),
+        pytest.param("UpdateRole", "NoSuchEntity", "gone", id="another operation"),
+    ],
+)
+def test_what_will_not_pass_is_not_waited_for(operation: str, code: str, text: str) -> None:
+    service = "eks" if "PodIdentity" in operation else "iam"
+    clock = Clock()
+    outcome = apply(
+        Script(**{operation: [failing(f"{service}:{operation}", code, text)]}),
+        change("a", operation, awaits=True),
+        clock=clock,
+    )
+    assert [failure.error_code for failure in outcome.failures] == [code]
+    assert clock.pauses == []
+
+
+def test_nothing_is_waited_for_that_this_plan_did_not_make() -> None:
+    clock = Clock()
+    error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[error]), change("a", "CreatePodIdentityAssociation"), clock=clock
+    )
+    assert [failure.message for failure in outcome.failures] == [
+        f"eks:CreatePodIdentityAssociation: {UNKNOWN_ROLE}"
+    ]
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(("timeout", "pauses"), [(3.5, [0.5, 1, 2]), (3.4, [0.5, 1]), (0, [])])
+def test_waiting_has_an_end_and_the_message_says_so(timeout: float, pauses: list[float]) -> None:
+    errors = [failing("iam:AttachRolePolicy", "NoSuchEntity", "Unknown") for _ in range(9)]
+    clock = Clock()
+    outcome = apply(
+        Script(AttachRolePolicy=errors),
+        change("a", "AttachRolePolicy", awaits=True),
+        clock=clock,
+        timeout=timeout,
+    )
+    assert [failure.message for failure in outcome.failures] == [
+        f"iam:AttachRolePolicy: Unknown (still so after {timeout:g} s of waiting)"
+    ]
+    assert clock.pauses == pauses
+
+
+@pytest.mark.parametrize("code", ["ConcurrentModification", "ConcurrentModificationException"])
+def test_somebody_elses_change_at_the_same_moment_is_waited_for(code: str) -> None:
+    clock = Clock()
+    outcome = apply(Script(TagRole=[failing("iam:TagRole", code)] * 2), change("a", "TagRole"), clock=clock)
+    assert done(outcome) == ["update role a"]
+    assert clock.pauses == [0.5, 1]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "DeletePodIdentityAssociation",
+        "DeletePolicy",
+        "DeletePolicyVersion",
+        "DeleteRole",
+        "DetachRolePolicy",
+    ],
+)
+@pytest.mark.parametrize("code", ["NoSuchEntity", "ResourceNotFoundException", "NotFoundException"])
+def test_what_is_gone_already_need_not_be_removed(operation: str, code: str) -> None:
+    outcome = apply(Script(**{operation: [failing(f"x:{operation}", code)]}), change("a", operation, "Then"))
+    assert done(outcome) == ["update role a"]
+    assert outcome.failures == ()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    ["UpdateRole", "DeleteRolePermissionsBoundary", "UntagPolicy", "UntagResource", "UntagRole"],
+)
+def test_what_is_gone_cannot_be_changed(operation: str) -> None:
+    outcome = apply(
+        Script(**{operation: [failing(f"x:{operation}", "NoSuchEntity")]}), change("a", operation)
+    )
+    assert [failure.error_code for failure in outcome.failures] == ["NoSuchEntity"]
+    assert [one.vanished for one in outcome.refusals] == [True]
+
+
+def test_a_failure_tells_what_was_done_before_it() -> None:
+    api = Script(TagRole=[failing("iam:TagRole", "AccessDenied", "User is not authorized")])
+    outcome = apply(api, change("a", "UpdateRole", "UntagRole", "TagRole", "Never"))
+    (failure,) = outcome.failures
+    assert failure.message == (
+        "iam:TagRole: User is not authorized. Done before it: iam:UpdateRole, iam:UntagRole."
+    )
+    assert failure.partly
+    assert api.operations == ["UpdateRole", "UntagRole", "TagRole"]
+
+
+def test_a_first_request_that_fails_changed_nothing() -> None:
+    outcome = apply(Script(A=[failing("iam:A", "AccessDenied")]), change("a", "A", "B"))
+    assert [failure.partly for failure in outcome.failures] == [False]
+
+
+def test_a_removal_of_what_was_gone_is_nothing_that_was_done() -> None:
+    api = Script(
+        DeletePolicyVersion=[failing("x", "NoSuchEntity")],
+        CreatePolicyVersion=[failing("iam:C", "LimitExceeded")],
+    )
+    outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
+    assert [(failure.message, failure.partly) for failure in outcome.failures] == [("iam:C: No.", False)]
+
+
+@pytest.mark.parametrize(
+    ("code", "conflict"),
+    [("EntityAlreadyExists", True), ("ResourceInUseException", True), ("DeleteConflict", True)],
+)
+def test_what_exists_already_asks_for_another_look(code: str, conflict: bool) -> None:
+    outcome = apply(Script(CreateRole=[failing("iam:CreateRole", code)]), change("a", "CreateRole"))
+    assert outcome.conflict is conflict
+
+
+REPLACED = ("DeletePodIdentityAssociation", "CreatePodIdentityAssociation")
+
+
+def test_the_successor_of_what_was_deleted_waits_until_that_is_gone() -> None:
+    error = failing(
+        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
+    )
+    clock = Clock()
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[error, error]),
+        change("a", *REPLACED, action="replace"),
+        clock=clock,
+    )
+    assert done(outcome) == ["replace role a"]
+    assert clock.pauses == [0.5, 1]
+
+
+def test_an_answer_that_was_lost_is_not_taken_for_something_in_the_way() -> None:
+    """The successor may be there already: asking for it again and again would only find itself."""
+    error = failing("eks:CreatePodIdentityAssociation", MALFORMED)
+    clock = Clock()
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[error]), change("a", *REPLACED, action="replace"), clock=clock
+    )
+    assert [failure.partly for failure in outcome.failures] == [True]
+    assert clock.pauses == []
+
+
+def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None:
+    error = failing("eks:CreatePodIdentityAssociation", "AccessDenied", "Not allowed")
+    api = Script(
+        CreatePodIdentityAssociation=[error], CreateRole=[failing("iam:CreateRole", "EntityAlreadyExists")]
+    )
+    outcome = apply(
+        api, change("a", *REPLACED, action="replace", resource="association"), change("b", "CreateRole")
+    )
+    assert outcome.failures[0].message == (
+        "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
+        "eks:DeletePodIdentityAssociation. The "
+        'association was deleted; it was to be created anew with {"RoleName": "a"}.'
+    )
+    # A second look would make an association without what only this message still knows.
+    assert outcome.conflict is False
+
+
+def test_changes_of_one_thing_are_never_made_at_the_same_time() -> None:
+    """All four threads meet at each request: then each must be at work on a role of its own."""
+    together: list[list[str]] = []
+    running: list[str] = []
+
+    def meet() -> None:
+        together.append(sorted(running))
+        running.clear()
+
+    barrier = threading.Barrier(4, meet, timeout=20)
+
+    class Together(Script):
+        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            running.append(parameters["RoleName"].split()[0])
+            barrier.wait()
+            return super().call(service, operation, parameters)
+
+    changes = tuple(
+        change(f"r{role} p{number}", "AttachRolePolicy", resource="attachment", action="attach")
+        for role in range(4)
+        for number in range(3)
+    )
+    outcome = apply_plan(Together(), Plan(changes), 4, wait_policy())
+    assert together == [["r0", "r1", "r2", "r3"]] * 3
+    assert tuple(one.change for one in outcome.done) == changes
+
+
+def test_changes_of_several_things_are_made_at_the_same_time() -> None:
+    barrier = threading.Barrier(3, timeout=20)
+
+    class Together(Script):
+        def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            barrier.wait()
+            return super().call(service, operation, parameters)
+
+    outcome = apply_plan(Together(), Plan(tuple(change(name, "A") for name in "abc")), 3, wait_policy())
+    assert done(outcome) == ["update role a", "update role b", "update role c"]

@@ -1,0 +1,604 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
+    DAMAGED,
+    MALFORMED,
+    AwsError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    AssociationSpec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_propagation import (
+    may_become_usable,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
+    AssociationError,
+    Result,
+    Wanted,
+    converge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import Subject
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    OWNED,
+    REGION,
+    TRUST_BARE,
+    TRUST_EC2,
+    Clock,
+    FakeAws,
+    document,
+    given,
+    given_association,
+    role_arn,
+    wait_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    CREATED,
+)
+
+KEY = WorkloadKey("default", "app")
+TARGET = "arn:aws:iam::444455556666:role/target"
+ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
+FIRST = "a-00000000000000001"
+ROW: dict[str, Any] = {
+    "cluster_name": CLUSTER,
+    "namespace": "default",
+    "service_account": "app",
+    "association_id": FIRST,
+    "association_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:podidentityassociation/{CLUSTER}/{FIRST}",
+    "role_arn": role_arn("r"),
+    "target_role_arn": "",
+    "external_id": "",
+    "disable_session_tags": False,
+    "session_policy": None,
+    "tags": OWNED,
+    "owner_arn": "",
+    "created_at": "2026-11-24T10:15:30+00:00",
+    "modified_at": "2026-11-24T10:15:30+00:00",
+}
+IN_CHECK_MODE = {**ROW, "association_id": "", "association_arn": "", "created_at": "", "modified_at": ""}
+
+
+def account() -> FakeAws:
+    aws = FakeAws()
+    given(aws, "r", TRUST_BARE)
+    given(aws, "other", TRUST_BARE)
+    return aws
+
+
+def wanted(
+    role: str = role_arn("r"),
+    tags: dict[str, str] | None = None,
+    purge_tags: bool = True,
+    force: bool = False,
+    absent: bool = False,
+    cluster: str = CLUSTER,
+    **spec: Any,
+) -> Wanted:
+    association = AssociationSpec(tags=tags or {}, **spec)
+    return Wanted(cluster, KEY, absent, role, association, tags is not None, purge_tags, force)
+
+
+def make(aws: FakeAws, asked: Wanted, check_mode: bool = False, clock: Clock | None = None) -> Result:
+    return converge(aws, asked, REGION, check_mode, wait_policy(clock))
+
+
+def action(result: Result) -> str:
+    return result.change.action if result.change else "none"
+
+
+def test_it_is_created_and_then_as_wanted() -> None:
+    aws = account()
+    made = make(aws, wanted())
+    assert (action(made), made.association) == ("create", ROW)
+    again = make(aws, wanted())
+    assert (action(again), again.association) == ("none", ROW)
+
+
+def test_check_mode_foretells_a_creation() -> None:
+    aws = account()
+    asked = wanted(target_role_arn=TARGET, disable_session_tags=True, session_policy=document("a:B"))
+    made = make(aws, asked, check_mode=True)
+    assert made.association == {
+        **IN_CHECK_MODE,
+        "target_role_arn": TARGET,
+        "disable_session_tags": True,
+        "session_policy": document("a:B"),
+    }
+    assert (action(made), aws.writes) == ("create", [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param({}, {"role": role_arn("other")}, {"role_arn": role_arn("other")}, id="role"),
+        pytest.param(
+            {},
+            {"target_role_arn": TARGET},
+            {"target_role_arn": TARGET, "external_id": f"{REGION}/{ACCOUNT}/{CLUSTER}/default/app"},
+            id="target role",
+        ),
+        pytest.param({"target_role_arn": TARGET}, {"target_role_arn": ""}, {}, id="target role cleared"),
+        pytest.param(
+            {}, {"disable_session_tags": True}, {"disable_session_tags": True}, id="session tags turned off"
+        ),
+        pytest.param(
+            {"disable_session_tags": True}, {"disable_session_tags": False}, {}, id="session tags turned on"
+        ),
+        pytest.param(
+            {"disable_session_tags": True},
+            {"disable_session_tags": True, "session_policy": document("a:B")},
+            {"disable_session_tags": True, "session_policy": document("a:B")},
+            id="session policy",
+        ),
+        pytest.param({}, {"tags": {"a": "1"}}, {"tags": {"a": "1", **OWNED}}, id="tag added"),
+        pytest.param({"tags": {"a": "1"}}, {"tags": {}}, {}, id="tag purged"),
+    ],
+)
+def test_it_is_updated(before: dict[str, Any], after: dict[str, Any], expected: dict[str, Any]) -> None:
+    aws = account()
+    make(aws, wanted(**before))
+    foretold = make(aws, wanted(**after), check_mode=True)
+    made = make(aws, wanted(**after))
+    assert (action(foretold), action(made)) == ("update", "update")
+    assert made.association == {**ROW, **expected}
+    # Only EKS says what the external ID will be.
+    assert foretold.association == {**ROW, **expected, "external_id": ""}
+    assert action(make(aws, wanted(**after))) == "none"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({"target_role_arn": TARGET}, {}, id="target role not given"),
+        pytest.param({"disable_session_tags": True}, {}, id="session tags not given"),
+        pytest.param({"tags": {"a": "1"}}, {}, id="tags not given"),
+        pytest.param({"tags": {"a": "1"}}, {"tags": {}, "purge_tags": False}, id="tags not purged"),
+    ],
+)
+def test_what_is_not_given_stays(before: dict[str, Any], after: dict[str, Any]) -> None:
+    aws = account()
+    made = make(aws, wanted(**before))
+    assert make(aws, wanted(**after)) == Result(None, made.association)
+
+
+def test_clearing_the_session_policy_makes_it_anew() -> None:
+    aws = account()
+    make(
+        aws,
+        wanted(
+            disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
+        ),
+    )
+    asked = wanted(session_policy={})
+    foretold = make(aws, asked, check_mode=True)
+    assert foretold.association is not None
+    assert (foretold.association["association_id"], foretold.association["association_arn"]) == ("", "")
+    made = make(aws, asked)
+    assert (action(foretold), action(made)) == ("replace", "replace")
+    assert made.association is not None
+    assert made.association["association_id"] == "a-00000000000000002"
+    assert (made.association["target_role_arn"], made.association["tags"]) == (TARGET, {"a": "1", **OWNED})
+    assert (made.association["session_policy"], made.association["disable_session_tags"]) == (None, True)
+
+
+def test_one_that_exists_is_adopted_without_our_mark() -> None:
+    aws = account()
+    given_association(aws, "app", "other", tags={"team": "x"})
+    made = make(aws, wanted())
+    assert action(made) == "update"
+    assert made.association == {**ROW, "tags": {"team": "x"}}
+
+
+def test_it_is_deleted_whoever_made_it() -> None:
+    aws = account()
+    given_association(aws, "app", "other")
+    asked = wanted(absent=True, role="")
+    foretold = make(aws, asked, check_mode=True)
+    assert (action(foretold), foretold.association) == ("delete", None)
+    made = make(aws, asked)
+    assert (action(made), made.association) == ("delete", None)
+    assert make(aws, asked) == Result(None, None)
+
+
+def test_in_a_cluster_that_is_gone_there_is_nothing_to_delete() -> None:
+    assert make(account(), wanted(absent=True, cluster="gone")) == Result(None, None)
+
+
+def test_one_made_meanwhile_is_converged() -> None:
+    aws = account()
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    made = make(aws, wanted())
+    assert (action(made), made.association) == ("update", {**ROW, "tags": {}})
+
+
+def test_the_same_made_meanwhile_is_no_change() -> None:
+    aws = account()
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "r"))
+    assert action(make(aws, wanted())) == "none"
+
+
+def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
+    """Let each of these requests take effect, and its answer never arrive."""
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        getattr(aws.eks, operation)(parameters)
+        raise AwsError(f"eks:{operation}", code, "Cut off.", DAMAGED, outcome_unknown=True)
+
+    aws.replace(f"eks:{operation}", answer)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "before", "after", "expected", "tags"),
+    [
+        pytest.param("CreatePodIdentityAssociation", MALFORMED, None, {}, "create", OWNED, id="create"),
+        # A later attempt ran into what the first one had made.
+        pytest.param(
+            "CreatePodIdentityAssociation",
+            "ResourceInUseException",
+            None,
+            {},
+            "create",
+            OWNED,
+            id="create, twice",
+        ),
+        pytest.param(
+            "UpdatePodIdentityAssociation",
+            MALFORMED,
+            {"role": role_arn("other")},
+            {},
+            "update",
+            OWNED,
+            id="update",
+        ),
+        # The role is changed before, and that answer arrives.
+        pytest.param(
+            "TagResource",
+            MALFORMED,
+            {"role": role_arn("other")},
+            {"tags": {"a": "1"}},
+            "update",
+            {"a": "1", **OWNED},
+            id="last part of an update",
+        ),
+        pytest.param(
+            "DeletePodIdentityAssociation", MALFORMED, {}, {"absent": True}, "delete", None, id="delete"
+        ),
+    ],
+)
+def test_a_change_whose_answer_got_lost_is_a_change(
+    operation: str,
+    code: str,
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+    expected: str,
+    tags: dict[str, str] | None,
+) -> None:
+    aws = account()
+    if before is not None:
+        make(aws, wanted(**before))
+    lose_answers(aws, operation, code)
+    made = make(aws, wanted(**after))
+    assert (action(made), made.association) == (expected, None if tags is None else {**ROW, "tags": tags})
+    assert aws.writes.count(f"eks:{operation}") == 1
+    assert action(make(aws, wanted(**after))) == "none"
+
+
+def test_two_parts_of_an_update_are_told_as_one() -> None:
+    aws = account()
+    make(aws, wanted(role_arn("other")))
+    aws.fail_on(
+        "eks:TagResource", AwsError("eks:TagResource", MALFORMED, "Cut off.", DAMAGED, outcome_unknown=True)
+    )
+    made = make(aws, wanted(tags={"a": "1"}))
+    assert made.change is not None
+    assert (made.change.before, made.change.after) == (
+        {"role_arn": role_arn("other"), "tags": OWNED},
+        {"role_arn": role_arn("r"), "tags": {"a": "1", **OWNED}},
+    )
+
+
+def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
+    aws = account()
+    make(aws, wanted(role_arn("other")))
+    lost = AwsError("eks:TagResource", MALFORMED, "Cut off.", DAMAGED, outcome_unknown=True)
+    aws.fail_on("eks:TagResource", lost, AwsError("eks:TagResource", "AccessDeniedException", "No."))
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted(tags={"a": "1"}))
+    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", True)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message", "changed"),
+    [
+        pytest.param(
+            None,
+            f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+            "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. What there is now cannot be read: "
+            "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network; run again, which "
+            "takes up whatever is missing.",
+            False,
+            id="perhaps made",
+        ),
+        pytest.param(
+            {"a": "1"},
+            f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+            "MalformedAnswer: eks:TagResource: Cut off. Done before it: eks:UpdatePodIdentityAssociation. "
+            "What there is now cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check "
+            "proxy and network; run again, which takes up whatever is missing.",
+            True,
+            id="made in part",
+        ),
+    ],
+)
+def test_a_second_look_that_fails_does_not_hide_the_first_failure(
+    tags: dict[str, str] | None, message: str, changed: bool
+) -> None:
+    aws = account()
+    make(aws, wanted(role_arn("other")))
+    operation = "TagResource" if tags else "UpdatePodIdentityAssociation"
+    lose_answers(aws, operation)
+    unreadable = AwsError("eks:ListPodIdentityAssociations", "ServerException", "Oops")
+    aws.before(f"eks:{operation}", lambda: aws.fail_on("eks:ListPodIdentityAssociations", unreadable))
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted(tags=tags))
+    assert (str(caught.value), caught.value.changed) == (message, changed)
+
+
+def test_one_that_was_removed_before_it_is_tagged_is_made_anew() -> None:
+    aws = account()
+    given_association(aws, "app", "r")
+    aws.before("eks:TagResource", lambda: aws.eks.associations.clear())
+    made = make(aws, wanted(tags={"team": "a"}))
+    assert action(made) == "create"
+    assert [one["tags"] for one in aws.eks.associations.values()] == [{"team": "a", **OWNED}]
+
+
+def test_a_replacement_goes_on_when_the_answer_to_the_deletion_is_lost() -> None:
+    aws = account()
+    target = "arn:aws:iam::444455556666:role/target"
+    session_policy = json.dumps(document("s3:GetObject"))
+    more = {
+        "disableSessionTags": True,
+        "policy": session_policy,
+        "targetRoleArn": target,
+        "tags": {"team": "a"},
+    }
+    given_association(aws, "app", "r", **more)
+    lose_answers(aws, "DeletePodIdentityAssociation")
+    made = make(aws, wanted(session_policy={}))
+    assert action(made) == "replace"
+    (left,) = aws.eks.associations.values()
+    assert (left["targetRoleArn"], left["tags"], left.get("policy")) == (target, {"team": "a"}, None)
+
+
+@pytest.mark.parametrize(("outcome_unknown", "end"), [(False, " Nothing was changed."), (True, "")])
+def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
+    outcome_unknown: bool, end: str
+) -> None:
+    aws = account()
+    aws.before(
+        "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", ownerArn=ADDON)
+    )
+    taken = AwsError(
+        "eks:CreatePodIdentityAssociation",
+        "ResourceInUseException",
+        "Taken.",
+        outcome_unknown=outcome_unknown,
+    )
+    aws.fail_on("eks:CreatePodIdentityAssociation", taken)
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted())
+    assert str(caught.value) == (
+        f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
+        "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set force: true."
+        f"{end}"
+    )
+    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
+    aws = account()
+    given_association(aws, "app", "other", ownerArn=ADDON)
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted(absent=absent))
+    assert str(caught.value) == (
+        f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
+        "undo a "
+        "direct change. Change the role in the add-on's podIdentityAssociations, or set force: true. "
+        "Nothing was "
+        "changed."
+    )
+    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
+    assert action(make(aws, wanted(absent=absent, force=True))) == ("delete" if absent else "update")
+
+
+@pytest.mark.parametrize(
+    ("role", "problem"),
+    [
+        pytest.param(
+            "my-role",
+            f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'my-role'.",
+            id="no ARN",
+        ),
+        pytest.param(
+            "arn:aws:iam::444455556666:role/r",
+            "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in "
+            f"account {ACCOUNT} (region {REGION}); EKS refuses that with 'Cross-account pass role is not "
+            "allowed'. Give a role of this account, and the other one as target_role_arn.",
+            id="another account",
+        ),
+    ],
+)
+def test_a_role_that_cannot_be_is_refused_before_any_change(role: str, problem: str) -> None:
+    aws = account()
+    with pytest.raises(InputError) as caught:
+        make(aws, wanted(role))
+    assert caught.value.problems == (problem,)
+    assert aws.writes == []
+
+
+def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
+    aws = account()
+    text = "User: x is not authorized to perform: iam:PassRole on resource: y"
+    aws.fail_on(
+        "eks:CreatePodIdentityAssociation",
+        AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", text),
+    )
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted())
+    assert str(caught.value) == (
+        f"create of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+        f"AccessDeniedException: eks:CreatePodIdentityAssociation: {text}. Allow the caller "
+        "iam:PassRole on this "
+        "role, with the condition StringEquals iam:PassedToService pods.eks.amazonaws.com."
+    )
+    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", False)
+
+
+def test_a_replacement_that_failed_half_way_is_a_change() -> None:
+    aws = account()
+    make(aws, wanted(disable_session_tags=True, session_policy=document("a:B")))
+    denied = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No.")
+    aws.fail_on("eks:CreatePodIdentityAssociation", denied)
+    with pytest.raises(
+        AssociationError, match="The association was deleted; it was to be created anew with"
+    ) as caught:
+        make(aws, wanted(session_policy={}))
+    assert caught.value.changed
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool) -> None:
+    aws, clock = account(), Clock()
+    make(
+        aws,
+        wanted(
+            disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
+        ),
+    )
+    if readable:
+        aws.iam.roles["other"]["CreateDate"] = None
+    else:
+        aws.fail_on("iam:GetRole", AwsError("iam:GetRole", "AccessDenied", "No."))
+    aws.eks.waits["other"] = 1000
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted(role_arn("other"), session_policy={}), clock=clock)
+    assert str(caught.value) == (
+        f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+        "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
+        "exist. (still so after 60 s of waiting). Done before it: eks:DeletePodIdentityAssociation. The "
+        'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
+        '"disableSessionTags": true, "namespace": "default", '
+        f'"roleArn": "{role_arn("other")}", "serviceAccount": "app", '
+        '"tags": {"a": "1", "workload-identity/managed-by": "workload_identity.aws"}, '
+        f'"targetRoleArn": "{TARGET}"}}. Check the role\'s ARN and account. A role made moments ago may need '
+        "some seconds until EKS sees it: run again, or raise propagation_timeout."
+    )
+    assert (caught.value.changed, aws.eks.associations) == (True, {})
+    assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
+    assert sum(clock.pauses) <= 60
+
+
+def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
+    aws = account()
+    aws.before(
+        "eks:CreatePodIdentityAssociation",
+        lambda: aws.fail_on(
+            "eks:ListPodIdentityAssociations",
+            AwsError("eks:ListPodIdentityAssociations", "ServerException", "Oops"),
+        ),
+    )
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted())
+    assert str(caught.value) == (
+        "the association of my-cluster default/app was changed, but could not be read back: "
+        "eks:ListPodIdentityAssociations: ServerException: Oops. AWS had an internal error and retries "
+        "did not "
+        "help. Run again; what is done stays done."
+    )
+    assert (caught.value.code, caught.value.changed) == ("ServerException", True)
+
+
+def test_a_young_role_is_waited_for() -> None:
+    aws, clock = account(), Clock()
+    aws.iam.roles["r"]["CreateDate"] = None
+    aws.eks.waits["r"] = 4
+    assert action(make(aws, wanted(), clock=clock)) == "create"
+    # The first refusal makes it look at the role; from the second on it waits.
+    assert clock.pauses == [0.5, 1, 2]
+
+
+def test_an_old_role_is_not_waited_for() -> None:
+    aws, clock = account(), Clock()
+    aws.eks.waits["r"] = 4
+    with pytest.raises(AssociationError, match="Role provided in the request does not exist"):
+        make(aws, wanted(), clock=clock)
+    assert clock.pauses == []
+
+
+def test_a_role_that_does_not_trust_eks_is_not_waited_for() -> None:
+    aws, clock = account(), Clock()
+    given(aws, "ec2", TRUST_EC2)
+    aws.iam.roles["ec2"]["CreateDate"] = None
+    with pytest.raises(AssociationError) as caught:
+        make(aws, wanted(role_arn("ec2")), clock=clock)
+    assert caught.value.remedy == (
+        "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
+        "workload_identity.aws.iam_trust_policy_check says which statement is at fault."
+    )
+    assert clock.pauses == []
+
+
+# Is it worth waiting for a role?
+
+
+SUBJECT = Subject(cluster_arn=CLUSTER_ARN, namespace="default", service_account="app", account_id=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("role", "age", "answer"),
+    [
+        pytest.param("r", timedelta(0), True, id="new"),
+        pytest.param("r", timedelta(minutes=4, seconds=59), True, id="young"),
+        pytest.param("r", timedelta(minutes=5), False, id="old"),
+        pytest.param("ec2", timedelta(0), False, id="new, but without trust"),
+        pytest.param("gone", timedelta(0), False, id="not there"),
+    ],
+)
+def test_only_a_young_role_that_works_is_worth_waiting_for(role: str, age: timedelta, answer: bool) -> None:
+    aws = account()
+    given(aws, "ec2", TRUST_EC2)
+    assert may_become_usable(aws, role_arn(role), SUBJECT, CREATED + age) is answer
+
+
+def test_a_role_of_the_same_name_under_another_path_is_not_the_one() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/team/r"
+    assert may_become_usable(account(), arn, SUBJECT, CREATED) is False
+
+
+@pytest.mark.parametrize(("code", "answer"), [("AccessDenied", True), ("ServiceFailure", False)])
+def test_a_role_that_may_not_be_read_may_be_young(code: str, answer: bool) -> None:
+    aws = account()
+    aws.fail_on("iam:GetRole", AwsError("iam:GetRole", code, "No."))
+    assert may_become_usable(aws, role_arn("r"), SUBJECT, CREATED) is answer
+
+
+def test_what_is_no_role_is_not_asked_for() -> None:
+    aws = account()
+    assert may_become_usable(aws, "r", SUBJECT) is False
+    assert aws.requests == []

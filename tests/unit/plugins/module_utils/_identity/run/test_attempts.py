@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several looks at one account: what counts as made, what as failed, and what is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Change,
+    Failure,
+    Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.attempts import Attempts
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
+    Done,
+    Outcome,
+    Refusal,
+)
+
+KEY = WorkloadKey("default", "app")
+OTHER = WorkloadKey("default", "other")
+
+
+def change(
+    name: str = "r",
+    action: str = "create",
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> Change:
+    return Change(1, "role", action, name, (KEY,), before, after, ())
+
+
+def refusal(
+    one: Change, code: str = "AccessDenied", outcome_unknown: bool = False, partly: bool = False
+) -> Refusal:
+    failure = Failure(one.workloads, one.resource, one.name, one.action, code, "No.", "Ask.", partly)
+    return Refusal(one, failure, AwsError("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown))
+
+
+def refused(*refusals: Refusal) -> Outcome:
+    return Outcome((), tuple(one.failure for one in refusals), refusals=refusals)
+
+
+def failed(name: str, action: str, key: WorkloadKey = KEY) -> Failure:
+    return Failure((key,), "role", name, action, "CODE", "No.", "Ask.")
+
+
+def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
+    return [failure.error_code for failure in rounds.failures(plan, outcome)]
+
+
+def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
+    rounds, denied = Attempts(), refusal(change())
+    rounds.add(refused(denied), retryable=())
+    assert rounds.settled == {"role r": denied.failure}
+    plan = Plan((change(),))
+    rounds.look(plan)
+    again = refused(Refusal(change(), denied.failure))
+    rounds.add(again, retryable=())
+    assert codes(rounds, plan, again) == ["AccessDenied"]
+
+
+def test_what_may_still_come_about_is_not_settled() -> None:
+    rounds = Attempts()
+    rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=("role r",))
+    assert rounds.settled == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome_unknown", "partly", "made"),
+    [(False, False, []), (True, False, ["r"]), (False, True, ["r"])],
+    ids=["clear", "no clear answer", "made in part"],
+)
+def test_what_a_later_look_finds_in_place_is_ours_if_it_may_be(
+    outcome_unknown: bool, partly: bool, made: list[str]
+) -> None:
+    rounds = Attempts()
+    rounds.add(
+        refused(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly)), retryable=("role r",)
+    )
+    rounds.look(Plan())
+    assert [done.change.name for done in rounds.done] == made
+    assert rounds.failures(Plan(), Outcome((), ())) == ()
+
+
+def test_a_look_that_could_not_see_it_proves_nothing() -> None:
+    rounds = Attempts()
+    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=("role r",))
+    plan = Plan((), (failed("r", "read"),))
+    rounds.look(plan)
+    assert rounds.done == []
+    assert codes(rounds, plan, Outcome((), ())) == ["CODE", "Lost"]
+
+
+def test_a_failure_of_other_workloads_hides_nothing() -> None:
+    rounds = Attempts()
+    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=("role r",))
+    rounds.look(Plan((), (failed("x", "read", OTHER),)))
+    assert [done.change.name for done in rounds.done] == ["r"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "told"),
+    [
+        pytest.param(refusal(change(), "EntityAlreadyExists"), ["CODE"], id="a conflict"),
+        pytest.param(
+            refusal(change(), "EntityAlreadyExists", outcome_unknown=True),
+            ["CODE"],
+            id="perhaps our own conflict",
+        ),
+        pytest.param(refusal(change(), "Half", partly=True), ["CODE", "Half"], id="made in part"),
+    ],
+)
+def test_a_refusal_by_the_later_plan_explains_the_conflict(earlier: Refusal, told: list[str]) -> None:
+    rounds = Attempts()
+    rounds.add(refused(earlier), retryable=("role r",))
+    plan = Plan((), (failed("r", "update"),))
+    rounds.look(plan)
+    assert codes(rounds, plan, Outcome((), ())) == told
+
+
+def test_two_parts_of_an_update_are_one_change() -> None:
+    rounds = Attempts()
+    first = change("r", "update", {"tags": 1, "description": "a"}, {"tags": 2, "description": "b"})
+    rest = change("r", "update", {"tags": 1}, {"tags": 3})
+    rounds.add(refused(refusal(first, "Half", partly=True)), retryable=("role r",))
+    rounds.look(Plan((rest,)))
+    rounds.add(Outcome((Done(rest),), ()), retryable=())
+    (made,) = rounds.done
+    assert made.change.before == {"tags": 1, "description": "a"}
+    assert made.change.after == {"tags": 3, "description": "b"}
+    assert rounds.pending == {}
+
+
+def test_a_creation_after_something_else_is_itself() -> None:
+    rounds, made = Attempts(), change("r", "create", None, {"arn": "x"})
+    rounds.add(refused(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True)), ("role r",))
+    rounds.add(Outcome((Done(made),), ()), retryable=())
+    assert [done.change for done in rounds.done] == [made]
+
+
+def test_a_part_that_was_made_is_not_forgotten_when_the_rest_fails() -> None:
+    rounds = Attempts()
+    rounds.add(refused(refusal(change("r", "update"), "Half", partly=True)), retryable=("role r",))
+    plan = Plan((change("r", "update"),))
+    rounds.look(plan)
+    last = refused(refusal(change("r", "update")))
+    rounds.add(last, retryable=())
+    (failure,) = rounds.failures(plan, last)
+    assert (failure.error_code, failure.partly) == ("AccessDenied", True)
+
+
+def test_what_was_skipped_is_neither_settled_nor_pending() -> None:
+    rounds = Attempts()
+    skipped = Refusal(change(), failed("r", "create"))
+    rounds.add(refused(skipped), retryable=())
+    assert (rounds.settled, rounds.pending) == ({}, {})

@@ -1,0 +1,484 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whole runs: what others make meanwhile, what AWS knows late, what fails half-way."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    OWNED,
+    REGION,
+    TRUST_BARE,
+    Clock,
+    FakeAws,
+    desired,
+    document,
+    engine,
+    given,
+    given_association,
+    given_policy,
+    named,
+    names,
+    plan,
+    policy_arn,
+    role_arn,
+    run,
+    wait_policy,
+    workload,
+)
+
+ALL = [
+    f"create policy {policy_arn('my-policy')}",
+    "create role my-role",
+    f"attach attachment my-role {policy_arn('my-policy')}",
+    "create association default/app",
+]
+DENIED = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "Not allowed")
+
+
+def test_one_round_is_enough_when_nobody_is_in_the_way() -> None:
+    aws, clock = FakeAws(), Clock()
+    made = run(aws, desired(workload()), clock=clock)
+    assert [named(done.change) for done in made.done] == ALL
+    assert (made.failures, made.findings, made.check_mode, clock.pauses) == ((), (), False, [])
+    assert len(aws.parameters("iam:GetRole")) == 1
+
+
+def test_check_mode_makes_the_same_plan_and_nothing_else() -> None:
+    aws = FakeAws()
+    checked = engine(aws, desired(workload())).run(desired(workload()), "present", check_mode=True)
+    assert [named(change) for change in checked.plan.changes] == ALL
+    assert (checked.done, checked.check_mode, aws.writes) == ((), True, [])
+
+
+def test_an_association_made_meanwhile_is_found_and_converged() -> None:
+    aws, clock = FakeAws(), Clock()
+    given(aws, "other", TRUST_BARE)
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    made = run(aws, desired(workload()), clock=clock)
+    assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
+    assert made.failures == ()
+    assert clock.pauses == [0.5]
+    assert [one["roleArn"] for one in aws.state()["associations"]] == [role_arn("my-role")]
+
+
+def test_a_role_that_goes_before_its_boundary_is_taken_away_is_made_anew() -> None:
+    aws = FakeAws()
+    boundary = given_policy(aws, "boundary")
+    run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": boundary})))
+    aws.before("iam:DeleteRolePermissionsBoundary", lambda: aws.iam.roles.pop("my-role"))
+    made = run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": ""})))
+    assert made.failures == ()
+    assert "create role my-role" in [named(done.change) for done in made.done]
+    assert "my-role" in aws.iam.roles
+
+
+def test_an_association_that_goes_before_a_tag_is_taken_away_is_made_anew() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(tags={"team": "a"})))
+    aws.before("eks:UntagResource", lambda: aws.eks.associations.clear())
+    made = run(aws, desired(workload(), purge_tags=True))
+    assert made.failures == ()
+    assert "create association default/app" in [named(done.change) for done in made.done]
+    assert len(aws.state()["associations"]) == 1
+
+
+def test_the_same_association_made_meanwhile_is_no_change() -> None:
+    aws = FakeAws()
+    aws.before(
+        "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role", tags=OWNED)
+    )
+    made = run(aws, desired(workload()))
+    assert [named(done.change) for done in made.done] == ALL[:3]
+    assert made.failures == ()
+
+
+def test_a_role_made_meanwhile_is_not_taken_over() -> None:
+    aws = FakeAws()
+    aws.before("iam:CreateRole", lambda: given(aws, "my-role"))
+    made = run(aws, desired(workload()))
+    assert [named(done.change) for done in made.done] == ALL[:1]
+    assert [failure.error_code for failure in made.failures] == ["ROLE_NOT_OWNED"]
+
+
+def test_a_fight_ends_with_a_failure() -> None:
+    aws = FakeAws()
+    busy = AwsError(
+        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists: a-9"
+    )
+    aws.fail_on("eks:CreatePodIdentityAssociation", *[busy] * 9)
+    made = run(aws, desired(workload()))
+    assert len(aws.parameters("eks:CreatePodIdentityAssociation")) == ROUNDS
+    assert [named(done.change) for done in made.done] == ALL[:3]
+    assert [(failure.error_code, failure.message) for failure in made.failures] == [
+        ("ResourceInUseException", "eks:CreatePodIdentityAssociation: Association already exists: a-9")
+    ]
+
+
+def test_failures_beside_a_conflict_are_not_lost() -> None:
+    aws = FakeAws()
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
+    aws.fail_on("iam:AttachRolePolicy", *[AwsError("iam:AttachRolePolicy", "AccessDenied", "No.")] * 9)
+    raw = [
+        workload(policies=[]),
+        workload("two", role={"name": "two"}),
+    ]
+    made = run(aws, desired(*raw))
+    assert [(failure.error_code, failure.name) for failure in made.failures] == [
+        ("AccessDenied", f"two {policy_arn('my-policy')}"),
+        ("SKIPPED", "default/two"),
+    ]
+
+
+def test_a_policy_of_this_name_under_another_path_is_told() -> None:
+    aws = FakeAws()
+    aws.iam.CreatePolicy({"PolicyName": "my-policy", "Path": "/team/", "PolicyDocument": '{"Statement": []}'})
+    made = run(aws, desired(workload()))
+    causes = [failure for failure in made.failures if failure.error_code != "SKIPPED"]
+    assert [(failure.error_code, failure.remedy) for failure in causes] == [
+        (
+            "EntityAlreadyExists",
+            "Something of this name is there already, maybe with another path or in other letter case "
+            "(IAM tells "
+            "names apart without regard to either): give its path and spelling, or another name.",
+        )
+    ]
+    assert aws.state()["associations"] == []
+
+
+@pytest.mark.parametrize("lag", [1, 4])
+def test_a_new_role_is_waited_for(lag: int) -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.eks.lag = lag
+    made = run(aws, desired(workload()), clock=clock)
+    assert made.failures == ()
+    assert clock.pauses == [0.5, 1, 2, 4][:lag]
+
+
+def test_a_changed_trust_policy_is_waited_for() -> None:
+    aws, clock = FakeAws(), Clock()
+    run(aws, desired(workload()))
+    aws.eks.lag = 2
+    made = run(aws, desired(workload(disable_session_tags=True)), clock=clock)
+    assert made.failures == ()
+    assert clock.pauses == [0.5, 1]
+
+
+def test_a_role_of_an_earlier_round_is_waited_for_too() -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.eks.lag = 2
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    made = run(aws, desired(workload()), clock=clock)
+    assert made.failures == ()
+    assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
+    # The pause before the second look, then those for the role.
+    assert clock.pauses == [0.5, 0.5, 1]
+
+
+def test_a_role_that_never_appears_ends_in_a_failure() -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.eks.lag = 1000
+    made = run(aws, desired(workload()), clock=clock)
+    (failure,) = made.failures
+    assert failure.message == (
+        "eks:CreatePodIdentityAssociation: Role provided in the request does not exist. (still so after "
+        "60 s of "
+        "waiting)"
+    )
+    assert failure.remedy == (
+        "Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees "
+        "it: run "
+        "again, or raise propagation_timeout."
+    )
+    assert sum(clock.pauses) <= 60
+
+
+def test_a_young_role_that_an_earlier_run_made_is_waited_for() -> None:
+    aws, clock = FakeAws(), Clock()
+    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    run(aws, desired(workload()))
+    aws.iam.roles["my-role"]["CreateDate"] = datetime.now(timezone.utc)
+    aws.eks.waits["my-role"] = 3
+    made = run(aws, desired(workload()), clock=clock)
+    assert made.failures == ()
+    assert [named(done.change) for done in made.done] == ALL[3:]
+    # The pause before the second look, then those for the role.
+    assert clock.pauses == [0.5, 0.5, 1]
+
+
+def test_a_conflict_of_one_workload_repeats_no_refusal_of_another() -> None:
+    aws = FakeAws()
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
+    denied = AwsError("iam:AttachRolePolicy", "AccessDenied", "No.")
+    aws.fail_on("iam:AttachRolePolicy", *[denied] * 9)
+    run(aws, desired(workload(policies=[]), workload("two", role={"name": "two"})))
+    assert len(aws.parameters("iam:AttachRolePolicy")) == 1
+
+
+def test_a_name_taken_by_our_own_lost_request_is_a_change_of_ours() -> None:
+    usual = FakeAws()
+    usual_run = engine(usual, desired(workload()))
+    usual.requests.clear()
+    usual_run.run(desired(workload()), "present", check_mode=False)
+    number = [name for name, _parameters in usual.requests].index("iam:CreateRole") + 1
+
+    aws = FakeAws()
+    lossy_run = engine(aws, desired(workload()))
+    taken = AwsError("iam:CreateRole", "EntityAlreadyExists", "Exists.", outcome_unknown=True)
+    aws.fail_at(number, taken, after=True)
+    made = lossy_run.run(desired(workload()), "present", check_mode=False)
+    assert made.failures == ()
+    assert sorted(named(done.change) for done in made.done) == sorted(ALL)
+    assert len(aws.parameters("iam:CreateRole")) == 1
+
+
+def test_what_was_removed_since_it_was_looked_at_is_made_anew() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    aws.before("iam:AttachRolePolicy", lambda: aws.iam.policies.pop(policy_arn("my-policy")))
+    made = run(aws, desired(workload("two", role={"name": "two"})))
+    assert made.failures == ()
+    assert [named(done.change) for done in made.done] == [
+        "create role two",
+        ALL[0],
+        f"attach attachment two {policy_arn('my-policy')}",
+        "create association default/two",
+    ]
+
+
+def test_what_stays_missing_is_looked_at_once_more() -> None:
+    aws = FakeAws()
+    gone = AwsError("iam:UpdateAssumeRolePolicy", "NoSuchEntity", "No role.")
+    run(aws, desired(workload()))
+    aws.fail_on("iam:UpdateAssumeRolePolicy", *[gone] * 9)
+    made = run(aws, desired(workload(disable_session_tags=True)))
+    assert [failure.error_code for failure in made.failures] == ["NoSuchEntity", "SKIPPED"]
+    assert len(aws.parameters("iam:UpdateAssumeRolePolicy")) == 2
+
+
+def test_an_old_role_is_not_waited_for() -> None:
+    aws, clock = FakeAws(), Clock()
+    given(aws, "old", TRUST_BARE)
+    aws.eks.role_changed("old")
+    aws.eks.waits["old"] = 1
+    made = run(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])), clock=clock)
+    assert [failure.error_code for failure in made.failures] == ["InvalidParameterException"]
+    assert clock.pauses == []
+
+
+def test_a_rerun_takes_up_what_is_missing() -> None:
+    aws = FakeAws()
+    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    assert [failure.error_code for failure in run(aws, desired(workload())).failures] == [
+        "AccessDeniedException"
+    ]
+    again = run(aws, desired(workload()))
+    assert [named(done.change) for done in again.done] == ALL[3:]
+
+
+def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -> None:
+    aws = FakeAws()
+    target = "arn:aws:iam::444455556666:role/target"
+    run(
+        aws,
+        desired(workload(disable_session_tags=True, session_policy=document("a:B"), target_role_arn=target)),
+    )
+    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    made = run(aws, desired(workload(session_policy="")))
+    (failure,) = made.failures
+    assert failure.partly
+    assert failure.message == (
+        "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
+        "eks:DeletePodIdentityAssociation. The "
+        'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
+        f'"disableSessionTags": true, "namespace": "default", "roleArn": "{role_arn("my-role")}", '
+        '"serviceAccount": "app", "tags": '
+        f'{{"workload-identity/managed-by": "workload_identity.aws"}}, "targetRoleArn": "{target}"}}.'
+    )
+
+
+def test_each_thing_is_read_once() -> None:
+    aws = FakeAws()
+    raw = [workload("one"), workload("two"), workload("three", role={"name": "other"})]
+    run(aws, desired(*raw))
+    aws.requests.clear()
+    assert names(plan(aws, desired(*raw))) == []
+    reads = [(name, str(parameters)) for name, parameters in aws.requests]
+    assert len(set(reads)) == len(reads)
+
+
+def test_few_associations_are_asked_for_and_many_are_listed() -> None:
+    def asked(count: int) -> list[dict[str, str]]:
+        aws = FakeAws()
+        plan(aws, desired(*[workload(f"s{number}") for number in range(count)]))
+        return aws.parameters("eks:ListPodIdentityAssociations")
+
+    assert asked(3) == [
+        {"clusterName": CLUSTER, "namespace": "default", "serviceAccount": f"s{number}"}
+        for number in range(3)
+    ]
+    assert asked(4) == [{"clusterName": CLUSTER}]
+
+
+def test_associations_of_others_are_not_described() -> None:
+    aws = FakeAws()
+    for number in range(9):
+        given_association(aws, f"theirs{number}", "x")
+    plan(aws, desired(*[workload(f"s{number}") for number in range(4)]))
+    assert aws.parameters("eks:DescribePodIdentityAssociation") == []
+
+
+def test_many_threads_come_to_the_same_end() -> None:
+    raw = [workload(f"s{number}", role={"name": f"r{number % 5}"}) for number in range(12)]
+    one, many = FakeAws(), FakeAws()
+    run(one, desired(*raw))
+    cluster = find_cluster(many, CLUSTER, REGION)
+    made = Engine(many, cluster, 8, wait_policy()).run(desired(*raw), "present", check_mode=False)
+    assert made.failures == ()
+    assert many.state() == one.state()
+
+
+# The cluster
+
+
+def test_the_cluster_is_described_with_the_account() -> None:
+    found = find_cluster(FakeAws(), CLUSTER, "ignored")
+    assert (found.arn, found.account_id, found.region, found.partition, found.status) == (
+        CLUSTER_ARN,
+        ACCOUNT,
+        REGION,
+        "aws",
+        "ACTIVE",
+    )
+    assert found.caller_arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
+
+
+def test_a_cluster_that_is_not_there_is_told_with_account_and_region() -> None:
+    with pytest.raises(AwsError) as caught:
+        find_cluster(FakeAws(), "gone", REGION)
+    assert str(caught.value) == (
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Asked in account "
+        f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session."
+    )
+    assert caught.value.remedy == (
+        "Check the cluster's name, and that account and region are the ones you mean."
+    )
+
+
+def test_a_removal_does_not_need_the_cluster() -> None:
+    found = find_cluster(FakeAws(), "gone", REGION, "absent")
+    assert (found.arn, found.status) == (f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/gone", "")
+
+
+@pytest.mark.parametrize("status", ["CREATING", "DELETING", "FAILED", "PENDING"])
+def test_a_cluster_that_is_not_active_is_refused(status: str) -> None:
+    aws = FakeAws()
+    aws.eks.clusters[CLUSTER] = status
+    with pytest.raises(AwsError) as caught:
+        find_cluster(aws, CLUSTER, REGION)
+    assert str(caught.value) == (
+        f"eks:DescribeCluster: ClusterNotActive: cluster {CLUSTER} in account {ACCOUNT}, region {REGION} is "
+        f"{status}."
+    )
+    assert caught.value.remedy == (
+        "Wait until the cluster is ACTIVE, or find out in the EKS console why it is not."
+    )
+    assert find_cluster(aws, CLUSTER, REGION, "absent").status == status
+
+
+def test_a_cluster_that_is_being_updated_will_do() -> None:
+    aws = FakeAws()
+    aws.eks.clusters[CLUSTER] = "UPDATING"
+    assert find_cluster(aws, CLUSTER, REGION).status == "UPDATING"
+
+
+def test_any_other_error_about_the_cluster_is_passed_on() -> None:
+    aws = FakeAws()
+    aws.fail_on("eks:DescribeCluster", AwsError("eks:DescribeCluster", "AccessDeniedException", "No."))
+    with pytest.raises(AwsError, match="AccessDeniedException"):
+        find_cluster(aws, CLUSTER, REGION, "absent")
+
+
+def test_verification_after_a_run_reads_only_the_associations_that_it_touched() -> None:
+    aws = FakeAws()
+    before = [workload("one"), workload("two"), workload("three"), workload("four")]
+    run(aws, desired(*before))
+    wanted = desired(*before, workload("five"))
+    made = run(aws, wanted)
+    aws.requests.clear()
+    seen = engine(aws, wanted).observe_after(made)
+    assert sorted(key.service_account for key in seen.associations) == ["five", "four", "one", "three", "two"]
+    new = seen.associations[wanted.workloads[4].key].association_id
+    assert [asked["associationId"] for asked in aws.parameters("eks:DescribePodIdentityAssociation")] == [new]
+
+
+def test_verification_after_a_run_sees_what_took_the_place_of_an_association() -> None:
+    aws = FakeAws()
+    before = [workload("one"), workload("two"), workload("three"), workload("four")]
+    run(aws, desired(*before))
+    wanted = desired(*before, workload("five"))
+    made = run(aws, wanted)
+    key = wanted.workloads[0].key
+    old = made.observed.associations[key]
+    aws.call(
+        "eks",
+        "DeletePodIdentityAssociation",
+        {"clusterName": CLUSTER, "associationId": old.association_id},
+    )
+    given_association(aws, "one", "other")
+    seen = engine(aws, wanted).observe_after(made)
+    assert seen.associations[key].role_arn == role_arn("other")
+
+
+def test_removal_of_many_reads_roles_in_bulk_and_finds_what_one_by_one_finds() -> None:
+    aws = FakeAws()
+    many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(10)]
+    run(aws, desired(*many))
+    aws.requests.clear()
+    gone = desired(*many, state="absent")
+    planned = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
+    assert aws.parameters("iam:GetRole") == []
+    assert aws.parameters("iam:GetAccountAuthorizationDetails") == [{"Filter": ["Role"], "MaxItems": 1000}]
+    aws.fail_on("iam:GetAccountAuthorizationDetails", AwsError("iam:X", "AccessDenied", "Not allowed"))
+    again = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
+    assert len(aws.parameters("iam:GetRole")) == 10
+    assert again == planned
+
+
+def test_a_large_run_takes_off_a_role_the_policy_that_only_others_list_now() -> None:
+    aws = FakeAws()
+    many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
+    run(aws, desired(*many))
+    aws.requests.clear()
+    made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
+    assert [named(one.change) for one in made.done] == [f"detach attachment role-0 {policy_arn('my-policy')}"]
+    assert (made.failures, made.findings) == ((), ())
+    assert len(aws.parameters("iam:GetAccountAuthorizationDetails")) == 1
+    assert len(aws.parameters("iam:GetPolicy")) == 1
+
+
+def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> None:
+    aws = FakeAws()
+    many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
+    run(aws, desired(*many))
+    aws.fail_on("iam:GetPolicy", AwsError("iam:GetPolicy", "AccessDenied", "Not allowed"))
+    made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
+    assert (made.done, made.failures) == ((), ())
+    assert [(str(one.workload), one.message, one.remedy) for one in made.findings] == [
+        (
+            "default/app-0",
+            f"role role-0 also has {policy_arn('my-policy')} attached, which is not asked for. "
+            "Whose it is could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
+            "Allow the caller this action on this resource; a service control policy or a permissions boundary "
+            "can also be what denies it. Or: list it under policies, detach it, or set purge_policies: true.",
+        )
+    ]

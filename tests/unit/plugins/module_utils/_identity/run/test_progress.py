@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the progress file says while a run goes on."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import (
+    NullProgress,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import (
+    PAUSE,
+    FileProgress,
+    progress_to,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    REGION,
+    desired,
+    wait_policy,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    FakeAws,
+)
+
+DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+def test_the_file_says_how_many_are_done_of_how_many(tmp_path: Path) -> None:
+    path, clock = tmp_path / "progress", Clock()
+    progress = FileProgress(str(path), clock.now)
+    progress.expect("policy", 3)
+    assert json.loads(path.read_text()) == {"policy": [0, 3]}
+    progress.done("policy")
+    assert json.loads(path.read_text()) == {"policy": [0, 3]}
+    clock.seconds = PAUSE
+    progress.done("policy")
+    assert json.loads(path.read_text()) == {"policy": [2, 3]}
+    assert [one.name for one in tmp_path.iterdir()] == ["progress"]
+
+
+def test_more_than_expected_may_be_done(tmp_path: Path) -> None:
+    path, clock = tmp_path / "progress", Clock()
+    progress = FileProgress(str(path), clock.now)
+    for second in range(1, 4):
+        clock.seconds = second
+        progress.done("read")
+    assert json.loads(path.read_text()) == {"read": [3, 3]}
+
+
+def test_threads_lose_no_count(tmp_path: Path) -> None:
+    path, clock = tmp_path / "progress", Clock()
+    progress = FileProgress(str(path), clock.now)
+    threads = [threading.Thread(target=lambda: [progress.done("role") for _ in range(200)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    clock.seconds = 1
+    progress.expect("role", 0)
+    assert json.loads(path.read_text()) == {"role": [1600, 1600]}
+
+
+def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    FileProgress(str(tmp_path / "gone" / "progress")).done("role")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_file_nothing_is_told() -> None:
+    assert isinstance(progress_to(None), NullProgress)
+    assert isinstance(progress_to(""), NullProgress)
+
+
+class Tally:
+    """Keeps all that it is told."""
+
+    def __init__(self) -> None:
+        self.expected: Counter[str] = Counter()
+        self.finished: Counter[str] = Counter()
+
+    def expect(self, stage: str, number: int) -> None:
+        self.expected[stage] += number
+
+    def done(self, stage: str) -> None:
+        self.finished[stage] += 1
+
+
+def test_a_run_tells_of_every_change_and_every_association_that_it_reads() -> None:
+    aws, tally = FakeAws(), Tally()
+    wanted = desired(*(workload(service_account=f"app-{number}") for number in range(5)))
+    engine = Engine(aws, find_cluster(aws, wanted.cluster_name, REGION), 4, wait_policy(), tally)
+    engine.observe_after(engine.run(wanted, "present", check_mode=False))
+    assert tally.finished["association"] == 5
+    assert tally.finished["verify"] >= 5
+    for resource in ("policy", "role", "attachment", "association"):
+        assert tally.finished[resource] == tally.expected[resource], resource
+
+
+def test_what_fails_is_done_too() -> None:
+    aws, tally = FakeAws(), Tally()
+    aws.fail_on("iam:CreatePolicy", DENIED)
+    wanted = desired(workload())
+    engine = Engine(aws, find_cluster(aws, wanted.cluster_name, REGION), 1, wait_policy(), tally)
+    assert engine.run(wanted, "present", check_mode=False).failures
+    for resource in ("policy", "role", "attachment", "association"):
+        assert tally.finished[resource] == tally.expected[resource] == 1, resource

@@ -1,0 +1,355 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The result contract, from whole runs and from single changes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Change,
+    Failure,
+    Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.findings import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+    input_message,
+    sentence,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    change_row,
+    diff_of,
+    failure_message,
+    failure_rows,
+    finding_row,
+    result_of,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    HERE,
+    OWNED,
+    REGION,
+    FakeAws,
+    desired,
+    engine,
+    given_policy,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+APP, TWO = WorkloadKey("default", "app"), WorkloadKey("default", "two")
+FIRST = "a-00000000000000001"
+TARGET = "arn:aws:iam::444455556666:role/target"
+
+
+def checked(aws: FakeAws, *raws: dict[str, Any], state: str = "present") -> Run:
+    wanted = desired(*raws, state=state)
+    return engine(aws, wanted, state).run(wanted, state, check_mode=True)
+
+
+def test_a_run_tells_what_it_did_and_what_there_is() -> None:
+    result = result_of(run(FakeAws(), desired(workload(target_role_arn=TARGET))), False)
+    assert result.keys() == {
+        "changed",
+        "state",
+        "changes",
+        "workloads",
+        "findings",
+        "failures",
+        "summary",
+        "diff",
+    }
+    assert (result["changed"], result["state"]) == (True, "present")
+    assert [(row["resource"], row["action"], row["name"], row["workload"]) for row in result["changes"]] == [
+        ("policy", "create", policy_arn("my-policy"), "default/app"),
+        ("role", "create", "my-role", "default/app"),
+        ("attachment", "attach", f"my-role {policy_arn('my-policy')}", "default/app"),
+        ("association", "create", "default/app", "default/app"),
+    ]
+    assert result["workloads"] == [
+        {
+            "cluster": CLUSTER,
+            "namespace": "default",
+            "service_account": "app",
+            "role_arn": role_arn("my-role"),
+            "policy_arns": [policy_arn("my-policy")],
+            "association_id": FIRST,
+            "association_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:podidentityassociation/{CLUSTER}/{FIRST}",
+            "association_created_at": "2026-11-24T10:15:30+00:00",
+            "target_role_arn": TARGET,
+            "external_id": f"{REGION}/{ACCOUNT}/{CLUSTER}/default/app",
+            "status": "changed",
+        }
+    ]
+    assert result["summary"] == {
+        "workloads": 1,
+        "changes": 4,
+        "failed": 0,
+        "findings": 0,
+        "changed": 1,
+        "unchanged": 0,
+    }
+    assert (result["findings"], result["failures"]) == ([], [])
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_check_mode_tells_the_same_changes_and_diff() -> None:
+    aws = FakeAws()
+    planned = result_of(checked(aws, workload()), True)
+    made = result_of(run(aws, desired(workload())), False)
+    for key in ("changed", "changes", "diff", "summary"):
+        assert planned[key] == made[key]
+    assert planned["workloads"][0]["association_id"] == ""
+
+
+def test_nothing_to_do_is_no_change() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    result = result_of(run(aws, desired(workload())), False)
+    assert (result["changed"], result["changes"], result["diff"]) == (False, [], [])
+    assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("unchanged", FIRST)]
+
+
+def test_an_association_that_is_tagged_after_its_update_is_told_as_it_is_now() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    made = run(aws, desired(workload(target_role_arn=TARGET, tags={"team": "a"})))
+    assert [one["tags"]["team"] for one in aws.state()["associations"]] == ["a"]
+    (row,) = result_of(made, False)["workloads"]
+    (association,) = aws.state()["associations"]
+    assert (row["target_role_arn"], row["external_id"]) == (TARGET, association["externalId"])
+
+
+def test_what_was_removed_is_not_there_any_more() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    result = result_of(run(aws, desired(workload(), state="absent"), "absent"), False)
+    assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("changed", "")]
+
+
+def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
+    aws = FakeAws()
+    given_policy(aws, "bad", "kms:Decrypt")
+    raws = [
+        workload("one", role={"name": "one"}, policies=[policy("bad")]),
+        workload("two", role={"name": "one"}, policies=[policy("bad")]),
+        workload("three", role={"name": "three"}),
+    ]
+    result = result_of(run(aws, desired(*raws)), False)
+    assert [row["status"] for row in result["workloads"]] == ["failed", "failed", "changed"]
+    assert [(row["workload"], row["error_code"]) for row in result["failures"]] == [
+        ("default/one", "POLICY_NOT_OWNED"),
+        ("default/two", "POLICY_NOT_OWNED"),
+    ]
+    assert {key: result["summary"][key] for key in ("workloads", "changed", "unchanged", "failed")} == {
+        "workloads": 3,
+        "changed": 1,
+        "unchanged": 0,
+        "failed": 2,
+    }
+
+
+def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(role={"name": "my-role", "description": "a"})))
+    aws.fail_on("iam:TagRole", AwsError("iam:TagRole", "AccessDenied", "No."))
+    made = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
+    result = result_of(made, False)
+    assert (result["changed"], result["changes"]) == (True, [])
+    assert result["failures"][0]["message"] == "iam:TagRole: No. Done before it: iam:UpdateRole."
+
+
+def test_a_change_for_several_workloads_names_them_all() -> None:
+    change = Change(1, "role", "update", "r", (APP, TWO), {"a": 1}, {"a": 2}, ())
+    assert change_row(change) == {
+        "workload": "default/app",
+        "shared_with": ["default/two"],
+        "resource": "role",
+        "name": "r",
+        "action": "update",
+        "before": {"a": 1},
+        "after": {"a": 2},
+    }
+
+
+def test_a_change_for_nobody_names_none() -> None:
+    assert change_row(Change(1, "role", "delete", "r", (), {}, None, ()))["workload"] == ""
+
+
+@pytest.mark.parametrize(("key", "named"), [(APP, "default/app"), (None, "")])
+def test_a_finding_as_a_row(key: WorkloadKey | None, named: str) -> None:
+    assert finding_row(Finding("CODE", "note", key, "What.", "Do.")) == {
+        "code": "CODE",
+        "severity": "note",
+        "workload": named,
+        "message": "What.",
+        "remedy": "Do.",
+    }
+
+
+def test_a_failure_as_rows() -> None:
+    failure = Failure((APP, TWO), "role", "r", "create", "Code", "What.", "Do.")
+    assert failure_rows(failure) == [
+        {
+            "workload": key,
+            "resource": "role",
+            "name": "r",
+            "action": "create",
+            "error_code": "Code",
+            "message": "What.",
+            "remedy": "Do.",
+        }
+        for key in ("default/app", "default/two")
+    ]
+
+
+def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False) -> Run:
+    wanted = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
+    return Run(wanted, "present", Observed(HERE), Plan(), (), failures, (), check_mode)
+
+
+def failure(
+    *keys: WorkloadKey, name: str = "r", code: str = "LimitExceeded", message: str = "Too many"
+) -> Failure:
+    return Failure(keys, "role", name, "create", code, message, "Do this.")
+
+
+HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
+
+
+@pytest.mark.parametrize(
+    ("run_", "message"),
+    [
+        pytest.param(
+            failed_run(failure(APP)),
+            f"1 of 2 {HEAD} could not be brought to state present:\n"
+            "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
+            "The other workloads are done; a rerun takes up only what is missing.",
+            id="one of two",
+        ),
+        pytest.param(
+            failed_run(failure(APP), workloads=1),
+            f"1 of 1 {HEAD} could not be brought to state present:\n"
+            "- default/app: create role r: LimitExceeded: Too many. Do this.",
+            id="all",
+        ),
+        pytest.param(
+            failed_run(failure(APP), check_mode=True),
+            f"1 of 2 {HEAD} cannot be brought to state present:\n"
+            "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
+            "Nothing was changed.",
+            id="check mode",
+        ),
+        pytest.param(
+            failed_run(failure(APP), failure(APP, TWO, name="default/app", code="SKIPPED"), workloads=2),
+            f"2 of 2 {HEAD} could not be brought to state present:\n"
+            "- default/app: create role r: LimitExceeded: Too many. Do this.",
+            id="consequences are counted, not repeated",
+        ),
+        pytest.param(
+            failed_run(failure(*[WorkloadKey("n", f"s{number}") for number in range(5)]), workloads=5),
+            f"5 of 5 {HEAD} could not be brought to state present:\n"
+            "- n/s0, n/s1, n/s2 and 2 more: create role r: LimitExceeded: Too many. Do this.",
+            id="many workloads of one failure",
+        ),
+    ],
+)
+def test_the_message_says_first_what_failed_why_and_what_to_do(run_: Run, message: str) -> None:
+    assert failure_message(run_) == message
+
+
+def test_the_message_shows_ten_causes() -> None:
+    failures = [failure(WorkloadKey("n", f"s{number}"), name=f"r{number}") for number in range(12)]
+    lines = failure_message(failed_run(*failures, workloads=12)).splitlines()
+    assert len(lines) == 12
+    assert lines[-1] == "- and 2 more, listed in failures."
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [
+        pytest.param(
+            Change(1, "role", "update", "r", (APP,), {"b": 1, "a": "x"}, {"b": 2, "a": "y"}, ()),
+            '{\n  "a": "x",\n  "b": 1\n}\n',
+            '{\n  "a": "y",\n  "b": 2\n}\n',
+            id="update",
+        ),
+        pytest.param(
+            Change(1, "role", "create", "r", (APP,), None, {"tags": OWNED}, ()),
+            "",
+            '{\n  "tags": {\n    "workload-identity/managed-by": "workload_identity.aws"\n  }\n}\n',
+            id="create",
+        ),
+        pytest.param(
+            Change(1, "role", "delete", "r", (APP,), {"a": 1}, None, ()), '{\n  "a": 1\n}\n', "", id="delete"
+        ),
+    ],
+)
+def test_a_diff_as_ansible_prints_it(change: Change, before: str, after: str) -> None:
+    header = f"role r ({change.action})"
+    assert diff_of(change) == {
+        "before_header": header,
+        "after_header": header,
+        "before": before,
+        "after": after,
+    }
+
+
+# Messages before anything was changed
+
+
+@pytest.mark.parametrize(
+    ("problems", "message"),
+    [
+        pytest.param(["a: is wrong."], "a: is wrong. Nothing was changed.", id="one"),
+        pytest.param(["a: is wrong"], "a: is wrong. Nothing was changed.", id="one without a full stop"),
+        pytest.param(["x.", "y."], "2 problems in the input; nothing was changed:\n- x.\n- y.", id="two"),
+        pytest.param(
+            [str(number) for number in range(23)],
+            "\n".join(
+                [
+                    "23 problems in the input; nothing was changed:",
+                    *[f"- {number}" for number in range(20)],
+                    "- and 3 more.",
+                ]
+            ),
+            id="many",
+        ),
+    ],
+)
+def test_input_problems(problems: list[str], message: str) -> None:
+    assert input_message(InputError(problems)) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "message"),
+    [
+        ("No.", "eu-west-1", "eks:X (region eu-west-1): DeleteConflict: No. "),
+        ("No", None, "eks:X: DeleteConflict: No. "),
+        ("No, in eu-west-1", "eu-west-1", "eks:X: DeleteConflict: No, in eu-west-1. "),
+    ],
+    ids=["with the region", "without one", "region is told already"],
+)
+def test_an_error_of_the_whole_run(text: str, region: str | None, message: str) -> None:
+    error = AwsError("eks:X", "DeleteConflict", text)
+    assert aws_message(error, region) == (
+        f"{message}Something else still uses it; detach it there first. Nothing was changed."
+    )
+
+
+@pytest.mark.parametrize(("text", "ended"), [("a", "a."), ("a.", "a."), ("a!", "a!"), ("a?", "a?")])
+def test_a_sentence_ends(text: str, ended: str) -> None:
+    assert sentence(text) == ended

@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What must hold for whatever is asked for, whatever is there, and whenever a request fails."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Agent,
+    VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import is_owned
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.bulk import (
+    Snapshot,
+    read_snapshot,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    engine,
+    named,
+    names,
+    plan,
+    run,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    OTHER_CLUSTER,
+    FakeAws,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.worlds import (
+    accounts,
+    wishes,
+)
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STATES = st.sampled_from(["present", "absent"])
+
+
+def account_like(aws: FakeAws) -> FakeAws:
+    """Another account with the same things in it."""
+    twin = FakeAws()
+    twin.restore(aws.backup())
+    return twin
+
+
+def owned(aws: FakeAws) -> list[str]:
+    """Everything that carries our mark."""
+    state = aws.state()
+    return [
+        *(name for name, role in state["roles"].items() if is_owned(role["tags"])),
+        *(arn for arn, policy in state["policies"].items() if is_owned(policy["tags"])),
+        *(one["serviceAccount"] for one in state["associations"] if is_owned(one["tags"])),
+    ]
+
+
+@FEW
+@given(aws=accounts(), before=wishes(), wanted=wishes(), state=STATES)
+def test_check_mode_only_reads(aws: FakeAws, before: Desired, wanted: Desired, state: str) -> None:
+    run(aws, before)
+    made = len(aws.writes)
+    plan(aws, wanted, state)
+    assert aws.writes[made:] == []
+
+
+@FEW
+@given(aws=accounts(), before=wishes(), wanted=wishes(), state=STATES)
+def test_a_plan_that_was_applied_leaves_nothing_to_do(
+    aws: FakeAws, before: Desired, wanted: Desired, state: str
+) -> None:
+    run(aws, before)
+    planned = plan(aws, wanted, state)
+    made = run(aws, wanted, state)
+    assert [named(done.change) for done in made.done] == names(planned)
+    assert made.failures == planned.failures
+    again = plan(aws, wanted, state)
+    assert names(again) == []
+    assert again.failures == planned.failures
+
+
+@FEW
+@given(aws=accounts(), before=wishes(), wanted=wishes())
+def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, wanted: Desired) -> None:
+    def plans() -> list[Plan]:
+        purge = engine(aws, wanted).run_with_purge(wanted, PurgeScope(limit=99), check_mode=True)
+        return [plan(aws, wanted), plan(aws, before, "absent"), purge.plan]
+
+    def in_bulk(api: Api, _singles: int, *kinds: bool, **more: bool) -> Snapshot:
+        return read_snapshot(api, 1000, *kinds, **more)
+
+    run(aws, before)
+    one_by_one = plans()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(observe, "WORTHWHILE", 0)
+        patch.setattr(observe, "read_snapshot", in_bulk)
+        assert plans() == one_by_one
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes())
+def test_what_was_asked_for_is_there_or_a_failure_says_why(aws: FakeAws, wanted: Desired) -> None:
+    made = run(aws, wanted)
+    failed = {key for failure in made.failures for key in failure.workloads}
+    observed = engine(aws, wanted).observe(wanted)
+    for one in verify(wanted, observed, VerificationReads(Agent("ACTIVE", "v1.3.8-eksbuild.2"))):
+        if one.workload.key not in failed:
+            # What the role may do has tests of its own: the fake account has no permissions to read.
+            rest = {check.status for check in one.checks if check.name != "permissions"}
+            assert rest == {"pass"}, one.findings
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes(adopt=False))
+def test_removal_takes_away_what_was_made_and_nothing_else(aws: FakeAws, wanted: Desired) -> None:
+    before = aws.state()
+    run(aws, wanted)
+    removed = run(aws, wanted, "absent")
+    after = aws.state()
+    assert removed.failures == ()
+    kept = " ".join(finding.message for finding in removed.findings)
+    assert all(name in kept for name in owned(aws))
+    if not removed.findings:
+        assert _without_references(after) == _without_references(before)
+    for kind in ("roles", "policies"):
+        assert before[kind].keys() <= after[kind].keys()
+    for name, policy in before["policies"].items():
+        assert after["policies"][name] == policy
+    for name, role in before["roles"].items():
+        assert set(role["attached"]) <= set(after["roles"][name]["attached"])
+        assert _statements(role) <= _statements(after["roles"][name])
+    places = [_place(one) for one in before["associations"]]
+    assert [place for place in map(_place, after["associations"]) if place in places] == places
+
+
+@FEW
+@given(
+    aws=accounts(),
+    before=wishes(),
+    wanted=wishes(),
+    state=STATES,
+    number=st.integers(1, 40),
+    late=st.booleans(),
+)
+def test_a_rerun_after_any_failure_ends_where_an_undisturbed_run_does(
+    aws: FakeAws, before: Desired, wanted: Desired, state: str, number: int, late: bool
+) -> None:
+    run(aws, before)
+    twin = account_like(aws)
+    smooth = run(twin, wanted, state)
+    aws.fail_at(number, after=late)
+    try:
+        disturbed = run(aws, wanted, state)
+    except AwsError:
+        disturbed = None
+    failed = disturbed is None or bool(disturbed.failures)
+    aws.heal()
+    gone = (
+        [one.message for one in disturbed.failures if "was deleted; it" in one.message] if disturbed else []
+    )
+    rerun = run(aws, wanted, state)
+    assert rerun.failures == smooth.failures
+    if gone:
+        event("an association could not be created anew")
+        return
+    event("disturbed" if failed else "not disturbed")
+    assert aws.state() == twin.state()
+
+
+@FEW
+@given(aws=accounts(), before=wishes(adopt=False), wanted=wishes(adopt=False))
+def test_a_purge_takes_what_is_ours_and_not_listed_and_nothing_else(
+    aws: FakeAws, before: Desired, wanted: Desired
+) -> None:
+    theirs = aws.state()
+    run(aws, before)
+    scope = PurgeScope(limit=99)
+    # A role that the first run moved its last workload away from is an orphan in the second one.
+    for _ in range(2):
+        predicted = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=True)
+        made = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
+        assume(not made.failures)
+        assert names(predicted.plan) == names(made.plan)
+        assert [named(one.change) for one in made.done] == names(made.plan)
+    again = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
+    assert ([named(done.change) for done in again.done], again.failures) == ([], ())
+    after = aws.state()
+    listed = {(one.key.namespace, one.key.service_account) for one in wanted.workloads}
+    assert {_place(one) for one in after["associations"] if is_owned(one["tags"])} <= listed
+    assert {_place(one) for one in theirs["associations"]} <= {_place(one) for one in after["associations"]}
+    for kind in ("roles", "policies"):
+        assert theirs[kind].keys() <= after[kind].keys()
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes(adopt=False, tagged=True), late=st.booleans())
+def test_plays_of_two_clusters_share_roles_in_peace(aws: FakeAws, wanted: Desired, late: bool) -> None:
+    twin = replace(wanted, cluster_name=OTHER_CLUSTER)
+    run(aws, wanted)
+    run(aws, twin)
+    assert names(plan(aws, wanted)) == []
+    going, staying = (twin, wanted) if late else (wanted, twin)
+    run(aws, going, "absent")
+    assert names(plan(aws, staying)) == []
+
+
+@FEW
+@given(aws=accounts(), wanted=wishes(adopt=False, tagged=True), cut=st.integers(0, 3))
+def test_plays_of_one_cluster_share_roles_in_peace(aws: FakeAws, wanted: Desired, cut: int) -> None:
+    options = replace(wanted.options, trust_scope="workload", purge_policies=False)
+    one = replace(wanted, workloads=wanted.workloads[:cut], options=options)
+    two = replace(wanted, workloads=wanted.workloads[cut:], options=options)
+    # A boundary that only the second play makes keeps the first one from its role.
+    assume(not run(aws, one).failures)
+    run(aws, two)
+    assert names(plan(aws, one)) == []
+    run(aws, one, "absent")
+    # What only the other play wanted may go now.
+    assert [change for change in names(plan(aws, two)) if not change.startswith("detach ")] == []
+
+
+def _statements(role: dict[str, Any]) -> set[str]:
+    return {json.dumps(statement, sort_keys=True) for statement in role["trust"]["Statement"]}
+
+
+def _place(association: dict[str, Any]) -> tuple[str, str]:
+    return association["namespace"], association["serviceAccount"]
+
+
+def _without_references(state: dict[str, Any]) -> dict[str, Any]:
+    """What is there, but for associations of others: a run may point them to its role."""
+    return {key: value for key, value in state.items() if key != "associations"}

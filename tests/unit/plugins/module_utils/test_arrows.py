@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rooms of module_utils and the arrows between them, as docs/architecture.md draws them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
+PREFIX = "ansible_collections.workload_identity.aws.plugins.module_utils."
+
+_BOTTOM = frozenset({"_findings"})
+_LANGUAGE = _BOTTOM | {"_policy.language"}
+_EVALUATION = _LANGUAGE | {"_policy.evaluation"}
+_POLICY = _EVALUATION | {"_policy.trust", "_policy.permissions"}
+_MODEL = _POLICY | {"_identity.model"}
+# Room: what it may import beside itself.
+ARROWS: Mapping[str, frozenset[str]] = {
+    "_findings": frozenset(),
+    "_policy.language": _BOTTOM,
+    "_policy.evaluation": _LANGUAGE,
+    "_policy.permissions": _EVALUATION,
+    "_policy.trust": _EVALUATION,
+    "_aws": _BOTTOM | {"_identity.model"},
+    "_identity.model": _POLICY,
+    "_identity.inputs": _MODEL,
+    "_identity.read": _MODEL | {"_aws"},
+    "_identity.plan": _MODEL,
+    "_identity.verify": _MODEL | {"_identity.plan"},
+    "_identity.run": _MODEL
+    | {"_aws", "_identity.inputs", "_identity.read", "_identity.plan", "_identity.verify"},
+    "_identity.kubernetes": _MODEL,
+    "_identity.report": _MODEL | {"_identity.kubernetes"},
+}
+# One file alone goes further than its room.
+EXCEPTIONS = {("_policy.trust.chain", "_policy.permissions")}
+PURE = (
+    "_findings",
+    "_policy",
+    "_identity.model",
+    "_identity.inputs",
+    "_identity.plan",
+    "_identity.verify",
+    "_identity.kubernetes",
+    "_identity.report",
+    "_identity.run.attempts",
+    "_identity.run.outcome",
+    "_identity.run.result",
+)
+IMPURE = ("boto3", "botocore", "ansible", "ansible_collections", "kubernetes")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """What a file imports: names below module_utils for its own parts, else as written."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *((node.module or "").split(".") if node.module else ())))
+            module = module.removeprefix(PREFIX)
+            for alias in node.names:
+                inner = f"{module}.{alias.name}"
+                yield inner if inner in MODULES else module
+
+
+def room_of(name: str) -> str | None:
+    return next((room for room in ARROWS if name == room or name.startswith(f"{room}.")), None)
+
+
+def arrows() -> Iterator[tuple[str, str]]:
+    """Every import of one part of module_utils by another."""
+    for name, path in MODULES.items():
+        for imported in imports_of(path):
+            if imported in MODULES:
+                yield name, imported
+
+
+def reached_by(name: str) -> Iterator[tuple[str, str]]:
+    """Everything that a module imports, itself or through others, with who imports it."""
+    waiting, seen = [name], {name}
+    while waiting:
+        current = waiting.pop()
+        for imported in imports_of(MODULES[current]):
+            yield current, imported
+            if imported in MODULES and imported not in seen:
+                seen.add(imported)
+                waiting.append(imported)
+
+
+def test_every_file_has_a_room() -> None:
+    without = [name for name, path in MODULES.items() if path.name != "__init__.py" and room_of(name) is None]
+    assert without == []
+
+
+def test_arrows_go_down() -> None:
+    wrong = []
+    for name, imported in arrows():
+        room, other = room_of(name), room_of(imported)
+        if room is None or other is None or room == other or other in ARROWS[room]:
+            continue
+        if (name, other) not in EXCEPTIONS:
+            wrong.append(f"{name} -> {imported}")
+    assert wrong == []
+
+
+def test_rooms_are_imported_relatively() -> None:
+    absolute = [
+        name for name, path in MODULES.items() if PREFIX.rstrip(".") in path.read_text(encoding="utf-8")
+    ]
+    assert absolute == []
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if name.startswith(tuple(PURE)) and room_of(name) is not None]
+)
+def test_pure_parts_reach_neither_aws_nor_ansible(name: str) -> None:
+    wrong = [
+        f"{importer} -> {imported}"
+        for importer, imported in reached_by(name)
+        if imported.partition(".")[0] in IMPURE
+    ]
+    assert wrong == []
+
+
+def test_no_circles() -> None:
+    circles = [name for name in MODULES if any(imported == name for _importer, imported in reached_by(name))]
+    assert circles == []
+
+
+def test_each_package_says_what_lives_there() -> None:
+    silent = []
+    for name, path in MODULES.items():
+        if path.name == "__init__.py" and name:
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            if not text.endswith(".") or "mport" not in text:
+                silent.append(name)
+    assert silent == []
