@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A finding: what a user should know of a workload, a policy or the whole cluster. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .codes import Code
+from .key import WorkloadKey
+from .severities import SEVERITIES, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``workload`` is None when it concerns them all; ``statement`` names the statement of a policy.
+
+    ``raised_as`` is given where a code has more than one severity.
+    """
+
+    code: Code
+    message: str
+    remedy: str
+    workload: WorkloadKey | None = None
+    statement: str = ""
+    raised_as: Severity | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return self.raised_as or SEVERITIES[self.code]
