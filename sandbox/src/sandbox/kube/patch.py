@@ -14,6 +14,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
+PATCHES = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 
 def merge_patch(current: Any, patch: Any) -> Any:
