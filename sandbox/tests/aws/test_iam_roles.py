@@ -92,15 +92,30 @@ class TestCreateAndRead:
         ],
     )
     def test_unknown(self, iam: Any, operation: str) -> None:
-        status, code, message = refusal(lambda: getattr(iam, operation)(RoleName="nobody"))
-        assert (status, code) == (404, "NoSuchEntity")
-        assert message in ("The role with name nobody cannot be found.", "Role nobody not found.")
+        refused = refusal(lambda: getattr(iam, operation)(RoleName="nobody"))
+        assert refused == (404, "NoSuchEntity", "The role with name nobody cannot be found.")
 
     @pytest.mark.parametrize("name", ["app", "APP", "App"])
     def test_names_are_unique_without_case(self, iam: Any, name: str) -> None:
         create_role(iam, "App")
         refused = refusal(lambda: create_role(iam, name, Path="/elsewhere/"))
         assert refused == (409, "EntityAlreadyExists", f"Role with name {name} already exists.")
+
+    def test_names_are_found_without_case(self, iam: Any) -> None:
+        create_role(iam, "App")
+        iam.tag_role(RoleName="APP", Tags=[{"Key": "team", "Value": "a"}])
+        found = get(iam, "app")
+        assert (found["RoleName"], found["Tags"]) == ("App", [{"Key": "team", "Value": "a"}])
+        iam.delete_role(RoleName="aPP")
+        assert iam.list_roles()["Roles"] == []
+
+    def test_instance_profiles(self, iam: Any) -> None:
+        create_role(iam, "App")
+        iam.create_instance_profile(InstanceProfileName="nodes")
+        iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="App")
+        (profile,) = iam.list_instance_profiles_for_role(RoleName="app")["InstanceProfiles"]
+        assert profile["InstanceProfileName"] == "nodes"
+        assert [role["RoleName"] for role in profile["Roles"]] == ["App"]
 
     @pytest.mark.parametrize(
         ("parameters", "code", "message"),

@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Discovery and OpenAPI documents."""
+"""Discovery."""
 
 from __future__ import annotations
 
 import pytest
-from sandbox.kube import openapi
-from sandbox.kube.discovery import aggregated, api_group, api_group_list, api_resource_list
+from sandbox.kube.discovery import api_group, api_group_list, api_resource_list
 from sandbox.kube.resources import resource_table
 
 SERVED = {
@@ -60,31 +59,3 @@ def test_subresources_and_short_names() -> None:
     assert by_name["pods/status"]["verbs"] == ["get", "patch", "update"]
     assert by_name["serviceaccounts/token"]["kind"] == "TokenRequest"
     assert by_name["namespaces"]["namespaced"] is False
-
-
-def test_aggregated_discovery_says_the_same_as_the_classic_lists() -> None:
-    table = resource_table()
-    seen = {}
-    for core in (True, False):
-        for group in aggregated(table, core=core)["items"]:
-            name = group["metadata"].get("name", "")
-            for version in group["versions"]:
-                key = f"{name}/{version['version']}" if name else version["version"]
-                seen[key] = sorted(resource["resource"] for resource in version["resources"])
-    assert seen == SERVED
-
-
-def test_openapi_lets_the_server_validate() -> None:
-    table = resource_table()
-    assert "apis/apps/v1" in openapi.index_v3(table)["paths"]
-    document = openapi.document_v3(table, "apps", "v1")
-    assert document is not None
-    patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]
-    assert "fieldValidation" in [parameter["name"] for parameter in patch["parameters"]]
-    assert patch["x-kubernetes-group-version-kind"] == {
-        "group": "apps",
-        "version": "v1",
-        "kind": "Deployment",
-    }
-    assert openapi.document_v3(table, "authorization.k8s.io", "v1") is None
-    assert openapi.document_v2(table)["swagger"] == "2.0"

@@ -77,42 +77,79 @@ def test_discovery(server: Any, path: str, kind: str) -> None:
     assert get(server, path).json()["kind"] == kind
 
 
-@pytest.mark.parametrize(
-    "path", ["/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/openapi/v3/apis/apps/v1"]
-)
-def test_openapi(server: Any, path: str) -> None:
-    assert "paths" in get(server, path).json()
-
-
 def get(server: Any, path: str, **headers: str) -> Any:
     pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
-    answer = pool.request(
+    return pool.request(
         "GET", server.endpoint + path, headers={"authorization": f"Bearer {TOKEN}", **headers}
     )
-    assert answer.status == 200
-    return answer
+
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"),
+    ("path", "accept", "kind"),
     [
-        pytest.param("application/json", "APIGroupList", id="classic"),
-        pytest.param(
-            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json",
-            "APIGroupDiscoveryList",
-            id="aggregated",
-        ),
-        pytest.param(
-            "application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,application/json",
-            "APIGroupList",
-            id="unknown-version",
+        pytest.param("/apis", f"{AGGREGATED},application/json", "APIGroupList", id="aggregated-discovery"),
+        pytest.param("/api/v1/pods", f"{TABLE}, application/json", "PodList", id="table"),
+        pytest.param("/api/v1/pods", f"{PROTOBUF},application/json", "PodList", id="protobuf"),
+        pytest.param("/api/v1/pods", "application/json;q=0.9", "PodList", id="parameters"),
+        pytest.param("/api/v1/pods", "*/*", "PodList", id="anything"),
+    ],
+)
+def test_answers_are_plain_json_where_that_is_also_accepted(
+    server: Any, path: str, accept: str, kind: str
+) -> None:
+    answer = get(server, path, accept=accept)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()["kind"] == kind
+
+
+@pytest.mark.parametrize("verb", ["", "?watch=true"])
+@pytest.mark.parametrize("accept", [TABLE, AGGREGATED, PROTOBUF, "application/yaml"])
+def test_other_forms_are_refused(server: Any, accept: str, verb: str) -> None:
+    answer = get(server, f"/api/v1/pods{verb}", accept=accept)
+    status = answer.json()
+    assert (answer.status, status["kind"], status["reason"]) == (406, "Status", "NotAcceptable")
+    assert status["message"] == "only the following media types are accepted: application/json"
+
+
+def test_a_refused_answer_leaves_no_object_behind(server: Any) -> None:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    path = f"{server.endpoint}/api/v1/namespaces/default/serviceaccounts"
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json", "accept": PROTOBUF}
+    answer = pool.request("POST", path, body=b'{"metadata": {"name": "a"}}', headers=headers)
+    assert answer.status == 406
+    assert get(server, "/api/v1/namespaces/default/serviceaccounts/a").status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "accepted"),
+    [
+        ("POST", "application/json, application/yaml"),
+        (
+            "PATCH",
+            "application/json-patch+json, application/merge-patch+json,"
+            " application/strategic-merge-patch+json, application/apply-patch+yaml",
         ),
     ],
 )
-def test_discovery_is_negotiated(server: Any, accept: str, kind: str) -> None:
-    answer = get(server, "/apis", accept=accept)
-    assert answer.json()["kind"] == kind
-    assert ("as=APIGroupDiscoveryList" in answer.headers["content-type"]) is (kind == "APIGroupDiscoveryList")
+def test_bodies_in_protobuf_are_refused(server: Any, method: str, accepted: str) -> None:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file))
+    path = "/api/v1/namespaces/default/serviceaccounts" + ("/default" if method == "PATCH" else "")
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": PROTOBUF}
+    answer = pool.request(method, server.endpoint + path, body=b"k8s\x00", headers=headers)
+    assert (answer.status, answer.json()["reason"]) == (415, "UnsupportedMediaType")
+    assert answer.json()["message"] == (
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
+@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3"])
+def test_there_are_no_openapi_documents(server: Any, path: str) -> None:
+    assert get(server, path).status == 404
 
 
 def test_version(server: Any) -> None:

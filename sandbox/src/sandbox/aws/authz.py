@@ -80,8 +80,7 @@ class Resources:
         form = dict(parse_qsl(body.decode()))
         if name := form.get("RoleName"):
             role = self._iam.role(account, name)
-            path = role["Path"] if role is not None else form.get("Path", "/")
-            return f"arn:aws:iam::{account}:role{path}{name}"
+            return str(role["Arn"]) if role else f"arn:aws:iam::{account}:role{form.get('Path', '/')}{name}"
         if form.get("Action") == "CreatePolicy":
             return f"arn:aws:iam::{account}:policy{form.get('Path', '/')}{form['PolicyName']}"
         return None
@@ -93,7 +92,9 @@ class Resources:
         name = path.rpartition("/")[2]
         if service == "iam":
             found = self._iam.role(account, name) if kind == "role" else self._iam.policy(account, arn)
-            return None if found is None else {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+            if found is None or found["Arn"] != arn:
+                return None
+            return {tag["Key"]: tag["Value"] for tag in found["Tags"]}
         cluster = path.partition("/")[0]
         eks = self._eks
         if kind == "podidentityassociation":

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.aws.faults import FaultRule, FaultRuleError
+from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
+from sandbox.aws.overlay import Overlay
 from sandbox.aws.responses import json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.snapshot import snapshot
-
-if TYPE_CHECKING:
-    from sandbox.aws.gateway import Gateway
 
 Arguments = Mapping[str, str]
 
@@ -35,8 +34,9 @@ class ControlError(Exception):
 class ControlHandler:
     """One method a control request; each returns JSON data."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
+        self._overlay = overlay
+        self._instruments = instruments
         self._routes: Mapping[tuple[str, str], Callable[[Arguments, Any], Any]] = {
             ("GET", "ready"): self._ready,
             ("GET", "counters"): self._counters,
@@ -67,45 +67,45 @@ class ControlHandler:
             return json_response({"error": f"{method} {path}: {error}"}, 400)
 
     def _ready(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"ready": True, "auth": self._gateway.overlay.stock.auth}
+        return {"ready": True, "auth": self._overlay.stock.auth}
 
     def _counters(self, _arguments: Arguments, _data: Any) -> Any:
-        return self._gateway.counters.snapshot()
+        return self._instruments.counters.snapshot()
 
     def _clear_counters(self, _arguments: Arguments, _data: Any) -> Any:
-        self._gateway.counters.clear()
+        self._instruments.counters.clear()
         return {}
 
     def _latency(self, _arguments: Arguments, data: Any) -> Any:
-        self._gateway.latency_ms = _milliseconds(data)
-        return {"ms": self._gateway.latency_ms}
+        self._instruments.latency_ms = _milliseconds(data)
+        return {"ms": self._instruments.latency_ms}
 
     def _propagation(self, _arguments: Arguments, data: Any) -> Any:
-        self._gateway.overlay.propagation.delay_ms = _milliseconds(data)
-        return {"ms": self._gateway.overlay.propagation.delay_ms}
+        self._overlay.propagation.delay_ms = _milliseconds(data)
+        return {"ms": self._overlay.propagation.delay_ms}
 
     def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
-        self._gateway.rate_limit.set(float(data["per_second"]))
-        return {"per_second": self._gateway.rate_limit.per_second}
+        self._instruments.rate_limit.set(float(data["per_second"]))
+        return {"per_second": self._instruments.rate_limit.per_second}
 
     def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"rules": self._gateway.faults.snapshot()}
+        return {"rules": self._instruments.faults.snapshot()}
 
     def _set_faults(self, _arguments: Arguments, data: Any) -> Any:
         if not isinstance(data, list):
             raise FaultRuleError("faults are a list of rules")
-        self._gateway.faults.set([FaultRule.parse(rule) for rule in data])
+        self._instruments.faults.set([FaultRule.parse(rule) for rule in data])
         return {"rules": len(data)}
 
     def _kubernetes(self, _arguments: Arguments, data: Any) -> Any:
-        kubernetes = self._gateway.overlay.eks_state.kubernetes
+        kubernetes = self._overlay.eks_state.kubernetes
         kubernetes.endpoint = str(data["endpoint"])
         kubernetes.certificate_authority_data = str(data["certificate_authority_data"])
         return {}
 
     def _patch_cluster(self, arguments: Arguments, data: Any) -> Any:
         account, region, cluster = _names(arguments, "account", "region", "cluster")
-        record = self._gateway.overlay.stock.clusters.get(account, region, cluster)
+        record = self._overlay.stock.clusters.get(account, region, cluster)
         if record is None:
             raise ControlError(404, f"no cluster {cluster} in account {account}, {region}")
         record.update(data)
@@ -114,7 +114,7 @@ class ControlHandler:
 
     def _patch_addon(self, arguments: Arguments, data: Any) -> Any:
         account, region, cluster, addon = _names(arguments, "account", "region", "cluster", "addon")
-        stock = self._gateway.overlay.stock
+        stock = self._overlay.stock
         record = stock.addons.get(account, region, f"{cluster}/{addon}")
         if record is None:
             raise ControlError(404, f"no add-on {addon} on cluster {cluster} in account {account}")
@@ -125,7 +125,7 @@ class ControlHandler:
         account, region, cluster, association_id = _names(
             arguments, "account", "region", "cluster", "association"
         )
-        known = self._gateway.overlay.eks_state.associations(account, region, cluster)
+        known = self._overlay.eks_state.associations(account, region, cluster)
         record = known.by_id.get(association_id)
         if record is None:
             raise ControlError(404, f"no association {association_id} on cluster {cluster}")
@@ -133,12 +133,11 @@ class ControlHandler:
         return {}
 
     def _state(self, arguments: Arguments, _data: Any) -> Any:
-        return snapshot(self._gateway.overlay, *_names(arguments, "account"))
+        return snapshot(self._overlay, *_names(arguments, "account"))
 
     def _reset(self, _arguments: Arguments, _data: Any) -> Any:
-        self._gateway.overlay.wipe()
-        self._gateway.counters.clear()
-        self._gateway.faults.clear()
+        self._overlay.wipe()
+        self._instruments.clear()
         return {}
 
 

@@ -15,12 +15,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sandbox.aws.control_handler import ControlHandler
-from sandbox.aws.counters import Counters
-from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, THROTTLE, FaultRule, Faults, answer
+from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, THROTTLE, FaultRule, answer
+from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
 from sandbox.aws.operations import route, signed_scope
 from sandbox.aws.overlay import Overlay
-from sandbox.aws.rate_limit import RateLimit
 from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 
@@ -37,12 +36,9 @@ class Gateway:
     """Serves one sandbox's requests; one instance a process."""
 
     def __init__(self, overlay: Overlay, *, latency_ms: float) -> None:
-        self.counters = Counters()
-        self.faults = Faults()
-        self.rate_limit = RateLimit()
-        self.latency_ms = latency_ms
-        self.overlay = overlay
-        self._control = ControlHandler(self)
+        self.instruments = Instruments(latency_ms)
+        self._overlay = overlay
+        self._control = ControlHandler(overlay, self.instruments)
 
     async def serve(self, scope: Message, receive: Receive, send: Send, writer: asyncio.StreamWriter) -> None:
         """Answer one request of the connection behind *writer*."""
@@ -67,16 +63,16 @@ class Gateway:
         # Web identity requests are not signed; only STS takes them.
         service = signed.service or "sts"
         operation = f"{service}:{route(service, scope['method'], scope['path'], body or query).operation}"
-        account = self.overlay.account_of(signed.access_key_id)
-        self.counters.request(account, operation)
-        within = self.rate_limit.take()
-        if self.latency_ms:
-            await asyncio.sleep(self.latency_ms / 1000)
-        rule = self.faults.pick(account, operation) if within else FaultRule(THROTTLE)
+        account = self._overlay.account_of(signed.access_key_id)
+        self.instruments.counters.request(account, operation)
+        within = self.instruments.rate_limit.take()
+        if self.instruments.latency_ms:
+            await asyncio.sleep(self.instruments.latency_ms / 1000)
+        rule = self.instruments.faults.pick(account, operation) if within else FaultRule(THROTTLE)
         if rule is None:
             await self._forward(scope, body, self._counting(send))
             return
-        self.counters.fault(rule.kind)
+        self.instruments.counters.fault(rule.kind)
         await self._fail(rule, service, account, operation, scope, body, send, writer)
 
     async def _fail(
@@ -92,7 +88,7 @@ class Gateway:
     ) -> None:
         error = answer(rule, service, account, operation)
         if error is not None:
-            self.counters.answer(error.status)
+            self.instruments.counters.answer(error.status)
             await _send(send, error_response(service, error))
         elif rule.kind == RESET_BEFORE:
             _reset(writer)
@@ -106,12 +102,12 @@ class Gateway:
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self.overlay.stock.app.app(scope, receive, send)
+        await self._overlay.stock.app.app(scope, receive, send)
 
     def _counting(self, send: Send) -> Send:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.counters.answer(message["status"])
+                self.instruments.counters.answer(message["status"])
             await send(message)
 
         return counted

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What roles are given: managed policies attached, inline policies put, and who uses a policy."""
+"""What roles are given: policies attached and put, instance profiles; and who uses a policy."""
 
 from __future__ import annotations
 
@@ -83,6 +83,17 @@ class Attachments:
         role = find_role(self._state, form)
         names = ((name, name) for name in role["InlinePolicies"])
         return page(form, "PolicyNames", names, str)
+
+    def list_instance_profiles_for_role(self, form: Form) -> Node:
+        role = find_role(self._state, form)
+        profiles = self._state.stock.instance_profiles.items(form.account)
+        holders = ((name, profile) for name, profile in profiles if role["RoleName"] in profile["Roles"])
+        return page(
+            form,
+            "InstanceProfiles",
+            holders,
+            lambda profile: iam_nodes.instance_profile(self._state, form.account, profile),
+        )
 
     def list_entities_for_policy(self, form: Form) -> Node:
         """Groups, roles and users together make the pages, in that order."""

@@ -88,7 +88,8 @@ class AccountDetails:
                 **_entity("Role", role, role["InlinePolicies"]),
                 "AssumeRolePolicyDocument": iam_nodes.encoded(role["AssumeRolePolicyDocument"]),
                 "InstanceProfileList": [
-                    self._profile(account, profile) for profile in profiles.get(role["RoleName"], ())
+                    iam_nodes.instance_profile(self._state, account, profile)
+                    for profile in profiles.get(role["RoleName"], ())
                 ],
                 "PermissionsBoundary": iam_nodes.boundary(role["PermissionsBoundary"]),
                 "Tags": role["Tags"],
@@ -101,14 +102,6 @@ class AccountDetails:
                     iam_nodes.version(version, document=True) for version in policy["Versions"].values()
                 ],
             },
-        }
-
-    def _profile(self, account: str, profile: Record) -> Node:
-        names = ("Path", "InstanceProfileName", "InstanceProfileId", "Arn", "CreateDate")
-        roles = (self._state.role(account, name) for name in profile["Roles"])
-        return {
-            **{name: profile[name] for name in names},
-            "Roles": [iam_nodes.role_summary(role) for role in roles if role is not None],
         }
 
 

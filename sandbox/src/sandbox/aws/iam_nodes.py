@@ -55,6 +55,15 @@ def role_created(role: Record) -> NodeData:
     return node
 
 
+def instance_profile(state: IamState, account: str, profile: Record) -> NodeData:
+    names = ("Path", "InstanceProfileName", "InstanceProfileId", "Arn", "CreateDate")
+    roles = (state.role(account, name) for name in profile["Roles"])
+    return {
+        **{name: profile[name] for name in names},
+        "Roles": [role_summary(role) for role in roles if role is not None],
+    }
+
+
 def policy_summary(state: IamState, account: str, policy: Record) -> NodeData:
     """What CreatePolicy and ListPolicies show: no description; tags only on creation."""
     arn = policy["Arn"]

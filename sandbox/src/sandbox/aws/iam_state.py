@@ -74,7 +74,8 @@ class IamState:
         self.bounded_roles.clear()
 
     def role(self, account: str, name: str) -> Record | None:
-        return self.stock.roles.get(account, name)
+        """The role of that name, whatever the letter case."""
+        return self.stock.roles.get(account, self.role_names.get((account, name.lower()), name))
 
     def policy(self, account: str, arn: str) -> Record | None:
         """A policy the account can use: one of its own, or one of AWS's."""

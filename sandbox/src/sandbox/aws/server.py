@@ -37,7 +37,7 @@ async def serve(gateway: Gateway, port: int) -> None:
         assert task is not None
         connections.add(task)
         task.add_done_callback(connections.discard)
-        gateway.counters.connection()
+        gateway.instruments.counters.connection()
         app = ASGIWrapper(partial(gateway.serve, writer=writer))
         await TCPServer(app, loop, config, context, {}, reader, writer)
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The embedded Kubernetes API: a small emulator that stores objects and runs nothing.
 
-It answers what kubernetes.core and kubectl ask about the kinds in ``resources.py``, in the words
-of a real API server. What it does not do, and a real cluster does:
+It answers what kubernetes.core and the Python client ask about the kinds in ``resources.py``, in
+the words of a real API server. What it does not do, and a real cluster does:
 
 - Pods never run: no scheduler, kubelet or workload controllers. Status is what a test writes to
   the status subresource, logs are what it stages. A deleted Pod goes at once.
@@ -12,5 +12,7 @@ of a real API server. What it does not do, and a real cluster does:
 - A later page of a list shows the state of its own moment, not that of the first page.
 - Bindings may grant more than their author has, cluster roles are not aggregated, and tokens of
   service accounts open nothing.
+- Objects are JSON, requests also YAML. There is no protobuf, no table, no OpenAPI document and no
+  aggregated discovery; kubectl, which uses them, is not a supported client.
 - There is no scale subresource, no CustomResourceDefinition, and no kind beside those listed.
 """

@@ -1,13 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Discovery: what the API serves, in the classic and the aggregated form."""
+"""Discovery: what the API serves, in the classic form. Clients fall back to it from the aggregated one."""
 
 from __future__ import annotations
 
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import SUBRESOURCE_VERBS, ResourceTable, ResourceType
 
-AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 # Subresources that take another kind than their parent's: (kind, group, version, verbs).
 _OTHER_KINDS = {
     "eviction": ("Eviction", "policy", "v1", ("create",)),
@@ -105,58 +104,3 @@ def _sub_kind(rtype: ResourceType, name: str) -> tuple[str, str, str, tuple[str,
         return _OTHER_KINDS[name]
     verbs = {"finalize": ("update",), "log": ("get",)}.get(name, SUBRESOURCE_VERBS)
     return rtype.kind, rtype.group, rtype.version, verbs
-
-
-def aggregated(table: ResourceTable, *, core: bool) -> Json:
-    """APIGroupDiscoveryList (apidiscovery.k8s.io/v2): of /api for ``core``, else of /apis."""
-    items = []
-    for group, versions in table.group_versions().items():
-        if (group == "") == core:
-            listed = [
-                {
-                    "version": version,
-                    "resources": [_aggregated_resource(t) for t in table.of(group, version)],
-                    "freshness": "Current",
-                }
-                for version in versions
-            ]
-            meta: Json = {"creationTimestamp": None}
-            if group:
-                meta["name"] = group
-            items.append({"metadata": meta, "versions": listed})
-    return {
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
-        "metadata": {},
-        "items": items,
-    }
-
-
-def _aggregated_resource(rtype: ResourceType) -> Json:
-    found: Json = {
-        "resource": rtype.plural,
-        "responseKind": _kind(rtype.group, rtype.version, rtype.kind),
-        "scope": "Namespaced" if rtype.namespaced else "Cluster",
-        "singularResource": rtype.singular,
-        "verbs": list(rtype.verbs),
-    }
-    if rtype.short_names:
-        found["shortNames"] = list(rtype.short_names)
-    if rtype.categories:
-        found["categories"] = list(rtype.categories)
-    if rtype.subresources:
-        found["subresources"] = []
-        for name in rtype.subresources:
-            kind, group, version, verbs = _sub_kind(rtype, name)
-            found["subresources"].append(
-                {
-                    "subresource": name,
-                    "responseKind": _kind(group, version, kind),
-                    "verbs": list(verbs),
-                }
-            )
-    return found
-
-
-def _kind(group: str, version: str, kind: str) -> Json:
-    return {"group": group, "version": version, "kind": kind}

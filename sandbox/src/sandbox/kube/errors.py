@@ -144,6 +144,11 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "MethodNotAllowed", message, {})
 
 
+def not_acceptable(offered: Sequence[str]) -> ApiError:
+    message = f"only the following media types are accepted: {', '.join(offered)}"
+    return ApiError(406, "NotAcceptable", message, {})
+
+
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
         accepted

@@ -131,8 +131,7 @@ class Operations:
         elif content_type == patch.JSON_PATCH:
             patched = patch.json_patch(old, body)
         else:
-            accepted = (patch.JSON_PATCH, patch.MERGE, patch.STRATEGIC, patch.APPLY)
-            raise unsupported_media_type(accepted)
+            raise unsupported_media_type(patch.PATCHES)
         new, warnings = self._decode(rtype, patched, options)
         return Outcome(self._commit(rtype, key, old, new, None, options), False, warnings)
 

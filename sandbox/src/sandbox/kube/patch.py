@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonpatch
+
 from sandbox.kube.errors import ApiError, bad_request
 from sandbox.kube.jsontree import Json, clone
 from sandbox.kube.schema import Path, list_rule
@@ -14,6 +16,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
+PATCHES = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 
 def merge_patch(current: Any, patch: Any) -> Any:
@@ -109,78 +112,9 @@ def json_patch(current: Any, operations: Any) -> Any:
     """RFC 6902; a failing operation refuses the whole patch (422)."""
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    document = clone(current)
-    for operation in operations:
-        try:
-            document = _json_operation(document, operation)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ApiError(
-                422,
-                "Invalid",
-                f"the server rejected our request due to an error in our request: {error}",
-                {},
-            ) from error
-    return document
-
-
-def _json_operation(document: Any, operation: Json) -> Any:
-    name, path = operation["op"], _pointer(operation["path"])
-    if name in ("move", "copy"):
-        source = _pointer(operation["from"])
-        value = clone(_at(document, source))
-        if name == "move":
-            document = _remove(document, source)
-        return _add(document, path, value)
-    if name == "add":
-        return _add(document, path, clone(operation["value"]))
-    if name == "remove":
-        return _remove(document, path)
-    if name == "replace":
-        _at(document, path)
-        return _replace(document, path, clone(operation["value"]))
-    if name == "test":
-        if _at(document, path) != operation["value"]:
-            raise ValueError(f"testing value {operation['path']} failed")
-        return document
-    raise ValueError(f"unexpected kind: {name}")
-
-
-def _pointer(text: str) -> list[str]:
-    if text and not text.startswith("/"):
-        raise ValueError(f"invalid JSON pointer: {text}")
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _step(container: Any, part: str) -> Any:
-    return container[int(part)] if isinstance(container, list) else container[part]
-
-
-def _at(document: Any, path: list[str]) -> Any:
-    for part in path:
-        document = _step(document, part)
-    return document
-
-
-def _add(document: Any, path: list[str], value: Any) -> Any:
-    if not path:
-        return value
-    container = _at(document, path[:-1])
-    if isinstance(container, list):
-        container.insert(len(container) if path[-1] == "-" else int(path[-1]), value)
-    else:
-        container[path[-1]] = value
-    return document
-
-
-def _replace(document: Any, path: list[str], value: Any) -> Any:
-    if not path:
-        return value
-    container = _at(document, path[:-1])
-    container[int(path[-1]) if isinstance(container, list) else path[-1]] = value
-    return document
-
-
-def _remove(document: Any, path: list[str]) -> Any:
-    container = _at(document, path[:-1])
-    del container[int(path[-1]) if isinstance(container, list) else path[-1]]
-    return document
+    try:
+        return jsonpatch.apply_patch(current, operations)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        # The API says no more than this; which operation failed is in its log.
+        message = "the server rejected our request due to an error in our request"
+        raise ApiError(422, "Invalid", message, {}) from error

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from starlette.responses import Response, StreamingResponse
@@ -51,9 +51,7 @@ def watch_response(
     target: Target,
     options: WatchOptions,
     query: Mapping[str, str],
-    form: Callable[[Json], Json],
 ) -> Response:
-    """``form`` gives each object the shape that the client accepts (a table, or as it is)."""
     selection = parse_selection(target.rtype, target.namespace or None, query)
     if target.name:
         term = FieldTerm(("metadata", "name"), target.name, False)
@@ -62,14 +60,8 @@ def watch_response(
     if options.since is not None:
         # A version that is too old is refused before the stream begins.
         cluster.store.events.since(target.rtype.qualified, options.since)
-    stream = (line(_formed(event, form)) async for event in _events(cluster, selection, options))
+    stream = (line(event) async for event in _events(cluster, selection, options))
     return StreamingResponse(stream, media_type="application/json")
-
-
-def _formed(event: Json, form: Callable[[Json], Json]) -> Json:
-    if event["type"] in ("BOOKMARK", "ERROR"):
-        return event
-    return {**event, "object": form(event["object"])}
 
 
 def line(event: Json) -> bytes:

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""AWS in memory behind the engine's Api: counts requests, and fails them when told to."""
+"""AWS in memory behind the engine's Api: counts requests, and fails them when told to.
+
+It is the quick model for tests of the engine; tests/emulators holds it to what the sandbox answers.
+"""
 
 from __future__ import annotations
 

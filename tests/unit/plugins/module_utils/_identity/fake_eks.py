@@ -1,28 +1,45 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pod identity associations of EKS in memory, with the checks that EKS makes."""
+"""The pod identity associations of EKS in memory, with the checks that EKS makes.
+
+It answers as the sandbox does: tests/emulators holds both to one table.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, NoReturn
+from fnmatch import fnmatchcase
+from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
     FakeIam,
+    as_list,
+    refusal,
 )
 
 Answer = dict[str, Any]
 SERVICE = "pods.eks.amazonaws.com"
+ACTIONS = {"sts:assumerole", "sts:tagsession"}
+SESSION_POLICY_SIZE = 2048
+ROLE_MISSING = "Role provided in the request does not exist"
+IDENTITY = ("clusterName", "namespace", "serviceAccount")
+SUMMARY = (*IDENTITY, "associationId", "associationArn", "ownerArn")
 CREATED = datetime(2026, 11, 24, 10, 15, 30, tzinfo=timezone.utc)
+ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([^/]+)")
 
 
 class FakeEks:
-    """``lag`` is how many requests of EKS it takes until EKS sees what changed in a role."""
+    """``lag`` is how many requests of EKS it takes until EKS sees what changed in a role.
+
+    It holds for every create and update, also one that does not name the role: whether EKS looks at
+    the role then is not known.
+    """
 
     def __init__(self, iam: FakeIam, account_id: str, region: str, clusters: tuple[str, ...]) -> None:
         self.iam = iam
@@ -48,34 +65,31 @@ class FakeEks:
 
     def DescribeCluster(self, asked: Mapping[str, Any]) -> Answer:
         name = asked["name"]
-        self._check_cluster("DescribeCluster", name)
+        self._check_cluster(name)
         arn = f"arn:aws:eks:{self.region}:{self.account_id}:cluster/{name}"
         return {"cluster": {"name": name, "arn": arn, "status": self.clusters[name]}}
 
     def ListPodIdentityAssociations(self, asked: Mapping[str, Any]) -> Answer:
-        self._check_cluster("ListPodIdentityAssociations", asked["clusterName"])
-        found = [
-            {
-                key: one[key]
-                for key in ("clusterName", "namespace", "serviceAccount", "associationId", "associationArn")
-            }
+        self._check_cluster(asked["clusterName"])
+        matching = [
+            {key: one[key] for key in SUMMARY if key in one}
             for one in self.associations.values()
-            if all(one[key] == value for key, value in asked.items())
+            if all(one[key] == asked[key] for key in IDENTITY if key in asked)
         ]
-        return {"associations": found}
+        return {"associations": matching}
 
     def DescribePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        return {"association": copy.deepcopy(self._association("DescribePodIdentityAssociation", asked))}
+        return {"association": copy.deepcopy(self._association(asked))}
 
     def CreatePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        operation = "CreatePodIdentityAssociation"
-        self._check_cluster(operation, asked["clusterName"])
+        self._check_cluster(asked["clusterName"])
         for one in self.associations.values():
-            same = ("clusterName", "namespace", "serviceAccount")
-            if all(one[key] == asked[key] for key in same):
-                text = f"Association already exists: {one['associationId']}"
-                raise AwsError(f"eks:{operation}", "ResourceInUseException", text)
-        self._check(operation, asked)
+            if all(one[key] == asked[key] for key in IDENTITY):
+                raise refusal("ResourceInUseException", f"Association already exists: {one['associationId']}")
+        self._check_seen(asked["roleArn"])
+        self._check_role(asked["roleArn"])
+        self._check_session_policy(asked, asked)
+        self._check_target_role(asked)
         return {"association": copy.deepcopy(self.put(asked))}
 
     def put(self, asked: Mapping[str, Any]) -> Answer:
@@ -98,87 +112,115 @@ class FakeEks:
         return one
 
     def UpdatePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        operation = "UpdatePodIdentityAssociation"
-        one = self._association(operation, asked)
-        wanted = {**one, **{key: value for key, value in asked.items() if key != "associationId"}}
-        self._check(operation, wanted)
-        if wanted.get("targetRoleArn") == "":
-            del wanted["targetRoleArn"]
+        """What is not given stays; an empty target role takes the target role away."""
+        one = self._association(asked)
+        wanted = {**one, **asked}
+        self._check_seen(wanted["roleArn"])
+        if "roleArn" in asked:
+            self._check_role(asked["roleArn"])
+        self._check_session_policy(asked, wanted)
+        self._check_target_role(asked)
         self.associations[one["associationId"]] = self._with_external_id(wanted)
         return {"association": copy.deepcopy(wanted)}
 
     def DeletePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        one = self._association("DeletePodIdentityAssociation", asked)
+        one = self._association(asked)
         del self.associations[one["associationId"]]
         return {"association": one}
 
     def TagResource(self, asked: Mapping[str, Any]) -> Answer:
-        self._by_arn("TagResource", asked)["tags"].update(asked["tags"])
+        self._by_arn(asked)["tags"].update(asked["tags"])
         return {}
 
     def UntagResource(self, asked: Mapping[str, Any]) -> Answer:
+        tags = self._by_arn(asked)["tags"]
         for key in asked["tagKeys"]:
-            self._by_arn("UntagResource", asked)["tags"].pop(key, None)
+            tags.pop(key, None)
         return {}
 
-    def _check_cluster(self, operation: str, name: str) -> None:
+    def _check_cluster(self, name: str) -> None:
         if name not in self.clusters:
-            text = f"No cluster found for name: {name}."
-            raise AwsError(f"eks:{operation}", "ResourceNotFoundException", text)
+            raise refusal("ResourceNotFoundException", f"No cluster found for name: {name}.")
 
-    def _association(self, operation: str, asked: Mapping[str, Any]) -> Answer:
-        self._check_cluster(operation, asked["clusterName"])
-        found = self.associations.get(asked["associationId"])
-        if found is None:
-            text = f"Association {asked['associationId']} not found."
-            raise AwsError(f"eks:{operation}", "ResourceNotFoundException", text)
-        return found
+    def _association(self, asked: Mapping[str, Any]) -> Answer:
+        cluster, identifier = asked["clusterName"], asked["associationId"]
+        self._check_cluster(cluster)
+        one = self.associations.get(identifier)
+        if one is None or one["clusterName"] != cluster:
+            text = f"The association with ID {identifier} was not found in cluster {cluster}."
+            raise refusal("ResourceNotFoundException", text)
+        return one
 
-    def _by_arn(self, operation: str, asked: Mapping[str, Any]) -> Answer:
+    def _by_arn(self, asked: Mapping[str, Any]) -> Answer:
+        arn = asked["resourceArn"]
         for one in self.associations.values():
-            if one["associationArn"] == asked["resourceArn"]:
+            if one["associationArn"] == arn:
                 return one
-        raise AwsError(f"eks:{operation}", "NotFoundException", "Resource not found.")
+        raise refusal("NotFoundException", f"The resource with ARN {arn} was not found.")
 
-    def _check(self, operation: str, wanted: Mapping[str, Any]) -> None:
-        name = wanted["roleArn"].split("/")[-1].lower()
-        role = self.iam.roles.get(name)
-        waits = self.waits.get(name, 0)
-        if waits:
-            self.waits[name] = waits - 1
-        if role is None or role["Arn"] != wanted["roleArn"] or waits:
-            self._invalid(operation, "Role provided in the request does not exist.")
+    def _check_seen(self, arn: str) -> None:
+        name = arn.rpartition("/")[2].lower()
+        if self.waits.get(name):
+            self.waits[name] -= 1
+            raise _invalid(ROLE_MISSING)
+
+    def _check_role(self, arn: str) -> None:
+        match = ROLE_ARN.fullmatch(arn)
+        if arn and match is None:
+            raise _invalid(f"Invalid role ARN: {arn}")
+        # An empty ARN has no account, so it is not this one.
+        if match is None or match[1] != self.account_id:
+            raise refusal("AccessDeniedException", "Cross-account pass role is not allowed")
+        role = self.iam.roles.get(match[2].lower())
+        if role is None or role["Arn"] != arn:
+            raise _invalid(ROLE_MISSING)
         if not _trusts(json.loads(role["trust"])):
-            self._invalid(operation, "Trust policy of the role provided is invalid.")
-        if wanted.get("policy") and not wanted.get("disableSessionTags"):
-            self._invalid(operation, "A session policy needs disableSessionTags.")
+            raise _invalid(
+                "Trust policy of the role provided is invalid. Follow the official documentation to "
+                "resolve the issue."
+            )
 
-    def _invalid(self, operation: str, text: str) -> NoReturn:
-        raise AwsError(f"eks:{operation}", "InvalidParameterException", text)
+    def _check_session_policy(self, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        if "policy" in asked:
+            policy = asked["policy"]
+            if not policy:
+                raise _invalid("policy must not be empty. A session policy cannot be removed.")
+            if len(policy) > SESSION_POLICY_SIZE:
+                raise _invalid(f"policy must not be longer than {SESSION_POLICY_SIZE} characters.")
+        if wanted.get("policy") and not wanted.get("disableSessionTags"):
+            raise _invalid("disableSessionTags must be true when a session policy is specified.")
+
+    def _check_target_role(self, asked: Mapping[str, Any]) -> None:
+        target = asked.get("targetRoleArn")
+        if target and not ROLE_ARN.fullmatch(target):
+            raise _invalid(f"Invalid target role ARN: {target}")
 
     def _with_external_id(self, one: Answer) -> Answer:
         one.pop("externalId", None)
         if one.get("targetRoleArn"):
-            parts = (
-                self.region,
-                self.account_id,
-                one["clusterName"],
-                one["namespace"],
-                one["serviceAccount"],
-            )
+            parts = (self.region, self.account_id, *(one[key] for key in IDENTITY))
             one["externalId"] = "/".join(parts)
+        else:
+            one.pop("targetRoleArn", None)
         return one
 
 
+def _invalid(text: str) -> AwsError:
+    return refusal("InvalidParameterException", text)
+
+
 def _trusts(document: Mapping[str, Any]) -> bool:
-    for statement in document["Statement"]:
-        principal = statement.get("Principal", {})
-        service = principal.get("Service", ()) if isinstance(principal, dict) else ()
-        actions = statement.get("Action", ())
-        if (
-            statement["Effect"] == "Allow"
-            and SERVICE in (service if isinstance(service, list) else [service])
-            and {"sts:AssumeRole", "sts:TagSession"} <= set(actions)
-        ):
-            return True
-    return False
+    """Whether Allow statements that name EKS Pod Identity grant both actions together."""
+    granted = {
+        needed
+        for statement in as_list(document["Statement"])
+        if statement["Effect"] == "Allow" and _names_service(statement.get("Principal"))
+        for action in as_list(statement.get("Action", []))
+        for needed in ACTIONS
+        if fnmatchcase(needed, action.lower())
+    }
+    return granted == ACTIONS
+
+
+def _names_service(principal: Any) -> bool:
+    return isinstance(principal, dict) and SERVICE in as_list(principal.get("Service", []))

@@ -1,13 +1,18 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""IAM in memory, as far as the engine uses it. Documents come back decoded, as boto3 returns them."""
+"""IAM in memory, as far as the engine uses it. Documents come back decoded, as boto3 returns them.
+
+It answers as the sandbox does: tests/emulators holds both to one table. The grammar of permissions
+policies is not checked here.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+from operator import itemgetter
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
@@ -15,14 +20,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 Answer = dict[str, Any]
 ATTACHMENTS = 10
 VERSIONS = 5
+TAGS = 50
+TRUST_SIZE = 2048
 CREATED = datetime(2026, 11, 24, 10, 0, tzinfo=timezone.utc)
 
 
 class FakeIam:
+    """Its refusals do not name the operation: FakeAws adds it."""
+
     def __init__(self, account_id: str) -> None:
         self.account_id = account_id
         self.roles: dict[str, Answer] = {}
         self.policies: dict[str, Answer] = {}
+        self.roles_made = 0
 
     def state(self) -> Answer:
         """Everything that is there, without numbers that depend on the way to it."""
@@ -42,28 +52,22 @@ class FakeIam:
 
     def GetRole(self, asked: Mapping[str, Any]) -> Answer:
         role = self._role(asked)
-        answer = {key: role[key] for key in ("RoleName", "Arn", "Path", "CreateDate")}
-        answer["AssumeRolePolicyDocument"] = json.loads(role["trust"])
-        answer["MaxSessionDuration"] = role["duration"]
-        answer["Tags"] = _tag_list(role["tags"])
-        if role["description"]:
-            answer["Description"] = role["description"]
-        if role["boundary"]:
-            answer["PermissionsBoundary"] = {
-                "PermissionsBoundaryType": "Policy",
-                "PermissionsBoundaryArn": role["boundary"],
-            }
-        return {"Role": answer}
+        tags = {"Tags": _tag_list(role["tags"])} if role["tags"] else {}
+        return {"Role": {**_summary(role), **_boundary(role), **tags}}
 
     def CreateRole(self, asked: Mapping[str, Any]) -> Answer:
+        """The answer has neither description nor session duration."""
         name = asked["RoleName"]
+        self._check_trust(asked["AssumeRolePolicyDocument"])
+        tags = _with_tags({}, asked.get("Tags", ()), "TagsPerRole")
         if name.lower() in self.roles:
-            raise AwsError("iam:CreateRole", "EntityAlreadyExists", f"Role with name {name} already exists.")
+            raise refusal("EntityAlreadyExists", f"Role with name {name} already exists.")
         boundary = asked.get("PermissionsBoundary", "")
-        self._check_boundary("CreateRole", boundary)
-        self._check_trust("CreateRole", asked["AssumeRolePolicyDocument"])
+        self._check_boundary(boundary)
+        self.roles_made += 1
         self.roles[name.lower()] = {
             "RoleName": name,
+            "RoleId": f"AROA{self.roles_made:017d}",
             "Path": asked.get("Path", "/"),
             "Arn": f"arn:aws:iam::{self.account_id}:role{asked.get('Path', '/')}{name}",
             "CreateDate": CREATED,
@@ -71,77 +75,91 @@ class FakeIam:
             "duration": asked.get("MaxSessionDuration", 3600),
             "description": asked.get("Description", ""),
             "boundary": boundary,
-            "tags": _tag_map(asked.get("Tags", ())),
+            "tags": tags,
             "attached": [],
             "inline": [],
             "profiles": [],
         }
-        return self.GetRole(asked)
+        role = self.GetRole(asked)["Role"]
+        return {"Role": _without(role, "Description", "MaxSessionDuration")}
 
     def UpdateRole(self, asked: Mapping[str, Any]) -> Answer:
+        """What is not given stays."""
         role = self._role(asked)
-        role["description"] = asked.get("Description", "")
-        role["duration"] = asked.get("MaxSessionDuration", 3600)
+        role["description"] = asked.get("Description", role["description"])
+        role["duration"] = asked.get("MaxSessionDuration", role["duration"])
         return {}
 
     def DeleteRole(self, asked: Mapping[str, Any]) -> Answer:
         role = self._role(asked)
-        if role["attached"] or role["inline"] or role["profiles"]:
-            raise AwsError("iam:DeleteRole", "DeleteConflict", "Cannot delete entity, must detach first.")
+        for users, remedy in (
+            (role["profiles"], "must remove roles from instance profile first."),
+            (role["attached"], "must detach all policies first."),
+            (role["inline"], "must delete policies first."),
+        ):
+            if users:
+                raise refusal("DeleteConflict", f"Cannot delete entity, {remedy}")
         del self.roles[asked["RoleName"].lower()]
         return {}
 
     def UpdateAssumeRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
-        self._check_trust("UpdateAssumeRolePolicy", asked["PolicyDocument"])
-        self._role(asked)["trust"] = asked["PolicyDocument"]
+        role = self._role(asked)
+        self._check_trust(asked["PolicyDocument"])
+        role["trust"] = asked["PolicyDocument"]
         return {}
 
     def PutRolePermissionsBoundary(self, asked: Mapping[str, Any]) -> Answer:
-        self._check_boundary("PutRolePermissionsBoundary", asked["PermissionsBoundary"])
-        self._role(asked)["boundary"] = asked["PermissionsBoundary"]
+        role = self._role(asked)
+        self._check_boundary(asked["PermissionsBoundary"])
+        role["boundary"] = asked["PermissionsBoundary"]
         return {}
 
     def DeleteRolePermissionsBoundary(self, asked: Mapping[str, Any]) -> Answer:
-        self._role(asked)["boundary"] = ""
+        role = self._role(asked)
+        if not role["boundary"]:
+            text = f"Principal {role['RoleId']} does not have a permissions boundary."
+            raise refusal("NoSuchEntity", text)
+        role["boundary"] = ""
         return {}
 
     def TagRole(self, asked: Mapping[str, Any]) -> Answer:
-        self._role(asked)["tags"].update(_tag_map(asked["Tags"]))
+        role = self._role(asked)
+        role["tags"] = _with_tags(role["tags"], asked["Tags"], "TagsPerRole")
         return {}
 
     def UntagRole(self, asked: Mapping[str, Any]) -> Answer:
-        for key in asked["TagKeys"]:
-            self._role(asked)["tags"].pop(key, None)
+        role = self._role(asked)
+        role["tags"] = _without_tags(role["tags"], asked["TagKeys"])
         return {}
 
     def ListAttachedRolePolicies(self, asked: Mapping[str, Any]) -> Answer:
-        attached = self._role(asked)["attached"]
-        return {
-            "AttachedPolicies": [{"PolicyArn": arn, "PolicyName": arn.split("/")[-1]} for arn in attached]
-        }
+        attached = sorted(self._role(asked)["attached"])
+        named = [{"PolicyArn": arn, "PolicyName": arn.split("/")[-1]} for arn in attached]
+        return {"AttachedPolicies": named, "IsTruncated": False}
 
     def ListRolePolicies(self, asked: Mapping[str, Any]) -> Answer:
-        return {"PolicyNames": list(self._role(asked)["inline"])}
+        return {"PolicyNames": sorted(self._role(asked)["inline"]), "IsTruncated": False}
 
     def ListInstanceProfilesForRole(self, asked: Mapping[str, Any]) -> Answer:
-        profiles = self._role(asked)["profiles"]
-        return {"InstanceProfiles": [{"InstanceProfileName": name} for name in profiles]}
+        profiles = sorted(self._role(asked)["profiles"])
+        named = [{"InstanceProfileName": name} for name in profiles]
+        return {"InstanceProfiles": named, "IsTruncated": False}
 
     def AttachRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
         attached = self._role(asked)["attached"]
-        self._policy(asked)
-        if asked["PolicyArn"] not in attached:
+        arn = asked["PolicyArn"]
+        if arn not in self.policies:
+            raise refusal("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
+        if arn not in attached:
             if len(attached) >= ATTACHMENTS:
-                raise AwsError("iam:AttachRolePolicy", "LimitExceeded", "Cannot exceed quota")
-            attached.append(asked["PolicyArn"])
+                raise exceeded("PoliciesPerRole", ATTACHMENTS)
+            attached.append(arn)
         return {}
 
     def DetachRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
         attached = self._role(asked)["attached"]
         if asked["PolicyArn"] not in attached:
-            raise AwsError(
-                "iam:DetachRolePolicy", "NoSuchEntity", f"Policy {asked['PolicyArn']} was not found."
-            )
+            raise refusal("NoSuchEntity", f"Policy {asked['PolicyArn']} was not found.")
         attached.remove(asked["PolicyArn"])
         return {}
 
@@ -151,34 +169,33 @@ class FakeIam:
         """Roles without description and duration, policies without tags, as IAM tells them."""
         assert "Role" in asked["Filter"]
         roles = []
-        for role in self.roles.values():
-            found = self.GetRole(role)["Role"]
-            for key in ("Description", "MaxSessionDuration"):
-                found.pop(key, None)
+        for role in self._sorted_roles():
+            plain = _without(_summary(role), "Description", "MaxSessionDuration")
             attached = self.ListAttachedRolePolicies(role)["AttachedPolicies"]
             inline = [{"PolicyName": name, "PolicyDocument": {}} for name in role["inline"]]
-            profiles = self.ListInstanceProfilesForRole(role)["InstanceProfiles"]
-            more = {"RolePolicyList": inline, "InstanceProfileList": profiles}
-            roles.append({**found, "AttachedManagedPolicies": attached, **more})
+            more = {
+                "RolePolicyList": inline,
+                "InstanceProfileList": self.ListInstanceProfilesForRole(role)["InstanceProfiles"],
+                "AttachedManagedPolicies": attached,
+                "Tags": _tag_list(role["tags"]),
+            }
+            roles.append({**plain, **_boundary(role), **more})
         policies = []
-        for arn, policy in self.policies.items():
+        for arn, policy in sorted(self.policies.items()):
             if ":iam::aws:" in arn or "LocalManagedPolicy" not in asked["Filter"]:
                 continue
-            found = self.GetPolicy({"PolicyArn": arn})["Policy"]
-            del found["Tags"]
-            versions = self.ListPolicyVersions({"PolicyArn": arn})["Versions"]
-            written = [{**one, "Document": policy["versions"][one["VersionId"]]} for one in versions]
-            policies.append({**found, "PolicyVersionList": written})
+            plain = _without(self.GetPolicy({"PolicyArn": arn})["Policy"], "Tags")
+            versions = [
+                {**_version(policy, version), "Document": document}
+                for version, document in policy["versions"].items()
+            ]
+            policies.append({**plain, "PolicyVersionList": versions})
         return {"RoleDetailList": roles, "Policies": policies, "IsTruncated": False}
 
     def ListRoles(self, asked: Mapping[str, Any]) -> Answer:
         """All on one page; IAM leaves tags and boundary out here."""
         assert asked["MaxItems"]
-        roles = [self.GetRole(role)["Role"] for role in self.roles.values()]
-        for role in roles:
-            role.pop("Tags")
-            role.pop("PermissionsBoundary", None)
-        return {"Roles": roles, "IsTruncated": False}
+        return {"Roles": [_summary(role) for role in self._sorted_roles()], "IsTruncated": False}
 
     # Policies
 
@@ -197,61 +214,71 @@ class FakeIam:
         return {"Policy": answer}
 
     def CreatePolicy(self, asked: Mapping[str, Any]) -> Answer:
+        """The answer has tags only where there are any."""
         name = asked["PolicyName"]
+        document = json.loads(asked["PolicyDocument"])
+        tags = _with_tags({}, asked.get("Tags", ()), "TagsPerPolicy")
         if any(arn.split("/")[-1].lower() == name.lower() for arn in self.policies):
-            raise AwsError(
-                "iam:CreatePolicy", "EntityAlreadyExists", f"A policy called {name} already exists."
-            )
+            text = f"A policy called {name} already exists. Duplicate names are not allowed."
+            raise refusal("EntityAlreadyExists", text)
         arn = f"arn:aws:iam::{self.account_id}:policy{asked.get('Path', '/')}{name}"
         self.policies[arn] = {
             "default": "v1",
             "last": 1,
-            "versions": {"v1": json.loads(asked["PolicyDocument"])},
-            "tags": _tag_map(asked.get("Tags", ())),
+            "versions": {"v1": document},
+            "tags": tags,
             "description": asked.get("Description", ""),
             "users": [],
             "groups": [],
         }
-        return self.GetPolicy({"PolicyArn": arn})
+        policy = self.GetPolicy({"PolicyArn": arn})["Policy"]
+        return {"Policy": policy if tags else _without(policy, "Tags")}
 
     def CreatePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
         policy = self._policy(asked)
         if len(policy["versions"]) >= VERSIONS:
-            raise AwsError("iam:CreatePolicyVersion", "LimitExceeded", "A policy can have 5 versions.")
+            raise refusal(
+                "LimitExceeded",
+                f"A managed policy can have up to {VERSIONS} versions. Before you create a new version, "
+                "you must delete an existing version.",
+            )
         policy["last"] += 1
         version = f"v{policy['last']}"
         policy["versions"][version] = json.loads(asked["PolicyDocument"])
         if asked.get("SetAsDefault"):
             policy["default"] = version
-        return {"PolicyVersion": {"VersionId": version, "IsDefaultVersion": True}}
+        return {"PolicyVersion": _version(policy, version)}
 
     def GetPolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
-        versions = self._policy(asked)["versions"]
-        if asked["VersionId"] not in versions:
-            raise AwsError("iam:GetPolicyVersion", "NoSuchEntity", "This version was not found.")
-        return {"PolicyVersion": {"Document": versions[asked["VersionId"]], "VersionId": asked["VersionId"]}}
+        policy = self._policy(asked)
+        version = self._version_id(policy, asked)
+        return {"PolicyVersion": {**_version(policy, version), "Document": policy["versions"][version]}}
 
     def ListPolicyVersions(self, asked: Mapping[str, Any]) -> Answer:
+        """The newest first."""
         policy = self._policy(asked)
-        return {
-            "Versions": [
-                {"VersionId": version, "IsDefaultVersion": version == policy["default"]}
-                for version in policy["versions"]
-            ]
-        }
+        versions = [_version(policy, version) for version in reversed(policy["versions"])]
+        return {"Versions": versions, "IsTruncated": False}
 
     def DeletePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
         policy = self._policy(asked)
-        if asked["VersionId"] == policy["default"]:
-            raise AwsError("iam:DeletePolicyVersion", "DeleteConflict", "Cannot delete the default version.")
-        del policy["versions"][asked["VersionId"]]
+        version = self._version_id(policy, asked)
+        if version == policy["default"]:
+            raise refusal("DeleteConflict", "Cannot delete the default version of a policy.")
+        del policy["versions"][version]
         return {}
 
     def DeletePolicy(self, asked: Mapping[str, Any]) -> Answer:
-        used = self.ListEntitiesForPolicy(asked)
         policy = self._policy(asked)
-        if used["PolicyRoles"] or used["PolicyUsers"] or used["PolicyGroups"] or len(policy["versions"]) > 1:
-            raise AwsError("iam:DeletePolicy", "DeleteConflict", "Cannot delete a policy that is in use.")
+        used = self.ListEntitiesForPolicy(asked)
+        if used["PolicyRoles"] or used["PolicyUsers"] or used["PolicyGroups"]:
+            raise refusal("DeleteConflict", "Cannot delete a policy attached to entities.")
+        if len(policy["versions"]) > 1:
+            raise refusal(
+                "DeleteConflict",
+                "This policy has more than one version. Before you delete a policy, you must delete the "
+                "policy's versions. The default version is deleted with the policy.",
+            )
         del self.policies[asked["PolicyArn"]]
         return {}
 
@@ -259,7 +286,7 @@ class FakeIam:
         policy, arn = self._policy(asked), asked["PolicyArn"]
         roles = [
             {"RoleName": role["RoleName"]}
-            for role in self.roles.values()
+            for role in self._sorted_roles()
             if arn in role["attached"] or arn == role["boundary"]
         ]
         return {
@@ -270,12 +297,13 @@ class FakeIam:
         }
 
     def TagPolicy(self, asked: Mapping[str, Any]) -> Answer:
-        self._policy(asked)["tags"].update(_tag_map(asked["Tags"]))
+        policy = self._policy(asked)
+        policy["tags"] = _with_tags(policy["tags"], asked["Tags"], "TagsPerPolicy")
         return {}
 
     def UntagPolicy(self, asked: Mapping[str, Any]) -> Answer:
-        for key in asked["TagKeys"]:
-            self._policy(asked)["tags"].pop(key, None)
+        policy = self._policy(asked)
+        policy["tags"] = _without_tags(policy["tags"], asked["TagKeys"])
         return {}
 
     # Helpers
@@ -283,36 +311,105 @@ class FakeIam:
     def _role(self, asked: Mapping[str, Any]) -> Answer:
         name = asked["RoleName"]
         if name.lower() not in self.roles:
-            raise AwsError("iam", "NoSuchEntity", f"The role with name {name} cannot be found.")
+            raise refusal("NoSuchEntity", f"The role with name {name} cannot be found.")
         return self.roles[name.lower()]
+
+    def _sorted_roles(self) -> list[Answer]:
+        return sorted(self.roles.values(), key=itemgetter("RoleName"))
 
     def _policy(self, asked: Mapping[str, Any]) -> Answer:
         arn = asked["PolicyArn"]
         if arn not in self.policies:
-            raise AwsError("iam", "NoSuchEntity", f"Policy {arn} was not found.")
+            raise refusal("NoSuchEntity", f"Policy {arn} was not found.")
         return self.policies[arn]
 
-    def _check_boundary(self, operation: str, arn: str) -> None:
-        if arn and arn not in self.policies:
-            raise AwsError(
-                f"iam:{operation}", "NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable."
-            )
+    def _version_id(self, policy: Answer, asked: Mapping[str, Any]) -> str:
+        version = str(asked["VersionId"])
+        if version not in policy["versions"]:
+            text = f"Policy {asked['PolicyArn']} version {version} does not exist or is not attachable."
+            raise refusal("NoSuchEntity", text)
+        return version
 
-    def _check_trust(self, operation: str, document: str) -> None:
-        if len(document) > 2048:
-            raise AwsError(f"iam:{operation}", "LimitExceeded", "Cannot exceed ACLSizePerRole: 2048")
-        if not json.loads(document)["Statement"]:
-            raise AwsError(f"iam:{operation}", "MalformedPolicyDocument", "Missing field Statement")
+    def _check_boundary(self, arn: str) -> None:
+        if arn and arn not in self.policies:
+            raise refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.")
+
+    def _check_trust(self, document: str) -> None:
+        try:
+            statements = json.loads(document).get("Statement")
+        except ValueError:
+            raise refusal("MalformedPolicyDocument", "This policy contains invalid Json") from None
+        if not statements:
+            raise refusal("MalformedPolicyDocument", "Syntax errors in policy.")
+        for statement in as_list(statements):
+            if "Resource" in statement:
+                raise refusal("MalformedPolicyDocument", "Has prohibited field Resource")
+        if len("".join(document.split())) > TRUST_SIZE:
+            raise exceeded("ACLSizePerRole", TRUST_SIZE)
+
+
+def refusal(code: str, text: str) -> AwsError:
+    return AwsError("", code, text)
+
+
+def exceeded(quota: str, limit: int) -> AwsError:
+    return refusal("LimitExceeded", f"Cannot exceed quota for {quota}: {limit}")
+
+
+def as_list(value: Any) -> list[Any]:
+    """A policy element that may be one value or a list of them, as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def _plain(role: Answer) -> Answer:
-    kept = {key: value for key, value in role.items() if key not in ("CreateDate", "trust", "attached")}
+    kept = _without(role, "RoleId", "CreateDate", "trust", "attached")
     return {**kept, "trust": json.loads(role["trust"]), "attached": sorted(role["attached"])}
+
+
+def _summary(role: Answer) -> Answer:
+    """What ListRoles shows of a role."""
+    answer = {key: role[key] for key in ("RoleName", "RoleId", "Arn", "Path", "CreateDate")}
+    answer["AssumeRolePolicyDocument"] = json.loads(role["trust"])
+    answer["MaxSessionDuration"] = role["duration"]
+    if role["description"]:
+        answer["Description"] = role["description"]
+    return answer
+
+
+def _boundary(role: Answer) -> Answer:
+    if not role["boundary"]:
+        return {}
+    kind = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": role["boundary"]}
+    return {"PermissionsBoundary": kind}
+
+
+def _version(policy: Answer, version: str) -> Answer:
+    return {"VersionId": version, "IsDefaultVersion": version == policy["default"]}
+
+
+def _without(answer: Answer, *keys: str) -> Answer:
+    return {key: value for key, value in answer.items() if key not in keys}
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _tag_map(tags: Any) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}
+def _with_tags(present: Mapping[str, str], added: Iterable[Mapping[str, str]], quota: str) -> dict[str, str]:
+    """IAM compares keys without case, and keeps the newest spelling."""
+    merged = {key.lower(): (key, value) for key, value in present.items()}
+    new = [(tag["Key"], tag["Value"]) for tag in added]
+    if len({key.lower() for key, _ in new}) != len(new):
+        text = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        raise refusal("InvalidInput", text)
+    if any(key.lower().startswith("aws:") for key, _ in new):
+        raise refusal("InvalidInput", "Tag keys starting with 'aws:' are reserved for system use.")
+    merged.update((key.lower(), (key, value)) for key, value in new)
+    if len(merged) > TAGS:
+        raise exceeded(quota, TAGS)
+    return dict(merged.values())
+
+
+def _without_tags(present: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
+    gone = {key.lower() for key in keys}
+    return {key: value for key, value in present.items() if key.lower() not in gone}

@@ -501,7 +501,7 @@ def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool
     assert str(caught.value) == (
         f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
-        "exist. (still so after 60 s of waiting). Done before it: eks:DeletePodIdentityAssociation. The "
+        "exist (still so after 60 s of waiting). Done before it: eks:DeletePodIdentityAssociation. The "
         'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
         '"disableSessionTags": true, "namespace": "default", '
         f'"roleArn": "{role_arn("other")}", "serviceAccount": "app", '

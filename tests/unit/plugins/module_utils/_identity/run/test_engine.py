@@ -190,7 +190,7 @@ def test_a_role_that_never_appears_ends_in_a_failure() -> None:
     made = run(aws, desired(workload()), clock=clock)
     (failure,) = made.failures
     assert failure.message == (
-        "eks:CreatePodIdentityAssociation: Role provided in the request does not exist. (still so after "
+        "eks:CreatePodIdentityAssociation: Role provided in the request does not exist (still so after "
         "60 s of "
         "waiting)"
     )

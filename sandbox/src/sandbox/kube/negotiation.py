@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The media types of requests and answers: JSON, and YAML in requests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from sandbox.kube.errors import bad_request, not_acceptable, unsupported_media_type
+from sandbox.kube.patch import APPLY, PATCHES
+
+JSON = "application/json"
+YAML = "application/yaml"
+OBJECTS = (JSON, YAML)
+
+
+def check_acceptable(accept: str) -> None:
+    """ApiError 406 unless the Accept header has room for objects as plain JSON."""
+    choices = [choice.replace(" ", "").split(";") for choice in accept.split(",")]
+    if accept and not any(_is_plain_json(media_type, options) for media_type, *options in choices):
+        raise not_acceptable([JSON])
+
+
+def _is_plain_json(media_type: str, options: list[str]) -> bool:
+    # ``as=Table`` and the like ask for another kind than the object's own.
+    converts = any(option.startswith("as=") for option in options)
+    return media_type in (JSON, "application/*", "*/*") and not converts
+
+
+def media_type(content_type: str) -> str:
+    """A Content-Type header without its parameters; JSON for none."""
+    return content_type.partition(";")[0].strip() or JSON
+
+
+def parse_body(raw: bytes, content_type: str, *, patch: bool) -> Any:
+    """The object or the patch in a body; None for no body. ApiError 415 for another format."""
+    if not raw:
+        return None
+    accepted = PATCHES if patch else OBJECTS
+    if content_type not in accepted:
+        raise unsupported_media_type(accepted)
+    try:
+        return yaml.safe_load(raw) if content_type in (APPLY, YAML) else json.loads(raw)
+    except (ValueError, yaml.YAMLError) as error:
+        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
