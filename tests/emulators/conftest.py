@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.api import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.tests.emulators.cases import (
     ACCOUNT,
     CLUSTER,
