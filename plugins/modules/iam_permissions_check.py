@@ -337,6 +337,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (
+    policy_finding_row,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     lint_all,
 )
@@ -414,7 +417,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     findings = []
     if params["lint"]:
         found, note = lint_all(policies.identity, required)
-        findings = [finding.as_dict() for finding in found]
+        findings = [policy_finding_row(finding) for finding in found]
         notes += [note] if note else []
     decisions = [verdict.decision for verdict in verdicts]
     return {

@@ -106,7 +106,7 @@ SEVERITIES: Mapping[Code, Severity] = {
     Code.TRUST_IRSA_LEFTOVER: "info",
     Code.TRUST_IRSA_ONLY: "error",
     Code.TRUST_LOOKALIKE_SERVICE: "error",
-    Code.TRUST_MAY_BE_DENIED: "error",
+    Code.TRUST_MAY_BE_DENIED: "warning",
     Code.TRUST_MISSPELT_KEY: "warning",
     Code.TRUST_NAMESPACE_WIDE: "info",
     Code.TRUST_NOT_PRINCIPAL: "warning",

@@ -21,10 +21,10 @@ from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._aws.errors import AwsError
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._policy.trust.statements import SERVICE
 from ..model.cluster import Cluster
 from ..model.desired import Desired
-from ..model.findings import Finding
 from ..model.shared import shared_policies
 
 # Resources of a kind that are asked about; more would only make the answer slower.
@@ -85,8 +85,6 @@ def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> li
         return [
             Finding(
                 Code.CALLER_PERMISSION_UNKNOWN,
-                "note",
-                None,
                 f"whether {cluster.caller_arn} may do all that site.yml needs is not known: {error}",
                 "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to have it checked.",
             )
@@ -130,8 +128,6 @@ def _missing(caller_arn: str, denied: Sequence[tuple[str, str]]) -> Finding:
     )
     return Finding(
         Code.CALLER_PERMISSION_MISSING,
-        "error",
-        None,
         f"{caller_arn} is not allowed to perform {', '.join(actions)} on {', '.join(resources)}.",
         f"Allow the caller these actions there{condition}; docs/iam-permissions.md has the whole policy.",
     )

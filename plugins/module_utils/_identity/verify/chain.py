@@ -16,12 +16,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.arns import parse_role_arn
+from ..model.checks import (
+    FAIL,
+    PASS,
+    Check,
+    Verified,
+    conclude,
+    conclude_unread,
+    find_read_failure,
+    join_checks,
+)
 from ..model.desired import Desired, PolicySpec, RoleSpec, TrustScope, Workload
-from ..model.findings import FAIL, PASS, WARNING, Check, Finding, Verified, ended, joined, unread, unreadable
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, VerificationReads
 from ..model.shared import shared_roles
 from ..plan import retained
@@ -79,38 +89,41 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         return check_width(workload, observed, role, trust, scopes[role.name.lower()])
     verdict = check_trust(trust, subject)
     if verdict.usable == "conditional":
-        return ended(
-            workload.key,
+        return conclude(
             "trust",
-            WARNING,
-            Code.TRUST_CONDITIONAL,
-            f"whether role {role.arn} can be used depends on "
-            f"{', '.join(verdict.conditional_on)}, which is not known here.",
-            "Check that those conditions hold for the Pods, or remove them from the trust policy.",
+            Finding(
+                Code.TRUST_CONDITIONAL,
+                f"whether role {role.arn} can be used depends on "
+                f"{', '.join(verdict.conditional_on)}, which is not known here.",
+                "Check that those conditions hold for the Pods, or remove them from the trust policy.",
+                workload.key,
+            ),
         )
     if (
         association is not None
         and workload.association.disable_session_tags is None
         and is_usable(trust, replace(subject, session_tags=True))
     ):
-        return ended(
-            workload.key,
+        return conclude(
             "trust",
-            FAIL,
-            Code.TRUST_NOT_USABLE,
-            f"role {role.arn} cannot be used by {workload.key}: its trust policy asks for session tags, "
-            f"which are turned off in association {association.association_id}.",
-            "Give the workload disable_session_tags: false and run site.yml; or let the role be used without "
-            "them, with disable_session_tags: true and trust_scope: account.",
+            Finding(
+                Code.TRUST_NOT_USABLE,
+                f"role {role.arn} cannot be used by {workload.key}: its trust policy asks for session tags, "
+                f"which are turned off in association {association.association_id}.",
+                "Give the workload disable_session_tags: false and run site.yml; or let the role be used without "
+                "them, with disable_session_tags: true and trust_scope: account.",
+                workload.key,
+            ),
         )
-    return ended(
-        workload.key,
+    return conclude(
         "trust",
-        FAIL,
-        Code.TRUST_NOT_USABLE,
-        f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
-        "Run site.yml to restore the trust policy of a role that is managed, or apply the "
-        "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check.",
+        Finding(
+            Code.TRUST_NOT_USABLE,
+            f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
+            "Run site.yml to restore the trust policy of a role that is managed, or apply the "
+            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check.",
+            workload.key,
+        ),
     )
 
 
@@ -139,10 +152,9 @@ def check_attachment(workload: Workload, observed: Observed, extra: Sequence[Fin
     findings = [
         Finding(
             Code.POLICY_NOT_ATTACHED,
-            "error",
-            workload.key,
             f"policy {arn} is not attached to role {role.arn}.",
             "Run site.yml, which attaches it.",
+            workload.key,
         )
         for arn in missing
         # That a policy does not exist is what another check says.
@@ -159,13 +171,14 @@ def check_version(workload: Workload, observed: Observed) -> Check:
         policy = observed.policies.get(arn)
         if policy is not None:
             return Check("version", PASS, policy.default_version)
-        return ended(
-            workload.key,
+        return conclude(
             "version",
-            FAIL,
-            Code.POLICY_MISSING,
-            f"policy {arn} does not exist in account {observed.cluster.account_id}.",
-            "Run site.yml, which makes it; for an existing policy correct its ARN.",
+            Finding(
+                Code.POLICY_MISSING,
+                f"policy {arn} does not exist in account {observed.cluster.account_id}.",
+                "Run site.yml, which makes it; for an existing policy correct its ARN.",
+                workload.key,
+            ),
         )
 
     return _each_policy("version", workload, observed, judge)
@@ -184,24 +197,26 @@ def check_contents(workload: Workload, observed: Observed, proof: VerificationRe
         if same_meaning(policy.document, spec.document, "identity"):
             return Check("contents", PASS)
         if other := proof.other_versions.get(arn):
-            return ended(
-                workload.key,
+            return conclude(
                 "contents",
-                FAIL,
-                Code.POLICY_OTHER_VERSION_DEFAULT,
-                f"what was asked for is version {other} of policy {arn}, but its default version is "
-                f"{policy.default_version}, which says something else.",
-                f"Run site.yml, or: aws iam set-default-policy-version --policy-arn {arn} "
-                f"--version-id {other}.",
+                Finding(
+                    Code.POLICY_OTHER_VERSION_DEFAULT,
+                    f"what was asked for is version {other} of policy {arn}, but its default version is "
+                    f"{policy.default_version}, which says something else.",
+                    f"Run site.yml, or: aws iam set-default-policy-version --policy-arn {arn} "
+                    f"--version-id {other}.",
+                    workload.key,
+                ),
             )
-        return ended(
-            workload.key,
+        return conclude(
             "contents",
-            FAIL,
-            Code.POLICY_CONTENTS_DIFFER,
-            f"the default version {policy.default_version} of policy {arn} does not mean what was asked for.",
-            "Run site.yml with --check --diff to see the difference, and without to make a new "
-            "default version.",
+            Finding(
+                Code.POLICY_CONTENTS_DIFFER,
+                f"the default version {policy.default_version} of policy {arn} does not mean what was asked for.",
+                "Run site.yml with --check --diff to see the difference, and without to make a new "
+                "default version.",
+                workload.key,
+            ),
         )
 
     return _each_policy("contents", workload, observed, judge)
@@ -210,44 +225,47 @@ def check_contents(workload: Workload, observed: Observed, proof: VerificationRe
 def check_association(workload: Workload, observed: Observed) -> Check:
     """Confirmation 5: the association is there and names the role."""
     cluster = observed.cluster
-    failure = unread(observed, "associations", cluster.name) or unread(
+    failure = find_read_failure(observed, "associations", cluster.name) or find_read_failure(
         observed, "association", str(workload.key)
     )
     if failure is not None:
-        return unreadable(workload.key, "association", failure)
+        return conclude_unread("association", failure, workload.key)
     found = observed.associations.get(workload.key)
     if found is None:
-        return ended(
-            workload.key,
+        return conclude(
             "association",
-            FAIL,
-            Code.ASSOCIATION_MISSING,
-            f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
-            f"{cluster.account_id}, region {cluster.region}).",
-            "Run site.yml, which creates it.",
+            Finding(
+                Code.ASSOCIATION_MISSING,
+                f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
+                f"{cluster.account_id}, region {cluster.region}).",
+                "Run site.yml, which creates it.",
+                workload.key,
+            ),
         )
     wanted = cluster.role_arn(workload.role) if workload.role else found.role_arn
     if found.role_arn != wanted:
-        return ended(
-            workload.key,
+        return conclude(
             "association",
-            FAIL,
-            Code.ASSOCIATION_OTHER_ROLE,
-            f"association {found.association_id} of {workload.key} names role {found.role_arn}, not "
-            f"{wanted}.",
-            "Run site.yml, which corrects it; Pods see the change after up to six hours, or at once "
-            "when they are recreated.",
+            Finding(
+                Code.ASSOCIATION_OTHER_ROLE,
+                f"association {found.association_id} of {workload.key} names role {found.role_arn}, not "
+                f"{wanted}.",
+                "Run site.yml, which corrects it; Pods see the change after up to six hours, or at once "
+                "when they are recreated.",
+                workload.key,
+            ),
         )
     spec = workload.association
     if spec.target_role_arn is not None and spec.target_role_arn != found.target_role_arn:
-        return ended(
-            workload.key,
+        return conclude(
             "association",
-            FAIL,
-            Code.ASSOCIATION_OTHER_TARGET_ROLE,
-            f"association {found.association_id} of {workload.key} has the target role "
-            f"{found.target_role_arn or '(none)'}, not {spec.target_role_arn or '(none)'}.",
-            "Run site.yml, which corrects it.",
+            Finding(
+                Code.ASSOCIATION_OTHER_TARGET_ROLE,
+                f"association {found.association_id} of {workload.key} has the target role "
+                f"{found.target_role_arn or '(none)'}, not {spec.target_role_arn or '(none)'}.",
+                "Run site.yml, which corrects it.",
+                workload.key,
+            ),
         )
     differing = [
         name
@@ -258,24 +276,26 @@ def check_association(workload: Workload, observed: Observed) -> Check:
         if differs
     ]
     if differing:
-        return ended(
-            workload.key,
+        return conclude(
             "association",
-            FAIL,
-            Code.ASSOCIATION_SETTINGS_DIFFER,
-            f"association {found.association_id} of {workload.key} differs in {' and '.join(differing)} "
-            "from what was asked for.",
-            "Run site.yml, which corrects it.",
+            Finding(
+                Code.ASSOCIATION_SETTINGS_DIFFER,
+                f"association {found.association_id} of {workload.key} differs in {' and '.join(differing)} "
+                "from what was asked for.",
+                "Run site.yml, which corrects it.",
+                workload.key,
+            ),
         )
     if found.owner_arn:
-        return ended(
-            workload.key,
+        return conclude(
             "association",
-            WARNING,
-            Code.ASSOCIATION_OWNED_BY_ADDON,
-            f"association {found.association_id} of {workload.key} is owned by the EKS add-on "
-            f"{found.owner_arn}.",
-            "Manage its role in the add-on's podIdentityAssociations.",
+            Finding(
+                Code.ASSOCIATION_OWNED_BY_ADDON,
+                f"association {found.association_id} of {workload.key} is owned by the EKS add-on "
+                f"{found.owner_arn}.",
+                "Manage its role in the add-on's podIdentityAssociations.",
+                workload.key,
+            ),
         )
     return Check("association", PASS)
 
@@ -289,31 +309,33 @@ def _role(workload: Workload, observed: Observed, check: str) -> tuple[ObservedR
     spec, cluster = workload.role, observed.cluster
     if spec is None:
         return None, Check(check, PASS)
-    failure = unread(observed, "role", spec.name.lower())
+    failure = find_read_failure(observed, "role", spec.name.lower())
     if failure is not None:
-        return None, unreadable(workload.key, check, failure)
+        return None, conclude_unread(check, failure, workload.key)
     found = observed.roles.get(spec.name.lower())
     if found is not None and found.arn == cluster.role_arn(spec):
         return found, Check(check, PASS)
     if check != "trust":
         return None, Check(check, FAIL)
     if found is not None:
-        return None, ended(
-            workload.key,
+        return None, conclude(
             check,
-            FAIL,
-            Code.ROLE_MISSING,
-            f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}; the role of that "
-            f"name is {found.arn}.",
-            "Correct the path or the ARN of the workload's role: IAM tells roles apart by name alone.",
+            Finding(
+                Code.ROLE_MISSING,
+                f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}; the role of that "
+                f"name is {found.arn}.",
+                "Correct the path or the ARN of the workload's role: IAM tells roles apart by name alone.",
+                workload.key,
+            ),
         )
-    return None, ended(
-        workload.key,
+    return None, conclude(
         check,
-        FAIL,
-        Code.ROLE_MISSING,
-        f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}.",
-        "Run site.yml, which makes it; for an existing role correct its ARN.",
+        Finding(
+            Code.ROLE_MISSING,
+            f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}.",
+            "Run site.yml, which makes it; for an existing role correct its ARN.",
+            workload.key,
+        ),
     )
 
 
@@ -322,6 +344,6 @@ def _each_policy(
 ) -> Check:
     checks = []
     for spec in workload.policies:
-        failure = unread(observed, "policy", observed.cluster.policy_arn(spec))
-        checks.append(unreadable(workload.key, name, failure) if failure else judge(spec))
-    return joined(name, checks)
+        failure = find_read_failure(observed, "policy", observed.cluster.policy_arn(spec))
+        checks.append(conclude_unread(name, failure, workload.key) if failure else judge(spec))
+    return join_checks(name, checks)

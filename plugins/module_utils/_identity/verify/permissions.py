@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._policy.evaluation.evaluate import Layer
 from ..._policy.evaluation.request import Subject
 from ..._policy.permissions.permissions import (
@@ -23,8 +24,17 @@ from ..._policy.permissions.permissions import (
     pod_context,
 )
 from ..._policy.trust.chain import check_chain, check_chain_permissions
+from ..model.checks import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Check,
+    conclude,
+    conclude_unread,
+    find_read_failure,
+    join_checks,
+)
 from ..model.desired import Workload
-from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, ended, joined, unread, unreadable
 from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
 from ..plan.trust_usability import reasons, subject_of
 
@@ -42,13 +52,13 @@ def check_permissions(workload: Workload, observed: Observed, proof: Verificatio
     role, permissions = observed.roles.get(name), proof.permissions.get(name)
     if role is None or permissions is None:
         # The check of the trust policy says why.
-        return Check(NAME, UNKNOWN if unread(observed, "role", name) else FAIL)
+        return Check(NAME, UNKNOWN if find_read_failure(observed, "role", name) else FAIL)
     if isinstance(permissions, ReadFailure):
-        return unreadable(workload.key, NAME, permissions)
+        return conclude_unread(NAME, permissions, workload.key)
     subject = subject_of(observed.cluster, workload, role.arn, _tags_disabled(workload, observed))
     if target:
         # With a target role it is that role's permissions that the Pod gets.
-        return joined(
+        return join_checks(
             NAME,
             [
                 _way_to_target(workload, observed, permissions, subject, target),
@@ -69,7 +79,7 @@ def check_permissions(workload: Workload, observed: Observed, proof: Verificatio
             return check_permission(layers, asked, context).decision == ALLOWED
 
         checks.append(_unless_it_follows(judged, workload, observed, permissions, is_allowed))
-    return joined(NAME, checks)
+    return join_checks(NAME, checks)
 
 
 def _unless_it_follows(
@@ -127,35 +137,38 @@ def _judged(workload: Workload, role_arn: str, verdict: PermissionVerdict, allow
     if verdict.decision == ALLOWED:
         return Check(NAME, PASS)
     if verdict.decision == CONDITIONAL:
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            WARNING,
-            Code.PERMISSION_CONDITIONAL,
-            f"whether role {role_arn} may do {asked} depends on {', '.join(verdict.conditional_on)}, "
-            "which is not known here.",
-            "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+            Finding(
+                Code.PERMISSION_CONDITIONAL,
+                f"whether role {role_arn} may do {asked} depends on {', '.join(verdict.conditional_on)}, "
+                "which is not known here.",
+                "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+                workload.key,
+            ),
         )
     where = ", ".join(verdict.change)
     if allowed_without:
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            FAIL,
-            Code.PERMISSION_TAKEN_AWAY,
-            f"role {role_arn} is not allowed to perform {asked}, although its policies allow it: {where} takes it away.",
-            f"Allow it in {where} too.",
+            Finding(
+                Code.PERMISSION_TAKEN_AWAY,
+                f"role {role_arn} is not allowed to perform {asked}, although its policies allow it: {where} takes it away.",
+                f"Allow it in {where} too.",
+                workload.key,
+            ),
         )
-    return ended(
-        workload.key,
+    return conclude(
         NAME,
-        FAIL,
-        Code.PERMISSION_DENIED,
-        f"role {role_arn} is not allowed to perform {asked}: {_why(verdict)}.",
-        "Run site.yml after allowing it in one of the workload's policies; an object in a bucket has an "
-        "ARN of its own, arn:aws:s3:::bucket/key."
-        if verdict.required.action.startswith("s3:")
-        else "Run site.yml after allowing it in one of the workload's policies.",
+        Finding(
+            Code.PERMISSION_DENIED,
+            f"role {role_arn} is not allowed to perform {asked}: {_why(verdict)}.",
+            "Run site.yml after allowing it in one of the workload's policies; an object in a bucket has an "
+            "ARN of its own, arn:aws:s3:::bucket/key."
+            if verdict.required.action.startswith("s3:")
+            else "Run site.yml after allowing it in one of the workload's policies.",
+            workload.key,
+        ),
     )
 
 
@@ -178,13 +191,14 @@ def _way_to_target(
     if not denied:
         return Check(NAME, PASS)
     actions = " and ".join(verdict.required.action for verdict in denied)
-    check = ended(
-        workload.key,
+    check = conclude(
         NAME,
-        FAIL,
-        Code.TARGET_ROLE_NOT_ALLOWED,
-        f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
-        "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
+        Finding(
+            Code.TARGET_ROLE_NOT_ALLOWED,
+            f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
+            "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
+            workload.key,
+        ),
     )
     return _unless_it_follows(check, workload, observed, permissions, lambda layers: not denials(layers))
 
@@ -194,33 +208,36 @@ def _target_trust(
 ) -> Check:
     trust = proof.targets.get(target)
     if isinstance(trust, ReadFailure):
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            PASS,
-            Code.TARGET_ROLE_NOT_READABLE,
-            f"the trust policy of target role {target} could not be checked: {trust.text}",
-            trust.remedy,
+            Finding(
+                Code.TARGET_ROLE_NOT_READABLE,
+                f"the trust policy of target role {target} could not be checked: {trust.text}",
+                trust.remedy,
+                workload.key,
+            ),
         )
     if trust is None:
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            FAIL,
-            Code.TARGET_ROLE_MISSING,
-            f"target role {target} does not exist.",
-            "Correct target_role_arn, or make the role.",
+            Finding(
+                Code.TARGET_ROLE_MISSING,
+                f"target role {target} does not exist.",
+                "Correct target_role_arn, or make the role.",
+                workload.key,
+            ),
         )
     association = observed.associations.get(workload.key)
     external_id = association.external_id if association is not None else None
     verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
     if verdict.usable == "no":
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            FAIL,
-            Code.TARGET_ROLE_TRUST_NOT_USABLE,
-            f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
-            "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+            Finding(
+                Code.TARGET_ROLE_TRUST_NOT_USABLE,
+                f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
+                "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+                workload.key,
+            ),
         )
     return Check(NAME, PASS)

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..language.document import Policy, parse_policy
-from ..language.findings import INFO, WARNING, Finding
 from ..language.match import ArnGlob, Cover, arn_parts
 from ..language.template import Wild, tokenize
 from .permissions import NamedPolicy, Required
@@ -107,8 +107,6 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
     if problem is not None:
         return Finding(
             Code.PERMISSION_NO_SUCH_ACTION,
-            WARNING,
-            "",
             f"Required {action}: {problem}",
             "Correct the name; the Service Authorization Reference lists the actions.",
         )
@@ -117,8 +115,6 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
         return None
     return Finding(
         Code.PERMISSION_RESOURCE_MISMATCH,
-        WARNING,
-        "",
         f"Required {action} on {resource}: {problem}.",
         "Give the ARN of the thing that the action is about.",
     )
@@ -139,10 +135,9 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 found.append(
                     Finding(
                         Code.PERMISSION_NO_SUCH_ACTION,
-                        WARNING,
-                        label,
                         f"{label} allows {action}, but {problem}",
                         "Correct the name; what does not exist allows nothing.",
+                        statement=label,
                     )
                 )
                 continue
@@ -153,11 +148,11 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 found.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
-                        WARNING if len(problems) == 1 else INFO,
-                        label,
                         f"{label} allows {action} on nothing it could act on: {problems[0]}.",
                         "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the"
                         " objects of a bucket.",
+                        statement=label,
+                        raised_as="warning" if len(problems) == 1 else "info",
                     )
                 )
     return found

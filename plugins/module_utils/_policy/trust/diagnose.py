@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.severities import Severity
 from ..evaluation.request import ASSUME_ROLE, SERVICE
 from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test
 from ..language.context import Context, Unknown
 from ..language.document import Statement
-from ..language.findings import ERROR, INFO, WARNING, Finding, say_actual, say_condition
 from ..language.match import Glob
+from ..language.phrases import describe_actual, describe_condition
 from ..language.template import Wild, tokenize
 from .common_mistakes import is_irsa, lookalikes
 
@@ -29,7 +31,7 @@ def diagnose(
     session_tags: bool,
 ) -> list[Finding]:
     """What is in the way of these requests, and for a usable policy what grants nothing."""
-    severity = INFO if usable else ERROR if usable is False else WARNING
+    severity: Severity = "info" if usable else "error" if usable is False else "warning"
     found = _denies(rules, requests, context, usable)
     allows = [rule for rule in rules if rule.allow]
     ours = [rule for rule in allows if rule.means_caller(requests[0].caller)]
@@ -46,12 +48,10 @@ def diagnose(
                 for test in rule.tests
                 if test.holds(context) is False
             )
-    if usable is False and not any(finding.severity == ERROR for finding in found):
+    if usable is False and not any(finding.severity == "error" for finding in found):
         found.append(
             Finding(
                 Code.TRUST_CONTRADICTION,
-                ERROR,
-                "",
                 "Each condition can be met, but no request meets all of them: for the keys that"
                 " are not known here, no value lets both sts:AssumeRole and sts:TagSession"
                 " through.",
@@ -76,37 +76,34 @@ def _denies(
             found.append(
                 Finding(
                     Code.TRUST_EXPLICIT_DENY,
-                    ERROR,
-                    rule.statement.label,
                     f"{rule.statement.label} denies {actions} to {_caller(spoken[0])}"
                     f"{_because(rule)}. A Deny wins over every Allow.",
                     "Narrow or remove the Deny, for instance by a condition that leaves this caller out.",
+                    statement=rule.statement.label,
                 )
             )
         elif None in answers and usable is not True:
             found.append(
                 Finding(
                     Code.TRUST_MAY_BE_DENIED,
-                    WARNING,
-                    rule.statement.label,
                     f"{rule.statement.label} denies {actions} to {_caller(spoken[0])} for some"
                     f" requests{_because(rule)}.",
                     "Give the values that its conditions ask about, or narrow the Deny.",
+                    statement=rule.statement.label,
                 )
             )
     return found
 
 
-def _strangers(allows: Sequence[Rule], severity: str, request: Request) -> list[Finding]:
+def _strangers(allows: Sequence[Rule], severity: Severity, request: Request) -> list[Finding]:
     """No statement names the caller: say for each whom it names instead."""
     if not allows:
         return [
             Finding(
                 Code.TRUST_NO_ALLOW,
-                severity,
-                "",
                 "The policy has no Allow statement at all, and what is not allowed is denied.",
                 f"Add a statement that allows {_caller(request)} sts:AssumeRole and sts:TagSession.",
+                raised_as=severity,
             )
         ]
     if request.caller is None or request.caller.service is None:
@@ -114,65 +111,65 @@ def _strangers(allows: Sequence[Rule], severity: str, request: Request) -> list[
     return [_stranger(rule.statement, severity) for rule in allows]
 
 
-def _other_role(statement: Statement, severity: str, request: Request) -> Finding:
+def _other_role(statement: Statement, severity: Severity, request: Request) -> Finding:
     shown = ", ".join(value for _kind, value in (statement.principals or ())[:5])
     label = statement.label
     return Finding(
         Code.TRUST_WRONG_PRINCIPAL,
-        severity,
-        label,
         f"{label} {'excepts' if statement.not_principal else 'trusts'} {shown}; the target role is"
         f" assumed by {_caller(request)}.",
         f'Add a statement with "Principal": {{"AWS": "{_caller(request)}"}}.',
+        statement=label,
+        raised_as=severity,
     )
 
 
-def _stranger(statement: Statement, severity: str) -> Finding:
+def _stranger(statement: Statement, severity: Severity) -> Finding:
     label = statement.label
     names = [value for _kind, value in statement.principals or ()]
     shown = ", ".join(names[:5])
     if statement.not_principal:
         return Finding(
             Code.TRUST_NOT_PRINCIPAL_ALLOW,
-            severity,
-            label,
             f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
             f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
+            statement=label,
+            raised_as=severity,
         )
     if is_irsa(statement):
         return Finding(
             Code.TRUST_IRSA_ONLY,
-            severity,
-            label,
             f"{label} trusts the OpenID Connect provider {shown}: that is IAM roles for service"
             " accounts (IRSA), not EKS Pod Identity.",
             f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession; keep this"
             " one until every Pod has moved.",
+            statement=label,
+            raised_as=severity,
         )
     alike = lookalikes(statement)
     if alike:
         return Finding(
             Code.TRUST_LOOKALIKE_SERVICE,
-            severity,
-            label,
             f"{label} trusts the service {', '.join(alike)}; EKS Pod Identity calls as {SERVICE},"
             " in every partition and region.",
             f"Write {SERVICE}.",
+            statement=label,
+            raised_as=severity,
         )
     if any(kind == "Service" for kind, _value in statement.principals or ()):
         return Finding(
             Code.TRUST_WRONG_SERVICE,
-            severity,
-            label,
             f"{label} trusts {shown}, not {SERVICE}.",
             f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession.",
+            statement=label,
+            raised_as=severity,
         )
     return Finding(
         Code.TRUST_WRONG_PRINCIPAL,
-        severity,
-        label,
         f"{label} trusts {shown}; EKS Pod Identity calls as the service {SERVICE}.",
         f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.',
+        statement=label,
+        raised_as=severity,
     )
 
 
@@ -186,43 +183,49 @@ def _no_action(rule: Rule, request: Request, written: str) -> Finding:
     )
     return Finding(
         code,
-        ERROR,
-        label,
         f"No statement allows {_caller(request)} {written}; {need}.",
         f"Add {written} to the actions of {label}.",
+        statement=label,
+        raised_as="error",
     )
 
 
-def _failing(rule: Rule, test: Test, context: Context, severity: str, session_tags: bool) -> Finding:
+def _failing(rule: Rule, test: Test, context: Context, severity: Severity, session_tags: bool) -> Finding:
     label = rule.statement.label
     condition = test.condition
-    said = say_condition(condition)
-    actual = say_actual(test.key, context)
+    said = describe_condition(condition)
+    actual = describe_actual(test.key, context)
     state = context.get(test.key)
     tag = test.key.startswith("aws:requesttag/") or test.key in _TAG_KEYS
     if tag and not session_tags:
         return Finding(
             Code.TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS,
-            severity,
-            label,
             f"{label} asks for {said}, but session tags are disabled for this association, so the"
             " request carries no tags and the statement never matches.",
             "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
+            statement=label,
+            raised_as=severity,
         )
     if not isinstance(state, Unknown) and not state:
         return Finding(
             Code.TRUST_CONDITION_NEVER_PRESENT,
-            severity,
-            label,
             f"{label} asks for {said}, but requests of this caller never carry {condition.key}.",
             "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
             " aws:RequestTag/kubernetes-namespace.",
+            statement=label,
+            raised_as=severity,
         )
     code, remedy = _near_miss(test, context, rule)
-    return Finding(code, severity, label, f"{label} asks for {said}, but the request has {actual}.", remedy)
+    return Finding(
+        code,
+        f"{label} asks for {said}, but the request has {actual}.",
+        remedy,
+        statement=label,
+        raised_as=severity,
+    )
 
 
-def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[str, str]:
+def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
     condition = test.condition
     state = context.get(test.key)
     actual = state if isinstance(state, tuple) else ()
@@ -263,7 +266,7 @@ def _wild(text: str) -> Glob:
 def _because(rule: Rule) -> str:
     if not rule.tests:
         return ""
-    return ", because of " + " and ".join(say_condition(test.condition) for test in rule.tests)
+    return ", because of " + " and ".join(describe_condition(test.condition) for test in rule.tests)
 
 
 def _written(request: Request) -> str:

@@ -14,21 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule, rules_of
 from ..language.canonical import display, policy_size
 from ..language.context import Context
 from ..language.document import Policy, parse_policy
-from ..language.findings import ERROR, INFO, Finding
 from ..language.principals import Caller
+from ..language.rows import policy_finding_row
 from ..language.text import Document, load
 from .diagnose import diagnose
 from .exposure import reach
 from .lint import lint
 from .repair import Remedy, pod_identity_remedy, repairs
-
-__all__ = ["Finding", "Subject", "TrustPolicy", "TrustVerdict", "check_trust", "is_usable", "prepare_trust"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class TrustVerdict:
             "assume_role": self.assume_role,
             "tag_session": self.tag_session,
             "conditional_on": list(self.conditional_on),
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": [policy_finding_row(finding) for finding in self.findings],
             "suggested_trust_policy": self.suggested_trust_policy,
             "trust_policy": self.trust_policy,
         }
@@ -169,8 +168,6 @@ def _foreign_role(subject: Subject) -> Finding | None:
         return None
     return Finding(
         Code.TRUST_ROLE_IN_OTHER_ACCOUNT,
-        ERROR,
-        "",
         f"The role is in account {accounts[1][0]}, the cluster in {accounts[0][0]}: EKS refuses to"
         " pass a role of another account, whatever the trust policy says.",
         "Use a role of the cluster's account, and name this one as the association's target role.",
@@ -181,8 +178,6 @@ def _conditional(keys: tuple[str, ...]) -> Finding:
     named = ", ".join(keys)
     return Finding(
         Code.TRUST_CONDITIONAL,
-        INFO,
-        "",
         f"The policy allows some requests and denies others; it turns on {named}.",
         f"Give the value of {named} to get a definite answer.",
     )
