@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
+from ..._findings.descriptions import Severity
 from ..._findings.finding import Finding
-from ..._findings.severities import Severity
 from ..evaluation.evaluate import Layer, ask
 from ..evaluation.query import Question
 from ..evaluation.request import Subject, pod_identity_context
