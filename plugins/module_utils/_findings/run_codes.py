@@ -33,7 +33,7 @@ RUN: Descriptions = {
     Code.CALLER_PERMISSION_MISSING: Description(
         "The caller lacks permissions",
         "error",
-        "`check_caller`: the caller is not allowed to perform all that applying the workloads takes",
+        "`check_caller`: the caller lacks permissions that applying the workloads takes",
         "[iam-permissions.md](iam-permissions.md)",
     ),
     Code.CALLER_PERMISSION_UNKNOWN: Description(

@@ -161,18 +161,18 @@ def verified_result(
     """The result of a verification, with ``further`` findings that concern the whole run."""
     cluster = observed.cluster
     rows = []
-    for one in verified:
-        association = observed.associations.get(one.workload.key)
-        row = _facts(cluster, one.workload, association)
-        row["status"] = one.status
-        row["checks"] = [check_row(check) for check in one.checks]
+    findings = [*further, *_bulk_denied(observed)]
+    for subject in verified:
+        association = observed.associations.get(subject.workload.key)
+        row = _facts(cluster, subject.workload, association)
+        row["status"] = subject.status
+        row["checks"] = [check_row(check) for check in subject.checks]
         rows.append(row)
-    found = [*further, *_bulk_denied(observed), *(finding for one in verified for finding in one.findings)]
-    findings = [finding_row(finding) for finding in found]
+        findings += subject.findings
     return {
         "changed": False,
         "workloads": rows,
-        "findings": findings,
+        "findings": [finding_row(finding) for finding in findings],
         "summary": {
             "workloads": len(rows),
             **{

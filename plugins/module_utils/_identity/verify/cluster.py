@@ -27,12 +27,12 @@ NAME = "agent"
 _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
-def check_agent(cluster: Cluster, proof: VerificationReads) -> Check:
+def check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     """The same for every workload of the cluster; its findings name no workload."""
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
-    agent = proof.agent
+    agent = reads.agent
     if isinstance(agent, ReadFailure):
         return Check(NAME, PASS, "auto mode") if cluster.auto_mode else conclude_unread(NAME, agent)
     if cluster.auto_mode:
@@ -77,8 +77,8 @@ def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
 
 def _platform(cluster: Cluster) -> Check | None:
     floor = PLATFORM_FLOORS.get(cluster.version)
-    found = re.fullmatch(r"eks\.(\d+)", cluster.platform_version)
-    if floor is None or found is None or int(found.group(1)) >= floor:
+    version = re.fullmatch(r"eks\.(\d+)", cluster.platform_version)
+    if floor is None or version is None or int(version.group(1)) >= floor:
         return None
     return conclude(
         NAME,

@@ -61,7 +61,7 @@ def check_width(
                 Finding(
                     Code.TRUST_WIDER_THAN_ASKED,
                     f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
-                    "Run site.yml, which narrows it to what was asked for (check mode with diff shows how).",
+                    "Apply the workload, which narrows it to what was asked for (check mode with diff shows how).",
                     workload.key,
                 ),
             )
