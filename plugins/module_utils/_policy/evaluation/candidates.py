@@ -30,9 +30,12 @@ _MULTIVALUED = frozenset(
         "aws:resourceorgpaths",
         "aws:sourceorgpaths",
         "aws:tagkeys",
+        "sts:identitytokenaudience",
+        "sts:requestcontextproviders",
         "sts:transitivetagkeys",
     }
 )
+_SINGLE_VALUED = ("Numeric", "Date", "Ip")
 # A value that no policy names.
 OTHER = "~other~"
 
@@ -44,7 +47,7 @@ def candidates(key: str, context: Context, questions: Sequence[Question]) -> tup
         return (state,)
     texts = _choices(key, state, context, questions)
     states: list[State] = [(text,) for text in texts]
-    if _may_have_several(key) and any(test.condition.quantifier for test in _tests(key, questions)):
+    if _may_have_several(key, questions):
         states.extend(combinations(texts[:8], 2))
         states.append(tuple(texts))
         if state.choices is None:
@@ -55,11 +58,18 @@ def candidates(key: str, context: Context, questions: Sequence[Question]) -> tup
     return tuple(dict.fromkeys(states))
 
 
-def _may_have_several(key: str) -> bool:
-    """Of the keys of all services and of AWS STS it is known which have several values."""
+def _may_have_several(key: str, questions: Sequence[Question]) -> bool:
+    """Whether requests may carry several values of a key. That is a property of the key: if it turned on
+    whether a policy has set operators, one more Deny could make more requests possible.
+
+    Known are the keys of all services and of AWS STS, and that tags, numbers, dates and addresses stand
+    alone. Source: Service Authorization Reference, the types of condition keys.
+    """
     if key.startswith(("aws:", "sts:")):
         return key in _MULTIVALUED
-    return "tag/" not in key
+    return "tag/" not in key and not any(
+        family(test.condition.base) in _SINGLE_VALUED for test in _tests(key, questions)
+    )
 
 
 def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Question]) -> list[str]:

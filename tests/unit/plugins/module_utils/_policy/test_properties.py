@@ -41,7 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     Subject,
     check_trust,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -186,7 +186,39 @@ def test_unknown_keys_give_conditional_exactly_when_both_answers_are_possible(do
         assert answers == {found.decision == "allowed"}
 
 
+# The added Deny is the first to ask about several values: with two of t:two the first Deny does not hold.
+SEVERAL_VALUES = (
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "s3:GetObject",
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {"t:one": ["a"], "t:two": ["a"]},
+                    "Null": {"t:one": "false"},
+                },
+            },
+            {
+                "Effect": "Deny",
+                "Action": "s3:GetObject",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"t:one": ["${t:two}"]}, "Null": {"t:one": "false"}},
+            },
+        ],
+    },
+    {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": "*",
+        "Condition": {"ForAllValues:StringEquals": {"t:two": ["a"]}},
+    },
+)
+
+
 @SETTINGS
+@example(*SEVERAL_VALUES)
 @given(policies, statements)
 def test_adding_a_deny_never_allows_more(document, statement):
     more = copy.deepcopy(document)
