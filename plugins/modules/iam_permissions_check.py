@@ -334,7 +334,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     IMPLICIT_DENY,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (

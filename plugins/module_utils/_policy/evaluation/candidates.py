@@ -77,29 +77,29 @@ def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Que
         return list(state.choices)
     shape = _pattern(state.shape) if state.shape is not None else None
     linked = _linked(key, questions)
-    found: dict[str, None] = {}
+    named: dict[str, None] = {}
     for name in linked:
         for test in _tests(name, questions):
-            found.update(dict.fromkeys(_texts(test)))
+            named.update(dict.fromkeys(_texts(test)))
         known = context.get(name)
         if isinstance(known, tuple):
-            found.update(dict.fromkeys(known))
+            named.update(dict.fromkeys(known))
     for question in questions:
         for rule in question.rules:
-            found.update(dict.fromkeys(_captures(linked, rule, question.request)))
+            named.update(dict.fromkeys(_captures(linked, rule, question.request)))
     patterns = [p for name in linked for test in _tests(name, questions) for p in _patterns(test)]
     if shape is not None:
         patterns.append(shape)
-    for one, two in combinations(patterns[:MAX_PATTERNS], 2):
-        witness = overlap(one, two, MAX_OVERLAP)
+    for pattern, other in combinations(patterns[:MAX_PATTERNS], 2):
+        witness = overlap(pattern, other, MAX_OVERLAP)
         if witness:
-            found[witness] = None
+            named[witness] = None
     # Keys that are compared with each other may all differ.
     others = [OTHER + str(at or "") for at in range(len(linked))][:MAX_OTHERS]
     # Twice, for a key that is compared with a key that is compared with a third.
     for test in [t for name in linked for t in _tests(name, questions) if t.variables] * 2:
-        found.update(dict.fromkeys(_filled(test, [*found, *others])))
-    texts = list(found)
+        named.update(dict.fromkeys(_filled(test, [*named, *others])))
+    texts = list(named)
     if shape is not None:
         form = Glob(shape)
         texts = [text for text in texts if form.matches(text)]

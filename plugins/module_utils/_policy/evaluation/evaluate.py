@@ -58,8 +58,8 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     allowed = question.allowed(context)
     keys: tuple[str, ...] = ()
     if allowed is None:
-        found = explore((question,), context)
-        allowed, keys = found.answers[0], found.keys[0]
+        exploration = explore((question,), context)
+        allowed, keys = exploration.answers[0], exploration.keys[0]
     return describe(question, context, allowed, keys)
 
 
@@ -75,11 +75,11 @@ def evaluate_together(
     keys: tuple[tuple[str, ...], ...] = ((),) * (len(first) + 1)
     answers = (*first, False if False in first else None if None in first else True)
     if None in first:
-        found = explore(questions, context)
-        answers, keys = found.answers, found.keys
+        exploration = explore(questions, context)
+        answers, keys = exploration.answers, exploration.keys
     verdicts = tuple(
-        describe(question, context, answer, on)
-        for question, answer, on in zip(questions, answers, keys, strict=False)
+        describe(question, context, answer, turning)
+        for question, answer, turning in zip(questions, answers, keys, strict=False)
     )
     return verdicts, answers[-1], keys[-1]
 
@@ -89,11 +89,11 @@ def ask(layers: Sequence[Layer], request: Request) -> Question:
     denies: list[Rule] = []
     allows: list[tuple[str, tuple[Rule, ...]]] = []
     for layer in layers:
-        mine: list[Rule] = []
+        granting: list[Rule] = []
         for rule in layer.rules:
             if rule.speaks_of(request):
-                (mine if rule.allow else denies).append(rule)
-        allows.append((layer.name, tuple(mine)))
+                (granting if rule.allow else denies).append(rule)
+        allows.append((layer.name, tuple(granting)))
     return Question(request, tuple(denies), tuple(allows))
 
 

@@ -126,8 +126,8 @@ class Rule:
             for glob in self._action_globs:
                 cover = max(cover, glob.covers(request.action, request.action_wild))
             if request.action_wild and cover is Cover.NONE:
-                asked = _glob(request.action)
-                if any(asked.matches(action) for action in self._actions):
+                pattern = _glob(request.action)
+                if any(pattern.matches(action) for action in self._actions):
                     cover = Cover.SOME
         return self._turn(cover, self.statement.not_action)
 

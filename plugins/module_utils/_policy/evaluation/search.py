@@ -88,20 +88,20 @@ class _Search:
 
     def pivots(self, component: int) -> tuple[str, ...]:
         """The keys that alone can turn this answer, somewhere among the completions found."""
-        found: set[str] = set()
+        pivots: set[str] = set()
         self.work = 0
         for completion, leaf in self.leaves:
             for key in completion:
-                if key in found:
+                if key in pivots:
                     continue
                 for state in self.states(key):
                     if self.work >= MAX_WORK:
                         break
                     answers = self.answers(self.context.assume({**completion, key: state}))
                     if answers[component] is not None and answers[component] != leaf[component]:
-                        found.add(key)
+                        pivots.add(key)
                         break
-        return tuple(key for key in self.order if key in found) or tuple(self.order)
+        return tuple(key for key in self.order if key in pivots) or tuple(self.order)
 
 
 def explore(questions: Sequence[Question], context: Context) -> Exploration:

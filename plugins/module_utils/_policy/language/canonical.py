@@ -15,9 +15,6 @@ import re
 from collections.abc import Callable, Iterable
 
 from .document import Policy, Statement, parse_policy
-from .text import policy_size, to_json
-
-__all__ = ["display", "normalise", "policy_size", "same_meaning", "to_json"]
 
 _ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root\Z")
 _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase")
@@ -28,14 +25,14 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
     :raises PolicyError: as ``parse_policy``.
     """
-    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    policy = _parse(document, kind)
     forms = {_dump(form): form for form in (_statement(s, str.lower) for s in policy.statements)}
     return {"Version": policy.version, "Statement": [forms[key] for key in sorted(forms)]}
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
     """The same form for reading: the author's statements, order, Sids and letter case kept."""
-    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    policy = _parse(document, kind)
     statements: list[dict[str, object]] = []
     for statement in policy.statements:
         sid: dict[str, object] = {"Sid": statement.sid} if statement.sid else {}
@@ -51,7 +48,7 @@ def same_meaning(a: object, b: object, kind: str = "identity") -> bool:
     return a == b or normalise(a, kind) == normalise(b, kind)
 
 
-def _policy(document: object, kind: str) -> Policy:
+def _parse(document: object, kind: str) -> Policy:
     return document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
 
 

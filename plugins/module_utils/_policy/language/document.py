@@ -41,15 +41,6 @@ _STATEMENT_ELEMENTS = (
 )
 _SID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
-__all__ = [
-    "KINDS",
-    "Condition",
-    "Policy",
-    "PolicyError",
-    "Statement",
-    "parse_policy",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Statement:

@@ -65,7 +65,7 @@ class _Chunk:
             return -1
         # Shift-and: bit n of the state says that the first n + 1 characters match up to here.
         hole_bits = sum(1 << hole for hole in self.holes)
-        found = 1 << (len(self.text) - 1)
+        complete = 1 << (len(self.text) - 1)
         state = 0
         for at in range(start, end):
             character = text[at]
@@ -73,7 +73,7 @@ class _Chunk:
             if not (symbolic and character == "*"):
                 mask |= hole_bits
             state = (state << 1 | 1) & mask
-            if state & found:
+            if state & complete:
                 return at - len(self.text) + 1
         return -1
 

@@ -88,14 +88,14 @@ def _from_text(text: str) -> object:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    content: dict[str, object] = {}
     for key, value in pairs:
-        if key in found:
+        if key in content:
             sid = next((v for k, v in pairs if k == "Sid" and isinstance(v, str)), None)
             place = f" in the statement with Sid {sid[:64]!r}" if sid else ""
             raise PolicyError(f"the key {key[:64]!r} is given twice in one object{place}")
-        found[key] = value
-    return found
+        content[key] = value
+    return content
 
 
 def _no_constant(name: str) -> object:

@@ -58,8 +58,8 @@ class Catalogue:
             return f"{action} has no resource types: it is only ever asked about '*'"
         arns = [self._arn(service.lower(), kind) for kind in types]
         # A policy's * may stand for anything, a variable too.
-        asked = _PLACEHOLDER.sub("*", resource)
-        parts = _complete(arn_parts(asked))
+        pattern = _PLACEHOLDER.sub("*", resource)
+        parts = _complete(arn_parts(pattern))
         if any(_fits(arn, parts) for arn in arns if arn):
             return None
         if not all(arns):
@@ -91,8 +91,8 @@ def lint_all(
     catalogue = load_catalogue()
     if catalogue is None:
         return [], SKIPPED
-    found = [lint_required(catalogue, one.action, one.resource) for one in required]
-    findings = [finding for finding in found if finding is not None]
+    lints = [lint_required(catalogue, item.action, item.resource) for item in required]
+    findings = [finding for finding in lints if finding is not None]
     for policy in policies:
         parsed = parse_policy(policy.document, "identity", strict=False)
         findings.extend(lint_policy(catalogue, parsed, policy.name))
@@ -122,7 +122,7 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
 
 def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
     """Allow statements that name actions which do not exist or cannot mean their resources."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for statement in policy.statements:
         if statement.effect != "Allow" or statement.not_action:
             continue
@@ -132,7 +132,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 continue
             problem = catalogue.action_problem(action)
             if problem is not None:
-                found.append(
+                findings.append(
                     Finding(
                         Code.PERMISSION_NO_SUCH_ACTION,
                         f"{label} allows {action}, but {problem}",
@@ -145,7 +145,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 continue
             problems = [catalogue.resource_problem(action, r) for r in statement.resources]
             if all(problems):
-                found.append(
+                findings.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
                         f"{label} allows {action} on nothing it could act on: {problems[0]}.",
@@ -155,7 +155,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                         raised_as="warning" if len(problems) == 1 else "info",
                     )
                 )
-    return found
+    return findings
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:

@@ -36,18 +36,18 @@ def reach(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) 
         return (_wide(Code.TRUST_ACCOUNT_WIDE, "warning", "every workload of every cluster in the account"),)
     if not subject.session_tags:
         return ()
-    found = []
+    findings = []
     namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
     if _lets_in(questions, namesake):
-        found.append(
+        findings.append(
             _wide(Code.TRUST_ANY_CLUSTER, "warning", "the same workload of every cluster in the account")
         )
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
     if _lets_in(questions, neighbour):
-        found.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
+        findings.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
     elif _lets_in(questions, replace(neighbour, namespace=subject.namespace)):
-        found.append(_wide(Code.TRUST_NAMESPACE_WIDE, "info", "every service account of the namespace"))
-    return tuple(found)
+        findings.append(_wide(Code.TRUST_NAMESPACE_WIDE, "info", "every service account of the namespace"))
+    return tuple(findings)
 
 
 def _lets_in(questions: Sequence[Question], subject: Subject) -> bool:

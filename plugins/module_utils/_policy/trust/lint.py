@@ -39,14 +39,14 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 def lint(policy: Policy, rules: Sequence[Rule], size: int) -> list[Finding]:
     """Findings that hold whoever calls."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
-        found.extend(_statement(rule, trusted))
+        findings.extend(_statement(rule, trusted))
     sids: dict[str, str] = {}
     for statement in policy.statements:
         if statement.sid is not None and statement.sid in sids:
-            found.append(
+            findings.append(
                 Finding(
                     Code.TRUST_DUPLICATE_SID,
                     f"{statement.label} has the Sid of statement {sids[statement.sid]}; IAM"
@@ -59,7 +59,7 @@ def lint(policy: Policy, rules: Sequence[Rule], size: int) -> list[Finding]:
             sids[statement.sid] = str(statement.index)
     if size > DEFAULT_LIMIT:
         limit = HARD_LIMIT if size > HARD_LIMIT else DEFAULT_LIMIT
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_TOO_LARGE,
                 f"The document has {size:,} characters without white space; IAM's limit for trust"
@@ -68,17 +68,17 @@ def lint(policy: Policy, rules: Sequence[Rule], size: int) -> list[Finding]:
                 + ("." if limit == HARD_LIMIT else ", or ask for a higher quota."),
             )
         )
-    return found
+    return findings
 
 
 def _statement(rule: Rule, trusted: bool) -> list[Finding]:
     statement = rule.statement
     label = statement.label
-    found: list[Finding] = []
+    findings: list[Finding] = []
     principals = statement.principals or ()
     everyone = ("*", "*") in principals or ("AWS", "*") in principals
     if rule.allow and everyone and not statement.not_principal:
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_OPEN_TO_EVERYONE,
                 f"{label} allows every principal of every AWS account, not EKS Pod Identity alone"
@@ -88,7 +88,7 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
             )
         )
     if rule.allow and trusted and is_irsa(statement):
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_IRSA_LEFTOVER,
                 f"{label} still lets IAM roles for service accounts (IRSA) use the role.",
@@ -97,7 +97,7 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
             )
         )
     if rule.allow and trusted and lookalikes(statement):
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_LOOKALIKE_SERVICE,
                 f"{label} trusts {', '.join(lookalikes(statement))}, which is not the service of"
@@ -108,7 +108,7 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
             )
         )
     if statement.not_principal:
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_NOT_PRINCIPAL,
                 f"{label} uses NotPrincipal, which IAM does not support in trust policies.",
@@ -118,7 +118,7 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
         )
     foreign = [action for action in statement.actions if not action.lower().startswith("sts:")]
     if foreign:
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_FOREIGN_ACTION,
                 f"{label} names {', '.join(foreign[:5])}; IAM takes only actions of AWS STS in a"
@@ -127,8 +127,8 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
                 statement=label,
             )
         )
-    found.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
-    return found
+    findings.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
+    return findings
 
 
 def _near(key: str) -> str | None:

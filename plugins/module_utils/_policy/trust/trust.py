@@ -18,12 +18,12 @@ from ..._findings.finding import Finding
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule, rules_of
-from ..language.canonical import display, policy_size
+from ..language.canonical import display
 from ..language.context import Context
 from ..language.document import Policy, parse_policy
 from ..language.principals import Caller
 from ..language.rows import policy_finding_row
-from ..language.text import Document, load
+from ..language.text import Document, load, policy_size
 from .diagnose import diagnose
 from .exposure import reach
 from .lint import lint
@@ -109,8 +109,8 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
         )
     if verdict.usable == "no":
         return verdict
-    wide = reach(trust.rules, requests, subject)
-    return replace(verdict, findings=(*verdict.findings, *wide)) if wide else verdict
+    exposures = reach(trust.rules, requests, subject)
+    return replace(verdict, findings=(*verdict.findings, *exposures)) if exposures else verdict
 
 
 def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
@@ -156,8 +156,8 @@ def _suggest(
     trust: TrustPolicy, requests: Sequence[Request], context: Context, remedy: Remedy
 ) -> dict[str, object] | None:
     for repaired in repairs(trust.document, trust.rules, requests, context, remedy):
-        again = rules_of(parse_policy(repaired, "trust", strict=False))
-        if _judge(again, requests, context)[1]:
+        repaired_rules = rules_of(parse_policy(repaired, "trust", strict=False))
+        if _judge(repaired_rules, requests, context)[1]:
             return repaired
     return None
 

@@ -10,11 +10,13 @@ import itertools
 import json
 from urllib.parse import quote
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     ask,
     evaluate,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
     rules_of,
@@ -38,7 +40,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    Subject,
     check_trust,
 )
 from hypothesis import HealthCheck, example, given, settings
@@ -357,6 +358,13 @@ def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, 
     assert suggested is not None
     assert check_trust(suggested, subject).usable == "yes"
     assert len(suggested["Statement"]) - len(document["Statement"]) in (0, 1)
+
+
+@SETTINGS
+@given(trusts, subjects)
+def test_findings_have_a_severity_of_their_code(document, subject):
+    findings = check_trust(document, subject).findings
+    assert [found for found in findings if found.severity not in TABLE[found.code].severities] == []
 
 
 @SETTINGS
