@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from .codes import Code
-
-Severity = Literal["error", "warning", "info"]
+from .severities import Severity
 
 
 @dataclass(frozen=True, slots=True)

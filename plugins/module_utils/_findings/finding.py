@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .codes import Code
-from .descriptions import Severity
 from .key import WorkloadKey
+from .severities import Severity
 from .table import TABLE
 
 

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from .codes import Code
-from .descriptions import Description, Descriptions, Severity
+from .descriptions import Description, Descriptions
+from .severities import Severity
 
 # Information when the policy is usable all the same, a warning when that is not known.
 _ANY: tuple[Severity, ...] = ("warning", "info")

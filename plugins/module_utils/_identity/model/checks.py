@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..._findings.codes import Code
-from ..._findings.descriptions import Severity
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..._findings.severities import Severity
 from .desired import Workload
 from .messages import sentence
 from .observed import Observed, ReadFailure

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from ..._findings.descriptions import Severity
 from ..._findings.finding import Finding
+from ..._findings.severities import Severity
 from .checks import Check, Status
 from .observed import ObservedAssociation
 

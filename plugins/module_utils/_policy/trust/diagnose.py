@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Why a trust policy does not let EKS Pod Identity in: one finding for each thing in the way."""
 
 from __future__ import annotations
@@ -8,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._findings.codes import Code
-from ..._findings.descriptions import Severity
 from ..._findings.finding import Finding
+from ..._findings.severities import Severity
 from ..evaluation.request import ACTIONS, ASSUME_ROLE, TAG_SESSION
 from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Who else may use a role, asked by way of workloads that are not the one in question."""
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.descriptions import Severity
 from ..._findings.finding import Finding
+from ..._findings.severities import Severity
 from ..evaluation.evaluate import Layer, ask
 from ..evaluation.query import Question
 from ..evaluation.request import Subject, pod_identity_context
