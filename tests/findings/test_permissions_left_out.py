@@ -159,9 +159,9 @@ def test_bulk_reading_left_out_is_named_and_costs_requests(new_world: NewWorld) 
     world.client("iam").delete_user_policy(UserName="verifier", PolicyName="policy-1")
     world.key = user
     without_it, again = requests_of(world)
-    (note,) = again["findings"]
-    assert (note["code"], note["severity"]) == ("BULK_READ_DENIED", "note")
-    assert set(ACTION.findall(note["message"] + note["remedy"])) == {BULK}
+    (finding,) = again["findings"]
+    assert (finding["code"], finding["severity"]) == ("BULK_READ_DENIED", "info")
+    assert set(ACTION.findall(finding["message"] + finding["remedy"])) == {BULK}
     assert again["workloads"] == found["workloads"]
     assert with_it < without_it
 

@@ -316,4 +316,16 @@ FAULTS = (
         "answers = (*first, False if False in first",
         "answers = (*first, False if True not in first",
     ),
+    Fault(
+        "no key of a service has several values",
+        "evaluation/candidates.py",
+        'return "tag/" not in key and not any(',
+        "return False and not any(",
+    ),
+    Fault(
+        "numbers, dates and addresses come several at a time",
+        "evaluation/candidates.py",
+        "family(test.condition.base) in _SINGLE_VALUED",
+        "family(test.condition.base) in ()",
+    ),
 )

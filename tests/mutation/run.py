@@ -23,6 +23,8 @@ from faults import FAULTS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = Path("plugins/module_utils/_policy")
+# What the evaluator needs beside itself.
+FINDINGS = Path("plugins/module_utils/_findings")
 TESTS = Path("tests/unit/plugins/module_utils/_policy")
 # The quick tables first, so that most faults are noticed early; properties and hostile documents
 # are left out for their time.
@@ -33,8 +35,12 @@ LIMIT = 300
 def prepare(folder: Path) -> Path:
     """A collection tree with what the tests import, in which faults can be made."""
     collection = folder / "ansible_collections" / "workload_identity" / "aws"
-    shutil.copytree(ROOT / POLICY, collection / POLICY, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / TESTS, folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for source, target in (
+        (POLICY, collection / POLICY),
+        (FINDINGS, collection / FINDINGS),
+        (TESTS, folder / "tests"),
+    ):
+        shutil.copytree(ROOT / source, target, ignore=shutil.ignore_patterns("__pycache__"))
     return collection
 
 

@@ -4,4 +4,4 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What can be said, and of which workload: keys, severities, codes, findings. Imports nothing."""
+"""What can be said, and of which workload: keys, codes with their table, findings. Imports nothing."""

@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, unique
 
 
+@unique
 class Code(str, Enum):
     """Each value is what results and the documentation show."""
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 from .codes import Code
 from .key import WorkloadKey
-from .severities import SEVERITIES, Severity
+from .severities import Severity
+from .table import TABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """``workload`` is None when it concerns them all; ``statement`` names the statement of a policy.
 
-    ``raised_as`` is given where a code has more than one severity.
+    ``raised_as`` is given where the code has more than one severity, and this is not its first.
     """
 
     code: Code
@@ -31,4 +32,4 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        return self.raised_as or SEVERITIES[self.code]
+        return self.raised_as or TABLE[self.code].severity

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from .findings import Finding
 
 
 @dataclass(frozen=True, slots=True)

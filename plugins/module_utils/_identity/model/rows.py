@@ -9,8 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
+from ..._findings.finding import Finding
+from ..._findings.severities import Severity
+from .checks import Check, Status
 from .observed import ObservedAssociation
 
 Answer = Mapping[str, Any]
@@ -46,3 +49,48 @@ def association_summary(raw: Answer) -> dict[str, Any]:
         "association_arn": raw["associationArn"],
         "owner_arn": raw.get("ownerArn") or "",
     }
+
+
+class FindingRow(TypedDict):
+    """``workload`` is "namespace/service account", or empty when the finding concerns them all."""
+
+    code: str
+    severity: Severity
+    workload: str
+    message: str
+    remedy: str
+
+
+class _CheckRow(TypedDict):
+    name: str
+    status: Status
+    detail: str
+    codes: list[str]
+
+
+class CheckRow(_CheckRow, total=False):
+    """``codes`` are those of the check's findings. ``follows`` is there only where it says something."""
+
+    follows: list[FindingRow]
+
+
+def finding_row(finding: Finding) -> FindingRow:
+    return {
+        "code": finding.code.value,
+        "severity": finding.severity,
+        "workload": str(finding.workload) if finding.workload else "",
+        "message": finding.message,
+        "remedy": finding.remedy,
+    }
+
+
+def check_row(check: Check) -> CheckRow:
+    row: CheckRow = {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "codes": sorted({finding.code.value for finding in check.findings}),
+    }
+    if check.follows:
+        row["follows"] = [finding_row(finding) for finding in check.follows]
+    return row

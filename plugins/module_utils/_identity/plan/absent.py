@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.changes import Call, Change, Draft, Plan, label
 from ..model.desired import Desired, Options
-from ..model.findings import Finding
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
 from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_resources
 from . import retained, roles, trust
@@ -110,10 +110,9 @@ def _plan_associations(
             draft.findings.append(
                 Finding(
                     Code.ASSOCIATION_NOT_OWNED,
-                    "warning",
-                    workload.key,
                     f"association {found.association_id} was not made by this collection and stays.",
                     "Delete it with workload_identity.aws.eks_pod_identity_association, or set force: true.",
+                    workload.key,
                 )
             )
         else:

@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model import tags
 from ..model.changes import Change, Draft, Failure, Plan
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, RoleSpec, Workload
-from ..model.findings import Finding
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, ReadFailure
 from ..model.ownership import OWNER_TAG
 from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_resources
@@ -61,10 +61,9 @@ def _other_owner(change: Change) -> Finding | None:
         return None
     return Finding(
         Code.OWNER_CHANGED,
-        "warning",
-        change.workloads[0],
         f"{change.resource} {change.name} was of owner '{old}', and becomes that of '{new}'.",
         "List it for one owner only; when it has moved for good, there is nothing to do.",
+        change.workloads[0],
     )
 
 
@@ -270,12 +269,11 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
         draft.findings.append(
             Finding(
                 Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS,
-                "note",
-                workload.key,
                 f"role {role.name} can be used from every cluster of the account: without session "
                 "tags its trust policy cannot tell workloads apart.",
                 "Keep session tags on where the role must be for this workload alone, or say "
                 "trust_scope: account to show that this is meant.",
+                workload.key,
             )
         )
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.trust.statements import read_grants
 from ..model.arns import parse_policy_arn, parse_role_arn
@@ -24,7 +25,6 @@ from ..model.changes import Plan
 from ..model.cluster import Cluster
 from ..model.desired import Desired, PolicySpec, RoleSpec, Workload
 from ..model.errors import InputError
-from ..model.findings import Finding
 from ..model.messages import SHOWN_UNLISTED, listed
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole
 from ..model.ownership import CLUSTER_TAG, OWNER_TAG
@@ -135,11 +135,10 @@ def left_roles(
     return tuple(
         Finding(
             Code.ROLE_LEFT,
-            "note",
-            left[role.arn],
             f"role {role.arn} loses its last association with cluster {cluster.name}, but Pods that run "
             "may still hold its credentials, so it stays for now.",
             "Restart those Pods; the next run with purge removes the role.",
+            left[role.arn],
         )
         for role in account.roles
         if role.arn in left and role.owned and _is_orphan(role, cluster, scope)

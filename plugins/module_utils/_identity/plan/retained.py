@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.changes import Failure
 from ..model.cluster import Cluster
-from ..model.findings import Finding
 from ..model.messages import sentence
 from ..model.observed import ObservedRole, ReadFailure
 from ..model.shared import SharedRole
@@ -28,56 +28,55 @@ def attached_extra(
     if unread is not None:
         said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
         remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
-    return Finding(Code.POLICY_ATTACHED_EXTRA, "note", key, said, remedy)
+    return Finding(
+        Code.POLICY_ATTACHED_EXTRA,
+        said,
+        remedy,
+        key,
+    )
 
 
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
     shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
     return Finding(
-        f"{kind.upper()}_STILL_USED",
-        "warning",
-        keys[0],
+        Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
         f"{kind} {arn} stays: it is still used by {shown}.",
         "Remove those first, then run again.",
+        keys[0],
     )
 
 
 def role_holds(found: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
-        "warning",
-        keys[0],
         f"role {found.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
         "Detach or delete those, then run again.",
+        keys[0],
     )
 
 
 def stays_attached(found: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        "note",
-        key,
         f"{arn} stays attached to role {found.arn}: neither is of this collection, so it cannot be told "
         "who attached it.",
         "Detach it when nothing else needs it.",
+        key,
     )
 
 
 def statement_stays(found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
-        "note",
-        keys[0],
         f"role {found.arn} keeps our trust statement: it lets in others too, or is the only one.",
         "Remove it from the trust policy when nothing else needs it.",
+        keys[0],
     )
 
 
 def cluster_missing(cluster: Cluster) -> Finding:
     return Finding(
         Code.CLUSTER_MISSING,
-        "warning",
-        None,
         f"cluster {cluster.name} was not found in account {cluster.account_id}, region {cluster.region}; "
         "only what IAM has of its workloads is removed.",
         "If it is not gone, check its name, the account and the region, and run again.",
@@ -95,10 +94,9 @@ def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey,
         )
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        "warning",
-        keys[0],
         f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
         remedy,
+        keys[0],
     )
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
-from ..._policy.trust.trust import Subject, TrustVerdict, check_trust
+from ..._policy.evaluation.request import Subject
+from ..._policy.trust.trust import TrustVerdict, check_trust
 from ..model.changes import Failure
 from ..model.cluster import Cluster
 from ..model.desired import Workload

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""May the caller do what the converge needs? Asked of IAM's policy simulator.
+"""Is the caller allowed to perform what applying workloads takes? Asked of IAM's policy simulator.
 
 Source: iam SimulatePrincipalPolicy. It knows the caller's own policies and boundary, and service
 control policies; not session policies, so its yes is a probable yes and its no is a no.
@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._aws.errors import AwsError
 from ..._findings.codes import Code
-from ..._policy.trust.statements import SERVICE
+from ..._findings.finding import Finding
+from ..._policy.evaluation.request import SERVICE
 from ..model.cluster import Cluster
 from ..model.desired import Desired
-from ..model.findings import Finding
 from ..model.shared import shared_policies
 
 # Resources of a kind that are asked about; more would only make the answer slower.
@@ -41,7 +41,7 @@ class Question:
 
 
 def questions(desired: Desired, cluster: Cluster) -> list[Question]:
-    """What a converge of these workloads needs. Pure."""
+    """What applying these workloads takes. Pure."""
     roles = {
         cluster.role_arn(workload.role): workload.role.existing
         for workload in desired.workloads
@@ -53,7 +53,7 @@ def questions(desired: Desired, cluster: Cluster) -> list[Question]:
         for arn, (spec, _users) in shared_policies(cluster, desired.workloads).items()
         if spec.document is not None
     ]
-    asked = [
+    kinds = [
         Question(
             (
                 "eks:CreatePodIdentityAssociation",
@@ -71,31 +71,31 @@ def questions(desired: Desired, cluster: Cluster) -> list[Question]:
         ),
         Question(("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}),
     ]
-    return [Question(one.actions, one.resources[:ASKED], one.context) for one in asked if one.resources]
+    return [replace(kind, resources=kind.resources[:ASKED]) for kind in kinds if kind.resources]
 
 
 def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> list[Finding]:
-    """A finding for each group of actions that the caller is not allowed to perform, or a note that it is not known."""
+    """A finding for each group of actions that the caller is not allowed to perform, or one that this is not known."""
     try:
         source = _principal(api, cluster.caller_arn)
         if not source:
             return []
-        answers = map_concurrently(lambda one: _denied(api, source, one), questions(desired, cluster), width)
+        answers = map_concurrently(
+            lambda question: _denied(api, source, question), questions(desired, cluster), width
+        )
     except AwsError as error:
         return [
             Finding(
                 Code.CALLER_PERMISSION_UNKNOWN,
-                "note",
-                None,
-                f"whether {cluster.caller_arn} may do all that site.yml needs is not known: {error}",
-                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to have it checked.",
+                f"it is not known whether {cluster.caller_arn} is allowed to apply the workloads: {error}",
+                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to have this checked.",
             )
         ]
     return [_missing(cluster.caller_arn, denied) for denied in answers if denied]
 
 
 def _principal(api: Api, caller_arn: str) -> str:
-    """The user or role behind the caller; empty for the account's root, which may do everything."""
+    """The user or role behind the caller; empty for the account's root, which is allowed to do everything."""
     if caller_arn.endswith(":root"):
         return ""
     session = re.fullmatch(r"arn:[\w-]+:sts::\d{12}:assumed-role/([^/]+)/.*", caller_arn)
@@ -116,9 +116,9 @@ def _denied(api: Api, source: str, question: Question) -> list[tuple[str, str]]:
     }
     results = api.pages("iam", "SimulatePrincipalPolicy", parameters, "EvaluationResults")
     return [
-        (str(one["EvalActionName"]), str(one.get("EvalResourceName", "*")))
-        for one in results
-        if one["EvalDecision"] != "allowed"
+        (str(result["EvalActionName"]), str(result.get("EvalResourceName", "*")))
+        for result in results
+        if result["EvalDecision"] != "allowed"
     ]
 
 
@@ -130,8 +130,6 @@ def _missing(caller_arn: str, denied: Sequence[tuple[str, str]]) -> Finding:
     )
     return Finding(
         Code.CALLER_PERMISSION_MISSING,
-        "error",
-        None,
         f"{caller_arn} is not allowed to perform {', '.join(actions)} on {', '.join(resources)}.",
         f"Allow the caller these actions there{condition}; docs/iam-permissions.md has the whole policy.",
     )

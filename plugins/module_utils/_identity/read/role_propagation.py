@@ -12,8 +12,9 @@ from datetime import datetime, timedelta, timezone
 
 from ..._aws.client import Api
 from ..._aws.errors import AwsError
+from ..._policy.evaluation.request import Subject
 from ..._policy.language.text import load
-from ..._policy.trust.trust import Subject, check_trust
+from ..._policy.trust.trust import check_trust
 from ..model.arns import parse_role_arn
 
 # IAM is eventually consistent; what is older than this has been propagated.

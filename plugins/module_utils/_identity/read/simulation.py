@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._aws.client import Api
-from ..._policy.language.canonical import to_json
 from ..._policy.language.context import Context
+from ..._policy.language.text import to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
 
 # EvalDecision in the API, and our word for it.

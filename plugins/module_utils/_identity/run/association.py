@@ -15,7 +15,7 @@ from typing import Any
 from ..._aws.client import Api
 from ..._aws.errors import AwsError
 from ..._findings.key import WorkloadKey
-from ..._policy.trust.trust import Subject
+from ..._policy.evaluation.request import Subject
 from ..inputs.account_checks import foreign_role
 from ..model import tags
 from ..model.arns import parse_role_arn

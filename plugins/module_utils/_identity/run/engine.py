@@ -15,11 +15,11 @@ from functools import partial
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..._policy.trust.trust import Subject
+from ..._policy.evaluation.request import Subject
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
-from ..model.findings import Finding
 from ..model.observed import Observed, ObservedAssociation
 from ..model.progress import NullProgress, Progress
 from ..plan.absent import Takes, make_removal_plan
@@ -187,8 +187,6 @@ class Engine:
 def _purge_waits(stale: Desired) -> Finding:
     return Finding(
         Code.PURGE_WAITS,
-        "warning",
-        None,
         f"{len(stale.workloads)} workloads that are not listed were not purged, because others failed.",
         "Resolve the failures and run again; a purge starts only from a complete converge.",
     )

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._aws.errors import AwsError
+from ..._findings.finding import Finding
 from ..model.changes import Change, Failure, Plan
 from ..model.desired import Desired
-from ..model.findings import Finding
 from ..model.observed import Observed
 
 

@@ -13,13 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.changes import Change, Failure
+from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Cluster
 from ..model.desired import Workload
-from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, Finding, Verified
 from ..model.messages import sentence
 from ..model.observed import Observed, ObservedAssociation
+from ..model.rows import check_row, finding_row
 from ..read import decode
 from .outcome import Run
 
@@ -70,16 +72,6 @@ def change_row(change: Change) -> dict[str, Any]:
     if len(change.workloads) > 1:
         row["shared_with"] = [str(key) for key in change.workloads[1:]]
     return row
-
-
-def finding_row(finding: Finding) -> dict[str, Any]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "workload": str(finding.workload) if finding.workload else "",
-        "message": finding.message,
-        "remedy": finding.remedy,
-    }
 
 
 def failure_rows(failure: Failure) -> list[dict[str, Any]]:
@@ -169,18 +161,18 @@ def verified_result(
     """The result of a verification, with ``further`` findings that concern the whole run."""
     cluster = observed.cluster
     rows = []
-    for one in verified:
-        association = observed.associations.get(one.workload.key)
-        row = _facts(cluster, one.workload, association)
-        row["status"] = one.status
-        row["checks"] = [check_row(check) for check in one.checks]
+    findings = [*further, *_bulk_denied(observed)]
+    for subject in verified:
+        association = observed.associations.get(subject.workload.key)
+        row = _facts(cluster, subject.workload, association)
+        row["status"] = subject.status
+        row["checks"] = [check_row(check) for check in subject.checks]
         rows.append(row)
-    found = [*further, *_bulk_denied(observed), *(finding for one in verified for finding in one.findings)]
-    findings = [finding_row(finding) for finding in found]
+        findings += subject.findings
     return {
         "changed": False,
         "workloads": rows,
-        "findings": findings,
+        "findings": [finding_row(finding) for finding in findings],
         "summary": {
             "workloads": len(rows),
             **{
@@ -200,27 +192,12 @@ def verified_result(
     }
 
 
-def check_row(check: Check) -> dict[str, Any]:
-    """``follows`` is there only where it says something."""
-    row: dict[str, Any] = {
-        "name": check.name,
-        "status": check.status,
-        "detail": check.detail,
-        "codes": sorted({finding.code for finding in check.findings}),
-    }
-    if check.follows:
-        row["follows"] = [finding_row(finding) for finding in check.follows]
-    return row
-
-
 def _bulk_denied(observed: Observed) -> list[Finding]:
     if not observed.bulk_denied:
         return []
     return [
         Finding(
             Code.BULK_READ_DENIED,
-            "note",
-            None,
             f"roles and policies were read one by one, which takes more requests: {observed.bulk_denied}",
             "Allow the caller iam:GetAccountAuthorizationDetails to have them read in bulk.",
         )

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..model.checks import PASS, Check, conclude, conclude_unread
 from ..model.cluster import Cluster
-from ..model.findings import FAIL, PASS, WARNING, Check, ended, unreadable
 from ..model.observed import Agent, ReadFailure, VerificationReads
 
 # The first platform version with EKS Pod Identity; later Kubernetes versions have it from the start.
@@ -26,35 +27,35 @@ NAME = "agent"
 _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
-def check_agent(cluster: Cluster, proof: VerificationReads) -> Check:
+def check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     """The same for every workload of the cluster; its findings name no workload."""
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
-    agent = proof.agent
+    agent = reads.agent
     if isinstance(agent, ReadFailure):
-        return Check(NAME, PASS, "auto mode") if cluster.auto_mode else unreadable(None, NAME, agent)
+        return Check(NAME, PASS, "auto mode") if cluster.auto_mode else conclude_unread(NAME, agent)
     if cluster.auto_mode:
         return _auto_mode(cluster, agent)
     if not agent.status:
-        return ended(
-            None,
+        return conclude(
             NAME,
-            FAIL,
-            Code.AGENT_ADDON_MISSING,
-            f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
-            f"Install it: aws eks create-addon --cluster-name {cluster.name} --addon-name "
-            "eks-pod-identity-agent. An agent that was installed by other means is found in the cluster.",
+            Finding(
+                Code.AGENT_ADDON_MISSING,
+                f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
+                f"Install it: aws eks create-addon --cluster-name {cluster.name} --addon-name "
+                "eks-pod-identity-agent. An agent that was installed by other means is found in the cluster.",
+            ),
         )
     if agent.status not in _WORKING or agent.issues:
         why = "; ".join(agent.issues) or "EKS gives no reason"
-        return ended(
-            None,
+        return conclude(
             NAME,
-            FAIL,
-            Code.AGENT_ADDON_DEGRADED,
-            f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {why}.",
-            "Resolve what the add-on's health names (aws eks describe-addon shows it too).",
+            Finding(
+                Code.AGENT_ADDON_DEGRADED,
+                f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {why}.",
+                "Resolve what the add-on's health names (aws eks describe-addon shows it too).",
+            ),
         )
     return Check(NAME, PASS, agent.version.partition("-")[0])
 
@@ -62,29 +63,29 @@ def check_agent(cluster: Cluster, proof: VerificationReads) -> Check:
 def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
     if not agent.status:
         return Check(NAME, PASS, "auto mode")
-    return ended(
-        None,
+    return conclude(
         NAME,
-        WARNING,
-        Code.AGENT_ADDON_WITH_AUTO_MODE,
-        f"cluster {cluster.name} runs EKS Auto Mode, which has the agent built in, and the add-on "
-        "eks-pod-identity-agent as well.",
-        f"Remove the add-on if all nodes are of Auto Mode: aws eks delete-addon --cluster-name "
-        f"{cluster.name} --addon-name eks-pod-identity-agent.",
+        Finding(
+            Code.AGENT_ADDON_WITH_AUTO_MODE,
+            f"cluster {cluster.name} runs EKS Auto Mode, which has the agent built in, and the add-on "
+            "eks-pod-identity-agent as well.",
+            f"Remove the add-on if all nodes are of Auto Mode: aws eks delete-addon --cluster-name "
+            f"{cluster.name} --addon-name eks-pod-identity-agent.",
+        ),
     )
 
 
 def _platform(cluster: Cluster) -> Check | None:
     floor = PLATFORM_FLOORS.get(cluster.version)
-    found = re.fullmatch(r"eks\.(\d+)", cluster.platform_version)
-    if floor is None or found is None or int(found.group(1)) >= floor:
+    version = re.fullmatch(r"eks\.(\d+)", cluster.platform_version)
+    if floor is None or version is None or int(version.group(1)) >= floor:
         return None
-    return ended(
-        None,
+    return conclude(
         NAME,
-        FAIL,
-        Code.CLUSTER_PLATFORM_TOO_OLD,
-        f"cluster {cluster.name} has Kubernetes {cluster.version} at platform version "
-        f"{cluster.platform_version}; EKS Pod Identity needs eks.{floor} or newer.",
-        "Update the cluster's Kubernetes version; EKS brings the platform version along.",
+        Finding(
+            Code.CLUSTER_PLATFORM_TOO_OLD,
+            f"cluster {cluster.name} has Kubernetes {cluster.version} at platform version "
+            f"{cluster.platform_version}; EKS Pod Identity needs eks.{floor} or newer.",
+            "Update the cluster's Kubernetes version; EKS brings the platform version along.",
+        ),
     )

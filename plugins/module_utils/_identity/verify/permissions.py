@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks of what a role may do: required permissions, and the way to a target role. Pure."""
+"""Checks of what a role is allowed to do: required permissions, and the way to a target role. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._policy.evaluation.evaluate import Layer
+from ..._findings.finding import Finding
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
 from ..._policy.evaluation.request import Subject
 from ..._policy.permissions.permissions import (
     NamedPolicy,
@@ -23,65 +24,73 @@ from ..._policy.permissions.permissions import (
     pod_context,
 )
 from ..._policy.trust.chain import check_chain, check_chain_permissions
+from ..model.checks import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Check,
+    conclude,
+    conclude_unread,
+    find_read_failure,
+    join_checks,
+)
 from ..model.desired import Workload
-from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, ended, joined, unread, unreadable
 from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
 from ..plan.trust_usability import reasons, subject_of
+from .trust_policy import tags_disabled
 
 NAME = "permissions"
-ALLOWED, CONDITIONAL = "allowed", "conditional"
 SESSION_POLICY = "the session policy of the association"
 
 
-def check_permissions(workload: Workload, observed: Observed, proof: VerificationReads) -> Check:
+def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """Nothing is asked for when the workload names neither permissions nor a target role."""
     target = target_of(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
         return Check(NAME, PASS)
     name = workload.role.name.lower()
-    role, permissions = observed.roles.get(name), proof.permissions.get(name)
+    role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
         # The check of the trust policy says why.
-        return Check(NAME, UNKNOWN if unread(observed, "role", name) else FAIL)
+        return Check(NAME, UNKNOWN if find_read_failure(observed, "role", name) else FAIL)
     if isinstance(permissions, ReadFailure):
-        return unreadable(workload.key, NAME, permissions)
-    subject = subject_of(observed.cluster, workload, role.arn, _tags_disabled(workload, observed))
+        return conclude_unread(NAME, permissions, workload.key)
+    subject = subject_of(observed.cluster, workload, role.arn, tags_disabled(workload, observed))
     if target:
         # With a target role it is that role's permissions that the Pod gets.
-        return joined(
+        return join_checks(
             NAME,
             [
-                _way_to_target(workload, observed, permissions, subject, target),
-                _target_trust(workload, observed, proof, subject, target),
+                _check_way_to_target(workload, observed, permissions, subject, target),
+                _check_target_trust(workload, observed, reads, subject, target),
             ],
         )
     layers = _layers(permissions, _session_policy(workload, observed))
     context = pod_context(subject, role.tags)
     without_limits = _layers(RolePermissions(permissions.identity))
     checks = []
-    for needed in workload.required_permissions:
-        asked = Required(needed.action, needed.resource, needed.context)
-        verdict = check_permission(layers, asked, context)
-        allowed_without = check_permission(without_limits, asked, context).decision == ALLOWED
-        judged = _judged(workload, role.arn, verdict, allowed_without)
+    for permission in workload.required_permissions:
+        required = Required(permission.action, permission.resource, permission.context)
 
-        def is_allowed(layers: Sequence[Layer], asked: Required = asked) -> bool:
-            return check_permission(layers, asked, context).decision == ALLOWED
+        def is_allowed(layers: Sequence[Layer], required: Required = required) -> bool:
+            return check_permission(layers, required, context).decision == ALLOWED
 
-        checks.append(_unless_it_follows(judged, workload, observed, permissions, is_allowed))
-    return joined(NAME, checks)
+        verdict = check_permission(layers, required, context)
+        check = _judge_verdict(workload, role.arn, verdict, is_allowed(without_limits))
+        checks.append(_set_consequence_aside(check, workload, observed, permissions, is_allowed))
+    return join_checks(NAME, checks)
 
 
-def _unless_it_follows(
+def _set_consequence_aside(
     check: Check,
     workload: Workload,
     observed: Observed,
     permissions: RolePermissions,
     is_allowed: Callable[[Sequence[Layer]], bool],
 ) -> Check:
-    """What would be right if policies and association were as asked follows from that they are not.
+    """A finding that would not be there if policies and association were as asked only follows from theirs.
 
-    What a policy allows that is given by ARN alone and not attached is not known.
+    What a policy allows is not known when it is given by its ARN alone and is not attached.
     """
     if not check.findings:
         return check
@@ -99,14 +108,6 @@ def _unless_it_follows(
     return check
 
 
-def _tags_disabled(workload: Workload, observed: Observed) -> bool:
-    wanted = workload.association.disable_session_tags
-    association = observed.associations.get(workload.key)
-    if wanted is None and association is not None:
-        return association.disable_session_tags
-    return bool(wanted)
-
-
 def _session_policy(workload: Workload, observed: Observed) -> Document | None:
     association = observed.associations.get(workload.key)
     return association.session_policy if association is not None else None
@@ -122,40 +123,48 @@ def _layers(
     return permission_layers(identity, boundary, session)
 
 
-def _judged(workload: Workload, role_arn: str, verdict: PermissionVerdict, allowed_without: bool) -> Check:
-    asked = f"{verdict.required.action} on {verdict.required.resource}"
+def _judge_verdict(
+    workload: Workload, role_arn: str, verdict: PermissionVerdict, allowed_without: bool
+) -> Check:
+    """``allowed_without``: the role's policies allow it, were there no boundary and no session policy."""
+    permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
         return Check(NAME, PASS)
     if verdict.decision == CONDITIONAL:
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            WARNING,
-            Code.PERMISSION_CONDITIONAL,
-            f"whether role {role_arn} may do {asked} depends on {', '.join(verdict.conditional_on)}, "
-            "which is not known here.",
-            "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+            Finding(
+                Code.PERMISSION_CONDITIONAL,
+                f"whether role {role_arn} is allowed to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
+                "which is not known here.",
+                "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+                workload.key,
+            ),
         )
     where = ", ".join(verdict.change)
     if allowed_without:
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            FAIL,
-            Code.PERMISSION_TAKEN_AWAY,
-            f"role {role_arn} is not allowed to perform {asked}, although its policies allow it: {where} takes it away.",
-            f"Allow it in {where} too.",
+            Finding(
+                Code.PERMISSION_TAKEN_AWAY,
+                f"role {role_arn} is not allowed to perform {permission}, although its policies allow it: {where} takes it away.",
+                f"Allow it in {where} too.",
+                workload.key,
+            ),
         )
-    return ended(
-        workload.key,
+    return conclude(
         NAME,
-        FAIL,
-        Code.PERMISSION_DENIED,
-        f"role {role_arn} is not allowed to perform {asked}: {_why(verdict)}.",
-        "Run site.yml after allowing it in one of the workload's policies; an object in a bucket has an "
-        "ARN of its own, arn:aws:s3:::bucket/key."
-        if verdict.required.action.startswith("s3:")
-        else "Run site.yml after allowing it in one of the workload's policies.",
+        Finding(
+            Code.PERMISSION_DENIED,
+            f"role {role_arn} is not allowed to perform {permission}: {_why(verdict)}.",
+            "Allow it in one of the workload's policies and apply the workload again"
+            + (
+                "; an object in a bucket has an ARN of its own, arn:aws:s3:::bucket/key."
+                if verdict.required.action.startswith("s3:")
+                else "."
+            ),
+            workload.key,
+        ),
     )
 
 
@@ -164,7 +173,7 @@ def _why(verdict: PermissionVerdict) -> str:
     return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
 
 
-def _way_to_target(
+def _check_way_to_target(
     workload: Workload, observed: Observed, permissions: RolePermissions, subject: Subject, target: str
 ) -> Check:
     def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
@@ -178,49 +187,53 @@ def _way_to_target(
     if not denied:
         return Check(NAME, PASS)
     actions = " and ".join(verdict.required.action for verdict in denied)
-    check = ended(
-        workload.key,
+    check = conclude(
         NAME,
-        FAIL,
-        Code.TARGET_ROLE_NOT_ALLOWED,
-        f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
-        "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
-    )
-    return _unless_it_follows(check, workload, observed, permissions, lambda layers: not denials(layers))
-
-
-def _target_trust(
-    workload: Workload, observed: Observed, proof: VerificationReads, subject: Subject, target: str
-) -> Check:
-    trust = proof.targets.get(target)
-    if isinstance(trust, ReadFailure):
-        return ended(
+        Finding(
+            Code.TARGET_ROLE_NOT_ALLOWED,
+            f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
+            "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
             workload.key,
+        ),
+    )
+    return _set_consequence_aside(check, workload, observed, permissions, lambda layers: not denials(layers))
+
+
+def _check_target_trust(
+    workload: Workload, observed: Observed, reads: VerificationReads, subject: Subject, target: str
+) -> Check:
+    trust = reads.targets.get(target)
+    if isinstance(trust, ReadFailure):
+        return conclude(
             NAME,
-            PASS,
-            Code.TARGET_ROLE_NOT_READABLE,
-            f"the trust policy of target role {target} could not be checked: {trust.text}",
-            trust.remedy,
+            Finding(
+                Code.TARGET_ROLE_NOT_READABLE,
+                f"the trust policy of target role {target} could not be checked: {trust.text}",
+                trust.remedy,
+                workload.key,
+            ),
         )
     if trust is None:
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            FAIL,
-            Code.TARGET_ROLE_MISSING,
-            f"target role {target} does not exist.",
-            "Correct target_role_arn, or make the role.",
+            Finding(
+                Code.TARGET_ROLE_MISSING,
+                f"target role {target} does not exist.",
+                "Correct target_role_arn, or create the role.",
+                workload.key,
+            ),
         )
     association = observed.associations.get(workload.key)
     external_id = association.external_id if association is not None else None
     verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
     if verdict.usable == "no":
-        return ended(
-            workload.key,
+        return conclude(
             NAME,
-            FAIL,
-            Code.TARGET_ROLE_TRUST_NOT_USABLE,
-            f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
-            "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+            Finding(
+                Code.TARGET_ROLE_TRUST_NOT_USABLE,
+                f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
+                "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+                workload.key,
+            ),
         )
     return Check(NAME, PASS)

@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._policy.trust.trust import TrustPolicy, is_usable
+from ..model.checks import PASS, Check, conclude
 from ..model.desired import TRUST_SCOPES, Desired, TrustScope, Workload
-from ..model.findings import PASS, WARNING, Check, ended
 from ..model.observed import Observed, ObservedRole
 from ..plan.trust import scope_of
 from ..plan.trust_usability import subject_of
@@ -55,12 +56,13 @@ def check_width(
     )
     for who, stranger in strangers[: _KEPT_OUT[scope]]:
         if is_usable(trust, stranger):
-            return ended(
-                workload.key,
+            return conclude(
                 "trust",
-                WARNING,
-                Code.TRUST_WIDER_THAN_ASKED,
-                f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
-                "Run site.yml, which narrows it to what was asked for (check mode with diff shows how).",
+                Finding(
+                    Code.TRUST_WIDER_THAN_ASKED,
+                    f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
+                    "Apply the workload, which narrows it to what was asked for (check mode with diff shows how).",
+                    workload.key,
+                ),
             )
     return Check("trust", PASS)

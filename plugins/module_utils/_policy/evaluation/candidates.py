@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Values worth trying for an unknown key: all that its policies can tell apart."""
 
 from __future__ import annotations
@@ -30,9 +33,12 @@ _MULTIVALUED = frozenset(
         "aws:resourceorgpaths",
         "aws:sourceorgpaths",
         "aws:tagkeys",
+        "sts:identitytokenaudience",
+        "sts:requestcontextproviders",
         "sts:transitivetagkeys",
     }
 )
+_SINGLE_VALUED = ("Numeric", "Date", "Ip")
 # A value that no policy names.
 OTHER = "~other~"
 
@@ -44,7 +50,7 @@ def candidates(key: str, context: Context, questions: Sequence[Question]) -> tup
         return (state,)
     texts = _choices(key, state, context, questions)
     states: list[State] = [(text,) for text in texts]
-    if _may_have_several(key) and any(test.condition.quantifier for test in _tests(key, questions)):
+    if _may_have_several(key, questions):
         states.extend(combinations(texts[:8], 2))
         states.append(tuple(texts))
         if state.choices is None:
@@ -55,11 +61,18 @@ def candidates(key: str, context: Context, questions: Sequence[Question]) -> tup
     return tuple(dict.fromkeys(states))
 
 
-def _may_have_several(key: str) -> bool:
-    """Of the keys of all services and of AWS STS it is known which have several values."""
+def _may_have_several(key: str, questions: Sequence[Question]) -> bool:
+    """Whether requests may carry several values of a key. That is a property of the key: if it turned on
+    whether a policy has set operators, one more Deny could make more requests possible.
+
+    Known are the keys of all services and of AWS STS, and that tags, numbers, dates and addresses stand
+    alone. Source: Service Authorization Reference, the types of condition keys.
+    """
     if key.startswith(("aws:", "sts:")):
         return key in _MULTIVALUED
-    return "tag/" not in key
+    return "tag/" not in key and not any(
+        family(test.condition.base) in _SINGLE_VALUED for test in _tests(key, questions)
+    )
 
 
 def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Question]) -> list[str]:
@@ -67,29 +80,29 @@ def _choices(key: str, state: Unknown, context: Context, questions: Sequence[Que
         return list(state.choices)
     shape = _pattern(state.shape) if state.shape is not None else None
     linked = _linked(key, questions)
-    found: dict[str, None] = {}
+    named: dict[str, None] = {}
     for name in linked:
         for test in _tests(name, questions):
-            found.update(dict.fromkeys(_texts(test)))
+            named.update(dict.fromkeys(_texts(test)))
         known = context.get(name)
         if isinstance(known, tuple):
-            found.update(dict.fromkeys(known))
+            named.update(dict.fromkeys(known))
     for question in questions:
         for rule in question.rules:
-            found.update(dict.fromkeys(_captures(linked, rule, question.request)))
+            named.update(dict.fromkeys(_captures(linked, rule, question.request)))
     patterns = [p for name in linked for test in _tests(name, questions) for p in _patterns(test)]
     if shape is not None:
         patterns.append(shape)
-    for one, two in combinations(patterns[:MAX_PATTERNS], 2):
-        witness = overlap(one, two, MAX_OVERLAP)
+    for pattern, other in combinations(patterns[:MAX_PATTERNS], 2):
+        witness = overlap(pattern, other, MAX_OVERLAP)
         if witness:
-            found[witness] = None
+            named[witness] = None
     # Keys that are compared with each other may all differ.
     others = [OTHER + str(at or "") for at in range(len(linked))][:MAX_OTHERS]
     # Twice, for a key that is compared with a key that is compared with a third.
     for test in [t for name in linked for t in _tests(name, questions) if t.variables] * 2:
-        found.update(dict.fromkeys(_filled(test, [*found, *others])))
-    texts = list(found)
+        named.update(dict.fromkeys(_filled(test, [*named, *others])))
+    texts = list(named)
     if shape is not None:
         form = Glob(shape)
         texts = [text for text in texts if form.matches(text)]

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """The evaluation logic: from statements and a request to allowed, denied, or conditional.
 
 An explicit Deny anywhere wins. Otherwise every layer that is there (identity policies, permissions
@@ -58,8 +61,8 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     allowed = question.allowed(context)
     keys: tuple[str, ...] = ()
     if allowed is None:
-        found = explore((question,), context)
-        allowed, keys = found.answers[0], found.keys[0]
+        exploration = explore((question,), context)
+        allowed, keys = exploration.answers[0], exploration.keys[0]
     return describe(question, context, allowed, keys)
 
 
@@ -75,11 +78,11 @@ def evaluate_together(
     keys: tuple[tuple[str, ...], ...] = ((),) * (len(first) + 1)
     answers = (*first, False if False in first else None if None in first else True)
     if None in first:
-        found = explore(questions, context)
-        answers, keys = found.answers, found.keys
+        exploration = explore(questions, context)
+        answers, keys = exploration.answers, exploration.keys
     verdicts = tuple(
-        describe(question, context, answer, on)
-        for question, answer, on in zip(questions, answers, keys, strict=False)
+        describe(question, context, answer, turning)
+        for question, answer, turning in zip(questions, answers, keys, strict=False)
     )
     return verdicts, answers[-1], keys[-1]
 
@@ -89,11 +92,11 @@ def ask(layers: Sequence[Layer], request: Request) -> Question:
     denies: list[Rule] = []
     allows: list[tuple[str, tuple[Rule, ...]]] = []
     for layer in layers:
-        mine: list[Rule] = []
+        granting: list[Rule] = []
         for rule in layer.rules:
             if rule.speaks_of(request):
-                (mine if rule.allow else denies).append(rule)
-        allows.append((layer.name, tuple(mine)))
+                (granting if rule.allow else denies).append(rule)
+        allows.append((layer.name, tuple(granting)))
     return Question(request, tuple(denies), tuple(allows))
 
 

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Statements prepared for evaluation, and the request that they are asked about.
 
 A request may itself have wildcards in its action or resource: it then asks about everything that
@@ -126,8 +129,8 @@ class Rule:
             for glob in self._action_globs:
                 cover = max(cover, glob.covers(request.action, request.action_wild))
             if request.action_wild and cover is Cover.NONE:
-                asked = _glob(request.action)
-                if any(asked.matches(action) for action in self._actions):
+                pattern = _glob(request.action)
+                if any(pattern.matches(action) for action in self._actions):
                     cover = Cover.SOME
         return self._turn(cover, self.statement.not_action)
 

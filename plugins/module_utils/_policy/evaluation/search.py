@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Whether an open answer really turns on the unknown keys, and on which.
 
 Unknown keys are given values one after the other, taken from the policy itself (and one that the
@@ -88,20 +91,20 @@ class _Search:
 
     def pivots(self, component: int) -> tuple[str, ...]:
         """The keys that alone can turn this answer, somewhere among the completions found."""
-        found: set[str] = set()
+        pivots: set[str] = set()
         self.work = 0
         for completion, leaf in self.leaves:
             for key in completion:
-                if key in found:
+                if key in pivots:
                     continue
                 for state in self.states(key):
                     if self.work >= MAX_WORK:
                         break
                     answers = self.answers(self.context.assume({**completion, key: state}))
                     if answers[component] is not None and answers[component] != leaf[component]:
-                        found.add(key)
+                        pivots.add(key)
                         break
-        return tuple(key for key in self.order if key in found) or tuple(self.order)
+        return tuple(key for key in self.order if key in pivots) or tuple(self.order)
 
 
 def explore(questions: Sequence[Question], context: Context) -> Exploration:

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """The normal form of a policy, and whether two documents mean the same.
 
 Not part of the meaning: order of keys, lists and statements, one value or a list of one,
@@ -15,9 +18,6 @@ import re
 from collections.abc import Callable, Iterable
 
 from .document import Policy, Statement, parse_policy
-from .text import policy_size, to_json
-
-__all__ = ["display", "normalise", "policy_size", "same_meaning", "to_json"]
 
 _ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root\Z")
 _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase")
@@ -28,14 +28,14 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
     :raises PolicyError: as ``parse_policy``.
     """
-    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    policy = _parse(document, kind)
     forms = {_dump(form): form for form in (_statement(s, str.lower) for s in policy.statements)}
     return {"Version": policy.version, "Statement": [forms[key] for key in sorted(forms)]}
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
     """The same form for reading: the author's statements, order, Sids and letter case kept."""
-    policy = document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    policy = _parse(document, kind)
     statements: list[dict[str, object]] = []
     for statement in policy.statements:
         sid: dict[str, object] = {"Sid": statement.sid} if statement.sid else {}
@@ -51,7 +51,7 @@ def same_meaning(a: object, b: object, kind: str = "identity") -> bool:
     return a == b or normalise(a, kind) == normalise(b, kind)
 
 
-def _policy(document: object, kind: str) -> Policy:
+def _parse(document: object, kind: str) -> Policy:
     return document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
 
 

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """IAM policy documents: from what people and IAM give us to typed values, or a located error.
 
 Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". Everything here is about
@@ -40,15 +43,6 @@ _STATEMENT_ELEMENTS = (
     "Condition",
 )
 _SID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-
-__all__ = [
-    "KINDS",
-    "Condition",
-    "Policy",
-    "PolicyError",
-    "Statement",
-    "parse_policy",
-]
 
 
 @dataclass(frozen=True, slots=True)

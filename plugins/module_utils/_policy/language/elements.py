@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """The elements inside a statement: lists of text, principals and conditions, typed and located."""
 
 from __future__ import annotations
@@ -98,18 +101,18 @@ def parse_principals(value: object, where: str, element: str) -> tuple[tuple[str
     if not value:
         raise PolicyError(f"{where}: {element} is empty")
     refuse_unknown(value, PRINCIPAL_TYPES, f"{where}: {element}")
-    found: list[tuple[str, str]] = []
+    principals: list[tuple[str, str]] = []
     for kind, given in value.items():
         for item in parse_strings(given, where, f"{element}.{kind}"):
-            found.append((str(kind), item))
-    return tuple(found)
+            principals.append((str(kind), item))
+    return tuple(principals)
 
 
 def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
     """A Condition block, flattened: one entry an operator and key. All of them must hold."""
     if not isinstance(block, Mapping):
         raise PolicyError(f"{where}: Condition must be an object, got {_type(block)}")
-    found: list[Condition] = []
+    conditions: list[Condition] = []
     seen: set[tuple[str, str]] = set()
     for operator, keys in block.items():
         quantifier, base, if_exists = parse_operator(str(operator), where)
@@ -128,8 +131,8 @@ def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
                     f"{place}: the key is given twice for this operator (letter case does not count)"
                 )
             seen.add(identity)
-            found.append(condition)
-    return tuple(found)
+            conditions.append(condition)
+    return tuple(conditions)
 
 
 def parse_operator(operator: str, where: str) -> tuple[str, str, bool]:

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Wildcards of the policy language, without regular expressions.
 
 ``*`` is any run of characters, also none; ``?`` is exactly one. A pattern is cut at its ``*`` into
@@ -65,7 +68,7 @@ class _Chunk:
             return -1
         # Shift-and: bit n of the state says that the first n + 1 characters match up to here.
         hole_bits = sum(1 << hole for hole in self.holes)
-        found = 1 << (len(self.text) - 1)
+        complete = 1 << (len(self.text) - 1)
         state = 0
         for at in range(start, end):
             character = text[at]
@@ -73,7 +76,7 @@ class _Chunk:
             if not (symbolic and character == "*"):
                 mask |= hole_bits
             state = (state << 1 | 1) & mask
-            if state & found:
+            if state & complete:
                 return at - len(self.text) + 1
         return -1
 

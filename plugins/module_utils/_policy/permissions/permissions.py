@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Do these policies allow what a Pod needs?
 
 Identity policies, permissions boundary and session policy of one role. Not looked at, because they
@@ -83,7 +86,7 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
 
     :raises FactError: naming the item that cannot be asked about.
     """
-    found = []
+    required = []
     for place, item in enumerate(items, 1):
         action = str(item["action"]).strip()
         resource = str(item.get("resource") or "*").strip()
@@ -102,14 +105,14 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
         shared = {key: value for key, value in context.items() if key.lower() not in own}
         merged = {**shared, **(item.get("context") or {})}
         for key, value in merged.items():
-            for one in value if isinstance(value, list | tuple) else (value,):
-                if not isinstance(one, str | int | float | bool | NoneType):
+            for each in value if isinstance(value, list | tuple) else (value,):
+                if not isinstance(each, str | int | float | bool | NoneType):
                     raise FactError(
                         f"required item {place}: context {key} must be text, a number, a boolean, null,"
-                        f" or a list of them, got {type(one).__name__}."
+                        f" or a list of them, got {type(each).__name__}."
                     )
-        found.append(Required(action, resource, merged))
-    return found
+        required.append(Required(action, resource, merged))
+    return required
 
 
 def permission_layers(

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Why a trust policy does not let EKS Pod Identity in: one finding for each thing in the way."""
 
 from __future__ import annotations
@@ -8,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._findings.codes import Code
-from ..evaluation.request import ASSUME_ROLE, SERVICE
+from ..._findings.finding import Finding
+from ..._findings.severities import Severity
+from ..evaluation.request import ACTIONS, ASSUME_ROLE, TAG_SESSION
 from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test
 from ..language.context import Context, Unknown
-from ..language.document import Statement
-from ..language.findings import ERROR, INFO, WARNING, Finding, say_actual, say_condition
 from ..language.match import Glob
+from ..language.phrases import describe_actual, describe_condition
 from ..language.template import Wild, tokenize
-from .common_mistakes import is_irsa, lookalikes
+from .principals import explain_principals, name_caller
 
 _TAG_KEYS = ("aws:tagkeys", "sts:transitivetagkeys")
 
@@ -29,29 +33,27 @@ def diagnose(
     session_tags: bool,
 ) -> list[Finding]:
     """What is in the way of these requests, and for a usable policy what grants nothing."""
-    severity = INFO if usable else ERROR if usable is False else WARNING
-    found = _denies(rules, requests, context, usable)
+    severity: Severity = "info" if usable else "error" if usable is False else "warning"
+    findings = _denies(rules, requests, context, usable)
     allows = [rule for rule in rules if rule.allow]
-    ours = [rule for rule in allows if rule.means_caller(requests[0].caller)]
-    if not ours:
-        found.extend(_strangers(allows, severity, requests[0]))
-        return found
-    for request, written in zip(requests, ("sts:AssumeRole", "sts:TagSession"), strict=True):
-        granting = [rule for rule in ours if rule.means_action(request)]
+    meant = [rule for rule in allows if rule.means_caller(requests[0].caller)]
+    if not meant:
+        findings.extend(explain_principals(allows, requests[0]))
+        return findings
+    for request, action in zip(requests, ACTIONS, strict=True):
+        granting = [rule for rule in meant if rule.means_action(request)]
         if not granting:
-            found.append(_no_action(ours[0], request, written))
+            findings.append(_missing_action(meant[0], request, action))
         for rule in granting:
-            found.extend(
-                _failing(rule, test, context, severity, session_tags)
+            findings.extend(
+                _failing_condition(rule, test, context, severity, session_tags)
                 for test in rule.tests
                 if test.holds(context) is False
             )
-    if usable is False and not any(finding.severity == ERROR for finding in found):
-        found.append(
+    if usable is False and not any(finding.severity == "error" for finding in findings):
+        findings.append(
             Finding(
                 Code.TRUST_CONTRADICTION,
-                ERROR,
-                "",
                 "Each condition can be met, but no request meets all of them: for the keys that"
                 " are not known here, no value lets both sts:AssumeRole and sts:TagSession"
                 " through.",
@@ -59,170 +61,96 @@ def diagnose(
                 " check what the Deny statements leave over.",
             )
         )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(findings))
 
 
 def _denies(
     rules: Sequence[Rule], requests: Sequence[Request], context: Context, usable: bool | None
 ) -> list[Finding]:
-    found = []
+    findings = []
     for rule in rules:
         if rule.allow:
             continue
-        spoken = [request for request in requests if rule.speaks_of(request)]
-        answers = {rule.applies(request, context) for request in spoken}
-        actions = " and ".join(_written(request) for request in spoken)
+        concerned = [request for request in requests if rule.speaks_of(request)]
+        answers = {rule.applies(request, context) for request in concerned}
+        actions = " and ".join(_action_name(request) for request in concerned)
         if True in answers:
-            found.append(
+            findings.append(
                 Finding(
                     Code.TRUST_EXPLICIT_DENY,
-                    ERROR,
-                    rule.statement.label,
-                    f"{rule.statement.label} denies {actions} to {_caller(spoken[0])}"
+                    f"{rule.statement.label} denies {actions} to {name_caller(concerned[0])}"
                     f"{_because(rule)}. A Deny wins over every Allow.",
                     "Narrow or remove the Deny, for instance by a condition that leaves this caller out.",
+                    statement=rule.statement.label,
                 )
             )
         elif None in answers and usable is not True:
-            found.append(
+            findings.append(
                 Finding(
                     Code.TRUST_MAY_BE_DENIED,
-                    WARNING,
-                    rule.statement.label,
-                    f"{rule.statement.label} denies {actions} to {_caller(spoken[0])} for some"
+                    f"{rule.statement.label} denies {actions} to {name_caller(concerned[0])} for some"
                     f" requests{_because(rule)}.",
                     "Give the values that its conditions ask about, or narrow the Deny.",
+                    statement=rule.statement.label,
                 )
             )
-    return found
+    return findings
 
 
-def _strangers(allows: Sequence[Rule], severity: str, request: Request) -> list[Finding]:
-    """No statement names the caller: say for each whom it names instead."""
-    if not allows:
-        return [
-            Finding(
-                Code.TRUST_NO_ALLOW,
-                severity,
-                "",
-                "The policy has no Allow statement at all, and what is not allowed is denied.",
-                f"Add a statement that allows {_caller(request)} sts:AssumeRole and sts:TagSession.",
-            )
-        ]
-    if request.caller is None or request.caller.service is None:
-        return [_other_role(rule.statement, severity, request) for rule in allows]
-    return [_stranger(rule.statement, severity) for rule in allows]
-
-
-def _other_role(statement: Statement, severity: str, request: Request) -> Finding:
-    shown = ", ".join(value for _kind, value in (statement.principals or ())[:5])
-    label = statement.label
-    return Finding(
-        Code.TRUST_WRONG_PRINCIPAL,
-        severity,
-        label,
-        f"{label} {'excepts' if statement.not_principal else 'trusts'} {shown}; the target role is"
-        f" assumed by {_caller(request)}.",
-        f'Add a statement with "Principal": {{"AWS": "{_caller(request)}"}}.',
-    )
-
-
-def _stranger(statement: Statement, severity: str) -> Finding:
-    label = statement.label
-    names = [value for _kind, value in statement.principals or ()]
-    shown = ", ".join(names[:5])
-    if statement.not_principal:
-        return Finding(
-            Code.TRUST_NOT_PRINCIPAL_ALLOW,
-            severity,
-            label,
-            f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
-            f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
-        )
-    if is_irsa(statement):
-        return Finding(
-            Code.TRUST_IRSA_ONLY,
-            severity,
-            label,
-            f"{label} trusts the OpenID Connect provider {shown}: that is IAM roles for service"
-            " accounts (IRSA), not EKS Pod Identity.",
-            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession; keep this"
-            " one until every Pod has moved.",
-        )
-    alike = lookalikes(statement)
-    if alike:
-        return Finding(
-            Code.TRUST_LOOKALIKE_SERVICE,
-            severity,
-            label,
-            f"{label} trusts the service {', '.join(alike)}; EKS Pod Identity calls as {SERVICE},"
-            " in every partition and region.",
-            f"Write {SERVICE}.",
-        )
-    if any(kind == "Service" for kind, _value in statement.principals or ()):
-        return Finding(
-            Code.TRUST_WRONG_SERVICE,
-            severity,
-            label,
-            f"{label} trusts {shown}, not {SERVICE}.",
-            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession.",
-        )
-    return Finding(
-        Code.TRUST_WRONG_PRINCIPAL,
-        severity,
-        label,
-        f"{label} trusts {shown}; EKS Pod Identity calls as the service {SERVICE}.",
-        f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.',
-    )
-
-
-def _no_action(rule: Rule, request: Request, written: str) -> Finding:
-    code = Code.TRUST_NO_ASSUME_ROLE if written == ASSUME_ROLE else Code.TRUST_NO_TAG_SESSION
+def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
+    code = Code.TRUST_NO_ASSUME_ROLE if action == ASSUME_ROLE else Code.TRUST_NO_TAG_SESSION
     label = rule.statement.label
     need = (
         "EKS refuses a role whose trust policy lacks it, also when session tags are off"
-        if written != ASSUME_ROLE
+        if action != ASSUME_ROLE
         else "without it the role cannot be assumed at all"
     )
     return Finding(
         code,
-        ERROR,
-        label,
-        f"No statement allows {_caller(request)} {written}; {need}.",
-        f"Add {written} to the actions of {label}.",
+        f"No statement allows {name_caller(request)} {action}; {need}.",
+        f"Add {action} to the actions of {label}.",
+        statement=label,
     )
 
 
-def _failing(rule: Rule, test: Test, context: Context, severity: str, session_tags: bool) -> Finding:
+def _failing_condition(
+    rule: Rule, test: Test, context: Context, severity: Severity, session_tags: bool
+) -> Finding:
     label = rule.statement.label
     condition = test.condition
-    said = say_condition(condition)
-    actual = say_actual(test.key, context)
+    wanted = describe_condition(condition)
+    actual = describe_actual(test.key, context)
     state = context.get(test.key)
     tag = test.key.startswith("aws:requesttag/") or test.key in _TAG_KEYS
     if tag and not session_tags:
         return Finding(
             Code.TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS,
-            severity,
-            label,
-            f"{label} asks for {said}, but session tags are disabled for this association, so the"
+            f"{label} asks for {wanted}, but session tags are disabled for this association, so the"
             " request carries no tags and the statement never matches.",
             "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
+            statement=label,
+            raised_as=severity,
         )
     if not isinstance(state, Unknown) and not state:
         return Finding(
             Code.TRUST_CONDITION_NEVER_PRESENT,
-            severity,
-            label,
-            f"{label} asks for {said}, but requests of this caller never carry {condition.key}.",
+            f"{label} asks for {wanted}, but requests of this caller never carry {condition.key}.",
             "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
             " aws:RequestTag/kubernetes-namespace.",
+            statement=label,
+            raised_as=severity,
         )
     code, remedy = _near_miss(test, context, rule)
-    return Finding(code, severity, label, f"{label} asks for {said}, but the request has {actual}.", remedy)
+    return Finding(
+        code,
+        f"{label} asks for {wanted}, but the request has {actual}.",
+        remedy,
+        statement=label,
+        raised_as=severity,
+    )
 
 
-def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[str, str]:
+def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
     condition = test.condition
     state = context.get(test.key)
     actual = state if isinstance(state, tuple) else ()
@@ -263,13 +191,8 @@ def _wild(text: str) -> Glob:
 def _because(rule: Rule) -> str:
     if not rule.tests:
         return ""
-    return ", because of " + " and ".join(say_condition(test.condition) for test in rule.tests)
+    return ", because of " + " and ".join(describe_condition(test.condition) for test in rule.tests)
 
 
-def _written(request: Request) -> str:
-    return "sts:AssumeRole" if request.action == ASSUME_ROLE.lower() else "sts:TagSession"
-
-
-def _caller(request: Request) -> str:
-    caller = request.caller
-    return str((caller.service or caller.role_arn) if caller else None)
+def _action_name(request: Request) -> str:
+    return ASSUME_ROLE if request.action == ASSUME_ROLE.lower() else TAG_SESSION

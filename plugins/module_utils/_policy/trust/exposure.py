@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Who else may use a role, asked by way of workloads that are not the one in question."""
 
 from __future__ import annotations
@@ -9,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.severities import Severity
 from ..evaluation.evaluate import Layer, ask
 from ..evaluation.query import Question
 from ..evaluation.request import Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule
-from ..language.findings import INFO, WARNING, Finding
 
 _STRANGER = "~another~"
 
@@ -32,21 +36,21 @@ def reach(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) 
         pod_uid=None,
     )
     if _lets_in(questions, stranger):
-        return (_wide(Code.TRUST_ACCOUNT_WIDE, WARNING, "every workload of every cluster in the account"),)
+        return (_wide(Code.TRUST_ACCOUNT_WIDE, "warning", "every workload of every cluster in the account"),)
     if not subject.session_tags:
         return ()
-    found = []
+    findings = []
     namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
     if _lets_in(questions, namesake):
-        found.append(
-            _wide(Code.TRUST_ANY_CLUSTER, WARNING, "the same workload of every cluster in the account")
+        findings.append(
+            _wide(Code.TRUST_ANY_CLUSTER, "warning", "the same workload of every cluster in the account")
         )
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
     if _lets_in(questions, neighbour):
-        found.append(_wide(Code.TRUST_CLUSTER_WIDE, INFO, "every workload of the cluster"))
+        findings.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
     elif _lets_in(questions, replace(neighbour, namespace=subject.namespace)):
-        found.append(_wide(Code.TRUST_NAMESPACE_WIDE, INFO, "every service account of the namespace"))
-    return tuple(found)
+        findings.append(_wide(Code.TRUST_NAMESPACE_WIDE, "info", "every service account of the namespace"))
+    return tuple(findings)
 
 
 def _lets_in(questions: Sequence[Question], subject: Subject) -> bool:
@@ -54,12 +58,11 @@ def _lets_in(questions: Sequence[Question], subject: Subject) -> bool:
     return all(question.allowed(context) is True for question in questions)
 
 
-def _wide(code: str, severity: str, who: str) -> Finding:
+def _wide(code: Code, severity: Severity, who: str) -> Finding:
     return Finding(
         code,
-        severity,
-        "",
         f"The policy lets {who} use the role once an association names it.",
         "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
         " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
+        raised_as=severity,
     )

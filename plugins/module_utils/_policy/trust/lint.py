@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """What is worth knowing about a trust policy and does not change the verdict."""
 
 from __future__ import annotations
@@ -9,10 +12,10 @@ import difflib
 from collections.abc import Sequence
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..evaluation.request import SERVICE, SESSION_TAGS
 from ..evaluation.rules import Rule
 from ..language.document import Policy
-from ..language.findings import INFO, WARNING, Finding
 from .common_mistakes import is_irsa, lookalikes
 
 # IAM quotas: the role trust policy length is 2,048 characters, and can be raised to 4,096.
@@ -39,103 +42,96 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 def lint(policy: Policy, rules: Sequence[Rule], size: int) -> list[Finding]:
     """Findings that hold whoever calls."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
-        found.extend(_statement(rule, trusted))
+        findings.extend(_statement(rule, trusted))
     sids: dict[str, str] = {}
     for statement in policy.statements:
         if statement.sid is not None and statement.sid in sids:
-            found.append(
+            findings.append(
                 Finding(
                     Code.TRUST_DUPLICATE_SID,
-                    WARNING,
-                    statement.label,
                     f"{statement.label} has the Sid of statement {sids[statement.sid]}; IAM"
                     " refuses a document in which Sids are not unique.",
                     "Give each statement its own Sid, or none.",
+                    statement=statement.label,
                 )
             )
         elif statement.sid is not None:
             sids[statement.sid] = str(statement.index)
     if size > DEFAULT_LIMIT:
         limit = HARD_LIMIT if size > HARD_LIMIT else DEFAULT_LIMIT
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_TOO_LARGE,
-                WARNING,
-                "",
                 f"The document has {size:,} characters without white space; IAM's limit for trust"
                 f" policies is {DEFAULT_LIMIT:,}, and can be raised to {HARD_LIMIT:,}.",
                 "Use a wider scope with fewer statements"
                 + ("." if limit == HARD_LIMIT else ", or ask for a higher quota."),
             )
         )
-    return found
+    return findings
 
 
 def _statement(rule: Rule, trusted: bool) -> list[Finding]:
     statement = rule.statement
     label = statement.label
-    found: list[Finding] = []
+    findings: list[Finding] = []
     principals = statement.principals or ()
     everyone = ("*", "*") in principals or ("AWS", "*") in principals
     if rule.allow and everyone and not statement.not_principal:
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_OPEN_TO_EVERYONE,
-                WARNING,
-                label,
                 f"{label} allows every principal of every AWS account, not EKS Pod Identity alone"
                 + ("; only its conditions stand in between." if rule.tests else "."),
                 f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
+                statement=label,
             )
         )
     if rule.allow and trusted and is_irsa(statement):
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_IRSA_LEFTOVER,
-                INFO,
-                label,
                 f"{label} still lets IAM roles for service accounts (IRSA) use the role.",
                 "Remove it once no Pod uses the service account's role annotation any more.",
+                statement=label,
             )
         )
     if rule.allow and trusted and lookalikes(statement):
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_LOOKALIKE_SERVICE,
-                WARNING,
-                label,
                 f"{label} trusts {', '.join(lookalikes(statement))}, which is not the service of"
                 " EKS Pod Identity.",
                 "Remove it unless another use of the role needs it.",
+                statement=label,
+                raised_as="warning",
             )
         )
     if statement.not_principal:
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_NOT_PRINCIPAL,
-                WARNING,
-                label,
                 f"{label} uses NotPrincipal, which IAM does not support in trust policies.",
                 "Use Principal with conditions on aws:PrincipalArn or aws:PrincipalServiceName.",
+                statement=label,
             )
         )
     foreign = [action for action in statement.actions if not action.lower().startswith("sts:")]
     if foreign:
-        found.append(
+        findings.append(
             Finding(
                 Code.TRUST_FOREIGN_ACTION,
-                WARNING,
-                label,
                 f"{label} names {', '.join(foreign[:5])}; IAM takes only actions of AWS STS in a"
                 " trust policy.",
                 "Name sts:AssumeRole and sts:TagSession.",
+                statement=label,
             )
         )
-    found.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
-    return found
+    findings.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
+    return findings
 
 
 def _near(key: str) -> str | None:
@@ -152,8 +148,7 @@ def _key(rule: Rule, key: str) -> Finding:
     label = rule.statement.label
     return Finding(
         Code.TRUST_MISSPELT_KEY,
-        WARNING,
-        label,
         f"{label} has a condition on {key}, a key that requests of EKS Pod Identity do not have.",
         f"Did you mean {_near(key.lower())}?",
+        statement=label,
     )

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Edits that make a trust policy usable, smallest first. Each keeps all that the author wrote.
 
 The caller evaluates the results and takes the first that is usable.
@@ -19,6 +22,7 @@ from ..language.conditions import Test
 from ..language.context import Context
 from ..language.text import load
 from .common_mistakes import lookalikes
+from .statements import BARE_SID
 
 Document = dict[str, Any]
 _OPEN_ENDED = ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike")
@@ -47,7 +51,7 @@ def pod_identity_remedy(subject: Subject) -> Remedy:
             if value:
                 equals[f"aws:RequestTag/{name}"] = value
     return Remedy(
-        sid="AllowEksAuthToAssumeRoleForPodIdentity",
+        sid=BARE_SID,
         principal={"Service": SERVICE},
         equals=equals,
         exempt=("StringNotEquals", "aws:PrincipalServiceName", SERVICE),
@@ -66,8 +70,8 @@ def repairs(
     base, exempted = _exempt(original, rules, requests, context, remedy)
     if exempted:
         yield base
-    ours = [rule for rule in rules if rule.allow and rule.means_caller(requests[0].caller)]
-    for rule in ours:
+    meant = [rule for rule in rules if rule.allow and rule.means_caller(requests[0].caller)]
+    for rule in meant:
         if all(test.holds(context) for test in rule.tests):
             yield _with_actions(base, rule, requests)
     for rule in rules:
@@ -75,7 +79,7 @@ def repairs(
             renamed = _renamed(base, rule)
             yield renamed
             yield _with_actions(renamed, rule, requests)
-    for rule in ours:
+    for rule in meant:
         failing = [test for test in rule.tests if test.holds(context) is False]
         if len(failing) == 1:
             widened = _with_value(base, rule, failing[0], context)

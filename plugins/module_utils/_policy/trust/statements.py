@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SERVICE = "pods.eks.amazonaws.com"
-ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+from ..evaluation.request import ACTIONS, SERVICE
+
 SID_PREFIX = "EksPodIdentity"
-# The statement identifier of the form that the vendor's guide shows.
+# The Sid that the EKS User Guide shows.
 BARE_SID = "AllowEksAuthToAssumeRoleForPodIdentity"
 
 _ACCOUNT = "aws:SourceAccount"
@@ -126,13 +126,13 @@ def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[o
     """
     grants: set[TrustGrant] = set()
     others: list[object] = []
-    raw = document.get("Statement", [])
-    for statement in raw if isinstance(raw, list) else [raw]:
-        found = _grants_of(statement)
-        if found is None:
+    statements = document.get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        own = _grants_of(statement)
+        if own is None:
             others.append(statement)
         else:
-            grants |= found
+            grants |= own
     return grants, others
 
 

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
 """Can EKS Pod Identity use a role with this trust policy, for this workload?
 
 ``usable`` means sts:AssumeRole and sts:TagSession in the same request. With session tags disabled
@@ -14,21 +17,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule, rules_of
-from ..language.canonical import display, policy_size
+from ..language.canonical import display
 from ..language.context import Context
 from ..language.document import Policy, parse_policy
-from ..language.findings import ERROR, INFO, Finding
 from ..language.principals import Caller
-from ..language.text import Document, load
+from ..language.rows import policy_finding_row
+from ..language.text import Document, load, policy_size
 from .diagnose import diagnose
 from .exposure import reach
 from .lint import lint
 from .repair import Remedy, pod_identity_remedy, repairs
-
-__all__ = ["Finding", "Subject", "TrustPolicy", "TrustVerdict", "check_trust", "is_usable", "prepare_trust"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class TrustVerdict:
             "assume_role": self.assume_role,
             "tag_session": self.tag_session,
             "conditional_on": list(self.conditional_on),
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": [policy_finding_row(finding) for finding in self.findings],
             "suggested_trust_policy": self.suggested_trust_policy,
             "trust_policy": self.trust_policy,
         }
@@ -110,8 +112,8 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
         )
     if verdict.usable == "no":
         return verdict
-    wide = reach(trust.rules, requests, subject)
-    return replace(verdict, findings=(*verdict.findings, *wide)) if wide else verdict
+    exposures = reach(trust.rules, requests, subject)
+    return replace(verdict, findings=(*verdict.findings, *exposures)) if exposures else verdict
 
 
 def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
@@ -157,8 +159,8 @@ def _suggest(
     trust: TrustPolicy, requests: Sequence[Request], context: Context, remedy: Remedy
 ) -> dict[str, object] | None:
     for repaired in repairs(trust.document, trust.rules, requests, context, remedy):
-        again = rules_of(parse_policy(repaired, "trust", strict=False))
-        if _judge(again, requests, context)[1]:
+        repaired_rules = rules_of(parse_policy(repaired, "trust", strict=False))
+        if _judge(repaired_rules, requests, context)[1]:
             return repaired
     return None
 
@@ -169,8 +171,6 @@ def _foreign_role(subject: Subject) -> Finding | None:
         return None
     return Finding(
         Code.TRUST_ROLE_IN_OTHER_ACCOUNT,
-        ERROR,
-        "",
         f"The role is in account {accounts[1][0]}, the cluster in {accounts[0][0]}: EKS refuses to"
         " pass a role of another account, whatever the trust policy says.",
         "Use a role of the cluster's account, and name this one as the association's target role.",
@@ -181,8 +181,6 @@ def _conditional(keys: tuple[str, ...]) -> Finding:
     named = ", ".join(keys)
     return Finding(
         Code.TRUST_CONDITIONAL,
-        INFO,
-        "",
         f"The policy allows some requests and denies others; it turns on {named}.",
         f"Give the value of {named} to get a definite answer.",
     )

@@ -221,7 +221,7 @@ def test_the_simulator_is_asked_about_documents(run):
     )
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
-    assert result["notes"] == ["The simulator of IAM was not told of the session policy."]
+    assert result["notes"] == ["The simulator of IAM does not know the session policy."]
     ((operation, asked),) = api.asked
     assert operation == "SimulateCustomPolicy"
     assert [json.loads(text) for text in asked["PolicyInputList"]] == [policy()]

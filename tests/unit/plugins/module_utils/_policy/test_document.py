@@ -13,13 +13,17 @@ from urllib.parse import quote
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     normalise,
-    policy_size,
     same_meaning,
-    to_json,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyError,
     parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+    PolicyError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import (
+    policy_size,
+    to_json,
 )
 
 ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}

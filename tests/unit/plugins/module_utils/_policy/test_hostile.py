@@ -9,16 +9,19 @@ import json
 import sys
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     normalise,
-    to_json,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyError,
     parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+    PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import Glob
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import to_json
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,
@@ -27,7 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     pod_context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    Subject,
     check_trust,
 )
 from hypothesis import HealthCheck, given, settings

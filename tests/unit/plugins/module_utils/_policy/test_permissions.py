@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
@@ -516,6 +516,17 @@ EXACT = [
         },
         "implicit_deny",
     ),
+    ({"StringEquals": {"t:key": "a"}, "StringLike": {"t:key": "b*"}}, "conditional"),
+    ({"StringEquals": {"t:key": "a"}, "StringNotEquals": {"t:key": "a"}}, "implicit_deny"),
+    (
+        {"StringEquals": {"ec2:ResourceTag/a": "a"}, "StringLike": {"ec2:ResourceTag/a": "b*"}},
+        "implicit_deny",
+    ),
+    (
+        {"DateLessThan": {"t:key": "2026-01-01"}, "DateGreaterThan": {"t:key": "2026-02-01"}},
+        "implicit_deny",
+    ),
+    ({"IpAddress": {"t:key": "10.0.0.0/8"}, "NotIpAddress": {"t:key": "10.0.0.0/8"}}, "implicit_deny"),
     ({"ForAllValues:StringEquals": {"t:key": "${t:key}"}}, "conditional"),
     (
         {"StringNotEquals": {"t:a": ["x", "${t:b}"], "t:b": "x"}, "Null": {"t:a": "false", "t:b": "false"}},

@@ -10,11 +10,13 @@ import itertools
 import json
 from urllib.parse import quote
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     ask,
     evaluate,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
     rules_of,
@@ -38,10 +40,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    Subject,
     check_trust,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -186,7 +187,39 @@ def test_unknown_keys_give_conditional_exactly_when_both_answers_are_possible(do
         assert answers == {found.decision == "allowed"}
 
 
+# The added Deny is the first to ask about several values: with two of t:two the first Deny does not hold.
+SEVERAL_VALUES = (
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "s3:GetObject",
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {"t:one": ["a"], "t:two": ["a"]},
+                    "Null": {"t:one": "false"},
+                },
+            },
+            {
+                "Effect": "Deny",
+                "Action": "s3:GetObject",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"t:one": ["${t:two}"]}, "Null": {"t:one": "false"}},
+            },
+        ],
+    },
+    {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": "*",
+        "Condition": {"ForAllValues:StringEquals": {"t:two": ["a"]}},
+    },
+)
+
+
 @SETTINGS
+@example(*SEVERAL_VALUES)
 @given(policies, statements)
 def test_adding_a_deny_never_allows_more(document, statement):
     more = copy.deepcopy(document)
@@ -325,6 +358,13 @@ def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, 
     assert suggested is not None
     assert check_trust(suggested, subject).usable == "yes"
     assert len(suggested["Statement"]) - len(document["Statement"]) in (0, 1)
+
+
+@SETTINGS
+@given(trusts, subjects)
+def test_findings_have_a_severity_of_their_code(document, subject):
+    findings = check_trust(document, subject).findings
+    assert [found for found in findings if found.severity not in TABLE[found.code].severities] == []
 
 
 @SETTINGS

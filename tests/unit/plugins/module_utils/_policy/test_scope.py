@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     same_meaning,
 )
@@ -29,7 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     widest,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    Subject,
     check_trust,
 )
 from hypothesis import given, settings

@@ -10,12 +10,14 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    PolicyError,
     parse_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+    PolicyError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    Subject,
     check_trust,
 )
 

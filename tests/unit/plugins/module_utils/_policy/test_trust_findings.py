@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    Subject,
     check_trust,
 )
 
@@ -338,6 +338,17 @@ def test_what_grants_nothing_beside_what_does_is_only_information():
         policy(OURS, allow(Condition=equals(RequestTag__kubernetes_namespace="other"))), KNOWN
     )
     assert [(each.code, each.severity) for each in found.findings] == [("TRUST_CONDITION_UNMATCHED", "info")]
+
+
+def test_a_verdict_that_turns_on_unknown_keys_is_a_warning():
+    document = policy(allow(Condition=equals(RequestTag__kubernetes_pod_name="web-1")))
+    found = check_trust(document, KNOWN)
+    each = finding(found, "TRUST_CONDITIONAL")
+    assert (found.usable, each.severity, each.statement) == ("conditional", "warning", "")
+    assert each.message == (
+        "The policy allows some requests and denies others; it turns on aws:RequestTag/kubernetes-pod-name."
+    )
+    assert each.remedy == "Give the value of aws:RequestTag/kubernetes-pod-name to get a definite answer."
 
 
 def test_a_deny_that_may_match_is_a_warning():

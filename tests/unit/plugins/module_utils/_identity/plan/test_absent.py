@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.findings import Finding
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     OTHER_CLUSTER_ARN,
@@ -171,25 +172,22 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
     assert names(found) == []
     assert found.findings == (
         Finding(
-            "ASSOCIATION_NOT_OWNED",
-            "warning",
-            APP,
+            Code.ASSOCIATION_NOT_OWNED,
             "association a-00000000000000001 was not made by this collection and stays.",
             "Delete it with workload_identity.aws.eks_pod_identity_association, or set force: true.",
+            APP,
         ),
         Finding(
-            "ROLE_STILL_USED",
-            "warning",
-            APP,
+            Code.ROLE_STILL_USED,
             f"role {role_arn('my-role')} stays: it is still used by my-cluster default/app.",
             "Remove those first, then run again.",
+            APP,
         ),
         Finding(
-            "POLICY_STILL_USED",
-            "warning",
-            APP,
+            Code.POLICY_STILL_USED,
             f"policy {MINE} stays: it is still used by role my-role.",
             "Remove those first, then run again.",
+            APP,
         ),
     )
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
@@ -237,12 +235,11 @@ def test_a_role_that_holds_what_others_put_there_stays() -> None:
     ]
     assert found.findings == (
         Finding(
-            "ROLE_HOLDS_FOREIGN",
-            "warning",
-            APP,
+            Code.ROLE_HOLDS_FOREIGN,
             f"role {role_arn('my-role')} stays: it holds what this collection did not put there (by-hand, "
             f"{extra}, a-profile).",
             "Detach or delete those, then run again.",
+            APP,
         ),
     )
 
@@ -389,11 +386,10 @@ def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
     assert names(found) == ["delete association default/app"]
     assert found.findings == (
         Finding(
-            "TRUST_STATEMENT_STAYS",
-            "note",
-            APP,
+            Code.TRUST_STATEMENT_STAYS,
             f"role {OLD} keeps our trust statement: it lets in others too, or is the only one.",
             "Remove it from the trust policy when nothing else needs it.",
+            APP,
         ),
     )
 
@@ -423,12 +419,11 @@ def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
     assert names(found) == ["delete association default/app"]
     assert found.findings == (
         Finding(
-            "POLICY_STAYS_ATTACHED",
-            "note",
-            APP,
+            Code.POLICY_STAYS_ATTACHED,
             f"{theirs} stays attached to role {OLD}: neither is of this collection, so it cannot be told who "
             "attached it.",
             "Detach it when nothing else needs it.",
+            APP,
         ),
     )
 
@@ -467,9 +462,7 @@ def test_a_cluster_that_is_gone_leaves_its_roles_to_remove() -> None:
     assert names(found) == EVERYTHING[1:]
     assert found.findings == (
         Finding(
-            "CLUSTER_MISSING",
-            "warning",
-            None,
+            Code.CLUSTER_MISSING,
             f"cluster my-cluster was not found in account {ACCOUNT}, region us-west-2; only what IAM "
             "has of its "
             "workloads is removed.",

@@ -433,7 +433,7 @@ def test_turning_session_tags_off_widens_an_unstated_scope_and_says_so() -> None
     (finding,) = found.findings
     assert (finding.code, finding.severity, str(finding.workload)) == (
         "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
-        "note",
+        "info",
         "default/app",
     )
     assert finding.message == (
@@ -522,7 +522,7 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
     (finding,) = found.findings
     assert (finding.code, finding.severity, str(finding.workload)) == (
         "POLICY_ATTACHED_EXTRA",
-        "note",
+        "info",
         "default/app",
     )
     assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."

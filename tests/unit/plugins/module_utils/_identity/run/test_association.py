@@ -28,7 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     Wanted,
     converge,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

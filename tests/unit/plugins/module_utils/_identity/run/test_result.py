@@ -17,7 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Plan,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.findings import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
     input_message,
@@ -30,7 +29,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     diff_of,
     failure_message,
     failure_rows,
-    finding_row,
     result_of,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -187,17 +185,6 @@ def test_a_change_for_several_workloads_names_them_all() -> None:
 
 def test_a_change_for_nobody_names_none() -> None:
     assert change_row(Change(1, "role", "delete", "r", (), {}, None, ()))["workload"] == ""
-
-
-@pytest.mark.parametrize(("key", "named"), [(APP, "default/app"), (None, "")])
-def test_a_finding_as_a_row(key: WorkloadKey | None, named: str) -> None:
-    assert finding_row(Finding("CODE", "note", key, "What.", "Do.")) == {
-        "code": "CODE",
-        "severity": "note",
-        "workload": named,
-        "message": "What.",
-        "remedy": "Do.",
-    }
 
 
 def test_a_failure_as_rows() -> None:

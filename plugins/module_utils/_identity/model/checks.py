@@ -8,16 +8,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..._findings.severities import Severity
 from .desired import Workload
 from .messages import sentence
 from .observed import Observed, ReadFailure
 
-PASS, FAIL, WARNING, UNKNOWN = "pass", "fail", "warning", "unknown"
+Status = Literal["pass", "fail", "warning", "unknown"]
+PASS: Final = "pass"
+FAIL: Final = "fail"
+WARNING: Final = "warning"
+UNKNOWN: Final = "unknown"
+_ENDS: Mapping[Severity, Status] = {"error": FAIL, "warning": WARNING, "info": PASS}
+_WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Check:
     """
 
     name: str
-    status: str
+    status: Status
     detail: str = ""
     findings: tuple[Finding, ...] = ()
     follows: tuple[Finding, ...] = ()
@@ -43,8 +52,8 @@ class Verified:
     checks: tuple[Check, ...]
 
     @property
-    def status(self) -> str:
-        return worst(self.checks)
+    def status(self) -> Status:
+        return worst_status(self.checks)
 
     @property
     def findings(self) -> list[Finding]:
@@ -52,50 +61,38 @@ class Verified:
         return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
-def worst(checks: Sequence[Check]) -> str:
-    found = {check.status for check in checks}
-    return next((status for status in (FAIL, UNKNOWN, WARNING) if status in found), PASS)
+def worst_status(checks: Sequence[Check]) -> Status:
+    statuses = {check.status for check in checks}
+    return next((status for status in _WORST_FIRST if status in statuses), PASS)
 
 
-def joined(name: str, checks: Sequence[Check]) -> Check:
+def join_checks(name: str, checks: Sequence[Check]) -> Check:
     """Several outcomes of the same check as one."""
     details = ",".join(check.detail for check in checks[:3] if check.detail)
     findings = tuple(finding for check in checks for finding in check.findings)
     follows = tuple(finding for check in checks for finding in check.follows)
-    return Check(name, worst(checks), details, findings, follows)
+    return Check(name, worst_status(checks), details, findings, follows)
 
 
-def ended(key: WorkloadKey | None, name: str, status: str, code: str, message: str, remedy: str) -> Check:
-    """A check that ends with one finding."""
-    severity = {WARNING: "warning", PASS: "note"}.get(status, "error")
-    return Check(name, status, "", (Finding(code, severity, key, message, remedy),))
+def conclude(name: str, finding: Finding) -> Check:
+    """A check that ends with one finding: an error fails it, information does not."""
+    return Check(name, _ENDS[finding.severity], findings=(finding,))
 
 
-def unreadable(key: WorkloadKey | None, name: str, failure: ReadFailure) -> Check:
-    return ended(
-        key,
-        name,
-        UNKNOWN,
+def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | None = None) -> Check:
+    """A check that could not be made, because something could not be read."""
+    finding = Finding(
         Code.NOT_READABLE,
         f"{failure.resource} {failure.name} could not be read: {failure.operation}: {failure.code}: "
         f"{sentence(failure.text)}",
         failure.remedy,
+        workload,
     )
+    return Check(name, UNKNOWN, findings=(finding,))
 
 
-def unread(observed: Observed, resource: str, name: str) -> ReadFailure | None:
+def find_read_failure(observed: Observed, resource: str, name: str) -> ReadFailure | None:
     return next(
         (failure for failure in observed.failures if failure.resource == resource and failure.name == name),
         None,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that the user should know. ``severity`` is "error", "warning" or "note"."""
-
-    code: str
-    severity: str
-    workload: WorkloadKey | None
-    message: str
-    remedy: str

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Codes of the Kubernetes half. Pure."""
+
+from __future__ import annotations
+
+from .codes import Code
+from .descriptions import Description, Descriptions
+
+CLUSTER: Descriptions = {
+    Code.NAMESPACE_MISSING: Description(
+        "The namespace does not exist",
+        "error",
+        "the namespace does not exist",
+        "create it, or `create_namespace: true`",
+        "it has no service account, not even `default`",
+    ),
+    Code.SERVICE_ACCOUNT_MISSING: Description(
+        "The service account does not exist",
+        "error",
+        "the service account does not exist",
+        "`site.yml`, or the workload's own manifests",
+        "it is not among those of the namespace",
+    ),
+    Code.IRSA_ANNOTATION: Description(
+        "The service account has an annotation of IRSA",
+        "warning",
+        "left over from IAM roles for service accounts",
+        "recreate the Pods, verify, then remove the annotation",
+        "annotation `eks.amazonaws.com/role-arn`",
+    ),
+    Code.POD_BEFORE_ASSOCIATION: Description(
+        "A Pod is older than the association",
+        "error",
+        "the Pod was admitted before the association was made; injection happens at admission only",
+        "`kubectl rollout restart` of the owner, which the finding names, or `pod_identity_restart_stale: true`",
+        "created before the association, and without its environment or token volume",
+    ),
+    Code.POD_NOT_INJECTED: Description(
+        "Nothing was injected into a Pod",
+        "error",
+        "nothing was injected though the association was there: admitted within its first seconds, or a "
+        "webhook undid it",
+        "restart the owner as for `POD_BEFORE_ASSOCIATION`; if it stays, look at the mutating webhooks",
+        "created after the association, and without its environment or token volume",
+    ),
+    Code.POD_CONTAINERS_SKIPPED: Description(
+        "Containers of a Pod are left out",
+        "warning",
+        "containers are left out",
+        "remove the annotation from the Pod template, if they need the role",
+        "annotation `eks.amazonaws.com/skip-containers` on the Pod",
+    ),
+    Code.POD_OTHER_CREDENTIALS: Description(
+        "A Pod has other credentials",
+        "warning",
+        "the SDK takes other credentials first",
+        "remove them from the Pod template",
+        "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`, "
+        "beside what was injected",
+    ),
+    Code.POD_PROXY: Description(
+        "A Pod sends requests for credentials to a proxy",
+        "error",
+        "requests for credentials go to a proxy",
+        "add `169.254.170.23` and `[fd00:ec2::23]` to `NO_PROXY`",
+        "`HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`, in either case, and no `NO_PROXY` with the agent's address",
+    ),
+    Code.POD_ON_FARGATE: Description(
+        "A Pod runs on Fargate",
+        "error",
+        "EKS Pod Identity does not work on Fargate",
+        "EC2 nodes, or IAM roles for service accounts",
+        "node label `eks.amazonaws.com/compute-type: fargate`; the Pod's label "
+        "`eks.amazonaws.com/fargate-profile`; without either the node's name",
+    ),
+    Code.POD_ON_WINDOWS: Description(
+        "A Pod runs on Windows",
+        "error",
+        "EKS Pod Identity does not work on Windows",
+        "Linux nodes, or IAM roles for service accounts",
+        "node label `kubernetes.io/os: windows`, or the Pod's own `os` or node selector",
+    ),
+    Code.POD_ON_VIRTUAL_NODE: Description(
+        "A Pod runs on a virtual node",
+        "error",
+        "no agent can run on a virtual node",
+        "EC2 nodes",
+        "node label `type: virtual-kubelet`; without labels the node's name",
+    ),
+    Code.AGENT_MISSING: Description(
+        "The cluster has no agent",
+        "error",
+        "the cluster has no agent",
+        "install the add-on",
+        "no DaemonSet `eks-pod-identity-agent` in `kube-system`, and no Auto Mode",
+    ),
+    Code.AGENT_NOT_READY: Description(
+        "The agent is not ready",
+        "error",
+        "the agent's Pods are not ready, or its DaemonSet has none; a warning when others are ready",
+        "their description and log",
+        "their Ready condition, the DaemonSet's status",
+        also=("warning",),
+    ),
+    Code.AGENT_NOT_ON_NODE: Description(
+        "A node has no agent",
+        "error",
+        "the agent does not run, or is not ready, on the Pod's node",
+        "taints, node selectors, the agent's log",
+        "the agent's Pods by node; nodes of Auto Mode have it built in",
+    ),
+    Code.KUBERNETES_NOT_READABLE: Description(
+        "Kubernetes refused a read",
+        "info",
+        "the caller is not allowed to list something; what depends on it is `unknown`",
+        "allow it: the finding names the resource",
+        "the API server's answer",
+    ),
+}
+
+PROOF: Descriptions = {
+    Code.PROOF_OTHER_ROLE: Description(
+        "The proof ran as another role",
+        "error",
+        "another identity: the node's role, or the former role",
+        "run again after some seconds; the agent sees a changed role after up to six hours",
+    ),
+    Code.PROOF_NO_CREDENTIALS: Description(
+        "The proof found no credentials",
+        "error",
+        "no credentials found",
+        "run again after some seconds; look at the mutating webhooks",
+    ),
+    Code.PROOF_AGENT_UNREACHABLE: Description(
+        "The proof did not reach the agent",
+        "error",
+        "the agent's address does not answer",
+        "the agent on that node",
+    ),
+    Code.PROOF_REFUSED: Description(
+        "The proof was refused",
+        "error",
+        "the agent or AWS refused",
+        "the agent's log, the role's trust policy",
+    ),
+    Code.PROOF_IRSA: Description(
+        "The proof used IRSA",
+        "error",
+        "the SDK tried IAM roles for service accounts",
+        "remove the annotation and the variables",
+    ),
+    Code.PROOF_SDK_TOO_OLD: Description(
+        "The proof's SDK is too old",
+        "error",
+        "the SDK refuses the agent's address",
+        "a newer image",
+    ),
+    Code.PROOF_TOKEN_MALFORMED: Description(
+        "The proof's token is malformed",
+        "error",
+        "the agent cannot read the token",
+        'send it without "Bearer"',
+    ),
+    Code.PROOF_TAG_SESSION: Description(
+        "The proof was not allowed to tag its session",
+        "error",
+        "`sts:TagSession` is not allowed",
+        "allow it beside `sts:AssumeRole` on both sides",
+    ),
+    Code.PROOF_TAGS_TOO_LARGE: Description(
+        "Session tags and session policy are too large",
+        "error",
+        "session tags and session policy are too large",
+        "`disable_session_tags: true`, or a shorter session policy",
+    ),
+    Code.PROOF_NO_NETWORK: Description(
+        "The proof did not reach AWS STS",
+        "error",
+        "AWS STS cannot be reached",
+        "network policy, VPC endpoint, NAT, DNS",
+    ),
+    Code.PROOF_IMAGE: Description(
+        "The proof's image cannot be pulled",
+        "error",
+        "the image cannot be pulled",
+        "`pod_identity_proof_image`",
+    ),
+    Code.PROOF_NOT_STARTED: Description(
+        "The proof did not start",
+        "error",
+        "no Pod, no node, or no result in time",
+        "events of the namespace; `pod_identity_proof_pod_spec`, `pod_identity_proof_timeout`",
+    ),
+    Code.PROOF_FAILED: Description(
+        "The proof failed",
+        "error",
+        "a text that is not known",
+        "the message has it",
+    ),
+    Code.PROOF_SKIPPED: Description(
+        "The proof was not made",
+        "info",
+        "this API runs no Pods",
+        "a cluster with nodes",
+    ),
+}

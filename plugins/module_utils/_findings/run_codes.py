@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Codes of a run itself, of purge and teardown, and of failures alone. Pure."""
+
+from __future__ import annotations
+
+from .codes import Code
+from .descriptions import Description, Descriptions, FailureText
+
+RUN: Descriptions = {
+    Code.PURGE_WAITS: Description(
+        "The purge waits",
+        "warning",
+        "`purge`: nothing was purged, because a workload failed",
+        "resolve the failures, run again",
+    ),
+    Code.ROLE_LEFT: Description(
+        "A role has lost its last workload",
+        "info",
+        "`purge`: the last workload of a role has just moved to another role",
+        "restart its Pods; the next purge removes the role",
+    ),
+    Code.BULK_READ_DENIED: Description(
+        "Bulk reads are denied",
+        "info",
+        "roles and policies were read one by one, which takes more requests",
+        "[iam-permissions.md](iam-permissions.md)",
+    ),
+    Code.CALLER_PERMISSION_MISSING: Description(
+        "The caller lacks permissions",
+        "error",
+        "`check_caller`: the caller lacks permissions that applying the workloads takes",
+        "[iam-permissions.md](iam-permissions.md)",
+    ),
+    Code.CALLER_PERMISSION_UNKNOWN: Description(
+        "The caller's permissions are not known",
+        "info",
+        "`check_caller`: IAM's simulator could not be asked",
+        "allow the caller `iam:SimulatePrincipalPolicy` and `iam:GetRole` on itself",
+    ),
+    Code.OWNER_CHANGED: Description(
+        "The owner changes",
+        "warning",
+        "what belonged to one `owner` comes to belong to another",
+        "list it for one owner only",
+    ),
+    Code.POLICY_ATTACHED_EXTRA: Description(
+        "A policy that is not listed is attached",
+        "info",
+        "a role made here has a policy that is not listed",
+        "list it, detach it, or `purge_policies`",
+    ),
+    Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS: Description(
+        "Without session tags the scope is the account",
+        "info",
+        "without session tags the role can be used from every cluster of the account",
+        "keep the tags on, or write `trust_scope: account`",
+    ),
+    Code.ASSOCIATION_NOT_OWNED: Description(
+        "The association was not made here",
+        "warning",
+        "teardown: the association was not made here, and stays",
+        "delete it with `eks_pod_identity_association`, or `force`",
+    ),
+    Code.ROLE_STILL_USED: Description(
+        "The role is still used",
+        "warning",
+        "teardown: another association or cluster uses the role",
+        "remove those first",
+    ),
+    Code.ROLE_HOLDS_FOREIGN: Description(
+        "The role holds something that was not put there here",
+        "warning",
+        "teardown: the role has something that was not put there here",
+        "detach or delete that",
+    ),
+    Code.ROLE_PERHAPS_USED: Description(
+        "Other clusters may use the role",
+        "warning",
+        "teardown of a cluster that was not found, or purge: other clusters may use the role",
+        "check name, account, region; `force` if the cluster is gone; after a purge `state: absent`",
+    ),
+    Code.POLICY_STILL_USED: Description(
+        "The policy is still used",
+        "warning",
+        "teardown: something else has the policy attached, or as its boundary",
+        "detach it there",
+    ),
+    Code.POLICY_STAYS_ATTACHED: Description(
+        "A policy stays attached",
+        "info",
+        "teardown: a policy that was not made here stays on an existing role",
+        "detach it, if nothing else needs it",
+    ),
+    Code.TRUST_STATEMENT_STAYS: Description(
+        "Our trust statement stays",
+        "info",
+        "teardown: our statement on an existing role lets in more than this cluster, or is the only one",
+        "remove it, if nothing else needs it",
+    ),
+    Code.SERVICE_ACCOUNTS_WAIT: Description(
+        "Service accounts wait",
+        "warning",
+        "teardown: service accounts stay, because their workloads failed in AWS",
+        "resolve the failures, run again",
+    ),
+    Code.SERVICE_ACCOUNTS_STAY: Description(
+        "Service accounts stay",
+        "error",
+        "teardown: EKS has no such cluster, but the Kubernetes API has service accounts of its workloads, "
+        "which stay",
+        "correct name, account, region or kubeconfig; if the cluster is gone, `eks_pod_identity` with "
+        "`state: absent`",
+    ),
+    Code.CLUSTER_MISSING: Description(
+        "The cluster does not exist",
+        "warning",
+        "teardown: there is no such cluster in this account and region",
+        "correct the name, or nothing if it is gone",
+    ),
+}
+
+
+def _failure(title: str, cause: str, remedy: str) -> Description:
+    """A code that only failures have."""
+    return Description(title, "error", cause, remedy, failure=FailureText(cause, remedy))
+
+
+FAILURES: Descriptions = {
+    Code.ROLE_NOT_OWNED: _failure(
+        "The role was not made here",
+        "a role of this name exists, was not made here, and would have to change",
+        "`role.arn` to use it as it is, another name, or `adopt`",
+    ),
+    Code.ROLE_PATH_DIFFERS: _failure(
+        "The role has another path",
+        "the role exists with another path, which IAM cannot change",
+        "give its path, or another name",
+    ),
+    Code.ROLE_NAME_DIFFERS: _failure(
+        "The role is spelt in other letter case",
+        "the role exists in other letter case",
+        "spell it the same way, or give another name",
+    ),
+    Code.POLICY_NOT_OWNED: _failure(
+        "The policy was not made here",
+        "a policy of this name exists with another document and was not made here",
+        "another name, its `arn`, or `adopt`",
+    ),
+    Code.TRUST_POLICY_TOO_LONG: _failure(
+        "The trust policy is too long",
+        "too many workloads for one trust policy",
+        "a wider scope, more roles, or a higher quota ([trust-scopes.md](trust-scopes.md))",
+    ),
+    Code.TRUST_SCOPE_NEEDS_SESSION_TAGS: _failure(
+        "The scope needs session tags",
+        "the association has session tags off, and the scope needs them",
+        "`disable_session_tags: false`, or `trust_scope: account`",
+    ),
+    Code.SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS: _failure(
+        "A session policy needs session tags turned off",
+        "session tags are to be turned on, but the association has a session policy",
+        'remove it as well (`session_policy: ""`)',
+    ),
+    Code.KUBERNETES_REFUSED: _failure(
+        "Kubernetes refused an object",
+        "the API server did not take one service account or namespace; the message has its answer",
+        "resolve that, and run again; for a 403 [iam-permissions.md](iam-permissions.md#kubernetes)",
+    ),
+    Code.SKIPPED: _failure(
+        "Something that it needs failed",
+        "something that it needs failed; the message names it",
+        "resolve that, and run again",
+    ),
+}

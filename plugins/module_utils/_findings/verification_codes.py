@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Codes of the verification's AWS half. Pure."""
+
+from __future__ import annotations
+
+from .codes import Code
+from .descriptions import Description, Descriptions, FailureText
+
+VERIFICATION: Descriptions = {
+    Code.TRUST_NOT_USABLE: Description(
+        "The trust policy keeps the workload out",
+        "error",
+        "the trust policy keeps the workload out; the message names the statement",
+        "apply the workload, if the role was made here; else apply `suggested_trust_policy` of "
+        "`iam_trust_policy_check`",
+        failure=FailureText(
+            "the trust policy of an existing role, or the one given as `trust_policy`, keeps the workload out",
+            "have it corrected, or `extend_trust: true`",
+        ),
+    ),
+    Code.TRUST_CONDITIONAL: Description(
+        "The trust policy turns on unknown keys",
+        "warning",
+        "the trust policy asks for something that is not known here, such as the Pod's name",
+        "give its value, make sure that it holds, or remove the condition",
+    ),
+    Code.ROLE_MISSING: Description(
+        "The role does not exist",
+        "error",
+        "the role does not exist",
+        "apply the workload; for an existing role, correct its ARN",
+        failure=FailureText(
+            "there is no role with this ARN in the account",
+            "correct `role.arn`, or give `role.name`",
+        ),
+    ),
+    Code.POLICY_NOT_ATTACHED: Description(
+        "A policy is not attached",
+        "error",
+        "a listed policy is not attached to the role",
+        "apply the workload",
+    ),
+    Code.POLICY_MISSING: Description(
+        "A policy does not exist",
+        "error",
+        "a listed policy does not exist",
+        "apply the workload; for an existing policy, correct its ARN",
+        failure=FailureText(
+            "there is no policy with this ARN, given under `policies` or as boundary",
+            "correct the ARN, or make that policy first",
+        ),
+    ),
+    Code.POLICY_CONTENTS_DIFFER: Description(
+        "A policy has other contents",
+        "error",
+        "the default version means something else: changed by hand, or the default was set back",
+        "apply the workload, which makes a new default version; check mode with diff shows the difference",
+    ),
+    Code.ASSOCIATION_MISSING: Description(
+        "The association does not exist",
+        "error",
+        "the service account has no association",
+        "apply the workload",
+    ),
+    Code.ASSOCIATION_OTHER_ROLE: Description(
+        "The association names another role",
+        "error",
+        "the association names another role",
+        "apply the workload; recreate Pods to have it at once",
+    ),
+    Code.ASSOCIATION_OTHER_TARGET_ROLE: Description(
+        "The association has another target role",
+        "error",
+        "it has another target role, or one that was to be removed",
+        "apply the workload",
+    ),
+    Code.TRUST_WIDER_THAN_ASKED: Description(
+        "The trust policy is wider than its scope",
+        "warning",
+        "the trust policy of a role made here lets in more than its scope",
+        "apply the workload, which narrows it",
+    ),
+    Code.POLICY_OTHER_VERSION_DEFAULT: Description(
+        "Another version of a policy is the default",
+        "error",
+        "what was asked for is another version of the policy than the default",
+        "apply the workload, or set that version as the default; the message has the command",
+    ),
+    Code.PERMISSION_DENIED: Description(
+        "A required permission is denied",
+        "error",
+        "the role is not allowed to perform what `required_permissions` lists",
+        "allow it in a policy; objects of a bucket are `bucket/*`",
+    ),
+    Code.PERMISSION_TAKEN_AWAY: Description(
+        "A required permission is taken away",
+        "error",
+        "its policies allow it, but boundary or session policy do not",
+        "allow it there too",
+    ),
+    Code.PERMISSION_CONDITIONAL: Description(
+        "A required permission turns on unknown keys",
+        "warning",
+        "it turns on condition keys that are not known here",
+        "give them as `context` of the permission",
+    ),
+    Code.TARGET_ROLE_NOT_ALLOWED: Description(
+        "The role is not allowed to assume the target role",
+        "error",
+        "the role is not allowed to assume the target role, or not to tag the session",
+        "a policy with `sts:AssumeRole` and `sts:TagSession` on it",
+    ),
+    Code.TARGET_ROLE_TRUST_NOT_USABLE: Description(
+        "The target role keeps the role out",
+        "error",
+        "the target role's trust policy does not let the role in",
+        "have it corrected",
+    ),
+    Code.TARGET_ROLE_MISSING: Description(
+        "The target role does not exist",
+        "error",
+        "there is no such target role",
+        "correct `target_role_arn`",
+    ),
+    Code.TARGET_ROLE_NOT_READABLE: Description(
+        "The target role cannot be read",
+        "info",
+        "the target role cannot be read from here, as when it belongs to another account",
+        "`iam_trust_policy_check` there",
+    ),
+    Code.ASSOCIATION_SETTINGS_DIFFER: Description(
+        "The association has other settings",
+        "error",
+        "session tags or session policy are not as asked",
+        "apply the workload",
+    ),
+    Code.ASSOCIATION_OWNED_BY_ADDON: Description(
+        "An EKS add-on owns the association",
+        "warning",
+        "an EKS add-on owns the association",
+        "manage the role in the add-on",
+        failure=FailureText(
+            "an EKS add-on owns the association and would undo the change",
+            "change the add-on's `podIdentityAssociations`, or `force`",
+        ),
+    ),
+    Code.AGENT_ADDON_MISSING: Description(
+        "The agent's add-on is not installed",
+        "error",
+        "the cluster has neither the add-on nor EKS Auto Mode",
+        "`aws eks create-addon`; the message has the command",
+    ),
+    Code.AGENT_ADDON_DEGRADED: Description(
+        "The agent's add-on does not work",
+        "error",
+        "the add-on does not work",
+        "resolve what its health names",
+    ),
+    Code.AGENT_ADDON_WITH_AUTO_MODE: Description(
+        "The agent's add-on stands beside EKS Auto Mode",
+        "warning",
+        "EKS Auto Mode has the agent built in, and the add-on is there as well",
+        "remove the add-on, if all nodes are of Auto Mode",
+    ),
+    Code.CLUSTER_PLATFORM_TOO_OLD: Description(
+        "The cluster is too old",
+        "error",
+        "the platform version of the cluster is older than EKS Pod Identity",
+        "update the cluster",
+    ),
+    Code.NOT_READABLE: Description(
+        "AWS refused a read",
+        "error",
+        "AWS refused the read; the check is `unknown`",
+        "[iam-permissions.md](iam-permissions.md)",
+    ),
+}

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Confirmation 5: the association exists and has the role and the settings that were asked for. Pure."""
+
+from __future__ import annotations
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..model.checks import PASS, Check, conclude, conclude_unread, find_read_failure
+from ..model.desired import AssociationSpec, Workload
+from ..model.observed import Observed, ObservedAssociation
+from ..plan.associations import same_session_policy
+
+NAME = "association"
+
+
+def check_association(workload: Workload, observed: Observed) -> Check:
+    """One finding, for the first thing that is wrong with it."""
+    cluster = observed.cluster
+    failure = find_read_failure(observed, "associations", cluster.name) or find_read_failure(
+        observed, "association", str(workload.key)
+    )
+    if failure is not None:
+        return conclude_unread(NAME, failure, workload.key)
+    association = observed.associations.get(workload.key)
+    if association is None:
+        return conclude(
+            NAME,
+            Finding(
+                Code.ASSOCIATION_MISSING,
+                f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
+                f"{cluster.account_id}, region {cluster.region}).",
+                "Apply the workload, which creates it.",
+                workload.key,
+            ),
+        )
+    role_arn = cluster.role_arn(workload.role) if workload.role else association.role_arn
+    finding = _find_difference(workload, association, role_arn)
+    return conclude(NAME, finding) if finding is not None else Check(NAME, PASS)
+
+
+def _find_difference(workload: Workload, association: ObservedAssociation, role_arn: str) -> Finding | None:
+    subject = f"association {association.association_id} of {workload.key}"
+    spec = workload.association
+    if association.role_arn != role_arn:
+        return Finding(
+            Code.ASSOCIATION_OTHER_ROLE,
+            f"{subject} names role {association.role_arn}, not {role_arn}.",
+            "Apply the workload, which corrects it; Pods see the change after up to six hours, or at once "
+            "when they are recreated.",
+            workload.key,
+        )
+    if _differs(spec.target_role_arn, association.target_role_arn):
+        return Finding(
+            Code.ASSOCIATION_OTHER_TARGET_ROLE,
+            f"{subject} has the target role {association.target_role_arn or '(none)'}, not "
+            f"{spec.target_role_arn or '(none)'}.",
+            "Apply the workload, which corrects it.",
+            workload.key,
+        )
+    differing = _differing_settings(spec, association)
+    if differing:
+        return Finding(
+            Code.ASSOCIATION_SETTINGS_DIFFER,
+            f"{subject} differs in {' and '.join(differing)} from what was asked for.",
+            "Apply the workload, which corrects it.",
+            workload.key,
+        )
+    if association.owner_arn:
+        return Finding(
+            Code.ASSOCIATION_OWNED_BY_ADDON,
+            f"{subject} is owned by the EKS add-on {association.owner_arn}.",
+            "Manage its role in the add-on's podIdentityAssociations.",
+            workload.key,
+        )
+    return None
+
+
+def _differing_settings(spec: AssociationSpec, association: ObservedAssociation) -> list[str]:
+    settings = (
+        ("disable_session_tags", _differs(spec.disable_session_tags, association.disable_session_tags)),
+        ("session_policy", not same_session_policy(spec.session_policy, association)),
+    )
+    return [name for name, differs in settings if differs]
+
+
+def _differs(wanted: object, present: object) -> bool:
+    return wanted is not None and wanted != present

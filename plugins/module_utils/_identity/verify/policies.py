@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Confirmations 2 to 4: the policies of a workload exist, say what was asked for, and are attached. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
+from ..model.desired import Desired, PolicySpec, Workload
+from ..model.observed import Observed, VerificationReads
+from ..model.shared import shared_roles
+from ..plan import retained
+from .trust_policy import find_role
+
+
+def extra_policies(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
+    """What is attached to roles made here without being asked for, by the first workload of each role."""
+    findings: dict[WorkloadKey, list[Finding]] = {}
+    for shared in shared_roles(observed.cluster, desired.workloads):
+        role = observed.roles.get(shared.spec.name.lower())
+        if role is None or shared.spec.existing or not role.owned:
+            continue
+        first = shared.keys[0]
+        extra = [arn for arn in role.attached if arn not in shared.policy_users]
+        findings[first] = [retained.attached_extra(role, first, arn) for arn in extra]
+    return findings
+
+
+def check_attachment(workload: Workload, observed: Observed, extra: Sequence[Finding] = ()) -> Check:
+    """Confirmation 2: every policy that was asked for is attached to the role. ``extra`` is shown as well."""
+    role, end = find_role(workload, observed, "attachment")
+    if role is None:
+        return end
+    missing = [
+        arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
+    ]
+    if not missing:
+        return Check("attachment", PASS, str(len(workload.policies) or ""), tuple(extra))
+    findings = [
+        Finding(
+            Code.POLICY_NOT_ATTACHED,
+            f"policy {arn} is not attached to role {role.arn}.",
+            "Apply the workload, which attaches it.",
+            workload.key,
+        )
+        for arn in missing
+        # That a policy does not exist is a finding of another check.
+        if observed.policies.get(arn) is not None or arn not in observed.policies
+    ]
+    return Check("attachment", FAIL, findings=(*findings, *extra))
+
+
+def check_version(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 3: each policy exists and has a default version."""
+
+    def judge(spec: PolicySpec) -> Check:
+        arn = observed.cluster.policy_arn(spec)
+        policy = observed.policies.get(arn)
+        if policy is not None:
+            return Check("version", PASS, policy.default_version)
+        return conclude(
+            "version",
+            Finding(
+                Code.POLICY_MISSING,
+                f"policy {arn} does not exist in account {observed.cluster.account_id}.",
+                "Apply the workload, which creates it; for an existing policy correct its ARN.",
+                workload.key,
+            ),
+        )
+
+    return _check_policies("version", workload, observed, judge)
+
+
+def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
+    """Confirmation 4: the default version of each policy means what was asked for."""
+
+    def judge(spec: PolicySpec) -> Check:
+        arn = observed.cluster.policy_arn(spec)
+        policy = observed.policies.get(arn)
+        if spec.document is None:
+            return Check("contents", PASS)
+        if policy is None or policy.document is None:
+            return Check("contents", FAIL)
+        if same_meaning(policy.document, spec.document, "identity"):
+            return Check("contents", PASS)
+        if other := reads.other_versions.get(arn):
+            return conclude(
+                "contents",
+                Finding(
+                    Code.POLICY_OTHER_VERSION_DEFAULT,
+                    f"what was asked for is version {other} of policy {arn}, but its default version is "
+                    f"{policy.default_version}, which means something else.",
+                    "Apply the workload, which sets that version as the default, or: aws iam "
+                    f"set-default-policy-version --policy-arn {arn} --version-id {other}.",
+                    workload.key,
+                ),
+            )
+        return conclude(
+            "contents",
+            Finding(
+                Code.POLICY_CONTENTS_DIFFER,
+                f"the default version {policy.default_version} of policy {arn} does not mean what was asked for.",
+                "Apply the workload in check mode with diff to see the difference, and without to make a new "
+                "default version.",
+                workload.key,
+            ),
+        )
+
+    return _check_policies("contents", workload, observed, judge)
+
+
+def _check_policies(
+    name: str, workload: Workload, observed: Observed, judge: Callable[[PolicySpec], Check]
+) -> Check:
+    checks = []
+    for spec in workload.policies:
+        failure = find_read_failure(observed, "policy", observed.cluster.policy_arn(spec))
+        checks.append(conclude_unread(name, failure, workload.key) if failure else judge(spec))
+    return join_checks(name, checks)
