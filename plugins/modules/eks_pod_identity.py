@@ -477,7 +477,6 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
@@ -490,6 +489,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_cluster_name,
     parse_tags,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,

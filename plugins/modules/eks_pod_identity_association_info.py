@@ -154,13 +154,13 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,

@@ -262,7 +262,6 @@ cluster_arn:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -270,6 +269,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     given_workloads,
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,

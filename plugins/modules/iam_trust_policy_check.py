@@ -237,8 +237,8 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
     read_role,

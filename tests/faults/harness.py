@@ -14,8 +14,8 @@ from typing import Any
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import RETRIES, BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     MANAGED_BY_TAG,

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,

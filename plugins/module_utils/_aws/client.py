@@ -17,18 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
+from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
 from .concurrency import DEFAULT_WIDTH
-from .errors import (
-    CONNECTION,
-    DAMAGED,
-    MALFORMED,
-    ONCE_ONLY,
-    SERVER,
-    SERVER_CODES,
-    THROTTLED,
-    THROTTLING_CODES,
-    AwsError,
-)
+from .errors import MALFORMED, classify
 from .interrupt import raise_if_interrupted
 from .rate import RateLimiter
 from .retry import Retries
@@ -148,7 +139,7 @@ class BotoApi:
                 answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
-            if failure.transient == THROTTLED:
+            if failure.kind is ErrorKind.THROTTLED:
                 asked.limiter.throttled(sent)
             elif isinstance(error, ClientError):
                 asked.limiter.answered()
@@ -203,30 +194,25 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     """An error of botocore in our own words. A wrong parameter names the botocore that knows it."""
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        code = str(said.get("Code", "Unknown"))
-        transient = _passing(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return AwsError(name, code, str(said.get("Message", "")), transient, transient == SERVER)
+        reason = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code, text = str(reason.get("Code", "Unknown")), str(reason.get("Message", ""))
+        refusal = classify(name, code, text, status=status)
+        return refusal.amended(text, outcome_unknown=refusal.kind is ErrorKind.SERVER)
     if isinstance(error, ParamValidationError):
-        return AwsError(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
+        return classify(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
     if isinstance(error, ResponseParserError):
         return _malformed(service, operation, "the answer cannot be parsed")
     if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
         never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
         outcome_unknown = not isinstance(error, never_sent)
-        return AwsError(name, type(error).__name__, str(error), CONNECTION, outcome_unknown)
-    return AwsError(name, type(error).__name__, str(error))
-
-
-def _passing(code: str, status: int) -> str:
-    if code in THROTTLING_CODES or status == 429:
-        return THROTTLED
-    return SERVER if code in SERVER_CODES or status >= 500 else ""
+        return classify(name, type(error).__name__, str(error), outcome_unknown, lost=True)
+    return classify(name, type(error).__name__, str(error))
 
 
 def _malformed(service: str, operation: str, why: str) -> AwsError:
     text = f"{why}, as if something between here and AWS had cut it off"
-    return AwsError(f"{service}:{operation}", MALFORMED, text, DAMAGED, outcome_unknown=True)
+    return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
 
 
 # Where an answer says that there is another page, and a request which one it wants.

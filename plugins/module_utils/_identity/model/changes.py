@@ -71,14 +71,6 @@ class Failure:
     remedy: str
     partly: bool = False
 
-    @property
-    def concerns_role(self) -> bool:
-        """EKS does not accept the role: it does not know it, or finds that it does not trust EKS."""
-        return self.error_code == "InvalidParameterException" and (
-            "Role provided in the request does not exist" in self.message
-            or "Trust policy of the role provided is invalid" in self.message
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -77,9 +77,9 @@ def unreadable(key: WorkloadKey | None, name: str, failure: ReadFailure) -> Chec
         name,
         UNKNOWN,
         Code.NOT_READABLE,
-        f"{failure.resource} {failure.name} could not be read: {failure.operation}: {failure.code}: "
-        f"{sentence(failure.text)}",
-        failure.remedy,
+        f"{failure.resource} {failure.name} could not be read: {failure.error.operation}: "
+        f"{failure.error.code}: {sentence(failure.error.text)}",
+        failure.error.remedy,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..._aws.errors import AwsError
+from .aws_errors import AwsError
 from .errors import InputError
 
 SHOWN_PROBLEMS = 20

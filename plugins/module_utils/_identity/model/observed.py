@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..._findings.key import WorkloadKey
+from .aws_errors import AwsError
 from .cluster import Cluster
 from .desired import Workload
 from .ownership import is_owned
@@ -154,10 +155,7 @@ class ReadFailure:
 
     resource: str
     name: str
-    operation: str
-    code: str
-    text: str
-    remedy: str
+    error: AwsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Fa
         failure.resource,
         failure.name,
         "read",
-        failure.code,
-        f"{failure.operation}: {failure.text}",
-        failure.remedy,
+        failure.error.code,
+        f"{failure.error.operation}: {failure.error.text}",
+        failure.error.remedy,
     )

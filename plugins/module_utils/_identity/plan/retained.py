@@ -26,8 +26,9 @@ def attached_extra(
     said = f"role {found.name} also has {arn} attached, which is not asked for."
     remedy = "List it under policies, detach it, or set purge_policies: true."
     if unread is not None:
-        said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
-        remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
+        error = unread.error
+        said += f" Whose it is could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        remedy = f"{error.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
     return Finding(Code.POLICY_ATTACHED_EXTRA, "note", key, said, remedy)
 
 
@@ -108,8 +109,8 @@ def maybe_used(failure: ReadFailure, role: SharedRole, found: ObservedRole) -> F
         "role",
         found.name,
         "delete",
-        failure.code,
+        failure.error.code,
         f"association {failure.name} could not be read, so it cannot be told whether it uses role "
-        f"{found.arn}: {failure.operation}: {failure.text}",
-        failure.remedy,
+        f"{found.arn}: {failure.error.operation}: {failure.error.text}",
+        failure.error.remedy,
     )

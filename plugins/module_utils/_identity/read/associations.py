@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
+from ..model.aws_errors import AwsError
 from ..model.observed import ObservedAssociation
 from . import decode
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..._aws.client import Api, answers_by_page
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
+from ..model.aws_errors import AwsError
 from ..model.observed import ObservedPolicy, ObservedRole
 from . import decode
 

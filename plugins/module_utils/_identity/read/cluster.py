@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
+from ..._aws.errors import classify
+from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 
 
@@ -27,7 +28,7 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
         if not error.missing:
             raise
         if must_exist:
-            raise AwsError(
+            raise classify(
                 error.operation,
                 error.code,
                 f"No cluster found for name: {name}. Asked in account {account_id}, region "
@@ -60,7 +61,7 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cl
     """
     cluster = read_cluster(api, name, region, must_exist=state == "present")
     if state == "present" and cluster.status not in USABLE:
-        raise AwsError(
+        raise classify(
             "eks:DescribeCluster",
             "ClusterNotActive",
             f"cluster {name} in account {cluster.account_id}, region {cluster.region} is {cluster.status}.",

@@ -16,11 +16,11 @@ from typing import TypeVar
 
 from ..._aws.client import Api, answers_by_page
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
 from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, PolicySpec, RoleSpec
 from ..model.observed import (
@@ -159,7 +159,7 @@ class Observer:
         try:
             return read()
         except AwsError as error:
-            return ReadFailure(resource, name, error.operation, error.code, error.text, error.remedy)
+            return ReadFailure(resource, name, error)
         finally:
             if resource != "associations":
                 self.progress.done(self.stage)

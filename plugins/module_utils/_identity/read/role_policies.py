@@ -14,8 +14,8 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._policy.permissions.permissions import NamedPolicy
+from ..model.aws_errors import AwsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
 from ..._policy.language.text import load
 from ..._policy.trust.trust import Subject, check_trust
 from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError
 
 # IAM is eventually consistent; what is older than this has been propagated.
 YOUNG = timedelta(minutes=5)

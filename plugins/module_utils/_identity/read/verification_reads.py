@@ -14,10 +14,10 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
 from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError, ErrorKind
 from ..model.desired import Desired, Workload
 from ..model.observed import (
     Agent,
@@ -105,7 +105,7 @@ class _Reader:
         except AwsError as error:
             if error.missing:
                 return Agent()
-            return read_failure("addon", ADDON, error)
+            return ReadFailure("addon", ADDON, error)
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
         found = {}
@@ -134,7 +134,7 @@ class _Reader:
             request = {"PolicyArn": arn, "VersionId": version}
             return load(self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"])
         except AwsError as error:
-            return read_failure("policy", arn, error)
+            return ReadFailure("policy", arn, error)
 
     def _default_version(self, arn: str) -> str:
         return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
@@ -151,7 +151,7 @@ class _Reader:
         try:
             inline = role.inline_documents if role.inline_documents is not None else self._inline(role)
         except AwsError as error:
-            return read_failure("role", role.name, error)
+            return ReadFailure("role", role.name, error)
         identity += [(f"inline policy {name}", document) for name, document in inline.items()]
         if not role.permissions_boundary:
             return RolePermissions(tuple(identity))
@@ -174,20 +174,16 @@ class _Reader:
         parts = parse_role_arn(arn)
         if parts is None or parts.account_id != self.observed.cluster.account_id:
             account = parts.account_id if parts else "?"
-            return ReadFailure(
-                "target role",
-                arn,
+            out_of_reach = AwsError(
                 "iam:GetRole",
                 "OtherAccount",
                 f"it belongs to account {account}, which these credentials do not reach.",
+                ErrorKind.OTHER,
                 "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
             )
+            return ReadFailure("target role", arn, out_of_reach)
         try:
             role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
         except AwsError as error:
-            return None if error.missing else read_failure("target role", arn, error)
+            return None if error.missing else ReadFailure("target role", arn, error)
         return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
-
-
-def read_failure(resource: str, name: str, error: AwsError) -> ReadFailure:
-    return ReadFailure(resource, name, error.operation, error.code, error.text, error.remedy)

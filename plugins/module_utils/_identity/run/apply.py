@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -18,27 +17,17 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._aws.interrupt import finishing
 from ..._findings.codes import Code
+from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Call, Change, Failure, Plan
 from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
 from .outcome import Done, Outcome, Refusal
 from .waiting import WaitPolicy
 
-# What AWS says while it does not know yet about something just made, by operation.
-_NOT_YET: tuple[tuple[str, str, str], ...] = (
-    (
-        r"eks:(Create|Update)PodIdentityAssociation",
-        r"InvalidParameterException",
-        r"Role provided in the request does not exist|Trust policy of the role provided is invalid",
-    ),
-    (r"iam:(AttachRolePolicy|CreateRole|PutRolePermissionsBoundary)", r"NoSuchEntity", r""),
-)
-_IN_THE_WAY = "ResourceInUseException"
-# IAM refuses two changes of one thing at the same time, whoever makes the other one.
-_BUSY = ("ConcurrentModification", "ConcurrentModificationException")
+# These build on something made before, which IAM may not know yet.
+_BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary"))
 # Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
 # that the thing itself is gone.
 _REMOVALS = frozenset(
@@ -150,28 +139,26 @@ def _request(
         try:
             return api.call(call.service, call.operation, call.parameters)
         except AwsError as error:
-            transient = (
-                error.code in _BUSY
-                or ((awaits or replaces) and _not_yet(error))
-                or (replaces and error.code == _IN_THE_WAY)
-            )
-            if not transient:
+            if not _may_pass(error, call, awaits, replaces):
                 raise
             if wait_policy.now() + pause > deadline:
                 waited = f"{error.text} (still so after {wait_policy.timeout:g} s of waiting)"
-                raise AwsError(
-                    error.operation, error.code, waited, error.transient, error.outcome_unknown
-                ) from error
+                raise error.amended(waited, error.outcome_unknown) from error
         wait_policy.sleep(pause)
         pause = min(pause * 2, wait_policy.longest_pause)
 
 
-def _not_yet(error: AwsError) -> bool:
-    return any(
-        re.fullmatch(operation, error.operation)
-        and re.fullmatch(code, error.code)
-        and re.search(text, error.text)
-        for operation, code, text in _NOT_YET
+def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
+    """Whether the same request may succeed in a while.
+
+    IAM refuses two changes of one thing at the same time, whoever makes the other one. What was made a
+    moment ago may not be known yet, and what was deleted a moment ago may still be in the way.
+    """
+    not_yet = error.kind is ErrorKind.ROLE_NOT_USABLE or (error.missing and call.operation in _BUILDING)
+    return (
+        error.kind is ErrorKind.BUSY
+        or ((awaits or replaces) and not_yet)
+        or (replaces and error.kind is ErrorKind.EXISTS)
     )
 
 

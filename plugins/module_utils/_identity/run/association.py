@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
 from ..._findings.key import WorkloadKey
 from ..._policy.trust.trust import Subject
 from ..inputs.account_checks import foreign_role
 from ..model import tags
 from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError
 from ..model.changes import Change, Failure, Plan
 from ..model.cluster import Cluster
 from ..model.desired import AssociationSpec
@@ -155,7 +155,7 @@ def _apply(api: Api, change: Change, cluster: Cluster, wanted: Wanted, wait_poli
     """Make the change; wait for the role only when IAM says that EKS is merely behind."""
     outcome = apply_plan(api, Plan((change,)), 1, wait_policy)
     # A replace has waited already; another would find nothing to delete, and its failure not tell what was.
-    if not any(one.failure.concerns_role and not one.half_replaced for one in outcome.refusals):
+    if not any(one.role_not_usable and not one.half_replaced for one in outcome.refusals):
         return outcome
     subject = Subject(
         cluster_arn=cluster.arn,

@@ -124,11 +124,7 @@ class Engine:
         roles = {
             str(one.key): (self.cluster.role_arn(one.role), one) for one in desired.workloads if one.role
         }
-        waiting = [
-            one
-            for one in outcome.refusals
-            if one.error is not None and one.failure.concerns_role and not one.change.awaits
-        ]
+        waiting = [one for one in outcome.refusals if one.role_not_usable and not one.change.awaits]
 
         def usable_soon(refusal: Refusal) -> bool:
             """EKS is merely behind: a run that ended early may have made the role moments ago."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._aws.errors import AwsError
+from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Change, Failure, Plan
 from ..model.desired import Desired
 from ..model.findings import Finding
@@ -43,6 +43,11 @@ class Refusal:
     def vanished(self) -> bool:
         """Whether something that it builds on is gone."""
         return self.error is not None and self.error.missing and not self.half_replaced
+
+    @property
+    def role_not_usable(self) -> bool:
+        """Whether EKS does not accept the role, which may be too young for it."""
+        return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE
 
     @property
     def half_replaced(self) -> bool:

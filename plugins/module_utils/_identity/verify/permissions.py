@@ -199,8 +199,8 @@ def _target_trust(
             NAME,
             PASS,
             Code.TARGET_ROLE_NOT_READABLE,
-            f"the trust policy of target role {target} could not be checked: {trust.text}",
-            trust.remedy,
+            f"the trust policy of target role {target} could not be checked: {trust.error.text}",
+            trust.error.remedy,
         )
     if trust is None:
         return ended(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import THROTTLED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
     Interrupted,
     current_interrupt,
@@ -26,6 +26,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Pace, Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+    ErrorKind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
@@ -56,12 +59,12 @@ def interrupted(items: list[Any], ready: Callable[[], bool]) -> Iterator[Any]:
 
 def test_who_waits_before_another_attempt_makes_none() -> None:
     sent: list[int] = []
-    retries = Retries(chance=lambda: 0, paces={THROTTLED: Pace(3, LONG, LONG)})
+    retries = Retries(chance=lambda: 0, paces={ErrorKind.THROTTLED: Pace(3, LONG, LONG)})
 
     def work(number: int) -> None:
         def send(_sent: float) -> None:
             sent.append(number)
-            raise AwsError("iam:GetRole", "Throttling", "Rate exceeded", THROTTLED)
+            raise classify("iam:GetRole", "Throttling", "Rate exceeded")
 
         retries.run(send)
 

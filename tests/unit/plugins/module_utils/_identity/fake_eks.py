@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NoReturn
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
     FakeIam,
 )
@@ -74,7 +74,7 @@ class FakeEks:
             same = ("clusterName", "namespace", "serviceAccount")
             if all(one[key] == asked[key] for key in same):
                 text = f"Association already exists: {one['associationId']}"
-                raise AwsError(f"eks:{operation}", "ResourceInUseException", text)
+                raise classify(f"eks:{operation}", "ResourceInUseException", text)
         self._check(operation, asked)
         return {"association": copy.deepcopy(self.put(asked))}
 
@@ -124,21 +124,21 @@ class FakeEks:
     def _check_cluster(self, operation: str, name: str) -> None:
         if name not in self.clusters:
             text = f"No cluster found for name: {name}."
-            raise AwsError(f"eks:{operation}", "ResourceNotFoundException", text)
+            raise classify(f"eks:{operation}", "ResourceNotFoundException", text)
 
     def _association(self, operation: str, asked: Mapping[str, Any]) -> Answer:
         self._check_cluster(operation, asked["clusterName"])
         found = self.associations.get(asked["associationId"])
         if found is None:
             text = f"Association {asked['associationId']} not found."
-            raise AwsError(f"eks:{operation}", "ResourceNotFoundException", text)
+            raise classify(f"eks:{operation}", "ResourceNotFoundException", text)
         return found
 
     def _by_arn(self, operation: str, asked: Mapping[str, Any]) -> Answer:
         for one in self.associations.values():
             if one["associationArn"] == asked["resourceArn"]:
                 return one
-        raise AwsError(f"eks:{operation}", "NotFoundException", "Resource not found.")
+        raise classify(f"eks:{operation}", "NotFoundException", "Resource not found.")
 
     def _check(self, operation: str, wanted: Mapping[str, Any]) -> None:
         name = wanted["roleArn"].split("/")[-1].lower()
@@ -154,7 +154,7 @@ class FakeEks:
             self._invalid(operation, "A session policy needs disableSessionTags.")
 
     def _invalid(self, operation: str, text: str) -> NoReturn:
-        raise AwsError(f"eks:{operation}", "InvalidParameterException", text)
+        raise classify(f"eks:{operation}", "InvalidParameterException", text)
 
     def _with_external_id(self, one: Answer) -> Answer:
         one.pop("externalId", None)

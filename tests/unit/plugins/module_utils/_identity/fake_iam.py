@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 
 Answer = dict[str, Any]
 ATTACHMENTS = 10
@@ -58,7 +58,7 @@ class FakeIam:
     def CreateRole(self, asked: Mapping[str, Any]) -> Answer:
         name = asked["RoleName"]
         if name.lower() in self.roles:
-            raise AwsError("iam:CreateRole", "EntityAlreadyExists", f"Role with name {name} already exists.")
+            raise classify("iam:CreateRole", "EntityAlreadyExists", f"Role with name {name} already exists.")
         boundary = asked.get("PermissionsBoundary", "")
         self._check_boundary("CreateRole", boundary)
         self._check_trust("CreateRole", asked["AssumeRolePolicyDocument"])
@@ -87,7 +87,7 @@ class FakeIam:
     def DeleteRole(self, asked: Mapping[str, Any]) -> Answer:
         role = self._role(asked)
         if role["attached"] or role["inline"] or role["profiles"]:
-            raise AwsError("iam:DeleteRole", "DeleteConflict", "Cannot delete entity, must detach first.")
+            raise classify("iam:DeleteRole", "DeleteConflict", "Cannot delete entity, must detach first.")
         del self.roles[asked["RoleName"].lower()]
         return {}
 
@@ -132,14 +132,14 @@ class FakeIam:
         self._policy(asked)
         if asked["PolicyArn"] not in attached:
             if len(attached) >= ATTACHMENTS:
-                raise AwsError("iam:AttachRolePolicy", "LimitExceeded", "Cannot exceed quota")
+                raise classify("iam:AttachRolePolicy", "LimitExceeded", "Cannot exceed quota")
             attached.append(asked["PolicyArn"])
         return {}
 
     def DetachRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
         attached = self._role(asked)["attached"]
         if asked["PolicyArn"] not in attached:
-            raise AwsError(
+            raise classify(
                 "iam:DetachRolePolicy", "NoSuchEntity", f"Policy {asked['PolicyArn']} was not found."
             )
         attached.remove(asked["PolicyArn"])
@@ -199,7 +199,7 @@ class FakeIam:
     def CreatePolicy(self, asked: Mapping[str, Any]) -> Answer:
         name = asked["PolicyName"]
         if any(arn.split("/")[-1].lower() == name.lower() for arn in self.policies):
-            raise AwsError(
+            raise classify(
                 "iam:CreatePolicy", "EntityAlreadyExists", f"A policy called {name} already exists."
             )
         arn = f"arn:aws:iam::{self.account_id}:policy{asked.get('Path', '/')}{name}"
@@ -217,7 +217,7 @@ class FakeIam:
     def CreatePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
         policy = self._policy(asked)
         if len(policy["versions"]) >= VERSIONS:
-            raise AwsError("iam:CreatePolicyVersion", "LimitExceeded", "A policy can have 5 versions.")
+            raise classify("iam:CreatePolicyVersion", "LimitExceeded", "A policy can have 5 versions.")
         policy["last"] += 1
         version = f"v{policy['last']}"
         policy["versions"][version] = json.loads(asked["PolicyDocument"])
@@ -228,7 +228,7 @@ class FakeIam:
     def GetPolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
         versions = self._policy(asked)["versions"]
         if asked["VersionId"] not in versions:
-            raise AwsError("iam:GetPolicyVersion", "NoSuchEntity", "This version was not found.")
+            raise classify("iam:GetPolicyVersion", "NoSuchEntity", "This version was not found.")
         return {"PolicyVersion": {"Document": versions[asked["VersionId"]], "VersionId": asked["VersionId"]}}
 
     def ListPolicyVersions(self, asked: Mapping[str, Any]) -> Answer:
@@ -243,7 +243,7 @@ class FakeIam:
     def DeletePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
         policy = self._policy(asked)
         if asked["VersionId"] == policy["default"]:
-            raise AwsError("iam:DeletePolicyVersion", "DeleteConflict", "Cannot delete the default version.")
+            raise classify("iam:DeletePolicyVersion", "DeleteConflict", "Cannot delete the default version.")
         del policy["versions"][asked["VersionId"]]
         return {}
 
@@ -251,7 +251,7 @@ class FakeIam:
         used = self.ListEntitiesForPolicy(asked)
         policy = self._policy(asked)
         if used["PolicyRoles"] or used["PolicyUsers"] or used["PolicyGroups"] or len(policy["versions"]) > 1:
-            raise AwsError("iam:DeletePolicy", "DeleteConflict", "Cannot delete a policy that is in use.")
+            raise classify("iam:DeletePolicy", "DeleteConflict", "Cannot delete a policy that is in use.")
         del self.policies[asked["PolicyArn"]]
         return {}
 
@@ -283,26 +283,26 @@ class FakeIam:
     def _role(self, asked: Mapping[str, Any]) -> Answer:
         name = asked["RoleName"]
         if name.lower() not in self.roles:
-            raise AwsError("iam", "NoSuchEntity", f"The role with name {name} cannot be found.")
+            raise classify("iam", "NoSuchEntity", f"The role with name {name} cannot be found.")
         return self.roles[name.lower()]
 
     def _policy(self, asked: Mapping[str, Any]) -> Answer:
         arn = asked["PolicyArn"]
         if arn not in self.policies:
-            raise AwsError("iam", "NoSuchEntity", f"Policy {arn} was not found.")
+            raise classify("iam", "NoSuchEntity", f"Policy {arn} was not found.")
         return self.policies[arn]
 
     def _check_boundary(self, operation: str, arn: str) -> None:
         if arn and arn not in self.policies:
-            raise AwsError(
+            raise classify(
                 f"iam:{operation}", "NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable."
             )
 
     def _check_trust(self, operation: str, document: str) -> None:
         if len(document) > 2048:
-            raise AwsError(f"iam:{operation}", "LimitExceeded", "Cannot exceed ACLSizePerRole: 2048")
+            raise classify(f"iam:{operation}", "LimitExceeded", "Cannot exceed ACLSizePerRole: 2048")
         if not json.loads(document)["Statement"]:
-            raise AwsError(f"iam:{operation}", "MalformedPolicyDocument", "Missing field Statement")
+            raise classify(f"iam:{operation}", "MalformedPolicyDocument", "Missing field Statement")
 
 
 def _plain(role: Answer) -> Answer:

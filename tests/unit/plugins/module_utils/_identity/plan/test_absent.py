@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.findings import Finding
@@ -38,7 +38,7 @@ APP = WorkloadKey("default", "app")
 MINE = policy_arn("my-policy")
 OLD = role_arn("old")
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 EVERYTHING = [
     "delete association default/app",
     f"detach attachment my-role {MINE}",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
@@ -41,7 +41,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 APP = (WorkloadKey("default", "app"),)
 OLD = role_arn("old")
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
 )
 
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 
 
 def own(name: str, namespace: str = "default", **more: Any) -> dict[str, Any]:

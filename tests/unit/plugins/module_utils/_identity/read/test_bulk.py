@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.bulk import (
     WORTHWHILE,
     Snapshot,

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
@@ -32,7 +33,7 @@ NOT_TRUSTED = (
 
 
 def failing(operation: str, code: str, text: str = "No.") -> AwsError:
-    return AwsError(operation, code, text)
+    return classify(operation, code, text)
 
 
 class Script:
@@ -183,7 +184,7 @@ def test_what_failed_for_good_but_is_no_longer_planned_blocks_nothing() -> None:
 
 
 def test_a_removal_whose_first_answer_was_lost_was_done() -> None:
-    gone = AwsError("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
+    gone = classify("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
     api = Script(DeletePolicyVersion=[gone], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
     outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
     assert [failure.partly for failure in outcome.failures] == [True]

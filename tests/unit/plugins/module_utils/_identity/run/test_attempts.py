@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Change,
@@ -39,7 +39,7 @@ def refusal(
     one: Change, code: str = "AccessDenied", outcome_unknown: bool = False, partly: bool = False
 ) -> Refusal:
     failure = Failure(one.workloads, one.resource, one.name, one.action, code, "No.", "Ask.", partly)
-    return Refusal(one, failure, AwsError("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown))
+    return Refusal(one, failure, classify("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown))
 
 
 def refused(*refusals: Refusal) -> Outcome:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Change,
@@ -165,7 +165,7 @@ def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
 def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
     aws = FakeAws()
     run(aws, desired(workload(role={"name": "my-role", "description": "a"})))
-    aws.fail_on("iam:TagRole", AwsError("iam:TagRole", "AccessDenied", "No."))
+    aws.fail_on("iam:TagRole", classify("iam:TagRole", "AccessDenied", "No."))
     made = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
     result = result_of(made, False)
     assert (result["changed"], result["changes"]) == (True, [])
@@ -344,7 +344,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
     ids=["with the region", "without one", "region is told already"],
 )
 def test_an_error_of_the_whole_run(text: str, region: str | None, message: str) -> None:
-    error = AwsError("eks:X", "DeleteConflict", text)
+    error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
         f"{message}Something else still uses it; detach it there first. Nothing was changed."
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
