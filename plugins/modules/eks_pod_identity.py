@@ -523,9 +523,10 @@ def desired_of(params: dict[str, Any]) -> Desired:
     common = parse_tags(params["tags"])
     if params["owner"] is not None:
         common[OWNER_TAG] = params["owner"]
+    cluster_name = parse_cluster_name(params["cluster_name"])
     return Desired(
-        cluster_name=parse_cluster_name(params["cluster_name"]),
-        workloads=given_workloads(params, str(params["state"]), common) or (),
+        cluster_name=cluster_name,
+        workloads=given_workloads(params, cluster_name, str(params["state"]), common) or (),
         options=Options(
             trust_scope=params["trust_scope"],
             purge_tags=params["purge_tags"],

@@ -273,9 +273,10 @@ def main() -> None:
     params = module.params
     try:
         validate_options(params)
+        cluster_name = parse_cluster_name(params["cluster_name"])
         wanted = Wanted(
-            cluster_name=parse_cluster_name(params["cluster_name"]),
-            key=WorkloadKey(params["namespace"], params["service_account"]),
+            cluster_name=cluster_name,
+            key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
             absent=params["state"] == "absent",
             role_arn=params["role_arn"] or "",
             spec=parse_association(params),

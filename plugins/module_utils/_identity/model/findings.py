@@ -77,7 +77,7 @@ def unreadable(key: WorkloadKey | None, name: str, failure: ReadFailure) -> Chec
         name,
         UNKNOWN,
         Code.NOT_READABLE,
-        f"{failure.resource} {failure.name} could not be read: {failure.error.operation}: "
+        f"{failure.target.label} could not be read: {failure.error.operation}: "
         f"{failure.error.code}: {sentence(failure.error.text)}",
         failure.error.remedy,
     )
@@ -85,7 +85,11 @@ def unreadable(key: WorkloadKey | None, name: str, failure: ReadFailure) -> Chec
 
 def unread(observed: Observed, resource: str, name: str) -> ReadFailure | None:
     return next(
-        (failure for failure in observed.failures if failure.resource == resource and failure.name == name),
+        (
+            failure
+            for failure in observed.failures
+            if failure.target.resource == resource and failure.target.name == name
+        ),
         None,
     )
 

@@ -16,6 +16,7 @@ from .aws_errors import AwsError
 from .cluster import Cluster
 from .desired import Workload
 from .ownership import is_owned
+from .targets import Target
 
 Document = Mapping[str, object]
 
@@ -148,13 +149,9 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class ReadFailure:
-    """Something that could not be read; workloads that need it are left alone.
+    """Something that could not be read; workloads that need it are left alone."""
 
-    The resource "owner" is the owner of a policy, by the policy's ARN, which only a detachment needs.
-    """
-
-    resource: str
-    name: str
+    target: Target
     error: AwsError
 
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..._findings.key import WorkloadKey
-from .changes import Failure
 from .cluster import Cluster
 from .desired import PolicySpec, RoleSpec, Workload
+from .failures import Failure, request_failure
 from .observed import ReadFailure
+from .targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,9 @@ def shared_policies(
     return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
 
 
-def unread_resources(
-    failures: Iterable[ReadFailure],
-) -> dict[tuple[str, str], ReadFailure]:
-    return {(failure.resource, failure.name): failure for failure in failures}
+def unread_targets(failures: Iterable[ReadFailure]) -> dict[Target, ReadFailure]:
+    return {failure.target: failure for failure in failures}
 
 
 def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    return Failure(
-        workloads,
-        failure.resource,
-        failure.name,
-        "read",
-        failure.error.code,
-        f"{failure.error.operation}: {failure.error.text}",
-        failure.error.remedy,
-    )
+    return request_failure(failure.error, workloads, failure.target, "read")

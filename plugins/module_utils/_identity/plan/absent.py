@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
-from ..model.changes import Call, Change, Draft, Plan, label
+from ..model.changes import Call, Change, Draft, Plan
 from ..model.desired import Desired, Options
 from ..model.findings import Finding
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
-from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_resources
+from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
+from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
 from .present import without_failed
@@ -46,9 +47,9 @@ class _Removal:
     going: frozenset[WorkloadKey]
     unread: tuple[ReadFailure, ...]
     takes: Takes | None
-    freed: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
 
-    def free(self, arn: str, role_name: str, change: str) -> None:
+    def free(self, arn: str, role_name: str, change: Target) -> None:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 
@@ -58,27 +59,27 @@ def make_removal_plan(desired: Desired, observed: Observed, takes: Takes | None 
     With ``takes`` it is a purge: nobody listed what is to go, and ``takes`` says which policies may.
     """
     draft = Draft()
-    unread = unread_resources(observed.failures)
+    unread = unread_targets(observed.failures)
     listed = frozenset(workload.key for workload in desired.workloads)
     removal = _Removal(
         observed,
         desired.options,
         listed,
         frozenset(_plan_associations(draft, desired, observed, listed)),
-        tuple(failure for failure in observed.failures if failure.resource == "association"),
+        tuple(failure for failure in observed.failures if failure.target.resource == "association"),
         takes,
     )
     if desired.workloads and not observed.cluster.status:
         draft.findings.append(retained.cluster_missing(observed.cluster))
     for role in shared_roles(observed.cluster, desired.workloads):
-        if failure := unread.get(("role", role.spec.name.lower())):
+        if failure := unread.get(role_target(role.spec.name.lower())):
             draft.failures.append(read_failure(failure, role.keys))
             continue
         found = observed.roles.get(role.spec.name.lower())
         if found is not None and (not role.spec.existing or found.arn == role.spec.arn):
             _plan_role(draft, removal, role, found)
     for arn, (spec, users) in shared_policies(observed.cluster, desired.workloads).items():
-        if failure := unread.get(("policy", arn)):
+        if failure := unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
             continue
         policy = observed.policies.get(arn)
@@ -93,13 +94,12 @@ def _plan_associations(
     """The keys of the associations that this plan deletes."""
     cluster = observed.cluster
     going = []
+    keys = {association_target(key): key for key in listed}
     for failure in observed.failures:
-        if failure.resource == "associations":
+        if failure.target.resource == "associations":
             draft.failures.append(read_failure(failure, tuple(sorted(listed))))
-        elif failure.resource == "association":
-            key = WorkloadKey(*failure.name.split("/", 1))
-            if key in listed:
-                draft.failures.append(read_failure(failure, (key,)))
+        elif failure.target in keys:
+            draft.failures.append(read_failure(failure, (keys[failure.target],)))
     for workload in desired.workloads:
         found = observed.associations.get(workload.key)
         if found is None:
@@ -144,11 +144,11 @@ def _plan_role(draft: Draft, removal: _Removal, role: SharedRole, found: Observe
         draft.failures.append(retained.maybe_used(removal.unread[0], role, found))
         return
     for change in part.changes:
-        arn = change.name.partition(" ")[2]
-        if change.resource == "attachment" and (deleted or arn != found.permissions_boundary):
-            removal.free(arn, found.name, change.label)
-        elif change.resource == "role" and found.permissions_boundary:
-            removal.free(found.permissions_boundary, found.name, change.label)
+        target = change.target
+        if target.resource == "attachment" and (deleted or target.policy_arn != found.permissions_boundary):
+            removal.free(target.policy_arn, found.name, target)
+        elif target.resource == "role" and found.permissions_boundary:
+            removal.free(found.permissions_boundary, found.name, target)
     draft.changes += part.changes
     draft.findings += part.findings
 
@@ -227,9 +227,9 @@ def _owned(observed: Observed, arn: str) -> bool:
     return policy is not None and policy.owned
 
 
-def _associations(removal: _Removal, role: SharedRole) -> frozenset[str]:
+def _associations(removal: _Removal, role: SharedRole) -> frozenset[Target]:
     """The deletions of associations that come before anything is taken from their role."""
-    return frozenset(label("association", str(key)) for key in role.keys if key in removal.going)
+    return frozenset(association_target(key) for key in role.keys if key in removal.going)
 
 
 def _delete_role(draft: Draft, removal: _Removal, role: SharedRole, found: ObservedRole) -> Change:
@@ -240,16 +240,16 @@ def _delete_role(draft: Draft, removal: _Removal, role: SharedRole, found: Obser
     }
     if found.description:
         before["description"] = found.description
-    needs = _associations(removal, role) | {change.label for change in draft.changes}
+    needs = _associations(removal, role) | {change.target for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": found.name})
-    return Change(ROLE_STAGE, "role", "delete", found.name, role.keys, before, None, (call,), needs)
+    return Change(ROLE_STAGE, role_target(found.name), "delete", role.keys, before, None, (call,), needs)
 
 
 def _plan_policy(
     draft: Draft,
     policy: ObservedPolicy,
     users: tuple[WorkloadKey, ...],
-    freed: Mapping[str, Iterable[str]],
+    freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
         return
@@ -267,5 +267,5 @@ def _plan_policy(
     needs = frozenset(change for changes in freed.values() for change in changes)
     before = {"arn": policy.arn, "tags": dict(policy.tags or {})}
     draft.changes.append(
-        Change(POLICY_STAGE, "policy", "delete", policy.arn, users, before, None, tuple(calls), needs)
+        Change(POLICY_STAGE, policy_target(policy.arn), "delete", users, before, None, tuple(calls), needs)
     )

@@ -20,10 +20,12 @@ from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change, Failure
+from ..model.changes import Call, Change
 from ..model.desired import AssociationSpec
+from ..model.failures import Failure
 from ..model.observed import ObservedAssociation
 from ..model.rows import association_row
+from ..model.targets import Action, Target, association_target
 
 STAGE = 4
 
@@ -39,7 +41,7 @@ class WantedAssociation:
     tags: Mapping[str, str]
     purge_tags: bool = False
     force: bool = False
-    needs: frozenset[str] = frozenset()
+    needs: frozenset[Target] = frozenset()
     awaits: bool = False
 
 
@@ -166,14 +168,13 @@ def delete_association(stage: int, cluster_name: str, found: ObservedAssociation
     if found.session_policy:
         before["session_policy"] = found.session_policy
     call = Call("eks", "DeletePodIdentityAssociation", identity)
-    return Change(stage, "association", "delete", str(found.key), (found.key,), before, None, (call,))
+    return Change(stage, association_target(found.key), "delete", (found.key,), before, None, (call,))
 
 
-def addon_owned(cluster_name: str, found: ObservedAssociation, action: str) -> Failure:
+def addon_owned(cluster_name: str, found: ObservedAssociation, action: Action) -> Failure:
     return Failure(
         (found.key,),
-        "association",
-        str(found.key),
+        association_target(found.key),
         action,
         Code.ASSOCIATION_OWNED_BY_ADDON,
         f"association {found.association_id} of {cluster_name} {found.key} is owned by the EKS "
@@ -185,8 +186,7 @@ def addon_owned(cluster_name: str, found: ObservedAssociation, action: str) -> F
 def _needs_disabled_tags(wanted: WantedAssociation, found: ObservedAssociation) -> Failure:
     return Failure(
         (wanted.key,),
-        "association",
-        str(wanted.key),
+        association_target(wanted.key),
         "update",
         Code.SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS,
         f"association {found.association_id} of {wanted.cluster_name} {wanted.key} has a session "
@@ -234,16 +234,15 @@ def _parameters(
 
 def _change(
     wanted: WantedAssociation,
-    action: str,
+    action: Action,
     before: Mapping[str, object] | None,
     after: Mapping[str, object] | None,
     calls: tuple[Call, ...],
 ) -> Change:
     return Change(
         STAGE,
-        "association",
+        association_target(wanted.key),
         action,
-        str(wanted.key),
         (wanted.key,),
         before,
         after,

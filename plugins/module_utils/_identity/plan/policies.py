@@ -18,11 +18,13 @@ from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change, Draft, Failure
+from ..model.changes import Call, Change, Draft
 from ..model.cluster import Cluster
 from ..model.desired import Options, PolicySpec
+from ..model.failures import Failure
 from ..model.observed import ObservedPolicy
 from ..model.ownership import CLUSTER_TAG
+from ..model.targets import policy_target
 
 STAGE = 1
 VERSION_LIMIT = 5
@@ -68,7 +70,7 @@ def _create(spec: PolicySpec, arn: str, cluster: Cluster, workloads: tuple[Workl
     if spec.description is not None:
         parameters["Description"] = after["description"] = spec.description
     call = Call("iam", "CreatePolicy", parameters)
-    return Change(STAGE, "policy", "create", arn, workloads, None, after, (call,))
+    return Change(STAGE, policy_target(arn), "create", workloads, None, after, (call,))
 
 
 def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
@@ -107,7 +109,7 @@ def _update(
             calls += tags.iam_calls("Policy", identity, change)
     if not calls:
         return None
-    return Change(STAGE, "policy", "update", found.arn, workloads, before, after, tuple(calls))
+    return Change(STAGE, policy_target(found.arn), "update", workloads, before, after, tuple(calls))
 
 
 def _same_document(spec: PolicySpec, found: ObservedPolicy) -> bool:
@@ -117,8 +119,7 @@ def _same_document(spec: PolicySpec, found: ObservedPolicy) -> bool:
 def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
-        "policy",
-        arn,
+        policy_target(arn),
         "read",
         Code.POLICY_MISSING,
         f"policy {arn} does not exist (asked in account {cluster.account_id}).",
@@ -129,8 +130,7 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
 def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
-        "policy",
-        arn,
+        policy_target(arn),
         "update",
         Code.POLICY_NOT_OWNED,
         f"policy {arn} exists with another document and was not made by this collection, "

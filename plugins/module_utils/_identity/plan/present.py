@@ -14,13 +14,15 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
 from ..model import tags
-from ..model.changes import Change, Draft, Failure, Plan
+from ..model.changes import Change, Draft, Plan
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, RoleSpec, Workload
+from ..model.failures import Failure
 from ..model.findings import Finding
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, ReadFailure
 from ..model.ownership import OWNER_TAG
-from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_resources
+from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
+from ..model.targets import Target, association_target, policy_target, role_target
 from . import problems, retained, roles
 from .associations import WantedAssociation, plan_association
 from .policies import plan_policy
@@ -34,15 +36,15 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     cluster, options = observed.cluster, desired.options
     workloads = [_as_found(one, observed.associations.get(one.key)) for one in desired.workloads]
     listed = frozenset(workload.key for workload in workloads)
-    unread = unread_resources(observed.failures)
+    unread = unread_targets(observed.failures)
     for arn, (spec, users) in shared_policies(cluster, workloads).items():
-        if failure := unread.get(("policy", arn)):
+        if failure := unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
-    made = frozenset(change.name for change in draft.changes if change.action == "create")
+    made = frozenset(change.target.name for change in draft.changes if change.action == "create")
     for role in shared_roles(cluster, workloads):
-        if failure := unread.get(("role", role.spec.name.lower())):
+        if failure := unread.get(role_target(role.spec.name.lower())):
             draft.failures.append(read_failure(failure, role.keys))
         else:
             _plan_shared_role(draft, observed, options, role, listed, made)
@@ -63,7 +65,7 @@ def _other_owner(change: Change) -> Finding | None:
         Code.OWNER_CHANGED,
         "warning",
         change.workloads[0],
-        f"{change.resource} {change.name} was of owner '{old}', and becomes that of '{new}'.",
+        f"{change.target.label} was of owner '{old}', and becomes that of '{new}'.",
         "List it for one owner only; when it has moved for good, there is nothing to do.",
     )
 
@@ -210,7 +212,7 @@ def _detachments(
         if options.purge_policies or (policy is not None and policy.owned and not theirs):
             changes.append(roles.detach(stage, found.name, arn, role.keys))
         else:
-            unread = unread_resources(observed.failures).get(("owner", arn))
+            unread = unread_targets(observed.failures).get(Target("owner", arn))
             draft.findings.append(retained.attached_extra(found, role.keys[0], arn, unread))
     return changes
 
@@ -220,7 +222,7 @@ def _plan_associations(
     workloads: Sequence[Workload],
     observed: Observed,
     options: Options,
-    unread: Mapping[tuple[str, str], ReadFailure],
+    unread: Mapping[Target, ReadFailure],
 ) -> None:
     cluster = observed.cluster
     by_key: dict[WorkloadKey, list[Change]] = {}
@@ -229,7 +231,9 @@ def _plan_associations(
             by_key.setdefault(key, []).append(change)
     for workload in workloads:
         role = workload.role
-        failure = unread.get(("associations", cluster.name)) or unread.get(("association", str(workload.key)))
+        failure = unread.get(Target("associations", cluster.name)) or unread.get(
+            association_target(workload.key)
+        )
         if failure is not None:
             draft.failures.append(read_failure(failure, (workload.key,)))
             continue
@@ -247,8 +251,8 @@ def _plan_associations(
             tags=tags.with_owner(asked) if ours else asked,
             purge_tags=options.purge_tags,
             force=options.force,
-            needs=frozenset(change.label for change in before),
-            awaits=any(change.resource in ("role", "trust_policy") for change in before),
+            needs=frozenset(change.target for change in before),
+            awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
         )
         planned = plan_association(wanted, found)
         if isinstance(planned, Change):
@@ -286,27 +290,26 @@ def without_failed(plan: Plan) -> Plan:
     failed = {key for failure in plan.failures for key in failure.workloads}
     kept: list[Change] = []
     skipped: list[Failure] = []
-    left_out: set[str] = set()
+    left_out: set[Target] = set()
     for change in plan.changes:
         need = min(change.needs & left_out, default=None)
         if all(key in failed for key in change.workloads):
-            left_out.add(change.label)
+            left_out.add(change.target)
         elif need is not None:
-            left_out.add(change.label)
+            left_out.add(change.target)
             skipped.append(_skipped(change, need, failed))
         else:
             kept.append(change)
     return Plan(tuple(kept), (*plan.failures, *skipped), plan.findings)
 
 
-def _skipped(change: Change, need: str, failed: Collection[WorkloadKey]) -> Failure:
+def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> Failure:
     return Failure(
         tuple(key for key in change.workloads if key not in failed),
-        change.resource,
-        change.name,
+        change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because it needs a change of {need.replace('_', ' ', 1)}, which is left out: that is "
+        f"not done, because it needs a change of {need.display}, which is left out: that is "
         "for workloads that failed.",
         "Resolve those failures and run again.",
     )

@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._policy.language.text import policy_size
-from ..model.changes import Change, Failure
+from ..model.changes import Change
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec, Workload
+from ..model.failures import Failure
 from ..model.observed import ObservedRole
 from ..model.shared import SharedRole
+from ..model.targets import policy_target, role_target, trust_target
 from . import roles
 
 
@@ -24,8 +26,7 @@ def role_missing(cluster: Cluster, role: SharedRole, found: ObservedRole | None)
     path = f"; the role of that name is {found.arn}" if found is not None else ""
     return Failure(
         role.keys,
-        "role",
-        role.spec.arn or role.spec.name,
+        role_target(role.spec.arn or role.spec.name),
         "read",
         Code.ROLE_MISSING,
         f"role {role.spec.arn} does not exist (asked in account {cluster.account_id}){path}.",
@@ -36,8 +37,7 @@ def role_missing(cluster: Cluster, role: SharedRole, found: ObservedRole | None)
 def other_path(role: SharedRole, found: ObservedRole) -> Failure:
     return Failure(
         role.keys,
-        "role",
-        role.spec.name,
+        role_target(role.spec.name),
         "update",
         Code.ROLE_PATH_DIFFERS,
         f"role {found.name} exists with path {found.path}, not {role.spec.path}; IAM cannot move a "
@@ -49,8 +49,7 @@ def other_path(role: SharedRole, found: ObservedRole) -> Failure:
 def other_case(role: SharedRole, found: ObservedRole) -> Failure:
     return Failure(
         role.keys,
-        "role",
-        role.spec.name,
+        role_target(role.spec.name),
         "update",
         Code.ROLE_NAME_DIFFERS,
         f"role {role.spec.name} exists as {found.name}; IAM takes both for the same name, but ARNs "
@@ -62,8 +61,7 @@ def other_case(role: SharedRole, found: ObservedRole) -> Failure:
 def not_owned(role: SharedRole, found: ObservedRole, changes: Sequence[Change]) -> Failure:
     return Failure(
         role.keys,
-        "role",
-        found.name,
+        role_target(found.name),
         "update",
         Code.ROLE_NOT_OWNED,
         f"role {found.arn} exists, was not made by this collection and would have to change "
@@ -77,8 +75,7 @@ def not_owned(role: SharedRole, found: ObservedRole, changes: Sequence[Change]) 
 def boundary_missing(cluster: Cluster, role: SharedRole) -> Failure:
     return Failure(
         role.keys,
-        "policy",
-        str(role.spec.permissions_boundary),
+        policy_target(str(role.spec.permissions_boundary)),
         "read",
         Code.POLICY_MISSING,
         f"policy {role.spec.permissions_boundary}, the permissions boundary of role {role.spec.name}, "
@@ -90,8 +87,7 @@ def boundary_missing(cluster: Cluster, role: SharedRole) -> Failure:
 def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     return Failure(
         (workload.key,),
-        "trust_policy",
-        spec.name,
+        trust_target(spec.name),
         "update",
         Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
         f"the association of {workload.key} has session tags turned off, which stays so unless "
@@ -108,8 +104,7 @@ def too_long(role: SharedRole, trust: Mapping[str, object], options: Options) ->
     return [
         Failure(
             role.keys,
-            "trust_policy",
-            role.spec.name,
+            trust_target(role.spec.name),
             "update",
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {role.spec.name} for its {len(role.users)} workloads has "

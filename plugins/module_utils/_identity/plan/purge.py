@@ -106,12 +106,12 @@ def unlisted_workloads(
         and scope.holds(found.tags, (found.key.namespace,))
     ]
     orphans = [
-        Workload(WorkloadKey(NO_ASSOCIATION, role.name), *parts(role))
+        Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
         if role.owned and role.arn not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
-        Workload(WorkloadKey(NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
+        Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
         # A policy has no namespace: a purge of namespaces leaves it.
         if policy.arn not in kept_policies and not scope.namespaces and scope.takes(policy, cluster)
@@ -149,9 +149,9 @@ def left_roles(
 def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
     """The policies that a plan detaches from roles."""
     names = {
-        one.name.partition(" ")[2]
-        for one in plan.changes
-        if one.resource == "attachment" and one.action == "detach"
+        change.target.policy_arn
+        for change in plan.changes
+        if change.target.resource == "attachment" and change.action == "detach"
     }
     return [policy for arn in sorted(names) if (policy := observed.policies.get(arn)) is not None]
 

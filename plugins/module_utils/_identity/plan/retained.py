@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
-from ..model.changes import Failure
 from ..model.cluster import Cluster
+from ..model.failures import Failure, request_failure
 from ..model.findings import Finding
 from ..model.messages import sentence
 from ..model.observed import ObservedRole, ReadFailure
 from ..model.shared import SharedRole
+from ..model.targets import role_target
 
 
 def attached_extra(
@@ -104,13 +105,5 @@ def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey,
 
 
 def maybe_used(failure: ReadFailure, role: SharedRole, found: ObservedRole) -> Failure:
-    return Failure(
-        role.keys,
-        "role",
-        found.name,
-        "delete",
-        failure.error.code,
-        f"association {failure.name} could not be read, so it cannot be told whether it uses role "
-        f"{found.arn}: {failure.error.operation}: {failure.error.text}",
-        failure.error.remedy,
-    )
+    why = f"{failure.target.label} could not be read, so it cannot be told whether it uses role {found.arn}: "
+    return request_failure(failure.error, role.keys, role_target(found.name), "delete", before=why)

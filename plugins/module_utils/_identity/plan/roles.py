@@ -13,15 +13,17 @@ AttachRolePolicy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change, label
+from ..model.changes import Call, Change
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
+from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
 
 ROLE_STAGE = 2
 ATTACHMENT_STAGE = 3
@@ -50,14 +52,14 @@ def create_role(
     if spec.max_session_duration is not None:
         parameters["MaxSessionDuration"] = spec.max_session_duration
         after["max_session_duration"] = spec.max_session_duration
-    needs = frozenset[str]()
+    needs = frozenset[Target]()
     if spec.permissions_boundary:
         parameters["PermissionsBoundary"] = spec.permissions_boundary
         after["permissions_boundary"] = spec.permissions_boundary
-        needs = frozenset((label("policy", spec.permissions_boundary),))
+        needs = frozenset((policy_target(spec.permissions_boundary),))
     call = Call("iam", "CreateRole", parameters)
     return Change(
-        ROLE_STAGE, "role", "create", spec.name, workloads, None, after, (call,), needs, boundary_made
+        ROLE_STAGE, role_target(spec.name), "create", workloads, None, after, (call,), needs, boundary_made
     )
 
 
@@ -89,9 +91,9 @@ def update_role(
         }
         calls.append(Call("iam", "UpdateRole", {**identity, **kept, **update}))
     boundary = spec.permissions_boundary
-    needs = frozenset[str]()
+    needs = frozenset[Target]()
     if boundary is not None and boundary != found.permissions_boundary:
-        needs = frozenset((label("policy", boundary),))
+        needs = frozenset((policy_target(boundary),))
         before["permissions_boundary"] = found.permissions_boundary
         after["permissions_boundary"] = boundary
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
@@ -105,7 +107,7 @@ def update_role(
         return None
     made = tuple(calls)
     return Change(
-        ROLE_STAGE, "role", "update", found.name, workloads, before, after, made, needs, boundary_made
+        ROLE_STAGE, role_target(found.name), "update", workloads, before, after, made, needs, boundary_made
     )
 
 
@@ -113,16 +115,15 @@ def update_trust(
     found: ObservedRole,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[str] = frozenset(),
+    needs: frozenset[Target] = frozenset(),
 ) -> Change | None:
     if same_meaning(found.trust, trust, "trust"):
         return None
     parameters = {"RoleName": found.name, "PolicyDocument": to_json(trust)}
     return Change(
         ROLE_STAGE,
-        "trust_policy",
+        trust_target(found.name),
         "update",
-        found.name,
         workloads,
         {"trust_policy": found.trust},
         {"trust_policy": trust},
@@ -133,7 +134,7 @@ def update_trust(
 
 def attach(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
     """``made`` says that the role or the policy is made by this very plan."""
-    needs = frozenset((label("policy", policy_arn), label("role", role_name)))
+    needs = frozenset((policy_target(policy_arn), role_target(role_name)))
     return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
 
 
@@ -142,18 +143,18 @@ def detach(
     role_name: str,
     policy_arn: str,
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[str] = frozenset(),
+    needs: frozenset[Target] = frozenset(),
 ) -> Change:
     return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
 
 
 def _attachment(
     stage: int,
-    action: str,
+    action: Literal["attach", "detach"],
     role_name: str,
     policy_arn: str,
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[str],
+    needs: frozenset[Target],
     awaits: bool,
 ) -> Change:
     state = {"role": role_name, "policy": policy_arn}
@@ -161,9 +162,8 @@ def _attachment(
     operation = "AttachRolePolicy" if attaching else "DetachRolePolicy"
     return Change(
         stage,
-        "attachment",
+        attachment_target(role_name, policy_arn),
         action,
-        f"{role_name} {policy_arn}",
         workloads,
         None if attaching else state,
         state if attaching else None,

@@ -78,7 +78,7 @@ def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKe
     if grant.cluster_arn != cluster.arn:
         return bool(grant.cluster_arn)
     if grant.service_account:
-        return WorkloadKey(grant.namespace, grant.service_account) not in listed
+        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) not in listed
     return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
 
 
@@ -122,7 +122,7 @@ def _is_gone(
     if grant.cluster_arn != cluster.arn:
         return False
     if grant.service_account:
-        return WorkloadKey(grant.namespace, grant.service_account) in removed
+        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) in removed
     in_reach = {key for key in staying if grant.namespace in ("", key.namespace)}
     return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._policy.trust.trust import Subject, TrustVerdict, check_trust
-from ..model.changes import Failure
 from ..model.cluster import Cluster
 from ..model.desired import Workload
+from ..model.failures import Failure
+from ..model.targets import trust_target
 
 
 def subject_of(cluster: Cluster, workload: Workload, role_arn: str, disabled: bool) -> Subject:
@@ -45,8 +46,7 @@ def trust_failures(
             failures.append(
                 Failure(
                     (workload.key,),
-                    "trust_policy",
-                    role_arn,
+                    trust_target(role_arn),
                     "read",
                     Code.TRUST_NOT_USABLE,
                     f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",

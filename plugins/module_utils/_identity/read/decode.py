@@ -93,7 +93,7 @@ def agent(raw: Answer) -> Agent:
 def association(raw: Answer) -> ObservedAssociation:
     session_policy = raw.get("policy")
     return ObservedAssociation(
-        key=WorkloadKey(raw["namespace"], raw["serviceAccount"]),
+        key=WorkloadKey(raw["clusterName"], raw["namespace"], raw["serviceAccount"]),
         association_id=raw["associationId"],
         association_arn=raw["associationArn"],
         role_arn=raw["roleArn"],

@@ -33,6 +33,7 @@ from ..model.observed import (
 )
 from ..model.progress import NullProgress, Progress
 from ..model.shared import shared_policies, shared_roles
+from ..model.targets import Target, association_target, policy_target, role_target
 from . import decode
 from .associations import describe_association, list_associations
 from .bulk import WORTHWHILE, Snapshot, read_snapshot
@@ -108,16 +109,16 @@ class Observer:
         def work(item: tuple[str, str]) -> object:
             kind, key = item
             if kind == "role":
-                return self._guard("role", key, lambda: self._role(roles[key], removal))
+                return self._guard(role_target(key), lambda: self._role(roles[key], removal))
             if kind == "policy":
-                return self._guard("policy", key, lambda: self.policy(specs[key], removal))
+                return self._guard(policy_target(key), lambda: self.policy(specs[key], removal))
             if kind == "snapshot":
                 if removal:
                     return read_snapshot(self.api, ROLE_READS * len(named), True, policies=False)
                 details = planning and any(_has_details(role) for role in roles.values())
                 return read_snapshot(self.api, 2 * len(singles), details)
             read = partial(self._associations, desired, removal, unchanged or {})
-            return self._guard("associations", self.cluster.name, read)
+            return self._guard(Target("associations", self.cluster.name), read)
 
         first = [("associations", "")] if known is None else []
         if (ROLE_READS * len(named) if removal else 2 * len(singles)) < WORTHWHILE:
@@ -155,13 +156,13 @@ class Observer:
             documents=_attached_documents(snapshot, found_roles),
         )
 
-    def _guard(self, resource: str, name: str, read: Callable[[], Found]) -> Found | ReadFailure:
+    def _guard(self, target: Target, read: Callable[[], Found]) -> Found | ReadFailure:
         try:
             return read()
         except AwsError as error:
-            return ReadFailure(resource, name, error)
+            return ReadFailure(target, error)
         finally:
-            if resource != "associations":
+            if target.resource != "associations":
                 self.progress.done(self.stage)
 
     def _role(self, spec: RoleSpec, removal: bool) -> ObservedRole | None:
@@ -244,7 +245,7 @@ class Observer:
 
         def read(arn: str) -> ObservedPolicy | ReadFailure | None:
             spec = specs.get(arn) or PolicySpec(arn=arn)
-            return self._guard("owner", arn, lambda: self.policy(spec))
+            return self._guard(Target("owner", arn), lambda: self.policy(spec))
 
         for arn, policy in zip(extra, map_concurrently(read, extra, self.width), strict=True):
             if isinstance(policy, ReadFailure):
@@ -258,9 +259,10 @@ class Observer:
             return
         wanted = {workload.key for workload in desired.workloads}
         few = not removal and len(wanted) <= FEW_WORKLOADS
-        for one in sorted(wanted) if few else [WorkloadKey("", "")]:
-            for summary in list_associations(self.api, self.cluster.name, one.namespace, one.service_account):
-                key = WorkloadKey(summary["namespace"], summary["serviceAccount"])
+        asked = [(key.namespace, key.service_account) for key in sorted(wanted)] if few else [("", "")]
+        for namespace, service_account in asked:
+            for summary in list_associations(self.api, self.cluster.name, namespace, service_account):
+                key = WorkloadKey(self.cluster.name, summary["namespace"], summary["serviceAccount"])
                 if removal or key in wanted:
                     self.progress.expect(self.stage, 1)
                     yield key, str(summary["associationId"])
@@ -278,7 +280,7 @@ class Observer:
                 self.progress.done(self.stage)
                 return before
             read = partial(describe_association, self.api, self.cluster.name, association_id)
-            return self._guard("association", str(key), read)
+            return self._guard(association_target(key), read)
 
         return map_concurrently(describe, self._listed(desired, removal), self.width)
 

@@ -30,6 +30,7 @@ from ..model.observed import (
     VerificationReads,
     target_of,
 )
+from ..model.targets import Target, policy_target, role_target
 from . import decode
 
 ADDON = "eks-pod-identity-agent"
@@ -105,7 +106,7 @@ class _Reader:
         except AwsError as error:
             if error.missing:
                 return Agent()
-            return ReadFailure("addon", ADDON, error)
+            return ReadFailure(Target("addon", ADDON), error)
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
         found = {}
@@ -134,7 +135,7 @@ class _Reader:
             request = {"PolicyArn": arn, "VersionId": version}
             return load(self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"])
         except AwsError as error:
-            return ReadFailure("policy", arn, error)
+            return ReadFailure(policy_target(arn), error)
 
     def _default_version(self, arn: str) -> str:
         return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
@@ -151,7 +152,7 @@ class _Reader:
         try:
             inline = role.inline_documents if role.inline_documents is not None else self._inline(role)
         except AwsError as error:
-            return ReadFailure("role", role.name, error)
+            return ReadFailure(role_target(role.name), error)
         identity += [(f"inline policy {name}", document) for name, document in inline.items()]
         if not role.permissions_boundary:
             return RolePermissions(tuple(identity))
@@ -181,9 +182,9 @@ class _Reader:
                 ErrorKind.OTHER,
                 "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
             )
-            return ReadFailure("target role", arn, out_of_reach)
+            return ReadFailure(Target("target role", arn), out_of_reach)
         try:
             role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
         except AwsError as error:
-            return None if error.missing else ReadFailure("target role", arn, error)
+            return None if error.missing else ReadFailure(Target("target role", arn), error)
         return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None

@@ -20,9 +20,11 @@ from ..._aws.concurrency import map_concurrently
 from ..._aws.interrupt import finishing
 from ..._findings.codes import Code
 from ..model.aws_errors import AwsError, ErrorKind
-from ..model.changes import Call, Change, Failure, Plan
+from ..model.changes import Call, Change, Plan
+from ..model.failures import Failure, request_failure
 from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
+from ..model.targets import Target
 from .outcome import Done, Outcome, Refusal
 from .waiting import WaitPolicy
 
@@ -40,25 +42,26 @@ def apply_plan(
     plan: Plan,
     width: int,
     wait_policy: WaitPolicy,
-    settled: Mapping[str, Failure] | None = None,
+    settled: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds, by label, has failed for good and is not attempted again.
+    What ``settled`` holds has failed for good and is not attempted again.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
-    planned = {change.label for change in plan.changes}
+    planned = {change.target for change in plan.changes}
     told = progress or NullProgress()
-    for resource, number in Counter(change.resource for change in plan.changes).items():
+    for resource, number in Counter(change.target.resource for change in plan.changes).items():
         told.expect(resource, number)
     failed = {name: failure for name, failure in (settled or {}).items() if name in planned}
     for stage in sorted({change.stage for change in plan.changes}):
-        groups: dict[str, list[Change]] = {}
+        # IAM refuses two changes of one role at the same time.
+        groups: dict[tuple[str, str], list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
-                groups.setdefault(_target(change), []).append(change)
+                groups.setdefault(change.target.touched, []).append(change)
         work = partial(_make_all, api, dict(failed), settled or {}, wait_policy, told)
         for results in map_concurrently(work, groups.values(), width):
             for result in results:
@@ -66,7 +69,7 @@ def apply_plan(
                     done.append(result)
                 else:
                     refusals.append(result)
-                    failed.setdefault(result.change.label, result.failure)
+                    failed.setdefault(result.change.target, result.failure)
     failures = tuple(one.failure for one in refusals)
     conflict = any(one.conflict for one in refusals) and not any(one.half_replaced for one in refusals)
     order = {id(change): index for index, change in enumerate(plan.changes)}
@@ -74,15 +77,10 @@ def apply_plan(
     return Outcome(tuple(done), failures, conflict, tuple(refusals))
 
 
-def _target(change: Change) -> str:
-    """What a change touches: IAM refuses two changes of one role at the same time."""
-    return change.name.partition(" ")[0].lower()
-
-
 def _make_all(
     api: Api,
-    failed: Mapping[str, Failure],
-    settled: Mapping[str, Failure],
+    failed: Mapping[Target, Failure],
+    settled: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
     changes: Sequence[Change],
@@ -91,16 +89,16 @@ def _make_all(
     own = dict(failed)
     for change in changes:
         reason = next((own[need] for need in sorted(change.needs) if need in own), None)
-        if change.label in settled:
-            result: Done | Refusal = Refusal(change, settled[change.label])
+        if change.target in settled:
+            result: Done | Refusal = Refusal(change, settled[change.target])
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:
             result = _make(api, change, wait_policy)
         if isinstance(result, Refusal):
-            own[change.label] = result.failure
+            own[change.target] = result.failure
         results.append(result)
-        progress.done(change.resource)
+        progress.done(change.target.resource)
     return results
 
 
@@ -163,34 +161,24 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) -> Failure:
-    text = error.text
-    if made:
-        before = ", ".join(f"{one.service}:{one.operation}" for one in made)
-        text = f"{sentence(text)} Done before it: {before}."
-    if made and change.action == "replace":
-        # A rerun no longer sees what was there, so it is told here.
+    if not made:
+        return request_failure(error, change.workloads, change.target, change.action)
+    operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
+    after = f" Done before it: {operations}."
+    if change.action == "replace":
+        # A rerun no longer sees what was there, so the failure tells it.
         wanted = json.dumps(dict(call.parameters), sort_keys=True)
-        text += f" The {change.resource} was deleted; it was to be created anew with {wanted}."
-    return Failure(
-        change.workloads,
-        change.resource,
-        change.name,
-        change.action,
-        error.code,
-        f"{error.operation}: {text}",
-        error.remedy,
-        bool(made),
-    )
+        after += f" The {change.target.resource} was deleted; it was to be created anew with {wanted}."
+    stopped = error.amended(sentence(error.text), error.outcome_unknown)
+    return request_failure(stopped, change.workloads, change.target, change.action, after=after, partly=True)
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
     return Failure(
         change.workloads,
-        change.resource,
-        change.name,
+        change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because the {reason.action} of {reason.resource} {reason.name} failed "
-        f"({reason.error_code}).",
+        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).",
         "Resolve that failure and run again.",
     )

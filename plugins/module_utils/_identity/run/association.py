@@ -19,10 +19,11 @@ from ..inputs.account_checks import foreign_role
 from ..model import tags
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
-from ..model.changes import Change, Failure, Plan
+from ..model.changes import Change, Plan
 from ..model.cluster import Cluster
 from ..model.desired import AssociationSpec
 from ..model.errors import InputError
+from ..model.failures import Failure
 from ..model.messages import sentence
 from ..model.observed import ObservedAssociation
 from ..model.rows import association_row

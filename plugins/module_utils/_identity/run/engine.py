@@ -22,6 +22,7 @@ from ..model.desired import Desired, Workload
 from ..model.findings import Finding
 from ..model.observed import Observed, ObservedAssociation
 from ..model.progress import NullProgress, Progress
+from ..model.targets import Target
 from ..plan.absent import Takes, make_removal_plan
 from ..plan.predict import predict
 from ..plan.present import make_plan
@@ -73,7 +74,9 @@ class Engine:
         if not run.done:
             return run.observed
         changes = (*run.plan.changes, *(done.change for done in run.done))
-        touched = {key for change in changes if change.resource == "association" for key in change.workloads}
+        touched = {
+            key for change in changes if change.target.resource == "association" for key in change.workloads
+        }
         kept = {key: one for key, one in run.observed.associations.items() if key not in touched}
         return self._observer("verify").observe(run.desired, planning=False, unchanged=kept)
 
@@ -108,7 +111,7 @@ class Engine:
             retryable = self._hopeful(desired, outcome)
             if not turn:
                 # Somebody removed it since it was looked at, or IAM is very slow: once more is enough.
-                retryable |= {one.change.label for one in outcome.refusals if one.vanished}
+                retryable |= {one.change.target for one in outcome.refusals if one.vanished}
             rounds.add(outcome, retryable)
             if not retryable or turn == ROUNDS - 1:
                 break
@@ -118,22 +121,21 @@ class Engine:
         failures = rounds.failures(plan, outcome)
         return Run(desired, state, observed, plan, tuple(rounds.done), failures, plan.findings)
 
-    def _hopeful(self, desired: Desired, outcome: Outcome) -> set[str]:
-        """The labels of refused changes that another look, or time, may bring about."""
-        retryable = {one.change.label for one in outcome.refusals if one.conflict}
-        roles = {
-            str(one.key): (self.cluster.role_arn(one.role), one) for one in desired.workloads if one.role
-        }
+    def _hopeful(self, desired: Desired, outcome: Outcome) -> set[Target]:
+        """The targets of refused changes that another look, or time, may bring about."""
+        retryable = {one.change.target for one in outcome.refusals if one.conflict}
+        roles = {one.key: (self.cluster.role_arn(one.role), one) for one in desired.workloads if one.role}
         waiting = [one for one in outcome.refusals if one.role_not_usable and not one.change.awaits]
 
         def usable_soon(refusal: Refusal) -> bool:
             """EKS is merely behind: a run that ended early may have made the role moments ago."""
-            role_arn, workload = roles[refusal.change.name]
+            (key,) = refusal.change.workloads
+            role_arn, workload = roles[key]
             return may_become_usable(self.api, role_arn, self._subject(workload, role_arn))
 
         known = map_concurrently(usable_soon, waiting, self.width)
-        retryable |= {one.change.label for one, soon in zip(waiting, known, strict=True) if soon}
-        return retryable - {one.change.label for one in outcome.refusals if one.half_replaced}
+        retryable |= {one.change.target for one, soon in zip(waiting, known, strict=True) if soon}
+        return retryable - {one.change.target for one in outcome.refusals if one.half_replaced}
 
     def _subject(self, workload: Workload, role_arn: str) -> Subject:
         return Subject(

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..model.aws_errors import AwsError, ErrorKind
-from ..model.changes import Change, Failure, Plan
+from ..model.changes import Change, Plan
 from ..model.desired import Desired
+from ..model.failures import Failure
 from ..model.findings import Finding
 from ..model.observed import Observed
 

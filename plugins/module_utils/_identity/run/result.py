@@ -14,9 +14,10 @@ from typing import Any
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
-from ..model.changes import Change, Failure
+from ..model.changes import Change
 from ..model.cluster import Cluster
 from ..model.desired import Workload
+from ..model.failures import Failure
 from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, Finding, Verified
 from ..model.messages import sentence
 from ..model.observed import Observed, ObservedAssociation
@@ -61,8 +62,8 @@ def result_of(run: Run, check_mode: bool) -> dict[str, Any]:
 def change_row(change: Change) -> dict[str, Any]:
     row: dict[str, Any] = {
         "workload": str(change.workloads[0]) if change.workloads else "",
-        "resource": change.resource,
-        "name": change.name,
+        "resource": change.target.resource,
+        "name": change.target.full_name,
         "action": change.action,
         "before": change.before,
         "after": change.after,
@@ -87,8 +88,8 @@ def failure_rows(failure: Failure) -> list[dict[str, Any]]:
     return [
         {
             "workload": str(key),
-            "resource": failure.resource,
-            "name": failure.name,
+            "resource": failure.target.resource,
+            "name": failure.target.full_name,
             "action": failure.action,
             "error_code": failure.error_code,
             "message": failure.message,
@@ -113,7 +114,7 @@ def failure_message(run: Run) -> str:
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     for failure in causes[:SHOWN_FAILURES]:
         lines.append(
-            f"- {_names(failure.workloads)}: {failure.action} {failure.resource} {failure.name}: "
+            f"- {_names(failure.workloads)}: {failure.action} {failure.target.label}: "
             f"{failure.error_code}: {sentence(failure.message)} {failure.remedy}"
         )
     if len(causes) > SHOWN_FAILURES:
@@ -134,10 +135,10 @@ def _names(keys: Sequence[WorkloadKey]) -> str:
 
 def diff_of(change: Change) -> dict[str, str]:
     """In the form that Ansible prints with --diff."""
-    header = f"{change.resource} {change.name}"
+    header = f"{change.target.label} ({change.action})"
     return {
-        "before_header": f"{header} ({change.action})",
-        "after_header": f"{header} ({change.action})",
+        "before_header": header,
+        "after_header": header,
         "before": _text(change.before),
         "after": _text(change.after),
     }
@@ -153,7 +154,7 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
     """The associations as observed, with what this run did to them."""
     found = dict(run.observed.associations)
     for done in run.done:
-        if done.change.resource != "association":
+        if done.change.target.resource != "association":
             continue
         key = done.change.workloads[0]
         if done.change.action == "delete":

@@ -34,6 +34,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Change,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Action,
+    Target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 
@@ -199,9 +203,9 @@ def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
     api = BotoApi(lambda _service: client, width=2)
     wait_policy = WaitPolicy(LONG, time.monotonic, pause)
 
-    def change(action: str, *operations: str) -> Change:
+    def change(action: Action, *operations: str) -> Change:
         calls = tuple(Call("eks", operation, {}) for operation in operations)
-        return Change(1, "association", action, action, (), {}, {}, calls)
+        return Change(1, Target("association", action), action, (), {}, {}, calls)
 
     changes = [
         change("replace", "DeletePodIdentityAssociation", "CreatePodIdentityAssociation"),
@@ -237,7 +241,7 @@ def test_what_waits_for_aws_to_know_a_role_waits_no_more() -> None:
     def work(name: str) -> None:
         apply_plan(
             api,
-            Plan((Change(1, "association", "create", name, (), None, {}, calls, awaits=True),)),
+            Plan((Change(1, Target("association", name), "create", (), None, {}, calls, awaits=True),)),
             1,
             wait_policy,
         )

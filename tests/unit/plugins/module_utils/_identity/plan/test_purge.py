@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     CLUSTER_TAG,
@@ -33,6 +32,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     given,
     given_association,
     given_policy,
+    key,
     named,
     names,
     policy,
@@ -74,7 +74,7 @@ def test_what_is_not_listed_goes_with_its_role_and_policy() -> None:
     aws = settled(own("a"), own("b"))
     done = purge(aws, own("a"))
     assert done.failures == ()
-    assert [f"{one.change.action} {one.change.resource}" for one in done.done] == [
+    assert [f"{one.change.action} {one.change.target.resource}" for one in done.done] == [
         "delete association",
         "detach attachment",
         "delete role",
@@ -224,7 +224,7 @@ def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> 
         assert [(note.code, note.workload, note.message, note.remedy) for note in one.findings] == [
             (
                 "ROLE_LEFT",
-                WorkloadKey("default", "a"),
+                key("a"),
                 f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but Pods "
                 "that run may still hold its credentials, so it stays for now.",
                 "Restart those Pods; the next run with purge removes the role.",

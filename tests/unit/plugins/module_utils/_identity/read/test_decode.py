@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     ObservedAssociation,
     ObservedPolicy,
@@ -24,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     TRUST_BARE,
     document,
+    key,
 )
 
 TIME = datetime(2026, 11, 24, 10, 15, 30, tzinfo=timezone.utc)
@@ -86,7 +86,7 @@ def test_an_association_with_everything() -> None:
     }
     found = decode.association(raw)
     assert found == ObservedAssociation(
-        WorkloadKey("n", "s"),
+        key("s", "n", "c"),
         "a-1",
         "arn",
         "role",
@@ -119,7 +119,7 @@ def test_an_association_with_everything() -> None:
 
 def test_an_association_with_the_least() -> None:
     found = decode.association({**SUMMARY, "roleArn": "role"})
-    assert found == ObservedAssociation(WorkloadKey("n", "s"), "a-1", "arn", "role")
+    assert found == ObservedAssociation(key("s", "n", "c"), "a-1", "arn", "role")
 
 
 @pytest.mark.parametrize(("more", "owner"), [({}, ""), ({"ownerArn": "addon"}, "addon")])

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     AssociationSpec,
 )
@@ -38,6 +37,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     document,
     given,
     given_association,
+    key,
     role_arn,
     wait_policy,
 )
@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CREATED,
 )
 
-KEY = WorkloadKey("default", "app")
+KEY = key("app")
 TARGET = "arn:aws:iam::444455556666:role/target"
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
 FIRST = "a-00000000000000001"

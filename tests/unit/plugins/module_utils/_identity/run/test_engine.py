@@ -134,7 +134,7 @@ def test_failures_beside_a_conflict_are_not_lost() -> None:
         workload("two", role={"name": "two"}),
     ]
     made = run(aws, desired(*raw))
-    assert [(failure.error_code, failure.name) for failure in made.failures] == [
+    assert [(failure.error_code, failure.target.full_name) for failure in made.failures] == [
         ("AccessDenied", f"two {policy_arn('my-policy')}"),
         ("SKIPPED", "default/two"),
     ]

@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     change_row,
@@ -43,6 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     desired,
     engine,
     given_policy,
+    key,
     policy,
     policy_arn,
     role_arn,
@@ -50,7 +52,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-APP, TWO = WorkloadKey("default", "app"), WorkloadKey("default", "two")
+APP, TWO = key("app"), key("two")
 FIRST = "a-00000000000000001"
 TARGET = "arn:aws:iam::444455556666:role/target"
 
@@ -110,8 +112,8 @@ def test_check_mode_tells_the_same_changes_and_diff() -> None:
     aws = FakeAws()
     planned = result_of(checked(aws, workload()), True)
     made = result_of(run(aws, desired(workload())), False)
-    for key in ("changed", "changes", "diff", "summary"):
-        assert planned[key] == made[key]
+    for part in ("changed", "changes", "diff", "summary"):
+        assert planned[part] == made[part]
     assert planned["workloads"][0]["association_id"] == ""
 
 
@@ -154,7 +156,7 @@ def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
         ("default/one", "POLICY_NOT_OWNED"),
         ("default/two", "POLICY_NOT_OWNED"),
     ]
-    assert {key: result["summary"][key] for key in ("workloads", "changed", "unchanged", "failed")} == {
+    assert {count: result["summary"][count] for count in ("workloads", "changed", "unchanged", "failed")} == {
         "workloads": 3,
         "changed": 1,
         "unchanged": 0,
@@ -173,7 +175,7 @@ def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
 
 
 def test_a_change_for_several_workloads_names_them_all() -> None:
-    change = Change(1, "role", "update", "r", (APP, TWO), {"a": 1}, {"a": 2}, ())
+    change = Change(1, role_target("r"), "update", (APP, TWO), {"a": 1}, {"a": 2}, ())
     assert change_row(change) == {
         "workload": "default/app",
         "shared_with": ["default/two"],
@@ -186,7 +188,7 @@ def test_a_change_for_several_workloads_names_them_all() -> None:
 
 
 def test_a_change_for_nobody_names_none() -> None:
-    assert change_row(Change(1, "role", "delete", "r", (), {}, None, ()))["workload"] == ""
+    assert change_row(Change(1, role_target("r"), "delete", (), {}, None, ()))["workload"] == ""
 
 
 @pytest.mark.parametrize(("key", "named"), [(APP, "default/app"), (None, "")])
@@ -201,10 +203,10 @@ def test_a_finding_as_a_row(key: WorkloadKey | None, named: str) -> None:
 
 
 def test_a_failure_as_rows() -> None:
-    failure = Failure((APP, TWO), "role", "r", "create", "Code", "What.", "Do.")
+    failure = Failure((APP, TWO), role_target("r"), "create", "Code", "What.", "Do.")
     assert failure_rows(failure) == [
         {
-            "workload": key,
+            "workload": name,
             "resource": "role",
             "name": "r",
             "action": "create",
@@ -212,7 +214,7 @@ def test_a_failure_as_rows() -> None:
             "message": "What.",
             "remedy": "Do.",
         }
-        for key in ("default/app", "default/two")
+        for name in ("default/app", "default/two")
     ]
 
 
@@ -224,7 +226,7 @@ def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False)
 def failure(
     *keys: WorkloadKey, name: str = "r", code: str = "LimitExceeded", message: str = "Too many"
 ) -> Failure:
-    return Failure(keys, "role", name, "create", code, message, "Do this.")
+    return Failure(keys, role_target(name), "create", code, message, "Do this.")
 
 
 HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
@@ -260,7 +262,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             id="consequences are counted, not repeated",
         ),
         pytest.param(
-            failed_run(failure(*[WorkloadKey("n", f"s{number}") for number in range(5)]), workloads=5),
+            failed_run(failure(*[key(f"s{number}", "n") for number in range(5)]), workloads=5),
             f"5 of 5 {HEAD} could not be brought to state present:\n"
             "- n/s0, n/s1, n/s2 and 2 more: create role r: LimitExceeded: Too many. Do this.",
             id="many workloads of one failure",
@@ -272,7 +274,7 @@ def test_the_message_says_first_what_failed_why_and_what_to_do(run_: Run, messag
 
 
 def test_the_message_shows_ten_causes() -> None:
-    failures = [failure(WorkloadKey("n", f"s{number}"), name=f"r{number}") for number in range(12)]
+    failures = [failure(key(f"s{number}", "n"), name=f"r{number}") for number in range(12)]
     lines = failure_message(failed_run(*failures, workloads=12)).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
@@ -282,19 +284,22 @@ def test_the_message_shows_ten_causes() -> None:
     ("change", "before", "after"),
     [
         pytest.param(
-            Change(1, "role", "update", "r", (APP,), {"b": 1, "a": "x"}, {"b": 2, "a": "y"}, ()),
+            Change(1, role_target("r"), "update", (APP,), {"b": 1, "a": "x"}, {"b": 2, "a": "y"}, ()),
             '{\n  "a": "x",\n  "b": 1\n}\n',
             '{\n  "a": "y",\n  "b": 2\n}\n',
             id="update",
         ),
         pytest.param(
-            Change(1, "role", "create", "r", (APP,), None, {"tags": OWNED}, ()),
+            Change(1, role_target("r"), "create", (APP,), None, {"tags": OWNED}, ()),
             "",
             '{\n  "tags": {\n    "workload-identity/managed-by": "workload_identity.aws"\n  }\n}\n',
             id="create",
         ),
         pytest.param(
-            Change(1, "role", "delete", "r", (APP,), {"a": 1}, None, ()), '{\n  "a": 1\n}\n', "", id="delete"
+            Change(1, role_target("r"), "delete", (APP,), {"a": 1}, None, ()),
+            '{\n  "a": 1\n}\n',
+            "",
+            id="delete",
         ),
     ],
 )
