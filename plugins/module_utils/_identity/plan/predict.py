@@ -43,6 +43,14 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
         elif role is not None and target.resource in ("role", "trust_policy"):
             roles[target.name.lower()] = _role_after(role, after)
     policies = {arn: _policy_after(policy, present, roles) for arn, policy in observed.policies.items()}
+    # Who owns what a role of ours takes up would be read once it is attached.
+    policies |= {
+        arn: look.policies[arn]
+        for name in observed.roles
+        if (role := roles.get(name)) is not None and role.owned
+        for arn in role.attached
+        if arn not in policies and arn in look.policies
+    }
     return replace(
         observed,
         roles={name: roles.get(name) for name in observed.roles},

@@ -306,6 +306,21 @@ def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
     assert aws.state() == settled(left).state()
 
 
+def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_too() -> None:
+    aws = FakeAws()
+    given(aws, "legacy", TRUST_BARE)
+    before = [
+        workload("app", policies=[], role={"name": "blue"}),
+        workload("web", policies=[], role={"name": "blue"}),
+        workload("app", "batch", policies=[policy("one")], role={"arn": role_arn("legacy")}),
+    ]
+    assert run(aws, desired(*before)).failures == ()
+    moved = workload("app", policies=[policy("one")], role={"name": "blue"})
+    predicted = purge(aws, moved, check_mode=True)
+    assert names(predicted.plan) == names(purge(aws, moved).plan)
+    assert f"detach attachment legacy {policy_arn('one')}" in names(predicted.plan)
+
+
 def test_a_target_role_stays() -> None:
     chained = own("a") | {"target_role_arn": role_arn("role-b")}
     target = {"name": "role-b", "trust_policy": TRUST_BARE}
