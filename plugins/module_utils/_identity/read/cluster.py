@@ -13,6 +13,9 @@ from ..._aws.errors import classify
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 
+# Associations can be managed while the control plane is being updated.
+USABLE = ("ACTIVE", "UPDATING")
+
 
 def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
     """The cluster and the caller. Source: eks DescribeCluster, sts GetCallerIdentity.
@@ -23,7 +26,7 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
     account_id, caller_arn = str(caller["Account"]), str(caller["Arn"])
     partition = caller_arn.split(":")[1]
     try:
-        found = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+        raw = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
     except AwsError as error:
         if not error.missing:
             raise
@@ -34,24 +37,20 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
                 f"No cluster found for name: {name}. Asked in account {account_id}, region "
                 f"{region}, as {caller_arn}.",
             ) from error
-        found = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
-    arn = str(found["arn"])
+        raw = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
+    arn = str(raw["arn"])
     return Cluster(
         name=name,
         arn=arn,
         account_id=account_id,
         region=arn.split(":")[3] or region,
         partition=partition,
-        status=str(found.get("status", "")),
+        status=str(raw.get("status", "")),
         caller_arn=caller_arn,
-        version=str(found.get("version") or ""),
-        platform_version=str(found.get("platformVersion") or ""),
-        auto_mode=bool((found.get("computeConfig") or {}).get("enabled")),
+        version=str(raw.get("version") or ""),
+        platform_version=str(raw.get("platformVersion") or ""),
+        auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
     )
-
-
-# Associations can be managed while the control plane is being updated.
-USABLE = ("ACTIVE", "UPDATING")
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cluster:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
@@ -31,7 +30,7 @@ class RoleRead:
 
 @dataclass(frozen=True, slots=True)
 class RolePolicies:
-    """The policies that decide what a role may do; ``role`` is None when they were given."""
+    """The policies that decide what a role is allowed to do; ``role`` is None when they were given."""
 
     role: RoleRead | None
     identity: tuple[NamedPolicy, ...]
@@ -83,22 +82,22 @@ def read_role_policies(api: Api, asked: str, region: str | None = None) -> RoleP
     name = {"RoleName": role.name}
     attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
     inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-    managed = map_concurrently(lambda one: _managed(api, one["PolicyArn"]), attached)
-    written = map_concurrently(lambda one: _inline(api, role.name, one), inline)
+    managed = map_concurrently(lambda entry: _managed(api, entry["PolicyArn"]), attached)
+    embedded = map_concurrently(lambda policy_name: _inline(api, role.name, policy_name), inline)
     boundary = _managed(api, role.boundary_arn) if role.boundary_arn else None
-    return RolePolicies(role, (*managed, *written), boundary)
+    return RolePolicies(role, (*managed, *embedded), boundary)
 
 
 def _managed(api: Api, arn: str) -> NamedPolicy:
     policy = api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]
     version = {"PolicyArn": arn, "VersionId": policy["DefaultVersionId"]}
-    found = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
-    return NamedPolicy(arn, found["Document"])
+    answer = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
+    return NamedPolicy(arn, answer["Document"])
 
 
 def _inline(api: Api, role: str, name: str) -> NamedPolicy:
-    found: dict[str, Any] = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
-    return NamedPolicy(f"inline policy {name}", found["PolicyDocument"])
+    answer = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
+    return NamedPolicy(f"inline policy {name}", answer["PolicyDocument"])
 
 
 def _place(api: Api, region: str | None) -> str:

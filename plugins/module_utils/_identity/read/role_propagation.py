@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Is it worth waiting, when EKS says that a role does not exist or does not trust it?"""
+"""Whether a role that EKS does not accept is merely too young: then waiting helps."""
 
 from __future__ import annotations
 

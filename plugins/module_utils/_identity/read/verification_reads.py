@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
@@ -31,7 +30,7 @@ from ..model.observed import (
     target_of,
 )
 from ..model.targets import Target, policy_target, role_target
-from . import decode
+from .decode import decode_agent
 
 ADDON = "eks-pod-identity-agent"
 
@@ -72,11 +71,11 @@ class _Reader:
         wrong: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
-                found = self.observed.policies.get(self.observed.cluster.policy_arn(spec))
-                if found is None or found.document is None or spec.document is None:
+                policy = self.observed.policies.get(self.observed.cluster.policy_arn(spec))
+                if policy is None or policy.document is None or spec.document is None:
                     continue
-                if not same_meaning(found.document, spec.document, "identity"):
-                    wrong[found.arn] = (found, spec.document)
+                if not same_meaning(policy.document, spec.document, "identity"):
+                    wrong[policy.arn] = (policy, spec.document)
         versions = map_concurrently(self._matching, list(wrong.values()), self.width)
         return {arn: version for arn, version in zip(wrong, versions, strict=True) if version}
 
@@ -102,20 +101,20 @@ class _Reader:
         cluster = self.observed.cluster
         request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
-            return decode.agent(self.api.call("eks", "DescribeAddon", request)["addon"])
+            return decode_agent(self.api.call("eks", "DescribeAddon", request)["addon"])
         except AwsError as error:
             if error.missing:
                 return Agent()
             return ReadFailure(Target("addon", ADDON), error)
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
-        found = {}
+        roles = {}
         for workload in workloads:
             name = workload.role.name.lower() if workload.role is not None else ""
             role = self.observed.roles.get(name)
             if role is not None:
-                found[name] = role
-        return found
+                roles[name] = role
+        return roles
 
     def _documents(self, roles: Iterable[ObservedRole]) -> dict[str, Document | ReadFailure]:
         """The default versions of all managed policies of the roles, each read once."""
@@ -164,11 +163,11 @@ class _Reader:
     def _inline(self, role: ObservedRole) -> dict[str, Document]:
         name = {"RoleName": role.name}
         names = self.api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-        found: dict[str, Document] = {}
-        for one in names:
-            answer: Mapping[str, Any] = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": one})
-            found[one] = load(answer["PolicyDocument"])
-        return found
+        documents: dict[str, Document] = {}
+        for policy_name in names:
+            answer = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": policy_name})
+            documents[policy_name] = load(answer["PolicyDocument"])
+        return documents
 
     def _target(self, arn: str) -> Document | ReadFailure | None:
         """The trust policy of a target role of this account; others cannot be read from here."""

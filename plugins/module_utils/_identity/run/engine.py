@@ -34,7 +34,7 @@ from ..plan.purge import (
     unlisted_workloads,
     validate_purge_limit,
 )
-from ..read.bulk import read_account
+from ..read.account import read_account
 from ..read.observe import Observer
 from ..read.role_propagation import may_become_usable
 from .apply import apply_plan

@@ -21,7 +21,7 @@ from ..model.failures import Failure
 from ..model.findings import FAIL, PASS, UNKNOWN, WARNING, Check, Finding, Verified
 from ..model.messages import sentence
 from ..model.observed import Observed, ObservedAssociation
-from ..read import decode
+from ..read.decode import decode_association
 from .outcome import Run
 
 SHOWN_FAILURES = 10
@@ -160,7 +160,7 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
         if done.change.action == "delete":
             found.pop(key, None)
         elif "association" in done.answer:
-            found[key] = decode.association(done.answer["association"])
+            found[key] = decode_association(done.answer["association"])
     return found
 
 

@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import is_owned
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.bulk import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
     Snapshot,
     read_snapshot,
 )
