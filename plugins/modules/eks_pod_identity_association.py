@@ -275,7 +275,6 @@ def main() -> None:
         validate_options(params)
         cluster_name = parse_cluster_name(params["cluster_name"])
         wanted = Wanted(
-            cluster_name=cluster_name,
             key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
             absent=params["state"] == "absent",
             role_arn=params["role_arn"] or "",
@@ -291,7 +290,12 @@ def main() -> None:
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     except AssociationError as error:
-        module.fail_json(msg=str(error), error_code=error.code, remedy=error.remedy, changed=error.changed)
+        module.fail_json(
+            msg=str(error),
+            error_code=error.failure.error_code,
+            remedy=error.failure.remedy,
+            changed=error.changed,
+        )
     change = result.change
     module.exit_json(
         changed=change is not None,

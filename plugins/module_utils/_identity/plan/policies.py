@@ -35,23 +35,23 @@ def plan_policy(
     cluster: Cluster,
     options: Options,
     spec: PolicySpec,
-    found: ObservedPolicy | None,
+    policy: ObservedPolicy | None,
     users: Sequence[WorkloadKey],
 ) -> None:
     arn = cluster.policy_arn(spec)
     workloads = tuple(users)
     if spec.document is None:
-        if found is None:
+        if policy is None:
             draft.failures.append(_missing(arn, cluster, workloads))
         return
-    if found is None:
+    if policy is None:
         draft.changes.append(_create(spec, arn, cluster, workloads))
         return
-    change = _update(spec, found, cluster, options, workloads)
+    change = _update(spec, policy, cluster, options, workloads)
     if change is None:
         return
-    if not found.owned and not options.adopt:
-        if _same_document(spec, found):
+    if not policy.owned and not options.adopt:
+        if _same_document(spec, policy):
             return
         draft.failures.append(_not_owned(arn, workloads))
         return
@@ -80,7 +80,7 @@ def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
 
 def _update(
     spec: PolicySpec,
-    found: ObservedPolicy,
+    policy: ObservedPolicy,
     cluster: Cluster,
     options: Options,
     workloads: tuple[WorkloadKey, ...],
@@ -88,12 +88,12 @@ def _update(
     before: dict[str, object] = {}
     after: dict[str, object] = {}
     calls: list[Call] = []
-    identity = {"PolicyArn": found.arn}
-    if not _same_document(spec, found):
-        before["document"], after["document"] = found.document, spec.document
-        if len(found.versions) >= VERSION_LIMIT:
+    identity = {"PolicyArn": policy.arn}
+    if not _same_document(spec, policy):
+        before["document"], after["document"] = policy.document, spec.document
+        if len(policy.versions) >= VERSION_LIMIT:
             oldest = min(
-                (version for version in found.versions if not version.is_default),
+                (version for version in policy.versions if not version.is_default),
                 key=lambda version: version.number,
             )
             before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
@@ -101,19 +101,19 @@ def _update(
         text = to_json(spec.document)
         parameters = {**identity, "PolicyDocument": text, "SetAsDefault": True}
         calls.append(Call("iam", "CreatePolicyVersion", parameters))
-    if found.tags is not None:
-        wanted = tags.with_owner(spec.tags) if found.owned else _marked(spec, cluster)
-        change = tags.compare(found.tags, wanted, options.purge_tags)
+    if policy.tags is not None:
+        wanted = tags.with_owner(spec.tags) if policy.owned else _marked(spec, cluster)
+        change = tags.compare(policy.tags, wanted, options.purge_tags)
         if change:
-            before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+            before["tags"], after["tags"] = dict(policy.tags), tags.after(policy.tags, change)
             calls += tags.iam_calls("Policy", identity, change)
     if not calls:
         return None
-    return Change(STAGE, policy_target(found.arn), "update", workloads, before, after, tuple(calls))
+    return Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
 
 
-def _same_document(spec: PolicySpec, found: ObservedPolicy) -> bool:
-    return found.document is not None and same_meaning(found.document, spec.document, "identity")
+def _same_document(spec: PolicySpec, policy: ObservedPolicy) -> bool:
+    return policy.document is not None and same_meaning(policy.document, spec.document, "identity")
 
 
 def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:

@@ -30,11 +30,11 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
         role = roles.get(target.name.lower())
         if target.resource == "association":
             (key,) = change.workloads
-            found = associations.get(key) or ObservedAssociation(key, "", "", "")
+            association = associations.get(key) or ObservedAssociation(key, "", "", "")
             associations[key] = replace(
-                found,
-                role_arn=str(after.get("role_arn", found.role_arn)),
-                target_role_arn=str(after.get("target_role_arn", found.target_role_arn)),
+                association,
+                role_arn=str(after.get("role_arn", association.role_arn)),
+                target_role_arn=str(after.get("target_role_arn", association.target_role_arn)),
             )
         elif role is not None and target.resource == "attachment":
             kept = tuple(arn for arn in role.attached if arn != target.policy_arn)

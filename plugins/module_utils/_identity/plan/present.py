@@ -34,7 +34,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     """The changes that the desired workloads need, and what stands in the way of some."""
     draft = Draft()
     cluster, options = observed.cluster, desired.options
-    workloads = [_as_found(one, observed.associations.get(one.key)) for one in desired.workloads]
+    workloads = [_as_associated(one, observed.associations.get(one.key)) for one in desired.workloads]
     listed = frozenset(workload.key for workload in workloads)
     unread = unread_targets(observed.failures)
     for arn, (spec, users) in shared_policies(cluster, workloads).items():
@@ -43,11 +43,11 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
-    for role in shared_roles(cluster, workloads):
-        if failure := unread.get(role_target(role.spec.name.lower())):
-            draft.failures.append(read_failure(failure, role.keys))
+    for shared in shared_roles(cluster, workloads):
+        if failure := unread.get(role_target(shared.spec.name.lower())):
+            draft.failures.append(read_failure(failure, shared.keys))
         else:
-            _plan_shared_role(draft, observed, options, role, listed, made)
+            _plan_shared_role(draft, observed, options, shared, listed, made)
     _plan_associations(draft, workloads, observed, options, unread)
     draft.findings += [finding for one in draft.changes if (finding := _other_owner(one)) is not None]
     return without_failed(draft.plan())
@@ -70,12 +70,12 @@ def _other_owner(change: Change) -> Finding | None:
     )
 
 
-def _as_found(workload: Workload, found: ObservedAssociation | None) -> Workload:
+def _as_associated(workload: Workload, association: ObservedAssociation | None) -> Workload:
     """Session tags that an association has turned off stay off when nothing is said of them, and
     then the role has to be usable without them."""
-    if workload.association.disable_session_tags is not None or found is None:
+    if workload.association.disable_session_tags is not None or association is None:
         return workload
-    if not found.disable_session_tags:
+    if not association.disable_session_tags:
         return workload
     return replace(workload, association=replace(workload.association, disable_session_tags=True))
 
@@ -84,50 +84,50 @@ def _plan_shared_role(
     draft: Draft,
     observed: Observed,
     options: Options,
-    role: SharedRole,
+    shared: SharedRole,
     listed: frozenset[WorkloadKey],
     made: Collection[str],
 ) -> None:
     """``made`` holds the ARNs of the policies that this plan makes."""
-    cluster, spec = observed.cluster, role.spec
-    found = observed.roles.get(spec.name.lower())
-    if spec.existing and (found is None or found.arn != spec.arn):
-        draft.failures.append(problems.role_missing(cluster, role, found))
+    cluster, spec = observed.cluster, shared.spec
+    role = observed.roles.get(spec.name.lower())
+    if spec.existing and (role is None or role.arn != spec.arn):
+        draft.failures.append(problems.role_missing(cluster, shared, role))
         return
-    if found is not None and not spec.existing and found.name != spec.name:
-        draft.failures.append(problems.other_case(role, found))
+    if role is not None and not spec.existing and role.name != spec.name:
+        draft.failures.append(problems.other_case(shared, role))
         return
-    if found is not None and not spec.existing and found.path != spec.path:
-        draft.failures.append(problems.other_path(role, found))
+    if role is not None and not spec.existing and role.path != spec.path:
+        draft.failures.append(problems.other_path(shared, role))
         return
-    if _boundary_missing(observed, spec, found, made):
-        draft.failures.append(problems.boundary_missing(cluster, role))
+    if _boundary_missing(observed, spec, role, made):
+        draft.failures.append(problems.boundary_missing(cluster, shared))
         return
-    changes, failures = _role_changes(cluster, options, role, found, listed, made)
+    changes, failures = _role_changes(cluster, options, shared, role, listed, made)
     if failures:
         draft.failures.extend(failures)
-        others = role.without(frozenset(key for failure in failures for key in failure.workloads))
+        others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
         if others.users:
             _plan_shared_role(draft, observed, options, others, listed, made)
         return
-    joining = _attachments(role, found, made)
+    joining = _attachments(shared, role, made)
     changes += joining
-    if found is not None and not spec.existing:
-        if changes and not found.owned and not options.adopt:
-            draft.failures.append(problems.not_owned(role, found, changes))
+    if role is not None and not spec.existing:
+        if changes and not role.owned and not options.adopt:
+            draft.failures.append(problems.not_owned(shared, role, changes))
             return
         # A full role takes a policy only after another one has left; else there is never one too few.
-        full = len(found.attached) + len(joining) > roles.POLICIES_OF_A_ROLE
+        full = len(role.attached) + len(joining) > roles.POLICIES_OF_A_ROLE
         stage = roles.ROLE_STAGE if full else roles.ATTACHMENT_STAGE
-        changes += _detachments(draft, observed, options, role, found, listed, stage)
+        changes += _detachments(draft, observed, options, shared, role, listed, stage)
     draft.changes.extend(changes)
 
 
 def _boundary_missing(
-    observed: Observed, spec: RoleSpec, found: ObservedRole | None, made: Collection[str]
+    observed: Observed, spec: RoleSpec, role: ObservedRole | None, made: Collection[str]
 ) -> bool:
     boundary = spec.permissions_boundary
-    if not boundary or boundary in made or (found is not None and found.permissions_boundary == boundary):
+    if not boundary or boundary in made or (role is not None and role.permissions_boundary == boundary):
         return False
     return boundary in observed.policies and observed.policies[boundary] is None
 
@@ -135,40 +135,42 @@ def _boundary_missing(
 def _role_changes(
     cluster: Cluster,
     options: Options,
-    role: SharedRole,
-    found: ObservedRole | None,
+    shared: SharedRole,
+    role: ObservedRole | None,
     listed: frozenset[WorkloadKey],
     made: Collection[str],
 ) -> tuple[list[Change], list[Failure]]:
-    spec, keys = role.spec, role.keys
+    spec, keys = shared.spec, shared.keys
     failures: list[Failure] = []
     if spec.trust_scope in TAGGED_SCOPES and (spec.extend_trust or not spec.existing):
         failures += [
-            problems.tags_turned_off(spec, one) for one in role.users if one.association.disable_session_tags
+            problems.tags_turned_off(spec, one)
+            for one in shared.users
+            if one.association.disable_session_tags
         ]
-    if spec.existing and found is not None:
-        trust = found.trust
+    if spec.existing and role is not None:
+        trust = role.trust
         if spec.extend_trust:
-            trust = extended_trust(cluster, spec, options, role.users, found.trust)
-        failures += trust_failures(cluster, role.users, trust, found.arn)
-        change = roles.update_trust(found, trust, keys)
+            trust = extended_trust(cluster, spec, options, shared.users, role.trust)
+        failures += trust_failures(cluster, shared.users, trust, role.arn)
+        change = roles.update_trust(role, trust, keys)
         if change is not None:
-            failures += problems.too_long(role, trust, options)
+            failures += problems.too_long(shared, trust, options)
         return ([change] if change else []), failures
-    present = found.trust if found is not None else None
-    trust = wanted_trust(cluster, spec, options, role.users, listed, present)
-    failures += problems.too_long(role, trust, options)
+    present = role.trust if role is not None else None
+    trust = wanted_trust(cluster, spec, options, shared.users, listed, present)
+    failures += problems.too_long(shared, trust, options)
     if spec.trust_policy is not None:
-        failures += trust_failures(cluster, role.users, trust, cluster.role_arn(spec))
+        failures += trust_failures(cluster, shared.users, trust, cluster.role_arn(spec))
     boundary_made = spec.permissions_boundary in made
-    if found is None:
+    if role is None:
         return [roles.create_role(cluster, spec, trust, keys, boundary_made)], failures
     changes = (
-        roles.update_role(spec, found, options, keys, boundary_made),
-        roles.update_trust(found, trust, keys),
+        roles.update_role(spec, role, options, keys, boundary_made),
+        roles.update_trust(role, trust, keys),
     )
     if (
-        not found.owned
+        not role.owned
         and not options.adopt
         and all(change is None or set(change.after or ()) <= {"tags"} for change in changes)
     ):
@@ -177,16 +179,16 @@ def _role_changes(
     return [change for change in changes if change is not None], failures
 
 
-def _attachments(role: SharedRole, found: ObservedRole | None, made: Collection[str]) -> list[Change]:
+def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection[str]) -> list[Change]:
     """What is missing on the role, each for those who asked for it: so a policy that is refused, with
     all who asked for it, stays off."""
-    attached = found.attached if found is not None else ()
+    attached = role.attached if role is not None else ()
     changes = []
-    for arn, asking in role.policy_users.items():
-        users = tuple(key for key in asking if key in role.keys)
+    for arn, asking in shared.policy_users.items():
+        users = tuple(key for key in asking if key in shared.keys)
         if users and arn not in attached:
-            new = found is None or arn in made
-            changes.append(roles.attach(role.spec.name, arn, users, new))
+            new = role is None or arn in made
+            changes.append(roles.attach(shared.spec.name, arn, users, new))
     return changes
 
 
@@ -194,26 +196,26 @@ def _detachments(
     draft: Draft,
     observed: Observed,
     options: Options,
-    role: SharedRole,
-    found: ObservedRole,
+    shared: SharedRole,
+    role: ObservedRole,
     listed: frozenset[WorkloadKey],
     stage: int,
 ) -> list[Change]:
     """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
     everything on a role that workloads outside this run use too, for it may be theirs."""
-    if not found.owned and not options.adopt:
+    if not role.owned and not options.adopt:
         return []
     changes = []
-    theirs = grants_of_others(observed.cluster, found.trust, listed)
-    for arn in found.attached:
-        if arn in role.policy_users:
+    theirs = grants_of_others(observed.cluster, role.trust, listed)
+    for arn in role.attached:
+        if arn in shared.policy_users:
             continue
         policy = observed.policies.get(arn)
         if options.purge_policies or (policy is not None and policy.owned and not theirs):
-            changes.append(roles.detach(stage, found.name, arn, role.keys))
+            changes.append(roles.detach(stage, role.name, arn, shared.keys))
         else:
             unread = unread_targets(observed.failures).get(Target("owner", arn))
-            draft.findings.append(retained.attached_extra(found, role.keys[0], arn, unread))
+            draft.findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
     return changes
 
 
@@ -240,11 +242,10 @@ def _plan_associations(
         if role is None:
             continue
         before = by_key.get(workload.key, [])
-        found = observed.associations.get(workload.key)
-        ours = found is None or found.owned or options.adopt
+        association = observed.associations.get(workload.key)
+        ours = association is None or association.owned or options.adopt
         asked = workload.association.tags
         wanted = WantedAssociation(
-            cluster_name=cluster.name,
             key=workload.key,
             role_arn=cluster.role_arn(role),
             spec=workload.association,
@@ -254,7 +255,7 @@ def _plan_associations(
             needs=frozenset(change.target for change in before),
             awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
         )
-        planned = plan_association(wanted, found)
+        planned = plan_association(wanted, association)
         if isinstance(planned, Change):
             draft.changes.append(planned)
         elif isinstance(planned, Failure):

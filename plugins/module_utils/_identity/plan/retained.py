@@ -22,9 +22,9 @@ from ..model.targets import role_target
 
 
 def attached_extra(
-    found: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
+    role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
 ) -> Finding:
-    said = f"role {found.name} also has {arn} attached, which is not asked for."
+    said = f"role {role.name} also has {arn} attached, which is not asked for."
     remedy = "List it under policies, detach it, or set purge_policies: true."
     if unread is not None:
         error = unread.error
@@ -44,33 +44,33 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
     )
 
 
-def role_holds(found: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
+def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
         "warning",
         keys[0],
-        f"role {found.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
+        f"role {role.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
         "Detach or delete those, then run again.",
     )
 
 
-def stays_attached(found: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         "note",
         key,
-        f"{arn} stays attached to role {found.arn}: neither is of this collection, so it cannot be told "
+        f"{arn} stays attached to role {role.arn}: neither is of this collection, so it cannot be told "
         "who attached it.",
         "Detach it when nothing else needs it.",
     )
 
 
-def statement_stays(found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+def statement_stays(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
         "note",
         keys[0],
-        f"role {found.arn} keeps our trust statement: it lets in others too, or is the only one.",
+        f"role {role.arn} keeps our trust statement: it lets in others too, or is the only one.",
         "Remove it from the trust policy when nothing else needs it.",
     )
 
@@ -86,7 +86,7 @@ def cluster_missing(cluster: Cluster) -> Finding:
     )
 
 
-def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     if cluster.status:
         unseen = "whether another cluster does cannot be seen from here."
         remedy = "When none does, list the workload with state: absent, or delete the role."
@@ -99,11 +99,11 @@ def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey,
         Code.ROLE_PERHAPS_USED,
         "warning",
         keys[0],
-        f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
+        f"role {role.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
         remedy,
     )
 
 
-def maybe_used(failure: ReadFailure, role: SharedRole, found: ObservedRole) -> Failure:
-    why = f"{failure.target.label} could not be read, so it cannot be told whether it uses role {found.arn}: "
-    return request_failure(failure.error, role.keys, role_target(found.name), "delete", before=why)
+def maybe_used(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
+    why = f"{failure.target.label} could not be read, so it cannot be told whether it uses role {role.arn}: "
+    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=why)

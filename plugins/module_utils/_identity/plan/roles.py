@@ -65,7 +65,7 @@ def create_role(
 
 def update_role(
     spec: RoleSpec,
-    found: ObservedRole,
+    role: ObservedRole,
     options: Options,
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
@@ -74,58 +74,58 @@ def update_role(
     before: dict[str, object] = {}
     after: dict[str, object] = {}
     calls: list[Call] = []
-    identity = {"RoleName": found.name}
+    identity = {"RoleName": role.name}
     update: dict[str, object] = {}
-    if spec.description is not None and spec.description != found.description:
-        before["description"], after["description"] = found.description, spec.description
+    if spec.description is not None and spec.description != role.description:
+        before["description"], after["description"] = role.description, spec.description
         update["Description"] = spec.description
     duration = spec.max_session_duration
-    if duration is not None and duration != found.max_session_duration:
-        before["max_session_duration"] = found.max_session_duration
+    if duration is not None and duration != role.max_session_duration:
+        before["max_session_duration"] = role.max_session_duration
         update["MaxSessionDuration"] = after["max_session_duration"] = duration
     if update:
         # UpdateRole sets what it is not given to its default, so both are always given.
         kept = {
-            "Description": found.description,
-            "MaxSessionDuration": found.max_session_duration,
+            "Description": role.description,
+            "MaxSessionDuration": role.max_session_duration,
         }
         calls.append(Call("iam", "UpdateRole", {**identity, **kept, **update}))
     boundary = spec.permissions_boundary
     needs = frozenset[Target]()
-    if boundary is not None and boundary != found.permissions_boundary:
+    if boundary is not None and boundary != role.permissions_boundary:
         needs = frozenset((policy_target(boundary),))
-        before["permissions_boundary"] = found.permissions_boundary
+        before["permissions_boundary"] = role.permissions_boundary
         after["permissions_boundary"] = boundary
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
         given = {"PermissionsBoundary": boundary} if boundary else {}
         calls.append(Call("iam", operation, {**identity, **given}))
-    change = tags.compare(found.tags, tags.with_owner(spec.tags), options.purge_tags)
+    change = tags.compare(role.tags, tags.with_owner(spec.tags), options.purge_tags)
     if change:
-        before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+        before["tags"], after["tags"] = dict(role.tags), tags.after(role.tags, change)
         calls += tags.iam_calls("Role", identity, change)
     if not calls:
         return None
     made = tuple(calls)
     return Change(
-        ROLE_STAGE, role_target(found.name), "update", workloads, before, after, made, needs, boundary_made
+        ROLE_STAGE, role_target(role.name), "update", workloads, before, after, made, needs, boundary_made
     )
 
 
 def update_trust(
-    found: ObservedRole,
+    role: ObservedRole,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
     needs: frozenset[Target] = frozenset(),
 ) -> Change | None:
-    if same_meaning(found.trust, trust, "trust"):
+    if same_meaning(role.trust, trust, "trust"):
         return None
-    parameters = {"RoleName": found.name, "PolicyDocument": to_json(trust)}
+    parameters = {"RoleName": role.name, "PolicyDocument": to_json(trust)}
     return Change(
         ROLE_STAGE,
-        trust_target(found.name),
+        trust_target(role.name),
         "update",
         workloads,
-        {"trust_policy": found.trust},
+        {"trust_policy": role.trust},
         {"trust_policy": trust},
         (Call("iam", "UpdateAssumeRolePolicy", parameters),),
         needs,

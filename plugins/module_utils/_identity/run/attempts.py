@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the rounds of one run come to: nothing that was made or failed is lost, or told twice. Pure."""
+"""What the rounds of one run come to: nothing that was made or failed is lost or repeated. Pure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Attempts:
                 self.settled[target] = refusal.failure
 
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
-        """All that failed, with what an earlier round said of things the last look could not see."""
+        """All that failed, also what only an earlier round could see."""
         last = {refusal.change.target: refusal for refusal in outcome.refusals}
         latest = [self._latest(target, refusal) for target, refusal in last.items()]
         explained = {failure.target for failure in plan.failures if failure.action != "read"}

@@ -30,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change that was not made. ``error`` is what AWS said; None when it was not attempted."""
+    """A change that was not made. ``error`` is that of AWS; None when it was not attempted."""
 
     change: Change
     failure: Failure
@@ -63,12 +63,22 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a plan. ``conflict``: something was made elsewhere meanwhile; look again."""
+    """What became of a plan."""
 
     done: tuple[Done, ...]
-    failures: tuple[Failure, ...]
-    conflict: bool = False
     refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        return tuple(refusal.failure for refusal in self.refusals)
+
+    @property
+    def conflict(self) -> bool:
+        """Whether something was made elsewhere meanwhile: look again."""
+        refusals = self.refusals
+        return any(refusal.conflict for refusal in refusals) and not any(
+            refusal.half_replaced for refusal in refusals
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     disabled = workload.association.disable_session_tags
     if disabled is None and association is not None:
         disabled = association.disable_session_tags
-    subject = subject_of(observed.cluster, workload, role.arn, bool(disabled))
+    subject = subject_of(observed.cluster, workload.key, role.arn, bool(disabled))
     trust = prepare_trust(role.trust)
     if is_usable(trust, subject):
         return check_width(workload, observed, role, trust, scopes[role.name.lower()])

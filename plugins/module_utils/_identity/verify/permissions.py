@@ -45,7 +45,7 @@ def check_permissions(workload: Workload, observed: Observed, proof: Verificatio
         return Check(NAME, UNKNOWN if unread(observed, "role", name) else FAIL)
     if isinstance(permissions, ReadFailure):
         return unreadable(workload.key, NAME, permissions)
-    subject = subject_of(observed.cluster, workload, role.arn, _tags_disabled(workload, observed))
+    subject = subject_of(observed.cluster, workload.key, role.arn, _tags_disabled(workload, observed))
     if target:
         # With a target role it is that role's permissions that the Pod gets.
         return joined(

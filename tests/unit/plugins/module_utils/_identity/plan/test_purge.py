@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
 )
@@ -63,7 +64,7 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
 
 def purge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **scope: Any) -> Run:
     wanted = desired(*workloads)
-    return engine(aws, wanted).run_with_purge(wanted, PurgeScope(**scope), check_mode)
+    return run_with_purge(engine(aws, wanted), wanted, PurgeScope(**scope), check_mode)
 
 
 def there(aws: FakeAws) -> list[str]:

@@ -104,7 +104,7 @@ def test_an_association_with_everything() -> None:
         "2026-11-24T10:15:30+00:00",
         "2026-11-24T10:15:30+00:00",
     )
-    assert association_row(found, "c") == {
+    assert association_row(found) == {
         "cluster_name": "c",
         "namespace": "n",
         "service_account": "s",

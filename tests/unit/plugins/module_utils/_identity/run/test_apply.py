@@ -96,7 +96,7 @@ def done(outcome: Outcome) -> list[str]:
 
 def test_an_empty_plan_asks_nothing() -> None:
     api = Script()
-    assert apply(api) == Outcome((), ())
+    assert apply(api) == Outcome(())
     assert api.operations == []
 
 

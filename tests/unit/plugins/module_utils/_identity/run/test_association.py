@@ -85,7 +85,7 @@ def wanted(
     **spec: Any,
 ) -> Wanted:
     association = AssociationSpec(tags=tags or {}, **spec)
-    return Wanted(cluster, KEY, absent, role, association, tags is not None, purge_tags, force)
+    return Wanted(key("app", cluster=cluster), absent, role, association, tags is not None, purge_tags, force)
 
 
 def make(aws: FakeAws, asked: Wanted, check_mode: bool = False, clock: Clock | None = None) -> Result:
@@ -312,7 +312,7 @@ def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
     aws.fail_on("eks:TagResource", lost, classify("eks:TagResource", "AccessDeniedException", "No."))
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted(tags={"a": "1"}))
-    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", True)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", True)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
         "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set force: true."
         f"{end}"
     )
-    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
 
 
 @pytest.mark.parametrize("absent", [False, True])
@@ -417,7 +417,7 @@ def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
         "Nothing was "
         "changed."
     )
-    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
     assert action(make(aws, wanted(absent=absent, force=True))) == ("delete" if absent else "update")
 
 
@@ -461,7 +461,7 @@ def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
         "iam:PassRole on this "
         "role, with the condition StringEquals iam:PassedToService pods.eks.amazonaws.com."
     )
-    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", False)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", False)
 
 
 def test_a_replacement_that_failed_half_way_is_a_change() -> None:
@@ -525,7 +525,7 @@ def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
         "did not "
         "help. Run again; what is done stays done."
     )
-    assert (caught.value.code, caught.value.changed) == ("ServerException", True)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ServerException", True)
 
 
 def test_a_young_role_is_waited_for() -> None:
@@ -551,7 +551,7 @@ def test_a_role_that_does_not_trust_eks_is_not_waited_for() -> None:
     aws.iam.roles["ec2"]["CreateDate"] = None
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted(role_arn("ec2")), clock=clock)
-    assert caught.value.remedy == (
+    assert caught.value.failure.remedy == (
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
         "workload_identity.aws.iam_trust_policy_check says which statement is at fault."
     )

@@ -49,7 +49,7 @@ def refusal(
 
 
 def refused(*refusals: Refusal) -> Outcome:
-    return Outcome((), tuple(one.failure for one in refusals), refusals=refusals)
+    return Outcome((), refusals)
 
 
 def failed(name: str, action: Action, key: WorkloadKey = KEY) -> Failure:
