@@ -77,10 +77,10 @@ class Retries:
         failed: Counter[ErrorKind] = Counter()
         outcome_unknown = False
         while True:
-            asked = self.now()
+            queued = self.now()
             sent_at = wait()
             # The more requests wait, the later the turn of each: that says nothing about this one.
-            deadline += self.now() - asked
+            deadline += self.now() - queued
             try:
                 return send(sent_at)
             except AwsError as error:

@@ -45,14 +45,14 @@ def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[Shared
         if workload.role is not None:
             users.setdefault(workload.role.name.lower(), []).append(workload)
     roles = []
-    for found in users.values():
+    for sharers in users.values():
         policies: dict[str, tuple[WorkloadKey, ...]] = {}
-        for workload in found:
+        for workload in sharers:
             for arn in dict.fromkeys(cluster.policy_arn(spec) for spec in workload.policies):
                 policies[arn] = (*policies.get(arn, ()), workload.key)
-        spec = found[0].role
+        spec = sharers[0].role
         if spec is not None:
-            roles.append(SharedRole(spec, tuple(found), policies))
+            roles.append(SharedRole(spec, tuple(sharers), policies))
     return roles
 
 

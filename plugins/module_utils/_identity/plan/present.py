@@ -34,7 +34,9 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     """The changes that the desired workloads need, and what stands in the way of some."""
     draft = Draft()
     cluster, options = observed.cluster, desired.options
-    workloads = [_as_associated(one, observed.associations.get(one.key)) for one in desired.workloads]
+    workloads = [
+        _as_associated(workload, observed.associations.get(workload.key)) for workload in desired.workloads
+    ]
     listed = frozenset(workload.key for workload in workloads)
     unread = unread_targets(observed.failures)
     for arn, (spec, users) in shared_policies(cluster, workloads).items():
@@ -49,7 +51,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             _plan_shared_role(draft, observed, options, shared, listed, made)
     _plan_associations(draft, workloads, observed, options, unread)
-    draft.findings += [finding for one in draft.changes if (finding := _other_owner(one)) is not None]
+    taken_over = (_other_owner(change) for change in draft.changes)
+    draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
 
 
@@ -65,7 +68,7 @@ def _other_owner(change: Change) -> Finding | None:
         Code.OWNER_CHANGED,
         "warning",
         change.workloads[0],
-        f"{change.target.label} was of owner '{old}', and becomes that of '{new}'.",
+        f"{change.target.label} belonged to owner '{old}', and now belongs to '{new}'.",
         "List it for one owner only; when it has moved for good, there is nothing to do.",
     )
 
@@ -144,9 +147,9 @@ def _role_changes(
     failures: list[Failure] = []
     if spec.trust_scope in TAGGED_SCOPES and (spec.extend_trust or not spec.existing):
         failures += [
-            problems.tags_turned_off(spec, one)
-            for one in shared.users
-            if one.association.disable_session_tags
+            problems.tags_turned_off(spec, workload)
+            for workload in shared.users
+            if workload.association.disable_session_tags
         ]
     if spec.existing and role is not None:
         trust = role.trust
@@ -243,13 +246,13 @@ def _plan_associations(
             continue
         before = by_key.get(workload.key, [])
         association = observed.associations.get(workload.key)
+        spec = workload.association
         ours = association is None or association.owned or options.adopt
-        asked = workload.association.tags
         wanted = WantedAssociation(
             key=workload.key,
             role_arn=cluster.role_arn(role),
-            spec=workload.association,
-            tags=tags.with_owner(asked) if ours else asked,
+            spec=spec,
+            tags=tags.with_owner(spec.tags) if ours else spec.tags,
             purge_tags=options.purge_tags,
             force=options.force,
             needs=frozenset(change.target for change in before),

@@ -15,7 +15,7 @@ from ..._findings.key import WorkloadKey
 from ..model.cluster import Cluster
 from ..model.failures import Failure, request_failure
 from ..model.findings import Finding
-from ..model.messages import sentence
+from ..model.messages import listed, sentence
 from ..model.observed import ObservedRole, ReadFailure
 from ..model.shared import SharedRole
 from ..model.targets import role_target
@@ -24,22 +24,21 @@ from ..model.targets import role_target
 def attached_extra(
     role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
 ) -> Finding:
-    said = f"role {role.name} also has {arn} attached, which is not asked for."
+    message = f"role {role.name} also has {arn} attached, which is not asked for."
     remedy = "List it under policies, detach it, or set purge_policies: true."
     if unread is not None:
         error = unread.error
-        said += f" Whose it is could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
         remedy = f"{error.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
-    return Finding(Code.POLICY_ATTACHED_EXTRA, "note", key, said, remedy)
+    return Finding(Code.POLICY_ATTACHED_EXTRA, "note", key, message, remedy)
 
 
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
-    shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
     return Finding(
         f"{kind.upper()}_STILL_USED",
         "warning",
         keys[0],
-        f"{kind} {arn} stays: it is still used by {shown}.",
+        f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
         "Remove those first, then run again.",
     )
 
@@ -59,7 +58,7 @@ def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
         Code.POLICY_STAYS_ATTACHED,
         "note",
         key,
-        f"{arn} stays attached to role {role.arn}: neither is of this collection, so it cannot be told "
+        f"{arn} stays attached to role {role.arn}: neither belongs to this collection, so it is not known "
         "who attached it.",
         "Detach it when nothing else needs it.",
     )
@@ -105,5 +104,5 @@ def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, 
 
 
 def maybe_used(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
-    why = f"{failure.target.label} could not be read, so it cannot be told whether it uses role {role.arn}: "
+    why = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
     return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=why)

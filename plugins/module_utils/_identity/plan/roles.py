@@ -97,8 +97,8 @@ def update_role(
         before["permissions_boundary"] = role.permissions_boundary
         after["permissions_boundary"] = boundary
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
-        given = {"PermissionsBoundary": boundary} if boundary else {}
-        calls.append(Call("iam", operation, {**identity, **given}))
+        parameters = {"PermissionsBoundary": boundary} if boundary else {}
+        calls.append(Call("iam", operation, {**identity, **parameters}))
     change = tags.compare(role.tags, tags.with_owner(spec.tags), options.purge_tags)
     if change:
         before["tags"], after["tags"] = dict(role.tags), tags.after(role.tags, change)

@@ -41,13 +41,13 @@ class RoleNotFound(Exception):
     """There is no such role where it was looked for; the text says where that was."""
 
 
-def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
+def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
     """The role of a name or ARN.
 
     :raises RoleNotFound: no role of that name, or its ARN is another than the one asked for.
     :raises AwsError: for everything else that AWS refuses.
     """
-    name = asked.rpartition("/")[2] if asked.startswith("arn:") else asked
+    name = reference.rpartition("/")[2] if reference.startswith("arn:") else reference
     try:
         role = api.call("iam", "GetRole", {"RoleName": name})["Role"]
     except AwsError as error:
@@ -57,9 +57,9 @@ def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
             f"There is no role {name} in {_place(api, region)}. Check the name and that the"
             " credentials are those of the account that you mean."
         ) from error
-    if asked.startswith("arn:") and role["Arn"] != asked:
+    if reference.startswith("arn:") and role["Arn"] != reference:
         raise RoleNotFound(
-            f"There is no role {asked} here: the role named {name} is {role['Arn']}. Check path and"
+            f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check path and"
             " account in the ARN, and that the credentials are those of its account."
         )
     return RoleRead(
@@ -71,14 +71,14 @@ def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
     )
 
 
-def read_role_policies(api: Api, asked: str, region: str | None = None) -> RolePolicies:
+def read_role_policies(api: Api, reference: str, region: str | None = None) -> RolePolicies:
     """A role with its attached policies in their default version, its inline policies and its
     permissions boundary.
 
-    :raises RoleNotFound: as ``read_role``.
+    :raises RoleNotFound: as ``find_role``.
     :raises AwsError: for everything else that AWS refuses.
     """
-    role = read_role(api, asked, region)
+    role = find_role(api, reference, region)
     name = {"RoleName": role.name}
     attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
     inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")

@@ -430,7 +430,7 @@ def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
             "POLICY_STAYS_ATTACHED",
             "note",
             APP,
-            f"{theirs} stays attached to role {OLD}: neither is of this collection, so it cannot be told who "
+            f"{theirs} stays attached to role {OLD}: neither belongs to this collection, so it is not known who "
             "attached it.",
             "Detach it when nothing else needs it.",
         ),
@@ -531,7 +531,7 @@ def test_no_role_goes_while_an_association_cannot_be_read() -> None:
     )
     assert failure.error_code == "AccessDenied"
     assert failure.message == (
-        "association batch/two could not be read, so it cannot be told whether it uses role "
+        "association batch/two could not be read, so it is not known whether it uses role "
         f"{role_arn('my-role')}: x: User is not authorized"
     )
     assert failure.remedy == DENIED.remedy

@@ -603,7 +603,7 @@ def test_a_workload_that_another_owner_lists_is_taken_over_with_a_warning() -> N
         (
             "OWNER_CHANGED",
             "warning",
-            f"{what} was of owner 'a', and becomes that of 'b'.",
+            f"{what} belonged to owner 'a', and now belongs to 'b'.",
             "List it for one owner only; when it has moved for good, there is nothing to do.",
         )
         for what in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
