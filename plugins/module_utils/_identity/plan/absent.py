@@ -21,7 +21,7 @@ from ..model.shared import SharedRole, read_failure, shared_policies, shared_rol
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
-from .present import without_failed
+from .completion import without_failed
 
 # Whether a policy that nothing needs any more may go.
 MayPurge = Callable[[ObservedPolicy], bool]
@@ -140,7 +140,7 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
     else:
         _plan_trust(part, removal, shared, role)
     if part.changes and removal.unread:
-        draft.failures.append(retained.maybe_used(removal.unread[0], shared, role))
+        draft.failures.append(retained.usage_unknown(removal.unread[0], shared, role))
         return
     for change in part.changes:
         target = change.target
@@ -185,8 +185,8 @@ def _plan_detachments(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, deleted: bool
 ) -> None:
     for arn in role.attached:
-        ours = _owned(removal.observed, arn) and (not shared.spec.existing or arn in shared.policy_users)
-        if ours or deleted:
+        owned = _owned(removal.observed, arn) and (not shared.spec.existing or arn in shared.policy_users)
+        if owned or deleted:
             needs = _associations(removal, shared)
             draft.changes.append(roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs))
 

@@ -184,8 +184,8 @@ def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     grants, others = read_grants(role.trust)
-    ours = bool(grants) and not others and all(grant.cluster_arn == cluster.arn for grant in grants)
-    return ours and scope.includes(role.tags, (grant.namespace for grant in grants))
+    tied = bool(grants) and not others and all(grant.cluster_arn == cluster.arn for grant in grants)
+    return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 
 def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:

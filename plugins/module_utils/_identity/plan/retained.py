@@ -103,6 +103,6 @@ def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, 
     )
 
 
-def maybe_used(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
+def usage_unknown(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
     why = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
     return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=why)

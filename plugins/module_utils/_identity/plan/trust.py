@@ -92,8 +92,8 @@ def extended_trust(
     """An existing role's trust policy, with our statements added or renewed and all others kept."""
     grants, others = read_grants(present)
     wanted = widest(grants_of(cluster, role, options, users))
-    ours = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
-    statements = [*others, *(ours if isinstance(ours, list) else [])]
+    granted = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
+    statements = [*others, *(granted if isinstance(granted, list) else [])]
     return {**present, "Statement": statements}
 
 

@@ -113,7 +113,11 @@ class Engine:
     def _retryable(self, desired: Desired, outcome: Outcome) -> set[Target]:
         """The targets of refused changes that another look, or time, may bring about."""
         retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
-        workloads = {workload.key: workload for workload in desired.workloads}
+        roles = {
+            workload.key: (self.cluster.role_arn(workload.role), workload.association.disable_session_tags)
+            for workload in desired.workloads
+            if workload.role is not None
+        }
         waiting = [
             refusal for refusal in outcome.refusals if refusal.role_not_usable and not refusal.change.awaits
         ]
@@ -121,12 +125,9 @@ class Engine:
         def is_usable_soon(refusal: Refusal) -> bool:
             """EKS is merely behind: a run that ended early may have made the role moments ago."""
             (key,) = refusal.change.workloads
-            role = workloads[key].role
-            if role is None:
-                return False
-            role_arn = self.cluster.role_arn(role)
-            disabled = bool(workloads[key].association.disable_session_tags)
-            return may_become_usable(self.api, role_arn, subject_of(self.cluster, key, role_arn, disabled))
+            role_arn, disabled = roles[key]
+            subject = subject_of(self.cluster, key, role_arn, bool(disabled))
+            return may_become_usable(self.api, role_arn, subject)
 
         usable = map_concurrently(is_usable_soon, waiting, self.width)
         retryable |= {refusal.change.target for refusal, soon in zip(waiting, usable, strict=True) if soon}
