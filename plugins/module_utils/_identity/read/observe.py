@@ -8,16 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import TypeVar
 
-from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
-from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 from ..model.desired import Desired, PolicySpec, RoleSpec
 from ..model.observed import (
@@ -28,20 +25,16 @@ from ..model.observed import (
     ReadFailure,
     users_of,
 )
-from ..model.progress import NullProgress, Progress
 from ..model.shared import shared_policies, shared_roles
-from ..model.targets import Target, association_target, policy_target, role_target
-from .associations import describe_association, list_associations
+from ..model.targets import Target, policy_target, role_target
+from .cluster_associations import read_all_associations, read_associations
 from .policies import read_policy
+from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_role
 from .snapshot import WORTHWHILE, Snapshot, read_snapshot
 
-Observation = TypeVar("Observation")
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 Job = Callable[[], None]
-
-# Up to so many workloads it is cheaper to ask for each association than to list the cluster's.
-FEW_WORKLOADS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +70,12 @@ class _Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Observer:
-    """Reads for one run. ``width`` bounds the requests under way at once; ``progress`` counts them as
-    ``stage``."""
-
-    api: Api
-    cluster: Cluster
-    width: int
-    progress: Progress = field(default_factory=NullProgress)
-    stage: str = "read"
+class Observer(Reader):
+    """Reads what the workloads of one run touch."""
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
         """Every association of the cluster. Raises AwsError when one cannot be read."""
-
-        def identifiers() -> Iterator[str]:
-            for summary in list_associations(self.api, self.cluster.name):
-                self.progress.expect(self.stage, 1)
-                yield str(summary["associationId"])
-
-        def read(association_id: str) -> ObservedAssociation | None:
-            association = describe_association(self.api, self.cluster.name, association_id)
-            self.progress.done(self.stage)
-            return association
-
-        return _by_key(map_concurrently(read, identifiers(), self.width))
+        return read_all_associations(self)
 
     def observe(
         self,
@@ -167,18 +142,9 @@ class Observer:
     def _work(self, jobs: Iterable[Job]) -> None:
         map_concurrently(lambda job: job(), list(jobs), self.width)
 
-    def _attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | ReadFailure:
-        try:
-            return read()
-        except AwsError as error:
-            return ReadFailure(target, error)
-        finally:
-            if target.resource != "associations":
-                self.progress.done(self.stage)
-
     def _read_role(self, answers: _Answers, name: str, demand: _Demand, removal: bool) -> None:
         read = partial(read_role, self.api, self.cluster, demand.roles[name], removal)
-        role = self._attempt(role_target(name), read)
+        role = self.attempt(role_target(name), read)
         if isinstance(role, ReadFailure):
             answers.failures[role.target] = role
         else:
@@ -186,7 +152,7 @@ class Observer:
 
     def _read_policy(self, answers: _Answers, arn: str, demand: _Demand, removal: bool) -> None:
         read = partial(read_policy, self.api, self.cluster, demand.policies[arn], removal)
-        self._keep_policy(answers, arn, self._attempt(policy_target(arn), read))
+        self._keep_policy(answers, arn, self.attempt(policy_target(arn), read))
 
     def _keep_policy(self, answers: _Answers, arn: str, policy: ObservedPolicy | ReadFailure | None) -> None:
         if isinstance(policy, ReadFailure):
@@ -215,48 +181,19 @@ class Observer:
         def read(arn: str) -> None:
             spec = demand.policies.get(arn) or PolicySpec(arn=arn)
             ask = partial(read_policy, self.api, self.cluster, spec)
-            self._keep_policy(answers, arn, self._attempt(Target("owner", arn), ask))
+            self._keep_policy(answers, arn, self.attempt(Target("owner", arn), ask))
 
         map_concurrently(read, extra, self.width)
 
     def _read_associations(
         self, answers: _Answers, desired: Desired, removal: bool, unchanged: Associations
     ) -> None:
-        """The first are read while the others are still being listed."""
-
-        def describe(listed: tuple[WorkloadKey, str]) -> ObservedAssociation | ReadFailure | None:
-            key, association_id = listed
-            before = unchanged.get(key)
-            if before is not None and before.association_id == association_id:
-                self.progress.done(self.stage)
-                return before
-            read = partial(describe_association, self.api, self.cluster.name, association_id)
-            return self._attempt(association_target(key), read)
-
-        def read_all() -> list[ObservedAssociation | ReadFailure | None]:
-            return map_concurrently(describe, self._listed(desired, removal), self.width)
-
-        outcome = self._attempt(Target("associations", self.cluster.name), read_all)
-        results = [outcome] if isinstance(outcome, ReadFailure) else outcome
-        failures = [result for result in results if isinstance(result, ReadFailure)]
-        answers.failures.update({failure.target: failure for failure in failures})
-        answers.associations.update(
-            _by_key(result for result in results if not isinstance(result, ReadFailure))
-        )
-
-    def _listed(self, desired: Desired, removal: bool) -> Iterator[tuple[WorkloadKey, str]]:
-        """Keys and IDs of associations. A removal needs all: any may still use a role."""
-        if not self.cluster.status:
-            return
-        wanted = {workload.key for workload in desired.workloads}
-        few = not removal and len(wanted) <= FEW_WORKLOADS
-        places = [(key.namespace, key.service_account) for key in sorted(wanted)] if few else [("", "")]
-        for namespace, service_account in places:
-            for summary in list_associations(self.api, self.cluster.name, namespace, service_account):
-                key = WorkloadKey(self.cluster.name, summary["namespace"], summary["serviceAccount"])
-                if removal or key in wanted:
-                    self.progress.expect(self.stage, 1)
-                    yield key, str(summary["associationId"])
+        keys = (workload.key for workload in desired.workloads)
+        for result in read_associations(self, keys, removal, unchanged):
+            if isinstance(result, ReadFailure):
+                answers.failures[result.target] = result
+            else:
+                answers.associations[result.key] = result
 
 
 def _demand_of(cluster: Cluster, desired: Desired, removal: bool) -> _Demand:
@@ -284,7 +221,3 @@ def _in_order(
     """Those that were asked for in the order of the workloads, then the others."""
     names = [name for name in first if name in answers]
     return {name: answers[name] for name in dict.fromkeys((*names, *sorted(answers)))}
-
-
-def _by_key(associations: Iterable[ObservedAssociation | None]) -> dict[WorkloadKey, ObservedAssociation]:
-    return {association.key: association for association in associations if association is not None}
