@@ -477,7 +477,6 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
@@ -490,6 +489,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_cluster_name,
     parse_tags,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
@@ -510,6 +510,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
     result_of,
@@ -523,9 +524,10 @@ def desired_of(params: dict[str, Any]) -> Desired:
     common = parse_tags(params["tags"])
     if params["owner"] is not None:
         common[OWNER_TAG] = params["owner"]
+    cluster_name = parse_cluster_name(params["cluster_name"])
     return Desired(
-        cluster_name=parse_cluster_name(params["cluster_name"]),
-        workloads=given_workloads(params, str(params["state"]), common) or (),
+        cluster_name=cluster_name,
+        workloads=given_workloads(params, cluster_name, str(params["state"]), common) or (),
         options=Options(
             trust_scope=params["trust_scope"],
             purge_tags=params["purge_tags"],
@@ -584,20 +586,23 @@ def main() -> None:
             progress_to(params["progress_file"]),
         )
         if params["purge"] and params["state"] == "present":
-            run = engine.run_with_purge(desired, purge_scope_of(params), module.check_mode)
+            run = run_with_purge(engine, desired, purge_scope_of(params), module.check_mode)
         else:
             run = engine.run(desired, params["state"], module.check_mode)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    result = result_of(run, module.check_mode)
+    result: dict[str, object] = {
+        **result_of(run, module.check_mode),
+        "account_id": cluster.account_id,
+        "cluster_arn": cluster.arn,
+    }
     if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)
         proof = read_for_verification(api, desired, observed, params["concurrency"])
         result["verification"] = verified_result(verify(desired, observed, proof), observed)
-    result.update(account_id=cluster.account_id, cluster_arn=cluster.arn)
     if run.failures:
         result["msg"] = failure_message(run)
         if not params["continue_on_error"]:

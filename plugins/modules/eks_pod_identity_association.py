@@ -227,7 +227,6 @@ import time
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
@@ -237,6 +236,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_association,
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
@@ -273,9 +273,9 @@ def main() -> None:
     params = module.params
     try:
         validate_options(params)
+        cluster_name = parse_cluster_name(params["cluster_name"])
         wanted = Wanted(
-            cluster_name=parse_cluster_name(params["cluster_name"]),
-            key=WorkloadKey(params["namespace"], params["service_account"]),
+            key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
             absent=params["state"] == "absent",
             role_arn=params["role_arn"] or "",
             spec=parse_association(params),
@@ -290,7 +290,12 @@ def main() -> None:
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     except AssociationError as error:
-        module.fail_json(msg=str(error), error_code=error.code, remedy=error.remedy, changed=error.changed)
+        module.fail_json(
+            msg=str(error),
+            error_code=error.failure.error_code,
+            remedy=error.failure.remedy,
+            changed=error.changed,
+        )
     change = result.change
     module.exit_json(
         changed=change is not None,

@@ -149,24 +149,26 @@ associations:
       sample: "2026-11-24T10:15:30+00:00"
 """
 
+from functools import partial
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    AssociationSummary,
     association_row,
     association_summary,
 )
@@ -177,18 +179,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 
 
-def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[dict[str, Any]]:
+def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[AssociationSummary]:
     name = parse_cluster_name(params["cluster_name"])
+    rows: list[AssociationSummary]
     try:
         summaries = list_associations(api, name, params["namespace"] or "", params["service_account"] or "")
         if not params["details"]:
             rows = [association_summary(summary) for summary in summaries]
         else:
-            ids = (summary["associationId"] for summary in summaries)
-            found = map_concurrently(
-                lambda one: describe_association(api, name, one), ids, params["concurrency"]
+            identifiers = (summary["associationId"] for summary in summaries)
+            described = map_concurrently(
+                partial(describe_association, api, name), identifiers, params["concurrency"]
             )
-            rows = [association_row(one, name) for one in found if one is not None]
+            rows = [association_row(association) for association in described if association is not None]
     except AwsError as error:
         if error.missing:
             # Ask again in the way whose error says which account and region were meant.
@@ -211,12 +214,12 @@ def main() -> None:
     try:
         validate_options(module.params)
         api = api_for(module, module.params["concurrency"])
-        found = associations(api, module.params, module.region or "")
+        rows = associations(api, module.params, module.region or "")
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    module.exit_json(changed=False, associations=found)
+    module.exit_json(changed=False, associations=rows)
 
 
 if __name__ == "__main__":

@@ -263,7 +263,6 @@ cluster_arn:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -271,6 +270,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     given_workloads,
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
@@ -316,7 +316,7 @@ def main() -> None:
         validate_options(params)
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
-        workloads = given_workloads(params)
+        workloads = given_workloads(params, name)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
         observer = Observer(

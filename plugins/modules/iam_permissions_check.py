@@ -316,8 +316,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurr
     DEFAULT_WIDTH,
     map_concurrently,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
     RolePolicies,

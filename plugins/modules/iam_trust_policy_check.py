@@ -237,11 +237,11 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
-    read_role,
+    find_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
@@ -296,7 +296,7 @@ def main() -> None:
         if document is None:
             require_sdk(module)
             asked = params["role_name"] or role_arn
-            role = read_role(api_for(module, 1), asked, module.region)
+            role = find_role(api_for(module, 1), asked, module.region)
             document, role_arn = role.trust_policy, role.arn
         verdict = judge(params, document, role_arn)
     except (FactError, RoleNotFound) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     POLICY_KEYS,
     ROLE_KEYS,
@@ -115,7 +115,7 @@ class TestWorkloads:
         found = [one for one in listed_workloads(yaml.safe_load(block.text)) if isinstance(one, list)]
         assert found
         for workloads in found:
-            assert len(parse_workloads(workloads)) == len(workloads)
+            assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
 
     @pytest.mark.parametrize(
         "path",
@@ -129,7 +129,7 @@ class TestWorkloads:
         variables = yaml.safe_load(path.read_text(encoding="utf-8"))
         parse_cluster_name(variables["pod_identity_cluster_name"])
         workloads = variables["pod_identity_workloads"]
-        assert len(parse_workloads(workloads)) == len(workloads)
+        assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
 
     @pytest.mark.parametrize(
         ("section", "known"),
@@ -214,6 +214,6 @@ def aws_errors() -> list[tuple[str, str]]:
     ("code", "text"), [pytest.param(code, text, id=f"{code}-{text}"[:60]) for code, text in aws_errors()]
 )
 def test_errors_of_aws_have_a_remedy_of_their_own(code: str, text: str) -> None:
-    error = AwsError("eks:Operation", code, text)
+    error = classify("eks:Operation", code, text)
     handled = error.conflict or code == "ParamValidationError"
-    assert handled or error.remedy != AwsError("eks:Operation", "Other", "").remedy
+    assert handled or error.remedy != classify("eks:Operation", "Other", "").remedy

@@ -14,8 +14,8 @@ from typing import Any
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import RETRIES, BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     MANAGED_BY_TAG,
@@ -205,9 +205,9 @@ def check_outcome(ended: Ended, desired: Desired, before: Facets, after: Facets,
     failed = {key for failure in ended.failures for key in failure.workloads}
     assert failed <= {workload.key for workload in desired.workloads}
     for failure in ended.failures:
-        told = (failure.workloads, failure.resource, failure.name, failure.action)
+        told = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
         assert all((*told, failure.error_code, failure.message, failure.remedy)), failure
-    hidden = missing - {(failure.resource, failure.name) for failure in ended.failures}
+    hidden = missing - {(failure.target.resource, failure.target.full_name) for failure in ended.failures}
     assert not hidden, f"lost {sorted(hidden)}"
     _check_changes(ended, before, after)
     for workload in desired.workloads:
@@ -222,9 +222,9 @@ def check_outcome(ended: Ended, desired: Desired, before: Facets, after: Facets,
 
 def _check_changes(run: Run, before: Facets, after: Facets) -> None:
     """The changes that a run lists are those that were made; a failure may have made its own in part."""
-    told = {(done.change.resource, done.change.name) for done in run.done}
+    told = {(done.change.target.resource, done.change.target.full_name) for done in run.done}
     assert len(told) == len(run.done), "a change is told twice"
-    failed = {(failure.resource, failure.name) for failure in run.failures}
+    failed = {(failure.target.resource, failure.target.full_name) for failure in run.failures}
     made = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     # The trust policy of a role comes and goes with it.
     made -= {("trust_policy", name) for kind, name in before.keys() ^ after.keys() if kind == "role"}

@@ -83,7 +83,7 @@ def test_patience_ends_with_a_clear_message_and_the_next_run_completes(
     assert isinstance(ended, Run)
     assert {str(key) for failure in ended.failures for key in failure.workloads} == EVERYBODY
     for failure in ended.failures:
-        assert (failure.resource, failure.action) == ("association", "create")
+        assert (failure.target.resource, failure.action) == ("association", "create")
         assert failure.message == (
             "eks:CreatePodIdentityAssociation: Role provided in the request does not exist "
             f"(still so after {timeout} s of waiting)"

@@ -65,7 +65,7 @@ def test_retries_are_bounded_and_jittered(
         assert longest / 2 <= pause <= longest
     assert len(set(clock.pauses)) == len(clock.pauses)
     failure = ended.failures[0]
-    assert (failure.resource, failure.name, failure.action, failure.error_code) == (
+    assert (failure.target.resource, failure.target.full_name, failure.action, failure.error_code) == (
         "role",
         "shared",
         "create",
@@ -121,7 +121,11 @@ def test_a_version_of_a_policy_is_asked_for_once_a_look(account: Account) -> Non
     ended = disturbed(account, desired(CHANGED[0], CHANGED[1]), rule)
     assert requests(account, "iam:CreatePolicyVersion") == ROUNDS
     failure = ended.failures[0]
-    assert (failure.resource, failure.action, failure.error_code) == ("policy", "update", "ServiceFailure")
+    assert (failure.target.resource, failure.action, failure.error_code) == (
+        "policy",
+        "update",
+        "ServiceFailure",
+    )
     assert {str(key) for key in failure.workloads} == {"default/api", "default/worker"}
 
 
@@ -133,7 +137,9 @@ def test_a_version_whose_answer_was_lost_is_made_once(kind: str, account: Accoun
     ended = disturbed(account, desired(CHANGED[0], CHANGED[1]), rule)
     assert ended.failures == ()
     assert len(account.facets()["policy", SHARED_ARN]["Versions"]) == before + 1
-    assert [done.change.action for done in ended.done if done.change.resource == "policy"] == ["update"]
+    assert [done.change.action for done in ended.done if done.change.target.resource == "policy"] == [
+        "update"
+    ]
 
 
 def test_a_lost_answer_is_told_as_the_change_that_it_was(account: Account) -> None:
@@ -143,7 +149,7 @@ def test_a_lost_answer_is_told_as_the_change_that_it_was(account: Account) -> No
     ]
     ended = disturbed(account, ONE, *rules)
     assert ended.failures == ()
-    told = Counter((done.change.action, done.change.resource) for done in ended.done)
+    told = Counter((done.change.action, done.change.target.resource) for done in ended.done)
     assert told == {
         ("create", "policy"): 1,
         ("create", "role"): 1,
@@ -160,7 +166,9 @@ def test_a_partly_made_change_is_told_once_and_whole(account: Account) -> None:
     ended = disturbed(account, desired(*CHANGED), *rules)
     assert ended.failures == ()
     (change,) = [
-        done.change for done in ended.done if (done.change.name, done.change.resource) == ("report", "role")
+        done.change
+        for done in ended.done
+        if (done.change.target.name, done.change.target.resource) == ("report", "role")
     ]
     assert change.after is not None
     assert set(change.after) == {"permissions_boundary", "tags"}

@@ -17,18 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
+from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
 from .concurrency import DEFAULT_WIDTH
-from .errors import (
-    CONNECTION,
-    DAMAGED,
-    MALFORMED,
-    ONCE_ONLY,
-    SERVER,
-    SERVER_CODES,
-    THROTTLED,
-    THROTTLING_CODES,
-    AwsError,
-)
+from .errors import MALFORMED, classify
 from .interrupt import raise_if_interrupted
 from .rate import RateLimiter
 from .retry import Retries
@@ -111,23 +102,23 @@ class BotoApi:
     ) -> Iterator[Any]:
         """All items of all pages, found under ``results`` (one key inside another) in each answer."""
 
-        def ask(asked: Mapping[str, Any]) -> Response:
-            return self._answer(service, operation, asked, *results)
+        def request(parameters: Mapping[str, Any]) -> Response:
+            return self._answer(service, operation, parameters, *results)
 
-        for page in _pages(ask, service, operation, parameters):
-            found: Any = page
+        for page in _pages(request, service, operation, parameters):
+            items: Any = page
             for key in results:
-                found = found[key]
-            yield from found
+                items = items[key]
+            yield from items
 
     def _answer(
         self, service: str, operation: str, parameters: Mapping[str, Any], *expected: str | None
     ) -> Response:
-        asked = dict(parameters)
+        complete = dict(parameters)
         if operation in _REQUEST_TOKENS:
             # The same for every attempt, so that EKS knows a repeated request.
-            asked.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
-        send = partial(self._send, service, operation, asked, [key for key in expected if key])
+            complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
+        send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
 
@@ -141,24 +132,24 @@ class BotoApi:
     ) -> Response:
         """One attempt, at the time ``sent``. ``expected`` are the keys, one inside another, that the
         answer must have."""
-        asked = self._service(service)
+        channel = self._service(service)
         try:
             with self._free:
                 raise_if_interrupted()
-                answer = cast("Response", getattr(asked.client, snake_case(operation))(**parameters))
+                answer = cast("Response", getattr(channel.client, snake_case(operation))(**parameters))
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
-            if failure.transient == THROTTLED:
-                asked.limiter.throttled(sent)
+            if failure.kind is ErrorKind.THROTTLED:
+                channel.limiter.throttled(sent)
             elif isinstance(error, ClientError):
-                asked.limiter.answered()
+                channel.limiter.answered()
             raise failure from error
-        asked.limiter.answered()
-        found: Any = answer
+        channel.limiter.answered()
+        part: Any = answer
         for key in expected:
-            if key not in found:
+            if key not in part:
                 raise _malformed(service, operation, f"the answer lacks {key}")
-            found = found[key]
+            part = part[key]
         return answer
 
 
@@ -170,16 +161,15 @@ def answers_by_page(
 
 
 def _pages(
-    ask: Callable[[Mapping[str, Any]], Response],
+    request: Callable[[Mapping[str, Any]], Response],
     service: str,
     operation: str,
     parameters: Mapping[str, Any],
 ) -> Iterator[Response]:
     name = _PAGE_TOKENS[service]
-    asked = dict(parameters)
     tokens: set[str] = set()
     while True:
-        page = ask(asked)
+        page = request(parameters)
         yield page
         token = page.get(name)
         if not page.get("IsTruncated", bool(token)):
@@ -191,7 +181,7 @@ def _pages(
                 service, operation, "the answer names a page as the next one that was read before"
             )
         tokens.add(token)
-        asked = {**asked, name: token}
+        parameters = {**parameters, name: token}
 
 
 def snake_case(operation: str) -> str:
@@ -200,33 +190,28 @@ def snake_case(operation: str) -> str:
 
 
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
-    """An error of botocore in our own words. A wrong parameter names the botocore that knows it."""
+    """An error of botocore, classified. For a wrong parameter it names the botocore that knows it."""
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        code = str(said.get("Code", "Unknown"))
-        transient = _passing(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return AwsError(name, code, str(said.get("Message", "")), transient, transient == SERVER)
+        reason = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code, text = str(reason.get("Code", "Unknown")), str(reason.get("Message", ""))
+        refusal = classify(name, code, text, status=status)
+        return refusal.amended(text, outcome_unknown=refusal.kind is ErrorKind.SERVER)
     if isinstance(error, ParamValidationError):
-        return AwsError(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
+        return classify(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
     if isinstance(error, ResponseParserError):
         return _malformed(service, operation, "the answer cannot be parsed")
     if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
         never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
         outcome_unknown = not isinstance(error, never_sent)
-        return AwsError(name, type(error).__name__, str(error), CONNECTION, outcome_unknown)
-    return AwsError(name, type(error).__name__, str(error))
-
-
-def _passing(code: str, status: int) -> str:
-    if code in THROTTLING_CODES or status == 429:
-        return THROTTLED
-    return SERVER if code in SERVER_CODES or status >= 500 else ""
+        return classify(name, type(error).__name__, str(error), outcome_unknown, lost=True)
+    return classify(name, type(error).__name__, str(error))
 
 
 def _malformed(service: str, operation: str, why: str) -> AwsError:
     text = f"{why}, as if something between here and AWS had cut it off"
-    return AwsError(f"{service}:{operation}", MALFORMED, text, DAMAGED, outcome_unknown=True)
+    return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
 
 
 # Where an answer says that there is another page, and a request which one it wants.

@@ -41,7 +41,7 @@ def map_concurrently(
         begun: list[Future[Result]] = []
         try:
             begun.extend(pool.submit(work, item) for item in items)
-            return [one.result() for one in begun]
+            return [future.result() for future in begun]
         finally:
-            for one in begun:
-                one.cancel()
+            for future in begun:
+                future.cancel()

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The end of work that somebody interrupts: its threads wake up, and send nothing more.
+"""The end of work that is interrupted: its threads wake up, and send nothing more.
 
 An interrupt reaches the main thread alone. The event that tells the others belongs to the work, and
 the context of each of its threads leads there; a thread of no such work is never stopped.

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .errors import CONNECTION, DAMAGED, SERVER, THROTTLED, AwsError
+from .._identity.model.aws_errors import AwsError, ErrorKind
 from .interrupt import pause
 
 Answer = TypeVar("Answer")
@@ -38,11 +38,11 @@ class Pace:
 
 
 # Throttling can last; even with the shortest pauses these attempts span more than 20 seconds.
-_PACES: Mapping[str, Pace] = {
-    THROTTLED: Pace(14, 0.5, 4),
-    SERVER: Pace(6, 0.25, 4),
-    CONNECTION: Pace(5, 0.25, 4),
-    DAMAGED: Pace(3, 0.25, 4),
+_PACES: Mapping[ErrorKind, Pace] = {
+    ErrorKind.THROTTLED: Pace(14, 0.5, 4),
+    ErrorKind.SERVER: Pace(6, 0.25, 4),
+    ErrorKind.CONNECTION: Pace(5, 0.25, 4),
+    ErrorKind.DAMAGED: Pace(3, 0.25, 4),
 }
 
 
@@ -58,7 +58,7 @@ class Retries:
     sleep: Callable[[float], None] = pause
     chance: Callable[[], float] = random.random
     budget: float = 120
-    paces: Mapping[str, Pace] = field(default_factory=lambda: _PACES)
+    paces: Mapping[ErrorKind, Pace] = field(default_factory=lambda: _PACES)
 
     def run(
         self,
@@ -74,23 +74,23 @@ class Retries:
         """
         wait = turn or self.now
         deadline = self.now() + self.budget
-        failed: Counter[str] = Counter()
+        failed: Counter[ErrorKind] = Counter()
         outcome_unknown = False
         while True:
-            asked = self.now()
+            queued = self.now()
             sent_at = wait()
             # The more requests wait, the later the turn of each: that says nothing about this one.
-            deadline += self.now() - asked
+            deadline += self.now() - queued
             try:
                 return send(sent_at)
             except AwsError as error:
-                failed[error.transient] += 1
+                failed[error.kind] += 1
                 outcome_unknown = outcome_unknown or error.outcome_unknown
-                pace = self.paces.get(error.transient)
+                pace = self.paces.get(error.kind)
                 sent = failed.total()
-                if pace is None or failed[error.transient] >= pace.attempts or (once and outcome_unknown):
+                if pace is None or failed[error.kind] >= pace.attempts or (once and outcome_unknown):
                     raise _last(error, sent, outcome_unknown) from error
-                rest = min(pace.first * 2 ** (failed[error.transient] - 1), pace.longest)
+                rest = min(pace.first * 2 ** (failed[error.kind] - 1), pace.longest)
                 rest *= 1 - self.chance() / 2
                 if self.now() + rest > deadline:
                     raise _last(error, sent, outcome_unknown) from error
@@ -99,4 +99,4 @@ class Retries:
 
 def _last(error: AwsError, sent: int, outcome_unknown: bool) -> AwsError:
     text = error.text if sent == 1 else f"{error.text} (after {sent} attempts)"
-    return AwsError(error.operation, error.code, text, error.transient, outcome_unknown)
+    return error.amended(text, outcome_unknown)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Which workload something is said of. Pure."""
+"""Which workload something is about. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkloadKey:
-    """Which service account; together with the cluster it is the identity of an association."""
+    """A service account of a cluster: the identity of an association.
 
+    As text it is "namespace/service_account", for whoever reads it knows the cluster.
+    """
+
+    cluster: str
     namespace: str
     service_account: str
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..model.errors import Problems
-from ..model.tags import OURS
+from ..model.tags import MARKS
 
 # IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
 TAGS_LEFT = 48
@@ -138,7 +138,7 @@ class Fields:
                 self.problems.add(
                     self.place, f"{name}: tag '{key}' uses the prefix aws:, which AWS reserves."
                 )
-            elif str(key) in OURS:
+            elif str(key) in MARKS:
                 self.problems.add(self.place, f"{name}: tag '{key}' is set by this collection; leave it out.")
             else:
                 tags[str(key)] = text

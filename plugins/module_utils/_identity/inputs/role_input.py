@@ -92,7 +92,7 @@ def _workloads(
         places = [f"{listed}[{index}]" for index in range(len(raw))]
     else:
         raise InputError([f"{listed} must be a list of mappings, got a {type(raw).__name__}."])
-    parse_workloads(raw, options["state"], common, places)
+    parse_workloads(raw, str(options["cluster_name"]), options["state"], common, places)
     return [{name: one[name] for name in FIELDS if name in one} for one in raw], paths
 
 

@@ -92,11 +92,12 @@ def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
 
 def parse_workloads(
     raw: object,
+    cluster_name: str,
     state: str = "present",
     common_tags: Mapping[str, str] | None = None,
     places: Sequence[str] = (),
 ) -> tuple[Workload, ...]:
-    """Workloads from a list of mappings; InputError with every problem when one is wrong.
+    """Workloads of a cluster from a list of mappings; InputError with every problem when one is wrong.
 
     With ``state`` "absent" the role may be left out: then only the association is meant. Tags of a
     role, policy or workload win over ``common_tags``. ``places`` says where each workload was
@@ -115,7 +116,7 @@ def parse_workloads(
         if not isinstance(entry, Mapping):
             problems.add(place, f"must be a mapping, got a {type(entry).__name__}.")
             continue
-        workload = _workload(entry, place, problems, state, common)
+        workload = _workload(entry, place, problems, cluster_name, state, common)
         if workload is not None:
             workloads.append(workload)
             written.append(place)
@@ -125,21 +126,25 @@ def parse_workloads(
 
 
 def given_workloads(
-    params: Mapping[str, Any], state: str = "present", common_tags: Mapping[str, str] | None = None
+    params: Mapping[str, Any],
+    cluster_name: str,
+    state: str = "present",
+    common_tags: Mapping[str, str] | None = None,
 ) -> tuple[Workload, ...] | None:
     """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
     if params["workloads_from"] is not None:
         source = read_sources(params["workloads_from"])
-        return parse_workloads(source.workloads, state, common_tags, source.places)
+        return parse_workloads(source.workloads, cluster_name, state, common_tags, source.places)
     if params["workloads"] is None:
         return None
-    return parse_workloads(params["workloads"], state, common_tags)
+    return parse_workloads(params["workloads"], cluster_name, state, common_tags)
 
 
 def _workload(
     raw: Mapping[object, object],
     place: str,
     problems: Problems,
+    cluster_name: str,
     state: str,
     common: Mapping[str, str],
 ) -> Workload | None:
@@ -147,7 +152,7 @@ def _workload(
     fields = Fields(raw, f"{place} ({named})", problems)
     before = len(problems.found)
     fields.known(WORKLOAD_KEYS)
-    key = _key(fields)
+    key = _key(fields, cluster_name)
     role = _role(fields, state, common)
     policies = tuple(
         policy
@@ -171,7 +176,7 @@ def _workload(
     return Workload(key, role, policies, association, permissions)
 
 
-def _key(fields: Fields) -> WorkloadKey:
+def _key(fields: Fields, cluster_name: str) -> WorkloadKey:
     for name in ("namespace", "service_account"):
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
@@ -188,7 +193,7 @@ def _key(fields: Fields) -> WorkloadKey:
         "the name of a Kubernetes service account (lower case letters, digits, - and .)",
         253,
     )
-    return WorkloadKey(namespace or "", service_account or "")
+    return WorkloadKey(cluster_name, namespace or "", service_account or "")
 
 
 def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | None:
@@ -292,7 +297,7 @@ def parse_association(params: Mapping[str, object]) -> AssociationSpec:
     problems = Problems()
     place = f"association {params.get('namespace')}/{params.get('service_account')}"
     fields = Fields(dict(params.items()), place, problems)
-    _key(fields)
+    _key(fields, str(params.get("cluster_name") or ""))
     spec = _association(fields, {})
     problems.raise_if_any()
     return spec

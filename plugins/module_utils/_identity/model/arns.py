@@ -36,11 +36,11 @@ class IamArn:
 
 def parse_role_arn(arn: str) -> IamArn | None:
     """The parts of a role's ARN, or None when it is not one."""
-    found = ROLE_ARN.fullmatch(arn)
-    return IamArn(*found.groups()) if found else None
+    parts = ROLE_ARN.fullmatch(arn)
+    return IamArn(*parts.groups()) if parts else None
 
 
 def parse_policy_arn(arn: str) -> IamArn | None:
     """The parts of a managed policy's ARN, or None; the account of an AWS managed policy is "aws"."""
-    found = POLICY_ARN.fullmatch(arn)
-    return IamArn(*found.groups()) if found else None
+    parts = POLICY_ARN.fullmatch(arn)
+    return IamArn(*parts.groups()) if parts else None

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The plan as data: changes in stages, each with the requests that bring it about."""
+"""The plan as data: changes in stages, each with the requests that make it. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any
 
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from .failures import Failure
+from .targets import Action, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,54 +32,20 @@ class Change:
     """One change to one resource, on behalf of one or more workloads.
 
     Changes of a lower ``stage`` come first; within a stage they are independent of each other.
-    ``needs`` names the changes (by ``label``) without which this one must not be made. ``awaits``
+    ``needs`` are the targets of changes without which this one must not be made. ``awaits``
     says that it may have to wait until AWS has propagated something that this plan makes or alters.
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
     """
 
     stage: int
-    resource: str
-    action: str
-    name: str
+    target: Target
+    action: Action
     workloads: tuple[WorkloadKey, ...]
     before: Mapping[str, object] | None
     after: Mapping[str, object] | None
     calls: tuple[Call, ...]
-    needs: frozenset[str] = frozenset()
+    needs: frozenset[Target] = frozenset()
     awaits: bool = False
-
-    @property
-    def label(self) -> str:
-        return label(self.resource, self.name)
-
-
-def label(resource: str, name: str) -> str:
-    return f"{resource} {name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Something that was not done, and why. ``workloads`` are all those that miss it.
-
-    ``partly`` says that some of its requests had been made before one failed.
-    """
-
-    workloads: tuple[WorkloadKey, ...]
-    resource: str
-    name: str
-    action: str
-    error_code: str
-    message: str
-    remedy: str
-    partly: bool = False
-
-    @property
-    def concerns_role(self) -> bool:
-        """EKS does not accept the role: it does not know it, or finds that it does not trust EKS."""
-        return self.error_code == "InvalidParameterException" and (
-            "Role provided in the request does not exist" in self.message
-            or "Trust policy of the role provided is invalid" in self.message
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +66,5 @@ class Draft:
     findings: list[Finding] = field(default_factory=list)
 
     def plan(self) -> Plan:
-        ordered = sorted(self.changes, key=lambda change: (change.stage, change.label))
+        ordered = sorted(self.changes, key=lambda change: (change.stage, change.target))
         return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings))

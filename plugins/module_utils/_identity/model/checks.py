@@ -83,9 +83,9 @@ def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | Non
     """A check that could not be made, because something could not be read."""
     finding = Finding(
         Code.NOT_READABLE,
-        f"{failure.resource} {failure.name} could not be read: {failure.operation}: {failure.code}: "
-        f"{sentence(failure.text)}",
-        failure.remedy,
+        f"{failure.target.label} could not be read: {failure.error.operation}: "
+        f"{failure.error.code}: {sentence(failure.error.text)}",
+        failure.error.remedy,
         workload,
     )
     return Check(name, UNKNOWN, findings=(finding,))
@@ -93,6 +93,10 @@ def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | Non
 
 def find_read_failure(observed: Observed, resource: str, name: str) -> ReadFailure | None:
     return next(
-        (failure for failure in observed.failures if failure.resource == resource and failure.name == name),
+        (
+            failure
+            for failure in observed.failures
+            if failure.target.resource == resource and failure.target.name == name
+        ),
         None,
     )

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The cluster and the account behind the credentials, as read."""
+"""The cluster and the account behind the credentials. Pure."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the user asked for, as plain data. Built by ``parse``, checked there; nothing here talks to AWS."""
+"""What the user asked for, as plain data. ``inputs`` builds and checks it. Pure."""
 
 from __future__ import annotations
 

@@ -4,13 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Errors as people read them: what, where, why, what to do."""
+"""Errors as people read them: what, where, why, what to do. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..._aws.errors import AwsError
+from .aws_errors import AwsError
 from .errors import InputError
 
 SHOWN_PROBLEMS = 20
@@ -25,9 +25,9 @@ def sentence(text: str) -> str:
 
 def listed(names: Iterable[str], shown: int = 3) -> str:
     """Like "a, b, c and 4 more"."""
-    found = list(names)
-    more = f" and {len(found) - shown} more" if len(found) > shown else ""
-    return ", ".join(found[:shown]) + more
+    texts = list(names)
+    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
+    return ", ".join(texts[:shown]) + more
 
 
 def input_message(error: InputError) -> str:

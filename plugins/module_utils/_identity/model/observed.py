@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What AWS says is there, as plain data. Built by ``observe``; read by ``plan`` and ``verify``."""
+"""What there is in AWS, as plain data. ``read`` builds it. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..._findings.key import WorkloadKey
+from .aws_errors import AwsError
 from .cluster import Cluster
 from .desired import Workload
 from .ownership import is_owned
+from .targets import Target
 
 Document = Mapping[str, object]
 
@@ -139,7 +141,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class RolePermissions:
-    """The policies that decide what a role may do: name and document each. Source: iam."""
+    """The policies that decide what a role is allowed to do: name and document each. Source: iam."""
 
     identity: tuple[tuple[str, Document], ...]
     boundary: tuple[str, Document] | None = None
@@ -147,17 +149,10 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class ReadFailure:
-    """Something that could not be read; workloads that need it are left alone.
+    """Something that could not be read; workloads that need it are left alone."""
 
-    The resource "owner" is the owner of a policy, by the policy's ARN, which only a detachment needs.
-    """
-
-    resource: str
-    name: str
-    operation: str
-    code: str
-    text: str
-    remedy: str
+    target: Target
+    error: AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +162,8 @@ class Observed:
     A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
     (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
     which associations of this cluster use a role's ARN, also as their target role; it is whole only for
-    removals. ``bulk_denied`` is
-    what AWS said when the caller may not read in bulk, so that everything was read one by one.
+    removals. ``bulk_denied`` is the refusal of AWS when the caller is not allowed to read in bulk, so that
+    everything was read one by one.
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read.
     """
 

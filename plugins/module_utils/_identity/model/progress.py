@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""How far a run is: what a stage tells of itself."""
+"""How far a run is. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a run tells of itself, from any thread. A stage is "read", "verify" or a kind of resource."""
+    """Counts the work of a run, from any thread. A stage is "read", "verify" or a kind of resource."""
 
     def expect(self, stage: str, number: int) -> None:
         """So many more are to be done in this stage."""
@@ -22,10 +22,10 @@ class Progress(Protocol):
 
 
 class NullProgress:
-    """Nobody asked."""
+    """Counts nothing."""
 
     def expect(self, stage: str, number: int) -> None:
-        """Told to nobody."""
+        """Counts nothing."""
 
     def done(self, stage: str) -> None:
-        """Told to nobody."""
+        """Counts nothing."""

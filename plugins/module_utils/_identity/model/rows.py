@@ -14,41 +14,102 @@ from typing import Any, TypedDict
 from ..._findings.finding import Finding
 from ..._findings.severities import Severity
 from .checks import Check, Status
-from .observed import ObservedAssociation
+from .observed import Document, ObservedAssociation
+from .targets import Action, Resource
 
 Answer = Mapping[str, Any]
 
 
-def association_row(found: ObservedAssociation, cluster_name: str) -> dict[str, Any]:
-    """An association as modules return it."""
-    return {
-        "cluster_name": cluster_name,
-        "namespace": found.key.namespace,
-        "service_account": found.key.service_account,
-        "association_id": found.association_id,
-        "association_arn": found.association_arn,
-        "role_arn": found.role_arn,
-        "target_role_arn": found.target_role_arn,
-        "external_id": found.external_id,
-        "disable_session_tags": found.disable_session_tags,
-        "session_policy": found.session_policy,
-        "tags": dict(found.tags),
-        "owner_arn": found.owner_arn,
-        "created_at": found.created_at,
-        "modified_at": found.modified_at,
-    }
+class AssociationSummary(TypedDict):
+    """What ListPodIdentityAssociations returns of one association: neither role nor tags."""
+
+    cluster_name: str
+    namespace: str
+    service_account: str
+    association_id: str
+    association_arn: str
+    owner_arn: str
 
 
-def association_summary(raw: Answer) -> dict[str, Any]:
-    """What ListPodIdentityAssociations tells of one association: neither role nor tags."""
-    return {
-        "cluster_name": raw["clusterName"],
-        "namespace": raw["namespace"],
-        "service_account": raw["serviceAccount"],
-        "association_id": raw["associationId"],
-        "association_arn": raw["associationArn"],
-        "owner_arn": raw.get("ownerArn") or "",
-    }
+class AssociationRow(AssociationSummary):
+    """An association in full."""
+
+    role_arn: str
+    target_role_arn: str
+    external_id: str
+    disable_session_tags: bool
+    session_policy: Document | None
+    tags: dict[str, str]
+    created_at: str
+    modified_at: str
+
+
+class _ChangeRow(TypedDict):
+    workload: str
+    resource: Resource
+    name: str
+    action: Action
+    before: Mapping[str, object] | None
+    after: Mapping[str, object] | None
+
+
+class ChangeRow(_ChangeRow, total=False):
+    """``workload`` is the first that the change serves, ``shared_with`` are the others."""
+
+    shared_with: list[str]
+
+
+class FailureRow(TypedDict):
+    """A failure, as far as it concerns one workload."""
+
+    workload: str
+    resource: Resource
+    name: str
+    action: Action
+    error_code: str
+    message: str
+    remedy: str
+
+
+class DiffRow(TypedDict):
+    """In the form that Ansible prints with --diff."""
+
+    before_header: str
+    after_header: str
+    before: str
+    after: str
+
+
+class WorkloadFacts(TypedDict):
+    """A workload with its AWS half. Empty text where there is no association."""
+
+    cluster: str
+    namespace: str
+    service_account: str
+    role_arn: str
+    policy_arns: list[str]
+    association_id: str
+    association_created_at: str
+    association_arn: str
+    target_role_arn: str
+    external_id: str
+
+
+class WorkloadRow(WorkloadFacts):
+    """``status`` is "changed", "unchanged" or "failed"."""
+
+    status: str
+
+
+class Summary(TypedDict):
+    """Counts of a run. ``failed``, ``changed`` and ``unchanged`` count workloads."""
+
+    workloads: int
+    changes: int
+    failed: int
+    findings: int
+    changed: int
+    unchanged: int
 
 
 class FindingRow(TypedDict):
@@ -72,6 +133,79 @@ class CheckRow(_CheckRow, total=False):
     """``codes`` are those of the check's findings. ``follows`` is there only where it says something."""
 
     follows: list[FindingRow]
+
+
+class VerifiedRow(WorkloadFacts):
+    """``status`` is the worst of the checks."""
+
+    status: str
+    checks: list[CheckRow]
+
+
+class VerificationSummary(TypedDict):
+    """How many workloads ended how."""
+
+    workloads: int
+    passed: int
+    failed: int
+    warnings: int
+    unknown: int
+    findings: int
+
+
+class VerificationResult(TypedDict):
+    """What ``eks_pod_identity_info`` returns, and ``eks_pod_identity`` as its verification."""
+
+    changed: bool
+    workloads: list[VerifiedRow]
+    findings: list[FindingRow]
+    summary: VerificationSummary
+    account_id: str
+    caller_arn: str
+    cluster_arn: str
+
+
+class RunResult(TypedDict):
+    """What ``eks_pod_identity`` returns of a run."""
+
+    changed: bool
+    state: str
+    changes: list[ChangeRow]
+    workloads: list[WorkloadRow]
+    findings: list[FindingRow]
+    failures: list[FailureRow]
+    summary: Summary
+    diff: list[DiffRow]
+
+
+def association_row(association: ObservedAssociation) -> AssociationRow:
+    return {
+        "cluster_name": association.key.cluster,
+        "namespace": association.key.namespace,
+        "service_account": association.key.service_account,
+        "association_id": association.association_id,
+        "association_arn": association.association_arn,
+        "role_arn": association.role_arn,
+        "target_role_arn": association.target_role_arn,
+        "external_id": association.external_id,
+        "disable_session_tags": association.disable_session_tags,
+        "session_policy": association.session_policy,
+        "tags": dict(association.tags),
+        "owner_arn": association.owner_arn,
+        "created_at": association.created_at,
+        "modified_at": association.modified_at,
+    }
+
+
+def association_summary(raw: Answer) -> AssociationSummary:
+    return {
+        "cluster_name": raw["clusterName"],
+        "namespace": raw["namespace"],
+        "service_account": raw["serviceAccount"],
+        "association_id": raw["associationId"],
+        "association_arn": raw["associationArn"],
+        "owner_arn": raw.get("ownerArn") or "",
+    }
 
 
 def finding_row(finding: Finding) -> FindingRow:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..._findings.key import WorkloadKey
-from .changes import Failure
 from .cluster import Cluster
 from .desired import PolicySpec, RoleSpec, Workload
+from .failures import Failure, request_failure
 from .observed import ReadFailure
+from .targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,14 @@ def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[Shared
         if workload.role is not None:
             users.setdefault(workload.role.name.lower(), []).append(workload)
     roles = []
-    for found in users.values():
+    for sharers in users.values():
         policies: dict[str, tuple[WorkloadKey, ...]] = {}
-        for workload in found:
+        for workload in sharers:
             for arn in dict.fromkeys(cluster.policy_arn(spec) for spec in workload.policies):
                 policies[arn] = (*policies.get(arn, ()), workload.key)
-        spec = found[0].role
+        spec = sharers[0].role
         if spec is not None:
-            roles.append(SharedRole(spec, tuple(found), policies))
+            roles.append(SharedRole(spec, tuple(sharers), policies))
     return roles
 
 
@@ -78,19 +79,9 @@ def shared_policies(
     return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
 
 
-def unread_resources(
-    failures: Iterable[ReadFailure],
-) -> dict[tuple[str, str], ReadFailure]:
-    return {(failure.resource, failure.name): failure for failure in failures}
+def unread_targets(failures: Iterable[ReadFailure]) -> dict[Target, ReadFailure]:
+    return {failure.target: failure for failure in failures}
 
 
 def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    return Failure(
-        workloads,
-        failure.resource,
-        failure.name,
-        "read",
-        failure.code,
-        f"{failure.operation}: {failure.text}",
-        failure.remedy,
-    )
+    return request_failure(failure.error, workloads, failure.target, "read")

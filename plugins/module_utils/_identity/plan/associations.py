@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change, Failure
+from ..model.changes import Call, Change
 from ..model.desired import AssociationSpec
+from ..model.failures import Failure
 from ..model.observed import ObservedAssociation
-from ..model.rows import association_row
+from ..model.rows import AssociationRow, association_row
+from ..model.targets import Action, Target, association_target
 
 STAGE = 4
 
@@ -32,22 +35,23 @@ STAGE = 4
 class WantedAssociation:
     """One association as it is to be. ``needs`` are changes that must be made before it."""
 
-    cluster_name: str
     key: WorkloadKey
     role_arn: str
     spec: AssociationSpec
     tags: Mapping[str, str]
     purge_tags: bool = False
     force: bool = False
-    needs: frozenset[str] = frozenset()
+    needs: frozenset[Target] = frozenset()
     awaits: bool = False
 
 
-def plan_association(wanted: WantedAssociation, found: ObservedAssociation | None) -> Change | Failure | None:
+def plan_association(
+    wanted: WantedAssociation, association: ObservedAssociation | None
+) -> Change | Failure | None:
     """What makes the association as wanted; None when it already is."""
-    if found is None:
+    if association is None:
         return _create(wanted)
-    return _update(wanted, found)
+    return _update(wanted, association)
 
 
 def _create(wanted: WantedAssociation) -> Change:
@@ -63,7 +67,7 @@ def _create(wanted: WantedAssociation) -> Change:
     return _change(wanted, "create", None, after, (call,))
 
 
-def _update(wanted: WantedAssociation, found: ObservedAssociation) -> Change | Failure | None:
+def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Change | Failure | None:
     spec = wanted.spec
     before: dict[str, object] = {}
     after: dict[str, object] = {}
@@ -73,61 +77,61 @@ def _update(wanted: WantedAssociation, found: ObservedAssociation) -> Change | F
         before[name], after[name] = present, value
         update[parameter] = value
 
-    if wanted.role_arn != found.role_arn:
-        differs("role_arn", "roleArn", found.role_arn, wanted.role_arn)
-    if spec.target_role_arn is not None and spec.target_role_arn != found.target_role_arn:
-        differs("target_role_arn", "targetRoleArn", found.target_role_arn, spec.target_role_arn)
+    if wanted.role_arn != association.role_arn:
+        differs("role_arn", "roleArn", association.role_arn, wanted.role_arn)
+    if spec.target_role_arn is not None and spec.target_role_arn != association.target_role_arn:
+        differs("target_role_arn", "targetRoleArn", association.target_role_arn, spec.target_role_arn)
     disable = spec.disable_session_tags
-    if disable is not None and disable != found.disable_session_tags:
-        differs("disable_session_tags", "disableSessionTags", found.disable_session_tags, disable)
+    if disable is not None and disable != association.disable_session_tags:
+        differs("disable_session_tags", "disableSessionTags", association.disable_session_tags, disable)
     cleared = False
-    if not same_session_policy(spec.session_policy, found):
-        differs("session_policy", "policy", found.session_policy, spec.session_policy or None)
+    if not same_session_policy(spec.session_policy, association):
+        differs("session_policy", "policy", association.session_policy, spec.session_policy or None)
         if spec.session_policy:
             update["policy"] = to_json(spec.session_policy)
             # EKS takes a session policy only together with session tags turned off.
             update["disableSessionTags"] = True
         cleared = not spec.session_policy
-    change = tags.compare(found.tags, wanted.tags, wanted.purge_tags)
+    change = tags.compare(association.tags, wanted.tags, wanted.purge_tags)
     if change:
-        before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+        before["tags"], after["tags"] = dict(association.tags), tags.after(association.tags, change)
     if not update and not change:
         return None
-    if found.owner_arn and not wanted.force:
-        return addon_owned(wanted.cluster_name, found, "update")
-    if disable is False and found.session_policy and spec.session_policy is None:
-        return _needs_disabled_tags(wanted, found)
+    if association.owner_arn and not wanted.force:
+        return addon_owned(association, "update")
+    if disable is False and association.session_policy and spec.session_policy is None:
+        return _needs_disabled_tags(wanted, association)
     if cleared:
-        return _replace(wanted, found, before, after)
-    identity = {"clusterName": wanted.cluster_name, "associationId": found.association_id}
+        return _replace(wanted, association, before, after)
+    identity = {"clusterName": wanted.key.cluster, "associationId": association.association_id}
     calls = []
     if update:
         calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **update}))
-    calls += tags.eks_calls(found.association_arn, change)
+    calls += tags.eks_calls(association.association_arn, change)
     return _change(wanted, "update", before, after, tuple(calls))
 
 
 def _replace(
     wanted: WantedAssociation,
-    found: ObservedAssociation,
+    association: ObservedAssociation,
     before: dict[str, object],
     after: dict[str, object],
 ) -> Change:
     """EKS cannot take a session policy away from an association: delete it and create it anew."""
     spec = wanted.spec
-    target = found.target_role_arn if spec.target_role_arn is None else spec.target_role_arn
+    target = association.target_role_arn if spec.target_role_arn is None else spec.target_role_arn
     disable = spec.disable_session_tags
-    kept = {key: value for key, value in found.tags.items() if not key.startswith("aws:")}
+    kept = {key: value for key, value in association.tags.items() if not key.startswith("aws:")}
     change = tags.compare(kept, wanted.tags, wanted.purge_tags)
     parameters, _shown = _parameters(
         wanted,
         target,
-        found.disable_session_tags if disable is None else disable,
+        association.disable_session_tags if disable is None else disable,
         None,
         tags.after(kept, change),
     )
-    identity = {"clusterName": wanted.cluster_name, "associationId": found.association_id}
-    before["association_id"], after["association_id"] = found.association_id, "a new one"
+    identity = {"clusterName": wanted.key.cluster, "associationId": association.association_id}
+    before["association_id"], after["association_id"] = association.association_id, "a new one"
     calls = (
         Call("eks", "DeletePodIdentityAssociation", identity),
         Call("eks", "CreatePodIdentityAssociation", parameters),
@@ -136,72 +140,69 @@ def _replace(
 
 
 def predicted(
-    change: Change, found: ObservedAssociation | None, key: WorkloadKey, cluster_name: str
-) -> dict[str, object] | None:
+    change: Change, association: ObservedAssociation | None, key: WorkloadKey
+) -> AssociationRow | None:
     """The association as a change will leave it, as far as that can be known before."""
     if change.after is None:
         return None
-    row = association_row(
-        found or ObservedAssociation(key=key, association_id="", association_arn="", role_arn=""),
-        cluster_name,
-    )
-    row.update({name: value for name, value in change.after.items() if name in row})
-    if "target_role_arn" in change.after:
+    row = association_row(association or ObservedAssociation(key, "", "", ""))
+    known = {name: value for name, value in change.after.items() if name in row}
+    if "target_role_arn" in known:
         # Only EKS says what it will be.
-        row["external_id"] = ""
+        known["external_id"] = ""
     if change.action == "replace":
-        row["association_id"] = row["association_arn"] = ""
-    return row
+        known["association_id"] = known["association_arn"] = ""
+    return cast("AssociationRow", {**row, **known})
 
 
-def delete_association(stage: int, cluster_name: str, found: ObservedAssociation) -> Change:
-    identity = {"clusterName": cluster_name, "associationId": found.association_id}
+def delete_association(stage: int, association: ObservedAssociation) -> Change:
+    identity = {"clusterName": association.key.cluster, "associationId": association.association_id}
     before: dict[str, object] = {
-        "association_id": found.association_id,
-        "role_arn": found.role_arn,
-        "tags": dict(found.tags),
+        "association_id": association.association_id,
+        "role_arn": association.role_arn,
+        "tags": dict(association.tags),
     }
-    if found.target_role_arn:
-        before["target_role_arn"] = found.target_role_arn
-    if found.session_policy:
-        before["session_policy"] = found.session_policy
+    if association.target_role_arn:
+        before["target_role_arn"] = association.target_role_arn
+    if association.session_policy:
+        before["session_policy"] = association.session_policy
     call = Call("eks", "DeletePodIdentityAssociation", identity)
-    return Change(stage, "association", "delete", str(found.key), (found.key,), before, None, (call,))
+    return Change(
+        stage, association_target(association.key), "delete", (association.key,), before, None, (call,)
+    )
 
 
-def addon_owned(cluster_name: str, found: ObservedAssociation, action: str) -> Failure:
+def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
     return Failure(
-        (found.key,),
-        "association",
-        str(found.key),
+        (association.key,),
+        association_target(association.key),
         action,
         Code.ASSOCIATION_OWNED_BY_ADDON,
-        f"association {found.association_id} of {cluster_name} {found.key} is owned by the EKS "
-        f"add-on {found.owner_arn}, which would undo a direct change.",
+        f"association {association.association_id} of {association.key.cluster} {association.key} is owned by the EKS "
+        f"add-on {association.owner_arn}, which would undo a direct change.",
         "Change the role in the add-on's podIdentityAssociations, or set force: true.",
     )
 
 
-def _needs_disabled_tags(wanted: WantedAssociation, found: ObservedAssociation) -> Failure:
+def _needs_disabled_tags(wanted: WantedAssociation, association: ObservedAssociation) -> Failure:
     return Failure(
         (wanted.key,),
-        "association",
-        str(wanted.key),
+        association_target(wanted.key),
         "update",
         Code.SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS,
-        f"association {found.association_id} of {wanted.cluster_name} {wanted.key} has a session "
+        f"association {association.association_id} of {wanted.key.cluster} {wanted.key} has a session "
         "policy, which EKS allows only with session tags turned off.",
         "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false.",
     )
 
 
-def same_session_policy(wanted: Mapping[str, object] | None, found: ObservedAssociation) -> bool:
+def same_session_policy(wanted: Mapping[str, object] | None, association: ObservedAssociation) -> bool:
     """Whether the session policy is as wanted: not given means that any is, empty that none is."""
     if wanted is None:
         return True
-    if not wanted or not found.session_policy:
-        return not wanted and not found.session_policy
-    return same_meaning(wanted, found.session_policy, "session")
+    if not wanted or not association.session_policy:
+        return not wanted and not association.session_policy
+    return same_meaning(wanted, association.session_policy, "session")
 
 
 def _parameters(
@@ -213,7 +214,7 @@ def _parameters(
 ) -> tuple[dict[str, object], dict[str, object]]:
     """The parameters of a creation, and the same in our own words."""
     parameters: dict[str, object] = {
-        "clusterName": wanted.cluster_name,
+        "clusterName": wanted.key.cluster,
         "namespace": wanted.key.namespace,
         "serviceAccount": wanted.key.service_account,
         "roleArn": wanted.role_arn,
@@ -234,16 +235,15 @@ def _parameters(
 
 def _change(
     wanted: WantedAssociation,
-    action: str,
+    action: Action,
     before: Mapping[str, object] | None,
     after: Mapping[str, object] | None,
     calls: tuple[Call, ...],
 ) -> Change:
     return Change(
         STAGE,
-        "association",
+        association_target(wanted.key),
         action,
-        str(wanted.key),
         (wanted.key,),
         before,
         after,

@@ -18,11 +18,13 @@ from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change, Draft, Failure
+from ..model.changes import Call, Change, Draft
 from ..model.cluster import Cluster
 from ..model.desired import Options, PolicySpec
+from ..model.failures import Failure
 from ..model.observed import ObservedPolicy
 from ..model.ownership import CLUSTER_TAG
+from ..model.targets import policy_target
 
 STAGE = 1
 VERSION_LIMIT = 5
@@ -33,23 +35,23 @@ def plan_policy(
     cluster: Cluster,
     options: Options,
     spec: PolicySpec,
-    found: ObservedPolicy | None,
+    policy: ObservedPolicy | None,
     users: Sequence[WorkloadKey],
 ) -> None:
     arn = cluster.policy_arn(spec)
     workloads = tuple(users)
     if spec.document is None:
-        if found is None:
+        if policy is None:
             draft.failures.append(_missing(arn, cluster, workloads))
         return
-    if found is None:
+    if policy is None:
         draft.changes.append(_create(spec, arn, cluster, workloads))
         return
-    change = _update(spec, found, cluster, options, workloads)
+    change = _update(spec, policy, cluster, options, workloads)
     if change is None:
         return
-    if not found.owned and not options.adopt:
-        if _same_document(spec, found):
+    if not policy.owned and not options.adopt:
+        if _same_document(spec, policy):
             return
         draft.failures.append(_not_owned(arn, workloads))
         return
@@ -68,7 +70,7 @@ def _create(spec: PolicySpec, arn: str, cluster: Cluster, workloads: tuple[Workl
     if spec.description is not None:
         parameters["Description"] = after["description"] = spec.description
     call = Call("iam", "CreatePolicy", parameters)
-    return Change(STAGE, "policy", "create", arn, workloads, None, after, (call,))
+    return Change(STAGE, policy_target(arn), "create", workloads, None, after, (call,))
 
 
 def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
@@ -78,7 +80,7 @@ def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
 
 def _update(
     spec: PolicySpec,
-    found: ObservedPolicy,
+    policy: ObservedPolicy,
     cluster: Cluster,
     options: Options,
     workloads: tuple[WorkloadKey, ...],
@@ -86,12 +88,12 @@ def _update(
     before: dict[str, object] = {}
     after: dict[str, object] = {}
     calls: list[Call] = []
-    identity = {"PolicyArn": found.arn}
-    if not _same_document(spec, found):
-        before["document"], after["document"] = found.document, spec.document
-        if len(found.versions) >= VERSION_LIMIT:
+    identity = {"PolicyArn": policy.arn}
+    if not _same_document(spec, policy):
+        before["document"], after["document"] = policy.document, spec.document
+        if len(policy.versions) >= VERSION_LIMIT:
             oldest = min(
-                (version for version in found.versions if not version.is_default),
+                (version for version in policy.versions if not version.is_default),
                 key=lambda version: version.number,
             )
             before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
@@ -99,26 +101,25 @@ def _update(
         text = to_json(spec.document)
         parameters = {**identity, "PolicyDocument": text, "SetAsDefault": True}
         calls.append(Call("iam", "CreatePolicyVersion", parameters))
-    if found.tags is not None:
-        wanted = tags.with_owner(spec.tags) if found.owned else _marked(spec, cluster)
-        change = tags.compare(found.tags, wanted, options.purge_tags)
+    if policy.tags is not None:
+        wanted = tags.with_owner(spec.tags) if policy.owned else _marked(spec, cluster)
+        change = tags.compare(policy.tags, wanted, options.purge_tags)
         if change:
-            before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+            before["tags"], after["tags"] = dict(policy.tags), tags.after(policy.tags, change)
             calls += tags.iam_calls("Policy", identity, change)
     if not calls:
         return None
-    return Change(STAGE, "policy", "update", found.arn, workloads, before, after, tuple(calls))
+    return Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
 
 
-def _same_document(spec: PolicySpec, found: ObservedPolicy) -> bool:
-    return found.document is not None and same_meaning(found.document, spec.document, "identity")
+def _same_document(spec: PolicySpec, policy: ObservedPolicy) -> bool:
+    return policy.document is not None and same_meaning(policy.document, spec.document, "identity")
 
 
 def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
-        "policy",
-        arn,
+        policy_target(arn),
         "read",
         Code.POLICY_MISSING,
         f"policy {arn} does not exist (asked in account {cluster.account_id}).",
@@ -129,8 +130,7 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
 def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
-        "policy",
-        arn,
+        policy_target(arn),
         "update",
         Code.POLICY_NOT_OWNED,
         f"policy {arn} exists with another document and was not made by this collection, "

@@ -26,24 +26,31 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
     associations = dict(observed.associations)
     for change in plan.changes:
         after = change.after or {}
-        if change.resource == "attachment":
-            name, _space, arn = change.name.partition(" ")
-            if name.lower() in roles:
-                role = roles[name.lower()]
-                kept = tuple(one for one in role.attached if one != arn)
-                attached = (*kept, arn) if change.action == "attach" else kept
-                roles[name.lower()] = replace(role, attached=attached)
-        elif change.resource in ("role", "trust_policy") and change.name.lower() in roles:
-            roles[change.name.lower()] = _role_after(roles[change.name.lower()], after)
-        elif change.resource == "association":
+        target = change.target
+        role = roles.get(target.name.lower())
+        if target.resource == "association":
             (key,) = change.workloads
-            found = associations.get(key) or ObservedAssociation(key, "", "", "")
+            association = associations.get(key) or ObservedAssociation(key, "", "", "")
             associations[key] = replace(
-                found,
-                role_arn=str(after.get("role_arn", found.role_arn)),
-                target_role_arn=str(after.get("target_role_arn", found.target_role_arn)),
+                association,
+                role_arn=str(after.get("role_arn", association.role_arn)),
+                target_role_arn=str(after.get("target_role_arn", association.target_role_arn)),
             )
+        elif role is not None and target.resource == "attachment":
+            kept = tuple(arn for arn in role.attached if arn != target.policy_arn)
+            attached = (*kept, target.policy_arn) if change.action == "attach" else kept
+            roles[target.name.lower()] = replace(role, attached=attached)
+        elif role is not None and target.resource in ("role", "trust_policy"):
+            roles[target.name.lower()] = _role_after(role, after)
     policies = {arn: _policy_after(policy, present, roles) for arn, policy in observed.policies.items()}
+    # Who owns what a role of ours takes up would be read once it is attached.
+    policies |= {
+        arn: look.policies[arn]
+        for name in observed.roles
+        if (role := roles.get(name)) is not None and role.owned
+        for arn in role.attached
+        if arn not in policies and arn in look.policies
+    }
     return replace(
         observed,
         roles={name: roles.get(name) for name in observed.roles},

@@ -8,46 +8,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model import tags
-from ..model.changes import Change, Draft, Failure, Plan
-from ..model.cluster import Cluster
+from ..model.changes import Change, Draft, Plan
 from ..model.desired import Desired, Options, RoleSpec, Workload
-from ..model.observed import Observed, ObservedAssociation, ObservedRole, ReadFailure
+from ..model.failures import Failure
+from ..model.observed import Observed, ObservedAssociation, ReadFailure
 from ..model.ownership import OWNER_TAG
-from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_resources
-from . import problems, retained, roles
+from ..model.shared import read_failure, shared_policies, shared_roles, unread_targets
+from ..model.targets import Target, association_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
+from .completion import without_failed
 from .policies import plan_policy
-from .trust import TAGGED_SCOPES, extended_trust, grants_of_others, scope_of, wanted_trust
-from .trust_usability import trust_failures
+from .shared_role import plan_shared_role
+from .trust import scope_of
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:
     """The changes that the desired workloads need, and what stands in the way of some."""
     draft = Draft()
     cluster, options = observed.cluster, desired.options
-    workloads = [_as_found(one, observed.associations.get(one.key)) for one in desired.workloads]
+    workloads = [
+        _as_associated(workload, observed.associations.get(workload.key)) for workload in desired.workloads
+    ]
     listed = frozenset(workload.key for workload in workloads)
-    unread = unread_resources(observed.failures)
+    unread = unread_targets(observed.failures)
     for arn, (spec, users) in shared_policies(cluster, workloads).items():
-        if failure := unread.get(("policy", arn)):
+        if failure := unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
-    made = frozenset(change.name for change in draft.changes if change.action == "create")
-    for role in shared_roles(cluster, workloads):
-        if failure := unread.get(("role", role.spec.name.lower())):
-            draft.failures.append(read_failure(failure, role.keys))
+    made = frozenset(change.target.name for change in draft.changes if change.action == "create")
+    for shared in shared_roles(cluster, workloads):
+        if failure := unread.get(role_target(shared.spec.name.lower())):
+            draft.failures.append(read_failure(failure, shared.keys))
         else:
-            _plan_shared_role(draft, observed, options, role, listed, made)
+            plan_shared_role(draft, observed, options, shared, listed, made)
     _plan_associations(draft, workloads, observed, options, unread)
-    draft.findings += [finding for one in draft.changes if (finding := _other_owner(one)) is not None]
+    taken_over = (_other_owner(change) for change in draft.changes)
+    draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
 
 
@@ -61,157 +65,20 @@ def _other_owner(change: Change) -> Finding | None:
         return None
     return Finding(
         Code.OWNER_CHANGED,
-        f"{change.resource} {change.name} was of owner '{old}', and becomes that of '{new}'.",
+        f"{change.target.label} belonged to owner '{old}', and now belongs to '{new}'.",
         "List it for one owner only; when it has moved for good, there is nothing to do.",
         change.workloads[0],
     )
 
 
-def _as_found(workload: Workload, found: ObservedAssociation | None) -> Workload:
+def _as_associated(workload: Workload, association: ObservedAssociation | None) -> Workload:
     """Session tags that an association has turned off stay off when nothing is said of them, and
     then the role has to be usable without them."""
-    if workload.association.disable_session_tags is not None or found is None:
+    if workload.association.disable_session_tags is not None or association is None:
         return workload
-    if not found.disable_session_tags:
+    if not association.disable_session_tags:
         return workload
     return replace(workload, association=replace(workload.association, disable_session_tags=True))
-
-
-def _plan_shared_role(
-    draft: Draft,
-    observed: Observed,
-    options: Options,
-    role: SharedRole,
-    listed: frozenset[WorkloadKey],
-    made: Collection[str],
-) -> None:
-    """``made`` holds the ARNs of the policies that this plan makes."""
-    cluster, spec = observed.cluster, role.spec
-    found = observed.roles.get(spec.name.lower())
-    if spec.existing and (found is None or found.arn != spec.arn):
-        draft.failures.append(problems.role_missing(cluster, role, found))
-        return
-    if found is not None and not spec.existing and found.name != spec.name:
-        draft.failures.append(problems.other_case(role, found))
-        return
-    if found is not None and not spec.existing and found.path != spec.path:
-        draft.failures.append(problems.other_path(role, found))
-        return
-    if _boundary_missing(observed, spec, found, made):
-        draft.failures.append(problems.boundary_missing(cluster, role))
-        return
-    changes, failures = _role_changes(cluster, options, role, found, listed, made)
-    if failures:
-        draft.failures.extend(failures)
-        others = role.without(frozenset(key for failure in failures for key in failure.workloads))
-        if others.users:
-            _plan_shared_role(draft, observed, options, others, listed, made)
-        return
-    joining = _attachments(role, found, made)
-    changes += joining
-    if found is not None and not spec.existing:
-        if changes and not found.owned and not options.adopt:
-            draft.failures.append(problems.not_owned(role, found, changes))
-            return
-        # A full role takes a policy only after another one has left; else there is never one too few.
-        full = len(found.attached) + len(joining) > roles.POLICIES_OF_A_ROLE
-        stage = roles.ROLE_STAGE if full else roles.ATTACHMENT_STAGE
-        changes += _detachments(draft, observed, options, role, found, listed, stage)
-    draft.changes.extend(changes)
-
-
-def _boundary_missing(
-    observed: Observed, spec: RoleSpec, found: ObservedRole | None, made: Collection[str]
-) -> bool:
-    boundary = spec.permissions_boundary
-    if not boundary or boundary in made or (found is not None and found.permissions_boundary == boundary):
-        return False
-    return boundary in observed.policies and observed.policies[boundary] is None
-
-
-def _role_changes(
-    cluster: Cluster,
-    options: Options,
-    role: SharedRole,
-    found: ObservedRole | None,
-    listed: frozenset[WorkloadKey],
-    made: Collection[str],
-) -> tuple[list[Change], list[Failure]]:
-    spec, keys = role.spec, role.keys
-    failures: list[Failure] = []
-    if spec.trust_scope in TAGGED_SCOPES and (spec.extend_trust or not spec.existing):
-        failures += [
-            problems.tags_turned_off(spec, one) for one in role.users if one.association.disable_session_tags
-        ]
-    if spec.existing and found is not None:
-        trust = found.trust
-        if spec.extend_trust:
-            trust = extended_trust(cluster, spec, options, role.users, found.trust)
-        failures += trust_failures(cluster, role.users, trust, found.arn)
-        change = roles.update_trust(found, trust, keys)
-        if change is not None:
-            failures += problems.too_long(role, trust, options)
-        return ([change] if change else []), failures
-    present = found.trust if found is not None else None
-    trust = wanted_trust(cluster, spec, options, role.users, listed, present)
-    failures += problems.too_long(role, trust, options)
-    if spec.trust_policy is not None:
-        failures += trust_failures(cluster, role.users, trust, cluster.role_arn(spec))
-    boundary_made = spec.permissions_boundary in made
-    if found is None:
-        return [roles.create_role(cluster, spec, trust, keys, boundary_made)], failures
-    changes = (
-        roles.update_role(spec, found, options, keys, boundary_made),
-        roles.update_trust(found, trust, keys),
-    )
-    if (
-        not found.owned
-        and not options.adopt
-        and all(change is None or set(change.after or ()) <= {"tags"} for change in changes)
-    ):
-        # An unowned role that already is as wanted is used; it does not become ours by that.
-        return [], failures
-    return [change for change in changes if change is not None], failures
-
-
-def _attachments(role: SharedRole, found: ObservedRole | None, made: Collection[str]) -> list[Change]:
-    """What is missing on the role, each for those who asked for it: so a policy that is refused, with
-    all who asked for it, stays off."""
-    attached = found.attached if found is not None else ()
-    changes = []
-    for arn, asking in role.policy_users.items():
-        users = tuple(key for key in asking if key in role.keys)
-        if users and arn not in attached:
-            new = found is None or arn in made
-            changes.append(roles.attach(role.spec.name, arn, users, new))
-    return changes
-
-
-def _detachments(
-    draft: Draft,
-    observed: Observed,
-    options: Options,
-    role: SharedRole,
-    found: ObservedRole,
-    listed: frozenset[WorkloadKey],
-    stage: int,
-) -> list[Change]:
-    """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
-    everything on a role that workloads outside this run use too, for it may be theirs."""
-    if not found.owned and not options.adopt:
-        return []
-    changes = []
-    theirs = grants_of_others(observed.cluster, found.trust, listed)
-    for arn in found.attached:
-        if arn in role.policy_users:
-            continue
-        policy = observed.policies.get(arn)
-        if options.purge_policies or (policy is not None and policy.owned and not theirs):
-            changes.append(roles.detach(stage, found.name, arn, role.keys))
-        else:
-            unread = unread_resources(observed.failures).get(("owner", arn))
-            draft.findings.append(retained.attached_extra(found, role.keys[0], arn, unread))
-    return changes
 
 
 def _plan_associations(
@@ -219,7 +86,7 @@ def _plan_associations(
     workloads: Sequence[Workload],
     observed: Observed,
     options: Options,
-    unread: Mapping[tuple[str, str], ReadFailure],
+    unread: Mapping[Target, ReadFailure],
 ) -> None:
     cluster = observed.cluster
     by_key: dict[WorkloadKey, list[Change]] = {}
@@ -228,28 +95,29 @@ def _plan_associations(
             by_key.setdefault(key, []).append(change)
     for workload in workloads:
         role = workload.role
-        failure = unread.get(("associations", cluster.name)) or unread.get(("association", str(workload.key)))
+        failure = unread.get(Target("associations", cluster.name)) or unread.get(
+            association_target(workload.key)
+        )
         if failure is not None:
             draft.failures.append(read_failure(failure, (workload.key,)))
             continue
         if role is None:
             continue
         before = by_key.get(workload.key, [])
-        found = observed.associations.get(workload.key)
-        ours = found is None or found.owned or options.adopt
-        asked = workload.association.tags
+        association = observed.associations.get(workload.key)
+        spec = workload.association
+        owned = association is None or association.owned or options.adopt
         wanted = WantedAssociation(
-            cluster_name=cluster.name,
             key=workload.key,
             role_arn=cluster.role_arn(role),
-            spec=workload.association,
-            tags=tags.with_owner(asked) if ours else asked,
+            spec=spec,
+            tags=tags.with_owner(spec.tags) if owned else spec.tags,
             purge_tags=options.purge_tags,
             force=options.force,
-            needs=frozenset(change.label for change in before),
-            awaits=any(change.resource in ("role", "trust_policy") for change in before),
+            needs=frozenset(change.target for change in before),
+            awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
         )
-        planned = plan_association(wanted, found)
+        planned = plan_association(wanted, association)
         if isinstance(planned, Change):
             draft.changes.append(planned)
         elif isinstance(planned, Failure):
@@ -276,35 +144,3 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
                 workload.key,
             )
         )
-
-
-def without_failed(plan: Plan) -> Plan:
-    """Leave out the changes that serve only workloads which cannot be completed anyway, and those
-    that need one which is left out."""
-    failed = {key for failure in plan.failures for key in failure.workloads}
-    kept: list[Change] = []
-    skipped: list[Failure] = []
-    left_out: set[str] = set()
-    for change in plan.changes:
-        need = min(change.needs & left_out, default=None)
-        if all(key in failed for key in change.workloads):
-            left_out.add(change.label)
-        elif need is not None:
-            left_out.add(change.label)
-            skipped.append(_skipped(change, need, failed))
-        else:
-            kept.append(change)
-    return Plan(tuple(kept), (*plan.failures, *skipped), plan.findings)
-
-
-def _skipped(change: Change, need: str, failed: Collection[WorkloadKey]) -> Failure:
-    return Failure(
-        tuple(key for key in change.workloads if key not in failed),
-        change.resource,
-        change.name,
-        change.action,
-        Code.SKIPPED,
-        f"not done, because it needs a change of {need.replace('_', ' ', 1)}, which is left out: that is "
-        "for workloads that failed.",
-        "Resolve those failures and run again.",
-    )

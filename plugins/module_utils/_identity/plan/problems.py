@@ -12,61 +12,59 @@ from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._policy.language.text import policy_size
-from ..model.changes import Change, Failure
+from ..model.changes import Change
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec, Workload
+from ..model.failures import Failure
 from ..model.observed import ObservedRole
 from ..model.shared import SharedRole
+from ..model.targets import policy_target, role_target, trust_target
 from . import roles
 
 
-def role_missing(cluster: Cluster, role: SharedRole, found: ObservedRole | None) -> Failure:
-    path = f"; the role of that name is {found.arn}" if found is not None else ""
+def role_missing(cluster: Cluster, shared: SharedRole, role: ObservedRole | None) -> Failure:
+    path = f"; the role of that name is {role.arn}" if role is not None else ""
     return Failure(
-        role.keys,
-        "role",
-        role.spec.arn or role.spec.name,
+        shared.keys,
+        role_target(shared.spec.arn or shared.spec.name),
         "read",
         Code.ROLE_MISSING,
-        f"role {role.spec.arn} does not exist (asked in account {cluster.account_id}){path}.",
+        f"role {shared.spec.arn} does not exist (asked in account {cluster.account_id}){path}.",
         "Correct the ARN, or give role.name instead of role.arn to have the role made.",
     )
 
 
-def other_path(role: SharedRole, found: ObservedRole) -> Failure:
+def other_path(shared: SharedRole, role: ObservedRole) -> Failure:
     return Failure(
-        role.keys,
-        "role",
-        role.spec.name,
+        shared.keys,
+        role_target(shared.spec.name),
         "update",
         Code.ROLE_PATH_DIFFERS,
-        f"role {found.name} exists with path {found.path}, not {role.spec.path}; IAM cannot move a "
+        f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a "
         "role to another path.",
-        f"Set role.path to {found.path}, or choose another role name.",
+        f"Set role.path to {role.path}, or choose another role name.",
     )
 
 
-def other_case(role: SharedRole, found: ObservedRole) -> Failure:
+def other_case(shared: SharedRole, role: ObservedRole) -> Failure:
     return Failure(
-        role.keys,
-        "role",
-        role.spec.name,
+        shared.keys,
+        role_target(shared.spec.name),
         "update",
         Code.ROLE_NAME_DIFFERS,
-        f"role {role.spec.name} exists as {found.name}; IAM takes both for the same name, but ARNs "
+        f"role {shared.spec.name} exists as {role.name}; IAM takes both for the same name, but ARNs "
         "tell them apart.",
-        f"Set role.name to {found.name}, or choose another role name.",
+        f"Set role.name to {role.name}, or choose another role name.",
     )
 
 
-def not_owned(role: SharedRole, found: ObservedRole, changes: Sequence[Change]) -> Failure:
+def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change]) -> Failure:
     return Failure(
-        role.keys,
-        "role",
-        found.name,
+        shared.keys,
+        role_target(role.name),
         "update",
         Code.ROLE_NOT_OWNED,
-        f"role {found.arn} exists, was not made by this collection and would have to change "
+        f"role {role.arn} exists, was not made by this collection and would have to change "
         f"({roles.role_differences(changes)}), so it is left as it is.",
         "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
         "another role.name, or adopt: true to take it over (check mode with diff shows what "
@@ -74,14 +72,13 @@ def not_owned(role: SharedRole, found: ObservedRole, changes: Sequence[Change]) 
     )
 
 
-def boundary_missing(cluster: Cluster, role: SharedRole) -> Failure:
+def boundary_missing(cluster: Cluster, shared: SharedRole) -> Failure:
     return Failure(
-        role.keys,
-        "policy",
-        str(role.spec.permissions_boundary),
+        shared.keys,
+        policy_target(str(shared.spec.permissions_boundary)),
         "read",
         Code.POLICY_MISSING,
-        f"policy {role.spec.permissions_boundary}, the permissions boundary of role {role.spec.name}, "
+        f"policy {shared.spec.permissions_boundary}, the permissions boundary of role {shared.spec.name}, "
         f"does not exist (asked in account {cluster.account_id}).",
         "Correct the ARN, or make that policy first.",
     )
@@ -90,8 +87,7 @@ def boundary_missing(cluster: Cluster, role: SharedRole) -> Failure:
 def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     return Failure(
         (workload.key,),
-        "trust_policy",
-        spec.name,
+        trust_target(spec.name),
         "update",
         Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
         f"the association of {workload.key} has session tags turned off, which stays so unless "
@@ -101,18 +97,17 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     )
 
 
-def too_long(role: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
+def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
     size = policy_size(trust)
     if size <= options.trust_policy_size_limit:
         return []
     return [
         Failure(
-            role.keys,
-            "trust_policy",
-            role.spec.name,
+            shared.keys,
+            trust_target(shared.spec.name),
             "update",
             Code.TRUST_POLICY_TOO_LONG,
-            f"the trust policy of role {role.spec.name} for its {len(role.users)} workloads has "
+            f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workloads has "
             f"{size} characters; {options.trust_policy_size_limit} are allowed.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads "
             "roles of their own, or have the quota 'Role trust policy length' raised and set "

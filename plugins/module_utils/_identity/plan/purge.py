@@ -47,21 +47,21 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """What may be purged: that of one owner, or of some namespaces, or all that is ours in the cluster."""
+    """What may be purged: what belongs to one owner or to some namespaces, or all that is ours in the cluster."""
 
     owner: str | None = None
     namespaces: frozenset[str] = frozenset()
     limit: int = 10
 
-    def holds(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
+    def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
         if self.owner is not None and tags.get(OWNER_TAG) != self.owner:
             return False
         return not self.namespaces or set(namespaces) <= self.namespaces
 
-    def takes(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
+    def includes_policy(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
         """Whether a policy that nothing needs any more may go: one that we made for this cluster."""
         tags = policy.tags or {}
-        return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.holds(tags, ())
+        return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags, ())
 
 
 def unlisted_workloads(
@@ -79,10 +79,12 @@ def unlisted_workloads(
     kept_roles = _wanted_roles(desired, cluster)
     kept_policies = {cluster.policy_arn(spec) for workload in desired.workloads for spec in workload.policies}
     kept_policies |= {
-        one.role.permissions_boundary or "" for one in desired.workloads if one.role is not None
+        workload.role.permissions_boundary or ""
+        for workload in desired.workloads
+        if workload.role is not None
     }
     # A role that a wanted workload is about to leave: Pods that run hold its credentials.
-    kept_roles |= {arn for key, one in account.associations.items() if key in wanted for arn in one.roles}
+    kept_roles |= {arn for key, used in account.associations.items() if key in wanted for arn in used.roles}
     by_arn = {role.arn: role for role in account.roles}
     used = {arn for association in account.associations.values() for arn in association.roles}
 
@@ -90,47 +92,48 @@ def unlisted_workloads(
         """A role and what is attached to it, as far as it may go; who owns it is looked at later."""
         if role is None:
             return None, ()
-        if role.arn in kept_roles or not scope.holds(role.tags, ()):
+        if role.arn in kept_roles or not scope.includes(role.tags, ()):
             # It stays. Given by its ARN, it only loses what we grant to the workload.
             return RoleSpec(name=role.name, arn=role.arn), ()
-        found = parse_role_arn(role.arn)
-        attached = (arn for arn in role.attached if arn not in kept_policies)
-        return RoleSpec(name=role.name, path=found.path if found else "/"), _made_policies(attached)
+        arn = parse_role_arn(role.arn)
+        attached = (policy_arn for policy_arn in role.attached if policy_arn not in kept_policies)
+        return RoleSpec(name=role.name, path=arn.path if arn else "/"), _made_policies(attached)
 
-    stale = [
-        Workload(found.key, *parts(by_arn.get(found.role_arn)))
-        for found in sorted(account.associations.values(), key=lambda one: one.key)
-        if found.key not in wanted
-        and found.owned
-        and not found.owner_arn
-        and scope.holds(found.tags, (found.key.namespace,))
+    unlisted = [
+        Workload(key, *parts(by_arn.get(association.role_arn)))
+        for key, association in sorted(account.associations.items())
+        if key not in wanted
+        and association.owned
+        and not association.owner_arn
+        and scope.includes(association.tags, (key.namespace,))
     ]
     orphans = [
-        Workload(WorkloadKey(NO_ASSOCIATION, role.name), *parts(role))
+        Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
         if role.owned and role.arn not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
-        Workload(WorkloadKey(NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
+        Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
         # A policy has no namespace: a purge of namespaces leaves it.
-        if policy.arn not in kept_policies and not scope.namespaces and scope.takes(policy, cluster)
+        if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
     ]
-    return replace(desired, workloads=(*stale, *orphans, *unused))
+    return replace(desired, workloads=(*unlisted, *orphans, *unused))
 
 
 def left_roles(
-    desired: Desired, stale: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+    desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
 ) -> tuple[Finding, ...]:
     """The roles that the wanted workloads move away from, and that nobody else has an association with."""
-    moving = {one.key for one in desired.workloads if one.role is not None}
-    gone = {one.key for one in stale.workloads}
-    others = [one for key, one in account.associations.items() if key not in moving | gone]
-    kept = _wanted_roles(desired, cluster) | {arn for one in others for arn in one.roles}
+    moving = {workload.key for workload in desired.workloads if workload.role is not None}
+    gone = {workload.key for workload in unlisted.workloads}
+    associations = account.associations.items()
+    kept = _wanted_roles(desired, cluster)
+    kept |= {arn for key, other in associations if key not in moving | gone for arn in other.roles}
     left = {
-        one.role_arn: key
-        for key, one in account.associations.items()
-        if key in moving and one.role_arn not in kept
+        association.role_arn: key
+        for key, association in associations
+        if key in moving and association.role_arn not in kept
     }
     return tuple(
         Finding(
@@ -147,20 +150,20 @@ def left_roles(
 
 def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
     """The policies that a plan detaches from roles."""
-    names = {
-        one.name.partition(" ")[2]
-        for one in plan.changes
-        if one.resource == "attachment" and one.action == "detach"
+    detached = {
+        change.target.policy_arn
+        for change in plan.changes
+        if change.target.resource == "attachment" and change.action == "detach"
     }
-    return [policy for arn in sorted(names) if (policy := observed.policies.get(arn)) is not None]
+    return [policy for arn in sorted(detached) if (policy := observed.policies.get(arn)) is not None]
 
 
-def validate_purge_limit(stale: Desired, cluster: Cluster, scope: PurgeScope) -> None:
+def validate_purge_limit(unlisted: Desired, cluster: Cluster, scope: PurgeScope) -> None:
     """InputError when more would go than the limit allows, before anything is changed."""
-    count = len(stale.workloads)
+    count = len(unlisted.workloads)
     if count <= scope.limit:
         return
-    names = [str(workload.key) for workload in stale.workloads]
+    names = [str(workload.key) for workload in unlisted.workloads]
     raise InputError(
         [
             f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
@@ -173,21 +176,22 @@ def validate_purge_limit(stale: Desired, cluster: Cluster, scope: PurgeScope) ->
 
 def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
     """The ARNs of the roles that wanted workloads use, also as their target role."""
-    own = {cluster.role_arn(one.role) for one in desired.workloads if one.role is not None}
-    return own | {one.association.target_role_arn or "" for one in desired.workloads}
+    workloads = desired.workloads
+    own = {cluster.role_arn(workload.role) for workload in workloads if workload.role is not None}
+    return own | {workload.association.target_role_arn or "" for workload in workloads}
 
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     grants, others = read_grants(role.trust)
-    ours = bool(grants) and not others and all(one.cluster_arn == cluster.arn for one in grants)
-    return ours and scope.holds(role.tags, (one.namespace for one in grants))
+    tied = bool(grants) and not others and all(grant.cluster_arn == cluster.arn for grant in grants)
+    return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 
 def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
     """Those of the account. The document stands for "one that we made"; a removal does not look into it."""
     parts = [parse_policy_arn(arn) for arn in arns]
     return tuple(
-        PolicySpec(name=one.name, path=one.path, document={})
-        for one in parts
-        if one is not None and one.account_id != "aws"
+        PolicySpec(name=part.name, path=part.path, document={})
+        for part in parts
+        if part is not None and part.account_id != "aws"
     )

@@ -13,62 +13,58 @@ from collections.abc import Sequence
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.changes import Failure
 from ..model.cluster import Cluster
-from ..model.messages import sentence
+from ..model.failures import Failure, request_failure
+from ..model.messages import listed, sentence
 from ..model.observed import ObservedRole, ReadFailure
 from ..model.shared import SharedRole
+from ..model.targets import role_target
 
 
 def attached_extra(
-    found: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
+    role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
 ) -> Finding:
-    said = f"role {found.name} also has {arn} attached, which is not asked for."
+    message = f"role {role.name} also has {arn} attached, which is not asked for."
     remedy = "List it under policies, detach it, or set purge_policies: true."
     if unread is not None:
-        said += f" Whose it is could not be read: {unread.operation}: {unread.code}: {sentence(unread.text)}"
-        remedy = f"{unread.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
-    return Finding(
-        Code.POLICY_ATTACHED_EXTRA,
-        said,
-        remedy,
-        key,
-    )
+        error = unread.error
+        message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        remedy = f"{error.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
+    return Finding(Code.POLICY_ATTACHED_EXTRA, message, remedy, key)
 
 
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
-    shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
     return Finding(
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
-        f"{kind} {arn} stays: it is still used by {shown}.",
+        f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
         "Remove those first, then run again.",
         keys[0],
     )
 
 
-def role_holds(found: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
+def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
-        f"role {found.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
+        f"role {role.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
         "Detach or delete those, then run again.",
         keys[0],
     )
 
 
-def stays_attached(found: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"{arn} stays attached to role {found.arn}: neither is of this collection, so it cannot be told "
+        f"{arn} stays attached to role {role.arn}: neither belongs to this collection, so it is not known "
         "who attached it.",
         "Detach it when nothing else needs it.",
         key,
     )
 
 
-def statement_stays(found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+def statement_stays(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
-        f"role {found.arn} keeps our trust statement: it lets in others too, or is the only one.",
+        f"role {role.arn} keeps our trust statement: it lets in others too, or is the only one.",
         "Remove it from the trust policy when nothing else needs it.",
         keys[0],
     )
@@ -83,7 +79,7 @@ def cluster_missing(cluster: Cluster) -> Finding:
     )
 
 
-def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     if cluster.status:
         unseen = "whether another cluster does cannot be seen from here."
         remedy = "When none does, list the workload with state: absent, or delete the role."
@@ -94,20 +90,12 @@ def perhaps_used(cluster: Cluster, found: ObservedRole, keys: tuple[WorkloadKey,
         )
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        f"role {found.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
+        f"role {role.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
         remedy,
         keys[0],
     )
 
 
-def maybe_used(failure: ReadFailure, role: SharedRole, found: ObservedRole) -> Failure:
-    return Failure(
-        role.keys,
-        "role",
-        found.name,
-        "delete",
-        failure.code,
-        f"association {failure.name} could not be read, so it cannot be told whether it uses role "
-        f"{found.arn}: {failure.operation}: {failure.text}",
-        failure.remedy,
-    )
+def usage_unknown(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
+    why = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
+    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=why)

@@ -13,15 +13,17 @@ AttachRolePolicy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change, label
+from ..model.changes import Call, Change
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
+from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
 
 ROLE_STAGE = 2
 ATTACHMENT_STAGE = 3
@@ -50,20 +52,20 @@ def create_role(
     if spec.max_session_duration is not None:
         parameters["MaxSessionDuration"] = spec.max_session_duration
         after["max_session_duration"] = spec.max_session_duration
-    needs = frozenset[str]()
+    needs = frozenset[Target]()
     if spec.permissions_boundary:
         parameters["PermissionsBoundary"] = spec.permissions_boundary
         after["permissions_boundary"] = spec.permissions_boundary
-        needs = frozenset((label("policy", spec.permissions_boundary),))
+        needs = frozenset((policy_target(spec.permissions_boundary),))
     call = Call("iam", "CreateRole", parameters)
     return Change(
-        ROLE_STAGE, "role", "create", spec.name, workloads, None, after, (call,), needs, boundary_made
+        ROLE_STAGE, role_target(spec.name), "create", workloads, None, after, (call,), needs, boundary_made
     )
 
 
 def update_role(
     spec: RoleSpec,
-    found: ObservedRole,
+    role: ObservedRole,
     options: Options,
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
@@ -72,59 +74,58 @@ def update_role(
     before: dict[str, object] = {}
     after: dict[str, object] = {}
     calls: list[Call] = []
-    identity = {"RoleName": found.name}
+    identity = {"RoleName": role.name}
     update: dict[str, object] = {}
-    if spec.description is not None and spec.description != found.description:
-        before["description"], after["description"] = found.description, spec.description
+    if spec.description is not None and spec.description != role.description:
+        before["description"], after["description"] = role.description, spec.description
         update["Description"] = spec.description
     duration = spec.max_session_duration
-    if duration is not None and duration != found.max_session_duration:
-        before["max_session_duration"] = found.max_session_duration
+    if duration is not None and duration != role.max_session_duration:
+        before["max_session_duration"] = role.max_session_duration
         update["MaxSessionDuration"] = after["max_session_duration"] = duration
     if update:
         # UpdateRole sets what it is not given to its default, so both are always given.
         kept = {
-            "Description": found.description,
-            "MaxSessionDuration": found.max_session_duration,
+            "Description": role.description,
+            "MaxSessionDuration": role.max_session_duration,
         }
         calls.append(Call("iam", "UpdateRole", {**identity, **kept, **update}))
     boundary = spec.permissions_boundary
-    needs = frozenset[str]()
-    if boundary is not None and boundary != found.permissions_boundary:
-        needs = frozenset((label("policy", boundary),))
-        before["permissions_boundary"] = found.permissions_boundary
+    needs = frozenset[Target]()
+    if boundary is not None and boundary != role.permissions_boundary:
+        needs = frozenset((policy_target(boundary),))
+        before["permissions_boundary"] = role.permissions_boundary
         after["permissions_boundary"] = boundary
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
-        given = {"PermissionsBoundary": boundary} if boundary else {}
-        calls.append(Call("iam", operation, {**identity, **given}))
-    change = tags.compare(found.tags, tags.with_owner(spec.tags), options.purge_tags)
+        parameters = {"PermissionsBoundary": boundary} if boundary else {}
+        calls.append(Call("iam", operation, {**identity, **parameters}))
+    change = tags.compare(role.tags, tags.with_owner(spec.tags), options.purge_tags)
     if change:
-        before["tags"], after["tags"] = dict(found.tags), tags.after(found.tags, change)
+        before["tags"], after["tags"] = dict(role.tags), tags.after(role.tags, change)
         calls += tags.iam_calls("Role", identity, change)
     if not calls:
         return None
     made = tuple(calls)
     return Change(
-        ROLE_STAGE, "role", "update", found.name, workloads, before, after, made, needs, boundary_made
+        ROLE_STAGE, role_target(role.name), "update", workloads, before, after, made, needs, boundary_made
     )
 
 
 def update_trust(
-    found: ObservedRole,
+    role: ObservedRole,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[str] = frozenset(),
+    needs: frozenset[Target] = frozenset(),
 ) -> Change | None:
-    if same_meaning(found.trust, trust, "trust"):
+    if same_meaning(role.trust, trust, "trust"):
         return None
-    parameters = {"RoleName": found.name, "PolicyDocument": to_json(trust)}
+    parameters = {"RoleName": role.name, "PolicyDocument": to_json(trust)}
     return Change(
         ROLE_STAGE,
-        "trust_policy",
+        trust_target(role.name),
         "update",
-        found.name,
         workloads,
-        {"trust_policy": found.trust},
+        {"trust_policy": role.trust},
         {"trust_policy": trust},
         (Call("iam", "UpdateAssumeRolePolicy", parameters),),
         needs,
@@ -133,7 +134,7 @@ def update_trust(
 
 def attach(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
     """``made`` says that the role or the policy is made by this very plan."""
-    needs = frozenset((label("policy", policy_arn), label("role", role_name)))
+    needs = frozenset((policy_target(policy_arn), role_target(role_name)))
     return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
 
 
@@ -142,18 +143,18 @@ def detach(
     role_name: str,
     policy_arn: str,
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[str] = frozenset(),
+    needs: frozenset[Target] = frozenset(),
 ) -> Change:
     return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
 
 
 def _attachment(
     stage: int,
-    action: str,
+    action: Literal["attach", "detach"],
     role_name: str,
     policy_arn: str,
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[str],
+    needs: frozenset[Target],
     awaits: bool,
 ) -> Change:
     state = {"role": role_name, "policy": policy_arn}
@@ -161,9 +162,8 @@ def _attachment(
     operation = "AttachRolePolicy" if attaching else "DetachRolePolicy"
     return Change(
         stage,
-        "attachment",
+        attachment_target(role_name, policy_arn),
         action,
-        f"{role_name} {policy_arn}",
         workloads,
         None if attaching else state,
         state if attaching else None,

@@ -78,7 +78,7 @@ def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKe
     if grant.cluster_arn != cluster.arn:
         return bool(grant.cluster_arn)
     if grant.service_account:
-        return WorkloadKey(grant.namespace, grant.service_account) not in listed
+        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) not in listed
     return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
 
 
@@ -92,8 +92,8 @@ def extended_trust(
     """An existing role's trust policy, with our statements added or renewed and all others kept."""
     grants, others = read_grants(present)
     wanted = widest(grants_of(cluster, role, options, users))
-    ours = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
-    statements = [*others, *(ours if isinstance(ours, list) else [])]
+    granted = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
+    statements = [*others, *(granted if isinstance(granted, list) else [])]
     return {**present, "Statement": statements}
 
 
@@ -122,7 +122,7 @@ def _is_gone(
     if grant.cluster_arn != cluster.arn:
         return False
     if grant.service_account:
-        return WorkloadKey(grant.namespace, grant.service_account) in removed
+        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) in removed
     in_reach = {key for key in staying if grant.namespace in ("", key.namespace)}
     return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.trust.trust import TrustVerdict, check_trust
-from ..model.changes import Failure
 from ..model.cluster import Cluster
 from ..model.desired import Workload
+from ..model.failures import Failure
+from ..model.targets import trust_target
 
 
-def subject_of(cluster: Cluster, workload: Workload, role_arn: str, disabled: bool) -> Subject:
+def subject_of(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool) -> Subject:
     """What is known of a workload's request. ``disabled``: session tags are turned off."""
     return Subject(
         cluster_arn=cluster.arn,
-        namespace=workload.key.namespace,
-        service_account=workload.key.service_account,
+        namespace=key.namespace,
+        service_account=key.service_account,
         account_id=cluster.account_id,
         partition=cluster.partition,
         role_arn=role_arn,
@@ -41,13 +43,12 @@ def trust_failures(
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
-        verdict = check_trust(trust, subject_of(cluster, workload, role_arn, disabled))
+        verdict = check_trust(trust, subject_of(cluster, workload.key, role_arn, disabled))
         if verdict.usable == "no":
             failures.append(
                 Failure(
                     (workload.key,),
-                    "trust_policy",
-                    role_arn,
+                    trust_target(role_arn),
                     "read",
                     Code.TRUST_NOT_USABLE,
                     f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",
@@ -60,5 +61,5 @@ def trust_failures(
 
 def reasons(verdict: TrustVerdict) -> str:
     """The errors among the findings of a verdict, in one line."""
-    errors = [found.message for found in verdict.findings if found.severity == "error"]
+    errors = [finding.message for finding in verdict.findings if finding.severity == "error"]
     return " ".join(errors) or "its trust policy does not allow EKS Pod Identity."

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
+from ..model.aws_errors import AwsError
 from ..model.observed import ObservedAssociation
-from . import decode
+from .decode import decode_association
 
 
 def list_associations(
@@ -38,4 +38,4 @@ def describe_association(api: Api, cluster_name: str, association_id: str) -> Ob
         if error.missing:
             return None
         raise
-    return decode.association(answer["association"])
+    return decode_association(answer["association"])

@@ -19,10 +19,10 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.evaluation.request import SERVICE
+from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.shared import shared_policies

@@ -9,8 +9,12 @@
 from __future__ import annotations
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
+from ..._aws.errors import classify
+from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
+
+# Associations can be managed while the control plane is being updated.
+USABLE = ("ACTIVE", "UPDATING")
 
 
 def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
@@ -22,35 +26,31 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
     account_id, caller_arn = str(caller["Account"]), str(caller["Arn"])
     partition = caller_arn.split(":")[1]
     try:
-        found = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+        raw = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
     except AwsError as error:
         if not error.missing:
             raise
         if must_exist:
-            raise AwsError(
+            raise classify(
                 error.operation,
                 error.code,
                 f"No cluster found for name: {name}. Asked in account {account_id}, region "
                 f"{region}, as {caller_arn}.",
             ) from error
-        found = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
-    arn = str(found["arn"])
+        raw = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
+    arn = str(raw["arn"])
     return Cluster(
         name=name,
         arn=arn,
         account_id=account_id,
         region=arn.split(":")[3] or region,
         partition=partition,
-        status=str(found.get("status", "")),
+        status=str(raw.get("status", "")),
         caller_arn=caller_arn,
-        version=str(found.get("version") or ""),
-        platform_version=str(found.get("platformVersion") or ""),
-        auto_mode=bool((found.get("computeConfig") or {}).get("enabled")),
+        version=str(raw.get("version") or ""),
+        platform_version=str(raw.get("platformVersion") or ""),
+        auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
     )
-
-
-# Associations can be managed while the control plane is being updated.
-USABLE = ("ACTIVE", "UPDATING")
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cluster:
@@ -60,7 +60,7 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cl
     """
     cluster = read_cluster(api, name, region, must_exist=state == "present")
     if state == "present" and cluster.status not in USABLE:
-        raise AwsError(
+        raise classify(
             "eks:DescribeCluster",
             "ClusterNotActive",
             f"cluster {name} in account {cluster.account_id}, region {cluster.region} is {cluster.status}.",

@@ -18,28 +18,23 @@ from ..model.observed import Agent, ObservedAssociation, ObservedPolicy, Observe
 from ..model.rows import Answer
 
 
-def tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    """IAM's list of Key and Value as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in raw or ()}
-
-
-def policy(raw: Answer) -> ObservedPolicy:
+def decode_policy(raw: Answer) -> ObservedPolicy:
     return ObservedPolicy(
         arn=raw["Arn"],
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
-        tags=tags(raw.get("Tags")),
+        tags=_tags(raw.get("Tags")),
     )
 
 
-def policy_version(raw: Answer) -> PolicyVersion:
-    written = raw.get("Document")
+def decode_version(raw: Answer) -> PolicyVersion:
+    document = raw.get("Document")
     return PolicyVersion(
-        raw["VersionId"], bool(raw["IsDefaultVersion"]), load(written) if written is not None else None
+        raw["VersionId"], bool(raw["IsDefaultVersion"]), load(document) if document is not None else None
     )
 
 
-def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
+def decode_role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
     boundary = raw.get("PermissionsBoundary") or {}
     return ObservedRole(
         name=raw["RoleName"],
@@ -49,27 +44,27 @@ def role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
         description=raw.get("Description") or "",
         max_session_duration=int(raw.get("MaxSessionDuration") or 3600),
         permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
-        tags=tags(raw.get("Tags")),
+        tags=_tags(raw.get("Tags")),
         attached=tuple(entry["PolicyArn"] for entry in attached),
     )
 
 
-def role_detail(raw: Answer) -> ObservedRole:
-    """A role as GetAccountAuthorizationDetails tells it, without description and duration."""
-    found = role(raw, raw.get("AttachedManagedPolicies", ()))
-    written = raw.get("RolePolicyList", ())
-    inline = tuple(entry["PolicyName"] for entry in written)
+def decode_role_detail(raw: Answer) -> ObservedRole:
+    """A role as GetAccountAuthorizationDetails returns it, without description and duration."""
+    inline = {entry["PolicyName"]: load(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())}
     profiles = tuple(entry["InstanceProfileName"] for entry in raw.get("InstanceProfileList", ()))
-    documents = {
-        entry["PolicyName"]: load(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())
-    }
-    return replace(found, inline=inline, inline_documents=documents, instance_profiles=profiles)
+    return replace(
+        decode_role(raw, raw.get("AttachedManagedPolicies", ())),
+        inline=tuple(inline),
+        inline_documents=inline,
+        instance_profiles=profiles,
+    )
 
 
-def policy_detail(raw: Answer) -> ObservedPolicy:
-    """A policy as GetAccountAuthorizationDetails tells it: with all versions, without tags."""
-    versions = tuple(map(policy_version, raw.get("PolicyVersionList", ())))
-    default = next((one for one in versions if one.is_default), None)
+def decode_policy_detail(raw: Answer) -> ObservedPolicy:
+    """A policy as GetAccountAuthorizationDetails returns it: with all versions, without tags."""
+    versions = tuple(map(decode_version, raw.get("PolicyVersionList", ())))
+    default = next((version for version in versions if version.is_default), None)
     return ObservedPolicy(
         arn=raw["Arn"],
         name=raw["PolicyName"],
@@ -80,20 +75,20 @@ def policy_detail(raw: Answer) -> ObservedPolicy:
     )
 
 
-def agent(raw: Answer) -> Agent:
+def decode_agent(raw: Answer) -> Agent:
     """The add-on of the agent, with its health issues in words."""
     issues = (raw.get("health") or {}).get("issues") or ()
     return Agent(
         status=str(raw.get("status") or ""),
         version=str(raw.get("addonVersion") or ""),
-        issues=tuple(f"{one.get('code', '')}: {one.get('message', '')}" for one in issues),
+        issues=tuple(f"{issue.get('code', '')}: {issue.get('message', '')}" for issue in issues),
     )
 
 
-def association(raw: Answer) -> ObservedAssociation:
+def decode_association(raw: Answer) -> ObservedAssociation:
     session_policy = raw.get("policy")
     return ObservedAssociation(
-        key=WorkloadKey(raw["namespace"], raw["serviceAccount"]),
+        key=WorkloadKey(raw["clusterName"], raw["namespace"], raw["serviceAccount"]),
         association_id=raw["associationId"],
         association_arn=raw["associationArn"],
         role_arn=raw["roleArn"],
@@ -106,6 +101,11 @@ def association(raw: Answer) -> ObservedAssociation:
         created_at=_time(raw.get("createdAt")),
         modified_at=_time(raw.get("modifiedAt")),
     )
+
+
+def _tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """IAM's list of Key and Value as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in raw or ()}
 
 
 def _time(raw: object) -> str:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._policy.permissions.permissions import NamedPolicy
+from ..model.aws_errors import AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class RoleRead:
 
 @dataclass(frozen=True, slots=True)
 class RolePolicies:
-    """The policies that decide what a role may do; ``role`` is None when they were given."""
+    """The policies that decide what a role is allowed to do; ``role`` is None when they were given."""
 
     role: RoleRead | None
     identity: tuple[NamedPolicy, ...]
@@ -42,13 +41,13 @@ class RoleNotFound(Exception):
     """There is no such role where it was looked for; the text says where that was."""
 
 
-def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
+def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
     """The role of a name or ARN.
 
     :raises RoleNotFound: no role of that name, or its ARN is another than the one asked for.
     :raises AwsError: for everything else that AWS refuses.
     """
-    name = asked.rpartition("/")[2] if asked.startswith("arn:") else asked
+    name = reference.rpartition("/")[2] if reference.startswith("arn:") else reference
     try:
         role = api.call("iam", "GetRole", {"RoleName": name})["Role"]
     except AwsError as error:
@@ -58,9 +57,9 @@ def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
             f"There is no role {name} in {_place(api, region)}. Check the name and that the"
             " credentials are those of the account that you mean."
         ) from error
-    if asked.startswith("arn:") and role["Arn"] != asked:
+    if reference.startswith("arn:") and role["Arn"] != reference:
         raise RoleNotFound(
-            f"There is no role {asked} here: the role named {name} is {role['Arn']}. Check path and"
+            f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check path and"
             " account in the ARN, and that the credentials are those of its account."
         )
     return RoleRead(
@@ -72,33 +71,33 @@ def read_role(api: Api, asked: str, region: str | None = None) -> RoleRead:
     )
 
 
-def read_role_policies(api: Api, asked: str, region: str | None = None) -> RolePolicies:
+def read_role_policies(api: Api, reference: str, region: str | None = None) -> RolePolicies:
     """A role with its attached policies in their default version, its inline policies and its
     permissions boundary.
 
-    :raises RoleNotFound: as ``read_role``.
+    :raises RoleNotFound: as ``find_role``.
     :raises AwsError: for everything else that AWS refuses.
     """
-    role = read_role(api, asked, region)
+    role = find_role(api, reference, region)
     name = {"RoleName": role.name}
     attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
     inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-    managed = map_concurrently(lambda one: _managed(api, one["PolicyArn"]), attached)
-    written = map_concurrently(lambda one: _inline(api, role.name, one), inline)
+    managed = map_concurrently(lambda entry: _managed(api, entry["PolicyArn"]), attached)
+    embedded = map_concurrently(lambda policy_name: _inline(api, role.name, policy_name), inline)
     boundary = _managed(api, role.boundary_arn) if role.boundary_arn else None
-    return RolePolicies(role, (*managed, *written), boundary)
+    return RolePolicies(role, (*managed, *embedded), boundary)
 
 
 def _managed(api: Api, arn: str) -> NamedPolicy:
     policy = api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]
     version = {"PolicyArn": arn, "VersionId": policy["DefaultVersionId"]}
-    found = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
-    return NamedPolicy(arn, found["Document"])
+    answer = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
+    return NamedPolicy(arn, answer["Document"])
 
 
 def _inline(api: Api, role: str, name: str) -> NamedPolicy:
-    found: dict[str, Any] = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
-    return NamedPolicy(f"inline policy {name}", found["PolicyDocument"])
+    answer = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
+    return NamedPolicy(f"inline policy {name}", answer["PolicyDocument"])
 
 
 def _place(api: Api, region: str | None) -> str:

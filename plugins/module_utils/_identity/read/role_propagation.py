@@ -4,18 +4,18 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Is it worth waiting, when EKS says that a role does not exist or does not trust it?"""
+"""Whether a role that EKS does not accept is merely too young: then waiting helps."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
 from ..._aws.client import Api
-from ..._aws.errors import AwsError
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.text import load
 from ..._policy.trust.trust import check_trust
 from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError
 
 # IAM is eventually consistent; what is older than this has been propagated.
 YOUNG = timedelta(minutes=5)

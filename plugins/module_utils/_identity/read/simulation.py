@@ -17,7 +17,7 @@ from ..._policy.language.context import Context
 from ..._policy.language.text import to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
 
-# EvalDecision in the API, and our word for it.
+# EvalDecision in the API, and the word that we have for it.
 _DECISIONS = {
     "allowed": "allowed",
     "explicitDeny": "explicit_deny",

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
 from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError, ErrorKind
 from ..model.desired import Desired, Workload
 from ..model.observed import (
     Agent,
@@ -30,7 +29,8 @@ from ..model.observed import (
     VerificationReads,
     target_of,
 )
-from . import decode
+from ..model.targets import Target, policy_target, role_target
+from .decode import decode_agent
 
 ADDON = "eks-pod-identity-agent"
 
@@ -71,11 +71,11 @@ class _Reader:
         wrong: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
-                found = self.observed.policies.get(self.observed.cluster.policy_arn(spec))
-                if found is None or found.document is None or spec.document is None:
+                policy = self.observed.policies.get(self.observed.cluster.policy_arn(spec))
+                if policy is None or policy.document is None or spec.document is None:
                     continue
-                if not same_meaning(found.document, spec.document, "identity"):
-                    wrong[found.arn] = (found, spec.document)
+                if not same_meaning(policy.document, spec.document, "identity"):
+                    wrong[policy.arn] = (policy, spec.document)
         versions = map_concurrently(self._matching, list(wrong.values()), self.width)
         return {arn: version for arn, version in zip(wrong, versions, strict=True) if version}
 
@@ -101,20 +101,20 @@ class _Reader:
         cluster = self.observed.cluster
         request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
-            return decode.agent(self.api.call("eks", "DescribeAddon", request)["addon"])
+            return decode_agent(self.api.call("eks", "DescribeAddon", request)["addon"])
         except AwsError as error:
             if error.missing:
                 return Agent()
-            return read_failure("addon", ADDON, error)
+            return ReadFailure(Target("addon", ADDON), error)
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
-        found = {}
+        roles = {}
         for workload in workloads:
             name = workload.role.name.lower() if workload.role is not None else ""
             role = self.observed.roles.get(name)
             if role is not None:
-                found[name] = role
-        return found
+                roles[name] = role
+        return roles
 
     def _documents(self, roles: Iterable[ObservedRole]) -> dict[str, Document | ReadFailure]:
         """The default versions of all managed policies of the roles, each read once."""
@@ -134,7 +134,7 @@ class _Reader:
             request = {"PolicyArn": arn, "VersionId": version}
             return load(self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"])
         except AwsError as error:
-            return read_failure("policy", arn, error)
+            return ReadFailure(policy_target(arn), error)
 
     def _default_version(self, arn: str) -> str:
         return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
@@ -151,7 +151,7 @@ class _Reader:
         try:
             inline = role.inline_documents if role.inline_documents is not None else self._inline(role)
         except AwsError as error:
-            return read_failure("role", role.name, error)
+            return ReadFailure(role_target(role.name), error)
         identity += [(f"inline policy {name}", document) for name, document in inline.items()]
         if not role.permissions_boundary:
             return RolePermissions(tuple(identity))
@@ -163,31 +163,27 @@ class _Reader:
     def _inline(self, role: ObservedRole) -> dict[str, Document]:
         name = {"RoleName": role.name}
         names = self.api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-        found: dict[str, Document] = {}
-        for one in names:
-            answer: Mapping[str, Any] = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": one})
-            found[one] = load(answer["PolicyDocument"])
-        return found
+        documents: dict[str, Document] = {}
+        for policy_name in names:
+            answer = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": policy_name})
+            documents[policy_name] = load(answer["PolicyDocument"])
+        return documents
 
     def _target(self, arn: str) -> Document | ReadFailure | None:
         """The trust policy of a target role of this account; others cannot be read from here."""
         parts = parse_role_arn(arn)
         if parts is None or parts.account_id != self.observed.cluster.account_id:
             account = parts.account_id if parts else "?"
-            return ReadFailure(
-                "target role",
-                arn,
+            out_of_reach = AwsError(
                 "iam:GetRole",
                 "OtherAccount",
                 f"it belongs to account {account}, which these credentials do not reach.",
+                ErrorKind.OTHER,
                 "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
             )
+            return ReadFailure(Target("target role", arn), out_of_reach)
         try:
             role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
         except AwsError as error:
-            return None if error.missing else read_failure("target role", arn, error)
+            return None if error.missing else ReadFailure(Target("target role", arn), error)
         return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
-
-
-def read_failure(resource: str, name: str, error: AwsError) -> ReadFailure:
-    return ReadFailure(resource, name, error.operation, error.code, error.text, error.remedy)

@@ -4,12 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Bring a plan about: stage by stage, within a stage concurrently; one failure stops nobody else."""
+"""Make the changes of a plan: stage by stage, within a stage concurrently; one failure stops nobody else."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -18,27 +17,17 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
 from ..._aws.interrupt import finishing
 from ..._findings.codes import Code
-from ..model.changes import Call, Change, Failure, Plan
+from ..model.aws_errors import AwsError
+from ..model.changes import Call, Change, Plan
+from ..model.failures import Failure, request_failure
 from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
+from ..model.targets import Target
 from .outcome import Done, Outcome, Refusal
-from .waiting import WaitPolicy
+from .waiting import WaitPolicy, send
 
-# What AWS says while it does not know yet about something just made, by operation.
-_NOT_YET: tuple[tuple[str, str, str], ...] = (
-    (
-        r"eks:(Create|Update)PodIdentityAssociation",
-        r"InvalidParameterException",
-        r"Role provided in the request does not exist|Trust policy of the role provided is invalid",
-    ),
-    (r"iam:(AttachRolePolicy|CreateRole|PutRolePermissionsBoundary)", r"NoSuchEntity", r""),
-)
-_IN_THE_WAY = "ResourceInUseException"
-# IAM refuses two changes of one thing at the same time, whoever makes the other one.
-_BUSY = ("ConcurrentModification", "ConcurrentModificationException")
 # Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
 # that the thing itself is gone.
 _REMOVALS = frozenset(
@@ -51,80 +40,74 @@ def apply_plan(
     plan: Plan,
     width: int,
     wait_policy: WaitPolicy,
-    settled: Mapping[str, Failure] | None = None,
+    settled: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds, by label, has failed for good and is not attempted again.
+    What ``settled`` holds has failed for good and is not attempted again.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
-    planned = {change.label for change in plan.changes}
-    told = progress or NullProgress()
-    for resource, number in Counter(change.resource for change in plan.changes).items():
-        told.expect(resource, number)
-    failed = {name: failure for name, failure in (settled or {}).items() if name in planned}
+    planned = {change.target for change in plan.changes}
+    progress = progress or NullProgress()
+    for resource, number in Counter(change.target.resource for change in plan.changes).items():
+        progress.expect(resource, number)
+    failed = {target: failure for target, failure in (settled or {}).items() if target in planned}
     for stage in sorted({change.stage for change in plan.changes}):
-        groups: dict[str, list[Change]] = {}
+        # IAM refuses two changes of one role at the same time.
+        groups: dict[tuple[str, str], list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
-                groups.setdefault(_target(change), []).append(change)
-        work = partial(_make_all, api, dict(failed), settled or {}, wait_policy, told)
-        for results in map_concurrently(work, groups.values(), width):
+                groups.setdefault(change.target.touched, []).append(change)
+        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress)
+        for results in map_concurrently(make, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
                     done.append(result)
                 else:
                     refusals.append(result)
-                    failed.setdefault(result.change.label, result.failure)
-    failures = tuple(one.failure for one in refusals)
-    conflict = any(one.conflict for one in refusals) and not any(one.half_replaced for one in refusals)
+                    failed.setdefault(result.change.target, result.failure)
     order = {id(change): index for index, change in enumerate(plan.changes)}
-    done.sort(key=lambda one: order[id(one.change)])
-    return Outcome(tuple(done), failures, conflict, tuple(refusals))
-
-
-def _target(change: Change) -> str:
-    """What a change touches: IAM refuses two changes of one role at the same time."""
-    return change.name.partition(" ")[0].lower()
+    done.sort(key=lambda made: order[id(made.change)])
+    return Outcome(tuple(done), tuple(refusals))
 
 
 def _make_all(
     api: Api,
-    failed: Mapping[str, Failure],
-    settled: Mapping[str, Failure],
+    failed: Mapping[Target, Failure],
+    settled: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
     changes: Sequence[Change],
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
-    own = dict(failed)
+    failures = dict(failed)
     for change in changes:
-        reason = next((own[need] for need in sorted(change.needs) if need in own), None)
-        if change.label in settled:
-            result: Done | Refusal = Refusal(change, settled[change.label])
+        reason = next((failures[need] for need in sorted(change.needs) if need in failures), None)
+        if change.target in settled:
+            result: Done | Refusal = Refusal(change, settled[change.target])
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:
             result = _make(api, change, wait_policy)
         if isinstance(result, Refusal):
-            own[change.label] = result.failure
+            failures[change.target] = result.failure
         results.append(result)
-        progress.done(change.resource)
+        progress.done(change.target.resource)
     return results
 
 
 def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
-    answer: Mapping[str, Any] = {}
+    last: Mapping[str, Any] = {}
     made: list[Call] = []
     for call in change.calls:
         # What was deleted a moment ago may still be in the way of its successor; and until that is
         # made, the workload has nothing, so everything that may pass is waited for.
-        again = change.action == "replace" and bool(made)
+        replaces = change.action == "replace" and bool(made)
         try:
-            with finishing() if again else nullcontext():
-                told = _request(api, call, wait_policy, change.awaits, again)
+            with finishing() if replaces else nullcontext():
+                answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
             # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
             perhaps = error.outcome_unknown and change.action == "replace"
@@ -136,74 +119,30 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
             return Refusal(change, _failure(change, made, call, error), error)
         made.append(call)
         # A request that only tags the association is not answered with it.
-        if "association" in told:
-            answer = told
-    return Done(change, answer)
-
-
-def _request(
-    api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: bool = False
-) -> Mapping[str, Any]:
-    deadline = wait_policy.now() + wait_policy.timeout
-    pause = wait_policy.first_pause
-    while True:
-        try:
-            return api.call(call.service, call.operation, call.parameters)
-        except AwsError as error:
-            transient = (
-                error.code in _BUSY
-                or ((awaits or replaces) and _not_yet(error))
-                or (replaces and error.code == _IN_THE_WAY)
-            )
-            if not transient:
-                raise
-            if wait_policy.now() + pause > deadline:
-                waited = f"{error.text} (still so after {wait_policy.timeout:g} s of waiting)"
-                raise AwsError(
-                    error.operation, error.code, waited, error.transient, error.outcome_unknown
-                ) from error
-        wait_policy.sleep(pause)
-        pause = min(pause * 2, wait_policy.longest_pause)
-
-
-def _not_yet(error: AwsError) -> bool:
-    return any(
-        re.fullmatch(operation, error.operation)
-        and re.fullmatch(code, error.code)
-        and re.search(text, error.text)
-        for operation, code, text in _NOT_YET
-    )
+        if "association" in answer:
+            last = answer
+    return Done(change, last)
 
 
 def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) -> Failure:
-    text = error.text
-    if made:
-        before = ", ".join(f"{one.service}:{one.operation}" for one in made)
-        text = f"{sentence(text)} Done before it: {before}."
-    if made and change.action == "replace":
-        # A rerun no longer sees what was there, so it is told here.
+    if not made:
+        return request_failure(error, change.workloads, change.target, change.action)
+    operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
+    after = f" Done before it: {operations}."
+    if change.action == "replace":
+        # A rerun no longer sees what was there, so the failure tells it.
         wanted = json.dumps(dict(call.parameters), sort_keys=True)
-        text += f" The {change.resource} was deleted; it was to be created anew with {wanted}."
-    return Failure(
-        change.workloads,
-        change.resource,
-        change.name,
-        change.action,
-        error.code,
-        f"{error.operation}: {text}",
-        error.remedy,
-        bool(made),
-    )
+        after += f" The {change.target.resource} was deleted; it was to be created anew with {wanted}."
+    ended = error.amended(sentence(error.text), error.outcome_unknown)
+    return request_failure(ended, change.workloads, change.target, change.action, after=after, partly=True)
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
     return Failure(
         change.workloads,
-        change.resource,
-        change.name,
+        change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because the {reason.action} of {reason.resource} {reason.name} failed "
-        f"({reason.error_code}).",
+        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).",
         "Resolve that failure and run again.",
     )

@@ -4,77 +4,79 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the rounds of one run come to: nothing that was made or failed is lost, or told twice. Pure."""
+"""What the rounds of one run come to: nothing that was made or failed is lost or repeated. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..model.changes import Change, Failure, Plan, label
+from ..model.changes import Change, Plan
+from ..model.failures import Failure
+from ..model.targets import Target
 from .outcome import Done, Outcome, Refusal
 
 
 @dataclass(slots=True)
 class Attempts:
-    """``done`` is what was made so far; ``settled`` what failed for good, by label.
+    """``done`` is what was made so far; ``settled`` what failed for good, by target.
 
-    ``pending`` are the refusals, by label, that no later look has explained yet.
+    ``pending`` are the refusals, by target, that no later look has explained yet.
     """
 
     done: list[Done] = field(default_factory=list)
-    settled: dict[str, Failure] = field(default_factory=dict)
-    pending: dict[str, Refusal] = field(default_factory=dict)
+    settled: dict[Target, Failure] = field(default_factory=dict)
+    pending: dict[Target, Refusal] = field(default_factory=dict)
 
     def look(self, plan: Plan) -> None:
         """Take a plan from a fresh look: what it no longer holds is there, by whomever.
 
         Where this run asked for it and never got a clear answer, it counts as made by this run.
         """
-        planned = {change.label for change in plan.changes}
+        planned = {change.target for change in plan.changes}
         unknown = {key for failure in plan.failures for key in failure.workloads}
-        for name, refusal in list(self.pending.items()):
-            if name in planned or unknown.intersection(refusal.change.workloads):
+        for target, refusal in list(self.pending.items()):
+            if target in planned or unknown.intersection(refusal.change.workloads):
                 continue
-            del self.pending[name]
-            self.settled.pop(name, None)
+            del self.pending[target]
+            self.settled.pop(target, None)
             if refusal.outcome_unknown:
                 self.done.append(Done(refusal.change))
 
-    def add(self, outcome: Outcome, retryable: Collection[str]) -> None:
-        """Take what became of the plan. ``retryable`` are the labels worth another attempt."""
+    def add(self, outcome: Outcome, retryable: Collection[Target]) -> None:
+        """Take what became of the plan. ``retryable`` are the targets worth another attempt."""
         for made in outcome.done:
-            earlier = self.pending.pop(made.change.label, None)
+            earlier = self.pending.pop(made.change.target, None)
             whole = _joined(earlier.change, made.change) if earlier else made.change
             self.done.append(replace(made, change=whole))
         for refusal in outcome.refusals:
-            name = refusal.change.label
+            target = refusal.change.target
             if refusal.error is None:
                 continue
-            earlier = self.pending.get(name)
+            earlier = self.pending.get(target)
             if earlier is not None and earlier.failure.partly:
                 change = _joined(earlier.change, refusal.change)
                 refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
-            self.pending[name] = refusal
-            if name not in retryable:
-                self.settled[name] = refusal.failure
+            self.pending[target] = refusal
+            if target not in retryable:
+                self.settled[target] = refusal.failure
 
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
-        """All that failed, with what an earlier round said of things the last look could not see."""
-        last = {refusal.change.label: refusal for refusal in outcome.refusals}
-        told = [self._latest(name, refusal) for name, refusal in last.items()]
-        explained = {label(one.resource, one.name) for one in plan.failures if one.action != "read"}
+        """All that failed, also what only an earlier round could see."""
+        last = {refusal.change.target: refusal for refusal in outcome.refusals}
+        latest = [self._latest(target, refusal) for target, refusal in last.items()]
+        explained = {failure.target for failure in plan.failures if failure.action != "read"}
         unseen = [
             refusal.failure
-            for name, refusal in self.pending.items()
-            if name not in last
-            and (refusal.failure.partly or name not in explained)
-            and (refusal.outcome_unknown or name in self.settled)
+            for target, refusal in self.pending.items()
+            if target not in last
+            and (refusal.failure.partly or target not in explained)
+            and (refusal.outcome_unknown or target in self.settled)
         ]
-        return (*plan.failures, *told, *unseen)
+        return (*plan.failures, *latest, *unseen)
 
-    def _latest(self, name: str, refusal: Refusal) -> Failure:
-        known = self.pending.get(name)
+    def _latest(self, target: Target, refusal: Refusal) -> Failure:
+        known = self.pending.get(target)
         return known.failure if known is not None and refusal.error is not None else refusal.failure
 
 

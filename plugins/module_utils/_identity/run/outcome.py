@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._aws.errors import AwsError
 from ..._findings.finding import Finding
-from ..model.changes import Change, Failure, Plan
+from ..model.aws_errors import AwsError, ErrorKind
+from ..model.changes import Change, Plan
 from ..model.desired import Desired
+from ..model.failures import Failure
 from ..model.observed import Observed
 
 
@@ -29,7 +30,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change that was not made. ``error`` is what AWS said; None when it was not attempted."""
+    """A change that was not made. ``error`` is that of AWS; None when it was not attempted."""
 
     change: Change
     failure: Failure
@@ -45,6 +46,11 @@ class Refusal:
         return self.error is not None and self.error.missing and not self.half_replaced
 
     @property
+    def role_not_usable(self) -> bool:
+        """Whether EKS does not accept the role, which may be too young for it."""
+        return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE
+
+    @property
     def half_replaced(self) -> bool:
         """Deleted, and not created anew: nothing but the failure still tells what there was."""
         return self.failure.partly and self.change.action == "replace"
@@ -57,12 +63,22 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a plan. ``conflict``: something was made elsewhere meanwhile; look again."""
+    """What became of a plan."""
 
     done: tuple[Done, ...]
-    failures: tuple[Failure, ...]
-    conflict: bool = False
     refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        return tuple(refusal.failure for refusal in self.refusals)
+
+    @property
+    def conflict(self) -> bool:
+        """Whether something was made elsewhere meanwhile: look again."""
+        refusals = self.refusals
+        return any(refusal.conflict for refusal in refusals) and not any(
+            refusal.half_replaced for refusal in refusals
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,26 +9,38 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.changes import Change, Failure
+from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Cluster
 from ..model.desired import Workload
-from ..model.messages import sentence
+from ..model.failures import Failure
+from ..model.messages import listed, sentence
 from ..model.observed import Observed, ObservedAssociation
-from ..model.rows import check_row, finding_row
-from ..read import decode
+from ..model.rows import (
+    ChangeRow,
+    DiffRow,
+    FailureRow,
+    RunResult,
+    VerificationResult,
+    VerifiedRow,
+    WorkloadFacts,
+    WorkloadRow,
+    check_row,
+    finding_row,
+)
+from ..read.decode import decode_association
 from .outcome import Run
 
 SHOWN_FAILURES = 10
 
 
-def result_of(run: Run, check_mode: bool) -> dict[str, Any]:
+def result_of(run: Run, check_mode: bool) -> RunResult:
     """Everything but ``failed`` and ``msg``."""
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
     associations = _associations_after(run)
@@ -51,20 +63,18 @@ def result_of(run: Run, check_mode: bool) -> dict[str, Any]:
             "changes": len(changes),
             "failed": len(failed),
             "findings": len(run.findings),
-            **{
-                status: sum(row["status"] == status for row in workloads)
-                for status in ("changed", "unchanged")
-            },
+            "changed": sum(row["status"] == "changed" for row in workloads),
+            "unchanged": sum(row["status"] == "unchanged" for row in workloads),
         },
         "diff": [diff_of(change) for change in changes],
     }
 
 
-def change_row(change: Change) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def change_row(change: Change) -> ChangeRow:
+    row: ChangeRow = {
         "workload": str(change.workloads[0]) if change.workloads else "",
-        "resource": change.resource,
-        "name": change.name,
+        "resource": change.target.resource,
+        "name": change.target.full_name,
         "action": change.action,
         "before": change.before,
         "after": change.after,
@@ -74,13 +84,13 @@ def change_row(change: Change) -> dict[str, Any]:
     return row
 
 
-def failure_rows(failure: Failure) -> list[dict[str, Any]]:
+def failure_rows(failure: Failure) -> list[FailureRow]:
     """A row for each workload that misses what failed."""
     return [
         {
             "workload": str(key),
-            "resource": failure.resource,
-            "name": failure.name,
+            "resource": failure.target.resource,
+            "name": failure.target.full_name,
             "action": failure.action,
             "error_code": failure.error_code,
             "message": failure.message,
@@ -105,7 +115,7 @@ def failure_message(run: Run) -> str:
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     for failure in causes[:SHOWN_FAILURES]:
         lines.append(
-            f"- {_names(failure.workloads)}: {failure.action} {failure.resource} {failure.name}: "
+            f"- {listed(map(str, failure.workloads))}: {failure.action} {failure.target.label}: "
             f"{failure.error_code}: {sentence(failure.message)} {failure.remedy}"
         )
     if len(causes) > SHOWN_FAILURES:
@@ -119,17 +129,11 @@ def failure_message(run: Run) -> str:
     return "\n".join(lines)
 
 
-def _names(keys: Sequence[WorkloadKey]) -> str:
-    shown = ", ".join(str(key) for key in keys[:3])
-    return shown + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-
-
-def diff_of(change: Change) -> dict[str, str]:
-    """In the form that Ansible prints with --diff."""
-    header = f"{change.resource} {change.name}"
+def diff_of(change: Change) -> DiffRow:
+    header = f"{change.target.label} ({change.action})"
     return {
-        "before_header": f"{header} ({change.action})",
-        "after_header": f"{header} ({change.action})",
+        "before_header": header,
+        "after_header": header,
         "before": _text(change.before),
         "after": _text(change.after),
     }
@@ -143,47 +147,42 @@ def _text(state: Mapping[str, object] | None) -> str:
 
 def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
     """The associations as observed, with what this run did to them."""
-    found = dict(run.observed.associations)
+    associations = dict(run.observed.associations)
     for done in run.done:
-        if done.change.resource != "association":
+        if done.change.target.resource != "association":
             continue
         key = done.change.workloads[0]
         if done.change.action == "delete":
-            found.pop(key, None)
+            associations.pop(key, None)
         elif "association" in done.answer:
-            found[key] = decode.association(done.answer["association"])
-    return found
+            associations[key] = decode_association(done.answer["association"])
+    return associations
 
 
 def verified_result(
     verified: Sequence[Verified], observed: Observed, further: Sequence[Finding] = ()
-) -> dict[str, Any]:
+) -> VerificationResult:
     """The result of a verification, with ``further`` findings that concern the whole run."""
     cluster = observed.cluster
-    rows = []
+    rows: list[VerifiedRow] = []
     findings = [*further, *_bulk_denied(observed)]
     for subject in verified:
         association = observed.associations.get(subject.workload.key)
-        row = _facts(cluster, subject.workload, association)
-        row["status"] = subject.status
-        row["checks"] = [check_row(check) for check in subject.checks]
-        rows.append(row)
+        facts = _facts(cluster, subject.workload, association)
+        checks = [check_row(check) for check in subject.checks]
+        rows.append({**facts, "status": subject.status, "checks": checks})
         findings += subject.findings
+    counts = Counter(subject.status for subject in verified)
     return {
         "changed": False,
         "workloads": rows,
         "findings": [finding_row(finding) for finding in findings],
         "summary": {
             "workloads": len(rows),
-            **{
-                name: sum(row["status"] == status for row in rows)
-                for name, status in (
-                    ("passed", PASS),
-                    ("failed", FAIL),
-                    ("warnings", WARNING),
-                    ("unknown", UNKNOWN),
-                )
-            },
+            "passed": counts[PASS],
+            "failed": counts[FAIL],
+            "warnings": counts[WARNING],
+            "unknown": counts[UNKNOWN],
             "findings": len(findings),
         },
         "account_id": cluster.account_id,
@@ -210,13 +209,13 @@ def _workload_row(
     association: ObservedAssociation | None,
     touched: Iterable[WorkloadKey],
     failed: Iterable[WorkloadKey],
-) -> dict[str, Any]:
+) -> WorkloadRow:
     key = workload.key
     status = "failed" if key in failed else "changed" if key in touched else "unchanged"
     return {**_facts(run.observed.cluster, workload, association), "status": status}
 
 
-def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> dict[str, Any]:
+def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
     return {
         "cluster": cluster.name,
         "namespace": workload.key.namespace,

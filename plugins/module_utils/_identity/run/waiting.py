@@ -4,12 +4,20 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""How long a run waits for what it made."""
+"""How long a run waits for AWS to know what was made or deleted a moment ago."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from ..._aws.client import Api
+from ..model.aws_errors import AwsError, ErrorKind
+from ..model.changes import Call
+
+# These build on something made before, which IAM may not know yet.
+_BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +33,34 @@ class WaitPolicy:
     sleep: Callable[[float], None]
     first_pause: float = 0.5
     longest_pause: float = 5.0
+
+
+def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: bool) -> Mapping[str, Any]:
+    """The answer to a request, which is sent again as long as its refusal may pass. Raises AwsError.
+
+    ``awaits``: it may build on what AWS does not know yet. ``replaces``: what it takes the place of was
+    deleted a moment ago.
+    """
+    deadline = wait_policy.now() + wait_policy.timeout
+    pause = wait_policy.first_pause
+    while True:
+        try:
+            return api.call(call.service, call.operation, call.parameters)
+        except AwsError as error:
+            if not _may_pass(error, call, awaits, replaces):
+                raise
+            if wait_policy.now() + pause > deadline:
+                text = f"{error.text} (still so after {wait_policy.timeout:g} s of waiting)"
+                raise error.amended(text, error.outcome_unknown) from error
+        wait_policy.sleep(pause)
+        pause = min(pause * 2, wait_policy.longest_pause)
+
+
+def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
+    # IAM refuses two changes of one thing at the same time, whoever makes the other one.
+    if error.kind is ErrorKind.BUSY:
+        return True
+    if replaces and error.kind is ErrorKind.EXISTS:
+        return True
+    unknown = error.kind is ErrorKind.ROLE_NOT_USABLE or (error.missing and call.operation in _BUILDING)
+    return unknown and (awaits or replaces)

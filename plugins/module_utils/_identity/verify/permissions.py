@@ -55,7 +55,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         return Check(NAME, UNKNOWN if find_read_failure(observed, "role", name) else FAIL)
     if isinstance(permissions, ReadFailure):
         return conclude_unread(NAME, permissions, workload.key)
-    subject = subject_of(observed.cluster, workload, role.arn, tags_disabled(workload, observed))
+    subject = subject_of(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
     if target:
         # With a target role it is that role's permissions that the Pod gets.
         return join_checks(
@@ -208,8 +208,8 @@ def _check_target_trust(
             NAME,
             Finding(
                 Code.TARGET_ROLE_NOT_READABLE,
-                f"the trust policy of target role {target} could not be checked: {trust.text}",
-                trust.remedy,
+                f"the trust policy of target role {target} could not be checked: {trust.error.text}",
+                trust.error.remedy,
                 workload.key,
             ),
         )

@@ -29,7 +29,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     if role is None:
         return end
     association = observed.associations.get(workload.key)
-    subject = subject_of(observed.cluster, workload, role.arn, tags_disabled(workload, observed))
+    subject = subject_of(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
     trust = prepare_trust(role.trust)
     if is_usable(trust, subject):
         return check_width(workload, observed, role, trust, scopes[role.name.lower()])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils import basic
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
@@ -353,7 +353,7 @@ def test_what_an_association_cannot_be_is_refused(
 
 
 def test_an_association_that_could_not_be_made(run: Run, aws: FakeAws) -> None:
-    error = AwsError("eks:CreatePodIdentityAssociation", "ResourceLimitExceededException", "Too many")
+    error = classify("eks:CreatePodIdentityAssociation", "ResourceLimitExceededException", "Too many")
     aws.fail_on("eks:CreatePodIdentityAssociation", error)
     result = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
     assert (result["failed"], result["changed"], result["error_code"]) == (True, False, error.code)
@@ -363,7 +363,7 @@ def test_an_association_that_could_not_be_made(run: Run, aws: FakeAws) -> None:
 def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> None:
     tagless = {**ONE, "role_arn": role_arn("r"), "disable_session_tags": True}
     run(eks_pod_identity_association, **tagless, session_policy=document("a:B"))
-    error = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No")
+    error = classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No")
     aws.fail_on("eks:CreatePodIdentityAssociation", error)
     result = run(eks_pod_identity_association, **tagless, session_policy="")
     assert (result["failed"], result["changed"]) == (True, True)

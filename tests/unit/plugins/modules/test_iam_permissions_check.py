@@ -11,7 +11,7 @@ import json
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.modules import iam_permissions_check
 
 ROLE = "arn:aws:iam::111122223333:role/my-role"
@@ -273,7 +273,7 @@ def test_bad_input_fails(run, args, message):
 
 def test_an_error_of_aws_has_its_code_and_remedy(run):
     result = run(
-        FakeIam(error=AwsError("iam:GetRole", "AccessDenied", "not authorized")),
+        FakeIam(error=classify("iam:GetRole", "AccessDenied", "not authorized")),
         role_name="my-role",
         required=[GET],
     )

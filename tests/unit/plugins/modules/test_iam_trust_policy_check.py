@@ -11,7 +11,7 @@ import json
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.modules import iam_trust_policy_check
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
@@ -167,7 +167,7 @@ def test_bad_input_fails(run, args, message):
 
 
 def test_a_missing_role_names_account_and_region(run):
-    result = run(FakeIam(AwsError("iam:GetRole", "NoSuchEntity", "no")), role_name="my-role")
+    result = run(FakeIam(classify("iam:GetRole", "NoSuchEntity", "no")), role_name="my-role")
     assert result["msg"] == (
         "There is no role my-role in account 111122223333 (region us-west-2). Check the name and that the credentials"
         " are those of the account that you mean."
@@ -183,7 +183,7 @@ def test_an_arn_of_another_place_is_not_taken_for_the_role(run):
 
 
 def test_an_error_of_aws_has_its_code_and_remedy(run):
-    result = run(FakeIam(AwsError("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role")
+    result = run(FakeIam(classify("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role")
     assert result["failed"] is True
     assert (result["error_code"], result["region"]) == ("AccessDenied", "us-west-2")
     assert (

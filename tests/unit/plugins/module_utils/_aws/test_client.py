@@ -16,8 +16,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     snake_case,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 
 botocore_session = pytest.importorskip("botocore.session")
 exceptions = pytest.importorskip("botocore.exceptions")

@@ -4,14 +4,26 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
-    THROTTLING_CODES,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
     AwsError,
+    ErrorKind,
+)
+
+THROTTLING_CODES = (
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
 )
 
 
 def test_an_error_reads_as_operation_code_and_text() -> None:
-    error = AwsError("iam:CreateRole", "LimitExceeded", "Too many.")
+    error = classify("iam:CreateRole", "LimitExceeded", "Too many.")
     assert str(error) == "iam:CreateRole: LimitExceeded: Too many."
     assert (error.operation, error.code, error.text) == ("iam:CreateRole", "LimitExceeded", "Too many.")
 
@@ -115,7 +127,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
                 "later or with a "
                 "lower concurrency; what is done stays done.",
             )
-            for code in sorted(THROTTLING_CODES - {"RequestThrottled", "RequestThrottledException"})
+            for code in THROTTLING_CODES
         ),
         (
             "ConcurrentModification",
@@ -176,29 +188,120 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
     ],
 )
 def test_each_cause_has_its_remedy(code: str, text: str, remedy: str) -> None:
-    assert AwsError("any:Operation", code, text).remedy == remedy
+    assert classify("any:Operation", code, text).remedy == remedy
 
 
-@pytest.mark.parametrize("code", sorted(THROTTLING_CODES))
-def test_every_code_of_throttling_has_the_remedy_of_throttling(code: str) -> None:
-    assert AwsError("any:Operation", code, "").remedy.startswith("AWS limits the rate of requests")
+ROLE_UNKNOWN = "Role provided in the request does not exist."
+ROLE_UNTRUSTING = "Trust policy of the role provided is invalid. Follow the official documentation."
 
 
 @pytest.mark.parametrize(
-    ("code", "missing", "denied", "conflict"),
+    ("code", "text", "kind"),
     [
-        ("NoSuchEntity", True, False, False),
-        ("ResourceNotFoundException", True, False, False),
-        ("NotFoundException", True, False, False),
-        ("AccessDenied", False, True, False),
-        ("AccessDeniedException", False, True, False),
-        ("UnauthorizedOperation", False, True, False),
-        ("EntityAlreadyExists", False, False, True),
-        ("ResourceInUseException", False, False, True),
-        ("DeleteConflict", False, False, True),
-        ("ThrottlingException", False, False, False),
+        ("InvalidParameterException", ROLE_UNKNOWN, ErrorKind.ROLE_NOT_USABLE),
+        ("InvalidParameterException", ROLE_UNTRUSTING, ErrorKind.ROLE_NOT_USABLE),
+        ("InvalidParameterException", "Cross-account pass role is not allowed.", ErrorKind.OTHER),
+        ("InvalidParameterException", "The namespace is too long.", ErrorKind.OTHER),
+        ("InvalidRequestException", ROLE_UNKNOWN, ErrorKind.OTHER),
+        ("AccessDenied", "", ErrorKind.DENIED),
+        ("AccessDeniedException", "not authorized to perform: iam:PassRole", ErrorKind.DENIED),
+        ("UnauthorizedOperation", "", ErrorKind.DENIED),
+        ("NoSuchEntity", "", ErrorKind.MISSING),
+        ("NotFoundException", "", ErrorKind.MISSING),
+        ("ResourceNotFoundException", "No cluster found for name: x.", ErrorKind.MISSING),
+        ("ResourceNotFoundException", "No association.", ErrorKind.MISSING),
+        ("EntityAlreadyExists", "", ErrorKind.EXISTS),
+        ("ResourceInUseException", "", ErrorKind.EXISTS),
+        ("DeleteConflict", "", ErrorKind.IN_USE),
+        ("ConcurrentModification", "", ErrorKind.BUSY),
+        ("ConcurrentModificationException", "", ErrorKind.BUSY),
+        (MALFORMED, "", ErrorKind.DAMAGED),
+        *((code, "Rate exceeded", ErrorKind.THROTTLED) for code in THROTTLING_CODES),
+        *(
+            (code, "", ErrorKind.SERVER)
+            for code in (
+                "500",
+                "503",
+                "InternalError",
+                "InternalFailure",
+                "RequestTimeout",
+                "RequestTimeoutException",
+                "ServerException",
+                "ServiceFailure",
+                "ServiceUnavailable",
+                "ServiceUnavailableException",
+            )
+        ),
+        ("EndpointConnectionError", "", ErrorKind.CONNECTION),
+        ("SSLError", "", ErrorKind.OTHER),
+        ("ClusterNotActive", "", ErrorKind.OTHER),
+        ("LimitExceeded", "", ErrorKind.OTHER),
+        ("ExpiredToken", "", ErrorKind.OTHER),
+        ("XAccessDenied", "", ErrorKind.OTHER),
+        ("", "", ErrorKind.OTHER),
     ],
 )
-def test_what_kind_of_error_it_is(code: str, missing: bool, denied: bool, conflict: bool) -> None:
-    error = AwsError("any:Operation", code, "")
-    assert (error.missing, error.denied, error.conflict) == (missing, denied, conflict)
+def test_each_code_has_its_kind(code: str, text: str, kind: ErrorKind) -> None:
+    assert classify("any:Operation", code, text).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "lost", "kind"),
+    [
+        ("Whatever", 400, False, ErrorKind.OTHER),
+        ("Whatever", 429, False, ErrorKind.THROTTLED),
+        ("Whatever", 500, False, ErrorKind.SERVER),
+        ("AccessDenied", 403, False, ErrorKind.DENIED),
+        ("AccessDenied", 503, False, ErrorKind.SERVER),
+        ("Throttling", 503, False, ErrorKind.THROTTLED),
+        ("ServiceFailure", 429, False, ErrorKind.THROTTLED),
+        ("ResponseStreamingError", 0, True, ErrorKind.CONNECTION),
+    ],
+)
+def test_the_status_counts_more_than_the_code(code: str, status: int, lost: bool, kind: ErrorKind) -> None:
+    error = classify("any:Operation", code, "", status=status, lost=lost)
+    assert error.kind is kind
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "Throttling"), (503, "ServiceFailure")])
+def test_the_status_has_the_remedy_of_its_kind(status: int, code: str) -> None:
+    by_code, by_status = (
+        classify("any:Operation", code, ""),
+        classify("any:Operation", "X", "", status=status),
+    )
+    assert by_status.remedy == by_code.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "transient", "missing", "denied", "conflict"),
+    [
+        (ErrorKind.BUSY, False, False, False, False),
+        (ErrorKind.CONNECTION, True, False, False, False),
+        (ErrorKind.DAMAGED, True, False, False, True),
+        (ErrorKind.DENIED, False, False, True, False),
+        (ErrorKind.EXISTS, False, False, False, True),
+        (ErrorKind.IN_USE, False, False, False, True),
+        (ErrorKind.MISSING, False, True, False, False),
+        (ErrorKind.OTHER, False, False, False, False),
+        (ErrorKind.ROLE_NOT_USABLE, False, False, False, False),
+        (ErrorKind.SERVER, True, False, False, False),
+        (ErrorKind.THROTTLED, True, False, False, False),
+    ],
+)
+def test_what_a_run_asks_of_an_error(
+    kind: ErrorKind, transient: bool, missing: bool, denied: bool, conflict: bool
+) -> None:
+    error = AwsError("iam:CreateRole", "Code", "Text.", kind, "Remedy.")
+    assert (error.transient, error.missing, error.denied, error.conflict) == (
+        transient,
+        missing,
+        denied,
+        conflict,
+    )
+
+
+def test_an_amended_error_keeps_what_it_means() -> None:
+    error = classify("iam:CreateRole", "AccessDenied", "No.").amended("No. (after 2 attempts)", True)
+    assert str(error) == "iam:CreateRole: AccessDenied: No. (after 2 attempts)"
+    assert (error.kind, error.outcome_unknown) == (ErrorKind.DENIED, True)
+    assert error.remedy == classify("iam:CreateRole", "AccessDenied", "No.").remedy

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import THROTTLED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
     Interrupted,
     current_interrupt,
@@ -26,10 +26,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Pace, Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+    ErrorKind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
     Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Action,
+    Target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
@@ -56,12 +63,12 @@ def interrupted(items: list[Any], ready: Callable[[], bool]) -> Iterator[Any]:
 
 def test_who_waits_before_another_attempt_makes_none() -> None:
     sent: list[int] = []
-    retries = Retries(chance=lambda: 0, paces={THROTTLED: Pace(3, LONG, LONG)})
+    retries = Retries(chance=lambda: 0, paces={ErrorKind.THROTTLED: Pace(3, LONG, LONG)})
 
     def work(number: int) -> None:
         def send(_sent: float) -> None:
             sent.append(number)
-            raise AwsError("iam:GetRole", "Throttling", "Rate exceeded", THROTTLED)
+            raise classify("iam:GetRole", "Throttling", "Rate exceeded")
 
         retries.run(send)
 
@@ -196,9 +203,9 @@ def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
     api = BotoApi(lambda _service: client, width=2)
     wait_policy = WaitPolicy(LONG, time.monotonic, pause)
 
-    def change(action: str, *operations: str) -> Change:
+    def change(action: Action, *operations: str) -> Change:
         calls = tuple(Call("eks", operation, {}) for operation in operations)
-        return Change(1, "association", action, action, (), {}, {}, calls)
+        return Change(1, Target("association", action), action, (), {}, {}, calls)
 
     changes = [
         change("replace", "DeletePodIdentityAssociation", "CreatePodIdentityAssociation"),
@@ -234,7 +241,7 @@ def test_what_waits_for_aws_to_know_a_role_waits_no_more() -> None:
     def work(name: str) -> None:
         apply_plan(
             api,
-            Plan((Change(1, "association", "create", name, (), None, {}, calls, awaits=True),)),
+            Plan((Change(1, Target("association", name), "create", (), None, {}, calls, awaits=True),)),
             1,
             wait_policy,
         )

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
 )
@@ -71,6 +72,10 @@ TRUST_EC2: Raw = {
 }
 
 
+def key(service_account: str = "app", namespace: str = "default", cluster: str = CLUSTER) -> WorkloadKey:
+    return WorkloadKey(cluster, namespace, service_account)
+
+
 def role_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
@@ -102,7 +107,7 @@ def workload(service_account: str = "app", namespace: str = "default", **more: A
 def desired(*workloads: Mapping[str, Any], state: str = "present", **options: Any) -> Desired:
     tags = options.pop("tags", None)
     cluster = options.pop("cluster", CLUSTER)
-    return Desired(cluster, parse_workloads(list(workloads), state, tags), Options(**options))
+    return Desired(cluster, parse_workloads(list(workloads), cluster, state, tags), Options(**options))
 
 
 class Clock:
@@ -145,7 +150,7 @@ def names(plan: Plan) -> list[str]:
 
 
 def named(change: Change) -> str:
-    return f"{change.action} {change.resource} {change.name}"
+    return f"{change.action} {change.target.label}"
 
 
 def given(

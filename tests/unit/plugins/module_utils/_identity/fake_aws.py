@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_eks import (
     FakeEks,
 )
@@ -26,7 +27,7 @@ REGION = "us-west-2"
 CLUSTER = "my-cluster"
 OTHER_CLUSTER = "other-cluster"
 READS = ("Get", "List", "Describe")
-BUSY = AwsError("test:Injected", "ServiceFailure", "Internal failure")
+BUSY = classify("test:Injected", "ServiceFailure", "Internal failure")
 
 
 class FakeAws:
@@ -114,7 +115,7 @@ class FakeAws:
         try:
             found = getattr(self.iam if service == "iam" else self.eks, operation)(parameters)
         except AwsError as error:
-            raise AwsError(f"{service}:{operation}", error.code, error.text) from error
+            raise classify(f"{service}:{operation}", error.code, error.text) from error
         if operation in ("CreateRole", "UpdateAssumeRolePolicy"):
             self.eks.role_changed(parameters["RoleName"])
         return copy.deepcopy(dict(found))

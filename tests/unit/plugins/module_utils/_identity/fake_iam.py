@@ -15,7 +15,8 @@ from datetime import datetime, timezone
 from operator import itemgetter
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 
 Answer = dict[str, Any]
 ATTACHMENTS = 10
@@ -349,7 +350,7 @@ class FakeIam:
 
 
 def refusal(code: str, text: str) -> AwsError:
-    return AwsError("", code, text)
+    return classify("", code, text)
 
 
 def exceeded(quota: str, limit: int) -> AwsError:

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_association,
     parse_cluster_name,
@@ -23,7 +22,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
     document,
+    key,
     policy,
     workload,
 )
@@ -45,7 +46,7 @@ PLACE = "workloads[0] (default/app)"
 
 def problems_of(raw: object, state: str = "present", common: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(InputError) as caught:
-        parse_workloads(raw, state, common)
+        parse_workloads(raw, CLUSTER, state, common)
     return list(caught.value.problems)
 
 
@@ -82,9 +83,9 @@ def test_every_key_arrives() -> None:
         "service_account_labels": {"a": "b"},
         "service_account_annotations": {"c": "d"},
     }
-    assert parse_workloads([raw]) == (
+    assert parse_workloads([raw], CLUSTER) == (
         Workload(
-            WorkloadKey("team-a", "my.app"),
+            key("my.app", "team-a"),
             RoleSpec(
                 "my-role",
                 None,
@@ -110,8 +111,8 @@ def test_every_key_arrives() -> None:
 
 def test_the_shortest_workload_leaves_everything_else_open() -> None:
     raw = {"namespace": "default", "service_account": "app", "role": {"name": "my-role"}}
-    (found,) = parse_workloads([raw])
-    assert found == Workload(WorkloadKey("default", "app"), RoleSpec("my-role"))
+    (found,) = parse_workloads([raw], CLUSTER)
+    assert found == Workload(key("app"), RoleSpec("my-role"))
     assert found.role is not None
     assert not found.role.existing
     assert found.association == AssociationSpec()
@@ -119,7 +120,7 @@ def test_the_shortest_workload_leaves_everything_else_open() -> None:
 
 def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
     (found,) = parse_workloads(
-        [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})]
+        [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})], CLUSTER
     )
     assert found.role == RoleSpec("my-role", ROLE, "/team/", trust_scope="cluster", extend_trust=True)
     assert found.role is not None
@@ -136,7 +137,7 @@ def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
 )
 def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: str | None) -> None:
     raw = {**workload(), "target_role_arn": value}
-    assert parse_workloads([raw])[0].association.target_role_arn == parsed
+    assert parse_workloads([raw], CLUSTER)[0].association.target_role_arn == parsed
 
 
 @pytest.mark.parametrize(
@@ -151,29 +152,29 @@ def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: s
 )
 def test_a_session_policy_can_be_given_removed_or_left(value: Any, parsed: Any) -> None:
     raw = {**workload(), "session_policy": value, "disable_session_tags": True}
-    assert parse_workloads([raw])[0].association.session_policy == parsed
+    assert parse_workloads([raw], CLUSTER)[0].association.session_policy == parsed
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "yes", "on", "1", "TRUE"])
 def test_a_templated_true_is_true(value: object) -> None:
-    (found,) = parse_workloads([workload(disable_session_tags=value)])
+    (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is True
 
 
 @pytest.mark.parametrize("value", [False, "false", "False", "no", "off", "0"])
 def test_a_templated_false_is_false(value: object) -> None:
-    (found,) = parse_workloads([workload(disable_session_tags=value)])
+    (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is False
 
 
 def test_a_templated_number_is_a_number() -> None:
-    (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})])
+    (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})], CLUSTER)
     assert found.role == RoleSpec("my-role", max_session_duration=7200)
 
 
 def test_a_document_may_be_text() -> None:
     text = json.dumps(document("s3:GetObject"))
-    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])])
+    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])], CLUSTER)
     assert found.policies[0].document == document("s3:GetObject")
 
 
@@ -183,7 +184,7 @@ def test_tags_of_one_thing_win_over_common_ones() -> None:
         policies=[policy(tags={"team": "policy"})],
         tags={"team": "workload"},
     )
-    (found,) = parse_workloads([raw], "present", {"team": "common", "stage": "test"})
+    (found,) = parse_workloads([raw], CLUSTER, "present", {"team": "common", "stage": "test"})
     assert found.role is not None
     assert found.role.tags == {"team": "role", "stage": "test"}
     assert found.policies[0].tags == {"team": "policy", "stage": "test"}
@@ -191,12 +192,12 @@ def test_tags_of_one_thing_win_over_common_ones() -> None:
 
 
 def test_a_removal_needs_no_role() -> None:
-    (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], "absent")
-    assert found == Workload(WorkloadKey("default", "app"), None)
+    (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], CLUSTER, "absent")
+    assert found == Workload(key("app"), None)
 
 
 def test_no_workloads_are_no_problem() -> None:
-    assert parse_workloads([]) == ()
+    assert parse_workloads([], CLUSTER) == ()
 
 
 KNOWN_WORKLOAD = (

@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     finding_row,
 )
 
-APP = WorkloadKey("default", "app")
+APP = WorkloadKey("my-cluster", "default", "app")
 MISSING = Finding(Code.ROLE_MISSING, "What.", "Do.", APP)
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    association_target,
+    role_target,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     OTHER_CLUSTER_ARN,
@@ -25,6 +28,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     given,
     given_association,
     given_policy,
+    key,
     named,
     names,
     plan,
@@ -35,11 +39,11 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-APP = WorkloadKey("default", "app")
+APP = key("app")
 MINE = policy_arn("my-policy")
 OLD = role_arn("old")
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 EVERYTHING = [
     "delete association default/app",
     f"detach attachment my-role {MINE}",
@@ -77,7 +81,7 @@ def test_everything_of_ours_goes_in_reverse_order() -> None:
     found = absent(aws, workload())
     assert names(found) == EVERYTHING
     assert [change.stage for change in found.changes] == [1, 2, 3, 4]
-    assert [sorted(change.needs) for change in found.changes] == [
+    assert [sorted(need.label for need in change.needs) for change in found.changes] == [
         [],
         ["association default/app"],
         ["association default/app", f"attachment my-role {MINE}"],
@@ -133,7 +137,7 @@ def test_a_boundary_that_we_made_goes_with_its_role() -> None:
     aws = settled(raw)
     found = absent(aws, raw)
     assert names(found) == EVERYTHING
-    assert "role my-role" in found.changes[-1].needs
+    assert role_target("my-role") in found.changes[-1].needs
     remove(aws, raw)
     assert aws.state() == FakeAws().state()
 
@@ -291,7 +295,7 @@ def test_a_shared_role_stays_for_the_others() -> None:
         f"role {role_arn('my-role')} stays: it is still used by my-cluster default/two.",
         f"policy {MINE} stays: it is still used by role my-role.",
     ]
-    assert sorted(found.changes[1].needs) == ["association default/app"]
+    assert found.changes[1].needs == {association_target(APP)}
     remove(aws, workload("app"))
     statements = aws.state()["roles"]["my-role"]["trust"]["Statement"]
     assert [
@@ -420,7 +424,7 @@ def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
     assert found.findings == (
         Finding(
             Code.POLICY_STAYS_ATTACHED,
-            f"{theirs} stays attached to role {OLD}: neither is of this collection, so it cannot be told who "
+            f"{theirs} stays attached to role {OLD}: neither belongs to this collection, so it is not known who "
             "attached it.",
             "Detach it when nothing else needs it.",
             APP,
@@ -512,7 +516,7 @@ def test_no_role_goes_while_an_association_cannot_be_read() -> None:
     found = absent(aws, workload())
     assert names(found) == []
     (failure,) = found.failures
-    assert (failure.workloads, failure.resource, failure.name, failure.action) == (
+    assert (failure.workloads, failure.target.resource, failure.target.full_name, failure.action) == (
         (APP,),
         "role",
         "my-role",
@@ -520,7 +524,7 @@ def test_no_role_goes_while_an_association_cannot_be_read() -> None:
     )
     assert failure.error_code == "AccessDenied"
     assert failure.message == (
-        "association batch/two could not be read, so it cannot be told whether it uses role "
+        "association batch/two could not be read, so it is not known whether it uses role "
         f"{role_arn('my-role')}: x: User is not authorized"
     )
     assert failure.remedy == DENIED.remedy
@@ -531,7 +535,7 @@ def test_nothing_goes_while_the_associations_cannot_be_listed() -> None:
     aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
     found = absent(aws, workload())
     assert names(found) == []
-    assert [(failure.resource, failure.name) for failure in found.failures] == [
+    assert [(failure.target.resource, failure.target.full_name) for failure in found.failures] == [
         ("associations", "my-cluster")
     ]
 

@@ -377,7 +377,7 @@ def test_tags_are_purged_when_asked(resource: str, call: Call) -> None:
     raw = workload(role={"name": "my-role", "tags": left}, policies=[policy(tags=left)], tags=left)
     assert names(plan(aws, desired(raw))) == []
     found = plan(aws, desired(raw, purge_tags=True))
-    (change,) = [one for one in found.changes if one.resource == resource]
+    (change,) = [one for one in found.changes if one.target.resource == resource]
     assert change.calls == (call,)
     assert change.after == {"tags": {"team": "a", **(MADE if resource == "policy" else OWNED)}}
     assert len(found.changes) == 3
@@ -474,7 +474,7 @@ def test_a_stated_scope_is_not_widened_for_session_tags_that_are_off() -> None:
     found = plan(aws, desired(workload(role={"name": "my-role", "trust_scope": "namespace"})))
     assert names(found) == []
     (failure,) = found.failures
-    assert (failure.error_code, failure.action, failure.resource, failure.name) == (
+    assert (failure.error_code, failure.action, failure.target.resource, failure.target.name) == (
         "TRUST_SCOPE_NEEDS_SESSION_TAGS",
         "update",
         "trust_policy",
@@ -587,7 +587,7 @@ def test_on_a_full_role_a_policy_leaves_before_another_one_joins() -> None:
 def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     aws = settled(workload(policies=[policy("old")]))
     found = plan(aws, desired(workload(policies=[policy("new")])))
-    assert [(one.action, one.stage) for one in found.changes if one.resource == "attachment"] == [
+    assert [(one.action, one.stage) for one in found.changes if one.target.resource == "attachment"] == [
         ("attach", 3),
         ("detach", 3),
     ]
@@ -603,7 +603,7 @@ def test_a_workload_that_another_owner_lists_is_taken_over_with_a_warning() -> N
         (
             "OWNER_CHANGED",
             "warning",
-            f"{what} was of owner 'a', and becomes that of 'b'.",
+            f"{what} belonged to owner 'a', and now belongs to 'b'.",
             "List it for one owner only; when it has moved for good, there is nothing to do.",
         )
         for what in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     grant_for,
@@ -25,6 +24,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     document,
     given,
     given_policy,
+    key,
     names,
     plan,
     policy,
@@ -36,7 +36,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 OWNER = [{"Key": key, "Value": value} for key, value in OWNED.items()]
 MAKER = [{"Key": key, "Value": value} for key, value in sorted(MADE.items())]
 TARGET = "arn:aws:iam::444455556666:role/target"
-APP = WorkloadKey("default", "app")
+APP = key("app")
 
 
 def compact(value: object) -> str:
@@ -50,7 +50,10 @@ def trust_of(*service_accounts: str, scope: str = "workload") -> dict[str, objec
 def test_everything_is_made_in_order() -> None:
     aws = FakeAws()
     found = plan(aws, desired(workload()))
-    assert [(one.stage, one.resource, one.action, one.name, one.workloads) for one in found.changes] == [
+    assert [
+        (one.stage, one.target.resource, one.action, one.target.full_name, one.workloads)
+        for one in found.changes
+    ] == [
         (1, "policy", "create", policy_arn("my-policy"), (APP,)),
         (2, "role", "create", "my-role", (APP,)),
         (3, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
@@ -109,7 +112,7 @@ def test_everything_is_made_in_order() -> None:
             ),
         ),
     ]
-    assert [sorted(one.needs) for one in found.changes] == [
+    assert [sorted(need.label for need in one.needs) for one in found.changes] == [
         [],
         [],
         [f"policy {policy_arn('my-policy')}", "role my-role"],
@@ -190,7 +193,7 @@ def test_a_shared_role_and_policy_are_made_once() -> None:
         "create association default/one",
         "create association default/two",
     ]
-    keys = (WorkloadKey("default", "one"), WorkloadKey("default", "two"))
+    keys = (key("one"), key("two"))
     assert [one.workloads for one in found.changes] == [keys, keys, keys, keys[:1], keys[1:]]
     assert found.changes[1].after is not None
     assert found.changes[1].after["trust_policy"] == trust_of("one", "two")
@@ -205,10 +208,12 @@ def test_one_wide_grant_is_enough_for_all_of_this_run() -> None:
 
 def test_a_policy_of_one_workload_is_attached_for_that_one() -> None:
     both = desired(workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")]))
-    attached = {one.name: one.workloads for one in plan(FakeAws(), both).changes if one.action == "attach"}
+    attached = {
+        one.target.full_name: one.workloads for one in plan(FakeAws(), both).changes if one.action == "attach"
+    }
     assert attached == {
-        f"my-role {policy_arn('a')}": (WorkloadKey("default", "one"),),
-        f"my-role {policy_arn('b')}": (WorkloadKey("default", "two"),),
+        f"my-role {policy_arn('a')}": (key("one"),),
+        f"my-role {policy_arn('b')}": (key("two"),),
     }
 
 
@@ -224,7 +229,7 @@ def test_a_policy_that_one_workload_makes_may_be_named_by_its_arn_in_another() -
     found = plan(FakeAws(), desired(by_arn, workload("two", role={"name": "two"})))
     assert found.failures == ()
     assert names(found)[0] == f"create policy {policy_arn('my-policy')}"
-    assert found.changes[0].workloads == (WorkloadKey("default", "one"), WorkloadKey("default", "two"))
+    assert found.changes[0].workloads == (key("one"), key("two"))
 
 
 def test_waiting_is_only_for_what_this_plan_makes() -> None:
@@ -236,7 +241,7 @@ def test_waiting_is_only_for_what_this_plan_makes() -> None:
         workload("one", role={"arn": role_arn("old")}, policies=[{"arn": arn}]),
         workload("two", role={"name": "new"}),
     ]
-    waiting = {one.name: one.awaits for one in plan(aws, desired(*raw)).changes}
+    waiting = {one.target.full_name: one.awaits for one in plan(aws, desired(*raw)).changes}
     assert waiting == {
         policy_arn("my-policy"): False,
         "new": False,
@@ -250,7 +255,7 @@ def test_waiting_is_only_for_what_this_plan_makes() -> None:
 def test_a_boundary_that_is_made_first_is_waited_for() -> None:
     raw = workload(role={"name": "my-role", "permissions_boundary": policy_arn("my-policy")})
     role = plan(FakeAws(), desired(raw)).changes[1]
-    assert (role.name, sorted(role.needs), role.awaits) == (
+    assert (role.target.name, sorted(need.label for need in role.needs), role.awaits) == (
         "my-role",
         [f"policy {policy_arn('my-policy')}"],
         True,
@@ -261,7 +266,7 @@ def test_an_existing_boundary_is_not_waited_for() -> None:
     aws = FakeAws()
     edge = given_policy(aws, "edge")
     role = plan(aws, desired(workload(role={"name": "my-role", "permissions_boundary": edge}))).changes[1]
-    assert (role.name, role.awaits) == ("my-role", False)
+    assert (role.target.name, role.awaits) == ("my-role", False)
 
 
 def test_a_cluster_without_workloads_needs_nothing() -> None:

@@ -10,9 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    association_target,
+    policy_target,
+    role_target,
+    trust_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     trust_policy,
@@ -30,6 +35,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     given,
     given_association,
     given_policy,
+    key,
     names,
     plan,
     policy,
@@ -39,9 +45,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-APP = (WorkloadKey("default", "app"),)
+APP = (key("app"),)
 OLD = role_arn("old")
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
 
 
@@ -71,8 +77,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(policies=[]),
             Failure(
                 APP,
-                "role",
-                "my-role",
+                role_target("my-role"),
                 "update",
                 "ROLE_NOT_OWNED",
                 f"role {role_arn('my-role')} exists, was not made by this collection and would have to "
@@ -89,8 +94,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(policies=[]),
             Failure(
                 APP,
-                "role",
-                "my-role",
+                role_target("my-role"),
                 "update",
                 "ROLE_PATH_DIFFERS",
                 "role my-role exists with path /team/, not /; IAM cannot move a role to another path.",
@@ -103,8 +107,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(policies=[]),
             Failure(
                 APP,
-                "role",
-                "my-role",
+                role_target("my-role"),
                 "update",
                 "ROLE_NAME_DIFFERS",
                 "role my-role exists as My-Role; IAM takes both for the same name, but ARNs tell them apart.",
@@ -117,8 +120,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             existing(),
             Failure(
                 APP,
-                "role",
-                OLD,
+                role_target(OLD),
                 "read",
                 "ROLE_MISSING",
                 f"role {OLD} does not exist (asked in account {ACCOUNT}).",
@@ -131,8 +133,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             existing(),
             Failure(
                 APP,
-                "role",
-                OLD,
+                role_target(OLD),
                 "read",
                 "ROLE_MISSING",
                 f"role {OLD} does not exist (asked in account {ACCOUNT}); the role of that name is "
@@ -146,8 +147,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(),
             Failure(
                 APP,
-                "policy",
-                policy_arn("my-policy"),
+                policy_target(policy_arn("my-policy")),
                 "update",
                 "POLICY_NOT_OWNED",
                 f"policy {policy_arn('my-policy')} exists with another document and was not made by this "
@@ -163,8 +163,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(policies=[{"arn": policy_arn("gone")}]),
             Failure(
                 APP,
-                "policy",
-                policy_arn("gone"),
+                policy_target(policy_arn("gone")),
                 "read",
                 "POLICY_MISSING",
                 f"policy {policy_arn('gone')} does not exist (asked in account {ACCOUNT}).",
@@ -177,8 +176,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(role={"name": "my-role", "permissions_boundary": policy_arn("edge")}),
             Failure(
                 APP,
-                "policy",
-                policy_arn("edge"),
+                policy_target(policy_arn("edge")),
                 "read",
                 "POLICY_MISSING",
                 f"policy {policy_arn('edge')}, the permissions boundary of role my-role, does not exist "
@@ -193,8 +191,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             workload(policies=[]),
             Failure(
                 APP,
-                "association",
-                "default/app",
+                association_target(APP[0]),
                 "update",
                 "ASSOCIATION_OWNED_BY_ADDON",
                 "association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on "
@@ -302,10 +299,9 @@ def test_a_role_that_cannot_be_used_is_refused_with_the_reason() -> None:
     aws = FakeAws()
     given(aws, "old", TRUST_EC2)
     (failure,) = plan(aws, desired(existing())).failures
-    assert (failure.error_code, failure.resource, failure.name, failure.action) == (
+    assert (failure.error_code, failure.target, failure.action) == (
         "TRUST_NOT_USABLE",
-        "trust_policy",
-        OLD,
+        trust_target(OLD),
         "read",
     )
     assert failure.message.startswith(f"role {OLD} cannot be used by default/app: ")
@@ -431,7 +427,7 @@ def test_others_of_a_shared_role_get_theirs() -> None:
         "create association default/two",
     ]
     assert [(failure.error_code, failure.workloads) for failure in found.failures] == [
-        ("POLICY_NOT_OWNED", (WorkloadKey("default", "one"),))
+        ("POLICY_NOT_OWNED", (key("one"),))
     ]
     run(aws, desired(*raw))
     assert aws.state()["roles"]["my-role"]["attached"] == [policy_arn("good")]
@@ -444,7 +440,7 @@ def test_a_policy_of_a_user_that_fails_stays_attached() -> None:
     aws.fail_on("iam:GetPolicy", DENIED)
     found = plan(aws, desired(*raw))
     assert names(found) == []
-    assert [(failure.error_code, failure.name) for failure in found.failures] == [
+    assert [(failure.error_code, failure.target.full_name) for failure in found.failures] == [
         ("AccessDenied", policy_arn("a"))
     ]
 
@@ -468,7 +464,7 @@ def test_others_of_an_existing_role_get_their_policies() -> None:
         "create association default/two",
     ]
     assert [(failure.error_code, failure.workloads) for failure in found.failures] == [
-        ("TRUST_NOT_USABLE", (WorkloadKey("default", "one"),))
+        ("TRUST_NOT_USABLE", (key("one"),))
     ]
 
 
@@ -528,7 +524,7 @@ def test_a_workload_that_moved_to_another_role_loses_the_old_one() -> None:
     aws = FakeAws()
     run(aws, desired(workload("one"), workload("two")))
     found = plan(aws, desired(workload("one"), workload("two", role={"name": "other"})))
-    trust: Any = next(change for change in found.changes if change.resource == "trust_policy").after
+    trust: Any = next(change for change in found.changes if change.target.resource == "trust_policy").after
     (statement,) = trust["trust_policy"]["Statement"]
     assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "one"
 
@@ -561,7 +557,8 @@ def test_who_needs_what_cannot_be_read_is_left_alone(
     aws.fail_on(operation, DENIED)
     found = plan(aws, desired(*raws("s3:PutObject")))
     assert {
-        (failure.resource, failure.name, failure.action, failure.error_code) for failure in found.failures
+        (failure.target.resource, failure.target.full_name, failure.action, failure.error_code)
+        for failure in found.failures
     } == {(resource, name, "read", "AccessDenied")}
     assert [str(key) for failure in found.failures for key in failure.workloads] == failed
     assert found.failures[0].message == f"{DENIED.operation}: User is not authorized"

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     CLUSTER_TAG,
@@ -17,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
 )
@@ -33,6 +33,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     given,
     given_association,
     given_policy,
+    key,
     named,
     names,
     policy,
@@ -45,7 +46,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
 )
 
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 
 
 def own(name: str, namespace: str = "default", **more: Any) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
 
 def purge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **scope: Any) -> Run:
     wanted = desired(*workloads)
-    return engine(aws, wanted).run_with_purge(wanted, PurgeScope(**scope), check_mode)
+    return run_with_purge(engine(aws, wanted), wanted, PurgeScope(**scope), check_mode)
 
 
 def there(aws: FakeAws) -> list[str]:
@@ -74,7 +75,7 @@ def test_what_is_not_listed_goes_with_its_role_and_policy() -> None:
     aws = settled(own("a"), own("b"))
     done = purge(aws, own("a"))
     assert done.failures == ()
-    assert [f"{one.change.action} {one.change.resource}" for one in done.done] == [
+    assert [f"{one.change.action} {one.change.target.resource}" for one in done.done] == [
         "delete association",
         "detach attachment",
         "delete role",
@@ -224,7 +225,7 @@ def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> 
         assert [(note.code, note.workload, note.message, note.remedy) for note in one.findings] == [
             (
                 "ROLE_LEFT",
-                WorkloadKey("default", "a"),
+                key("a"),
                 f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but Pods "
                 "that run may still hold its credentials, so it stays for now.",
                 "Restart those Pods; the next run with purge removes the role.",
@@ -304,6 +305,21 @@ def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
     ]
     purge(aws, left)
     assert aws.state() == settled(left).state()
+
+
+def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_too() -> None:
+    aws = FakeAws()
+    given(aws, "legacy", TRUST_BARE)
+    before = [
+        workload("app", policies=[], role={"name": "blue"}),
+        workload("web", policies=[], role={"name": "blue"}),
+        workload("app", "batch", policies=[policy("one")], role={"arn": role_arn("legacy")}),
+    ]
+    assert run(aws, desired(*before)).failures == ()
+    moved = workload("app", policies=[policy("one")], role={"name": "blue"})
+    predicted = purge(aws, moved, check_mode=True)
+    assert names(predicted.plan) == names(purge(aws, moved).plan)
+    assert f"detach attachment legacy {policy_arn('one')}" in names(predicted.plan)
 
 
 def test_a_target_role_stays() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     ObservedAssociation,
     ObservedPolicy,
@@ -20,10 +19,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     association_row,
     association_summary,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import decode
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.decode import (
+    decode_association,
+    decode_policy,
+    decode_role,
+    decode_version,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     TRUST_BARE,
     document,
+    key,
 )
 
 TIME = datetime(2026, 11, 24, 10, 15, 30, tzinfo=timezone.utc)
@@ -52,23 +57,23 @@ def test_a_role_with_everything(trust: Any) -> None:
         "PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": "edge"},
         "Tags": [{"Key": "a", "Value": "b"}],
     }
-    assert decode.role(raw, [{"PolicyName": "p", "PolicyArn": "one"}, {"PolicyArn": "two"}]) == ObservedRole(
+    assert decode_role(raw, [{"PolicyName": "p", "PolicyArn": "one"}, {"PolicyArn": "two"}]) == ObservedRole(
         "r", raw["Arn"], "/p/", TRUST_BARE, "text", 7200, "edge", {"a": "b"}, ("one", "two")
     )
 
 
 def test_a_role_with_nothing_has_the_defaults_of_iam() -> None:
     raw = {"RoleName": "r", "Arn": "arn", "Path": "/", "AssumeRolePolicyDocument": TRUST_BARE}
-    assert decode.role(raw, ()) == ObservedRole("r", "arn", "/", TRUST_BARE, "", 3600, "", {}, ())
+    assert decode_role(raw, ()) == ObservedRole("r", "arn", "/", TRUST_BARE, "", 3600, "", {}, ())
 
 
 def test_a_policy_and_its_versions() -> None:
     raw = {"Arn": "arn", "PolicyName": "p", "DefaultVersionId": "v3", "Tags": [{"Key": "a", "Value": "b"}]}
-    assert decode.policy(raw) == ObservedPolicy("arn", "p", "v3", {"a": "b"})
-    version = decode.policy_version({"VersionId": "v12", "IsDefaultVersion": False})
+    assert decode_policy(raw) == ObservedPolicy("arn", "p", "v3", {"a": "b"})
+    version = decode_version({"VersionId": "v12", "IsDefaultVersion": False})
     assert (version, version.number) == (PolicyVersion("v12", False), 12)
     read = {"VersionId": "v1", "IsDefaultVersion": True, "Document": quote(json.dumps(document("a:B")))}
-    assert decode.policy_version(read) == PolicyVersion("v1", True, document("a:B"))
+    assert decode_version(read) == PolicyVersion("v1", True, document("a:B"))
 
 
 def test_an_association_with_everything() -> None:
@@ -84,9 +89,9 @@ def test_an_association_with_everything() -> None:
         "createdAt": TIME,
         "modifiedAt": TIME,
     }
-    found = decode.association(raw)
+    found = decode_association(raw)
     assert found == ObservedAssociation(
-        WorkloadKey("n", "s"),
+        key("s", "n", "c"),
         "a-1",
         "arn",
         "role",
@@ -99,7 +104,7 @@ def test_an_association_with_everything() -> None:
         "2026-11-24T10:15:30+00:00",
         "2026-11-24T10:15:30+00:00",
     )
-    assert association_row(found, "c") == {
+    assert association_row(found) == {
         "cluster_name": "c",
         "namespace": "n",
         "service_account": "s",
@@ -118,8 +123,8 @@ def test_an_association_with_everything() -> None:
 
 
 def test_an_association_with_the_least() -> None:
-    found = decode.association({**SUMMARY, "roleArn": "role"})
-    assert found == ObservedAssociation(WorkloadKey("n", "s"), "a-1", "arn", "role")
+    found = decode_association({**SUMMARY, "roleArn": "role"})
+    assert found == ObservedAssociation(key("s", "n", "c"), "a-1", "arn", "role")
 
 
 @pytest.mark.parametrize(("more", "owner"), [({}, ""), ({"ownerArn": "addon"}, "addon")])

@@ -8,23 +8,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
     Failure,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Action,
+    Resource,
+    Target,
+    attachment_target,
+    role_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Outcome
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     Clock,
+    key,
     named,
     wait_policy,
 )
 
-KEY = (WorkloadKey("default", "app"),)
+KEY = (key("app"),)
 UNKNOWN_ROLE = "Role provided in the request does not exist."
 NOT_TRUSTED = (
     "Trust policy of the role provided is invalid. Follow the official documentation to resolve the issue."
@@ -32,7 +41,7 @@ NOT_TRUSTED = (
 
 
 def failing(operation: str, code: str, text: str = "No.") -> AwsError:
-    return AwsError(operation, code, text)
+    return classify(operation, code, text)
 
 
 class Script:
@@ -62,16 +71,19 @@ def change(
     name: str,
     *operations: str,
     stage: int = 1,
-    resource: str = "role",
-    action: str = "update",
-    needs: tuple[str, ...] = (),
+    resource: Resource = "role",
+    policy: str = "",
+    action: Action = "update",
+    needs: tuple[Target, ...] = (),
     awaits: bool = False,
     workloads: tuple[WorkloadKey, ...] = KEY,
 ) -> Change:
     calls = tuple(
         Call("eks" if "PodIdentity" in one else "iam", one, {"RoleName": name}) for one in operations
     )
-    return Change(stage, resource, action, name, workloads, {}, {}, calls, frozenset(needs), awaits)
+    return Change(
+        stage, Target(resource, name, policy), action, workloads, {}, {}, calls, frozenset(needs), awaits
+    )
 
 
 def apply(api: Script, *changes: Change, clock: Clock | None = None, timeout: float = 60) -> Outcome:
@@ -84,7 +96,7 @@ def done(outcome: Outcome) -> list[str]:
 
 def test_an_empty_plan_asks_nothing() -> None:
     api = Script()
-    assert apply(api) == Outcome((), ())
+    assert apply(api) == Outcome(())
     assert api.operations == []
 
 
@@ -125,8 +137,7 @@ def test_one_failure_stops_nobody_else() -> None:
     assert outcome.failures == (
         Failure(
             KEY,
-            "role",
-            "a",
+            Target("role", "a"),
             "update",
             "AccessDenied",
             "iam:Bad: No.",
@@ -142,9 +153,22 @@ def test_what_needs_a_failed_change_is_skipped_with_the_reason() -> None:
     outcome = apply(
         api,
         change("r", "CreateRole", action="create"),
-        change("r p", "AttachRolePolicy", stage=2, resource="attachment", action="attach", needs=("role r",)),
         change(
-            "ns/sa", "Create", stage=3, resource="association", action="create", needs=("attachment r p",)
+            "r",
+            "AttachRolePolicy",
+            policy="p",
+            stage=2,
+            resource="attachment",
+            action="attach",
+            needs=(role_target("r"),),
+        ),
+        change(
+            "ns/sa",
+            "Create",
+            stage=3,
+            resource="association",
+            action="create",
+            needs=(attachment_target("r", "p"),),
         ),
     )
     assert api.operations == ["CreateRole"]
@@ -165,9 +189,11 @@ def test_what_needs_a_failed_change_is_skipped_with_the_reason() -> None:
 def test_what_failed_for_good_is_not_attempted_again_and_still_blocks_what_needs_it() -> None:
     api = Script()
     first = change("r", "CreateRole", action="create")
-    then = change("r p", "AttachRolePolicy", stage=2, resource="attachment", needs=("role r",))
-    known = Failure(KEY, "role", "r", "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {"role r": known})
+    then = change(
+        "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
+    )
+    known = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
+    outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {role_target("r"): known})
     assert api.operations == []
     assert outcome.failures[0] is known
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
@@ -175,15 +201,17 @@ def test_what_failed_for_good_is_not_attempted_again_and_still_blocks_what_needs
 
 
 def test_what_failed_for_good_but_is_no_longer_planned_blocks_nothing() -> None:
-    then = change("r p", "AttachRolePolicy", stage=2, resource="attachment", needs=("role r",))
-    known = Failure(KEY, "role", "r", "create", "AccessDenied", "No.", "Ask.")
-    assert done(apply_plan(Script(), Plan((then,)), 1, wait_policy(), {"role r": known})) == [
+    then = change(
+        "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
+    )
+    known = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
+    assert done(apply_plan(Script(), Plan((then,)), 1, wait_policy(), {role_target("r"): known})) == [
         "update attachment r p"
     ]
 
 
 def test_a_removal_whose_first_answer_was_lost_was_done() -> None:
-    gone = AwsError("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
+    gone = classify("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
     api = Script(DeletePolicyVersion=[gone], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
     outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
     assert [failure.partly for failure in outcome.failures] == [True]
@@ -205,14 +233,14 @@ def test_a_replacement_waits_for_its_role_even_if_others_made_it() -> None:
 def test_needs_hold_within_a_stage_for_changes_of_the_same_thing() -> None:
     api = Script(First=[failing("iam:First", "AccessDenied")])
     outcome = apply(
-        api, change("r", "First"), change("r", "Second", resource="trust_policy", needs=("role r",))
+        api, change("r", "First"), change("r", "Second", resource="trust_policy", needs=(role_target("r"),))
     )
     assert api.operations == ["First"]
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
 
 
 def test_a_need_that_is_no_part_of_the_plan_is_met() -> None:
-    assert done(apply(Script(), change("a", "A", needs=("role elsewhere",)))) == ["update role a"]
+    assert done(apply(Script(), change("a", "A", needs=(role_target("elsewhere"),)))) == ["update role a"]
 
 
 @pytest.mark.parametrize(
@@ -421,12 +449,12 @@ def test_changes_of_one_thing_are_never_made_at_the_same_time() -> None:
 
     class Together(Script):
         def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-            running.append(parameters["RoleName"].split()[0])
+            running.append(parameters["RoleName"])
             barrier.wait()
             return super().call(service, operation, parameters)
 
     changes = tuple(
-        change(f"r{role} p{number}", "AttachRolePolicy", resource="attachment", action="attach")
+        change(f"r{role}", "AttachRolePolicy", policy=f"p{number}", resource="attachment", action="attach")
         for role in range(4)
         for number in range(3)
     )

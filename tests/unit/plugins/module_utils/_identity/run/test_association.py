@@ -9,12 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
-    DAMAGED,
-    MALFORMED,
-    AwsError,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     AssociationSpec,
 )
@@ -42,6 +37,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     document,
     given,
     given_association,
+    key,
     role_arn,
     wait_policy,
 )
@@ -49,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CREATED,
 )
 
-KEY = WorkloadKey("default", "app")
+KEY = key("app")
 TARGET = "arn:aws:iam::444455556666:role/target"
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
 FIRST = "a-00000000000000001"
@@ -89,7 +85,7 @@ def wanted(
     **spec: Any,
 ) -> Wanted:
     association = AssociationSpec(tags=tags or {}, **spec)
-    return Wanted(cluster, KEY, absent, role, association, tags is not None, purge_tags, force)
+    return Wanted(key("app", cluster=cluster), absent, role, association, tags is not None, purge_tags, force)
 
 
 def make(aws: FakeAws, asked: Wanted, check_mode: bool = False, clock: Clock | None = None) -> Result:
@@ -236,7 +232,7 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
 
     def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
         getattr(aws.eks, operation)(parameters)
-        raise AwsError(f"eks:{operation}", code, "Cut off.", DAMAGED, outcome_unknown=True)
+        raise classify(f"eks:{operation}", code, "Cut off.", outcome_unknown=True)
 
     aws.replace(f"eks:{operation}", answer)
 
@@ -300,9 +296,7 @@ def test_a_change_whose_answer_got_lost_is_a_change(
 def test_two_parts_of_an_update_are_told_as_one() -> None:
     aws = account()
     make(aws, wanted(role_arn("other")))
-    aws.fail_on(
-        "eks:TagResource", AwsError("eks:TagResource", MALFORMED, "Cut off.", DAMAGED, outcome_unknown=True)
-    )
+    aws.fail_on("eks:TagResource", classify("eks:TagResource", MALFORMED, "Cut off.", outcome_unknown=True))
     made = make(aws, wanted(tags={"a": "1"}))
     assert made.change is not None
     assert (made.change.before, made.change.after) == (
@@ -314,11 +308,11 @@ def test_two_parts_of_an_update_are_told_as_one() -> None:
 def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
     aws = account()
     make(aws, wanted(role_arn("other")))
-    lost = AwsError("eks:TagResource", MALFORMED, "Cut off.", DAMAGED, outcome_unknown=True)
-    aws.fail_on("eks:TagResource", lost, AwsError("eks:TagResource", "AccessDeniedException", "No."))
+    lost = classify("eks:TagResource", MALFORMED, "Cut off.", outcome_unknown=True)
+    aws.fail_on("eks:TagResource", lost, classify("eks:TagResource", "AccessDeniedException", "No."))
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted(tags={"a": "1"}))
-    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", True)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", True)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +345,7 @@ def test_a_second_look_that_fails_does_not_hide_the_first_failure(
     make(aws, wanted(role_arn("other")))
     operation = "TagResource" if tags else "UpdatePodIdentityAssociation"
     lose_answers(aws, operation)
-    unreadable = AwsError("eks:ListPodIdentityAssociations", "ServerException", "Oops")
+    unreadable = classify("eks:ListPodIdentityAssociations", "ServerException", "Oops")
     aws.before(f"eks:{operation}", lambda: aws.fail_on("eks:ListPodIdentityAssociations", unreadable))
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted(tags=tags))
@@ -393,7 +387,7 @@ def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
     aws.before(
         "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", ownerArn=ADDON)
     )
-    taken = AwsError(
+    taken = classify(
         "eks:CreatePodIdentityAssociation",
         "ResourceInUseException",
         "Taken.",
@@ -407,7 +401,7 @@ def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
         "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set force: true."
         f"{end}"
     )
-    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
 
 
 @pytest.mark.parametrize("absent", [False, True])
@@ -423,7 +417,7 @@ def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
         "Nothing was "
         "changed."
     )
-    assert (caught.value.code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
     assert action(make(aws, wanted(absent=absent, force=True))) == ("delete" if absent else "update")
 
 
@@ -457,7 +451,7 @@ def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
     text = "User: x is not authorized to perform: iam:PassRole on resource: y"
     aws.fail_on(
         "eks:CreatePodIdentityAssociation",
-        AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", text),
+        classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", text),
     )
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted())
@@ -467,13 +461,13 @@ def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
         "iam:PassRole on this "
         "role, with the condition StringEquals iam:PassedToService pods.eks.amazonaws.com."
     )
-    assert (caught.value.code, caught.value.changed) == ("AccessDeniedException", False)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", False)
 
 
 def test_a_replacement_that_failed_half_way_is_a_change() -> None:
     aws = account()
     make(aws, wanted(disable_session_tags=True, session_policy=document("a:B")))
-    denied = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No.")
+    denied = classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No.")
     aws.fail_on("eks:CreatePodIdentityAssociation", denied)
     with pytest.raises(
         AssociationError, match="The association was deleted; it was to be created anew with"
@@ -494,7 +488,7 @@ def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool
     if readable:
         aws.iam.roles["other"]["CreateDate"] = None
     else:
-        aws.fail_on("iam:GetRole", AwsError("iam:GetRole", "AccessDenied", "No."))
+        aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "No."))
     aws.eks.waits["other"] = 1000
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted(role_arn("other"), session_policy={}), clock=clock)
@@ -520,7 +514,7 @@ def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
         "eks:CreatePodIdentityAssociation",
         lambda: aws.fail_on(
             "eks:ListPodIdentityAssociations",
-            AwsError("eks:ListPodIdentityAssociations", "ServerException", "Oops"),
+            classify("eks:ListPodIdentityAssociations", "ServerException", "Oops"),
         ),
     )
     with pytest.raises(AssociationError) as caught:
@@ -531,7 +525,7 @@ def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
         "did not "
         "help. Run again; what is done stays done."
     )
-    assert (caught.value.code, caught.value.changed) == ("ServerException", True)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ServerException", True)
 
 
 def test_a_young_role_is_waited_for() -> None:
@@ -557,7 +551,7 @@ def test_a_role_that_does_not_trust_eks_is_not_waited_for() -> None:
     aws.iam.roles["ec2"]["CreateDate"] = None
     with pytest.raises(AssociationError) as caught:
         make(aws, wanted(role_arn("ec2")), clock=clock)
-    assert caught.value.remedy == (
+    assert caught.value.failure.remedy == (
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
         "workload_identity.aws.iam_trust_policy_check says which statement is at fault."
     )
@@ -594,7 +588,7 @@ def test_a_role_of_the_same_name_under_another_path_is_not_the_one() -> None:
 @pytest.mark.parametrize(("code", "answer"), [("AccessDenied", True), ("ServiceFailure", False)])
 def test_a_role_that_may_not_be_read_may_be_young(code: str, answer: bool) -> None:
     aws = account()
-    aws.fail_on("iam:GetRole", AwsError("iam:GetRole", code, "No."))
+    aws.fail_on("iam:GetRole", classify("iam:GetRole", code, "No."))
     assert may_become_usable(aws, role_arn("r"), SUBJECT, CREATED) is answer
 
 

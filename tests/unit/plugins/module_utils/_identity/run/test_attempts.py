@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Change,
     Failure,
     Plan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Action,
+    role_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.attempts import Attempts
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
@@ -21,33 +25,35 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     Outcome,
     Refusal,
 )
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import key
 
-KEY = WorkloadKey("default", "app")
-OTHER = WorkloadKey("default", "other")
+KEY = key("app")
+OTHER = key("other")
+ROLE = role_target("r")
 
 
 def change(
     name: str = "r",
-    action: str = "create",
+    action: Action = "create",
     before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
 ) -> Change:
-    return Change(1, "role", action, name, (KEY,), before, after, ())
+    return Change(1, role_target(name), action, (KEY,), before, after, ())
 
 
 def refusal(
     one: Change, code: str = "AccessDenied", outcome_unknown: bool = False, partly: bool = False
 ) -> Refusal:
-    failure = Failure(one.workloads, one.resource, one.name, one.action, code, "No.", "Ask.", partly)
-    return Refusal(one, failure, AwsError("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown))
+    failure = Failure(one.workloads, one.target, one.action, code, "No.", "Ask.", partly)
+    return Refusal(one, failure, classify("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown))
 
 
 def refused(*refusals: Refusal) -> Outcome:
-    return Outcome((), tuple(one.failure for one in refusals), refusals=refusals)
+    return Outcome((), refusals)
 
 
-def failed(name: str, action: str, key: WorkloadKey = KEY) -> Failure:
-    return Failure((key,), "role", name, action, "CODE", "No.", "Ask.")
+def failed(name: str, action: Action, key: WorkloadKey = KEY) -> Failure:
+    return Failure((key,), role_target(name), action, "CODE", "No.", "Ask.")
 
 
 def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
@@ -57,7 +63,7 @@ def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
 def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
     rounds, denied = Attempts(), refusal(change())
     rounds.add(refused(denied), retryable=())
-    assert rounds.settled == {"role r": denied.failure}
+    assert rounds.settled == {ROLE: denied.failure}
     plan = Plan((change(),))
     rounds.look(plan)
     again = refused(Refusal(change(), denied.failure))
@@ -67,7 +73,7 @@ def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
 
 def test_what_may_still_come_about_is_not_settled() -> None:
     rounds = Attempts()
-    rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=("role r",))
+    rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=(ROLE,))
     assert rounds.settled == {}
 
 
@@ -80,17 +86,15 @@ def test_what_a_later_look_finds_in_place_is_ours_if_it_may_be(
     outcome_unknown: bool, partly: bool, made: list[str]
 ) -> None:
     rounds = Attempts()
-    rounds.add(
-        refused(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly)), retryable=("role r",)
-    )
+    rounds.add(refused(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly)), retryable=(ROLE,))
     rounds.look(Plan())
-    assert [done.change.name for done in rounds.done] == made
+    assert [done.change.target.name for done in rounds.done] == made
     assert rounds.failures(Plan(), Outcome((), ())) == ()
 
 
 def test_a_look_that_could_not_see_it_proves_nothing() -> None:
     rounds = Attempts()
-    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=("role r",))
+    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
     plan = Plan((), (failed("r", "read"),))
     rounds.look(plan)
     assert rounds.done == []
@@ -99,9 +103,9 @@ def test_a_look_that_could_not_see_it_proves_nothing() -> None:
 
 def test_a_failure_of_other_workloads_hides_nothing() -> None:
     rounds = Attempts()
-    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=("role r",))
+    rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
     rounds.look(Plan((), (failed("x", "read", OTHER),)))
-    assert [done.change.name for done in rounds.done] == ["r"]
+    assert [done.change.target.name for done in rounds.done] == ["r"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_a_failure_of_other_workloads_hides_nothing() -> None:
 )
 def test_a_refusal_by_the_later_plan_explains_the_conflict(earlier: Refusal, told: list[str]) -> None:
     rounds = Attempts()
-    rounds.add(refused(earlier), retryable=("role r",))
+    rounds.add(refused(earlier), retryable=(ROLE,))
     plan = Plan((), (failed("r", "update"),))
     rounds.look(plan)
     assert codes(rounds, plan, Outcome((), ())) == told
@@ -128,7 +132,7 @@ def test_two_parts_of_an_update_are_one_change() -> None:
     rounds = Attempts()
     first = change("r", "update", {"tags": 1, "description": "a"}, {"tags": 2, "description": "b"})
     rest = change("r", "update", {"tags": 1}, {"tags": 3})
-    rounds.add(refused(refusal(first, "Half", partly=True)), retryable=("role r",))
+    rounds.add(refused(refusal(first, "Half", partly=True)), retryable=(ROLE,))
     rounds.look(Plan((rest,)))
     rounds.add(Outcome((Done(rest),), ()), retryable=())
     (made,) = rounds.done
@@ -139,14 +143,14 @@ def test_two_parts_of_an_update_are_one_change() -> None:
 
 def test_a_creation_after_something_else_is_itself() -> None:
     rounds, made = Attempts(), change("r", "create", None, {"arn": "x"})
-    rounds.add(refused(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True)), ("role r",))
+    rounds.add(refused(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True)), (ROLE,))
     rounds.add(Outcome((Done(made),), ()), retryable=())
     assert [done.change for done in rounds.done] == [made]
 
 
 def test_a_part_that_was_made_is_not_forgotten_when_the_rest_fails() -> None:
     rounds = Attempts()
-    rounds.add(refused(refusal(change("r", "update"), "Half", partly=True)), retryable=("role r",))
+    rounds.add(refused(refusal(change("r", "update"), "Half", partly=True)), retryable=(ROLE,))
     plan = Plan((change("r", "update"),))
     rounds.look(plan)
     last = refused(refusal(change("r", "update")))

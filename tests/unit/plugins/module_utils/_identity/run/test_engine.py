@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -42,7 +43,7 @@ ALL = [
     f"attach attachment my-role {policy_arn('my-policy')}",
     "create association default/app",
 ]
-DENIED = AwsError("eks:CreatePodIdentityAssociation", "AccessDeniedException", "Not allowed")
+DENIED = classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", "Not allowed")
 
 
 def test_one_round_is_enough_when_nobody_is_in_the_way() -> None:
@@ -112,7 +113,7 @@ def test_a_role_made_meanwhile_is_not_taken_over() -> None:
 
 def test_a_fight_ends_with_a_failure() -> None:
     aws = FakeAws()
-    busy = AwsError(
+    busy = classify(
         "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists: a-9"
     )
     aws.fail_on("eks:CreatePodIdentityAssociation", *[busy] * 9)
@@ -127,13 +128,13 @@ def test_a_fight_ends_with_a_failure() -> None:
 def test_failures_beside_a_conflict_are_not_lost() -> None:
     aws = FakeAws()
     aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
-    aws.fail_on("iam:AttachRolePolicy", *[AwsError("iam:AttachRolePolicy", "AccessDenied", "No.")] * 9)
+    aws.fail_on("iam:AttachRolePolicy", *[classify("iam:AttachRolePolicy", "AccessDenied", "No.")] * 9)
     raw = [
         workload(policies=[]),
         workload("two", role={"name": "two"}),
     ]
     made = run(aws, desired(*raw))
-    assert [(failure.error_code, failure.name) for failure in made.failures] == [
+    assert [(failure.error_code, failure.target.full_name) for failure in made.failures] == [
         ("AccessDenied", f"two {policy_arn('my-policy')}"),
         ("SKIPPED", "default/two"),
     ]
@@ -218,7 +219,7 @@ def test_a_young_role_that_an_earlier_run_made_is_waited_for() -> None:
 def test_a_conflict_of_one_workload_repeats_no_refusal_of_another() -> None:
     aws = FakeAws()
     aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
-    denied = AwsError("iam:AttachRolePolicy", "AccessDenied", "No.")
+    denied = classify("iam:AttachRolePolicy", "AccessDenied", "No.")
     aws.fail_on("iam:AttachRolePolicy", *[denied] * 9)
     run(aws, desired(workload(policies=[]), workload("two", role={"name": "two"})))
     assert len(aws.parameters("iam:AttachRolePolicy")) == 1
@@ -233,7 +234,7 @@ def test_a_name_taken_by_our_own_lost_request_is_a_change_of_ours() -> None:
 
     aws = FakeAws()
     lossy_run = engine(aws, desired(workload()))
-    taken = AwsError("iam:CreateRole", "EntityAlreadyExists", "Exists.", outcome_unknown=True)
+    taken = classify("iam:CreateRole", "EntityAlreadyExists", "Exists.", outcome_unknown=True)
     aws.fail_at(number, taken, after=True)
     made = lossy_run.run(desired(workload()), "present", check_mode=False)
     assert made.failures == ()
@@ -257,7 +258,7 @@ def test_what_was_removed_since_it_was_looked_at_is_made_anew() -> None:
 
 def test_what_stays_missing_is_looked_at_once_more() -> None:
     aws = FakeAws()
-    gone = AwsError("iam:UpdateAssumeRolePolicy", "NoSuchEntity", "No role.")
+    gone = classify("iam:UpdateAssumeRolePolicy", "NoSuchEntity", "No role.")
     run(aws, desired(workload()))
     aws.fail_on("iam:UpdateAssumeRolePolicy", *[gone] * 9)
     made = run(aws, desired(workload(disable_session_tags=True)))
@@ -403,7 +404,7 @@ def test_a_cluster_that_is_being_updated_will_do() -> None:
 
 def test_any_other_error_about_the_cluster_is_passed_on() -> None:
     aws = FakeAws()
-    aws.fail_on("eks:DescribeCluster", AwsError("eks:DescribeCluster", "AccessDeniedException", "No."))
+    aws.fail_on("eks:DescribeCluster", classify("eks:DescribeCluster", "AccessDeniedException", "No."))
     with pytest.raises(AwsError, match="AccessDeniedException"):
         find_cluster(aws, CLUSTER, REGION, "absent")
 
@@ -448,7 +449,7 @@ def test_removal_of_many_reads_roles_in_bulk_and_finds_what_one_by_one_finds() -
     planned = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
     assert aws.parameters("iam:GetRole") == []
     assert aws.parameters("iam:GetAccountAuthorizationDetails") == [{"Filter": ["Role"], "MaxItems": 1000}]
-    aws.fail_on("iam:GetAccountAuthorizationDetails", AwsError("iam:X", "AccessDenied", "Not allowed"))
+    aws.fail_on("iam:GetAccountAuthorizationDetails", classify("iam:X", "AccessDenied", "Not allowed"))
     again = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
     assert len(aws.parameters("iam:GetRole")) == 10
     assert again == planned
@@ -470,14 +471,14 @@ def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> Non
     aws = FakeAws()
     many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
     run(aws, desired(*many))
-    aws.fail_on("iam:GetPolicy", AwsError("iam:GetPolicy", "AccessDenied", "Not allowed"))
+    aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "AccessDenied", "Not allowed"))
     made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
     assert (made.done, made.failures) == ((), ())
     assert [(str(one.workload), one.message, one.remedy) for one in made.findings] == [
         (
             "default/app-0",
             f"role role-0 also has {policy_arn('my-policy')} attached, which is not asked for. "
-            "Whose it is could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
+            "Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
             "Allow the caller this action on this resource; a service control policy or a permissions boundary "
             "can also be what denies it. Or: list it under policies, detach it, or set purge_policies: true.",
         )

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import (
     NullProgress,
 )
@@ -31,7 +31,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
 )
 
-DENIED = AwsError("x", "AccessDenied", "User is not authorized")
+DENIED = classify("x", "AccessDenied", "User is not authorized")
 
 
 class Clock:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Change,
@@ -23,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     change_row,
@@ -41,6 +42,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     desired,
     engine,
     given_policy,
+    key,
     policy,
     policy_arn,
     role_arn,
@@ -48,7 +50,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-APP, TWO = WorkloadKey("default", "app"), WorkloadKey("default", "two")
+APP, TWO = key("app"), key("two")
 FIRST = "a-00000000000000001"
 TARGET = "arn:aws:iam::444455556666:role/target"
 
@@ -108,8 +110,8 @@ def test_check_mode_tells_the_same_changes_and_diff() -> None:
     aws = FakeAws()
     planned = result_of(checked(aws, workload()), True)
     made = result_of(run(aws, desired(workload())), False)
-    for key in ("changed", "changes", "diff", "summary"):
-        assert planned[key] == made[key]
+    for part in ("changed", "changes", "diff", "summary"):
+        assert planned[part] == made[part]
     assert planned["workloads"][0]["association_id"] == ""
 
 
@@ -152,7 +154,7 @@ def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
         ("default/one", "POLICY_NOT_OWNED"),
         ("default/two", "POLICY_NOT_OWNED"),
     ]
-    assert {key: result["summary"][key] for key in ("workloads", "changed", "unchanged", "failed")} == {
+    assert {count: result["summary"][count] for count in ("workloads", "changed", "unchanged", "failed")} == {
         "workloads": 3,
         "changed": 1,
         "unchanged": 0,
@@ -163,7 +165,7 @@ def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
 def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
     aws = FakeAws()
     run(aws, desired(workload(role={"name": "my-role", "description": "a"})))
-    aws.fail_on("iam:TagRole", AwsError("iam:TagRole", "AccessDenied", "No."))
+    aws.fail_on("iam:TagRole", classify("iam:TagRole", "AccessDenied", "No."))
     made = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
     result = result_of(made, False)
     assert (result["changed"], result["changes"]) == (True, [])
@@ -171,7 +173,7 @@ def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
 
 
 def test_a_change_for_several_workloads_names_them_all() -> None:
-    change = Change(1, "role", "update", "r", (APP, TWO), {"a": 1}, {"a": 2}, ())
+    change = Change(1, role_target("r"), "update", (APP, TWO), {"a": 1}, {"a": 2}, ())
     assert change_row(change) == {
         "workload": "default/app",
         "shared_with": ["default/two"],
@@ -184,14 +186,14 @@ def test_a_change_for_several_workloads_names_them_all() -> None:
 
 
 def test_a_change_for_nobody_names_none() -> None:
-    assert change_row(Change(1, "role", "delete", "r", (), {}, None, ()))["workload"] == ""
+    assert change_row(Change(1, role_target("r"), "delete", (), {}, None, ()))["workload"] == ""
 
 
 def test_a_failure_as_rows() -> None:
-    failure = Failure((APP, TWO), "role", "r", "create", "Code", "What.", "Do.")
+    failure = Failure((APP, TWO), role_target("r"), "create", "Code", "What.", "Do.")
     assert failure_rows(failure) == [
         {
-            "workload": key,
+            "workload": name,
             "resource": "role",
             "name": "r",
             "action": "create",
@@ -199,7 +201,7 @@ def test_a_failure_as_rows() -> None:
             "message": "What.",
             "remedy": "Do.",
         }
-        for key in ("default/app", "default/two")
+        for name in ("default/app", "default/two")
     ]
 
 
@@ -211,7 +213,7 @@ def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False)
 def failure(
     *keys: WorkloadKey, name: str = "r", code: str = "LimitExceeded", message: str = "Too many"
 ) -> Failure:
-    return Failure(keys, "role", name, "create", code, message, "Do this.")
+    return Failure(keys, role_target(name), "create", code, message, "Do this.")
 
 
 HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
@@ -247,7 +249,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             id="consequences are counted, not repeated",
         ),
         pytest.param(
-            failed_run(failure(*[WorkloadKey("n", f"s{number}") for number in range(5)]), workloads=5),
+            failed_run(failure(*[key(f"s{number}", "n") for number in range(5)]), workloads=5),
             f"5 of 5 {HEAD} could not be brought to state present:\n"
             "- n/s0, n/s1, n/s2 and 2 more: create role r: LimitExceeded: Too many. Do this.",
             id="many workloads of one failure",
@@ -259,7 +261,7 @@ def test_the_message_says_first_what_failed_why_and_what_to_do(run_: Run, messag
 
 
 def test_the_message_shows_ten_causes() -> None:
-    failures = [failure(WorkloadKey("n", f"s{number}"), name=f"r{number}") for number in range(12)]
+    failures = [failure(key(f"s{number}", "n"), name=f"r{number}") for number in range(12)]
     lines = failure_message(failed_run(*failures, workloads=12)).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
@@ -269,19 +271,22 @@ def test_the_message_shows_ten_causes() -> None:
     ("change", "before", "after"),
     [
         pytest.param(
-            Change(1, "role", "update", "r", (APP,), {"b": 1, "a": "x"}, {"b": 2, "a": "y"}, ()),
+            Change(1, role_target("r"), "update", (APP,), {"b": 1, "a": "x"}, {"b": 2, "a": "y"}, ()),
             '{\n  "a": "x",\n  "b": 1\n}\n',
             '{\n  "a": "y",\n  "b": 2\n}\n',
             id="update",
         ),
         pytest.param(
-            Change(1, "role", "create", "r", (APP,), None, {"tags": OWNED}, ()),
+            Change(1, role_target("r"), "create", (APP,), None, {"tags": OWNED}, ()),
             "",
             '{\n  "tags": {\n    "workload-identity/managed-by": "workload_identity.aws"\n  }\n}\n',
             id="create",
         ),
         pytest.param(
-            Change(1, "role", "delete", "r", (APP,), {"a": 1}, None, ()), '{\n  "a": 1\n}\n', "", id="delete"
+            Change(1, role_target("r"), "delete", (APP,), {"a": 1}, None, ()),
+            '{\n  "a": 1\n}\n',
+            "",
+            id="delete",
         ),
     ],
 )
@@ -331,7 +336,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
     ids=["with the region", "without one", "region is told already"],
 )
 def test_an_error_of_the_whole_run(text: str, region: str | None, message: str) -> None:
-    error = AwsError("eks:X", "DeleteConflict", text)
+    error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
         f"{message}Something else still uses it; detach it there first. Nothing was changed."
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
@@ -21,10 +21,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import is_owned
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.bulk import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
     Snapshot,
     read_snapshot,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     engine,
@@ -93,7 +94,7 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(
 @given(aws=accounts(), before=wishes(), wanted=wishes())
 def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, wanted: Desired) -> None:
     def plans() -> list[Plan]:
-        purge = engine(aws, wanted).run_with_purge(wanted, PurgeScope(limit=99), check_mode=True)
+        purge = run_with_purge(engine(aws, wanted), wanted, PurgeScope(limit=99), check_mode=True)
         return [plan(aws, wanted), plan(aws, before, "absent"), purge.plan]
 
     def in_bulk(api: Api, _singles: int, *kinds: bool, **more: bool) -> Snapshot:
@@ -187,12 +188,12 @@ def test_a_purge_takes_what_is_ours_and_not_listed_and_nothing_else(
     scope = PurgeScope(limit=99)
     # A role that the first run moved its last workload away from is an orphan in the second one.
     for _ in range(2):
-        predicted = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=True)
-        made = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
+        predicted = run_with_purge(engine(aws, wanted), wanted, scope, check_mode=True)
+        made = run_with_purge(engine(aws, wanted), wanted, scope, check_mode=False)
         assume(not made.failures)
         assert names(predicted.plan) == names(made.plan)
         assert [named(one.change) for one in made.done] == names(made.plan)
-    again = engine(aws, wanted).run_with_purge(wanted, scope, check_mode=False)
+    again = run_with_purge(engine(aws, wanted), wanted, scope, check_mode=False)
     assert ([named(done.change) for done in again.done], again.failures) == ([], ())
     after = aws.state()
     listed = {(one.key.namespace, one.key.service_account) for one in wanted.workloads}
@@ -205,7 +206,7 @@ def test_a_purge_takes_what_is_ours_and_not_listed_and_nothing_else(
 @FEW
 @given(aws=accounts(), wanted=wishes(adopt=False, tagged=True), late=st.booleans())
 def test_plays_of_two_clusters_share_roles_in_peace(aws: FakeAws, wanted: Desired, late: bool) -> None:
-    twin = replace(wanted, cluster_name=OTHER_CLUSTER)
+    twin = _moved(wanted, OTHER_CLUSTER)
     run(aws, wanted)
     run(aws, twin)
     assert names(plan(aws, wanted)) == []
@@ -227,6 +228,11 @@ def test_plays_of_one_cluster_share_roles_in_peace(aws: FakeAws, wanted: Desired
     run(aws, one, "absent")
     # What only the other play wanted may go now.
     assert [change for change in names(plan(aws, two)) if not change.startswith("detach ")] == []
+
+
+def _moved(wanted: Desired, cluster_name: str) -> Desired:
+    workloads = tuple(replace(one, key=replace(one.key, cluster=cluster_name)) for one in wanted.workloads)
+    return replace(wanted, cluster_name=cluster_name, workloads=workloads)
 
 
 def _statements(role: dict[str, Any]) -> set[str]:

@@ -12,16 +12,18 @@ of a role (ListRoles does), nor the tags of a policy (only GetPolicy does).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from ..._aws.client import Api, answers_by_page
 from ..._aws.concurrency import map_concurrently
-from ..._aws.errors import AwsError
-from ..model.observed import ObservedPolicy, ObservedRole
-from . import decode
+from ..._policy.language.canonical import same_meaning
+from ..model.aws_errors import AwsError
+from ..model.desired import Options, PolicySpec
+from ..model.observed import Document, ObservedPolicy, ObservedRole
+from .decode import decode_policy_detail, decode_role_detail
 
 # Below so many requests one by one, the size of the account cannot make bulk reading worth it.
 WORTHWHILE = 40
@@ -42,31 +44,44 @@ class Snapshot:
     complete: bool = False
     denied: str = ""
 
+    def find_roles(self, names: Iterable[str]) -> dict[str, ObservedRole | None]:
+        """What it says of roles. What it does not hold has to be read one by one."""
+        return {name: self.roles.get(name) for name in names if name in self.roles or self.complete}
 
-def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
-    """Every role of the account, without description and session duration; and, with their tags, the
-    policies of the account that nothing has attached, as far as the caller may read them."""
-    asked = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
-    roles: list[ObservedRole] = []
-    idle: list[str] = []
-    # Page by page: the documents of all policies of an account need not be held at once.
-    for page in answers_by_page(api, "iam", "GetAccountAuthorizationDetails", asked):
-        roles += map(decode.role_detail, page.get("RoleDetailList", ()))
-        idle += [
-            raw["Arn"]
-            for raw in page.get("Policies", ())
-            if not raw["AttachmentCount"] and not raw.get("PermissionsBoundaryUsageCount")
-        ]
+    def find_policies(
+        self, specs: Mapping[str, PolicySpec], planning: Options | None
+    ) -> dict[str, ObservedPolicy | None]:
+        """What it says of policies, by ARN. What it does not hold, or not well enough, has to be read one by
+        one.
 
-    def read(arn: str) -> ObservedPolicy | None:
-        try:
-            return decode.policy(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"])
-        except AwsError as error:
-            if error.missing or error.denied:
-                return None
-            raise
+        ``planning`` holds the options of the plan that is to be made, if one is.
+        """
+        answers: dict[str, ObservedPolicy | None] = {}
+        for arn, spec in specs.items():
+            policy = self.policies.get(arn)
+            if policy is None:
+                if self.complete and ":iam::aws:" not in arn:
+                    answers[arn] = None
+            elif planning is None or not _tags_matter(spec, policy, planning):
+                answers[arn] = policy
+        return answers
 
-    return roles, [policy for policy in map_concurrently(read, idle, width) if policy is not None]
+    def documents_of(self, roles: Iterable[ObservedRole]) -> dict[str, Document]:
+        """The documents, by ARN, that it holds of whatever is attached to the roles or bounds them."""
+        return {
+            arn: policy.document
+            for role in roles
+            for arn in (*role.attached, role.permissions_boundary)
+            if (policy := self.policies.get(arn)) is not None and policy.document is not None
+        }
+
+
+def _tags_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
+    """Tags are to be set or purged, or a change turns on who owns the policy: they have to be read."""
+    if spec.document is None:
+        return False
+    same = policy.document is not None and same_meaning(policy.document, spec.document, "identity")
+    return not same or bool(spec.tags) or options.purge_tags or options.adopt
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:
@@ -88,7 +103,7 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
         # Whatever else it is comes back one by one, and is then told of those whom it concerns.
         return Snapshot(denied=error.text if error.denied else "")
     roles = {
-        raw["RoleName"].lower(): decode.role_detail(raw)
+        raw["RoleName"].lower(): decode_role_detail(raw)
         for page in pages
         for raw in page.get("RoleDetailList", ())
     }
@@ -96,8 +111,8 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
     for role_pages, all_roles in details:
         complete = complete and all_roles
         roles = _with_details(roles, role_pages)
-    found = {raw["Arn"]: decode.policy_detail(raw) for page in pages for raw in page.get("Policies", ())}
-    return Snapshot(roles, found, complete)
+    by_arn = {raw["Arn"]: decode_policy_detail(raw) for page in pages for raw in page.get("Policies", ())}
+    return Snapshot(roles, by_arn, complete)
 
 
 def _pages(
@@ -114,13 +129,13 @@ def _pages(
 
 def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:
     """Roles with description and session duration; those without are left to be read one by one."""
-    found = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
+    details = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
     return {
         name: replace(
             role,
-            description=found[name].get("Description") or "",
-            max_session_duration=int(found[name].get("MaxSessionDuration") or 3600),
+            description=details[name].get("Description") or "",
+            max_session_duration=int(details[name].get("MaxSessionDuration") or 3600),
         )
         for name, role in roles.items()
-        if name in found
+        if name in details
     }

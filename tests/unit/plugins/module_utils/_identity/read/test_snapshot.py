@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.bulk import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import read_account
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
     WORTHWHILE,
     Snapshot,
-    read_account,
     read_snapshot,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import FakeAws

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a change, a failure or a read is about. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..._findings.key import WorkloadKey
+
+# "associations" is the list of a cluster's associations; "owner" is the owner of a policy that a
+# detachment needs to know, by the policy's ARN; "target role" is read for the verification alone.
+Resource = Literal[
+    "addon",
+    "association",
+    "associations",
+    "attachment",
+    "owner",
+    "policy",
+    "role",
+    "target role",
+    "trust_policy",
+]
+Action = Literal["attach", "create", "delete", "detach", "read", "replace", "update"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """One thing in AWS, by which plan, outcome and result know it again.
+
+    ``name`` is that of the role for a role, its trust policy and its attachments, the ARN of a policy,
+    "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment,
+    ``cluster`` the cluster of an association.
+    """
+
+    resource: Resource
+    name: str
+    policy_arn: str = ""
+    cluster: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """The name in results: role and policy for an attachment."""
+        return f"{self.name} {self.policy_arn}" if self.policy_arn else self.name
+
+    @property
+    def label(self) -> str:
+        """Like "role my-role", with the resource as results call it."""
+        return f"{self.resource} {self.full_name}"
+
+    @property
+    def display(self) -> str:
+        """The label in a sentence."""
+        return f"{self.resource.replace('_', ' ')} {self.full_name}"
+
+    @property
+    def touched(self) -> tuple[str, str]:
+        """What AWS changes for it: for a trust policy or an attachment it is the role."""
+        return self.cluster, self.name.lower()
+
+
+def association_target(key: WorkloadKey) -> Target:
+    return Target("association", str(key), cluster=key.cluster)
+
+
+def attachment_target(role_name: str, policy_arn: str) -> Target:
+    return Target("attachment", role_name, policy_arn)
+
+
+def policy_target(arn: str) -> Target:
+    return Target("policy", arn)
+
+
+def role_target(name: str) -> Target:
+    return Target("role", name)
+
+
+def trust_target(role_name: str) -> Target:
+    return Target("trust_policy", role_name)

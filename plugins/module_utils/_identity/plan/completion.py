@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A plan without the changes that cannot be completed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
+from ..model.changes import Change, Plan
+from ..model.failures import Failure
+from ..model.targets import Target
+
+
+def without_failed(plan: Plan) -> Plan:
+    """Leave out the changes that serve only workloads which cannot be completed anyway, and those
+    that need one which is left out."""
+    failed = {key for failure in plan.failures for key in failure.workloads}
+    kept: list[Change] = []
+    skipped: list[Failure] = []
+    left_out: set[Target] = set()
+    for change in plan.changes:
+        need = min(change.needs & left_out, default=None)
+        if all(key in failed for key in change.workloads):
+            left_out.add(change.target)
+        elif need is not None:
+            left_out.add(change.target)
+            skipped.append(_skipped(change, need, failed))
+        else:
+            kept.append(change)
+    return Plan(tuple(kept), (*plan.failures, *skipped), plan.findings)
+
+
+def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> Failure:
+    return Failure(
+        tuple(key for key in change.workloads if key not in failed),
+        change.target,
+        change.action,
+        Code.SKIPPED,
+        f"not done, because it needs a change of {need.display}, which is left out: that is "
+        "for workloads that failed.",
+        "Resolve those failures and run again.",
+    )

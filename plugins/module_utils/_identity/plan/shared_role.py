@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan one role for all workloads that share it: its attributes, its trust policy, its attachments. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..._findings.key import WorkloadKey
+from ..model.changes import Change, Draft
+from ..model.cluster import Cluster
+from ..model.desired import Options, RoleSpec
+from ..model.failures import Failure
+from ..model.observed import Observed, ObservedRole
+from ..model.shared import SharedRole, unread_targets
+from ..model.targets import Target
+from . import problems, retained, roles
+from .trust import TAGGED_SCOPES, extended_trust, grants_of_others, wanted_trust
+from .trust_usability import trust_failures
+
+
+def plan_shared_role(
+    draft: Draft,
+    observed: Observed,
+    options: Options,
+    shared: SharedRole,
+    listed: frozenset[WorkloadKey],
+    made: Collection[str],
+) -> None:
+    """``made`` holds the ARNs of the policies that this plan makes."""
+    cluster, spec = observed.cluster, shared.spec
+    role = observed.roles.get(spec.name.lower())
+    if spec.existing and (role is None or role.arn != spec.arn):
+        draft.failures.append(problems.role_missing(cluster, shared, role))
+        return
+    if role is not None and not spec.existing and role.name != spec.name:
+        draft.failures.append(problems.other_case(shared, role))
+        return
+    if role is not None and not spec.existing and role.path != spec.path:
+        draft.failures.append(problems.other_path(shared, role))
+        return
+    if _boundary_missing(observed, spec, role, made):
+        draft.failures.append(problems.boundary_missing(cluster, shared))
+        return
+    changes, failures = _role_changes(cluster, options, shared, role, listed, made)
+    if failures:
+        draft.failures.extend(failures)
+        others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
+        if others.users:
+            plan_shared_role(draft, observed, options, others, listed, made)
+        return
+    joining = _attachments(shared, role, made)
+    changes += joining
+    if role is not None and not spec.existing:
+        if changes and not role.owned and not options.adopt:
+            draft.failures.append(problems.not_owned(shared, role, changes))
+            return
+        # A full role takes a policy only after another one has left; else there is never one too few.
+        full = len(role.attached) + len(joining) > roles.POLICIES_OF_A_ROLE
+        stage = roles.ROLE_STAGE if full else roles.ATTACHMENT_STAGE
+        changes += _detachments(draft, observed, options, shared, role, listed, stage)
+    draft.changes.extend(changes)
+
+
+def _boundary_missing(
+    observed: Observed, spec: RoleSpec, role: ObservedRole | None, made: Collection[str]
+) -> bool:
+    boundary = spec.permissions_boundary
+    if not boundary or boundary in made or (role is not None and role.permissions_boundary == boundary):
+        return False
+    return boundary in observed.policies and observed.policies[boundary] is None
+
+
+def _role_changes(
+    cluster: Cluster,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    listed: frozenset[WorkloadKey],
+    made: Collection[str],
+) -> tuple[list[Change], list[Failure]]:
+    spec, keys = shared.spec, shared.keys
+    failures: list[Failure] = []
+    if spec.trust_scope in TAGGED_SCOPES and (spec.extend_trust or not spec.existing):
+        failures += [
+            problems.tags_turned_off(spec, workload)
+            for workload in shared.users
+            if workload.association.disable_session_tags
+        ]
+    if spec.existing and role is not None:
+        trust = role.trust
+        if spec.extend_trust:
+            trust = extended_trust(cluster, spec, options, shared.users, role.trust)
+        failures += trust_failures(cluster, shared.users, trust, role.arn)
+        change = roles.update_trust(role, trust, keys)
+        if change is not None:
+            failures += problems.too_long(shared, trust, options)
+        return ([change] if change else []), failures
+    present = role.trust if role is not None else None
+    trust = wanted_trust(cluster, spec, options, shared.users, listed, present)
+    failures += problems.too_long(shared, trust, options)
+    if spec.trust_policy is not None:
+        failures += trust_failures(cluster, shared.users, trust, cluster.role_arn(spec))
+    boundary_made = spec.permissions_boundary in made
+    if role is None:
+        return [roles.create_role(cluster, spec, trust, keys, boundary_made)], failures
+    changes = (
+        roles.update_role(spec, role, options, keys, boundary_made),
+        roles.update_trust(role, trust, keys),
+    )
+    if (
+        not role.owned
+        and not options.adopt
+        and all(change is None or set(change.after or ()) <= {"tags"} for change in changes)
+    ):
+        # An unowned role that already is as wanted is used; it does not become ours by that.
+        return [], failures
+    return [change for change in changes if change is not None], failures
+
+
+def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection[str]) -> list[Change]:
+    """What is missing on the role, each for those who asked for it: so a policy that is refused, with
+    all who asked for it, stays off."""
+    attached = role.attached if role is not None else ()
+    changes = []
+    for arn, asking in shared.policy_users.items():
+        users = tuple(key for key in asking if key in shared.keys)
+        if users and arn not in attached:
+            new = role is None or arn in made
+            changes.append(roles.attach(shared.spec.name, arn, users, new))
+    return changes
+
+
+def _detachments(
+    draft: Draft,
+    observed: Observed,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole,
+    listed: frozenset[WorkloadKey],
+    stage: int,
+) -> list[Change]:
+    """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
+    everything on a role that workloads outside this run use too, for it may be theirs."""
+    if not role.owned and not options.adopt:
+        return []
+    changes = []
+    foreign_grants = grants_of_others(observed.cluster, role.trust, listed)
+    for arn in role.attached:
+        if arn in shared.policy_users:
+            continue
+        policy = observed.policies.get(arn)
+        if options.purge_policies or (policy is not None and policy.owned and not foreign_grants):
+            changes.append(roles.detach(stage, role.name, arn, shared.keys))
+        else:
+            unread = unread_targets(observed.failures).get(Target("owner", arn))
+            draft.findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
+    return changes

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read one managed policy as a plan needs it. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
+
+For a removal also ListEntitiesForPolicy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._aws.client import Api, answers_by_page
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.text import load
+from ..model.aws_errors import AwsError
+from ..model.cluster import Cluster
+from ..model.desired import PolicySpec
+from ..model.observed import ObservedPolicy
+from .decode import decode_policy, decode_version
+
+
+def read_policy(api: Api, cluster: Cluster, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
+    """The policy, with its default version's document when ``spec`` has one to compare; None when it does
+    not exist. Raises AwsError."""
+    request = {"PolicyArn": cluster.policy_arn(spec)}
+    try:
+        policy = decode_policy(api.call("iam", "GetPolicy", request)["Policy"])
+        if removal:
+            return _with_users(api, policy) if policy.owned else policy
+        if spec.document is None:
+            return policy
+        version = {**request, "VersionId": policy.default_version}
+        answer = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
+        policy = replace(policy, document=load(answer["Document"]))
+        same = same_meaning(policy.document, spec.document, "identity")
+        return policy if same else _with_versions(api, policy)
+    except AwsError as error:
+        if error.missing:
+            return None
+        raise
+
+
+def _with_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
+    """The policy with its versions, and with who uses it as a permissions policy or as a boundary."""
+    users: list[str] = []
+    policy = _with_versions(api, policy)
+    for page in answers_by_page(api, "iam", "ListEntitiesForPolicy", {"PolicyArn": policy.arn}):
+        for kind in ("Role", "User", "Group"):
+            users += [f"{kind.lower()} {entity[f'{kind}Name']}" for entity in page.get(f"Policy{kind}s", ())]
+    return replace(policy, attached_to=tuple(users))
+
+
+def _with_versions(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
+    versions = api.pages("iam", "ListPolicyVersions", {"PolicyArn": policy.arn}, "Versions")
+    return replace(policy, versions=tuple(map(decode_version, versions)))

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read one role as a plan needs it. Source: iam GetRole, ListAttachedRolePolicies.
+
+For a removal also ListRolePolicies, ListInstanceProfilesForRole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._aws.client import Api
+from ..model.arns import parse_role_arn
+from ..model.aws_errors import AwsError
+from ..model.cluster import Cluster
+from ..model.desired import RoleSpec
+from ..model.observed import ObservedRole
+from .decode import decode_role
+
+# Requests that tell all that the removal of a role has to know.
+REMOVAL_READS = 4
+
+
+def read_role(api: Api, cluster: Cluster, spec: RoleSpec, removal: bool) -> ObservedRole | None:
+    """The role; None when it does not exist in the cluster's account. Raises AwsError."""
+    if spec.arn is not None:
+        parts = parse_role_arn(spec.arn)
+        if parts is not None and parts.account_id != cluster.account_id:
+            return None
+    request = {"RoleName": spec.name}
+    try:
+        raw = api.call("iam", "GetRole", request)["Role"]
+        attached = api.pages("iam", "ListAttachedRolePolicies", request, "AttachedPolicies")
+        role = decode_role(raw, attached)
+        return _with_contents(api, role, spec.name) if removal and role.owned else role
+    except AwsError as error:
+        if error.missing:
+            return None
+        raise
+
+
+def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
+    """The role with what else keeps it from being deleted."""
+    request = {"RoleName": name}
+    inline = api.pages("iam", "ListRolePolicies", request, "PolicyNames")
+    profiles = api.pages("iam", "ListInstanceProfilesForRole", request, "InstanceProfiles")
+    names = tuple(str(profile["InstanceProfileName"]) for profile in profiles)
+    return replace(role, inline=tuple(inline), instance_profiles=names)

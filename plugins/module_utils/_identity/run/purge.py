@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A run that also removes what is ours but no longer listed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..model.desired import Desired
+from ..plan.predict import predict
+from ..plan.present import make_plan
+from ..plan.purge import (
+    Account,
+    PurgeScope,
+    freed_policies,
+    left_roles,
+    unlisted_workloads,
+    validate_purge_limit,
+)
+from ..read.account import read_account
+from .engine import Engine
+from .outcome import Run
+
+
+def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mode: bool) -> Run:
+    """Apply the desired workloads, then remove those of ours that are not desired.
+
+    InputError when more would go than the scope allows, AwsError when what there is cannot be
+    read; both before anything is changed.
+    """
+    cluster = engine.cluster
+    account = Account(engine.observer().all_associations(), *read_account(engine.api, engine.width))
+    observed = engine.observe(desired, just_read=account.associations)
+    freed = freed_policies(make_plan(desired, observed), observed)
+    unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
+    validate_purge_limit(unlisted, cluster, scope)
+    converge = engine.run(desired, "present", check_mode, observed)
+    if converge.failures:
+        waits = (_purge_waits(unlisted),) if unlisted.workloads else ()
+        return replace(converge, findings=(*converge.findings, *waits))
+    left = left_roles(desired, unlisted, cluster, scope, account)
+    converge = replace(converge, findings=(*converge.findings, *left))
+    if not unlisted.workloads:
+        return converge
+    look = engine.observe(unlisted, removal=True)
+    if check_mode:
+        look = predict(look, observed, converge.plan)
+    may_purge = partial(scope.includes_policy, cluster=cluster)
+    removal = engine.run(unlisted, "absent", check_mode, look, may_purge)
+    return replace(
+        converge,
+        plan=replace(converge.plan, changes=(*converge.plan.changes, *removal.plan.changes)),
+        done=(*converge.done, *removal.done),
+        failures=removal.failures,
+        purged=len(unlisted.workloads),
+        findings=(*converge.findings, *removal.findings),
+    )
+
+
+def _purge_waits(unlisted: Desired) -> Finding:
+    return Finding(
+        Code.PURGE_WAITS,
+        f"{len(unlisted.workloads)} workloads that are not listed were not purged, because others failed.",
+        "Resolve the failures and run again; a purge starts only from a complete converge.",
+    )

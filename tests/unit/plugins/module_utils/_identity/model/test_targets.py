@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a change is about: its names, and when two changes are about the same thing."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Target,
+    association_target,
+    attachment_target,
+    policy_target,
+    role_target,
+    trust_target,
+)
+
+ARN = "arn:aws:iam::111122223333:policy/p"
+KEY = WorkloadKey("my-cluster", "default", "app")
+
+
+@pytest.mark.parametrize(
+    ("target", "full_name", "label", "display"),
+    [
+        (policy_target(ARN), ARN, f"policy {ARN}", f"policy {ARN}"),
+        (role_target("r"), "r", "role r", "role r"),
+        (trust_target("r"), "r", "trust_policy r", "trust policy r"),
+        (attachment_target("r", ARN), f"r {ARN}", f"attachment r {ARN}", f"attachment r {ARN}"),
+        (association_target(KEY), "default/app", "association default/app", "association default/app"),
+        (Target("target role", "r"), "r", "target role r", "target role r"),
+    ],
+)
+def test_a_target_has_a_name_for_results_and_for_sentences(
+    target: Target, full_name: str, label: str, display: str
+) -> None:
+    assert (target.full_name, target.label, target.display) == (full_name, label, display)
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "same"),
+    [
+        (role_target("r"), trust_target("R"), True),
+        (role_target("r"), attachment_target("r", ARN), True),
+        (role_target("r"), role_target("s"), False),
+        (policy_target(ARN), attachment_target("r", ARN), False),
+        (association_target(KEY), association_target(WorkloadKey("other", "default", "app")), False),
+    ],
+)
+def test_what_changes_one_role_touches_the_same_thing(target: Target, other: Target, same: bool) -> None:
+    assert (target.touched == other.touched) is same
+    assert target != other
+
+
+def test_targets_are_ordered_as_their_labels_are() -> None:
+    targets = [
+        trust_target("a"),
+        role_target("b"),
+        role_target("a-b"),
+        role_target("a"),
+        attachment_target("a", ARN),
+        attachment_target("a-b", ARN),
+        policy_target(ARN),
+        association_target(KEY),
+    ]
+    assert sorted(targets) == sorted(targets, key=lambda target: target.label)
+
+
+def test_a_key_reads_without_its_cluster_and_is_another_in_another_cluster() -> None:
+    twin = WorkloadKey("other", "default", "app")
+    assert (str(KEY), str(twin)) == ("default/app", "default/app")
+    assert twin != KEY
+    assert sorted([twin, KEY]) == [KEY, twin]
