@@ -47,7 +47,7 @@ def main() -> int:
     wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
     marks = {"start": time.perf_counter()}
     raw = json.loads(Path(path).read_text(encoding="utf-8"))
-    desired = Desired(cluster_name=cluster_name, workloads=parse_workloads(raw))
+    desired = Desired(cluster_name=cluster_name, workloads=parse_workloads(raw, cluster_name))
     marks["parse"] = time.perf_counter()
     engine = Engine(api, find_cluster(api, cluster_name, region), DEFAULT_WIDTH, wait_policy)
     observed = engine.observe(desired)

@@ -486,6 +486,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     given_workloads,
     parse_cluster_name,
     parse_tags,
@@ -523,9 +524,10 @@ def desired_of(params: dict[str, Any]) -> Desired:
     common = parse_tags(params["tags"])
     if params["owner"] is not None:
         common[OWNER_TAG] = params["owner"]
+    name = parse_cluster_name(params["cluster_name"])
     return Desired(
-        cluster_name=parse_cluster_name(params["cluster_name"]),
-        workloads=given_workloads(params, str(params["state"]), common) or (),
+        cluster_name=name,
+        workloads=given_workloads(params, name, params["state"], Defaults(common)) or (),
         options=Options(
             trust_scope=params["trust_scope"],
             purge_tags=params["purge_tags"],

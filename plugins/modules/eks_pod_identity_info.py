@@ -315,7 +315,7 @@ def main() -> None:
         validate_options(params)
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
-        workloads = given_workloads(params)
+        workloads = given_workloads(params, name)
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
         observer = Observer(

@@ -115,7 +115,7 @@ class TestWorkloads:
         found = [one for one in listed_workloads(yaml.safe_load(block.text)) if isinstance(one, list)]
         assert found
         for workloads in found:
-            assert len(parse_workloads(workloads)) == len(workloads)
+            assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
 
     @pytest.mark.parametrize(
         "path",
@@ -129,7 +129,7 @@ class TestWorkloads:
         variables = yaml.safe_load(path.read_text(encoding="utf-8"))
         parse_cluster_name(variables["pod_identity_cluster_name"])
         workloads = variables["pod_identity_workloads"]
-        assert len(parse_workloads(workloads)) == len(workloads)
+        assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
 
     @pytest.mark.parametrize(
         ("section", "known"),

@@ -173,7 +173,7 @@ def test_a_plan_with_descriptions_also_lists_roles(new_world: NewWorld, allowed:
     world.build(*aws.many(world))
     call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
     api = BotoApi(world.client)
-    desired = Desired(CLUSTER, parse_workloads(world.asked))
+    desired = Desired(CLUSTER, parse_workloads(world.asked, CLUSTER))
     observed = Observer(api, find_cluster(api, CLUSTER, REGION), WIDTH).observe(desired)
     assert observed.failures == ()
     assert set(ACTION.findall(observed.bulk_denied)) == {"iam:ListRoles"} - set(allowed)

@@ -243,7 +243,7 @@ class World:
         return BotoApi(self.client)
 
     def _desired(self) -> Desired:
-        return Desired(CLUSTER, parse_workloads(self.asked))
+        return Desired(CLUSTER, parse_workloads(self.asked, CLUSTER))
 
     def _reads(self, result: Json) -> Json:
         """In the order of the role: the Pods, then the agent, then what else matters."""

@@ -18,8 +18,31 @@ from ..model.tags import OURS
 # IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
 TAGS_LEFT = 48
 
-_TRUE = frozenset(("true", "yes", "on", "1"))
-_FALSE = frozenset(("false", "no", "off", "0"))
+# As Ansible reads the options of modules.
+_TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
+_FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+
+
+def read_boolean(value: object) -> bool | None:
+    """A boolean, or what stands for one; None for anything else.
+
+    Extra variables of a command line, INI inventories and surveys give text: "false" is not true.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def read_integer(value: object) -> int | None:
+    """A whole number, or text that is one; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    # More digits than this Python may refuse to convert, and no option has them.
+    if isinstance(value, str) and len(value) < 20 and _INTEGER.fullmatch(value.strip()):
+        return int(value)
+    return None
 
 
 class Fields:
@@ -80,24 +103,20 @@ class Fields:
 
     def flag(self, name: str) -> bool | None:
         value = self.raw.get(name)
-        if value is None or isinstance(value, bool):
-            return value
-        # A templated boolean arrives as text with ansible-core before 2.19.
-        if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-            return value.lower() in _TRUE
-        self.wrong(name, "true or false")
-        return None
+        flag = read_boolean(value)
+        if flag is None and value is not None:
+            self.wrong(name, "true or false")
+        return flag
 
     def integer(self, name: str, low: int, high: int, unit: str) -> int | None:
         value = self.raw.get(name)
         if value is None:
             return None
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        number = read_integer(value)
+        if number is None or not low <= number <= high:
             self.wrong(name, f"a number of {unit} from {low} to {high}")
             return None
-        return value
+        return number
 
     def mapping(self, name: str) -> Mapping[object, object] | None:
         value = self.raw.get(name)

@@ -16,7 +16,7 @@ from ..model.errors import InputError
 from ..model.ownership import OWNER_TAG
 from .files.folders import read_sources
 from .options import validate_options
-from .workloads import parse_cluster_name, parse_tags, parse_workloads
+from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
 
 PREFIX = "pod_identity_"
 # What the Kubernetes half needs of a workload. Ansible looks at every value of a result, so the rest is left out.
@@ -92,7 +92,7 @@ def _workloads(
         places = [f"{listed}[{index}]" for index in range(len(raw))]
     else:
         raise InputError([f"{listed} must be a list of mappings, got a {type(raw).__name__}."])
-    parse_workloads(raw, options["state"], common, places)
+    parse_workloads(raw, options["cluster_name"], options["state"], Defaults(common), places)
     return [{name: one[name] for name in FIELDS if name in one} for one in raw], paths
 
 

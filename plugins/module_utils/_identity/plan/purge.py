@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
+from ..._policy.language.text import Document
 from ..._policy.trust.statements import read_grants
 from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
@@ -188,7 +189,7 @@ def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
     """Those of the account. The document stands for "one that we made"; a removal does not look into it."""
     parts = [parse_policy_arn(arn) for arn in arns]
     return tuple(
-        PolicySpec(name=one.name, path=one.path, document={})
+        PolicySpec(name=one.name, path=one.path, document=Document())
         for one in parts
         if one is not None and one.account_id != "aws"
     )

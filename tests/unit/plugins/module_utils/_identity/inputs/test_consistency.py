@@ -51,7 +51,7 @@ def differs(kind: str, name: str, field: str) -> str:
     ],
 )
 def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: dict[str, Any]) -> None:
-    found = parse_workloads([workload("one", **one), workload("two", **two)])
+    found = parse_workloads([workload("one", **one), workload("two", **two)], "my-cluster")
     assert [str(each.key) for each in found] == ["default/one", "default/two"]
 
 
@@ -110,13 +110,13 @@ def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: di
 )
 def test_one_thing_has_one_definition(one: dict[str, Any], two: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_workloads([workload("one", **one), workload("two", **two)])
+        parse_workloads([workload("one", **one), workload("two", **two)], "my-cluster")
     assert caught.value.problems == (problem,)
 
 
 def test_a_service_account_is_listed_once() -> None:
     with pytest.raises(InputError) as caught:
-        parse_workloads([workload(), workload("other"), workload()])
+        parse_workloads([workload(), workload("other"), workload()], "my-cluster")
     assert caught.value.problems == (
         "workload default/app: is listed twice, in workloads[0] and in workloads[2]; a service account has one "
         "association.",
@@ -129,14 +129,14 @@ def test_every_disagreement_is_told() -> None:
         workload("two", role={"name": "r", "description": "b"}, policies=[policy("p", "kms:Decrypt")]),
     ]
     with pytest.raises(InputError) as caught:
-        parse_workloads(raw)
+        parse_workloads(raw, "my-cluster")
     assert caught.value.problems == (differs("role", "r", "description"), differs("policy", "p", "document"))
 
 
 def test_one_workload_may_not_define_a_policy_in_two_ways() -> None:
     raw = workload(policies=[policy("p"), {"name": "p", "document": document("kms:Decrypt")}])
     with pytest.raises(InputError) as caught:
-        parse_workloads([raw])
+        parse_workloads([raw], "my-cluster")
     assert caught.value.problems == (
         "workload default/app: defines policy 'p' with another document than workload default/app does; give "
         "both the same definition, or the policy another name.",

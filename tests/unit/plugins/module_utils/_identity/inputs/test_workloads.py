@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     parse_association,
     parse_cluster_name,
     parse_tags,
@@ -19,10 +21,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     PolicySpec,
     RequiredPermission,
     RoleSpec,
+    ServiceAccountSpec,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import Document
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
     document,
     policy,
     workload,
@@ -45,7 +50,7 @@ PLACE = "workloads[0] (default/app)"
 
 def problems_of(raw: object, state: str = "present", common: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(InputError) as caught:
-        parse_workloads(raw, state, common)
+        parse_workloads(raw, CLUSTER, state, Defaults(common or {}))
     return list(caught.value.problems)
 
 
@@ -82,7 +87,7 @@ def test_every_key_arrives() -> None:
         "service_account_labels": {"a": "b"},
         "service_account_annotations": {"c": "d"},
     }
-    assert parse_workloads([raw]) == (
+    assert parse_workloads([raw], CLUSTER) == (
         Workload(
             WorkloadKey("team-a", "my.app"),
             RoleSpec(
@@ -104,13 +109,14 @@ def test_every_key_arrives() -> None:
                 RequiredPermission("s3:GetObject", "arn:aws:s3:::b/*", {"aws:SourceIp": "10.0.0.1"}),
                 RequiredPermission("sts:GetCallerIdentity", "*"),
             ),
+            ServiceAccountSpec(True, False, {"a": "b"}, {"c": "d"}),
         ),
     )
 
 
 def test_the_shortest_workload_leaves_everything_else_open() -> None:
     raw = {"namespace": "default", "service_account": "app", "role": {"name": "my-role"}}
-    (found,) = parse_workloads([raw])
+    (found,) = parse_workloads([raw], CLUSTER)
     assert found == Workload(WorkloadKey("default", "app"), RoleSpec("my-role"))
     assert found.role is not None
     assert not found.role.existing
@@ -119,7 +125,7 @@ def test_the_shortest_workload_leaves_everything_else_open() -> None:
 
 def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
     (found,) = parse_workloads(
-        [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})]
+        [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})], CLUSTER
     )
     assert found.role == RoleSpec("my-role", ROLE, "/team/", trust_scope="cluster", extend_trust=True)
     assert found.role is not None
@@ -136,7 +142,7 @@ def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
 )
 def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: str | None) -> None:
     raw = {**workload(), "target_role_arn": value}
-    assert parse_workloads([raw])[0].association.target_role_arn == parsed
+    assert parse_workloads([raw], CLUSTER)[0].association.target_role_arn == parsed
 
 
 @pytest.mark.parametrize(
@@ -151,29 +157,29 @@ def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: s
 )
 def test_a_session_policy_can_be_given_removed_or_left(value: Any, parsed: Any) -> None:
     raw = {**workload(), "session_policy": value, "disable_session_tags": True}
-    assert parse_workloads([raw])[0].association.session_policy == parsed
+    assert parse_workloads([raw], CLUSTER)[0].association.session_policy == parsed
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "yes", "on", "1", "TRUE"])
 def test_a_templated_true_is_true(value: object) -> None:
-    (found,) = parse_workloads([workload(disable_session_tags=value)])
+    (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is True
 
 
 @pytest.mark.parametrize("value", [False, "false", "False", "no", "off", "0"])
 def test_a_templated_false_is_false(value: object) -> None:
-    (found,) = parse_workloads([workload(disable_session_tags=value)])
+    (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is False
 
 
 def test_a_templated_number_is_a_number() -> None:
-    (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})])
+    (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})], CLUSTER)
     assert found.role == RoleSpec("my-role", max_session_duration=7200)
 
 
 def test_a_document_may_be_text() -> None:
     text = json.dumps(document("s3:GetObject"))
-    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])])
+    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])], CLUSTER)
     assert found.policies[0].document == document("s3:GetObject")
 
 
@@ -183,20 +189,83 @@ def test_tags_of_one_thing_win_over_common_ones() -> None:
         policies=[policy(tags={"team": "policy"})],
         tags={"team": "workload"},
     )
-    (found,) = parse_workloads([raw], "present", {"team": "common", "stage": "test"})
+    (found,) = parse_workloads([raw], CLUSTER, defaults=Defaults({"team": "common", "stage": "test"}))
     assert found.role is not None
     assert found.role.tags == {"team": "role", "stage": "test"}
     assert found.policies[0].tags == {"team": "policy", "stage": "test"}
     assert found.association.tags == {"team": "workload", "stage": "test"}
 
 
+@pytest.mark.parametrize(
+    ("field", "default", "written", "wish"),
+    [
+        pytest.param("create_service_account", True, None, True, id="a default holds"),
+        pytest.param("create_service_account", False, None, False, id="a default of false holds"),
+        pytest.param("create_service_account", True, "false", False, id="text that is false"),
+        pytest.param("create_service_account", False, "on", True, id="text that is true"),
+        pytest.param("create_namespace", False, None, False, id="namespaces"),
+        pytest.param("create_namespace", True, None, True, id="namespaces by default"),
+        pytest.param("create_namespace", True, "No", False, id="not this namespace"),
+    ],
+)
+def test_a_workload_has_its_own_wish_or_that_of_the_run(
+    field: str, default: bool, written: object, wish: bool
+) -> None:
+    defaults = Defaults(create_service_accounts=default, create_namespaces=default)
+    (found,) = parse_workloads([workload(**{field: written})], CLUSTER, defaults=defaults)
+    account = found.service_account
+    assert {"create_service_account": account.create, "create_namespace": account.create_namespace} == {
+        "create_service_account": default,
+        "create_namespace": default,
+        field: wish,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        pytest.param("10.0.0.1", "10.0.0.1", id="text"),
+        pytest.param(True, True, id="boolean"),
+        pytest.param(None, None, id="null"),
+        pytest.param(1.5, 1.5, id="number"),
+        pytest.param(("a", 2), ["a", 2], id="tuple"),
+        pytest.param([], [], id="empty list"),
+        pytest.param(date(2026, 1, 31), "2026-01-31", id="date"),
+    ],
+)
+def test_the_context_of_a_permission_has_json_values(value: object, parsed: object) -> None:
+    asked = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
+    (found,) = parse_workloads([workload(required_permissions=asked)], CLUSTER)
+    assert found.required_permissions[0].context == {"aws:key": parsed}
+
+
+@pytest.mark.parametrize("value", [{"a": "b"}, ["a", {"a": "b"}], [["a"]], [b"a"]])
+def test_the_context_of_a_permission_takes_nothing_else(value: Any) -> None:
+    asked = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
+    kind = type(value if isinstance(value, dict) else value[-1]).__name__
+    assert problems_of([workload(required_permissions=asked)]) == [
+        f"{PLACE} required_permissions[0]: context: the value of 'aws:key' must be text, a number, a boolean, null, "
+        f"or a list of them, got a {kind}."
+    ]
+
+
+def test_a_document_has_json_values() -> None:
+    raw = {**document("s3:GetObject"), "Version": date(2012, 10, 17)}
+    raw["Statement"] = tuple(raw["Statement"])
+    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": raw}])], CLUSTER)
+    parsed = found.policies[0].document
+    assert parsed == document("s3:GetObject")
+    assert type(parsed) is Document
+    assert type(parsed["Statement"]) is list
+
+
 def test_a_removal_needs_no_role() -> None:
-    (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], "absent")
+    (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], CLUSTER, "absent")
     assert found == Workload(WorkloadKey("default", "app"), None)
 
 
 def test_no_workloads_are_no_problem() -> None:
-    assert parse_workloads([]) == ()
+    assert parse_workloads([], CLUSTER) == ()
 
 
 KNOWN_WORKLOAD = (
