@@ -46,12 +46,18 @@ def read_integer(value: object) -> int | None:
 
 
 class Fields:
-    """One mapping that a user wrote, at a place that error messages name."""
+    """One mapping that a user wrote, at a place that error messages name.
 
-    def __init__(self, raw: Mapping[object, object], place: str, problems: Problems) -> None:
+    ``prefix`` is what the user's names of the fields have before those used here.
+    """
+
+    def __init__(
+        self, raw: Mapping[object, object], place: str, problems: Problems, prefix: str = ""
+    ) -> None:
         self.raw = raw
         self.place = place
         self.problems = problems
+        self.prefix = prefix
 
     def known(self, names: Iterable[str]) -> None:
         """Report keys that do not exist, with the nearest one that does."""
@@ -65,27 +71,28 @@ class Fields:
     def has(self, name: str) -> bool:
         return self.raw.get(name) is not None
 
-    def wrong(self, name: str, want: str) -> None:
+    def refuse(self, name: str, rule: str) -> None:
+        """Report that a field's value breaks the rule for it ("must be …")."""
         value = self.raw.get(name)
         shown = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
-        self.problems.add(self.place, f"{name} must be {want}, got {shown}.")
+        self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {shown}.")
 
     def text(
         self,
         name: str,
         default: str | None = None,
         pattern: re.Pattern[str] | None = None,
-        want: str = "text",
+        rule: str = "text",
         longest: int | None = None,
     ) -> str | None:
         value = self.raw.get(name)
         if value is None:
             return default
         if not isinstance(value, str):
-            self.wrong(name, want)
+            self.refuse(name, rule)
             return default
         if pattern is not None and not pattern.fullmatch(value):
-            self.wrong(name, want)
+            self.refuse(name, rule)
         elif longest is not None and len(value) > longest:
             self.problems.add(
                 self.place, f"{name} has {len(value)} characters, at most {longest} are allowed."
@@ -97,7 +104,7 @@ class Fields:
         if value is None:
             return None
         if value not in choices:
-            self.wrong(name, f"one of {', '.join(choices)}")
+            self.refuse(name, f"one of {', '.join(choices)}")
             return None
         return str(value)
 
@@ -105,16 +112,17 @@ class Fields:
         value = self.raw.get(name)
         flag = read_boolean(value)
         if flag is None and value is not None:
-            self.wrong(name, "true or false")
+            self.refuse(name, "true or false")
         return flag
 
-    def integer(self, name: str, low: int, high: int, unit: str) -> int | None:
+    def integer(self, name: str, least: int, most: int | None = None, unit: str = "") -> int | None:
         value = self.raw.get(name)
         if value is None:
             return None
         number = read_integer(value)
-        if number is None or not low <= number <= high:
-            self.wrong(name, f"a number of {unit} from {low} to {high}")
+        if number is None or number < least or (most is not None and number > most):
+            many = f"a number of {unit} " if unit else ""
+            self.refuse(name, f"{least} or more" if most is None else f"{many}from {least} to {most}")
             return None
         return number
 
@@ -123,7 +131,7 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            self.wrong(name, "a mapping")
+            self.refuse(name, "a mapping")
             return None
         return value
 
@@ -132,9 +140,16 @@ class Fields:
         if value is None:
             return ()
         if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
-            self.wrong(name, "a list")
+            self.refuse(name, "a list")
             return ()
         return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A list of names; one name, or several with commas, may also be text."""
+        value = self.raw.get(name)
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags by the rules that IAM and EKS share: at most 50, no ``aws:`` prefix.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def write_parsed(parsed: ParsedInput, folder: str) -> ParsedFile:
         file.write(content)
     os.replace(name, path)
     return ParsedFile(str(path), digest)
+
+
+def parsed_argument(argument: Mapping[str, str] | None) -> ParsedInput:
+    """The input of a module's option ``parsed_input``, or InputError."""
+    if argument is None:
+        raise InputError(
+            [
+                "the module was started without its action plugin, which parses its input on the controller. Call "
+                "it from a play by its full name."
+            ]
+        )
+    return read_parsed(argument["path"], argument["sha256"])
 
 
 def read_parsed(path: str, sha256: str) -> ParsedInput:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, cast
+from typing import cast
 
 from ..._findings.key import WorkloadKey
 from ..._policy.language.document import parse_policy
@@ -36,7 +36,6 @@ from ..model.errors import Problems
 from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
 from .consistency import validate_consistency
 from .fields import Fields
-from .files.folders import read_sources
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -84,12 +83,12 @@ class Defaults:
     create_namespaces: bool = False
 
 
-def parse_cluster_name(value: object) -> str:
+def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
     """The name of an EKS cluster, or InputError. Source: eks CreateCluster, ``name``."""
     problems = Problems()
     if not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
         problems.add(
-            "cluster_name",
+            option,
             "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
             f"characters), got {value!r}.",
         )
@@ -138,18 +137,6 @@ def parse_workloads(
     validate_consistency(workloads, problems, written)
     problems.raise_if_any()
     return tuple(workloads)
-
-
-def given_workloads(
-    params: Mapping[str, Any], cluster_name: str, state: State = "present", defaults: Defaults | None = None
-) -> tuple[Workload, ...] | None:
-    """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
-    if params["workloads_from"] is not None:
-        source = read_sources(params["workloads_from"])
-        return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
-    if params["workloads"] is None:
-        return None
-    return parse_workloads(params["workloads"], cluster_name, state, defaults)
 
 
 def _workload(
@@ -232,7 +219,7 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
         role.problems.add(role.place, "trust_policy and trust_scope exclude each other.")
     boundary = role.text("permissions_boundary")
     if boundary and parse_policy_arn(boundary) is None:
-        role.wrong("permissions_boundary", "the ARN of a managed policy")
+        role.refuse("permissions_boundary", "the ARN of a managed policy")
     return RoleSpec(
         name=name or "",
         path=role.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
@@ -252,7 +239,7 @@ def _trust_scope(role: Fields) -> TrustScope | None:
 def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
     parts = parse_role_arn(arn)
     if parts is None:
-        role.wrong("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
+        role.refuse("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
     elif name is not None and name != parts.name:
         role.problems.add(role.place, f"name '{name}' is not the name in arn '{arn}'; leave name out.")
     for key in ROLE_KEYS:
@@ -280,7 +267,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
     arn = policy.text("arn")
     if arn is not None:
         if parse_policy_arn(arn) is None:
-            policy.wrong("arn", "the ARN of a managed policy (arn:aws:iam::…:policy/name)")
+            policy.refuse("arn", "the ARN of a managed policy (arn:aws:iam::…:policy/name)")
         for key in POLICY_KEYS:
             if key != "arn" and policy.has(key):
                 problems.add(place, f"{key} cannot be given together with arn.")
@@ -317,7 +304,7 @@ def parse_association(params: Mapping[str, object]) -> AssociationSpec:
 def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     target = fields.text("target_role_arn")
     if target and parse_role_arn(target) is None:
-        fields.wrong("target_role_arn", "the ARN of an IAM role, or '' to remove it")
+        fields.refuse("target_role_arn", "the ARN of an IAM role, or '' to remove it")
     disabled = fields.flag("disable_session_tags")
     return AssociationSpec(
         target_role_arn=target,

@@ -22,6 +22,7 @@ State = Literal["present", "absent"]
 TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
 
 STATES: tuple[State, ...] = ("present", "absent")
+PURGE_LIMIT = 10
 TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "none")
 
 
@@ -128,7 +129,7 @@ class ParsedInput:
     owner: str | None = None
     purge: bool = False
     purge_namespaces: tuple[str, ...] = ()
-    purge_limit: int = 10
+    purge_limit: int = PURGE_LIMIT
 
     @property
     def namespaces(self) -> tuple[str, ...]:

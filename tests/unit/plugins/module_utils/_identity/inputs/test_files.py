@@ -15,9 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     locate,
     read_sources,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    given_workloads,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -272,27 +269,9 @@ def test_a_folder_with_input_in_a_folder_inside_alone_is_refused_for_that(tmp_pa
 
 def test_no_file_at_all_is_no_empty_list() -> None:
     with pytest.raises(InputError) as caught:
-        given_workloads({"workloads_from": [], "workloads": None}, "my-cluster")
+        read_sources([])
     assert list(caught.value.problems) == [
         "the list of files with workloads is empty; give workloads: [] for no workloads."
-    ]
-
-
-def test_a_wrong_workload_in_json_is_named_with_its_line(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.json", '[\n {"namespace": "default",\n  "service_acount": "one"}\n]')
-    with pytest.raises(InputError) as caught:
-        given_workloads({"workloads_from": [path], "workloads": None}, "my-cluster")
-    assert f"{path} line 2 (default/?): unknown key 'service_acount'" in "\n".join(caught.value.problems)
-
-
-def test_a_workload_that_is_in_two_files_is_named_with_both_places(tmp_path: Path) -> None:
-    text = "- {namespace: default, service_account: one, role: {name: r}}\n"
-    paths = [written(tmp_path, "a.yml", text), written(tmp_path, "b.yml", f"# b\n{text}")]
-    with pytest.raises(InputError) as caught:
-        given_workloads({"workloads_from": paths, "workloads": None}, "my-cluster")
-    assert list(caught.value.problems) == [
-        f"workload default/one: is listed twice, in {paths[0]} line 1 and in {paths[1]} line 2; a service "
-        "account has one association."
     ]
 
 
