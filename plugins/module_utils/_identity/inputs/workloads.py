@@ -86,7 +86,9 @@ class Defaults:
 def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
     """The name of an EKS cluster, or InputError. Source: eks CreateCluster, ``name``."""
     problems = Problems()
-    if not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
+    if value is None:
+        problems.add(option, "is missing; give the name of the EKS cluster.")
+    elif not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
         problems.add(
             option,
             "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "

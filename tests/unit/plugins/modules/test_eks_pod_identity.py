@@ -236,8 +236,7 @@ def test_a_workload_that_fails_is_told_beside_what_was_done(
     [
         (
             {"workloads": []},
-            "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 characters), got "
-            "None. Nothing was changed.",
+            "cluster_name: is missing; give the name of the EKS cluster. Nothing was changed.",
         ),
         (
             {"cluster_name": CLUSTER},
