@@ -43,8 +43,8 @@ def parse_arguments(
     The arguments are left as they are where they have such a file already, and where workloads are neither
     given nor required.
     """
-    given = any(arguments.get(name) is not None for name in WORKLOADS)
-    if arguments.get(PARSED) is not None or not (given or workloads_required):
+    has_workloads = any(arguments.get(name) is not None for name in WORKLOADS)
+    if arguments.get(PARSED) is not None or not (has_workloads or workloads_required):
         return dict(arguments)
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
     file = keep(read_input(options, partial(locate_files, variables=variables)))

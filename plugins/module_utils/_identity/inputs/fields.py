@@ -156,9 +156,8 @@ class Fields:
 
         ``common`` has tags that hold unless they are given here.
         """
-        given = self.mapping(name) or {}
         tags: dict[str, str] = dict(common or {})
-        for key, value in given.items():
+        for key, value in (self.mapping(name) or {}).items():
             if isinstance(value, (Mapping, list)) or value is None:
                 self.problems.add(self.place, f"{name}: the value of tag '{key}' must be text.")
                 continue

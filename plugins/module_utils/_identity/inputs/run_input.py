@@ -87,13 +87,13 @@ def _workloads(
     fields: Fields, locate: Locate, cluster_name: str, state: State, defaults: Defaults
 ) -> tuple[Workload, ...]:
     listed, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
-    given = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
-    if len(given) > 1:
+    ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
+    if len(ways) > 1:
         raise InputError([f"{listed} and {files} are both given; give one of them."])
-    if not given:
+    if not ways:
         raise InputError([_missing(fields, listed, files)])
-    raw = fields.raw[given[0]]
-    if given == ["workloads_from"]:
+    raw = fields.raw[ways[0]]
+    if ways == ["workloads_from"]:
         source = read_sources(locate(paths_of(raw, files)))
         return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
     if isinstance(raw, Sequence) and not isinstance(raw, str):

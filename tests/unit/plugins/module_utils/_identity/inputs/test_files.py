@@ -176,22 +176,22 @@ NOTHING = "holds no workloads; write [] for an empty list."
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
-            "line 3: '2001-99-99' is no timestamp, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 3: '2001-99-99' is not a valid timestamp, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!int foo}\n",
-            "line 2: 'foo' is no int, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 2: 'foo' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!bool foo}\n",
-            "line 2: 'foo' is no bool, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 2: 'foo' is not a valid bool, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
             "- a: !!int\n",
-            "line 1: '' is no int, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 1: '' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
@@ -304,12 +304,12 @@ def test_a_path_that_is_in_both_places_is_refused_unless_it_is_the_same_file(
     with pytest.raises(InputError) as caught:
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     assert list(caught.value.problems) == [
-        f"a.yml: is there twice, beside the playbook ({one}) and in the working directory ({two}). Give the "
+        f"a.yml: exists twice, beside the playbook ({one}) and in the working directory ({two}). Give the "
         "absolute path of the one that is meant."
     ]
     Path(two).unlink()
     Path(two).symlink_to("gone.yml")
-    with pytest.raises(InputError, match="is there twice"):
+    with pytest.raises(InputError, match="exists twice"):
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     Path(two).unlink()
     Path(two).symlink_to(one)

@@ -696,7 +696,7 @@ def test_a_cluster_name_is_taken_as_it_is(name: str) -> None:
     assert parse_cluster_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-a", "x" * 101, "a b", None, "arn:aws:eks:us-west-2:1:cluster/a"])
+@pytest.mark.parametrize("name", ["", "-a", "x" * 101, "a b", 5, "arn:aws:eks:us-west-2:1:cluster/a"])
 def test_a_bad_cluster_name_is_refused(name: object) -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(name)
@@ -704,6 +704,14 @@ def test_a_bad_cluster_name_is_refused(name: object) -> None:
         "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
         "characters), "
         f"got {name!r}.",
+    )
+
+
+def test_a_cluster_name_that_is_left_out_is_asked_for_by_the_name_of_the_option() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_cluster_name(None, "pod_identity_cluster_name")
+    assert caught.value.problems == (
+        "pod_identity_cluster_name: is missing; give the name of the EKS cluster.",
     )
 
 
