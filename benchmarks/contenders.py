@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from boto3_threads import TRUST
 from guide_cli import write_script
-from surroundings import ROOT, Surroundings
+from surroundings import ROOT, Surroundings, child_environment
 from workloads import workloads, write_workloads
 
 HERE = Path(__file__).resolve().parent
@@ -82,13 +83,9 @@ def playbook(name: str, path: Path, *options: str) -> Command:
 
 def module_process(around: Surroundings, scratch: Path, count: int) -> Command:
     """The module as Ansible would run it, without Ansible: interpreter, imports, work, result."""
-    arguments = {
-        "cluster_name": around.cluster,
-        "workloads_from": [str(write(scratch, count))],
-        "verify": True,
-    }
     path = scratch / "arguments.json"
-    path.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+    command: Command = [PYTHON, HERE / "module_arguments.py", write(scratch, count), around.cluster, path]
+    subprocess.run(list(map(str, command)), check=True, env=child_environment())
     return [PYTHON, "-m", MODULE, path]
 
 

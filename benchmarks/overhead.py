@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from statistics import median
 
 from contenders import MODULE, PLAYBOOK, Command, playbook, write
+from first_request import PAIRS, measure_in_turn
 from measure import measure
 from store import Cost
 from surroundings import ROOT, Surroundings, child_environment
@@ -28,7 +30,7 @@ def overhead(around: Surroundings, scratch: Path) -> list[Cost]:
         Cost("imports of the module eks_pod_identity", round(_imports(), 2), "s"),
     ]
     found += [Cost(f"payload of the module {name}", size, "kB") for name, size in _payloads(scratch).items()]
-    return found + _handing_over(scratch)
+    return [*found, *_handing_over(scratch), *_first_requests(around, scratch)]
 
 
 def _wall_of_tasks(scratch: Path, count: int) -> float:
@@ -71,6 +73,16 @@ def _handing_over(scratch: Path) -> list[Cost]:
     return [
         Cost(f"{what} read from a file", round(_wall(playbook("site", file, "--check")), 1), "s"),
         Cost(f"{what} given as a variable", round(_wall(by_variable), 1), "s"),
+    ]
+
+
+def _first_requests(around: Surroundings, scratch: Path) -> list[Cost]:
+    """How long AWS waits for a play with many workloads."""
+    measured = measure_in_turn(around, [ROOT], scratch, HANDED_OVER, PAIRS)
+    what = f"start of site.yml to its first AWS request, N = {HANDED_OVER}, the list"
+    return [
+        Cost(f"{what} {way}, median of {PAIRS}", round(median(seconds), 2), "s")
+        for (way, _tree), seconds in measured.items()
     ]
 
 

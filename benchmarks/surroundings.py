@@ -63,18 +63,21 @@ class Surroundings:
     def throttled(self) -> int:
         return int(self._aws.counters()["faults"].get("throttle", 0))
 
+    def counted_aws(self) -> int:
+        return int(self._aws.counters()["total"])
+
     def counted(self) -> Requests:
         return Requests(self._aws.counters()["operations"], self._kubernetes.counters()["operations"])
 
 
-def child_environment() -> dict[str, str]:
-    """For what is measured: the sandbox's variables, and Ansible as a user would start it."""
+def child_environment(root: Path = ROOT) -> dict[str, str]:
+    """For what is measured: the sandbox's variables, and Ansible as a user of this tree would start it."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "ANSIBLE_CONFIG")}
     return {
         **kept,
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
-        "PYTHONPATH": str(ROOT / ".collections"),
+        "PYTHONPATH": str(root / ".collections"),
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module eks_pod_identity_info, with its progress on the screen."""
+"""The module eks_pod_identity_info: its input parsed on the controller, its progress on the screen."""
 
 from __future__ import annotations
 
@@ -10,4 +10,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module 
 
 
 class ActionModule(LongModule):
-    """Nothing of its own."""
+    """Without workloads every association of the cluster is verified."""
+
+    workloads_required = False

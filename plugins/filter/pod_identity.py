@@ -11,6 +11,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+    read_parsed,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
     cannot_list,
 )
@@ -26,7 +29,7 @@ Objects = Sequence[Mapping[str, Any]]
 
 
 def pod_identity_kubernetes_plan(
-    workloads: Objects,
+    workloads: Objects | Mapping[str, str],
     service_accounts: Objects,
     namespaces: Objects = (),
     state: str = "present",
@@ -38,6 +41,7 @@ def pod_identity_kubernetes_plan(
     purge_limit: int = 10,
     removed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    workloads = _rows(workloads)
     if state == "absent":
         plan = plan_absent(workloads, service_accounts, removed)
     else:
@@ -58,6 +62,23 @@ def pod_identity_kubernetes_plan(
             plan = replace(plan, stale=stale.stale, problems=[*plan.problems, *stale.problems])
     unknown = state == "present" and namespaces_unknown(workloads, service_accounts)
     return {**asdict(plan), "namespaces_unknown": unknown and not namespaces}
+
+
+def _rows(workloads: Objects | Mapping[str, str]) -> Objects:
+    """Rows for the Kubernetes half of parsed input."""
+    if not isinstance(workloads, Mapping):
+        return workloads
+    return [
+        {
+            "namespace": workload.key.namespace,
+            "service_account": workload.key.service_account,
+            "service_account_labels": workload.service_account.labels,
+            "service_account_annotations": workload.service_account.annotations,
+            "create_service_account": workload.service_account.create,
+            "create_namespace": workload.service_account.create_namespace,
+        }
+        for workload in read_parsed(workloads["path"], workloads["sha256"]).workloads
+    ]
 
 
 def _flag(value: object) -> bool:

@@ -52,7 +52,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_sources,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import located
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
@@ -60,18 +60,18 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
         self.set_options(var_options=variables, direct=kwargs)
         try:
             # query() hands a list over as one term.
-            paths = located(self._flatten(terms), variables)
-            found: list[Any] = read_sources(paths).workloads
+            paths = locate_files(self._flatten(terms), variables)
+            workloads: list[Any] = read_sources(paths).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(error.problems)) from error
-        wanted = self.get_option("fields")
-        if wanted is None:
-            return found
-        return [_only(one, wanted) for one in found]
+        fields = self.get_option("fields")
+        if fields is None:
+            return workloads
+        return [_select(workload, fields) for workload in workloads]
 
 
-def _only(workload: Any, fields: list[str]) -> Any:
-    """What is no mapping is left for others to refuse."""
+def _select(workload: Any, fields: list[str]) -> Any:
+    """What is not a mapping is left for others to refuse."""
     if not isinstance(workload, dict):
         return workload
     return {name: workload[name] for name in fields if name in workload}

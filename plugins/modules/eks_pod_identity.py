@@ -73,7 +73,7 @@ options:
         C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
       - A relative path is looked for beside the playbook, then in the directory in which Ansible was started; when both
         have it, that is an error.
-      - The files are read where the module runs. When that is another host, give their absolute paths there.
+      - The files are read on the controller, also when the module runs on another host.
     type: list
     elements: path
   trust_scope:
@@ -181,6 +181,21 @@ options:
       - How many requests may be under way at once.
     type: int
     default: 16
+  parsed_input:
+    description:
+      - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
+        the controller. The role P(workload_identity.aws.pod_identity#role) hands over what it has parsed already. It is not
+        meant for plays.
+    type: dict
+    suboptions:
+      path:
+        description: A file that M(workload_identity.aws.pod_identity_input) or the action plugin has written.
+        type: path
+        required: true
+      sha256:
+        description: The SHA-256 of its content. The module refuses any other content.
+        type: str
+        required: true
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -484,24 +499,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    given_workloads,
-    parse_cluster_name,
-    parse_tags,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+    parsed_argument,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
     Options,
+    ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
     input_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
-    OWNER_TAG,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
@@ -520,14 +531,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 
 
-def desired_of(params: dict[str, Any]) -> Desired:
-    common = parse_tags(params["tags"])
-    if params["owner"] is not None:
-        common[OWNER_TAG] = params["owner"]
-    cluster_name = parse_cluster_name(params["cluster_name"])
+def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
     return Desired(
-        cluster_name=cluster_name,
-        workloads=given_workloads(params, cluster_name, str(params["state"]), common) or (),
+        cluster_name=parsed.cluster_name,
+        workloads=parsed.workloads,
         options=Options(
             trust_scope=params["trust_scope"],
             purge_tags=params["purge_tags"],
@@ -539,8 +546,8 @@ def desired_of(params: dict[str, Any]) -> Desired:
     )
 
 
-def purge_scope_of(params: dict[str, Any]) -> PurgeScope:
-    return PurgeScope(params["owner"], frozenset(params["purge_namespaces"]), params["purge_limit"])
+def purge_scope_of(parsed: ParsedInput) -> PurgeScope:
+    return PurgeScope(parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit)
 
 
 def main() -> None:
@@ -565,18 +572,24 @@ def main() -> None:
             "verify": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "concurrency": {"type": "int", "default": 16},
+            "parsed_input": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "sha256": {"type": "str", "required": True},
+                },
+            },
             "progress_file": {"type": "path"},
         },
-        mutually_exclusive=[("workloads", "workloads_from")],
-        required_one_of=[("workloads", "workloads_from")],
         supports_check_mode=True,
     )
     params = module.params
     try:
         validate_options(params)
-        desired = desired_of(params)
+        parsed = parsed_argument(params["parsed_input"])
+        desired = desired_of(parsed, params)
         api = api_for(module, params["concurrency"])
-        cluster = find_cluster(api, desired.cluster_name, module.region or "", params["state"])
+        cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
         validate_accounts(desired, cluster)
         engine = Engine(
             api,
@@ -585,10 +598,10 @@ def main() -> None:
             WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
             progress_to(params["progress_file"]),
         )
-        if params["purge"] and params["state"] == "present":
-            run = run_with_purge(engine, desired, purge_scope_of(params), module.check_mode)
+        if parsed.purge and parsed.state == "present":
+            run = run_with_purge(engine, desired, purge_scope_of(parsed), module.check_mode)
         else:
-            run = engine.run(desired, params["state"], module.check_mode)
+            run = engine.run(desired, parsed.state, module.check_mode)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
@@ -598,7 +611,7 @@ def main() -> None:
         "account_id": cluster.account_id,
         "cluster_arn": cluster.arn,
     }
-    if params["verify"] and params["state"] == "present" and not (module.check_mode and run.plan.changes):
+    if params["verify"] and parsed.state == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)
         proof = read_for_verification(api, desired, observed, params["concurrency"])

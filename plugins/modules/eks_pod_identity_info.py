@@ -44,7 +44,7 @@ options:
         C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
       - A relative path is looked for beside the playbook, then in the directory in which Ansible was started; when both
         have it, that is an error.
-      - The files are read where the module runs. When that is another host, give their absolute paths there.
+      - The files are read on the controller, also when the module runs on another host.
     type: list
     elements: path
   check_caller:
@@ -70,6 +70,21 @@ options:
       - How many requests may be under way at once.
     type: int
     default: 16
+  parsed_input:
+    description:
+      - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
+        the controller. The role P(workload_identity.aws.pod_identity#role) hands over what it has parsed already. It is not
+        meant for plays.
+    type: dict
+    suboptions:
+      path:
+        description: A file that M(workload_identity.aws.pod_identity_input) or the action plugin has written.
+        type: path
+        required: true
+      sha256:
+        description: The SHA-256 of its content. The module refuses any other content.
+        type: str
+        required: true
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -266,8 +281,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+    parsed_argument,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    given_workloads,
     parse_cluster_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
@@ -306,9 +323,15 @@ def main() -> None:
             "check_caller": {"type": "bool", "default": False},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
+            "parsed_input": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "sha256": {"type": "str", "required": True},
+                },
+            },
             "progress_file": {"type": "path"},
         },
-        mutually_exclusive=[("workloads", "workloads_from")],
         supports_check_mode=True,
     )
     params = module.params
@@ -316,7 +339,8 @@ def main() -> None:
         validate_options(params)
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
-        workloads = given_workloads(params, name)
+        listed = any(params[way] is not None for way in ("parsed_input", "workloads", "workloads_from"))
+        workloads = parsed_argument(params["parsed_input"]).workloads if listed else None
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
         observer = Observer(

@@ -16,35 +16,10 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
     locate,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_input import (
-    paths_of,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 
-def located(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
+def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
     """Absolute paths, or InputError. Called on the controller, in the directory where Ansible was started."""
     working_dir = str(Path.cwd())
     playbook_dir = str((variables or {}).get("playbook_dir") or working_dir)
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
-
-
-def for_module(
-    arguments: Mapping[str, Any], transport: str, variables: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Arguments with the files of workloads_from as a module needs them, for it runs in another directory
-    than Ansible was started in; or InputError."""
-    if arguments.get("workloads_from") is None:
-        return dict(arguments)
-    paths = paths_of(arguments["workloads_from"], "workloads_from")
-    if transport == "local":
-        return {**arguments, "workloads_from": located(paths, variables)}
-    for path in paths:
-        if not os.path.isabs(os.path.expanduser(os.path.expandvars(path))):
-            raise InputError(
-                [
-                    f"workloads_from: {path} is a relative path, and the module runs on another host, where it "
-                    "reads the files. Give their absolute paths there."
-                ]
-            )
-    return {**arguments, "workloads_from": paths}

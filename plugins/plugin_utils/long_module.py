@@ -20,21 +20,31 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import for_module
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
 
 
 class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information
-    """Runs the module of the same name: with absolute paths of its files, and a line now and then."""
+    """Runs the module of the same name on input that is parsed here, and shows a line now and then."""
+
+    workloads_required = True
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            self._task.args = for_module(self._task.args, self._connection.transport, task_vars)
+            arguments = parse_arguments(self._task.args, task_vars, self.workloads_required)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
+        self._task.args = self._with_readable_input(arguments)
+        try:
+            return self._run_shown(tmp, task_vars)
+        finally:
+            # What is copied for the module, and its progress, end with it; the task may be tried again.
+            self._task.args = arguments
+
+    def _run_shown(self, tmp: object, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         if not self._is_shown():
-            found: dict[str, Any] = super().run(tmp, task_vars)
-            return found
+            result: dict[str, Any] = super().run(tmp, task_vars)
+            return result
         folder = Path(tempfile.mkdtemp(prefix="pod-identity-", dir=constants.DEFAULT_LOCAL_TMP))
         path = folder / "progress"
         self._task.args["progress_file"] = str(path)
@@ -42,17 +52,36 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         watch = Watch(path, title, lambda line: Display().display(line, screen_only=True))
         watch.start()
         try:
-            found = super().run(tmp, task_vars)
+            result = super().run(tmp, task_vars)
         finally:
             watch.stop()
             shutil.rmtree(folder, ignore_errors=True)
-        return found
+        return result
+
+    def _with_readable_input(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments with parsed input where the module can read it: copied, unless that is here as this user.
+
+        What is written here lives as long as this run of Ansible, which a module in the background may outlive.
+        """
+        parsed = arguments.get(PARSED)
+        if parsed is None or (self._runs_here() and not self._task.async_val):
+            return dict(arguments)
+        shell = self._connection._shell
+        if shell.tmpdir is None:
+            self._make_tmp_path()
+        path = shell.join_path(shell.tmpdir, Path(parsed["path"]).name)
+        self._transfer_file(parsed["path"], path)
+        self._fixup_perms2((shell.tmpdir, path))
+        return {**arguments, PARSED: {**parsed, "path": path}}
+
+    def _runs_here(self) -> bool:
+        """Whether the module runs as this user on this machine."""
+        return self._connection.transport == "local" and not self._play_context.become
 
     def _is_shown(self) -> bool:
-        """Whether the module runs as this user on this machine, for someone who reads text."""
+        """Whether someone reads the screen while the module runs here."""
         return (
-            self._connection.transport == "local"
-            and not self._play_context.become
+            self._runs_here()
             and not self._task.no_log
             and not self._task.async_val
             and "progress_file" not in self._task.args

@@ -94,7 +94,7 @@ def test_a_playbook_of_ones_own_has_its_files_beside_it(clean: Sandbox, tmp_path
     for name in ("play.yml", "alone.yml"):
         done = clean.run("ansible-playbook", f"plays/{name}", *given("teams/"), cwd=tmp_path)
         assert done.returncode == 2, done.stdout
-        assert "is there twice, beside the playbook (" in done.stdout
+        assert "exists twice, beside the playbook (" in done.stdout
         assert "Nothing was changed." in done.stdout
     assert state(clean) == [[], ["one"]]
 
@@ -111,7 +111,7 @@ def test_a_playbook_of_ones_own_has_its_files_beside_it(clean: Sandbox, tmp_path
         (
             SITE,
             "- {namespace: default, service_account: 2001-99-99}\n",
-            "a.yml line 1: '2001-99-99' is no timestamp,",
+            "a.yml line 1: '2001-99-99' is not a valid timestamp,",
         ),
         (TEARDOWN, "", "a.yml line 1: holds no workloads; write [] for an empty list. Nothing was changed."),
     ],

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Do the workloads of one run agree on what they share?"""
+"""Whether the workloads of one run define what they share alike. Pure."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def validate_consistency(workloads: Sequence[Workload], problems: Problems, plac
         if workload.role is not None:
             # IAM compares the names of roles without regard to case.
             first, role = roles.setdefault(workload.role.name.lower(), (workload, workload.role))
-            _same("role", first, role, workload, workload.role, problems)
+            _compare("role", first, role, workload, workload.role, problems)
         for spec in workload.policies:
             if spec.arn is None:
                 first, policy = policies.setdefault(spec.name.lower(), (workload, spec))
-                _same("policy", first, policy, workload, spec, problems)
+                _compare("policy", first, policy, workload, spec, problems)
 
 
-def _same(
+def _compare(
     kind: str,
     first: Workload,
-    one: RoleSpec | PolicySpec,
+    definition: RoleSpec | PolicySpec,
     second: Workload,
     other: RoleSpec | PolicySpec,
     problems: Problems,
 ) -> None:
-    if one is other or one == other:
+    if definition is other or definition == other:
         return
-    for field in fields(one):
-        before, after = getattr(one, field.name), getattr(other, field.name)
-        if not _equal(field.name, before, after):
+    for field in fields(definition):
+        before, after = getattr(definition, field.name), getattr(other, field.name)
+        if not _is_equal(field.name, before, after):
             problems.add(
                 f"workload {second.key}",
                 f"defines {kind} '{other.name}' with another {field.name} than workload "
@@ -67,7 +67,7 @@ def _same(
             return
 
 
-def _equal(name: str, before: object, after: object) -> bool:
+def _is_equal(name: str, before: object, after: object) -> bool:
     if name in _DOCUMENT_KINDS and isinstance(before, Mapping) and isinstance(after, Mapping):
         return same_meaning(before, after, _DOCUMENT_KINDS[name])
     return before == after

@@ -18,17 +18,46 @@ from ..model.tags import MARKS
 # IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
 TAGS_LEFT = 48
 
-_TRUE = frozenset(("true", "yes", "on", "1"))
-_FALSE = frozenset(("false", "no", "off", "0"))
+# As Ansible reads the options of modules.
+_TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
+_FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+
+
+def read_boolean(value: object) -> bool | None:
+    """A boolean, or what stands for one; None for anything else.
+
+    Extra variables of a command line, INI inventories and surveys give text: "false" is not true.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def read_integer(value: object) -> int | None:
+    """A whole number, or text that is one; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    # More digits than this Python may refuse to convert, and no option has them.
+    if isinstance(value, str) and len(value) < 20 and _INTEGER.fullmatch(value.strip()):
+        return int(value)
+    return None
 
 
 class Fields:
-    """One mapping that a user wrote, at a place that error messages name."""
+    """One mapping that a user wrote, at a place that error messages name.
 
-    def __init__(self, raw: Mapping[object, object], place: str, problems: Problems) -> None:
+    ``prefix`` is what the user's names of the fields have before those used here.
+    """
+
+    def __init__(
+        self, raw: Mapping[object, object], place: str, problems: Problems, prefix: str = ""
+    ) -> None:
         self.raw = raw
         self.place = place
         self.problems = problems
+        self.prefix = prefix
 
     def known(self, names: Iterable[str]) -> None:
         """Report keys that do not exist, with the nearest one that does."""
@@ -42,27 +71,28 @@ class Fields:
     def has(self, name: str) -> bool:
         return self.raw.get(name) is not None
 
-    def wrong(self, name: str, want: str) -> None:
+    def refuse(self, name: str, rule: str) -> None:
+        """Report that a field's value breaks the rule for it ("must be …")."""
         value = self.raw.get(name)
         shown = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
-        self.problems.add(self.place, f"{name} must be {want}, got {shown}.")
+        self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {shown}.")
 
     def text(
         self,
         name: str,
         default: str | None = None,
         pattern: re.Pattern[str] | None = None,
-        want: str = "text",
+        rule: str = "text",
         longest: int | None = None,
     ) -> str | None:
         value = self.raw.get(name)
         if value is None:
             return default
         if not isinstance(value, str):
-            self.wrong(name, want)
+            self.refuse(name, rule)
             return default
         if pattern is not None and not pattern.fullmatch(value):
-            self.wrong(name, want)
+            self.refuse(name, rule)
         elif longest is not None and len(value) > longest:
             self.problems.add(
                 self.place, f"{name} has {len(value)} characters, at most {longest} are allowed."
@@ -74,37 +104,34 @@ class Fields:
         if value is None:
             return None
         if value not in choices:
-            self.wrong(name, f"one of {', '.join(choices)}")
+            self.refuse(name, f"one of {', '.join(choices)}")
             return None
         return str(value)
 
     def flag(self, name: str) -> bool | None:
         value = self.raw.get(name)
-        if value is None or isinstance(value, bool):
-            return value
-        # A templated boolean arrives as text with ansible-core before 2.19.
-        if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-            return value.lower() in _TRUE
-        self.wrong(name, "true or false")
-        return None
+        flag = read_boolean(value)
+        if flag is None and value is not None:
+            self.refuse(name, "true or false")
+        return flag
 
-    def integer(self, name: str, low: int, high: int, unit: str) -> int | None:
+    def integer(self, name: str, least: int, most: int | None = None, unit: str = "") -> int | None:
         value = self.raw.get(name)
         if value is None:
             return None
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self.wrong(name, f"a number of {unit} from {low} to {high}")
+        number = read_integer(value)
+        if number is None or number < least or (most is not None and number > most):
+            many = f"a number of {unit} " if unit else ""
+            self.refuse(name, f"{least} or more" if most is None else f"{many}from {least} to {most}")
             return None
-        return value
+        return number
 
     def mapping(self, name: str) -> Mapping[object, object] | None:
         value = self.raw.get(name)
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            self.wrong(name, "a mapping")
+            self.refuse(name, "a mapping")
             return None
         return value
 
@@ -113,18 +140,24 @@ class Fields:
         if value is None:
             return ()
         if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
-            self.wrong(name, "a list")
+            self.refuse(name, "a list")
             return ()
         return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A list of names; one name, or several with commas, may also be text."""
+        value = self.raw.get(name)
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags by the rules that IAM and EKS share: at most 50, no ``aws:`` prefix.
 
         ``common`` has tags that hold unless they are given here.
         """
-        given = self.mapping(name) or {}
         tags: dict[str, str] = dict(common or {})
-        for key, value in given.items():
+        for key, value in (self.mapping(name) or {}).items():
             if isinstance(value, (Mapping, list)) or value is None:
                 self.problems.add(self.place, f"{name}: the value of tag '{key}' must be text.")
                 continue

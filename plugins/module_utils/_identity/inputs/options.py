@@ -4,30 +4,41 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Options that Ansible's argument specs take, and that cannot be used all the same. Pure."""
+"""Options of a run that Ansible's argument specs take, and that cannot be used all the same. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model.errors import InputError
+from ..model.errors import Problems
 from ..model.labels import OWNER_RULE, is_owner
+from .fields import Fields
 
 LEAST = {"concurrency": 1, "propagation_timeout": 0, "purge_limit": 0}
 
 
-def validate_options(options: Mapping[str, object], prefix: str = "") -> None:
+def validate_options(options: Mapping[str, object]) -> None:
     """InputError for every number below its least value, and for an owner that cannot be one.
 
     What is not given, or None, is not looked at.
     """
-    problems = [
-        f"{prefix}{name} must be {least} or more, got {value}."
-        for name, least in LEAST.items()
-        if isinstance(value := options.get(name), int) and value < least
-    ]
-    owner = options.get("owner")
-    if owner is not None and not is_owner(str(owner)):
-        problems.append(f"{prefix}owner must be {OWNER_RULE}, got {owner!r}.")
-    if problems:
-        raise InputError(problems)
+    problems = Problems()
+    fields = Fields(dict(options.items()), "", problems)
+    read_numbers(fields)
+    read_owner(fields)
+    problems.raise_if_any()
+
+
+def read_numbers(fields: Fields) -> dict[str, int]:
+    """The numbers that are given, by name."""
+    numbers = {name: fields.integer(name, least) for name, least in LEAST.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def read_owner(fields: Fields) -> str | None:
+    owner = fields.raw.get("owner")
+    if owner is None:
+        return None
+    if not is_owner(str(owner)):
+        fields.refuse("owner", OWNER_RULE)
+    return str(owner)

@@ -8,14 +8,18 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import cast
 
 from ..._findings.key import WorkloadKey
 from ..._policy.language.document import parse_policy
 from ..._policy.language.elements import PolicyError
-from ..._policy.language.text import load
+from ..._policy.language.text import Document, load, to_json
 from ..model.arns import PATH_PATTERN, POLICY_NAME, ROLE_NAME, parse_policy_arn, parse_role_arn
 from ..model.desired import (
     TRUST_SCOPES,
@@ -23,6 +27,8 @@ from ..model.desired import (
     PolicySpec,
     RequiredPermission,
     RoleSpec,
+    ServiceAccountSpec,
+    State,
     TrustScope,
     Workload,
 )
@@ -30,7 +36,6 @@ from ..model.errors import Problems
 from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
 from .consistency import validate_consistency
 from .fields import Fields
-from .files.folders import read_sources
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -46,7 +51,6 @@ WORKLOAD_KEYS = (
     "session_policy",
     "tags",
     "required_permissions",
-    # Used by the role alone, which makes the Kubernetes objects; checked here all the same.
     "create_service_account",
     "create_namespace",
     "service_account_labels",
@@ -67,14 +71,26 @@ ROLE_KEYS = (
 EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
 POLICY_KEYS = ("name", "document", "path", "description", "tags", "arn")
 PERMISSION_KEYS = ("action", "resource", "context")
+_ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 
-def parse_cluster_name(value: object) -> str:
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for workloads that do not say it themselves."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    create_service_accounts: bool = True
+    create_namespaces: bool = False
+
+
+def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
     """The name of an EKS cluster, or InputError. Source: eks CreateCluster, ``name``."""
     problems = Problems()
-    if not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
+    if value is None:
+        problems.add(option, "is missing; give the name of the EKS cluster.")
+    elif not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
         problems.add(
-            "cluster_name",
+            option,
             "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
             f"characters), got {value!r}.",
         )
@@ -93,17 +109,17 @@ def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
 def parse_workloads(
     raw: object,
     cluster_name: str,
-    state: str = "present",
-    common_tags: Mapping[str, str] | None = None,
+    state: State = "present",
+    defaults: Defaults | None = None,
     places: Sequence[str] = (),
 ) -> tuple[Workload, ...]:
     """Workloads of a cluster from a list of mappings; InputError with every problem when one is wrong.
 
     With ``state`` "absent" the role may be left out: then only the association is meant. Tags of a
-    role, policy or workload win over ``common_tags``. ``places`` says where each workload was
+    role, policy or workload win over those of ``defaults``. ``places`` says where each workload was
     written, for the errors.
     """
-    common = common_tags or {}
+    defaults = defaults or Defaults()
     problems = Problems()
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
         problems.add("workloads", f"must be a list of mappings, got a {type(raw).__name__}.")
@@ -116,7 +132,7 @@ def parse_workloads(
         if not isinstance(entry, Mapping):
             problems.add(place, f"must be a mapping, got a {type(entry).__name__}.")
             continue
-        workload = _workload(entry, place, problems, cluster_name, state, common)
+        workload = _workload(entry, cluster_name, place, problems, state, defaults)
         if workload is not None:
             workloads.append(workload)
             written.append(place)
@@ -125,29 +141,15 @@ def parse_workloads(
     return tuple(workloads)
 
 
-def given_workloads(
-    params: Mapping[str, Any],
-    cluster_name: str,
-    state: str = "present",
-    common_tags: Mapping[str, str] | None = None,
-) -> tuple[Workload, ...] | None:
-    """The workloads of a module's options ``workloads`` or ``workloads_from``; None without both."""
-    if params["workloads_from"] is not None:
-        source = read_sources(params["workloads_from"])
-        return parse_workloads(source.workloads, cluster_name, state, common_tags, source.places)
-    if params["workloads"] is None:
-        return None
-    return parse_workloads(params["workloads"], cluster_name, state, common_tags)
-
-
 def _workload(
     raw: Mapping[object, object],
+    cluster_name: str,
     place: str,
     problems: Problems,
-    cluster_name: str,
-    state: str,
-    common: Mapping[str, str],
+    state: State,
+    defaults: Defaults,
 ) -> Workload | None:
+    common = defaults.tags
     named = "/".join(str(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
     before = len(problems.found)
@@ -167,16 +169,14 @@ def _workload(
         is not None
     )
     _check_session_tags(fields, role, association)
-    for name in ("create_service_account", "create_namespace"):
-        fields.flag(name)
-    _metadata(fields, "service_account_labels", "label")
-    _metadata(fields, "service_account_annotations", "annotation")
+    service_account = _service_account(fields, defaults)
     if len(problems.found) > before:
         return None
-    return Workload(key, role, policies, association, permissions)
+    return Workload(key, role, policies, association, permissions, service_account)
 
 
 def _key(fields: Fields, cluster_name: str) -> WorkloadKey:
+    """The one place where a key is made of what a user wrote."""
     for name in ("namespace", "service_account"):
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
@@ -196,7 +196,7 @@ def _key(fields: Fields, cluster_name: str) -> WorkloadKey:
     return WorkloadKey(cluster_name, namespace or "", service_account or "")
 
 
-def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | None:
+def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec | None:
     raw = fields.mapping("role")
     if raw is None:
         if state == "present" and not fields.has("role"):
@@ -221,7 +221,7 @@ def _role(fields: Fields, state: str, common: Mapping[str, str]) -> RoleSpec | N
         role.problems.add(role.place, "trust_policy and trust_scope exclude each other.")
     boundary = role.text("permissions_boundary")
     if boundary and parse_policy_arn(boundary) is None:
-        role.wrong("permissions_boundary", "the ARN of a managed policy")
+        role.refuse("permissions_boundary", "the ARN of a managed policy")
     return RoleSpec(
         name=name or "",
         path=role.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
@@ -241,7 +241,7 @@ def _trust_scope(role: Fields) -> TrustScope | None:
 def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
     parts = parse_role_arn(arn)
     if parts is None:
-        role.wrong("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
+        role.refuse("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
     elif name is not None and name != parts.name:
         role.problems.add(role.place, f"name '{name}' is not the name in arn '{arn}'; leave name out.")
     for key in ROLE_KEYS:
@@ -269,7 +269,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
     arn = policy.text("arn")
     if arn is not None:
         if parse_policy_arn(arn) is None:
-            policy.wrong("arn", "the ARN of a managed policy (arn:aws:iam::…:policy/name)")
+            policy.refuse("arn", "the ARN of a managed policy (arn:aws:iam::…:policy/name)")
         for key in POLICY_KEYS:
             if key != "arn" and policy.has(key):
                 problems.add(place, f"{key} cannot be given together with arn.")
@@ -297,7 +297,7 @@ def parse_association(params: Mapping[str, object]) -> AssociationSpec:
     problems = Problems()
     place = f"association {params.get('namespace')}/{params.get('service_account')}"
     fields = Fields(dict(params.items()), place, problems)
-    _key(fields, str(params.get("cluster_name") or ""))
+    _key(fields, str(params.get("cluster_name")))
     spec = _association(fields, {})
     problems.raise_if_any()
     return spec
@@ -306,7 +306,7 @@ def parse_association(params: Mapping[str, object]) -> AssociationSpec:
 def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     target = fields.text("target_role_arn")
     if target and parse_role_arn(target) is None:
-        fields.wrong("target_role_arn", "the ARN of an IAM role, or '' to remove it")
+        fields.refuse("target_role_arn", "the ARN of an IAM role, or '' to remove it")
     disabled = fields.flag("disable_session_tags")
     return AssociationSpec(
         target_role_arn=target,
@@ -316,10 +316,10 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     )
 
 
-def _session_policy(fields: Fields, disabled: bool | None) -> Mapping[str, object] | None:
-    """A session policy; an empty mapping when the user asks for its removal, None when not given."""
+def _session_policy(fields: Fields, disabled: bool | None) -> Document | None:
+    """A session policy; an empty document when the user asks for its removal, None when not given."""
     if fields.raw.get("session_policy") in ("", {}):
-        return {}
+        return Document()
     document = _document(fields, "session_policy", "session")
     if document is not None and disabled is not True:
         fields.problems.add(
@@ -336,31 +336,66 @@ def _permission(raw: object, place: str, problems: Problems) -> RequiredPermissi
         return None
     permission = Fields(raw, place, problems)
     permission.known(PERMISSION_KEYS)
-    action = permission.text("action", "", re.compile(r"[\w-]+:\w+", re.ASCII), "service:Action")
+    action = permission.text("action", "", _ACTION, "service:Action")
     if not permission.has("action"):
         problems.add(place, "action is missing.")
     return RequiredPermission(
         action or "",
         permission.text("resource", "*") or "*",
-        {str(key): value for key, value in (permission.mapping("context") or {}).items()},
+        _context(permission),
     )
 
 
-def _document(fields: Fields, name: str, kind: str) -> Mapping[str, object] | None:
-    """A policy document as the user wrote it, once its grammar has been checked."""
+def _context(permission: Fields) -> dict[str, object]:
+    context: dict[str, object] = {}
+    for key, value in (permission.mapping("context") or {}).items():
+        values = [_scalar(part) for part in value] if isinstance(value, (list, tuple)) else [_scalar(value)]
+        if wrong := [part for part in values if not isinstance(part, (str, int, float, NoneType))]:
+            permission.problems.add(
+                permission.place,
+                f"context: the value of '{key}' must be text, a number, a boolean, null, or a list of them, "
+                f"got a {type(wrong[0]).__name__}.",
+            )
+        context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
+    return context
+
+
+def _scalar(value: object) -> object:
+    """Without what Ansible knows of the origin of a text. YAML reads an unquoted 2026-01-31 as a date."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return str(value) if isinstance(value, str) else value
+
+
+def _document(fields: Fields, name: str, kind: str) -> Document | None:
+    """A policy document as the user wrote it, in JSON values, once its grammar has been checked."""
     raw = fields.raw.get(name)
     if raw is None:
         return None
     try:
-        parse_policy(raw, kind)
+        document = load(raw)
+        parse_policy(document, kind)
+        return Document(json.loads(to_json(document)))
     except PolicyError as error:
         fields.problems.add(fields.place, f"{name} is not a valid policy: {error}")
         return None
-    return load(raw)
 
 
-def _metadata(fields: Fields, name: str, kind: str) -> None:
+def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:
+    create = fields.flag("create_service_account")
+    create_namespace = fields.flag("create_namespace")
+    return ServiceAccountSpec(
+        create=defaults.create_service_accounts if create is None else create,
+        create_namespace=defaults.create_namespaces if create_namespace is None else create_namespace,
+        labels=_metadata(fields, "service_account_labels", "label"),
+        annotations=_metadata(fields, "service_account_annotations", "annotation"),
+    )
+
+
+def _metadata(fields: Fields, name: str, kind: str) -> dict[str, str]:
+    metadata: dict[str, str] = {}
     for key, value in (fields.mapping(name) or {}).items():
+        metadata[str(key)] = str(value)
         # Kubernetes does not mind capitals in the domain of an annotation.
         if not is_key(str(key) if kind == "label" else str(key).lower()):
             fields.problems.add(fields.place, f"{name}: '{key}' is not a valid {kind} key ({KEY_RULE}).")
@@ -374,6 +409,7 @@ def _metadata(fields: Fields, name: str, kind: str) -> None:
                 f"{name}: the value of '{key}' must be a Kubernetes label value ({VALUE_RULE}), got "
                 f"{value!r}.",
             )
+    return metadata
 
 
 def _check_session_tags(fields: Fields, role: RoleSpec | None, association: AssociationSpec) -> None:

@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the user asked for, as plain data. ``inputs`` builds and checks it. Pure."""
+"""What the user asked for, as plain data. Built and checked by ``inputs``; nothing here talks to AWS.
+
+Every field holds JSON values, tuples of them, or another of these classes: ``inputs.codec`` writes them as they are.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..._findings.key import WorkloadKey
+from ..._policy.language.text import Document
 
+State = Literal["present", "absent"]
 TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
 
+STATES: tuple[State, ...] = ("present", "absent")
+PURGE_LIMIT = 10
 TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "none")
 
 
@@ -28,7 +35,7 @@ class PolicySpec:
     """
 
     name: str = ""
-    document: Mapping[str, object] | None = None
+    document: Document | None = None
     path: str = "/"
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +58,7 @@ class RoleSpec:
     max_session_duration: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     trust_scope: TrustScope | None = None
-    trust_policy: Mapping[str, object] | None = None
+    trust_policy: Document | None = None
     extend_trust: bool = False
 
     @property
@@ -61,7 +68,10 @@ class RoleSpec:
 
 @dataclass(frozen=True, slots=True)
 class RequiredPermission:
-    """What the Pod must be allowed to do; judged by the verification."""
+    """What the Pod must be allowed to do; judged by the verification.
+
+    ``context`` has condition keys with their values: text, a number, a boolean, null, or a list of them.
+    """
 
     action: str
     resource: str
@@ -77,8 +87,21 @@ class AssociationSpec:
 
     target_role_arn: str | None = None
     disable_session_tags: bool | None = None
-    session_policy: Mapping[str, object] | None = None
+    session_policy: Document | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccountSpec:
+    """The Kubernetes half of a workload: its service account, and the namespace of it.
+
+    ``create`` and ``create_namespace`` say whether a missing one is made.
+    """
+
+    create: bool = True
+    create_namespace: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +113,28 @@ class Workload:
     policies: tuple[PolicySpec, ...] = ()
     association: AssociationSpec = field(default_factory=AssociationSpec)
     required_permissions: tuple[RequiredPermission, ...] = ()
+    service_account: ServiceAccountSpec = field(default_factory=ServiceAccountSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedInput:
+    """What a user wrote for one run on one cluster, checked and read once: both halves act on it.
+
+    ``owner`` is None when no owner is given, and ``purge_namespaces`` is empty when a purge is limited to none.
+    """
+
+    cluster_name: str
+    state: State
+    workloads: tuple[Workload, ...]
+    owner: str | None = None
+    purge: bool = False
+    purge_namespaces: tuple[str, ...] = ()
+    purge_limit: int = PURGE_LIMIT
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The Kubernetes namespaces of the workloads, in alphabetical order."""
+        return tuple(sorted({workload.key.namespace for workload in self.workloads}))
 
 
 @dataclass(frozen=True, slots=True)

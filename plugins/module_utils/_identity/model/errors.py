@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class InputError(Exception):
@@ -26,7 +29,16 @@ class Problems:
         self.found: list[str] = []
 
     def add(self, place: str, text: str) -> None:
-        self.found.append(f"{place}: {text}")
+        """A problem at a place; an option of the run has none, as its name says where it is."""
+        self.found.append(f"{place}: {text}" if place else text)
+
+    def attempt(self, read: Callable[[], T]) -> T | None:
+        """What is read, or None and the problems of its InputError."""
+        try:
+            return read()
+        except InputError as error:
+            self.found += error.problems
+            return None
 
     def raise_if_any(self) -> None:
         if self.found:

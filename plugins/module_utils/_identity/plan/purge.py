@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..._policy.language.text import Document
 from ..._policy.trust.statements import read_grants
 from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
@@ -191,7 +192,7 @@ def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
     """Those of the account. The document stands for "one that we made"; a removal does not look into it."""
     parts = [parse_policy_arn(arn) for arn in arns]
     return tuple(
-        PolicySpec(name=part.name, path=part.path, document={})
+        PolicySpec(name=part.name, path=part.path, document=Document())
         for part in parts
         if part is not None and part.account_id != "aws"
     )

@@ -99,7 +99,7 @@ def _set_consequence_aside(
     identity = dict(permissions.identity)
     unknown = any(document is None and arn not in identity for arn, document in wanted.items())
     identity.update({arn: document for arn, document in wanted.items() if document is not None})
-    session = workload.association.session_policy
+    session: Mapping[str, object] | None = workload.association.session_policy
     if session is None:
         session = _session_policy(workload, observed)
     as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)

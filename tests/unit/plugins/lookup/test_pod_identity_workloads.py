@@ -66,7 +66,7 @@ def test_a_relative_path_is_looked_for_beside_the_playbook_first(
     (tmp_path / "plays" / "2.json").write_text(json.dumps([TWO]))
     assert looked_up(["2.json"], str(tmp_path / "plays")) == [TWO]
     (tmp_path / "plays" / "0.json").write_text(json.dumps([TWO]))
-    with pytest.raises(AnsibleLookupError, match=r"0\.json: is there twice"):
+    with pytest.raises(AnsibleLookupError, match=r"0\.json: exists twice"):
         looked_up(["0.json"], str(tmp_path / "plays"))
 
 

@@ -8,19 +8,26 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from ansible import constants
 from ansible.module_utils import basic
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+)
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
     eks_pod_identity_association_info,
     eks_pod_identity_info,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import parse_arguments
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -47,6 +54,8 @@ MODULES = (
     eks_pod_identity_association_info,
     eks_pod_identity_info,
 )
+# The modules whose action plugin parses their input, and whether they need workloads.
+REQUIRED = {eks_pod_identity: True, eks_pod_identity_info: False}
 ONE = {"cluster_name": CLUSTER, "namespace": "default", "service_account": "app"}
 
 
@@ -74,14 +83,22 @@ def aws() -> FakeAws:
 
 
 @pytest.fixture
-def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Run:
+    """Runs a module on what its action plugin would hand to it."""
     monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     for module in MODULES:
         monkeypatch.setattr(module, "api_for", lambda *_: aws)
 
     def run(module: ModuleType, check: bool = False, **arguments: Any) -> Result:
-        given_arguments = {**arguments, "_ansible_check_mode": check}
-        with module_args(given_arguments), pytest.raises(SystemExit):
+        if module in REQUIRED:
+            try:
+                arguments = parse_arguments(arguments, {}, REQUIRED[module])
+            except InputError as error:
+                return {"failed": True, "msg": input_message(error)}
+        with module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
             module.main()
         found: Result = json.loads(capsys.readouterr().out)
         return found
@@ -215,21 +232,68 @@ def test_a_workload_that_fails_is_told_beside_what_was_done(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
-        ({"workloads": []}, "missing required arguments: cluster_name"),
-        ({"cluster_name": CLUSTER}, "one of the following is required: workloads, workloads_from"),
-        ({"cluster_name": CLUSTER, "workloads": [], "state": "gone"}, "value of state must be one of"),
+        (
+            {"workloads": []},
+            "cluster_name: is missing; give the name of the EKS cluster. Nothing was changed.",
+        ),
+        (
+            {"cluster_name": CLUSTER},
+            "Give the workloads in workloads, or files with them in workloads_from. Nothing was changed.",
+        ),
+        (
+            {"cluster_name": CLUSTER, "workloads": [], "workloads_from": []},
+            "workloads and workloads_from are both given; give one of them. Nothing was changed.",
+        ),
+        (
+            {"cluster_name": CLUSTER, "workloads": [], "state": "gone"},
+            "state must be one of present, absent, got 'gone'. Nothing was changed.",
+        ),
         (
             {"cluster_name": CLUSTER, "workloads": [], "trust_scope": "pod"},
-            "value of trust_scope must be one of",
+            "value of trust_scope must be one of: workload, namespace, cluster, account, none, got: pod",
         ),
     ],
 )
-def test_arguments_are_checked(run: Run, arguments: dict[str, Any], words: str) -> None:
+def test_arguments_are_checked(run: Run, arguments: dict[str, Any], message: str) -> None:
+    result = run(eks_pod_identity, **arguments)
+    assert (result["failed"], result["msg"]) == (True, message)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (eks_pod_identity, {}),
+        (eks_pod_identity, {"workloads": []}),
+        (eks_pod_identity_info, {"workloads": []}),
+        (eks_pod_identity_info, {"workloads_from": ["a.yml"]}),
+    ],
+)
+@pytest.mark.usefixtures("run")
+def test_a_module_without_its_action_plugin_says_so(
+    aws: FakeAws,
+    capsys: pytest.CaptureFixture[str],
+    module: ModuleType,
+    arguments: dict[str, Any],
+) -> None:
+    with module_args({"cluster_name": CLUSTER, **arguments}), pytest.raises(SystemExit):
+        module.main()
+    assert json.loads(capsys.readouterr().out)["msg"] == (
+        "the module was started without its action plugin, which parses its input on the controller. Call it from a play "
+        "by its full name. Nothing was changed."
+    )
+    assert aws.requests == []
+
+
+def test_input_that_was_modified_is_refused(run: Run, aws: FakeAws, tmp_path: Path) -> None:
+    arguments = parse_arguments({"cluster_name": CLUSTER, "workloads": [workload()]}, {}, True)
+    path = Path(arguments["parsed_input"]["path"])
+    path.write_bytes(path.read_bytes() + b" ")
     result = run(eks_pod_identity, **arguments)
     assert result["failed"] is True
-    assert words in result["msg"]
+    assert result["msg"].startswith(f"{path}: the parsed input was modified after it was checked (SHA-256 ")
+    assert (path.parent, aws.requests) == (tmp_path, [])
 
 
 @pytest.mark.parametrize(

@@ -41,29 +41,29 @@ def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[st
     guess which list is meant.
     """
     problems: list[str] = []
-    found: list[str] = []
-    for given in paths:
-        path = os.path.expanduser(os.path.expandvars(given))
+    absolute: list[str] = []
+    for written in paths:
+        path = os.path.expanduser(os.path.expandvars(written))
         if not path.strip():
             problems.append("a path of a file or folder with workloads is empty; leave it out.")
             continue
         candidates = [os.path.abspath(os.path.join(folder, path)) for folder in (playbook_dir, working_dir)]
-        there = [one for one in dict.fromkeys(candidates) if os.path.lexists(one)]
-        if os.path.isabs(path) or (there and _are_same(there)):
-            found.append((there or candidates)[0])
-        elif there:
+        existing = [candidate for candidate in dict.fromkeys(candidates) if os.path.lexists(candidate)]
+        if os.path.isabs(path) or (existing and _are_same(existing)):
+            absolute.append((existing or candidates)[0])
+        elif existing:
             problems.append(
-                f"{given}: is there twice, beside the playbook ({there[0]}) and in the working directory "
-                f"({there[1]}). Give the absolute path of the one that is meant."
+                f"{written}: exists twice, beside the playbook ({existing[0]}) and in the working directory "
+                f"({existing[1]}). Give the absolute path of the one that is meant."
             )
         else:
             problems.append(
-                f"{given}: there is no such file or folder, neither beside the playbook ({playbook_dir}) nor "
+                f"{written}: there is no such file or folder, neither beside the playbook ({playbook_dir}) nor "
                 f"in the working directory ({working_dir})."
             )
     if problems:
         raise InputError(problems)
-    return found
+    return absolute
 
 
 def _are_same(paths: Sequence[str]) -> bool:
@@ -99,17 +99,17 @@ def read_sources(paths: Sequence[str]) -> Source:
 
 def _files(paths: Sequence[str], problems: list[str]) -> list[Path]:
     files: list[Path] = []
-    for given in paths:
-        path = Path(given).expanduser()
+    for name in paths:
+        path = Path(name).expanduser()
         try:
             if path.is_dir():
                 files += _files_of_folder(path, problems)
             elif path.is_file():
                 files.append(path)
             else:
-                problems.append(f"{given}: {_what_it_is(path)}.")
+                problems.append(f"{name}: {_describe(path)}.")
         except OSError as error:
-            problems.append(f"{given}: cannot be read: {error.strerror}.")
+            problems.append(f"{name}: cannot be read: {error.strerror}.")
     return files
 
 
@@ -126,12 +126,12 @@ def _files_of_folder(folder: Path, problems: list[str]) -> list[Path]:
                     "folders are not read. List it as well, or move it elsewhere."
                 )
         elif path.is_symlink() and not path.exists():
-            problems.append(f"{path}: {_what_it_is(path)}. Mend the link or remove it.")
+            problems.append(f"{path}: {_describe(path)}. Mend the link or remove it.")
         elif _is_input(path):
             if path.is_file():
                 files.append(path)
             else:
-                problems.append(f"{path}: {_what_it_is(path)}.")
+                problems.append(f"{path}: {_describe(path)}.")
     if not files and len(problems) == before:
         problems.append(f"{folder}: this folder has no file that ends in {', '.join(SUFFIXES)}.")
     return files
@@ -156,7 +156,7 @@ def _is_input(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _what_it_is(path: Path) -> str:
+def _describe(path: Path) -> str:
     if path.is_symlink() and not path.exists():
         return f"is a link to {os.readlink(path)}, which is not there"
     return "is neither a file nor a folder" if path.exists() else "there is no such file or folder"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from ...model.errors import InputError
-from .workload_list import CUT_OFF, KEYS, given_twice, list_key, no_list, no_workloads, too_deep
+from .workload_list import CUT_OFF, KEYS, describe_repeated, list_key, no_list, no_workloads, too_deep
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
@@ -27,12 +27,12 @@ def read_json(path: str, text: str) -> list[tuple[int, object]]:
 
     def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
         nonlocal repeated
-        found = dict(pairs)
-        repeated = repeated or len(found) < len(pairs)
-        return found
+        content = dict(pairs)
+        repeated = repeated or len(content) < len(pairs)
+        return content
 
     try:
-        found: object = json.loads(text, object_pairs_hook=mapping)
+        content: object = json.loads(text, object_pairs_hook=mapping)
     except json.JSONDecodeError as error:
         raise InputError([_syntax(path, text, error)]) from error
     except RecursionError as error:
@@ -40,18 +40,18 @@ def read_json(path: str, text: str) -> list[tuple[int, object]]:
     except ValueError as error:
         raise InputError([f"{path}: is not valid JSON: {error}."]) from error
     if repeated:
-        raise InputError(list(_repeated(path, text)))
-    if isinstance(found, dict):
+        raise InputError(list(_find_repeated(path, text)))
+    if isinstance(content, dict):
         lines = {key: _line(text, at) for key, at in _members(text)}
         name = list_key(path, lines)
-        found, line = found[name], lines[name]
+        content, line = content[name], lines[name]
     else:
         line = _line(text, _skip(text, 0))
-    if found is None:
+    if content is None:
         raise no_workloads(path, line)
-    if not isinstance(found, list):
+    if not isinstance(content, list):
         raise no_list(path, line)
-    return list(zip(_lines(text), found, strict=True))
+    return list(zip(_lines(text), content, strict=True))
 
 
 def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
@@ -64,21 +64,21 @@ def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
     return f"{path} line {error.lineno}: is not valid JSON: {error.msg} (column {error.colno}).{hint}"
 
 
-def _repeated(path: str, text: str) -> Iterator[str]:
+def _find_repeated(path: str, text: str) -> Iterator[str]:
     """Every key that a mapping has twice: JSON's reader takes the last one without a word."""
-    inside: list[dict[str, int]] = []
+    levels: list[dict[str, int]] = []
     last = None
     for token in _TOKEN.finditer(text):
         mark = token.group()
         if mark in "{[":
-            inside.append({})
+            levels.append({})
         elif mark in "}]":
-            inside.pop()
+            levels.pop()
         elif mark == ":" and last is not None:
             key, line = str(json.loads(last.group())), _line(text, last.start())
-            first = inside[-1].setdefault(key, last.start())
+            first = levels[-1].setdefault(key, last.start())
             if first != last.start():
-                yield given_twice(path, key, line, _line(text, first))
+                yield describe_repeated(path, key, line, _line(text, first))
         else:
             last = token
 
@@ -123,8 +123,8 @@ def _after_colon(text: str, at: int) -> int:
 
 
 def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def _line(text: str, at: int) -> int:

@@ -18,17 +18,17 @@ KEYS = ("pod_identity_workloads", "workloads")
 
 def list_key(path: str, lines: Mapping[str, int]) -> str:
     """Which of a file's keys has the workloads, given the line of each key."""
-    found = [key for key in lines if key in KEYS]
-    if not found:
+    keys = [key for key in lines if key in KEYS]
+    if not keys:
         raise InputError([f"{path} line 1: has no list under {' or '.join(KEYS)}."])
-    if len(found) > 1:
+    if len(keys) > 1:
         raise InputError(
             [
-                f"{path} line {lines[found[1]]}: has workloads under {found[1]}, and on line "
-                f"{lines[found[0]]} under {found[0]}; join them in one list."
+                f"{path} line {lines[keys[1]]}: has workloads under {keys[1]}, and on line "
+                f"{lines[keys[0]]} under {keys[0]}; join them in one list."
             ]
         )
-    return found[0]
+    return keys[0]
 
 
 def no_list(path: str, line: int) -> InputError:
@@ -44,5 +44,5 @@ def too_deep(path: str) -> InputError:
     return InputError([f"{path}: is nested too deeply to be a list of workloads."])
 
 
-def given_twice(path: str, key: object, line: int, first: int) -> str:
+def describe_repeated(path: str, key: object, line: int, first: int) -> str:
     return f"{path} line {line}: key '{key}' is given twice, first on line {first}; keep one of them."

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...model.errors import InputError
-from .workload_list import CUT_OFF, given_twice, list_key, no_list, no_workloads, too_deep
+from .workload_list import CUT_OFF, describe_repeated, list_key, no_list, no_workloads, too_deep
 
 # Ansible itself needs PyYAML; a module's Python may lack it, which is then said.
 with contextlib.suppress(ImportError):
@@ -44,7 +44,7 @@ def read_yaml(path: str, text: str) -> list[tuple[int, object]]:
         raise no_workloads(path)
     constructor = loader("")
     try:
-        if repeated := list(_repeated(path, root, constructor)):
+        if repeated := list(_find_repeated(path, root, constructor)):
             raise InputError(repeated)
         nodes = _nodes(path, root)
         try:
@@ -54,7 +54,7 @@ def read_yaml(path: str, text: str) -> list[tuple[int, object]]:
         except RecursionError as error:
             raise too_deep(path) from error
         except _VALUE_ERRORS as error:
-            raise InputError(_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
+            raise InputError(_find_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
     finally:
         constructor.dispose()
 
@@ -84,33 +84,33 @@ def _nodes(path: str, root: Any) -> list[Any]:
     return list(node.value)
 
 
-def _repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
+def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
     """YAML forbids a key twice in one mapping; PyYAML takes the last one without a word."""
-    for node in _collections(root):
+    for node in _walk_collections(root):
         if not isinstance(node, yaml.MappingNode):
             continue
         lines: dict[object, int] = {}
         for key, _value in node.value:
-            name = key.value if key.tag == _TEXT else _constructed(key, constructor)
+            name = key.value if key.tag == _TEXT else _construct_key(key, constructor)
             if name in lines:
-                yield given_twice(path, name, _line(key), lines[name])
+                yield describe_repeated(path, name, _line(key), lines[name])
             else:
                 lines[name] = _line(key)
 
 
-def _constructed(key: Any, constructor: Any) -> object:
-    """A key that is no text, such that keys written apart compare as they will in the mapping."""
+def _construct_key(key: Any, constructor: Any) -> object:
+    """A key that is not text, such that keys written apart compare as they will in the mapping."""
     if not isinstance(key, yaml.ScalarNode):
         return id(key), "refused when it is constructed"
     try:
-        found: object = constructor.construct_object(key)
+        name: object = constructor.construct_object(key)
     except (yaml.YAMLError, *_VALUE_ERRORS):
         # Of them the merge key <<.
         return str(key.value)
-    return found
+    return name
 
 
-def _collections(*roots: Any) -> Iterator[Any]:
+def _walk_collections(*roots: Any) -> Iterator[Any]:
     """Every mapping and sequence once, however often an alias names it."""
     waiting = list(reversed(roots))
     seen: set[int] = set()
@@ -126,11 +126,11 @@ def _collections(*roots: Any) -> Iterator[Any]:
             waiting += reversed(node.value)
 
 
-def _bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
+def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
     """The scalars that cannot be constructed; their errors have no place of their own."""
     problems: list[str] = []
     constructor = loader("")
-    for node in _collections(*nodes):
+    for node in _walk_collections(*nodes):
         for part in node.value:
             for scalar in part if isinstance(part, tuple) else (part,):
                 if not isinstance(scalar, yaml.ScalarNode):
@@ -142,7 +142,7 @@ def _bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str
                 except _VALUE_ERRORS:
                     kind = scalar.tag.removeprefix(_TAG)
                     problems.append(
-                        f"{path} line {_line(scalar)}: '{scalar.value}' is no {kind}, which is what YAML "
+                        f"{path} line {_line(scalar)}: '{scalar.value}' is not a valid {kind}, which is what YAML "
                         "takes it for; put it into quotes if it is text."
                     )
     constructor.dispose()
@@ -154,12 +154,12 @@ def _line(node: Any) -> int:
 
 
 def _unreadable(path: str, text: str, error: Any) -> str:
-    found = _CONTROL.search(text)
-    if found is None:
+    control = _CONTROL.search(text)
+    if control is None:
         return f"{path}: is not valid YAML: {error.reason}."
-    line = text.count("\n", 0, found.start()) + 1
+    line = text.count("\n", 0, control.start()) + 1
     return (
-        f"{path} line {line}: has the control character U+{ord(found.group()):04X}, which no YAML file may "
+        f"{path} line {line}: has the control character U+{ord(control.group()):04X}, which no YAML file may "
         "hold; is this a text file?"
     )
 

@@ -14,6 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
@@ -107,7 +108,9 @@ def workload(service_account: str = "app", namespace: str = "default", **more: A
 def desired(*workloads: Mapping[str, Any], state: str = "present", **options: Any) -> Desired:
     tags = options.pop("tags", None)
     cluster = options.pop("cluster", CLUSTER)
-    return Desired(cluster, parse_workloads(list(workloads), cluster, state, tags), Options(**options))
+    return Desired(
+        cluster, parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options)
+    )
 
 
 class Clock:

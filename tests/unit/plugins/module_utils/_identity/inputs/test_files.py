@@ -15,9 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     locate,
     read_sources,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    given_workloads,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -179,22 +176,22 @@ NOTHING = "holds no workloads; write [] for an empty list."
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
-            "line 3: '2001-99-99' is no timestamp, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 3: '2001-99-99' is not a valid timestamp, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!int foo}\n",
-            "line 2: 'foo' is no int, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 2: 'foo' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!bool foo}\n",
-            "line 2: 'foo' is no bool, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 2: 'foo' is not a valid bool, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
             "- a: !!int\n",
-            "line 1: '' is no int, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 1: '' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
         ),
         (
             "a.yml",
@@ -272,27 +269,9 @@ def test_a_folder_with_input_in_a_folder_inside_alone_is_refused_for_that(tmp_pa
 
 def test_no_file_at_all_is_no_empty_list() -> None:
     with pytest.raises(InputError) as caught:
-        given_workloads({"workloads_from": [], "workloads": None}, "my-cluster")
+        read_sources([])
     assert list(caught.value.problems) == [
         "the list of files with workloads is empty; give workloads: [] for no workloads."
-    ]
-
-
-def test_a_wrong_workload_in_json_is_named_with_its_line(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.json", '[\n {"namespace": "default",\n  "service_acount": "one"}\n]')
-    with pytest.raises(InputError) as caught:
-        given_workloads({"workloads_from": [path], "workloads": None}, "my-cluster")
-    assert f"{path} line 2 (default/?): unknown key 'service_acount'" in "\n".join(caught.value.problems)
-
-
-def test_a_workload_that_is_in_two_files_is_named_with_both_places(tmp_path: Path) -> None:
-    text = "- {namespace: default, service_account: one, role: {name: r}}\n"
-    paths = [written(tmp_path, "a.yml", text), written(tmp_path, "b.yml", f"# b\n{text}")]
-    with pytest.raises(InputError) as caught:
-        given_workloads({"workloads_from": paths, "workloads": None}, "my-cluster")
-    assert list(caught.value.problems) == [
-        f"workload default/one: is listed twice, in {paths[0]} line 1 and in {paths[1]} line 2; a service "
-        "account has one association."
     ]
 
 
@@ -325,12 +304,12 @@ def test_a_path_that_is_in_both_places_is_refused_unless_it_is_the_same_file(
     with pytest.raises(InputError) as caught:
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     assert list(caught.value.problems) == [
-        f"a.yml: is there twice, beside the playbook ({one}) and in the working directory ({two}). Give the "
+        f"a.yml: exists twice, beside the playbook ({one}) and in the working directory ({two}). Give the "
         "absolute path of the one that is meant."
     ]
     Path(two).unlink()
     Path(two).symlink_to("gone.yml")
-    with pytest.raises(InputError, match="is there twice"):
+    with pytest.raises(InputError, match="exists twice"):
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     Path(two).unlink()
     Path(two).symlink_to(one)

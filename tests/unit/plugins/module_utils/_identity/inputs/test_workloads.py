@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     parse_association,
     parse_cluster_name,
     parse_tags,
@@ -18,9 +20,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     PolicySpec,
     RequiredPermission,
     RoleSpec,
+    ServiceAccountSpec,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import Document
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     document,
@@ -46,7 +50,7 @@ PLACE = "workloads[0] (default/app)"
 
 def problems_of(raw: object, state: str = "present", common: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(InputError) as caught:
-        parse_workloads(raw, CLUSTER, state, common)
+        parse_workloads(raw, CLUSTER, state, Defaults(common or {}))
     return list(caught.value.problems)
 
 
@@ -105,6 +109,7 @@ def test_every_key_arrives() -> None:
                 RequiredPermission("s3:GetObject", "arn:aws:s3:::b/*", {"aws:SourceIp": "10.0.0.1"}),
                 RequiredPermission("sts:GetCallerIdentity", "*"),
             ),
+            ServiceAccountSpec(True, False, {"a": "b"}, {"c": "d"}),
         ),
     )
 
@@ -184,11 +189,74 @@ def test_tags_of_one_thing_win_over_common_ones() -> None:
         policies=[policy(tags={"team": "policy"})],
         tags={"team": "workload"},
     )
-    (found,) = parse_workloads([raw], CLUSTER, "present", {"team": "common", "stage": "test"})
+    (found,) = parse_workloads([raw], CLUSTER, defaults=Defaults({"team": "common", "stage": "test"}))
     assert found.role is not None
     assert found.role.tags == {"team": "role", "stage": "test"}
     assert found.policies[0].tags == {"team": "policy", "stage": "test"}
     assert found.association.tags == {"team": "workload", "stage": "test"}
+
+
+@pytest.mark.parametrize(
+    ("field", "default", "written", "wish"),
+    [
+        pytest.param("create_service_account", True, None, True, id="a default holds"),
+        pytest.param("create_service_account", False, None, False, id="a default of false holds"),
+        pytest.param("create_service_account", True, "false", False, id="text that is false"),
+        pytest.param("create_service_account", False, "on", True, id="text that is true"),
+        pytest.param("create_namespace", False, None, False, id="namespaces"),
+        pytest.param("create_namespace", True, None, True, id="namespaces by default"),
+        pytest.param("create_namespace", True, "No", False, id="not this namespace"),
+    ],
+)
+def test_a_workload_has_its_own_wish_or_that_of_the_run(
+    field: str, default: bool, written: object, wish: bool
+) -> None:
+    defaults = Defaults(create_service_accounts=default, create_namespaces=default)
+    (found,) = parse_workloads([workload(**{field: written})], CLUSTER, defaults=defaults)
+    account = found.service_account
+    assert {"create_service_account": account.create, "create_namespace": account.create_namespace} == {
+        "create_service_account": default,
+        "create_namespace": default,
+        field: wish,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        pytest.param("10.0.0.1", "10.0.0.1", id="text"),
+        pytest.param(True, True, id="boolean"),
+        pytest.param(None, None, id="null"),
+        pytest.param(1.5, 1.5, id="number"),
+        pytest.param(("a", 2), ["a", 2], id="tuple"),
+        pytest.param([], [], id="empty list"),
+        pytest.param(date(2026, 1, 31), "2026-01-31", id="date"),
+    ],
+)
+def test_the_context_of_a_permission_has_json_values(value: object, parsed: object) -> None:
+    asked = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
+    (found,) = parse_workloads([workload(required_permissions=asked)], CLUSTER)
+    assert found.required_permissions[0].context == {"aws:key": parsed}
+
+
+@pytest.mark.parametrize("value", [{"a": "b"}, ["a", {"a": "b"}], [["a"]], [b"a"]])
+def test_the_context_of_a_permission_takes_nothing_else(value: Any) -> None:
+    asked = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
+    kind = type(value if isinstance(value, dict) else value[-1]).__name__
+    assert problems_of([workload(required_permissions=asked)]) == [
+        f"{PLACE} required_permissions[0]: context: the value of 'aws:key' must be text, a number, a boolean, null, "
+        f"or a list of them, got a {kind}."
+    ]
+
+
+def test_a_document_has_json_values() -> None:
+    raw = {**document("s3:GetObject"), "Version": date(2012, 10, 17)}
+    raw["Statement"] = tuple(raw["Statement"])
+    (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": raw}])], CLUSTER)
+    parsed = found.policies[0].document
+    assert parsed == document("s3:GetObject")
+    assert type(parsed) is Document
+    assert type(parsed["Statement"]) is list
 
 
 def test_a_removal_needs_no_role() -> None:
@@ -628,7 +696,7 @@ def test_a_cluster_name_is_taken_as_it_is(name: str) -> None:
     assert parse_cluster_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-a", "x" * 101, "a b", None, "arn:aws:eks:us-west-2:1:cluster/a"])
+@pytest.mark.parametrize("name", ["", "-a", "x" * 101, "a b", 5, "arn:aws:eks:us-west-2:1:cluster/a"])
 def test_a_bad_cluster_name_is_refused(name: object) -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(name)
@@ -636,6 +704,14 @@ def test_a_bad_cluster_name_is_refused(name: object) -> None:
         "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
         "characters), "
         f"got {name!r}.",
+    )
+
+
+def test_a_cluster_name_that_is_left_out_is_asked_for_by_the_name_of_the_option() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_cluster_name(None, "pod_identity_cluster_name")
+    assert caught.value.problems == (
+        "pod_identity_cluster_name: is missing; give the name of the EKS cluster.",
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role's input as a whole: what both halves get, and what is refused before either is asked."""
+"""The input of a run as a whole: what both halves get, and what is refused before either is asked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_input import (
-    RoleInput,
-    validate_role_input,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    ROLE,
+    read_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -20,50 +27,96 @@ ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 TWO = {"namespace": "batch", "service_account": "two", "role": {"name": "s"}, "create_namespace": True}
 
 
-def checked(**options: Any) -> RoleInput:
-    def located(paths: Sequence[str]) -> list[str]:
-        return [str(Path("/srv") / path) for path in paths]
-
-    return validate_role_input({"cluster_name": "c", "state": "present", "tags": {}, **options}, located)
+def locate(paths: Sequence[str]) -> list[str]:
+    return [str(Path("/srv") / path) for path in paths]
 
 
-def problems_of(**options: Any) -> list[str]:
+def read(prefix: str = ROLE, **options: Any) -> ParsedInput:
+    return read_input({"cluster_name": "c", **options}, locate, prefix)
+
+
+def problems_of(prefix: str = ROLE, **options: Any) -> list[str]:
     with pytest.raises(InputError) as caught:
-        checked(**options)
+        read(prefix, **options)
     return list(caught.value.problems)
 
 
-def test_the_kubernetes_half_gets_what_it_needs() -> None:
-    found = checked(workloads=[ONE, TWO, {**ONE, "service_account": "three"}])
-    assert found.workloads == [
-        {"namespace": "default", "service_account": "one"},
-        {"namespace": "batch", "service_account": "two", "create_namespace": True},
-        {"namespace": "default", "service_account": "three"},
+def test_both_halves_get_the_same_workloads() -> None:
+    parsed = read(workloads=[ONE, TWO, {**ONE, "service_account": "three"}])
+    assert parsed == ParsedInput(
+        "c", "present", parse_workloads([ONE, TWO, {**ONE, "service_account": "three"}], "c")
+    )
+    assert [workload.service_account.create_namespace for workload in parsed.workloads] == [
+        False,
+        True,
+        False,
     ]
-    assert (found.namespaces, found.paths) == (["batch", "default"], None)
+    assert parsed.namespaces == ("batch", "default")
 
 
 @pytest.mark.parametrize("as_text", [False, True])
 @pytest.mark.parametrize("unset", [{}, {"workloads": None}, {"workloads": ""}])
-def test_both_halves_get_the_same_files(tmp_path: Path, as_text: bool, unset: dict[str, Any]) -> None:
+def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[str, Any]) -> None:
     path = tmp_path / "a.yml"
     path.write_text("- {namespace: default, service_account: one, role: {name: r}}\n", encoding="utf-8")
-    found = checked(workloads_from=str(path) if as_text else [str(path)], **unset)
-    assert found.paths == [str(path)]
-    assert found.workloads == [{"namespace": "default", "service_account": "one"}]
+    parsed = read(workloads_from=str(path) if as_text else [str(path)], **unset)
+    assert parsed.workloads == parse_workloads([ONE], "c")
 
 
 def test_an_empty_list_is_one() -> None:
-    assert checked(workloads=[]) == RoleInput([], None)
+    assert read(workloads=[]) == ParsedInput("c", "present", ())
 
 
 def test_a_teardown_needs_no_role() -> None:
     listed = [{"namespace": "default", "service_account": "one"}]
-    assert checked(workloads=listed, state="absent").workloads == listed
+    assert read(workloads=listed, state="absent") == ParsedInput(
+        "c", "absent", parse_workloads(listed, "c", "absent")
+    )
     assert problems_of(workloads=listed) == [
         "pod_identity_workloads[0] (default/one): role is missing; give role: {name: …} to make one or role: {arn: …} "
         "to use one."
     ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {
+            "create_service_accounts": False,
+            "create_namespaces": True,
+            "purge": True,
+            "purge_namespaces": ["a", "b"],
+            "purge_limit": 0,
+        },
+        {
+            "create_service_accounts": "false",
+            "create_namespaces": "True",
+            "purge": "yes",
+            "purge_namespaces": "a, b",
+            "purge_limit": "0",
+        },
+    ],
+    ids=["typed", "text"],
+)
+def test_options_of_the_run_hold_for_all_also_as_text(options: dict[str, Any]) -> None:
+    """As "-e name=value", an INI inventory or a survey give them."""
+    tags = {"stage": "test", "workload-identity/owner": "team-a"}
+    defaults = Defaults(tags, create_service_accounts=False, create_namespaces=True)
+    assert read(workloads=[ONE], owner="team-a", tags={"stage": "test"}, **options) == ParsedInput(
+        cluster_name="c",
+        state="present",
+        workloads=parse_workloads([ONE], "c", defaults=defaults),
+        owner="team-a",
+        purge=True,
+        purge_namespaces=("a", "b"),
+        purge_limit=0,
+    )
+
+
+@pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
+@pytest.mark.parametrize("text", ["false", "False", "no", "n", "off", "0", "f"])
+def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
+    assert read(workloads=[TWO], **{name: text}) == read(workloads=[TWO], **{name: False})
 
 
 @pytest.mark.parametrize(
@@ -117,18 +170,54 @@ def test_a_teardown_needs_no_role() -> None:
             "pod_identity_propagation_timeout must be 0 or more, got -5.",
         ),
         pytest.param(
+            {"workloads": [ONE], "concurrency": "many"},
+            "pod_identity_concurrency must be 1 or more, got 'many'.",
+        ),
+        pytest.param(
+            {"workloads": [ONE], "purge": "perhaps"},
+            "pod_identity_purge must be true or false, got 'perhaps'.",
+        ),
+        pytest.param(
+            {"workloads": [ONE], "purge_namespaces": {"a": 1}},
+            "pod_identity_purge_namespaces must be a list, got {'a': 1}.",
+        ),
+        pytest.param(
+            {"workloads": [ONE], "state": "gone"},
+            "pod_identity_state must be one of present, absent, got 'gone'.",
+        ),
+        pytest.param(
             {"workloads": [ONE], "tags": {"aws:a": "b"}},
             "pod_identity_tags: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
         ),
         pytest.param(
             {"workloads": [ONE], "cluster_name": "a b"},
-            "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 characters), got "
-            "'a b'.",
+            "pod_identity_cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
+            "characters), got 'a b'.",
         ),
     ],
 )
 def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -> None:
     assert problems_of(**options) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "Give the workloads in workloads, or files with them in workloads_from."),
+        (
+            {"workloads": [], "workloads_from": ["a.yml"]},
+            "workloads and workloads_from are both given; give one of them.",
+        ),
+        ({"workloads": ["hello"]}, "workloads[0]: must be a mapping, got a str."),
+        ({"workloads": [], "purge_limit": -1}, "purge_limit must be 0 or more, got -1."),
+        (
+            {"workloads": [], "tags": {"aws:a": "b"}},
+            "options: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
+        ),
+    ],
+)
+def test_a_module_names_its_options_without_prefix(options: dict[str, Any], problem: str) -> None:
+    assert problems_of("", **options) == [problem]
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -145,6 +234,7 @@ def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> 
 
 
 def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
+    assert read("", workloads=[], owner=None).owner is None
     assert problems_of(workloads=[], owner=None) == [
         "pod_identity_owner has no value; give the owner, or leave the variable out."
     ]

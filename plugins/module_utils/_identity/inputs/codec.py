@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Parsed input as JSON text and back, the same to the last type. Pure.
+
+What the text looks like follows from the classes of ``model.desired``: a field that is added there needs nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..._policy.language.text import Document
+from ..model.desired import ParsedInput
+from ..model.errors import InputError
+
+FORMAT = "workload_identity.aws parsed input 1"
+
+T = TypeVar("T")
+_PLAIN = (str, int, bool, object, NoneType)
+
+
+def dump(parsed: ParsedInput) -> str:
+    """ASCII text that ``load`` turns into an equal object."""
+    content = {"format": FORMAT, "input": parsed}
+    return json.dumps(content, separators=(",", ":"), check_circular=False, default=_fields)
+
+
+def load(text: str) -> ParsedInput:
+    """What ``dump`` was given. InputError when the text is not of its making."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InputError([f"this is not parsed input: it is not JSON ({error})."]) from error
+    marker = content.get("format") if isinstance(content, dict) else None
+    if marker != FORMAT:
+        raise InputError([f"this is not parsed input: its format must be '{FORMAT}', got {marker!r}."])
+    return _class_reader(ParsedInput)(content["input"])
+
+
+def _fields(value: object) -> dict[str, object]:
+    """The fields of a dataclass that differ from their defaults."""
+    if not is_dataclass(value):
+        raise TypeError(f"parsed input cannot hold a {type(value).__name__}")
+    pairs = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: content for field, content in pairs if content is not field.default}
+
+
+def _class_reader(cls: type[T]) -> Callable[[Any], T]:
+    hints = get_type_hints(cls)
+    readers = {name: _reader(hint) for name, hint in hints.items()}
+    converted = tuple((name, reader) for name, reader in readers.items() if reader is not None)
+
+    def read(content: dict[str, Any]) -> T:
+        for name, reader in converted:
+            if (value := content.get(name)) is not None:
+                content[name] = reader(value)
+        return cls(**content)
+
+    return read
+
+
+def _reader(hint: Any) -> Callable[[Any], Any] | None:
+    """From a JSON value to that of a field; None for a type that JSON gives back by itself."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in _PLAIN or origin is Literal or (origin is Mapping and set(arguments) <= set(_PLAIN)):
+        return None
+    if hint is Document:
+        return Document
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _class_reader(hint)
+    if origin is tuple and arguments[1:] == (Ellipsis,):
+        reader = _reader(arguments[0])
+        return tuple if reader is None else lambda values: tuple(map(reader, values))
+    if origin in (Union, UnionType) and len(arguments) == 2 and arguments[1] is NoneType:
+        return _reader(arguments[0])
+    raise TypeError(f"parsed input cannot hold a {hint}")

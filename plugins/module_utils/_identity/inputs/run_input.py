@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The input of one run, checked as a whole before anything is read in AWS or Kubernetes, or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from ..model.desired import PURGE_LIMIT, STATES, ParsedInput, State, Workload
+from ..model.errors import InputError, Problems
+from ..model.ownership import OWNER_TAG
+from .fields import Fields
+from .files.folders import read_sources
+from .options import read_numbers, read_owner
+from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
+
+# Makes paths of files and folders absolute, or raises InputError.
+Locate = Callable[[Sequence[str]], list[str]]
+
+# The prefix of the role's variables.
+ROLE = "pod_identity_"
+OPTIONS = (
+    "cluster_name",
+    "state",
+    "workloads",
+    "workloads_from",
+    "tags",
+    "owner",
+    "create_service_accounts",
+    "create_namespaces",
+    "purge",
+    "purge_namespaces",
+    "purge_limit",
+    "concurrency",
+    "propagation_timeout",
+)
+
+
+def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") -> ParsedInput:
+    """What the options of a module, or with ``prefix`` the variables of the role, ask for.
+
+    InputError with all that is wrong. ``options`` has the names without prefix. Null, and the empty text that
+    ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads.
+    """
+    problems = Problems()
+    fields = Fields({name: options[name] for name in OPTIONS if name in options}, "", problems, prefix)
+    cluster_name = problems.attempt(
+        lambda: parse_cluster_name(options.get("cluster_name"), f"{prefix}cluster_name")
+    )
+    state = cast("State", fields.choice("state", STATES) or "present")
+    numbers = read_numbers(fields)
+    owner = read_owner(fields)
+    if prefix and "owner" in options and owner is None:
+        # A purge without owner would take what belongs to all of them.
+        problems.add("", f"{prefix}owner has no value; give the owner, or leave the variable out.")
+    defaults = Defaults(
+        tags=_tags(fields, owner),
+        create_service_accounts=fields.flag("create_service_accounts") is not False,
+        create_namespaces=fields.flag("create_namespaces") is True,
+    )
+    purge, namespaces = fields.flag("purge") is True, fields.names("purge_namespaces")
+    workloads = problems.attempt(lambda: _workloads(fields, locate, str(cluster_name), state, defaults))
+    problems.raise_if_any()
+    return ParsedInput(
+        cluster_name=cluster_name or "",
+        state=state,
+        workloads=workloads or (),
+        owner=owner,
+        purge=purge,
+        purge_namespaces=namespaces,
+        purge_limit=numbers.get("purge_limit", PURGE_LIMIT),
+    )
+
+
+def _tags(fields: Fields, owner: str | None) -> Mapping[str, str]:
+    place = f"{fields.prefix}tags" if fields.prefix else "options"
+    tags = fields.problems.attempt(lambda: parse_tags(fields.raw.get("tags"), place)) or {}
+    return {**tags, OWNER_TAG: owner} if owner else tags
+
+
+def _workloads(
+    fields: Fields, locate: Locate, cluster_name: str, state: State, defaults: Defaults
+) -> tuple[Workload, ...]:
+    listed, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
+    ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
+    if len(ways) > 1:
+        raise InputError([f"{listed} and {files} are both given; give one of them."])
+    if not ways:
+        raise InputError([_missing(fields, listed, files)])
+    raw = fields.raw[ways[0]]
+    if ways == ["workloads_from"]:
+        source = read_sources(locate(paths_of(raw, files)))
+        return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
+    if isinstance(raw, Sequence) and not isinstance(raw, str):
+        places = [f"{listed}[{index}]" for index in range(len(raw))]
+        return parse_workloads(raw, cluster_name, state, defaults, places)
+    raise InputError([f"{listed} must be a list of mappings, got a {type(raw).__name__}."])
+
+
+def _missing(fields: Fields, listed: str, files: str) -> str:
+    for name in (listed, files):
+        if name.removeprefix(fields.prefix) in fields.raw:
+            return f"{name} has no value; write [] for an empty list of workloads, in {listed}."
+    return f"Give the workloads in {listed}, or files with them in {files}."
+
+
+def paths_of(value: object, name: str) -> list[str]:
+    """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
+    paths = value.split(",") if isinstance(value, str) else value
+    if not isinstance(paths, Sequence):
+        raise InputError([f"{name} must be a list of files and folders, got a {type(value).__name__}."])
+    wrong = [path for path in paths if not isinstance(path, str)]
+    if wrong:
+        raise InputError([f"{name} must be a list of files and folders, but {wrong[0]!r} is in it."])
+    if not paths:
+        raise InputError(
+            [f"{name} names no file or folder; for an empty list of workloads, write [] in one."]
+        )
+    return [str(path) for path in paths]
