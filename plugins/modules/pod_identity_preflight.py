@@ -1,0 +1,112 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pod_identity_preflight
+version_added: 0.1.0
+short_description: Check the input of the role pod_identity, and plan its Kubernetes half
+description:
+  - The first step of the role P(workload_identity.aws.pod_identity#role). It does what M(workload_identity.aws.pod_identity_input)
+    does, reads the service accounts of the cluster, and plans which service accounts and namespaces are to be applied.
+  - It fails, with all that is wrong, when the input cannot be used, when the Kubernetes API cannot be reached, and when the
+    plan cannot be carried out. Nothing is changed by then, in AWS or in Kubernetes.
+  - It is an action and runs on the controller. Where the connection is local and the controller has the Python package
+    C(kubernetes), it reads with the client of kubernetes.core in its own process, else with M(kubernetes.core.k8s_info).
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description: Name of the EKS cluster.
+    type: str
+    required: true
+  workloads:
+    description: As O(workload_identity.aws.eks_pod_identity#module:workloads).
+    type: raw
+  workloads_from:
+    description: As O(workload_identity.aws.eks_pod_identity#module:workloads_from).
+    type: raw
+  state:
+    description: As O(workload_identity.aws.eks_pod_identity#module:state).
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  verify_only:
+    description: Whether nothing is to be applied, so that nothing is planned.
+    type: bool
+    default: false
+  tags:
+    description: As O(workload_identity.aws.eks_pod_identity#module:tags).
+    type: dict
+    default: {}
+  owner:
+    description: As O(workload_identity.aws.eks_pod_identity#module:owner).
+    type: str
+  concurrency:
+    description: As O(workload_identity.aws.eks_pod_identity#module:concurrency).
+    type: int
+  propagation_timeout:
+    description: As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
+    type: int
+  create_service_accounts:
+    description: Whether to make missing service accounts, for workloads that do not say it.
+    type: bool
+    default: true
+  create_namespaces:
+    description: Whether to make missing namespaces, for workloads that do not say it.
+    type: bool
+    default: false
+  purge:
+    description: Whether to plan the removal of service accounts that were made here and are not listed.
+    type: bool
+    default: false
+  purge_namespaces:
+    description: Only in these namespaces.
+    type: list
+    elements: str
+    default: []
+  purge_limit:
+    description: At most so many, or it is an error. When not given, V(10).
+    type: int
+  region:
+    description: AWS region of the cluster, for messages.
+    type: str
+  kubeconfig:
+    description: The kubeconfig file. When not given, C(K8S_AUTH_KUBECONFIG), C(KUBECONFIG) or C(~/.kube/config).
+    type: raw
+  context:
+    description: The context within the kubeconfig file.
+    type: str
+extends_documentation_fragment:
+  - workload_identity.aws.attributes.controller
+"""
+
+EXAMPLES = r"""
+- name: Check a list of workloads against a cluster
+  workload_identity.aws.pod_identity_preflight:
+    cluster_name: my-cluster
+    workloads:
+      - namespace: default
+        service_account: my-service-account
+        role:
+          name: my-role
+"""
+
+RETURN = r"""
+kubernetes:
+  description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
+  returned: success
+  type: dict
+paths:
+  description: Absolute paths of the files and folders that were given.
+  returned: when O(workloads_from) is given
+  type: list
+  elements: str
+"""
