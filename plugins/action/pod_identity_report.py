@@ -6,11 +6,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    AwsResult,
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import Reads
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    KubernetesOutcome,
+    parse_outcome,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
+    given_listings,
+    judge_given,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 
 try:
     from ansible.plugins.action import VariableLayer
@@ -22,7 +41,6 @@ FACT = "pod_identity_report"
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
-    _requires_connection = False
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -30,45 +48,39 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             argument_spec={
                 "cluster_name": {"type": "str", "required": True},
                 "result": {"type": "str"},
+                "kubernetes": {"type": "str"},
                 "service_accounts": {"type": "str"},
-                "kubernetes_plan": {"type": "str"},
                 "cluster_reads": {"type": "dict", "default": {}},
-                "kubernetes_error": {"type": "str", "default": ""},
-                "applied": {"type": "str"},
-                "purged": {"type": "str"},
-                "proof": {"type": "str"},
                 "ignore": {"type": "list", "elements": "str", "default": []},
                 "fail_on": {"type": "str", "choices": ["error", "warning"], "default": "error"},
+                "path": {"type": "path"},
             },
-            required_together=[("result", "service_accounts")],
+            mutually_exclusive=[("kubernetes", "service_accounts")],
         )
         result["changed"] = False
         if options["result"] is None:
             self._set_fact(result, {})
             return result
         variables = task_vars or {}
-        report = make_report(
-            variables[options["result"]],
-            _named(variables, options["service_accounts"]).get("resources", ()),
-            _named(variables, options["kubernetes_plan"]),
-            check_mode=bool(self._task.check_mode),
-            cluster_reads={
-                name: _named(variables, variable) for name, variable in options["cluster_reads"].items()
-            },
-            ignore=options["ignore"],
-            fail_on=options["fail_on"],
-            proof=_named(variables, options["proof"]) or None,
-            kubernetes_error=options["kubernetes_error"],
-            applied=_named(variables, options["applied"]),
-            purged=_named(variables, options["purged"]),
-        )
+        aws = parse_aws_result(variables[options["result"]], options["cluster_name"])
+        settings = ReportSettings(bool(self._task.check_mode), options["ignore"], options["fail_on"])
+        report: dict[str, Any] = {**make_report(aws, _kubernetes(options, variables, aws), settings)}
         self._set_fact(result, report)
         result["ansible_stats"] = {
             "data": {"pod_identity": {options["cluster_name"]: report}},
             "per_host": False,
             "aggregate": True,
         }
+        if options["path"]:
+            return {**result, **self._written(report, options["path"], variables)}
         return result
+
+    def _written(self, report: Mapping[str, Any], path: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Empty, or why the file could not be written. The report of a run is no change of the cluster."""
+        text = f"{json.dumps(report, indent=4, sort_keys=True)}\n"
+        arguments = {"content": text, "dest": path, "mode": "0600"}
+        copied = run_action(self, "ansible.builtin.copy", arguments, variables)
+        return {"failed": True, "msg": copied.get("msg")} if copied.get("failed") else {}
 
     def _set_fact(self, result: dict[str, Any], report: dict[str, Any]) -> None:
         """As set_fact does it, where Ansible lets others do it too; before that, as modules do it."""
@@ -78,7 +90,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         self.register_host_variables({FACT: report}, VariableLayer.EPHEMERAL_FACT)
 
 
-def _named(variables: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
-    """A variable; what was never read, or skipped, is empty."""
-    found: Mapping[str, Any] = variables.get(name or "") or {}
-    return found
+def _kubernetes(
+    options: Mapping[str, Any], variables: Mapping[str, Any], aws: AwsResult
+) -> KubernetesOutcome:
+    if options["kubernetes"]:
+        return parse_outcome(variables[options["kubernetes"]], aws.cluster)
+    accounts = variables.get(options["service_accounts"] or "") or {}
+    reads: Reads = given_listings(
+        {name: variables.get(variable) or {} for name, variable in options["cluster_reads"].items()}
+    )
+    return judge_given(aws, accounts.get("resources", ()), reads, datetime.now(timezone.utc))

@@ -189,7 +189,7 @@ options:
     type: dict
     suboptions:
       path:
-        description: A file that M(workload_identity.aws.pod_identity_input) or the action plugin has written.
+        description: A file that M(workload_identity.aws.pod_identity_preflight) or the action plugin has written.
         type: path
         required: true
       sha256:

@@ -30,14 +30,13 @@ options:
       - When left out, the fact becomes an empty mapping and no artifact is set. At the start of a run this keeps the report
         of an earlier one from being taken for its own, should it stop early.
     type: str
+  kubernetes:
+    description: Name of the variable with the result of M(workload_identity.aws.pod_identity_kubernetes).
+    type: str
   service_accounts:
     description:
-      - Name of the variable with the result of M(kubernetes.core.k8s_info) for service accounts. Required with O(result).
-    type: str
-  kubernetes_plan:
-    description:
-      - Name of the variable with the plan that was applied, as
-        P(workload_identity.aws.pod_identity_kubernetes_plan#filter) returned it.
+      - Name of the variable with the result of M(kubernetes.core.k8s_info) for service accounts, where the Kubernetes half
+        was not run.
     type: str
   cluster_reads:
     description:
@@ -45,21 +44,6 @@ options:
         names that the filter has for them, like C(pods). What is left out is not verified.
     type: dict
     default: {}
-  kubernetes_error:
-    description: What M(kubernetes.core.k8s) said when the service accounts could not be converged.
-    type: str
-    default: ""
-  applied:
-    description:
-      - Name of the variable with the result of M(kubernetes.core.k8s), with C(continue_on_error), for what O(kubernetes_plan)
-        makes or removes.
-    type: str
-  purged:
-    description: Name of the variable with the same for what is stale in O(kubernetes_plan).
-    type: str
-  proof:
-    description: Name of the variable with what the runtime proof gave.
-    type: str
   ignore:
     description: Codes of findings that are accepted. They are shown as accepted and do not fail.
     type: list
@@ -72,6 +56,9 @@ options:
       - error
       - warning
     default: error
+  path:
+    description: A file to write the report to, as JSON.
+    type: path
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """

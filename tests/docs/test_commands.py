@@ -58,8 +58,8 @@ def shown_by_the_readme() -> list[str]:
 
 
 def screen(output: str) -> list[str]:
-    """The lines that the debug task shows, however wide the columns of its table are."""
-    return [" ".join(line.strip().rstrip(",").strip('"').split()) for line in output.splitlines()]
+    """The lines of a run, however wide the columns of its table are."""
+    return [" ".join(line.split()) for line in output.splitlines()]
 
 
 def test_readme_has_the_commands_of_a_new_user() -> None:

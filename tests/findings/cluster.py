@@ -1,16 +1,29 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The embedded Kubernetes: objects to stage, and what kubernetes.core.k8s_info would return of them."""
+"""The embedded Kubernetes: objects to stage, and the cluster as the Kubernetes half uses it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+    Query,
+    Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
+    name_of,
+)
 from sandbox.kube.control import KubeControl
 from urllib3 import PoolManager
 
@@ -20,13 +33,16 @@ AGENTS = "kube-system"
 NODE = "ip-10-0-1-5.ec2.internal"
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
 WAITING = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
-# By the names of kube_state.RESOURCES.
-LISTS = {
-    "pods": "/api/v1/namespaces/{namespace}/pods",
-    "agents": f"/api/v1/namespaces/{AGENTS}/pods",
-    "daemon_sets": f"/apis/apps/v1/namespaces/{AGENTS}/daemonsets",
-    "nodes": "/api/v1/nodes",
-    "replica_sets": "/apis/apps/v1/namespaces/{namespace}/replicasets",
+AGENT_PODS = f"/api/v1/namespaces/{AGENTS}/pods"
+AGENT_SETS = f"/apis/apps/v1/namespaces/{AGENTS}/daemonsets"
+PLURALS = {
+    "ServiceAccount": "serviceaccounts",
+    "Namespace": "namespaces",
+    "Pod": "pods",
+    "Node": "nodes",
+    "DaemonSet": "daemonsets",
+    "ReplicaSet": "replicasets",
+    "Job": "jobs",
 }
 AGENT_LABEL = {"app.kubernetes.io/name": "eks-pod-identity-agent"}
 
@@ -79,14 +95,13 @@ class Kube:
 
     def agent(self, node: str = NODE, status: Mapping[str, Any] = READY) -> None:
         """The agent's DaemonSet, as far as it is not there yet, and its Pod on a node."""
-        sets = LISTS["daemon_sets"]
-        if not self.ask("GET", sets)["items"]:
+        if not self.ask("GET", AGENT_SETS)["items"]:
             self.daemon_set()
         body = {
             "metadata": {"name": f"eks-pod-identity-agent-{node.split('.')[0]}", "labels": AGENT_LABEL},
             "spec": {"nodeName": node, "containers": [{"name": "agent", "image": "agent"}]},
         }
-        self.make(LISTS["agents"], body, status)
+        self.make(AGENT_PODS, body, status)
 
     def daemon_set(self, wanted: int = 1) -> None:
         template = {
@@ -97,27 +112,12 @@ class Kube:
             "metadata": {"name": "eks-pod-identity-agent"},
             "spec": {"selector": {"matchLabels": AGENT_LABEL}, "template": template},
         }
-        self.make(LISTS["daemon_sets"], body, {"desiredNumberScheduled": wanted})
+        self.make(AGENT_SETS, body, {"desiredNumberScheduled": wanted})
 
     def delete_agent(self) -> None:
-        for path in (LISTS["daemon_sets"], LISTS["agents"]):
+        for path in (AGENT_SETS, AGENT_PODS):
             for item in self.ask("GET", path)["items"]:
                 self.ask("DELETE", f"{path}/{item['metadata']['name']}")
-
-    def service_accounts(self) -> list[Json]:
-        items: list[Json] = self.ask("GET", "/api/v1/serviceaccounts")["items"]
-        return items
-
-    def read(self, name: str, query: Mapping[str, Any], token: str) -> Json:
-        """A result of k8s_info: ``resources``, or the words in which it reports a refusal."""
-        path = LISTS[name].format(namespace=query["namespace"])
-        asked = {"fieldSelector": ",".join(query["field_selectors"])} if name == "pods" else {}
-        if name == "agents":
-            asked = {"labelSelector": "app.kubernetes.io/name=eks-pod-identity-agent"}
-        try:
-            return {"resources": self.ask("GET", path, None, token, **asked)["items"], "api_found": True}
-        except AssociationError as error:
-            return {"msg": f"Exception '{error}' raised while trying to get resource using {asked}"}
 
     def allow_reader(self, resources: Mapping[str, Sequence[str]]) -> None:
         """Let the reader list ``resources``: their names by API group."""
@@ -134,3 +134,61 @@ class Kube:
             "subjects": [{"apiGroup": group, "kind": "Group", "name": "readers"}],
         }
         self.make(f"{rbac}/clusterrolebindings", binding)
+
+
+def path_of(api_version: str, kind: str, namespace: str) -> str:
+    root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+    return f"{root}{f'/namespaces/{namespace}' if namespace else ''}/{PLURALS[kind]}"
+
+
+class KubeCluster:
+    """The cluster for a caller with ``token``. A Job gets its Pod as the Job controller and a kubelet would
+    leave it, with ``answer`` as the Pod's status."""
+
+    def __init__(self, kube: Kube, token: str, answer: Mapping[str, Any]) -> None:
+        self._kube, self._token, self._answer = kube, token, answer
+
+    def list_objects(self, query: Query) -> Listing:
+        selectors = {
+            "fieldSelector": ",".join(query.field_selectors),
+            "labelSelector": ",".join(query.label_selectors),
+        }
+        given = {name: text for name, text in selectors.items() if text}
+        path = path_of(query.api_version, query.kind, query.namespace)
+        try:
+            return Listing(self._kube.ask("GET", path, None, self._token, **given)["items"])
+        except AssociationError as error:
+            return Listing(error=parse_api_error(str(error)))
+
+    def read_version(self) -> Object:
+        return self._kube.ask("GET", "/version")
+
+    def apply(self, manifests: Sequence[Object]) -> Written:
+        for manifest in manifests:
+            self._make_job(dict(manifest))
+        return Written(changed=True)
+
+    def patch(self, manifests: Sequence[Object]) -> Written:
+        raise NotImplementedError(f"no scenario patches {manifests}")
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        for manifest in manifests:
+            namespace, name = name_of(manifest)
+            self._kube.ask("DELETE", f"{path_of('batch/v1', 'Job', namespace)}/{name}")
+        return Written(changed=True)
+
+    def _make_job(self, job: Json) -> None:
+        namespace, name = name_of(job)
+        template = self._kube.make(path_of("batch/v1", "Job", namespace), job)["spec"]["template"]
+        body = {"metadata": {"name": f"{name}-x2x4z", **template["metadata"]}, "spec": template["spec"]}
+        self._kube.make(path_of("v1", "Pod", namespace), body, self._answer)
+
+
+class RestlessClock:
+    """Nothing in these tests changes while somebody waits for it."""
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+    def sleep(self, seconds: float) -> None:
+        """No time passes."""

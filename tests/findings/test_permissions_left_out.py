@@ -259,7 +259,7 @@ def test_a_resource_left_out_is_named(new_world: NewWorld, resource: str) -> Non
     apply_rbac(world, resource)
     notes = [one for one in world.report()["findings"] if one["code"] == "KUBERNETES_NOT_READABLE"]
     (note,) = notes
-    assert note["severity"] == "note"
+    assert note["severity"] == "info"
     assert note["message"].startswith(f"{words} could not be read, so what depends on them is unknown: ")
     assert f'cannot list resource "{resource}" in API group' in note["message"]
     assert note["remedy"] == f"Allow the caller of the Kubernetes API to list {words}."

@@ -16,19 +16,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
-    skipped_because,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
+    Preflight,
+    read_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
-    Settings,
-    proofs,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import (
-    pods_query,
-    still_to_read,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.service_accounts import (
-    key_of,
+    ProofSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
@@ -37,14 +37,24 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
-from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, TOKEN, Kube
+from ansible_collections.workload_identity.aws.tests.findings.cluster import (
+    NODE,
+    TOKEN,
+    Kube,
+    KubeCluster,
+    RestlessClock,
+)
 from botocore.config import Config
 from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
@@ -231,13 +241,20 @@ class World:
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         return verified_result(verify(desired, observed, proof), observed, caller)
 
-    def report(self, **options: Any) -> Json:
-        """What the role makes of AWS and Kubernetes; ``options`` are those of make_report."""
-        result = self.verification()
-        reads = self._reads(result) if self.looks_at_pods else {}
-        accounts = self.kube.service_accounts()
-        proof = self._proof(result, accounts) if self.proves else None
-        return make_report(result, accounts, {}, cluster_reads=reads, proof=proof, **options)
+    def report(self, **options: Any) -> Report:
+        """What the role makes of AWS and Kubernetes; ``options`` are those of ReportSettings."""
+        aws = parse_aws_result(self.verification(), CLUSTER)
+        cluster = KubeCluster(self.kube, self.kube_token, self._answer())
+        preflight = read_accounts(
+            KubeCluster(self.kube, TOKEN, {}), self._desired().workloads, CLUSTER, "verify"
+        )
+        assert isinstance(preflight, Preflight), preflight
+        proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
+        settings = HalfSettings(
+            verify_pods=self.looks_at_pods, proof=proof, why_no_proof="" if self._answer() else None
+        )
+        half = run_half(cluster, aws, preflight, settings, RestlessClock())
+        return make_report(aws, half.outcome, ReportSettings(**options))
 
     def _api(self) -> BotoApi:
         return BotoApi(self.client)
@@ -245,37 +262,12 @@ class World:
     def _desired(self) -> Desired:
         return Desired(CLUSTER, parse_workloads(self.asked, CLUSTER))
 
-    def _reads(self, result: Json) -> Json:
-        """In the order of the role: the Pods, then the agent, then what else matters."""
-        query = pods_query(result)
-        reads = {"pods": self.kube.read("pods", query, self.kube_token)}
-        while missing := [
-            name for name in still_to_read(result, reads, datetime.now(timezone.utc)) if name not in reads
-        ]:
-            reads |= {name: self.kube.read(name, query, self.kube_token) for name in missing}
-        return reads
-
-    def _proof(self, result: Json, accounts: Sequence[Json]) -> Json:
-        """Jobs as the role makes them, and a Pod for each as its controller would leave it."""
-        if self.container is None and self.proof_condition is None:
-            version = self.kube.ask("GET", "/version")
-            return {"run": "r", "jobs": [], "reason": skipped_because(version), "timeout": 120}
-        settings = Settings("r", "aws-cli", 120)
-        jobs = proofs(result, {key_of(item) for item in accounts}, settings)
-        pods = []
-        for job in jobs:
-            space = job["metadata"]["namespace"]
-            made = self.kube.make(f"/apis/batch/v1/namespaces/{space}/jobs", job)
-            template = made["spec"]["template"]
-            body = {
-                "metadata": {"name": f"{job['metadata']['name']}-x2x4z", **template["metadata"]},
-                "spec": template["spec"],
-            }
+    def _answer(self) -> Json:
+        """The status of the Pod of the runtime proof; empty when none can run."""
+        status: Json = {}
+        if self.container is not None:
             state = {"name": "proof", "image": "aws-cli", "imageID": "", "ready": False, "restartCount": 0}
-            status: Json = {"phase": "Pending"}
-            if self.container is not None:
-                status["containerStatuses"] = [{**state, "state": self.container}]
-            if self.proof_condition is not None:
-                status["conditions"] = [self.proof_condition]
-            pods.append(self.kube.make(f"/api/v1/namespaces/{space}/pods", body, status))
-        return {"run": "r", "jobs": jobs, "pods": pods, "timeout": 120, "reason": "", "error": ""}
+            status["containerStatuses"] = [{**state, "state": self.container}]
+        if self.proof_condition is not None:
+            status["conditions"] = [self.proof_condition]
+        return {"phase": "Pending", **status} if status else {}

@@ -36,8 +36,10 @@ MODULES = (
     "eks_pod_identity_info",
     "iam_permissions_check",
     "iam_trust_policy_check",
-    "pod_identity_input",
+    "pod_identity_kubernetes",
+    "pod_identity_preflight",
     "pod_identity_report",
+    "pod_identity_verdict",
 )
 
 
@@ -77,7 +79,7 @@ def test_every_module_that_calls_aws_is_in_the_action_group(names: list[str]) ->
         Path(name).stem for name in names if name.startswith("plugins/modules/") and "__" not in name
     )
     # These take no region or credentials, which module_defaults of the group would give them.
-    ours = ["pod_identity_input", "pod_identity_report"]
+    ours = [name for name in MODULES if name.startswith("pod_identity_")]
     assert sorted([*runtime["action_groups"]["aws"], *ours]) == modules
 
 

@@ -9,73 +9,64 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from ..._findings.codes import Code
-
-Key = tuple[str, str]
-Finding = dict[str, Any]
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..model.checks import FAIL, PASS, WARNING, Check
+from .objects import ServiceAccount
 
 IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 
+Accounts = Mapping[WorkloadKey, ServiceAccount]
 
-def namespace_missing(key: Key, spaces: Collection[str]) -> Finding | None:
-    """Kubernetes puts a service account "default" into each namespace; one without any is not there."""
-    if key[0] in spaces:
+
+def namespace_missing(key: WorkloadKey, namespaces: Collection[str]) -> Finding | None:
+    """Kubernetes puts a service account "default" into each namespace; one without any does not exist."""
+    if key.namespace in namespaces:
         return None
-    return _finding(
-        key,
+    return Finding(
         Code.NAMESPACE_MISSING,
-        "error",
-        f"namespace {key[0]} does not exist.",
+        f"namespace {key.namespace} does not exist.",
         "Create it, or run site.yml with create_namespace: true for the workload.",
+        key,
     )
 
 
-def service_account_missing(key: Key, accounts: Mapping[Key, object]) -> Finding | None:
+def service_account_missing(key: WorkloadKey, accounts: Accounts) -> Finding | None:
     if key in accounts:
         return None
-    return _finding(
-        key,
+    return Finding(
         Code.SERVICE_ACCOUNT_MISSING,
-        "error",
-        f"service account {key[1]} does not exist in namespace {key[0]}.",
+        f"service account {key.service_account} does not exist in namespace {key.namespace}.",
         "Run site.yml, which creates it (unless create_service_account is false), or create it with the "
         "workload's own manifests.",
+        key,
     )
 
 
-def irsa_annotation(key: Key, accounts: Mapping[Key, Any]) -> Finding | None:
+def irsa_annotation(key: WorkloadKey, accounts: Accounts) -> Finding | None:
     """Left over from IAM roles for service accounts; Pods admitted before the association still use it."""
-    role = (accounts[key]["metadata"].get("annotations") or {}).get(IRSA_ANNOTATION)
+    role = accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None
-    return _finding(
-        key,
+    return Finding(
         Code.IRSA_ANNOTATION,
-        "warning",
-        f"service account {key[1]} still has the annotation {IRSA_ANNOTATION} ({role}). New Pods get EKS Pod "
-        "Identity alone; Pods admitted earlier keep that role.",
+        f"service account {key.service_account} still has the annotation {IRSA_ANNOTATION} ({role}). New Pods "
+        "get EKS Pod Identity alone; Pods admitted earlier keep that role.",
         "Once its Pods are recreated and verified, remove it: kubectl annotate serviceaccount "
-        f"{key[1]} {IRSA_ANNOTATION}- -n {key[0]}",
+        f"{key.service_account} {IRSA_ANNOTATION}- -n {key.namespace}",
+        key,
     )
 
 
-def account_findings(key: Key, accounts: Mapping[Key, Any], spaces: Collection[str]) -> list[Finding]:
-    """At most one: the first cause. ``spaces`` are the namespaces that have service accounts."""
-    found = (
-        namespace_missing(key, spaces)
+def check_account(key: WorkloadKey, accounts: Accounts, namespaces: Collection[str]) -> Check:
+    """At most one finding: the first cause. ``namespaces`` are those that have service accounts."""
+    finding = (
+        namespace_missing(key, namespaces)
         or service_account_missing(key, accounts)
         or irsa_annotation(key, accounts)
     )
-    return [found] if found else []
-
-
-def _finding(key: Key, code: str, severity: str, message: str, remedy: str) -> Finding:
-    return {
-        "code": code,
-        "severity": severity,
-        "workload": "/".join(key),
-        "message": message,
-        "remedy": remedy,
-    }
+    if finding is None:
+        return Check("service account", PASS)
+    return Check("service account", FAIL if finding.severity == "error" else WARNING, findings=(finding,))

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the Kubernetes API said, out of the text that kubernetes.core makes of it. Pure.
+"""What the Kubernetes API answered when it refused, out of the text that kubernetes.core makes of it. Pure.
 
 The text holds headers, a Status object and a traceback; people need the status code and one sentence.
 """
@@ -13,47 +13,55 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 from ..model.messages import sentence
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
-_STATUS = re.compile(r"Exception '(\d{3})\b|\"code\":\s*(\d{3})\b")
+_STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
 _PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
 
 
-def said(text: str) -> tuple[int, str]:
-    """The HTTP status code, 0 when nothing answered, and what was said."""
-    status = _STATUS.search(text)
-    code = int(status.group(1) or status.group(2)) if status else 0
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """``status`` is the HTTP status code, 0 when nothing answered; ``text`` what the API or the client says."""
+
+    status: int
+    text: str
+
+
+def parse_api_error(text: str) -> ApiError:
+    """The error within the text of kubernetes.core or of the Kubernetes client."""
+    match = _STATUS.search(text)
+    status = int(next(group for group in match.groups() if group)) if match else 0
     if message := _MESSAGE.search(text):
-        words = json.loads(message.group(1))
+        reason = str(json.loads(message.group(1)))
     elif body := _BODY.search(text):
-        words = body.group(1)
+        reason = body.group(1)
     else:
         plain = _WRAPPED.sub(r"\1", _PREFIX.sub("", text.strip()))
-        words = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
-    return code, _PREFIX.sub("", str(words).strip())
+        reason = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
+    return ApiError(status, _PREFIX.sub("", reason.strip()))
 
 
-def cannot_list(text: str, cluster: str, region: str) -> str:
+def unreachable_message(error: ApiError, cluster: str, region: str) -> str:
     """Why the service accounts of a cluster cannot be listed, and what to do. Nothing was changed by then."""
-    code, words = said(text)
     place = f"The Kubernetes API of cluster {cluster} (region {region})"
-    if not code:
+    if not error.status:
         return (
-            f"{place} does not answer:\n{words}\n"
+            f"{place} does not answer:\n{error.text}\n"
             "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "
             "update-kubeconfig writes\none), its context and token, and that the endpoint can be reached from "
             "here. Nothing was changed."
         )
-    if code == 401:
+    if error.status == 401:
         remedy = (
             "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself)."
         )
-    elif code == 403:
+    elif error.status == 403:
         remedy = "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."
     else:
         remedy = "Run again when the API server is well."
-    return f"{place} answered {code}: {sentence(words)} {remedy} Nothing was changed."
+    return f"{place} answered {error.status}: {sentence(error.text)} {remedy} Nothing was changed."

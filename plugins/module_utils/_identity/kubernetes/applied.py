@@ -4,70 +4,85 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What Kubernetes did of a plan, and what it refused, object by object. Pure.
-
-Source: kubernetes.core.k8s with continue_on_error, which returns an object of its own with ``error`` for
-each definition, under ``result.results`` when there are several.
-"""
+"""Carry out a plan of service accounts, and note what Kubernetes refused, object by object. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..model.messages import sentence
-from .api_errors import said
-from .service_accounts import key_of
+from .account_plan import AccountPlan, workload_of
+from .api_errors import ApiError
+from .aws_result import FailureRow
+from .cluster import Cluster, Written
+from .objects import Object, name_of
 
-Row = Mapping[str, Any]
-
-ERROR_CODE = Code.KUBERNETES_REFUSED
 _REMEDY = "Resolve that and run again, which takes up only what is missing."
 
 
-def carried_out(
-    plan: Row, applied: Row, purged: Row, removes: bool = False
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The plan without what was refused, and the failures of that.
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """``plan`` is what was done of the plan, ``failures`` what was refused.
 
-    ``applied`` is the result for ``definitions`` and ``waiting``, ``purged`` that for ``stale``; empty when
-    nothing was to be done. ``removes`` says that the definitions were to be removed.
+    ``error`` is given when the work ended before its result; how far it got is then not known, and
+    ``plan`` is empty.
     """
-    done = dict(plan)
-    failures: list[dict[str, Any]] = []
-    wanted = [("definitions", item) for item in plan.get("definitions", ())]
-    wanted += [("waiting", item) for item in plan.get("waiting", ())]
-    stale = [("stale", item) for item in plan.get("stale", ())]
-    for items, result, action in (
-        (wanted, applied, "remove" if removes else "apply"),
-        (stale, purged, "remove"),
-    ):
-        for (part, item), one in zip(items, _results(result), strict=False):
-            if "error" in one:
-                done[part] = [other for other in done[part] if other is not item]
-                failures.append(_failure(item, action, str(one["error"].get("msg") or "")))
-    return done, failures
+
+    plan: AccountPlan
+    failures: Sequence[FailureRow] = ()
+    error: ApiError | None = None
+    changed: bool = False
+    diffs: Sequence[Object] = ()
 
 
-def _results(result: Row) -> Sequence[Row]:
-    """One for each definition."""
-    several = (result.get("result") or {}).get("results")
-    return [result] if several is None else list(several)
+def carry_out(
+    cluster: Cluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
+) -> Applied:
+    """``removes`` says that the manifests are to be removed; ``purges`` that nothing stands in the way of a
+    purge so far. It waits for the next run also when an object is refused here.
+
+    In check mode the API server refuses what belongs into a namespace that does not exist.
+    """
+    manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
+    write = cluster.remove if removes else cluster.apply
+    written = write(manifests) if manifests else Written()
+    purged = Written()
+    if plan.unlisted and purges and not written.refused and written.error is None:
+        purged = cluster.remove(plan.unlisted)
+    else:
+        plan = replace(plan, unlisted=())
+    changed, diffs = written.changed or purged.changed, [*written.diffs, *purged.diffs]
+    if error := written.error or purged.error:
+        return Applied(AccountPlan(findings=plan.findings), error=error, changed=changed, diffs=diffs)
+    refused = [(manifests[index], reason) for index, reason in written.refused.items()]
+    unpurged = [(plan.unlisted[index], reason) for index, reason in purged.refused.items()]
+    done = replace(
+        plan,
+        manifests=_without(plan.manifests, refused),
+        waiting=_without(plan.waiting, refused),
+        unlisted=_without(plan.unlisted, unpurged),
+    )
+    action = "remove" if removes else "apply"
+    failures = [_failure(manifest, action, reason) for manifest, reason in refused]
+    failures += [_failure(manifest, "remove", reason) for manifest, reason in unpurged]
+    return Applied(done, failures, None, changed, diffs)
 
 
-def _failure(item: Row, action: str, error: str) -> dict[str, Any]:
-    namespace, name = key_of(item)
-    kind = str(item["kind"])
-    code, words = said(error)
-    answer = f"Kubernetes answered {code}: " if code else ""
+def _without(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
+    names = {name_of(manifest) for manifest, _reason in refused}
+    return [manifest for manifest in manifests if name_of(manifest) not in names]
+
+
+def _failure(manifest: Object, action: str, reason: ApiError) -> FailureRow:
+    answer = f"Kubernetes answered {reason.status}: " if reason.status else ""
     return {
-        # Of a namespace, all its workloads.
-        "workload": f"{namespace}/{name}" if kind == "ServiceAccount" else "",
-        "resource": kind,
-        "name": "/".join(part for part in (namespace, name) if part),
+        "workload": workload_of(manifest),
+        "resource": str(manifest["kind"]),
+        "name": str(name_of(manifest)),
         "action": action,
-        "error_code": ERROR_CODE,
-        "message": f"{answer}{sentence(words)}",
+        "error_code": Code.KUBERNETES_REFUSED.value,
+        "message": f"{answer}{sentence(reason.text)}",
         "remedy": _REMEDY,
     }

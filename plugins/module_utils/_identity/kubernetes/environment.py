@@ -35,7 +35,7 @@ def is_injected(env: Env) -> bool:
 
 
 def agent_address(env: Env) -> str:
-    """The agent's address in the environment; "" when it is another one, or none."""
+    """The agent's address in the environment; "" when it is another address, or none."""
     try:
         host = urlsplit(env.get(CREDENTIALS_URI) or "").hostname or ""
     except ValueError:
@@ -72,10 +72,10 @@ def proxies_to_agent(env: Env) -> tuple[str, ...]:
 def covers(no_proxy: str, address: str) -> bool:
     """Whether a NO_PROXY names an address: itself, in brackets, with port 80, in a network, or by "*"."""
     wanted = ip_address(address)
-    return any(_covers_one(entry.strip(), wanted) for entry in no_proxy.split(","))
+    return any(_covers_entry(entry.strip(), wanted) for entry in no_proxy.split(","))
 
 
-def _covers_one(entry: str, wanted: IPv4Address | IPv6Address) -> bool:
+def _covers_entry(entry: str, wanted: IPv4Address | IPv6Address) -> bool:
     if entry == "*":
         return True
     bare = entry.removesuffix(":80") if wanted.version == 4 or entry.startswith("[") else entry

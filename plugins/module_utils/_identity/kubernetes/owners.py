@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from .objects import Object
 from .pods import Owner, Pod
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -23,21 +22,21 @@ def can_restart(owner: Owner) -> bool:
 
 def recreate(owner: Owner, pod: Pod) -> str:
     """The sentence that tells how to get new Pods."""
-    space = f"-n {pod.namespace}"
+    namespace = f"-n {pod.namespace}"
     if can_restart(owner):
-        return f"Recreate its Pods: kubectl rollout restart {owner.kind.lower()}/{owner.name} {space}"
+        return f"Recreate its Pods: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
     if owner.kind == "Job":
-        return (
-            f"Delete its Job and create it anew, as a CronJob does: kubectl delete job {owner.name} {space}"
-        )
+        return f"Delete its Job and create it anew, as a CronJob does: kubectl delete job {owner.name} {namespace}"
     if owner.kind == "ReplicaSet":
-        return f"Delete the Pods, so that {owner} makes new ones: kubectl delete pod {pod.name} {space}"
+        return f"Delete the Pods, so that {owner} makes new ones: kubectl delete pod {pod.name} {namespace}"
     if owner.kind:
-        return f"Let {owner} make new Pods, by its own means or kubectl delete pod {pod.name} {space}"
-    return f"Nothing owns it: create it anew from its manifest, after kubectl delete pod {pod.name} {space}"
+        return f"Let {owner} make new Pods, by its own means or kubectl delete pod {pod.name} {namespace}"
+    return (
+        f"Nothing owns it: create it anew from its manifest, after kubectl delete pod {pod.name} {namespace}"
+    )
 
 
-def restart(owner: Owner, moment: str) -> dict[str, Any]:
+def restart(owner: Owner, moment: str) -> Object:
     """The patch that `kubectl rollout restart` makes."""
     annotations = {"annotations": {RESTARTED_AT: moment}}
     return {

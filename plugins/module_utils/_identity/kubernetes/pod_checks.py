@@ -10,23 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
 from ..model.messages import listed
-from .agent import AgentVerdict, judge_agent
+from .agent import check_agent
+from .aws_result import VerifiedWorkload
 from .owners import can_restart
 from .pod_faults import Association, Fault, faults_of, may_be_repaired
-from .pods import Owner, Pod, age, parse_time
-from .state import RESOURCES, Key, KubeState
-
-Row = Mapping[str, Any]
-Check = dict[str, Any]
-Finding = dict[str, Any]
+from .pods import Owner, Pod, age
+from .state import RESOURCES, KubeState
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class FaultyPod:
     """A Pod with what is wrong with it, and what would recreate it."""
 
     pod: Pod
@@ -35,123 +34,122 @@ class Judged:
 
 
 @dataclass(slots=True)
-class KubeVerdict:
-    """``checks`` by workload; ``findings`` of workloads in their order, then those of the cluster."""
+class PodVerdict:
+    """``checks`` by workload; ``findings`` of workloads in their order, then those of the cluster.
 
-    checks: dict[Key, list[Check]] = field(default_factory=dict)
+    ``judges_agent`` says that the cluster itself showed whether there is an agent.
+    """
+
+    checks: dict[WorkloadKey, list[Check]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    judges_agent: bool = False
 
 
-def verify_pods(rows: Sequence[Row], state: KubeState, cluster_name: str = "") -> KubeVerdict:
-    """``rows`` are the workloads of a verification, with their associations."""
-    verdict = KubeVerdict()
-    agent = judge_agent(state, cluster_name, _has_addon(rows))
-    for row in rows:
-        key = key_of(row)
-        judged = judge(row, state)
-        checks = [_agent_check(agent, judged, state), _pods_check(key, judged, state)]
-        verdict.checks[key] = [check for check in checks if check["status"]]
-        verdict.findings += _findings(key, judged, state)
-    if agent.finding and not any(one["code"] == Code.AGENT_NOT_ON_NODE for one in verdict.findings):
-        verdict.findings.append(agent.finding)
-    verdict.findings += [_unreadable(name, why) for name, why in state.errors.items()]
+def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
+    verdict = PodVerdict()
+    agent = check_agent(state, cluster_name, _has_addon(workloads))
+    unreadable = {name: _unreadable(name, reason) for name, reason in state.errors.items()}
+    for workload in workloads:
+        faulty = find_faults(workload, state)
+        findings = _findings(workload.key, faulty, state)
+        checks = (
+            _agent_check(agent, findings, unreadable),
+            _pods_check(workload.key, faulty, findings, state, unreadable),
+        )
+        verdict.checks[workload.key] = [check for check in checks if check is not None]
+        verdict.findings += [finding for group in findings.values() for finding in group]
+        verdict.judges_agent |= checks[0] is not None
+    if agent and not any(finding.code == Code.AGENT_NOT_ON_NODE for finding in verdict.findings):
+        verdict.findings += agent.findings
+    verdict.findings += unreadable.values()
     return verdict
 
 
-def judge(row: Row, state: KubeState) -> list[Judged]:
+def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
     """The faults of a workload's Pods."""
-    association = Association(
-        str(row.get("association_id") or ""), parse_time(row.get("association_created_at"))
-    )
-    pods = (state.pods or {}).get(key_of(row), ())
+    association = Association(workload.association_id, workload.association_created)
+    pods = (state.pods or {}).get(workload.key, ())
     return [
-        Judged(pod, fault, state.owner_of(pod))
+        FaultyPod(pod, fault, state.owner_of(pod))
         for pod in pods
         for fault in faults_of(pod, state, association)
     ]
 
 
-def stale(rows: Iterable[Row], state: KubeState) -> tuple[list[Owner], list[Judged]]:
+def find_stale(
+    workloads: Iterable[VerifiedWorkload], state: KubeState
+) -> tuple[list[Owner], list[FaultyPod]]:
     """The owners whose restart gives their Pods the role, and the stale Pods that no restart reaches."""
     owners: dict[Owner, None] = {}
     others = []
-    for row in rows:
-        association = Association(str(row["association_id"]), parse_time(row["association_created_at"]))
-        for one in judge(row, state):
-            if not may_be_repaired(one.pod, one.fault, association):
+    for workload in workloads:
+        association = Association(workload.association_id, workload.association_created)
+        for faulty in find_faults(workload, state):
+            if not may_be_repaired(faulty.pod, faulty.fault, association):
                 continue
-            if can_restart(one.owner):
-                owners[one.owner] = None
+            if can_restart(faulty.owner):
+                owners[faulty.owner] = None
             else:
-                others.append(one)
+                others.append(faulty)
     return list(owners), others
 
 
-def key_of(row: Row) -> Key:
-    return str(row["namespace"]), str(row["service_account"])
-
-
-def _has_addon(rows: Sequence[Row]) -> bool:
+def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
     """What EKS says of the add-on; the same is said with each workload."""
     return any(
-        check["name"] == "agent" and check["status"] == "pass"
-        for row in rows[:1]
-        for check in row.get("checks", ())
+        check.name == "agent" and check.status == PASS
+        for workload in workloads[:1]
+        for check in workload.checks
     )
 
 
-def _agent_check(agent: AgentVerdict, judged: Sequence[Judged], state: KubeState) -> Check:
-    codes = _codes(judged, "agent")
-    if codes:
-        return _check("agent", "fail", "", codes)
-    unread = any(name in state.errors for name in ("agents", "daemon_sets", "nodes"))
-    if unread and agent.status in ("", "unknown"):
-        return _check("agent", "unknown", "", [Code.KUBERNETES_NOT_READABLE])
-    return _check("agent", agent.status, agent.detail, [agent.finding["code"]] if agent.finding else [])
+_Groups = Mapping[str, Sequence[Finding]]
 
 
-def _pods_check(key: Key, judged: Sequence[Judged], state: KubeState) -> Check:
+def _agent_check(agent: Check | None, findings: _Groups, unreadable: Mapping[str, Finding]) -> Check | None:
+    if findings["agent"]:
+        return Check("agent", FAIL, findings=tuple(findings["agent"]))
+    unread = tuple(unreadable[name] for name in ("agents", "daemon_sets", "nodes") if name in unreadable)
+    if unread and (agent is None or agent.status == UNKNOWN):
+        return Check("agent", UNKNOWN, findings=unread)
+    return agent
+
+
+def _pods_check(
+    key: WorkloadKey,
+    faulty: Sequence[FaultyPod],
+    findings: _Groups,
+    state: KubeState,
+    unreadable: Mapping[str, Finding],
+) -> Check | None:
     if state.pods is None:
-        status = "unknown" if "pods" in state.errors else ""
-        return _check("pods", status, "", [Code.KUBERNETES_NOT_READABLE] if status else [])
+        return Check("pods", UNKNOWN, findings=(unreadable["pods"],)) if "pods" in unreadable else None
     count = len(state.pods.get(key, ()))
-    own = [one for one in judged if one.fault.check == "pods"]
-    errors = {one.pod.name for one in own if one.fault.severity == "error"}
-    bad = errors or {one.pod.name for one in own}
-    status = "fail" if errors else "warning" if bad else "pass"
+    own = [entry for entry in faulty if entry.fault.check == "pods"]
+    failing = {entry.pod.name for entry in own if entry.fault.severity == "error"}
+    bad = failing or {entry.pod.name for entry in own}
     detail = f"{len(bad)}/{count}" if bad else str(count)
-    return _check("pods", status, detail, _codes(judged, "pods"))
+    status: Status = FAIL if failing else WARNING if bad else PASS
+    return Check("pods", status, detail, tuple(findings["pods"]))
 
 
-def _check(name: str, status: str, detail: str, codes: Iterable[str]) -> Check:
-    return {"name": name, "status": status, "detail": detail, "codes": sorted(set(codes))}
+def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
+    """By the check that fails, one for all Pods of an owner with the same cause: a Deployment of a thousand
+    Pods is one line."""
+    groups: dict[tuple[str, str, Owner], list[FaultyPod]] = {}
+    for entry in faulty:
+        owner = entry.owner if entry.owner.kind else Owner(name=entry.pod.name)
+        groups.setdefault((entry.fault.code, entry.fault.what, owner), []).append(entry)
+    findings: dict[str, list[Finding]] = {"agent": [], "pods": []}
+    for group in groups.values():
+        fault = group[0].fault
+        findings[fault.check].append(Finding(fault.code, _message(group, state), fault.remedy, key))
+    return findings
 
 
-def _codes(judged: Iterable[Judged], check: str) -> list[str]:
-    return [one.fault.code for one in judged if one.fault.check == check]
-
-
-def _findings(key: Key, judged: Iterable[Judged], state: KubeState) -> list[Finding]:
-    """One for all Pods of an owner with the same cause: a Deployment of a thousand Pods is one line."""
-    groups: dict[tuple[str, str, Owner], list[Judged]] = {}
-    for one in judged:
-        owner = one.owner if one.owner.kind else Owner(name=one.pod.name)
-        groups.setdefault((one.fault.code, one.fault.what, owner), []).append(one)
-    return [
-        {
-            "code": group[0].fault.code,
-            "severity": group[0].fault.severity,
-            "workload": "/".join(key),
-            "message": _message(group, state),
-            "remedy": group[0].fault.remedy,
-        }
-        for group in groups.values()
-    ]
-
-
-def _message(group: Sequence[Judged], state: KubeState) -> str:
-    pods = sorted({one.pod.name for one in group})
-    details = sorted({one.fault.detail for one in group if one.fault.detail})
+def _message(group: Sequence[FaultyPod], state: KubeState) -> str:
+    pods = sorted({entry.pod.name for entry in group})
+    details = sorted({entry.fault.detail for entry in group if entry.fault.detail})
     owner = group[0].owner
     of = f" of {owner}" if owner.kind else ""
     where = f" ({listed(details)})" if details else ""
@@ -159,19 +157,17 @@ def _message(group: Sequence[Judged], state: KubeState) -> str:
     return f"{subject}: {group[0].fault.what}{where}."
 
 
-def _ages(group: Sequence[Judged], state: KubeState) -> str:
-    known = [one.pod.created for one in group if one.pod.created]
+def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
+    known = [entry.pod.created for entry in group if entry.pod.created]
     if not known:
         return ""
     oldest = f"{age(min(known), state.now)} old"
     return f" ({oldest})" if len(group) == 1 else f" (up to {oldest})"
 
 
-def _unreadable(name: str, why: str) -> Finding:
-    return {
-        "code": Code.KUBERNETES_NOT_READABLE,
-        "severity": "note",
-        "workload": "",
-        "message": f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {why}",
-        "remedy": f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}.",
-    }
+def _unreadable(name: str, reason: str) -> Finding:
+    return Finding(
+        Code.KUBERNETES_NOT_READABLE,
+        f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {reason}",
+        f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}.",
+    )

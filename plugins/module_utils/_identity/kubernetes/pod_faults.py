@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..._findings.codes import Code
+from ..._findings.severities import Severity
+from ..._findings.table import TABLE
 from ..model.messages import listed
 from .environment import IPV4_ADDRESS, IPV6_ADDRESS, earlier_provider, is_injected, proxies_to_agent
 from .owners import recreate
@@ -44,12 +46,15 @@ class Fault:
     (a node) may differ between them. ``check`` is the check that it fails.
     """
 
-    code: str
-    severity: str
+    code: Code
     what: str
     remedy: str
     detail: str = ""
     check: str = "pods"
+
+    @property
+    def severity(self) -> Severity:
+        return TABLE[self.code].severity
 
 
 def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
@@ -60,7 +65,6 @@ def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault |
         return None
     return Fault(
         Code.POD_ON_FARGATE,
-        "error",
         "on AWS Fargate, where EKS Pod Identity does not work",
         "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
         "service accounts for this workload.",
@@ -74,7 +78,6 @@ def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault |
         return None
     return Fault(
         Code.POD_ON_WINDOWS,
-        "error",
         "on Windows, where EKS Pod Identity does not work",
         "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
         _node(pod),
@@ -89,7 +92,6 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
         return None
     return Fault(
         Code.POD_ON_VIRTUAL_NODE,
-        "error",
         "on a virtual node, where no EKS Pod Identity Agent can run",
         "Let it run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
         _node(pod),
@@ -103,7 +105,6 @@ def admitted_before_association(pod: Pod, state: KubeState, association: Associa
         return None
     return Fault(
         Code.POD_BEFORE_ASSOCIATION,
-        "error",
         f"admitted before association {association.association_id} was made ({shown_time(created)}), so EKS "
         f"Pod Identity was not injected{_instead(pod)}",
         recreate(state.owner_of(pod), pod),
@@ -116,11 +117,10 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
         return None
     if admitted_before_association(pod, state, association):
         return None
-    if pod.skipped and all(one.name in pod.skipped for one in pod.containers):
+    if pod.skipped and all(container.name in pod.skipped for container in pod.containers):
         return None
     return Fault(
         Code.POD_NOT_INJECTED,
-        "error",
         "without the environment and token of EKS Pod Identity, although admitted after the association"
         f"{_instead(pod)}",
         "Look at the cluster's mutating webhooks only if new Pods are no better. "
@@ -130,12 +130,15 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
 
 def containers_skipped(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """The annotation eks.amazonaws.com/skip-containers names containers that are not to get credentials."""
-    left_out = [one.name for one in pod.containers if one.name in pod.skipped and not is_injected(one.env)]
+    left_out = [
+        container.name
+        for container in pod.containers
+        if container.name in pod.skipped and not is_injected(container.env)
+    ]
     if not left_out:
         return None
     return Fault(
         Code.POD_CONTAINERS_SKIPPED,
-        "warning",
         f"container {listed(left_out)} left out by the annotation {SKIP_CONTAINERS}",
         "If it needs the role, remove the annotation from the Pod template. "
         f"{recreate(state.owner_of(pod), pod)}",
@@ -151,7 +154,6 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
     how = "is not ready" if pod.node in state.agents else "does not run"
     return Fault(
         Code.AGENT_NOT_ON_NODE,
-        "error",
         f"on a node where the EKS Pod Identity Agent {how}",
         f"Look at the agent there: {SHOW_AGENTS}. Taints and node selectors keep it away; with IPv6 off on "
         "the node its log says 'listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address'.",
@@ -169,7 +171,6 @@ def proxied(pod: Pod, state: KubeState, _association: Association) -> Fault | No
         if names:
             return Fault(
                 Code.POD_PROXY,
-                "error",
                 f"container {container.name} has {' and '.join(names)} without a NO_PROXY for the agent, so "
                 "its SDK may ask the proxy for credentials",
                 f"Add {IPV4_ADDRESS} and [{IPV6_ADDRESS}] to NO_PROXY and no_proxy in the Pod template. "
@@ -186,7 +187,6 @@ def other_credentials_first(pod: Pod, state: KubeState, _association: Associatio
             role = container.env.get("AWS_ROLE_ARN") if "AWS_ROLE_ARN" in names else ""
             return Fault(
                 Code.POD_OTHER_CREDENTIALS,
-                "warning",
                 f"container {container.name} also has {' and '.join(names)}"
                 f"{f' ({role})' if role else ''}, which SDKs prefer",
                 "Remove them from the Pod template and from what adds them. "
@@ -218,7 +218,7 @@ def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Faul
 
 def is_served(pod: Pod) -> bool:
     """Whether the webhook's environment and token are in the Pod, in one container at least."""
-    return pod.has_token and any(is_injected(one.env) for one in pod.containers)
+    return pod.has_token and any(is_injected(container.env) for container in pod.containers)
 
 
 def may_be_repaired(pod: Pod, fault: Fault, association: Association) -> bool:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+
+from ..._findings.key import WorkloadKey
+from .objects import Object, member, name_of, objects_of, text_of, texts_of
 
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 TOKEN_VOLUME = "eks-pod-identity-token"
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,8 @@ class Pod:
     ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet.
     """
 
-    namespace: str
+    workload: WorkloadKey
     name: str
-    service_account: str
     node: str
     created: datetime | None
     owner: Owner
@@ -59,54 +58,68 @@ class Pod:
     has_token: bool
     operating_system: str
 
+    @property
+    def namespace(self) -> str:
+        return self.workload.namespace
+
 
 def is_live(item: Object) -> bool:
     """Neither finished nor about to go: its containers still need credentials."""
-    phase = (item.get("status") or {}).get("phase")
-    return phase not in ("Succeeded", "Failed") and not item["metadata"].get("deletionTimestamp")
+    phase = member(item, "status").get("phase")
+    return phase not in ("Succeeded", "Failed") and not member(item, "metadata").get("deletionTimestamp")
 
 
 def is_ready(item: Object) -> bool:
-    conditions = (item.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    conditions = objects_of(member(item, "status").get("conditions"))
+    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
 
 
-def parse_pod(item: Object) -> Pod:
+def service_account_of(item: Object, cluster: str) -> WorkloadKey:
+    """Whose identity a v1 Pod has; without a name it is "default"."""
+    account = text_of(member(item, "spec").get("serviceAccountName")) or "default"
+    return WorkloadKey(cluster, name_of(item).namespace, account)
+
+
+def parse_pod(item: Object, cluster: str) -> Pod:
     """A v1 Pod as the API gives it. Ephemeral containers are left out: nothing is injected into them."""
-    metadata, spec = item["metadata"], item.get("spec") or {}
-    skip = str((metadata.get("annotations") or {}).get(SKIP_CONTAINERS) or "")
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    selected = (spec.get("nodeSelector") or {}).get("kubernetes.io/os", "")
+    metadata, spec = member(item, "metadata"), member(item, "spec")
+    skip = text_of(member(metadata, "annotations").get(SKIP_CONTAINERS))
+    containers = [*objects_of(spec.get("initContainers")), *objects_of(spec.get("containers"))]
+    selected = text_of(member(spec, "nodeSelector").get("kubernetes.io/os"))
     return Pod(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        service_account=spec.get("serviceAccountName") or "default",
-        node=spec.get("nodeName") or "",
+        workload=service_account_of(item, cluster),
+        name=name_of(item).name,
+        node=text_of(spec.get("nodeName")),
         created=parse_time(metadata.get("creationTimestamp")),
         owner=controller(metadata),
-        labels=metadata.get("labels") or {},
-        containers=tuple(_container(one) for one in containers),
+        labels=texts_of(metadata.get("labels")),
+        containers=tuple(_container(container) for container in containers),
         skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
-        has_token=any(volume.get("name") == TOKEN_VOLUME for volume in spec.get("volumes") or ()),
-        operating_system=str((spec.get("os") or {}).get("name") or selected or ""),
+        has_token=any(volume.get("name") == TOKEN_VOLUME for volume in objects_of(spec.get("volumes"))),
+        operating_system=text_of(member(spec, "os").get("name")) or selected,
     )
 
 
 def controller(metadata: Object) -> Owner:
     """The owner that manages the object, from its ownerReferences."""
-    for one in metadata.get("ownerReferences") or ():
-        if one.get("controller"):
-            return Owner(one["apiVersion"], one["kind"], metadata.get("namespace") or "", one["name"])
+    for owner in objects_of(metadata.get("ownerReferences")):
+        if owner.get("controller"):
+            return Owner(
+                text_of(owner.get("apiVersion")),
+                text_of(owner.get("kind")),
+                text_of(metadata.get("namespace")),
+                text_of(owner.get("name")),
+            )
     return Owner()
 
 
 def parse_time(text: object) -> datetime | None:
     """RFC 3339 as Kubernetes writes it, or ISO 8601 with an offset; None for anything else."""
     try:
-        found = datetime.fromisoformat(str(text or "").replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(str(text or "").replace("Z", "+00:00"))
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def shown_time(moment: datetime) -> str:
@@ -125,7 +138,7 @@ def age(moment: datetime, now: datetime) -> str:
 
 def _container(item: Object) -> Container:
     env = {
-        str(one["name"]): None if one.get("valueFrom") else str(one.get("value") or "")
-        for one in item.get("env") or ()
+        text_of(entry.get("name")): None if entry.get("valueFrom") else text_of(entry.get("value"))
+        for entry in objects_of(item.get("env"))
     }
-    return Container(str(item["name"]), env)
+    return Container(text_of(item.get("name")), env)

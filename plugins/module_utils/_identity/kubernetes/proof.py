@@ -8,98 +8,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
-from .pod_checks import key_of
-from .pods import Object
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..model.checks import FAIL, PASS, SKIPPED, Check
+from .aws_result import VerifiedWorkload
+from .objects import Object, member, name_of, objects_of, text_of
 from .proof_causes import cause_of
 from .proof_job import job_name
-from .state import Key
 
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
-Row = Mapping[str, Any]
-Json = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class ProofRun:
+    """What a run of the proof gave. ``jobs`` are the workloads that got one, ``pods`` those of the Jobs.
+
+    ``skipped`` says why nothing was run, ``errors`` why a Job could not be made; ``timeout`` is in seconds.
+    """
+
+    run: str = ""
+    timeout: int = 0
+    jobs: Collection[WorkloadKey] = ()
+    pods: Sequence[Object] = ()
+    skipped: str = ""
+    errors: Mapping[WorkloadKey, str] = field(default_factory=dict)
 
 
-def finished(jobs: Sequence[Object], pods: Sequence[Object]) -> bool:
-    """Whether every Job has an answer, or never will."""
-    ended = {_job_of(pod) for pod in pods if _terminated(pod) is not None or _hopeless(pod)}
-    return all(one["metadata"]["name"] in ended for one in jobs)
+@dataclass(slots=True)
+class ProofVerdict:
+    checks: dict[WorkloadKey, Check] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
 
-def skipped_because(version: Row) -> str:
-    """Why Pods cannot run here; "" when they can. ``version`` is that of GET /version."""
-    if "emulat" in str(version.get("platform", "")) or "+sandbox" in str(version.get("gitVersion", "")):
-        return f"this Kubernetes API ({version.get('gitVersion')}) is an emulator, where no Pod ever runs"
+def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
+    """Whether every Job has an answer, or never will. ``jobs`` are their names."""
+    ended = {_job_of(pod) for pod in pods if _terminated(pod) or _never_starts(pod)}
+    return ended.issuperset(jobs)
+
+
+def why_no_pod_runs(version: Object) -> str:
+    """Why Pods cannot run in a cluster; "" when they can. ``version`` is the answer of GET /version."""
+    git_version = text_of(version.get("gitVersion"))
+    if "emulat" in text_of(version.get("platform")) or "+sandbox" in git_version:
+        return f"this Kubernetes API ({git_version}) is an emulator, where no Pod ever runs"
     return ""
 
 
-def judge_proofs(rows: Sequence[Row], proof: Row) -> tuple[dict[Key, Json], list[Json]]:
-    """The check of each workload, and the findings.
-
-    ``proof`` holds ``run``, ``jobs``, ``pods``, ``timeout`` in seconds, ``reason`` (why nothing was run)
-    and ``error`` (why the Jobs could not be made).
-    """
-    if proof.get("reason"):
-        message = f"the runtime proof was skipped: {proof['reason']}."
-        finding = _finding("", Code.PROOF_SKIPPED, "note", message, "Run it on a cluster with nodes.")
-        return {key_of(row): _check("skipped", [Code.PROOF_SKIPPED]) for row in rows}, [finding]
-    jobs = {one["metadata"]["name"] for one in proof.get("jobs") or ()}
-    pods = {_job_of(pod): pod for pod in proof.get("pods") or ()}
-    checks: dict[Key, Json] = {}
-    findings: list[Json] = []
-    for row in rows:
-        name = job_name(row, str(proof.get("run", "")))
-        if name not in jobs:
+def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> ProofVerdict:
+    if proof.skipped:
+        message = f"the runtime proof was skipped: {proof.skipped}."
+        finding = Finding(Code.PROOF_SKIPPED, message, "Run it on a cluster with nodes.")
+        check = Check("proof", SKIPPED, findings=(finding,))
+        return ProofVerdict({workload.key: check for workload in workloads}, [finding])
+    verdict = ProofVerdict()
+    pods: Mapping[str, Object] = {_job_of(pod): pod for pod in proof.pods}
+    for workload in workloads:
+        if workload.key not in proof.jobs:
             continue
-        fault = _judge(row, pods.get(name), proof)
-        checks[key_of(row)] = _check("fail", [fault["code"]]) if fault else _check("pass", [])
-        findings += [fault] if fault else []
-    return checks, findings
+        fault = _judge(workload, pods.get(job_name(workload.key, proof.run)), proof)
+        verdict.checks[workload.key] = Check("proof", FAIL if fault else PASS, findings=fault)
+        verdict.findings += fault
+    return verdict
 
 
-def _judge(row: Row, pod: Object | None, proof: Row) -> Json | None:
-    workload = "/".join(key_of(row))
+def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> tuple[Finding, ...]:
+    """At most one finding."""
+    key = workload.key
     if pod is None:
-        why = proof.get("error") or f"its Job made no Pod within {proof.get('timeout')} seconds"
+        reason = proof.errors.get(key) or f"its Job made no Pod within {proof.timeout} seconds"
         remedy = (
             "See the events of the namespace (quota, admission): kubectl get events -n "
-            f"{key_of(row)[0]} --field-selector involvedObject.kind=Job"
+            f"{key.namespace} --field-selector involvedObject.kind=Job"
         )
-        return _finding(
-            workload, Code.PROOF_NOT_STARTED, "error", f"the runtime proof did not run: {why}.", remedy
-        )
+        return (Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {reason}.", remedy, key),)
     ended = _terminated(pod)
-    if ended is None:
-        return _not_ended(workload, pod, proof)
-    text = str(ended.get("message") or "").strip()
+    if not ended:
+        return (_judge_unfinished(key, pod, proof),)
+    text = text_of(ended.get("message")).strip()
     if ended.get("exitCode") == 0:
-        return _judge_answer(workload, text, expected_role(row))
+        return _judge_answer(key, text, expected_role(workload))
     cause = cause_of(text)
     if cause is None:
         message = f"the runtime proof failed with exit code {ended.get('exitCode')}: {_shown(text)}"
-        return _finding(
-            workload,
-            Code.PROOF_FAILED,
-            "error",
-            message,
-            "The text is all that is known; see docs/troubleshooting.md.",
-        )
-    return _finding(
-        workload,
-        cause.code,
-        "error",
-        f"the runtime proof failed, as {cause.what}: {_shown(text)}",
-        cause.remedy,
-    )
+        remedy = "The text is all that is known; see docs/troubleshooting.md."
+        return (Finding(Code.PROOF_FAILED, message, remedy, key),)
+    message = f"the runtime proof failed, as {cause.what}: {_shown(text)}"
+    return (Finding(cause.code, message, cause.remedy, key),)
 
 
-def expected_role(row: Row) -> str:
+def expected_role(workload: VerifiedWorkload) -> str:
     """The ARN of the role that the Pod must have: the last of the chain."""
-    return str(row.get("target_role_arn") or row.get("role_arn") or "")
+    return workload.target_role_arn or workload.role_arn
 
 
 def is_session_of(answer: str, role_arn: str) -> bool:
@@ -111,80 +114,64 @@ def is_session_of(answer: str, role_arn: str) -> bool:
     return kind == "assumed-role" and rest.partition("/")[0] == want[5].rpartition("/")[2]
 
 
-def _judge_answer(workload: str, answer: str, role_arn: str) -> Json | None:
+def _judge_answer(key: WorkloadKey, answer: str, role_arn: str) -> tuple[Finding, ...]:
     if is_session_of(answer, role_arn):
-        return None
-    return _finding(
-        workload,
+        return ()
+    finding = Finding(
         Code.PROOF_OTHER_ROLE,
-        "error",
         f"the runtime proof ran as {answer or '(no answer)'}, not as role {role_arn}.",
         "If it is the node's role, nothing was injected: an association needs some seconds until the cluster "
         "knows it, so run again. If it is the workload's former role, the agent sees the change after up to "
         "six hours.",
+        key,
     )
+    return (finding,)
 
 
-def _not_ended(workload: str, pod: Object, proof: Row) -> Json:
-    name, status = pod["metadata"]["name"], pod.get("status") or {}
-    waiting = _waiting(pod)
-    if waiting.get("reason") in _IMAGE_REASONS:
-        message = (
-            f"the runtime proof did not run: {waiting['reason']}: {_shown(str(waiting.get('message', '')))}"
-        )
+def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding:
+    status, waiting = member(pod, "status"), _waiting(pod)
+    reason = text_of(waiting.get("reason"))
+    if reason in _IMAGE_REASONS:
+        message = f"the runtime proof did not run: {reason}: {_shown(text_of(waiting.get('message')))}"
         remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
-        return _finding(workload, Code.PROOF_IMAGE, "error", message, remedy)
-    unscheduled = next(
-        (one for one in status.get("conditions") or () if one.get("reason") == "Unschedulable"), None
-    )
-    why = (
-        str(unscheduled.get("message", "no node takes it"))
-        if unscheduled
-        else f"Pod {name} had no result after {proof.get('timeout')} seconds "
-        f"({waiting.get('reason') or status.get('phase') or 'no status'})"
-    )
+        return Finding(Code.PROOF_IMAGE, message, remedy, key)
+    conditions = objects_of(status.get("conditions"))
+    unscheduled = next((entry for entry in conditions if entry.get("reason") == "Unschedulable"), None)
+    if unscheduled is not None:
+        cause = text_of(unscheduled.get("message")) or "no node takes it"
+    else:
+        phase = reason or text_of(status.get("phase")) or "no status"
+        cause = f"Pod {name_of(pod).name} had no result after {proof.timeout} seconds ({phase})"
     remedy = (
         "pod_identity_proof_pod_spec takes tolerations and a node selector, pod_identity_proof_timeout more "
         "time."
     )
-    return _finding(
-        workload, Code.PROOF_NOT_STARTED, "error", f"the runtime proof did not run: {why}.", remedy
-    )
+    return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {cause}.", remedy, key)
 
 
 def _job_of(pod: Object) -> str:
-    labels = pod["metadata"].get("labels") or {}
-    return str(labels.get("batch.kubernetes.io/job-name") or labels.get("job-name") or "")
+    labels = member(pod, "metadata", "labels")
+    return text_of(labels.get("batch.kubernetes.io/job-name") or labels.get("job-name"))
 
 
-def _containers(pod: Object) -> Sequence[Object]:
-    found = (pod.get("status") or {}).get("containerStatuses") or ()
-    return [one for one in found if one.get("name") == "proof"]
+def _states(pod: Object) -> Sequence[Object]:
+    statuses = objects_of(member(pod, "status").get("containerStatuses"))
+    return [member(entry, "state") for entry in statuses if entry.get("name") == "proof"]
 
 
-def _terminated(pod: Object) -> Object | None:
-    return next(
-        (state for one in _containers(pod) if (state := (one.get("state") or {}).get("terminated"))), None
-    )
+def _terminated(pod: Object) -> Object:
+    """How the container ended; empty when it did not."""
+    return next((ended for state in _states(pod) if (ended := member(state, "terminated"))), {})
 
 
 def _waiting(pod: Object) -> Object:
-    states = [one.get("state") or {} for one in _containers(pod)]
-    return next((state["waiting"] for state in states if state.get("waiting")), {})
+    return next((waiting for state in _states(pod) if (waiting := member(state, "waiting"))), {})
 
 
-def _hopeless(pod: Object) -> bool:
+def _never_starts(pod: Object) -> bool:
     return _waiting(pod).get("reason") in _IMAGE_REASONS
 
 
 def _shown(text: str) -> str:
     flat = " ".join(text.split()) or "no text"
     return flat if len(flat) <= 400 else f"…{flat[-400:]}"
-
-
-def _check(status: str, codes: list[str]) -> Json:
-    return {"name": "proof", "status": status, "detail": "", "codes": codes}
-
-
-def _finding(workload: str, code: str, severity: str, message: str, remedy: str) -> Json:
-    return {"code": code, "severity": severity, "workload": workload, "message": message, "remedy": remedy}

@@ -23,7 +23,7 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 class Cause:
     """``pattern`` is looked for in the text; ``what`` is the rest of a sentence about the Pod."""
 
-    code: str
+    code: Code
     pattern: str
     what: str
     remedy: str

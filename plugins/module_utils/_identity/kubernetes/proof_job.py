@@ -13,49 +13,43 @@ and no right to read logs is needed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from .pod_checks import key_of
-from .reads import verification_of
-from .restarts import _right_in_aws
-from .service_accounts import MANAGED_BY_LABEL, MANAGED_BY_LABEL_VALUE
-from .state import Key
+from ..._findings.key import WorkloadKey
+from .aws_result import Verification
+from .objects import Object
+from .ownership import MANAGED_BY_LABELS
+from .restarts import right_in_aws
 
 RUN_LABEL = "workload-identity/proof"
 ANSWER = "/dev/termination-log"
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
 # The image has no user of its own.
 USER = 65532
-RESOURCES = {
+RESOURCES: Object = {
     "requests": {"cpu": "50m", "memory": "128Mi"},
     "limits": {"cpu": "500m", "memory": "256Mi"},
 }
 
-Row = Mapping[str, Any]
-Json = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ProofSettings:
     """``run`` tells the Jobs of one run from others; ``timeout`` is in seconds; ``pod_spec`` adds fields."""
 
     run: str
     image: str
     timeout: int
-    region: str = ""
-    resources: Row = field(default_factory=dict)
-    pod_spec: Row = field(default_factory=dict)
+    resources: Object = field(default_factory=dict)
+    pod_spec: Object = field(default_factory=dict)
 
 
-def job(row: Row, settings: Settings) -> Json:
+def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
     """The Job for a workload, as restricted as the Pod Security Standard "restricted" asks."""
-    namespace, account = key_of(row)
-    labels = {MANAGED_BY_LABEL: MANAGED_BY_LABEL_VALUE, RUN_LABEL: settings.run}
+    labels = {**MANAGED_BY_LABELS, RUN_LABEL: settings.run}
     environment = [{"name": "HOME", "value": "/tmp"}]
-    if settings.region:
-        environment.append({"name": "AWS_REGION", "value": settings.region})
+    if region:
+        environment.append({"name": "AWS_REGION", "value": region})
     container = {
         "name": "proof",
         "image": settings.image,
@@ -72,7 +66,7 @@ def job(row: Row, settings: Settings) -> Json:
         },
     }
     spec = {
-        "serviceAccountName": account,
+        "serviceAccountName": key.service_account,
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
         "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -92,7 +86,7 @@ def job(row: Row, settings: Settings) -> Json:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"namespace": namespace, "name": job_name(row, settings.run), "labels": labels},
+        "metadata": {"namespace": key.namespace, "name": job_name(key, settings.run), "labels": labels},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": settings.timeout,
@@ -102,18 +96,15 @@ def job(row: Row, settings: Settings) -> Json:
     }
 
 
-def job_name(row: Row, run: str) -> str:
+def job_name(key: WorkloadKey, run: str) -> str:
     """Short enough for a label, whatever the service account is called."""
-    digest = hashlib.sha256("/".join(key_of(row)).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
 
 
-def proofs(result: Row, service_accounts: Collection[Key], settings: Settings) -> list[dict[str, Any]]:
+def plan_proofs(
+    verification: Verification, accounts: Collection[WorkloadKey], settings: ProofSettings
+) -> Mapping[WorkloadKey, Object]:
     """The Jobs of the runtime proof, for workloads that are right in AWS and have their service account."""
-    verification = verification_of(result)
-    region = str(verification.get("cluster_arn", ":::")).split(":")[3]
-    return [
-        job(row, replace(settings, region=region))
-        for row in _right_in_aws(verification)
-        if key_of(row) in service_accounts
-    ]
+    keys: Sequence[WorkloadKey] = [workload.key for workload in right_in_aws(verification)]
+    return {key: proof_job(key, settings, verification.region) for key in keys if key in accounts}

@@ -8,56 +8,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ..._findings.codes import Code
+from ..model.checks import FAIL, UNKNOWN, Check
+from .aws_result import Verification, VerifiedWorkload
+from .cluster import Reads
+from .objects import Object
 from .owners import restart
-from .pod_checks import stale
-from .pods import parse_time, shown_time
-from .reads import Row, state_of, verification_of
+from .pod_checks import find_stale
+from .pods import shown_time
+from .reads import state_of
 
 
-def restarts(result: Row, reads: Mapping[str, Row], now: datetime, settle: int = 15) -> dict[str, Any]:
-    """What a restart of stale Pods takes.
+@dataclass(frozen=True, slots=True)
+class Restarts:
+    """``manifests`` are patches of the owners, ``names`` theirs; ``unmanaged`` are Pods that no restart reaches.
 
-    Keys: ``definitions`` (patches for kubernetes.core.k8s), ``names`` of the owners, ``unmanaged`` (Pods
-    that no restart reaches), ``wait`` (seconds until the youngest association is ``settle`` seconds old:
-    the webhook learns of it with a delay, and a Pod admitted earlier would be stale again).
+    ``wait`` is how many seconds pass until the youngest association is old enough: the webhook learns of
+    it with a delay, and a Pod admitted earlier would be stale again.
+    """
+
+    manifests: Sequence[Object] = ()
+    names: Sequence[str] = ()
+    unmanaged: Sequence[str] = ()
+    wait: int = 0
+
+
+def plan_restarts(verification: Verification, reads: Reads, now: datetime, settle: int = 15) -> Restarts:
+    """What a restart of stale Pods takes; an association is to be ``settle`` seconds old by then.
 
     A workload that is not right in AWS is left alone: new Pods would not get the role either.
     """
-    verification = verification_of(result)
-    rows = _right_in_aws(verification)
-    owners, others = stale(rows, state_of(verification, reads, now))
-    youngest = max(
-        (
-            created
-            for row in rows
-            if owners and (created := parse_time(row["association_created_at"])) is not None
-        ),
-        default=None,
+    workloads = right_in_aws(verification)
+    owners, others = find_stale(workloads, state_of(verification, reads, now))
+    created = [workload.association_created for workload in workloads if workload.association_created]
+    wait = settle - (now - max(created)).total_seconds() if owners and created else 0
+    return Restarts(
+        [restart(owner, shown_time(now)) for owner in owners],
+        [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners],
+        sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in others}),
+        int(min(max(wait, 0), settle)),
     )
-    wait = settle - (now - youngest).total_seconds() if youngest else 0
-    return {
-        "definitions": [restart(owner, shown_time(now)) for owner in owners],
-        "names": [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners],
-        "unmanaged": sorted({f"{one.pod.namespace}/{one.pod.name}" for one in others}),
-        "wait": int(min(max(wait, 0), settle)),
-    }
 
 
-def _right_in_aws(verification: Row) -> list[Row]:
+def right_in_aws(verification: Verification) -> list[VerifiedWorkload]:
     return [
-        row
-        for row in verification.get("workloads", ())
-        if row["association_id"] and not any(map(_stands_in_the_way, row.get("checks", ())))
+        workload
+        for workload in verification.workloads
+        if workload.association_id and not any(map(_blocks, workload.checks))
     ]
 
 
-def _stands_in_the_way(check: Row) -> bool:
+def _blocks(check: Check) -> bool:
     """An agent that is no add-on of EKS is judged by what is seen in the cluster."""
-    return check["status"] in ("fail", "unknown") and list(check.get("codes", ())) != [
+    return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
         Code.AGENT_ADDON_MISSING
     ]

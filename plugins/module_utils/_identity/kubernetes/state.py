@@ -4,20 +4,22 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What kubernetes.core.k8s_info read of a cluster, indexed by what is asked of it. Pure."""
+"""What was read of a cluster, indexed by what is asked of it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from .pods import Object, Owner, Pod, controller, is_live, is_ready, parse_pod
+from ..._findings.key import WorkloadKey
+from .cluster import Listing, Reads
+from .objects import Object, ObjectName, member, name_of, number_of, text_of, texts_of
+from .pods import Owner, Pod, controller, is_live, is_ready, parse_pod, service_account_of
 
 AGENT = "eks-pod-identity-agent"
 AGENT_NAMESPACE = "kube-system"
-# By the role's names for what it reads: what a caller must be allowed to list.
+# By the names of what is read: what a caller must be allowed to list.
 RESOURCES = {
     "pods": "pods",
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
@@ -26,34 +28,22 @@ RESOURCES = {
     "replica_sets": "replicasets.apps",
 }
 
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One list. ``done`` is false when it was not asked for, or refused; then ``error`` says why."""
-
-    items: Sequence[Object] = ()
-    done: bool = False
-    error: str = ""
-
 
 @dataclass(frozen=True, slots=True)
 class KubeState:
     """The cluster, as far as it was read.
 
-    ``pods`` holds live Pods by (namespace, service account), ``nodes`` the labels by node name,
-    ``agents`` by node whether a ready agent runs there, ``daemon_sets`` those of the agent (None: not
-    read), ``owners`` what owns a ReplicaSet by its (namespace, name). ``errors`` says what could not be
-    read, by the names of RESOURCES.
+    ``pods`` holds live Pods by workload, ``nodes`` the labels by node name, ``agents`` by node whether a
+    ready agent runs there, ``daemon_sets`` how many Pods each of the agent's is to have (None: not read),
+    ``owners`` what owns a ReplicaSet. ``errors`` says what could not be read, by the names of RESOURCES.
     """
 
     now: datetime
-    pods: Mapping[Key, Sequence[Pod]] | None = None
+    pods: Mapping[WorkloadKey, Sequence[Pod]] | None = None
     nodes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     agents: Mapping[str, bool] | None = None
-    daemon_sets: Sequence[Object] | None = None
-    owners: Mapping[Key, Owner] = field(default_factory=dict)
+    daemon_sets: Sequence[int] | None = None
+    owners: Mapping[ObjectName, Owner] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     auto_mode: bool = False
 
@@ -77,7 +67,7 @@ class KubeState:
         owner = pod.owner
         if owner.kind != "ReplicaSet":
             return owner
-        above = self.owners.get((pod.namespace, owner.name))
+        above = self.owners.get(ObjectName(pod.namespace, owner.name))
         if above is not None:
             return above if above.kind else owner
         suffix = f"-{pod.labels.get('pod-template-hash', '')}"
@@ -87,63 +77,57 @@ class KubeState:
 
 
 def read_state(
-    reads: Mapping[str, Mapping[str, Any]],
-    wanted: Iterable[Key],
-    now: datetime,
-    auto_mode: bool = False,
+    reads: Reads, workloads: Iterable[WorkloadKey], cluster: str, now: datetime, auto_mode: bool = False
 ) -> KubeState:
-    """The results of k8s_info tasks by the names of RESOURCES, for the service accounts that matter."""
-    done = {name: _read(reads.get(name) or {}) for name in RESOURCES}
-    agents = {
-        item["spec"]["nodeName"]: False for item in done["agents"].items if item["spec"].get("nodeName")
-    }
-    for item in done["agents"].items:
-        if is_live(item) and is_ready(item):
-            agents[item["spec"]["nodeName"]] = True
+    """The lists by the names of RESOURCES, for the workloads that matter."""
+    answered = {name: listing.items for name, listing in reads.items() if listing.error is None}
     return KubeState(
         now=now,
-        pods=_by_account(done["pods"].items, frozenset(wanted)) if done["pods"].done else None,
+        pods=_by_workload(answered["pods"], frozenset(workloads), cluster) if "pods" in answered else None,
         nodes={
-            item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in done["nodes"].items
+            name_of(item).name: texts_of(member(item, "metadata").get("labels"))
+            for item in answered.get("nodes", ())
         },
-        agents=agents if done["agents"].done else None,
-        daemon_sets=_agents_of(done["daemon_sets"].items) if done["daemon_sets"].done else None,
+        agents=_agents(answered["agents"]) if "agents" in answered else None,
+        daemon_sets=_desired_agents(answered["daemon_sets"]) if "daemon_sets" in answered else None,
         owners={
-            (item["metadata"]["namespace"], item["metadata"]["name"]): controller(item["metadata"])
-            for item in done["replica_sets"].items
+            name_of(item): controller(member(item, "metadata")) for item in answered.get("replica_sets", ())
         },
-        errors={name: read.error for name, read in done.items() if read.error},
+        errors=_errors(reads),
         auto_mode=auto_mode,
     )
 
 
-def _read(result: Mapping[str, Any]) -> Read:
-    if "resources" in result:
-        if result.get("api_found", True):
-            return Read(result["resources"], True)
-        return Read(error=str(result.get("msg") or "the API does not know this kind"))
-    if result.get("skipped") or not result:
-        return Read()
-    return Read(error=_reason(str(result.get("msg") or "no reason was given")))
+def _errors(reads: Reads) -> dict[str, str]:
+    """In the order of RESOURCES, whatever was read first."""
+    listings = {name: reads.get(name, Listing()) for name in RESOURCES}
+    return {name: listing.error.text for name, listing in listings.items() if listing.error is not None}
 
 
-def _reason(message: str) -> str:
-    """The sentence of the API server within what kubernetes.core makes of it."""
-    _separator, found, rest = message.partition('"message":"')
-    if not found:
-        return " ".join(message.split())
-    return rest.split('","reason"')[0].replace('\\"', '"').replace("\\\\", "")
-
-
-def _by_account(items: Iterable[Object], wanted: frozenset[Key]) -> Mapping[Key, Sequence[Pod]]:
-    found: dict[Key, list[Pod]] = {}
+def _agents(items: Iterable[Object]) -> dict[str, bool]:
+    nodes: dict[str, bool] = {}
     for item in items:
-        key = (item["metadata"]["namespace"], (item.get("spec") or {}).get("serviceAccountName") or "default")
+        node = text_of(member(item, "spec").get("nodeName"))
+        if node:
+            nodes[node] = nodes.get(node, False) or (is_live(item) and is_ready(item))
+    return nodes
+
+
+def _by_workload(
+    items: Iterable[Object], wanted: frozenset[WorkloadKey], cluster: str
+) -> Mapping[WorkloadKey, Sequence[Pod]]:
+    pods: dict[WorkloadKey, list[Pod]] = {}
+    for item in items:
+        key = service_account_of(item, cluster)
         if key in wanted and is_live(item):
-            found.setdefault(key, []).append(parse_pod(item))
-    return found
+            pods.setdefault(key, []).append(parse_pod(item, cluster))
+    return pods
 
 
-def _agents_of(items: Iterable[Object]) -> list[Object]:
-    """The add-on's own, and the one for hybrid nodes that its chart can make."""
-    return [item for item in items if item["metadata"]["name"].startswith(AGENT)]
+def _desired_agents(items: Iterable[Object]) -> list[int]:
+    """Of the add-on's own DaemonSet, and of the one for hybrid nodes that its chart can make."""
+    return [
+        number_of(member(item, "status").get("desiredNumberScheduled"))
+        for item in items
+        if name_of(item).name.startswith(AGENT)
+    ]

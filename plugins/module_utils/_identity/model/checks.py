@@ -20,11 +20,13 @@ from .desired import Workload
 from .messages import sentence
 from .observed import Observed, ReadFailure
 
-Status = Literal["pass", "fail", "warning", "unknown"]
+Status = Literal["pass", "fail", "warning", "unknown", "accepted", "skipped"]
 PASS: Final = "pass"
 FAIL: Final = "fail"
 WARNING: Final = "warning"
 UNKNOWN: Final = "unknown"
+ACCEPTED: Final = "accepted"
+SKIPPED: Final = "skipped"
 _ENDS: Mapping[Severity, Status] = {"error": FAIL, "warning": WARNING, "info": PASS}
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 

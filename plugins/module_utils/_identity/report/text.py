@@ -11,7 +11,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from ..kubernetes.aws_result import FailureRow
+from ..kubernetes.objects import Object, mapping_of, text_of
+from ..model.rows import CheckRow
+from .rows import NoteRow, WorkloadRow
 
 # In the order of the table; a column without any check is left out.
 COLUMNS = (
@@ -34,11 +38,9 @@ _TOWARDS = {"attach": "to", "detach": "from"}
 # A command stays whole, on a line of its own, so that it can be copied.
 _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
-Row = Mapping[str, Any]
-
 
 def report_lines(
-    changes: Sequence[str] | None, rows: Sequence[Row], findings: Sequence[Row], check_mode: bool
+    changes: Sequence[str] | None, rows: Sequence[WorkloadRow], notes: Sequence[NoteRow], check_mode: bool
 ) -> list[str]:
     """``changes`` is None when nothing was to be changed."""
     lines = []
@@ -48,28 +50,34 @@ def report_lines(
         lines = [head, *_first([f"  {change}" for change in changes], SHOWN_CHANGES)]
     if rows:
         lines += [*([""] if lines else []), *table(rows)]
-    blocks = [finding_lines(finding) for finding in findings]
+    blocks = [note_lines(note) for note in notes]
     shown = [line for block in blocks[:SHOWN_FINDINGS] for line in block]
     more = len(blocks) - SHOWN_FINDINGS
     return lines + shown + ([f"  and {more} more findings"] if more > 0 else [])
 
 
-def resource_line(change: Row) -> str:
-    """What a change does, or what a failure kept from being done, to which resource."""
-    if change["resource"] == "attachment":
-        role, _separator, policy = change["name"].partition(" ")
-        return f"{change['action']} policy {policy} {_TOWARDS[change['action']]} role {role}"
-    return f"{change['action']} {str(change['resource']).replace('_', ' ')} {change['name']}"
+def failure_line(failure: FailureRow) -> str:
+    """What could not be done to which resource."""
+    return _resource_line(failure["action"], failure["resource"], failure["name"])
 
 
-def change_line(change: Row) -> str:
-    what = resource_line(change)
-    if change["action"] == "update":
-        what += f" ({', '.join(sorted(change['after'])).replace('_', ' ')})"
-    return what
+def change_line(change: Object) -> str:
+    """What a change does to which resource, and to which parts of it."""
+    action = text_of(change.get("action"))
+    line = _resource_line(action, text_of(change.get("resource")), text_of(change.get("name")))
+    if action == "update":
+        line += f" ({', '.join(sorted(mapping_of(change.get('after')))).replace('_', ' ')})"
+    return line
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def _resource_line(action: str, resource: str, name: str) -> str:
+    if resource == "attachment":
+        role, _separator, policy = name.partition(" ")
+        return f"{action} policy {policy} {_TOWARDS[action]} role {role}"
+    return f"{action} {resource.replace('_', ' ')} {name}"
+
+
+def table(rows: Sequence[WorkloadRow]) -> list[str]:
     """One line for each workload, the same columns for all, at most 100 characters wide.
 
     What is too wide is set closer together, then loses details, then the names of workloads are cut.
@@ -94,21 +102,19 @@ def table(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _cells(rows: Sequence[Row], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
+def _cells(rows: Sequence[WorkloadRow], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
     cells = [[title for _check, title in columns]]
     for row in rows:
-        by_name = {check["name"]: check for check in row["checks"]}
+        by_name: Mapping[str, CheckRow] = {check["name"]: check for check in row["checks"]}
         cells.append([_cell(by_name.get(column), column != spared) for column, _title in columns])
     return cells
 
 
-def finding_lines(finding: Row) -> list[str]:
-    """The finding, and its remedy below it. An accepted one is shown as accepted."""
-    severity = "accepted" if finding.get("accepted") else finding["severity"]
-    about = " ".join(part for part in (finding["code"], finding["workload"]) if part)
-    head = f"{severity} {about}: {finding['message']}"
-    lines = _wrapped(head, "  ", "    ")
-    for part in _COMMAND.split(finding["remedy"]):
+def note_lines(note: NoteRow) -> list[str]:
+    """What is to be known, and its remedy below it."""
+    about = " ".join(part for part in (note["code"], note["workload"]) if part)
+    lines = _wrapped(f"{note['label']} {about}: {note['message']}", "  ", "    ")
+    for part in _COMMAND.split(note["remedy"]):
         if part.startswith(("kubectl ", "aws ")):
             lines.append(f"      {part}")
         elif part:
@@ -132,10 +138,10 @@ def _first(lines: Sequence[str], count: int) -> list[str]:
     return [*lines[:count], *more]
 
 
-def _cell(check: Row | None, in_detail: bool) -> str:
+def _cell(check: CheckRow | None, in_detail: bool) -> str:
     if check is None:
         return "-"
-    detail = f" {check['detail']}" if in_detail and check.get("detail") else ""
+    detail = f" {check['detail']}" if in_detail and check["detail"] else ""
     return f"{check['status']}{detail}"
 
 

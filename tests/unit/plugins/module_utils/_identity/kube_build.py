@@ -9,6 +9,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    AwsResult,
+    Verification,
+    VerifiedWorkload,
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+)
+
+CLUSTER = "my-cluster"
+ARN = f"arn:aws:eks:us-west-2:111122223333:cluster/{CLUSTER}"
+KEY = WorkloadKey(CLUSTER, "shop", "api")
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
 ASSOCIATED = "2026-03-10T09:00:00+00:00"
 BEFORE = "2026-03-07T12:00:00Z"
@@ -48,7 +67,7 @@ def pod(
     deleted: bool = False,
     **spec: Any,
 ) -> Json:
-    found: Json = {
+    item: Json = {
         "metadata": {
             "namespace": namespace,
             "name": name,
@@ -67,16 +86,16 @@ def pod(
         "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]},
     }
     if owner:
-        found["metadata"]["ownerReferences"] = owned_by(*owner)
+        item["metadata"]["ownerReferences"] = owned_by(*owner)
     if deleted:
-        found["metadata"]["deletionTimestamp"] = AFTER
-    return found
+        item["metadata"]["deletionTimestamp"] = AFTER
+    return item
 
 
 def agent(node: str = NODE, ready: bool = True) -> Json:
-    found = pod(f"eks-pod-identity-agent-{node[-4:]}", namespace="kube-system", node=node)
-    found["status"]["conditions"][0]["status"] = "True" if ready else "False"
-    return found
+    item = pod(f"eks-pod-identity-agent-{node[-4:]}", namespace="kube-system", node=node)
+    item["status"]["conditions"][0]["status"] = "True" if ready else "False"
+    return item
 
 
 def node(name: str = NODE, labels: Mapping[str, str] | None = None) -> Json:
@@ -105,14 +124,34 @@ def row(account: str = "api", **fields: Any) -> Json:
     }
 
 
-def read(items: Sequence[Json]) -> Json:
-    """As kubernetes.core.k8s_info returns it."""
-    return {"resources": list(items), "api_found": True}
+def result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> Json:
+    """As eks_pod_identity_info returns it."""
+    return {"workloads": list(rows), "findings": list(findings), "cluster_arn": ARN, **fields}
 
 
-def refused(resource: str) -> Json:
+def aws_result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> AwsResult:
+    return parse_aws_result(result(*rows, findings=findings, **fields), CLUSTER)
+
+
+def verification(*rows: Json, findings: Sequence[Json] = ()) -> Verification:
+    return aws_result(*rows, findings=findings).verification
+
+
+def verified(**fields: Any) -> VerifiedWorkload:
+    """The one workload of a verification."""
+    (workload,) = verification(row(**fields)).workloads
+    return workload
+
+
+def read(items: Sequence[Json]) -> Listing:
+    return Listing(list(items))
+
+
+def refused(resource: str) -> Listing:
     body = (
         f'{{"kind":"Status","message":"{resource} is forbidden: User \\"reader\\" cannot list resource '
         f'\\"{resource}\\" in API group \\"\\" at the cluster scope","reason":"Forbidden","code":403}}'
     )
-    return {"failed": False, "msg": f"Exception '403\nReason: Forbidden\nHTTP response body: {body}' raised"}
+    return Listing(
+        error=parse_api_error(f"Exception '403\nReason: Forbidden\nHTTP response body: {body}' raised")
+    )

@@ -1,14 +1,15 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the Kubernetes API said, out of what kubernetes.core makes of it."""
+"""What the Kubernetes API answered, out of what kubernetes.core makes of it."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
-    cannot_list,
-    said,
+    ApiError,
+    parse_api_error,
+    unreachable_message,
 )
 
 HEADERS = "Reason: \nHTTP response headers: HTTPHeaderDict({'server': 'x'})\nHTTP response body: "
@@ -21,7 +22,7 @@ STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code"
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "words"),
+    ("text", "status", "reason"),
     [
         pytest.param(
             f"Exception '403\n{HEADERS}{STATUS}{TRACEBACK}",
@@ -58,8 +59,8 @@ STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code"
         pytest.param("", 0, "no reason given", id="nothing"),
     ],
 )
-def test_the_words_are_found(text: str, code: int, words: str) -> None:
-    assert said(text) == (code, words)
+def test_status_and_reason_of_an_error(text: str, status: int, reason: str) -> None:
+    assert parse_api_error(text) == ApiError(status, reason)
 
 
 @pytest.mark.parametrize(
@@ -70,16 +71,16 @@ def test_the_words_are_found(text: str, code: int, words: str) -> None:
         (500, "Run again when the API server is well."),
     ],
 )
-def test_an_answer_is_told_from_no_answer(code: int, remedy: str) -> None:
+def test_a_refusal_has_a_remedy_of_its_own(code: int, remedy: str) -> None:
     text = f"Exception '{code}\n{HEADERS}no{TRACEBACK}"
-    assert cannot_list(text, "my-cluster", "us-west-2") == (
+    assert unreachable_message(parse_api_error(text), "my-cluster", "us-west-2") == (
         f"The Kubernetes API of cluster my-cluster (region us-west-2) answered {code}: no. {remedy} Nothing was "
         "changed."
     )
 
 
 def test_no_answer_points_to_the_kubeconfig() -> None:
-    assert cannot_list("Connection refused", "my-cluster", "us-west-2") == (
+    assert unreachable_message(ApiError(0, "Connection refused"), "my-cluster", "us-west-2") == (
         "The Kubernetes API of cluster my-cluster (region us-west-2) does not answer:\n"
         "Connection refused\n"
         "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "

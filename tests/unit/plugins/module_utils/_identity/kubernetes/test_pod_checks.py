@@ -20,7 +20,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     kube_build as build,
 )
 
-KEY = ("shop", "api")
 RESTART = "Recreate its Pods: kubectl rollout restart deployment/web -n shop"
 ONE = "Pod web-6d5f7c9b8-x2x4z of Deployment web"
 LOOK = "kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide"
@@ -526,7 +525,7 @@ CASES = [
         ("pass", "unknown"),
         (
             "KUBERNETES_NOT_READABLE",
-            "note",
+            "info",
             'pods could not be read, so what depends on them is unknown: pods is forbidden: User "reader" '
             "cannot list "
             'resource "pods" in API group "" at the cluster scope',
@@ -540,7 +539,7 @@ CASES = [
         ("unknown", "pass 1"),
         (
             "KUBERNETES_NOT_READABLE",
-            "note",
+            "info",
             "pods in namespace kube-system could not be read, so what depends on them is unknown: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
@@ -554,26 +553,34 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_finding_and_only_it(case: Case) -> None:
     reads = {**AGENTS, "pods": build.read(case.pods), **case.reads}
-    state = read_state(reads, [KEY], build.NOW, case.auto_mode)
-    verdict = verify_pods([build.row(**case.row)], state, "my-cluster")
-    found = [(one["code"], one["severity"], one["message"], one["remedy"]) for one in verdict.findings]
-    assert found == ([case.finding] if case.finding else [])
-    shown = {check["name"]: f"{check['status']} {check['detail']}".strip() for check in verdict.checks[KEY]}
-    assert shown == {"agent": case.checks[0], "pods": case.checks[1]}
-    named = {code for check in verdict.checks[KEY] for code in check["codes"]}
-    assert named == ({case.finding[0]} if case.finding else set())
+    state = read_state(reads, [build.KEY], build.CLUSTER, build.NOW, case.auto_mode)
+    verdict = verify_pods([build.verified(**case.row)], state, build.CLUSTER)
+    findings = [
+        (finding.code.value, finding.severity, finding.message, finding.remedy)
+        for finding in verdict.findings
+    ]
+    assert findings == ([case.finding] if case.finding else [])
+    checks = verdict.checks[build.KEY]
+    assert {check.name: f"{check.status} {check.detail}".strip() for check in checks} == {
+        "agent": case.checks[0],
+        "pods": case.checks[1],
+    }
+    codes = {finding.code.value for check in checks for finding in check.findings}
+    assert codes == ({case.finding[0]} if case.finding else set())
+    assert verdict.judges_agent
 
 
 def test_nothing_read_gives_no_check() -> None:
-    verdict = verify_pods([build.row()], read_state({}, [KEY], build.NOW), "my-cluster")
-    assert verdict.checks == {KEY: []}
-    assert verdict.findings == []
+    state = read_state({}, [build.KEY], build.CLUSTER, build.NOW)
+    verdict = verify_pods([build.verified()], state, build.CLUSTER)
+    assert (verdict.checks, verdict.findings, verdict.judges_agent) == ({build.KEY: []}, [], False)
 
 
 def test_a_missing_agent_is_one_finding_for_all_workloads() -> None:
-    rows = [build.row("api"), build.row("web")]
+    workloads = build.verification(build.row("api"), build.row("web")).workloads
+    keys = [workload.key for workload in workloads]
     reads = {**NO_AGENTS, "pods": build.read([]), "daemon_sets": build.read([])}
-    keys = [("shop", "api"), ("shop", "web")]
-    verdict = verify_pods(rows, read_state(reads, keys, build.NOW), "my-cluster")
-    assert [(one["code"], one["workload"]) for one in verdict.findings] == [("AGENT_MISSING", "")]
-    assert [[check["status"] for check in verdict.checks[key]] for key in keys] == [["fail", "pass"]] * 2
+    state = read_state(reads, keys, build.CLUSTER, build.NOW)
+    verdict = verify_pods(workloads, state, build.CLUSTER)
+    assert [(finding.code, finding.workload) for finding in verdict.findings] == [("AGENT_MISSING", None)]
+    assert [[check.status for check in verdict.checks[key]] for key in keys] == [["fail", "pass"]] * 2

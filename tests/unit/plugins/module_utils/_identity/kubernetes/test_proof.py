@@ -5,23 +5,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
-    finished,
+    ProofRun,
+    is_finished,
     is_session_of,
     judge_proofs,
-    skipped_because,
+    why_no_pod_runs,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_causes import (
     CAUSES,
     cause_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
-    Settings,
-    job,
+    ProofSettings,
+    job_name,
+    proof_job,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -29,8 +35,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 ROLE = "arn:aws:iam::111122223333:role/team/api"
 SESSION = "arn:aws:sts::111122223333:assumed-role/api/eks-my-cluster-x-1"
-ROW = build.row(role_arn=ROLE)
-JOB = job(ROW, Settings("r1", "image", 60, "us-west-2"))
+WORKLOAD = build.verified(role_arn=ROLE)
+JOB: Any = proof_job(build.KEY, ProofSettings("r1", "image", 60), "us-west-2")
+NAME = job_name(build.KEY, "r1")
+PROOF = ProofRun("r1", 60, [build.KEY])
 PAGES = Path(__file__).parents[6] / "docs"
 TEXTS = {
     "An error occurred (InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: No "
@@ -62,9 +70,9 @@ TEXTS = {
     ("text", "code"), TEXTS.items(), ids=[f"{code} {text[:30]}" for text, code in TEXTS.items()]
 )
 def test_texts_and_their_causes(text: str, code: str) -> None:
-    found = cause_of(text.replace(" ", "\n", 1))
-    assert found is not None
-    assert found.code == code
+    cause = cause_of(text.replace(" ", "\n", 1))
+    assert cause is not None
+    assert cause.code == code
 
 
 def test_each_cause_has_a_text() -> None:
@@ -85,10 +93,10 @@ def test_the_page_has_what_the_log_says(quote: str) -> None:
 
 
 def answer(text: str = SESSION, code: int = 0, name: str = "x", **status: Any) -> dict[str, Any]:
-    found = build.pod(name, owner=None, labels={"job-name": JOB["metadata"]["name"]})
+    pod = build.pod(name, owner=None, labels={"job-name": NAME})
     state = {"terminated": {"exitCode": code, "message": text}}
-    found["status"] = {"containerStatuses": [{"name": "proof", "state": state}], **status}
-    return found
+    pod["status"] = {"containerStatuses": [{"name": "proof", "state": state}], **status}
+    return pod
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
@@ -172,52 +180,51 @@ JUDGED = {
 
 @pytest.mark.parametrize(("pods", "expected"), JUDGED.values(), ids=JUDGED)
 def test_what_an_answer_means(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
-    checks, findings = judge_proofs([ROW], {"run": "r1", "jobs": [JOB], "pods": pods, "timeout": 60})
-    assert [(one["code"], one["message"], one["remedy"]) for one in findings] == (
+    verdict = judge_proofs([WORKLOAD], replace(PROOF, pods=pods))
+    assert [(finding.code, finding.message, finding.remedy) for finding in verdict.findings] == (
         [expected] if expected else []
     )
-    assert {(one["severity"], one["workload"]) for one in findings} <= {("error", "shop/api")}
-    assert [check["status"] for check in checks.values()] == ["fail" if expected else "pass"]
+    assert {(finding.severity, finding.workload) for finding in verdict.findings} <= {("error", build.KEY)}
+    assert [check.status for check in verdict.checks.values()] == ["fail" if expected else "pass"]
 
 
-def test_a_refused_job_says_why() -> None:
-    proof = {"run": "r1", "jobs": [JOB], "pods": [], "timeout": 60, "error": "jobs.batch is forbidden"}
-    _checks, findings = judge_proofs([ROW], proof)
-    assert findings[0]["message"] == "the runtime proof did not run: jobs.batch is forbidden."
+def test_a_refused_job_has_its_reason() -> None:
+    proof = replace(PROOF, errors={build.KEY: "jobs.batch is forbidden"})
+    (finding,) = judge_proofs([WORKLOAD], proof).findings
+    assert finding.message == "the runtime proof did not run: jobs.batch is forbidden."
 
 
-def test_a_target_role_is_what_the_pod_must_be() -> None:
-    row = {**ROW, "target_role_arn": "arn:aws:iam::444455556666:role/lake"}
-    proof = {"run": "r1", "jobs": [JOB], "timeout": 60}
-    lake = answer("arn:aws:sts::444455556666:assumed-role/lake/x")
-    assert judge_proofs([row], {**proof, "pods": [lake]})[1] == []
-    assert [one["code"] for one in judge_proofs([row], {**proof, "pods": [answer()]})[1]] == [
-        "PROOF_OTHER_ROLE"
-    ]
+@pytest.mark.parametrize(
+    ("session", "codes"),
+    [("arn:aws:sts::444455556666:assumed-role/lake/x", []), (SESSION, ["PROOF_OTHER_ROLE"])],
+)
+def test_a_target_role_is_what_the_pod_must_be(session: str, codes: list[str]) -> None:
+    workload = build.verified(role_arn=ROLE, target_role_arn="arn:aws:iam::444455556666:role/lake")
+    verdict = judge_proofs([workload], replace(PROOF, pods=[answer(session)]))
+    assert [finding.code for finding in verdict.findings] == codes
 
 
 def test_workloads_without_a_job_have_no_check() -> None:
-    assert judge_proofs([build.row("other")], {"run": "r1", "jobs": [JOB], "pods": []}) == ({}, [])
+    assert judge_proofs([build.verified(account="other")], PROOF).checks == {}
 
 
 def test_skipped_with_its_reason() -> None:
-    reason = skipped_because({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
-    checks, findings = judge_proofs([ROW], {"reason": reason})
-    assert checks[("shop", "api")]["status"] == "skipped"
-    assert [(one["code"], one["severity"], one["message"]) for one in findings] == [
+    reason = why_no_pod_runs({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
+    verdict = judge_proofs([WORKLOAD], ProofRun(skipped=reason))
+    assert verdict.checks[build.KEY].status == "skipped"
+    assert [(finding.code, finding.severity, finding.message) for finding in verdict.findings] == [
         (
             "PROOF_SKIPPED",
-            "note",
+            "info",
             "the runtime proof was skipped: this Kubernetes API (v1.36.2+sandbox) is an emulator, where no "
-            "Pod ever "
-            "runs.",
+            "Pod ever runs.",
         )
     ]
 
 
 def test_a_cluster_of_eks_runs_pods() -> None:
-    assert skipped_because({"gitVersion": "v1.33.1-eks-1a2b3c4", "platform": "linux/amd64"}) == ""
-    assert skipped_because({}) == ""
+    assert why_no_pod_runs({"gitVersion": "v1.33.1-eks-1a2b3c4", "platform": "linux/amd64"}) == ""
+    assert why_no_pod_runs({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -236,10 +243,10 @@ def test_sessions_of_a_role(got: str, same: bool) -> None:
 
 
 def test_waiting_ends_when_every_job_has_an_answer_or_never_will() -> None:
-    assert finished([JOB], [answer()])
-    assert finished([JOB], [waiting("ErrImagePull")])
-    assert not finished([JOB], [waiting("ContainerCreating")])
-    assert not finished([JOB], [])
+    assert is_finished([NAME], [answer()])
+    assert is_finished([NAME], [waiting("ErrImagePull")])
+    assert not is_finished([NAME], [waiting("ContainerCreating")])
+    assert not is_finished([NAME], [])
 
 
 def test_the_job_is_restricted_bounded_and_ours() -> None:
@@ -272,11 +279,11 @@ def test_the_job_is_restricted_bounded_and_ours() -> None:
 
 
 def test_names_of_jobs_fit_into_labels() -> None:
-    row = build.row("a" * 253, role_arn=ROLE)
-    assert len(job(row, Settings("abcdefgh", "image", 60))["metadata"]["name"]) <= 63
+    assert len(job_name(WorkloadKey(build.CLUSTER, "shop", "a" * 253), "abcdefgh")) <= 63
 
 
 def test_fields_of_the_pod_can_be_added() -> None:
     more = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"pool": "x"}}
-    spec = job(ROW, Settings("r", "image", 60, pod_spec=more))["spec"]["template"]["spec"]
+    job: Any = proof_job(build.KEY, ProofSettings("r", "image", 60, pod_spec=more), "")
+    spec = job["spec"]["template"]["spec"]
     assert (spec["tolerations"], spec["nodeSelector"]) == ([{"operator": "Exists"}], {"pool": "x"})

@@ -9,26 +9,37 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    Verification,
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+    Query,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
-    Settings,
-    proofs,
+    ProofSettings,
+    plan_proofs,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import (
     pods_query,
     still_to_read,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restarts import (
-    restarts,
+    Restarts,
+    plan_restarts,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
 
-LIVE = ["status.phase!=Succeeded", "status.phase!=Failed"]
+LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 STALE = build.pod(created=build.BEFORE, injected=False)
 LONE = build.pod("lone", created=build.BEFORE, injected=False, owner=None)
 AGENTS = build.read([build.agent()])
-ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 RESTART = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -41,72 +52,75 @@ RESTART = {
 }
 
 
-def verified(*rows: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"workloads": list(rows or [build.row()]), "findings": [], "cluster_arn": ARN, **fields}
-
-
 def check(name: str, status: str, *codes: str) -> dict[str, Any]:
     return {"checks": [{"name": name, "status": status, "detail": "", "codes": list(codes)}]}
 
 
 @pytest.mark.parametrize(
-    ("result", "query"),
+    ("rows", "query"),
     [
-        (
-            verified(),
-            {"namespace": "shop", "field_selectors": [*LIVE, "spec.serviceAccountName=api"]},
-        ),
-        (verified(build.row("a"), build.row("b")), {"namespace": "shop", "field_selectors": LIVE}),
-        (
-            verified(build.row("a"), build.row("b", namespace="other")),
-            {"namespace": "", "field_selectors": LIVE},
-        ),
-        ({"workloads": []}, {}),
-        ({"changes": [], "workloads": [build.row()]}, {}),
-        (
-            {"changes": [], "workloads": [], "verification": verified()},
-            {"namespace": "shop", "field_selectors": [*LIVE, "spec.serviceAccountName=api"]},
-        ),
+        ([build.row()], Query("v1", "Pod", "shop", (), (*LIVE, "spec.serviceAccountName=api"))),
+        ([build.row("a"), build.row("b")], Query("v1", "Pod", "shop", (), LIVE)),
+        ([build.row("a"), build.row("b", namespace="other")], Query("v1", "Pod", "", (), LIVE)),
+        ([], None),
     ],
-    ids=["one", "one namespace", "several namespaces", "none", "not verified", "after a converge"],
+    ids=["one", "one namespace", "several namespaces", "none"],
 )
-def test_the_narrowest_list_of_pods(result: dict[str, Any], query: dict[str, Any]) -> None:
-    assert pods_query(result) == query
+def test_the_narrowest_list_of_pods(rows: list[dict[str, Any]], query: Query | None) -> None:
+    assert pods_query(build.verification(*rows)) == query
 
 
-ADDON_MISSING = verified(findings=[{"code": "AGENT_ADDON_MISSING"}])
-AUTO = verified(build.row(checks=[{"name": "agent", "status": "pass", "detail": "auto mode"}]))
+@pytest.mark.parametrize(
+    ("result", "keys"),
+    [
+        ({"changes": [], "workloads": [build.row()]}, []),
+        ({"changes": [], "workloads": [], "verification": build.result(build.row())}, [build.KEY]),
+    ],
+    ids=["not verified", "after a converge"],
+)
+def test_only_verified_workloads_are_looked_at(result: dict[str, Any], keys: list[WorkloadKey]) -> None:
+    workloads = parse_aws_result(result, build.CLUSTER).verification.workloads
+    assert [workload.key for workload in workloads] == keys
+
+
+RIGHT = build.verification(build.row())
+ADDON_MISSING = build.verification(
+    build.row(), findings=[{"code": "AGENT_ADDON_MISSING", "severity": "error", "workload": ""}]
+)
+AUTO = build.verification(
+    build.row(checks=[{"name": "agent", "status": "pass", "detail": "auto mode", "codes": []}])
+)
 OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
 
 
 @pytest.mark.parametrize(
-    ("result", "reads", "wanted"),
+    ("verification", "reads", "names"),
     [
-        (verified(), {"pods": build.read([])}, []),
-        (verified(), {"pods": build.read([build.pod()])}, ["agents"]),
-        (verified(), {"pods": build.read([build.pod(node="")])}, []),
+        (RIGHT, {"pods": build.read([])}, []),
+        (RIGHT, {"pods": build.read([build.pod()])}, ["agents"]),
+        (RIGHT, {"pods": build.read([build.pod(node="")])}, []),
         (ADDON_MISSING, {"pods": build.read([])}, ["agents"]),
-        (verified(), {"pods": build.read([STALE])}, ["agents", "replica_sets"]),
-        (verified(), {"pods": build.read([build.pod()]), "agents": AGENTS}, []),
+        (RIGHT, {"pods": build.read([STALE])}, ["agents", "replica_sets"]),
+        (RIGHT, {"pods": build.read([build.pod()]), "agents": AGENTS}, []),
         (
-            verified(),
+            RIGHT,
             {"pods": build.read([build.pod(node="other")]), "agents": AGENTS},
             ["nodes", "replica_sets"],
         ),
         (
-            verified(),
+            RIGHT,
             {"pods": build.read([build.pod()]), "agents": build.read([])},
             ["daemon_sets", "nodes"],
         ),
         (AUTO, {"pods": build.read([build.pod()]), "agents": build.read([])}, ["nodes"]),
         (
-            verified(),
+            RIGHT,
             {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
             ["nodes"],
         ),
-        (verified(), {"pods": build.read([OF_A_ROLLOUT]), "agents": AGENTS}, ["replica_sets"]),
-        (verified(), {"pods": build.refused("pods")}, []),
-        (verified(), {"pods": {"changed": False, "skipped": True}}, []),
+        (RIGHT, {"pods": build.read([OF_A_ROLLOUT]), "agents": AGENTS}, ["replica_sets"]),
+        (RIGHT, {"pods": build.refused("pods")}, []),
+        (RIGHT, {}, []),
     ],
     ids=[
         "no Pods",
@@ -121,26 +135,25 @@ OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
         "agents not readable",
         "an owner that has to be looked up",
         "Pods not readable",
-        "skipped",
+        "nothing read",
     ],
 )
-def test_only_what_matters_is_read(result: dict[str, Any], reads: dict[str, Any], wanted: list[str]) -> None:
-    assert still_to_read(result, reads, build.NOW) == wanted
+def test_only_what_matters_is_read(
+    verification: Verification, reads: dict[str, Listing], names: list[str]
+) -> None:
+    assert still_to_read(verification, reads, build.NOW) == names
 
 
-def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: int = 15) -> Restarts:
     reads = {"pods": build.read(pods), "replica_sets": build.read([build.replica_set()])}
-    return restarts(verified(row or build.row()), reads, build.NOW, **more)
+    return plan_restarts(build.verification(row or build.row()), reads, build.NOW, settle)
 
 
 def test_owners_of_stale_pods_are_restarted_once() -> None:
-    found = restarted(STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new"))
-    assert found == {
-        "definitions": [RESTART],
-        "names": ["Deployment shop/web"],
-        "unmanaged": ["shop/lone"],
-        "wait": 0,
-    }
+    restarts = restarted(
+        STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new")
+    )
+    assert restarts == Restarts([RESTART], ["Deployment shop/web"], ["shop/lone"], 0)
 
 
 @pytest.mark.parametrize(
@@ -153,12 +166,12 @@ def test_owners_of_stale_pods_are_restarted_once() -> None:
     ids=["not right in AWS", "not known", "no association"],
 )
 def test_nothing_is_restarted_that_would_be_no_better(row: dict[str, Any]) -> None:
-    assert restarted(STALE, row=row)["definitions"] == []
+    assert restarted(STALE, row=row).manifests == []
 
 
 def test_an_agent_that_is_no_addon_stands_in_nobodys_way() -> None:
     row = build.row(**check("agent", "fail", "AGENT_ADDON_MISSING"))
-    assert restarted(STALE, row=row)["definitions"] == [RESTART]
+    assert restarted(STALE, row=row).manifests == [RESTART]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +180,7 @@ def test_an_agent_that_is_no_addon_stands_in_nobodys_way() -> None:
     ids=["within a minute", "later"],
 )
 def test_pods_that_came_too_early_are_restarted_others_not(created: str, count: int) -> None:
-    assert len(restarted(build.pod(created=created, injected=False))["definitions"]) == count
+    assert len(restarted(build.pod(created=created, injected=False)).manifests) == count
 
 
 @pytest.mark.parametrize(
@@ -176,24 +189,26 @@ def test_pods_that_came_too_early_are_restarted_others_not(created: str, count: 
 )
 def test_a_young_association_is_given_time(age: int, settle: int, wait: int) -> None:
     created = (build.NOW - timedelta(seconds=age)).isoformat()
-    found = restarted(STALE, row=build.row(association_created_at=created), settle=settle)
-    assert found["wait"] == wait
+    row = build.row(association_created_at=created)
+    assert restarted(STALE, row=row, settle=settle).wait == wait
 
 
 def test_nobody_waits_when_there_is_nothing_to_restart() -> None:
     row = build.row(association_created_at=build.NOW.isoformat())
-    assert restarted(build.pod(), row=row)["wait"] == 0
+    assert restarted(build.pod(), row=row).wait == 0
 
 
 def test_proof_runs_for_workloads_that_are_right_and_have_their_service_account() -> None:
-    result = verified(
+    verification = build.verification(
         build.row("api"),
         build.row("gone"),
         build.row("bad", **check("trust", "fail", "TRUST_NOT_USABLE")),
         build.row("new", association_id=""),
     )
-    accounts = [("shop", name) for name in ("api", "bad", "new")]
-    jobs = proofs(result, accounts, Settings("r1", "image", 60))
-    specs = [one["spec"]["template"]["spec"] for one in jobs]
-    assert [spec["serviceAccountName"] for spec in specs] == ["api"]
-    assert {"name": "AWS_REGION", "value": "us-west-2"} in specs[0]["containers"][0]["env"]
+    accounts = [WorkloadKey(build.CLUSTER, "shop", name) for name in ("api", "bad", "new")]
+    jobs = plan_proofs(verification, accounts, ProofSettings("r1", "image", 60))
+    assert list(jobs) == [build.KEY]
+    job: Any = jobs[build.KEY]
+    spec = job["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "api"
+    assert {"name": "AWS_REGION", "value": "us-west-2"} in spec["containers"][0]["env"]

@@ -8,11 +8,38 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import make_report
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    FailureRow,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    parse_service_account,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    KubernetesOutcome,
+    judge_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pod_checks import (
+    verify_pods,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
+    ProofVerdict,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import (
+    state_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
+    Report,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     COLUMNS,
     WIDTH,
-    finding_lines,
+    note_lines,
     table,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
@@ -48,18 +75,36 @@ def check(name: str, status: str, detail: str = "", *codes: str) -> dict[str, An
 
 
 def result(*checks: dict[str, Any], findings: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    row = build.row(cluster="my-cluster", checks=list(checks))
-    return {"workloads": [row], "findings": findings or []}
+    return build.result(build.row(cluster="my-cluster", checks=list(checks)), findings=findings or [])
 
 
-def report(
-    given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **options: Any
-) -> dict[str, Any]:
-    return make_report(given, accounts, {}, False, reads, now=build.NOW, **options)
+def changed(**more: Any) -> dict[str, Any]:
+    """As eks_pod_identity returns it."""
+    return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present", **more}
 
 
-def statuses(found: dict[str, Any]) -> dict[str, str]:
-    return {one["name"]: one["status"] for one in found["workloads"][0]["checks"]}
+def report(given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **settings: Any) -> Report:
+    aws = build.parse_aws_result(given, build.CLUSTER)
+    there = [parse_service_account(item, build.CLUSTER) for item in accounts]
+    state = state_of(aws.verification, reads or {}, build.NOW)
+    kubernetes = judge_cluster(
+        aws.verification,
+        {account.key: account for account in there},
+        (),
+        verify_pods(aws.verification.workloads, state, build.CLUSTER),
+        ProofVerdict(),
+    )
+    return make_report(aws, kubernetes, ReportSettings(**settings))
+
+
+def report_of(given: dict[str, Any], kubernetes: KubernetesOutcome | None = None, **settings: Any) -> Report:
+    aws = build.parse_aws_result(given, build.CLUSTER)
+    return make_report(aws, kubernetes or KubernetesOutcome(), ReportSettings(**settings))
+
+
+def statuses(found: Report) -> dict[str, str]:
+    row: Any = found["workloads"][0]
+    return {check["name"]: check["status"] for check in row["checks"]}
 
 
 @pytest.mark.parametrize(
@@ -103,12 +148,6 @@ def test_messages_of_service_accounts() -> None:
     ]
 
 
-PURGE = {
-    "definitions": [ACCOUNT | {"kind": "ServiceAccount"}],
-    "stale": [DEFAULT | {"kind": "ServiceAccount"}],
-}
-
-
 FAILURE = {
     "workload": "shop/api",
     "resource": "attachment",
@@ -118,105 +157,98 @@ FAILURE = {
     "message": "iam:AttachRolePolicy: Too many.",
     "remedy": "Detach one.",
 }
-FORBIDDEN = {
-    "msg": """Failed to create object: b'{"message":"forbidden: no","reason":"Forbidden","code":403}'"""
+REFUSED: FailureRow = {
+    "workload": "shop/api",
+    "resource": "ServiceAccount",
+    "name": "shop/api",
+    "action": "apply",
+    "error_code": "KUBERNETES_REFUSED",
+    "message": "Kubernetes answered 403: forbidden: no.",
+    "remedy": "Resolve that and run again, which takes up only what is missing.",
 }
 
 
-@pytest.mark.parametrize("check_mode", [False, True])
-def test_a_purge_that_waits_is_not_said_to_be_done(check_mode: bool) -> None:
-    failed = {
-        "changes": [],
-        "failures": [FAILURE],
-        "msg": "What failed.",
-        "state": "present",
-    }
-    found = make_report({**failed, "workloads": [], "findings": []}, [], PURGE, check_mode)
-    assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
-    assert found["summary"]["changes"] == 1
-    done = make_report({**failed, "workloads": [], "findings": [], "failures": []}, [], PURGE, check_mode)
-    assert done["kubernetes_changes"] == [
-        "apply ServiceAccount shop/api",
-        "remove ServiceAccount shop/default",
+def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
+    change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
+    kubernetes = KubernetesOutcome(["apply ServiceAccount shop/api"])
+    found = report_of(changed(changes=[change]), kubernetes, check_mode=True)
+    assert found["lines"] == [
+        "Plan: 2 changes; nothing was changed.",
+        "  create role r",
+        "  apply ServiceAccount shop/api",
     ]
+    assert (found["failed"], found["failure"], found["summary"]["changes"]) == (False, "", 2)
+    assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
+
+
+def test_a_failure_in_aws_comes_first() -> None:
+    found = report_of(changed(failures=[FAILURE], msg="What failed."), KubernetesOutcome(failures=[REFUSED]))
+    assert found["failed"]
+    assert found["failure"].splitlines()[0] == "What failed."
+    assert [failure["error_code"] for failure in found["failures"]] == ["LimitExceeded", "KUBERNETES_REFUSED"]
 
 
 def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follows() -> None:
-    failed = {"changes": [], "failures": [FAILURE], "msg": "What failed.", "state": "present"}
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
-    other = {**ADDON, "code": "X", "workload": "shop/web", "message": "m", "remedy": "r"}
-    found = make_report({**failed, "workloads": [], "findings": [follows, other]}, [], {})
+    other = {**ADDON, "code": "POLICY_MISSING", "workload": "shop/web", "message": "m", "remedy": "r"}
+    found = report_of(changed(failures=[FAILURE], msg="What failed.", findings=[follows, other]))
     assert found["lines"] == [
         "Done: 0 changes.",
         "  failed LimitExceeded shop/api: attach policy arn:aws:iam::1:policy/p to role r:",
         "    iam:AttachRolePolicy: Too many.",
         "    Detach one.",
-        "  error X shop/web: m",
+        "  error POLICY_MISSING shop/web: m",
         "    r",
     ]
-    assert [one["code"] for one in found["findings"]] == ["POLICY_NOT_ATTACHED", "X"]
+    assert [finding["code"] for finding in found["findings"]] == ["POLICY_NOT_ATTACHED", "POLICY_MISSING"]
 
 
-def service_account(name: str) -> dict[str, Any]:
-    return {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": name}}
-
-
-@pytest.mark.parametrize("number", [1, 3])
-def test_one_service_account_that_kubernetes_refuses_stops_no_other(number: int) -> None:
-    names = ["api", "batch", "web"][:number]
-    refused = {"changed": False, "result": {}, "error": FORBIDDEN}
-    made = {"changed": True, "result": {"kind": "ServiceAccount"}}
-    results = [refused, made, made][:number]
-    applied = {"changed": True, "result": {"results": results}} if number > 1 else refused
-    plan = {"definitions": [service_account(name) for name in names], "stale": [service_account("old")]}
-    done = {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present"}
-    found = make_report({**done, "cluster_arn": "arn:aws:eks:r:1:cluster/c"}, [], plan, applied=applied)
-    assert found["kubernetes_changes"] == [f"apply ServiceAccount shop/{name}" for name in names[1:]]
-    assert found["failure"] == (
-        "1 object could not be converged in Kubernetes (cluster c); the others are done:\n"
-        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. Resolve that and run again, which "
-        "takes up only what is missing."
+@pytest.mark.parametrize(("number", "count"), [(1, "1 object"), (2, "2 objects")])
+def test_what_kubernetes_refuses_is_the_failure(number: int, count: str) -> None:
+    kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], [REFUSED] * number)
+    found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c"), kubernetes)
+    line = (
+        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. Resolve that and run again, "
+        "which takes up only what is missing."
     )
-    assert [(one["workload"], one["error_code"]) for one in found["failures"]] == [
-        ("shop/api", "KUBERNETES_REFUSED")
+    assert found["failure"].splitlines() == [
+        f"{count} could not be converged in Kubernetes (cluster c); the others are done:",
+        *[line] * number,
     ]
 
 
-def test_a_stale_service_account_that_kubernetes_keeps_is_told() -> None:
-    plan = {"stale": [service_account("old"), service_account("older")]}
-    kept = {"changed": True, "result": {"results": [{"changed": True, "result": {}}, {"error": FORBIDDEN}]}}
-    done = {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present"}
-    found = make_report(done, [], plan, purged=kept)
-    assert found["kubernetes_changes"] == ["remove ServiceAccount shop/old"]
-    assert [(one["action"], one["name"]) for one in found["failures"]] == [("remove", "shop/older")]
+def test_many_refusals_are_cut() -> None:
+    found = report_of(changed(), KubernetesOutcome(failures=[REFUSED] * 42))
+    assert len(found["failure"].splitlines()) == 42
+    assert found["failure"].splitlines()[-1] == "- and 2 more, listed in pod_identity_report.failures."
 
 
-def removal(**more: Any) -> dict[str, Any]:
-    return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "absent", **more}
+@pytest.mark.parametrize(("state", "verb"), [("present", "converged in"), ("absent", "removed from")])
+def test_an_end_before_the_result_is_the_failure(state: str, verb: str) -> None:
+    found = report_of(changed(state=state), KubernetesOutcome(error="forbidden: no"))
+    assert found["failed"]
+    assert found["failure"] == (
+        f"The service accounts could not be {verb} Kubernetes: forbidden: no. Resolve that and run again; "
+        "what was done in AWS stays done."
+    )
+
+
+STAYING = Finding(Code.SERVICE_ACCOUNTS_STAY, "They stay.", "Check it.")
 
 
 def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
-    stay = {**ADDON, "code": "SERVICE_ACCOUNTS_STAY", "message": "They stay.", "remedy": "Check it."}
-    found = make_report(removal(), [ACCOUNT], {"definitions": [], "findings": [stay]})
-    assert (found["findings"], found["failed"], found["failure"]) == ([stay], True, "They stay. Check it.")
+    found = report_of(changed(state="absent"), KubernetesOutcome(findings=[STAYING]))
+    assert [finding["code"] for finding in found["findings"]] == ["SERVICE_ACCOUNTS_STAY"]
+    assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
     assert found["lines"] == [
         "Done: 0 changes.",
         "  error SERVICE_ACCOUNTS_STAY: They stay.",
         "    Check it.",
     ]
-    accepted = make_report(
-        removal(), [ACCOUNT], {"definitions": [], "findings": [stay]}, ignore=["SERVICE_ACCOUNTS_STAY"]
+    accepted = report_of(
+        changed(state="absent"), KubernetesOutcome(findings=[STAYING]), ignore=["SERVICE_ACCOUNTS_STAY"]
     )
     assert not accepted["failed"]
-
-
-def test_service_accounts_that_kubernetes_does_not_let_go_are_told() -> None:
-    found = make_report(removal(), [ACCOUNT], PURGE, kubernetes_error='{"message":"forbidden: no"}')
-    assert (found["kubernetes_changes"], found["failed"]) == ([], True)
-    assert found["failure"] == (
-        "The service accounts could not be removed from Kubernetes: forbidden: no. Resolve that and run again; "
-        "what was done in AWS stays done."
-    )
 
 
 def test_warnings_fail_when_asked() -> None:
@@ -271,7 +303,7 @@ def test_what_kubernetes_does_not_show_is_unknown_and_no_failure() -> None:
     found = report(result(), reads={"pods": build.refused("pods")})
     assert statuses(found)["pods"] == "unknown"
     assert not found["failed"]
-    assert [one["severity"] for one in found["findings"]] == ["note"]
+    assert [one["severity"] for one in found["findings"]] == ["info"]
 
 
 NO_ADDON = check("agent", "fail", "", "AGENT_ADDON_MISSING")
@@ -326,10 +358,10 @@ def test_what_concerns_the_cluster_is_said_once() -> None:
 
 def test_lines_of_a_finding_keep_commands_whole() -> None:
     command = "kubectl rollout restart deployment/" + "long-" * 20 + "name -n shop"
-    lines = finding_lines(
+    lines = note_lines(
         {
             "code": "X",
-            "severity": "error",
+            "label": "error",
             "workload": "shop/api",
             "message": "word " * 40,
             "remedy": f"Recreate its Pods: {command}",
@@ -355,7 +387,7 @@ STATUS = st.sampled_from(["pass", "fail", "warning", "unknown", "accepted", "ski
     )
 )
 def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None:
-    shown = [
+    shown: Any = [
         {
             "namespace": namespace,
             "service_account": account,
@@ -371,5 +403,5 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
 
 
 def test_columns_are_those_of_the_checks() -> None:
-    row = {**build.row(), "checks": [check("trust", "pass"), check("new kind", "pass", "x")]}
+    row: Any = {**build.row(), "checks": [check("trust", "pass"), check("new kind", "pass", "x")]}
     assert table([row]) == ["WORKLOAD  TRUST  NEW KIND", "shop/api  pass   pass x"]

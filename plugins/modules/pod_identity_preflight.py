@@ -8,16 +8,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: pod_identity_input
+module: pod_identity_preflight
 version_added: 0.1.0
-short_description: Check and parse the input of the role pod_identity
+short_description: Check the input of the role pod_identity, and plan its Kubernetes half
 description:
-  - The first step of the role P(workload_identity.aws.pod_identity#role). It checks everything that can be checked without
-    AWS and Kubernetes, and fails with all that is wrong.
+  - The first step of the role P(workload_identity.aws.pod_identity#role). It checks and parses the whole input, reads the
+    service accounts of the cluster, and plans which service accounts and namespaces are to be applied.
   - What it has parsed is in a file on the controller, which exists until Ansible ends. Both halves of the role act on that
     file, and refuse it when its content is no longer what it was.
   - Its errors name the options with the prefix C(pod_identity_), as the variables of the role have them.
-  - It is an action and runs on the controller.
+  - It fails, with all that is wrong, when the input cannot be used, when the Kubernetes API cannot be reached, and when the
+    plan cannot be carried out. Nothing is changed by then, in AWS or in Kubernetes.
+  - It is an action and runs on the controller. Where the connection is local and the controller has the Python package
+    C(kubernetes), it reads with the client of kubernetes.core in its own process, else with M(kubernetes.core.k8s_info).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -38,6 +41,10 @@ options:
       - present
       - absent
     default: present
+  verify_only:
+    description: Whether nothing is to be applied, so that nothing is planned.
+    type: bool
+    default: false
   tags:
     description: As O(workload_identity.aws.eks_pod_identity#module:tags).
     type: dict
@@ -45,40 +52,48 @@ options:
   owner:
     description: As O(workload_identity.aws.eks_pod_identity#module:owner).
     type: str
-  create_service_accounts:
-    description: Whether missing service accounts are made, for workloads that do not say it themselves.
-    type: bool
-    default: true
-  create_namespaces:
-    description: Whether missing namespaces are made, for workloads that do not say it themselves.
-    type: bool
-    default: false
-  purge:
-    description: As O(workload_identity.aws.eks_pod_identity#module:purge).
-    type: bool
-    default: false
-  purge_namespaces:
-    description: As O(workload_identity.aws.eks_pod_identity#module:purge_namespaces).
-    type: list
-    elements: str
-    default: []
   concurrency:
     description: As O(workload_identity.aws.eks_pod_identity#module:concurrency).
     type: int
   propagation_timeout:
     description: As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
     type: int
+  create_service_accounts:
+    description: Whether to make missing service accounts, for workloads that do not say it.
+    type: bool
+    default: true
+  create_namespaces:
+    description: Whether to make missing namespaces, for workloads that do not say it.
+    type: bool
+    default: false
+  purge:
+    description: Whether to plan the removal of service accounts that were made here and are not listed.
+    type: bool
+    default: false
+  purge_namespaces:
+    description: Only in these namespaces.
+    type: list
+    elements: str
+    default: []
   purge_limit:
-    description: As O(workload_identity.aws.eks_pod_identity#module:purge_limit).
+    description: At most so many, or it is an error. When not given, V(10).
     type: int
-    default: 10
+  region:
+    description: AWS region of the cluster, for messages.
+    type: str
+  kubeconfig:
+    description: The kubeconfig file. When not given, C(K8S_AUTH_KUBECONFIG), C(KUBECONFIG) or C(~/.kube/config).
+    type: raw
+  context:
+    description: The context within the kubeconfig file.
+    type: str
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """
 
 EXAMPLES = r"""
-- name: Check a list of workloads
-  workload_identity.aws.pod_identity_input:
+- name: Check a list of workloads against a cluster
+  workload_identity.aws.pod_identity_preflight:
     cluster_name: my-cluster
     workloads:
       - namespace: default
@@ -88,6 +103,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kubernetes:
+  description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
+  returned: success
+  type: dict
 parsed_input:
   description:
     - The file with the parsed input, for the option O(workload_identity.aws.eks_pod_identity#module:parsed_input).
@@ -102,16 +121,4 @@ parsed_input:
       description: The SHA-256 of its content.
       type: str
       sample: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-workloads:
-  description: How many workloads there are.
-  returned: success
-  type: int
-  sample: 1
-namespaces:
-  description: The namespaces of the workloads.
-  returned: success
-  type: list
-  elements: str
-  sample:
-    - default
 """

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Kubernetes half of the role: what follows the AWS half, in one task."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    outcome_row,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
+    parse_preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
+    ProofSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restart_run import (
+    RestartSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
+    CONNECTION_SPEC,
+    SystemClock,
+    connect,
+)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _valid, options = self.validate_argument_spec(
+            argument_spec={
+                "cluster_name": {"type": "str", "required": True},
+                "preflight": {"type": "str", "required": True},
+                "result": {"type": "str", "required": True},
+                "verify_pods": {"type": "bool", "default": True},
+                "restart_stale": {"type": "bool", "default": False},
+                "restart_timeout": {"type": "int", "default": 300},
+                "restart_settle": {"type": "int", "default": 15},
+                "runtime_proof": {"type": "bool", "default": False},
+                "proof_image": {"type": "str"},
+                "proof_timeout": {"type": "int", "default": 120},
+                "proof_resources": {"type": "dict", "default": {}},
+                "proof_pod_spec": {"type": "dict", "default": {}},
+                "proof_run": {"type": "str"},
+                "proof_impossible": {"type": "str"},
+                **CONNECTION_SPEC,
+            },
+            required_if=[("runtime_proof", True, ("proof_image",))],
+        )
+        cluster = options["cluster_name"]
+        with interruptible() if options["runtime_proof"] else contextlib.nullcontext():
+            run = run_half(
+                connect(self, options, variables),
+                parse_aws_result(variables[options["result"]], cluster),
+                parse_preflight(variables[options["preflight"]]["kubernetes"], cluster),
+                _settings(options, bool(self._task.check_mode)),
+                SystemClock(),
+            )
+        result.update(
+            changed=run.changed,
+            restarted=list(run.restarts.names),
+            not_restarted=list(run.restarts.unmanaged),
+            proof_jobs=run.jobs,
+            **outcome_row(run.outcome),
+        )
+        if run.diffs:
+            result["diff"] = list(run.diffs)
+        if run.warnings:
+            result["warnings"] = list(run.warnings)
+        return result
+
+
+def _settings(options: Mapping[str, Any], check_mode: bool) -> HalfSettings:
+    restart = RestartSettings(options["restart_timeout"], options["restart_settle"])
+    proof = ProofSettings(
+        options["proof_run"] or secrets.token_hex(4),
+        options["proof_image"] or "",
+        options["proof_timeout"],
+        options["proof_resources"],
+        options["proof_pod_spec"],
+    )
+    return HalfSettings(
+        check_mode,
+        options["verify_pods"],
+        restart if options["restart_stale"] else None,
+        proof if options["runtime_proof"] else None,
+        options["proof_impossible"],
+    )

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The last step of the role: its result in lines, and its failure in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import is_text
+
+FACT = "pod_identity_report"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _valid, options = self.validate_argument_spec(
+            argument_spec={"cluster_name": {"type": "str", "required": True}}
+        )
+        variables = task_vars or {}
+        report: Mapping[str, Any] = variables[FACT]
+        result["changed"] = False
+        failure = {"failed": True, "msg": str(report["failure"])} if report["failed"] else {}
+        lines = [str(line) for line in report["lines"]]
+        if not lines:
+            return {**result, **failure}
+        if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
+            # In one piece, as several hosts may write at once.
+            several = len(variables.get("ansible_play_hosts_all") or ()) > 1
+            Display().display("\n".join([*([f"{options['cluster_name']}:"] if several else []), *lines]))
+            return {**result, **failure}
+        if failure:
+            return {**result, **failure, "lines": lines}
+        return {**result, "msg": lines, "_ansible_verbose_always": True}

@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Service accounts and namespaces: what is wanted beside what the cluster has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..model.desired import Workload
+from ..model.messages import SHOWN_UNLISTED, listed
+from .aws_result import AwsResult
+from .objects import Object, ServiceAccount, name_of, parse_service_account
+from .ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed
+
+Accounts = Mapping[WorkloadKey, ServiceAccount]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """Manifests to apply (or, in a removal, to remove), in order, and what stands in the way.
+
+    ``waiting`` holds the service accounts whose namespace is itself in ``manifests``: in check mode the
+    API server would refuse them, as the namespace does not exist. ``unlisted`` holds those that are ours
+    but belong to no workload, for a purge. ``findings`` says which a removal leaves, and why.
+    """
+
+    manifests: Sequence[Object] = ()
+    waiting: Sequence[Object] = ()
+    unlisted: Sequence[Object] = ()
+    problems: Sequence[str] = ()
+    findings: Sequence[Finding] = ()
+
+
+def needs_namespaces(workloads: Iterable[Workload], namespaces: Collection[str]) -> bool:
+    """Whether the namespaces have to be read as well; ``namespaces`` are those with service accounts.
+
+    Kubernetes puts a service account ``default`` into every namespace, so a namespace without any
+    most likely does not exist.
+    """
+    return any(workload.key.namespace not in namespaces for workload in workloads)
+
+
+def plan_present(
+    workloads: Sequence[Workload],
+    accounts: Accounts,
+    namespaces: Collection[str],
+    owner: str | None = None,
+) -> AccountPlan:
+    """Only what is missing or differs; an object that already is as wanted costs no workload.
+
+    A service account that exists is only ever given the labels and annotations that were asked for;
+    it does not become ours by that. ``namespaces`` are all that exist.
+    """
+    manifests: list[Object] = []
+    waiting: list[Object] = []
+    problems: list[str] = []
+    # One workload that makes a namespace makes it for the others too.
+    creatable = {
+        workload.key.namespace for workload in workloads if workload.service_account.create_namespace
+    }
+    new: dict[str, None] = {}
+    for workload in workloads:
+        namespace = workload.key.namespace
+        account = accounts.get(workload.key)
+        if account is None and namespace not in namespaces:
+            if namespace not in creatable:
+                problems.append(_no_namespace(workload.key))
+                continue
+            new[namespace] = None
+        if account is None and not workload.service_account.create:
+            problems.append(_no_service_account(workload.key))
+            continue
+        labels, annotations = _wanted(workload, account is None or is_managed(account.labels), owner)
+        if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
+            continue
+        manifest = _service_account(workload.key, labels, annotations)
+        (waiting if namespace in new else manifests).append(manifest)
+    return AccountPlan([*map(_namespace, new), *manifests], waiting, problems=problems)
+
+
+def plan_absent(accounts: Accounts, removal: AwsResult) -> AccountPlan:
+    """The service accounts that were made by us, of those of the workloads. Namespaces stay.
+
+    Where the removal in AWS failed, the service account stays for the next run. Without the cluster all
+    stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
+    name, account or region is wrong.
+    """
+    ours = [account.key for account in accounts.values() if is_managed(account.labels)]
+    if ours and any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
+        return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)])
+    failed = {failure["workload"] for failure in removal.failures}
+    remaining = [key for key in ours if _shown(key) in failed]
+    return AccountPlan(
+        [_service_account(key) for key in ours if _shown(key) not in failed],
+        findings=[_remaining(remaining)] if remaining else [],
+    )
+
+
+def plan_purge(
+    workloads: Iterable[Workload],
+    accounts: Accounts,
+    namespaces: Collection[str] = (),
+    owner: str | None = None,
+    limit: int = 10,
+) -> AccountPlan:
+    """The service accounts that we made and that no workload asks for (any more)."""
+    wanted = {workload.key for workload in workloads}
+    keys = [
+        account.key
+        for account in accounts.values()
+        if account.key not in wanted
+        and is_managed(account.labels)
+        and (not namespaces or account.key.namespace in namespaces)
+        and (owner is None or account.labels.get(OWNER_LABEL) == owner)
+    ]
+    problems = []
+    if len(keys) > limit:
+        problems.append(
+            f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
+            f"pod_identity_purge_limit is {limit}. Check that the list is complete, or raise it to "
+            f"{len(keys)}."
+        )
+    return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
+
+
+def accounts_after(accounts: Accounts, plan: AccountPlan, cluster: str) -> dict[WorkloadKey, ServiceAccount]:
+    """The service accounts once the manifests of a plan have been applied."""
+    after = dict(accounts)
+    for manifest in (*plan.manifests, *plan.waiting):
+        if manifest["kind"] == "ServiceAccount":
+            made = parse_service_account(manifest, cluster)
+            before = after.get(made.key, ServiceAccount(made.key))
+            after[made.key] = ServiceAccount(
+                made.key,
+                {**before.labels, **made.labels},
+                {**before.annotations, **made.annotations},
+            )
+    return after
+
+
+def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
+    """One line for each object that the plan makes, changes or removes."""
+    verb = "remove" if removes else "apply"
+    items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
+    items += [("remove", item) for item in plan.unlisted]
+    return [f"{verb} {item['kind']} {name_of(item)}" for verb, item in items]
+
+
+def workload_of(manifest: Object) -> str:
+    """The workload that misses an object; "" for a namespace, which all its workloads miss."""
+    return str(name_of(manifest)) if manifest["kind"] == "ServiceAccount" else ""
+
+
+def _wanted(workload: Workload, ours: bool, owner: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    labels = dict(workload.service_account.labels)
+    if ours:
+        labels |= MANAGED_BY_LABELS
+        if owner is not None:
+            labels[OWNER_LABEL] = owner
+    return labels, workload.service_account.annotations
+
+
+def _has(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(present.get(name) == value for name, value in wanted.items())
+
+
+def _namespace(name: str) -> Object:
+    metadata = {"name": name, "labels": dict(MANAGED_BY_LABELS)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _service_account(
+    key: WorkloadKey, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+) -> Object:
+    metadata: dict[str, object] = {"namespace": key.namespace, "name": key.service_account}
+    if labels:
+        metadata["labels"] = dict(labels)
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def _other_cluster(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:
+    parts = cluster_arn.split(":", 5)
+    region, account, name = parts[3], parts[4], parts[5].partition("/")[2]
+    return Finding(
+        Code.SERVICE_ACCOUNTS_STAY,
+        f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
+        f"kubeconfig answers and has service accounts that were made for these workloads "
+        f"({_listed(keys)}). They stay: it may be the API of another cluster.",
+        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
+        "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+        "eks_pod_identity and state: absent.",
+    )
+
+
+def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNTS_WAIT,
+        f"the service accounts of workloads that could not be removed in AWS stay: {_listed(keys)}.",
+        "Resolve those failures and run again, which removes them.",
+    )
+
+
+def _shown(key: WorkloadKey) -> str:
+    return f"{key.namespace}/{key.service_account}"
+
+
+def _listed(keys: Iterable[WorkloadKey]) -> str:
+    return listed(map(_shown, keys), SHOWN_UNLISTED)
+
+
+def _no_namespace(key: WorkloadKey) -> str:
+    return (
+        f"workload {_shown(key)}: namespace {key.namespace} does not exist. Create it, or set "
+        "create_namespace: true for the workload (pod_identity_create_namespaces for all)."
+    )
+
+
+def _no_service_account(key: WorkloadKey) -> str:
+    return (
+        f"workload {_shown(key)}: service account {key.service_account} does not exist in namespace "
+        f"{key.namespace} and create_service_account is false. Create it first, or let it be created."
+    )

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The Kubernetes half after the AWS half: apply, look at the Pods, restart stale ones, run the proof. Pure.
+
+How the cluster is reached, and what time it is, are the caller's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .account_plan import accounts_after, describe_plan, plan_absent
+from .applied import carry_out
+from .aws_result import AwsResult
+from .cluster import Clock, Cluster
+from .objects import Object
+from .outcome import KubernetesOutcome, judge_cluster
+from .pod_checks import verify_pods
+from .preflight import Preflight
+from .proof import ProofRun, judge_proofs
+from .proof_job import ProofSettings
+from .proof_run import run_proof
+from .reads import read_cluster, state_of
+from .restart_run import RestartRun, RestartSettings, restart_stale
+from .restarts import Restarts
+
+
+@dataclass(frozen=True, slots=True)
+class HalfSettings:
+    """What is done beside applying service accounts; ``restart`` and ``proof`` are None when not asked for.
+
+    ``why_no_proof`` replaces the cluster's own word on whether Pods can run.
+    """
+
+    check_mode: bool = False
+    verify_pods: bool = True
+    restart: RestartSettings | None = None
+    proof: ProofSettings | None = None
+    why_no_proof: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HalfRun:
+    """``outcome`` is for the report; the rest is for those who look at the run itself."""
+
+    outcome: KubernetesOutcome
+    changed: bool = False
+    diffs: Sequence[Object] = ()
+    restarts: Restarts = field(default_factory=Restarts)
+    jobs: int = 0
+    warnings: Sequence[str] = ()
+
+
+def run_half(
+    cluster: Cluster, aws: AwsResult, preflight: Preflight, settings: HalfSettings, clock: Clock
+) -> HalfRun:
+    """What Kubernetes refuses is for the report to say, and stops nothing else."""
+    removes = aws.state == "absent"
+    plan = plan_absent(preflight.accounts, aws) if removes else preflight.plan
+    applied = carry_out(
+        cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
+    )
+    accounts = preflight.accounts
+    if not removes and not settings.check_mode:
+        accounts = accounts_after(accounts, applied.plan, aws.cluster)
+    verification = aws.verification
+    reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
+    # In check mode nothing is restarted or run.
+    acts = bool(verification.workloads) and not settings.check_mode
+    restarted = RestartRun(reads)
+    if acts and settings.restart and settings.verify_pods:
+        restarted = restart_stale(cluster, verification, reads, settings.restart, clock)
+    proof = ProofRun()
+    if acts and settings.proof:
+        proof = run_proof(cluster, verification, accounts, settings.proof, clock, settings.why_no_proof)
+    pods = verify_pods(
+        verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
+    )
+    outcome = judge_cluster(
+        verification, accounts, preflight.namespaces, pods, judge_proofs(verification.workloads, proof)
+    )
+    return HalfRun(
+        replace(
+            outcome,
+            changes=describe_plan(applied.plan, removes),
+            failures=applied.failures,
+            error=applied.error.text if applied.error else "",
+            findings=[*plan.findings, *outcome.findings],
+        ),
+        applied.changed or restarted.changed,
+        applied.diffs,
+        restarted.restarts,
+        len(proof.jobs),
+        restarted.warnings,
+    )

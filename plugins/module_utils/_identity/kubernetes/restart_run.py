@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Restart the owners of stale Pods, and wait until those are gone. Pure: the cluster and the clock are given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .aws_result import Verification
+from .cluster import Clock, Cluster, Reads
+from .objects import name_of
+from .reads import pods_query, read_cluster
+from .restarts import Restarts, plan_restarts
+
+# Seconds between two looks at the cluster.
+PAUSE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """In seconds: how long to wait for the new Pods, and how old an association must be before."""
+
+    timeout: int = 300
+    settle: int = 15
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRun:
+    """``reads`` are those after the restart. Pods that stay are findings of the report."""
+
+    reads: Reads
+    restarts: Restarts = field(default_factory=Restarts)
+    changed: bool = False
+    warnings: Sequence[str] = ()
+
+
+def restart_stale(
+    cluster: Cluster, verification: Verification, reads: Reads, settings: RestartSettings, clock: Clock
+) -> RestartRun:
+    restarts = plan_restarts(verification, reads, clock.now(), settings.settle)
+    if not restarts.manifests:
+        return RestartRun(reads, restarts)
+    if restarts.wait:
+        clock.sleep(restarts.wait)
+    written = cluster.patch(restarts.manifests)
+    warnings = [
+        f"{restarts.manifests[index]['kind']} {name_of(restarts.manifests[index])} could not be restarted: {reason.text}"
+        for index, reason in written.refused.items()
+    ]
+    if written.error is not None:
+        warnings.append(f"{', '.join(restarts.names)} could not be restarted: {written.error.text}")
+    elif not _are_gone(cluster, verification, reads, settings.timeout, clock):
+        warnings.append(
+            f"Restarted {', '.join(restarts.names)}, but stale Pods are still there after {settings.timeout} "
+            "seconds. See why: kubectl rollout status and kubectl get events."
+        )
+    return RestartRun(read_cluster(cluster, verification, clock.now()), restarts, written.changed, warnings)
+
+
+def attempts_within(timeout: float) -> int:
+    """How often to look, with a pause after each; once at least."""
+    return max(1, math.ceil(timeout / PAUSE))
+
+
+def _are_gone(cluster: Cluster, verification: Verification, reads: Reads, timeout: int, clock: Clock) -> bool:
+    query = pods_query(verification)
+    for attempt in range(attempts_within(timeout)):
+        if attempt:
+            clock.sleep(PAUSE)
+        if query is None:
+            return True
+        now = {**reads, "pods": cluster.list_objects(query)}
+        if not plan_restarts(verification, now, clock.now()).manifests:
+            return True
+    return False

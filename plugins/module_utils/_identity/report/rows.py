@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The members of a report, by the contract that other playbooks and AWX depend on. Pure."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from ..kubernetes.aws_result import FailureRow
+from ..kubernetes.objects import Object
+from ..model.checks import Status
+from ..model.rows import CheckRow, FindingRow
+
+
+class WorkloadRow(TypedDict):
+    """A workload as eks_pod_identity_info returns it, with all checks of AWS and Kubernetes."""
+
+    cluster: str
+    namespace: str
+    service_account: str
+    role_arn: str
+    policy_arns: list[str]
+    association_id: str
+    association_created_at: str
+    association_arn: str
+    target_role_arn: str
+    external_id: str
+    status: Status
+    checks: list[CheckRow]
+
+
+class ReportedFindingRow(FindingRow, total=False):
+    """``accepted`` is there only where it says something."""
+
+    accepted: bool
+
+
+class Summary(TypedDict):
+    """Counts: of workloads by their status, of changes in AWS and Kubernetes, of findings."""
+
+    workloads: int
+    passed: int
+    failed: int
+    warnings: int
+    unknown: int
+    accepted: int
+    changes: int
+    findings: int
+
+
+class Report(TypedDict):
+    """``lines`` are for people; ``failure`` says why the run failed, and is "" when it did not.
+
+    ``workloads`` are rows of eks_pod_identity where nothing was verified.
+    """
+
+    workloads: list[WorkloadRow] | list[Object]
+    changes: list[Object]
+    kubernetes_changes: list[str]
+    findings: list[ReportedFindingRow]
+    failures: list[FailureRow]
+    summary: Summary
+    lines: list[str]
+    failed: bool
+    failure: str
+
+
+class NoteRow(TypedDict):
+    """What is shown below the table. ``label`` is the severity, "accepted", or "failed"."""
+
+    label: str
+    code: str
+    workload: str
+    message: str
+    remedy: str

@@ -1,0 +1,156 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pod_identity_kubernetes
+version_added: 0.1.0
+short_description: Do the Kubernetes half of the role pod_identity
+description:
+  - The step of the role P(workload_identity.aws.pod_identity#role) that follows the AWS half. It applies or removes service
+    accounts with M(kubernetes.core.k8s), looks at the Pods of verified workloads, and on request restarts the owners of
+    stale Pods and runs the runtime proof.
+  - What Kubernetes refuses, or does not let the caller read, does not make it fail. It is in the result, for
+    M(workload_identity.aws.pod_identity_report).
+  - It takes the names of variables rather than their values, which spares Ansible the templating of thousands of rows.
+  - It is an action and runs on the controller; it reads as M(workload_identity.aws.pod_identity_preflight) does.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description: Name of the EKS cluster.
+    type: str
+    required: true
+  preflight:
+    description: Name of the variable with the result of M(workload_identity.aws.pod_identity_preflight).
+    type: str
+    required: true
+  result:
+    description:
+      - Name of the variable with the result of M(workload_identity.aws.eks_pod_identity) or
+        M(workload_identity.aws.eks_pod_identity_info).
+    type: str
+    required: true
+  verify_pods:
+    description: Whether to look at the Pods of the workloads, and where it matters at the agent, nodes and ReplicaSets.
+    type: bool
+    default: true
+  restart_stale:
+    description: Whether to restart the owners of Pods that were admitted before their association.
+    type: bool
+    default: false
+  restart_timeout:
+    description: How long to wait, in seconds, until those Pods are gone.
+    type: int
+    default: 300
+  restart_settle:
+    description: The age, in seconds, that an association must have before a restart.
+    type: int
+    default: 15
+  runtime_proof:
+    description: Whether to run a short-lived Job under each service account that asks AWS who it is.
+    type: bool
+    default: false
+  proof_image:
+    description: An image with C(sh) and C(aws). Required with O(runtime_proof=true).
+    type: str
+  proof_timeout:
+    description: How long, in seconds, the Jobs may take.
+    type: int
+    default: 120
+  proof_resources:
+    description: Requests and limits of the Job's container. When empty, small ones.
+    type: dict
+    default: {}
+  proof_pod_spec:
+    description: Fields of the spec of the Job's Pod to add or replace.
+    type: dict
+    default: {}
+  proof_run:
+    description: What tells the Jobs of this run from others. When not given, it is random.
+    type: str
+  proof_impossible:
+    description:
+      - Why no Pod can run in the cluster, so that the proof is skipped; empty when they can. When not given, the version
+        of the API server decides.
+    type: str
+  kubeconfig:
+    description: The kubeconfig file. When not given, C(K8S_AUTH_KUBECONFIG), C(KUBECONFIG) or C(~/.kube/config).
+    type: raw
+  context:
+    description: The context within the kubeconfig file.
+    type: str
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: full
+  idempotent:
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Apply ServiceAccounts and verify Pods
+  workload_identity.aws.pod_identity_kubernetes:
+    cluster_name: my-cluster
+    preflight: preflight
+    result: converged
+"""
+
+RETURN = r"""
+changes:
+  description: A line for each object that was applied or removed.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - apply ServiceAccount default/my-service-account
+failures:
+  description: What Kubernetes refused, in the form of RV(workload_identity.aws.eks_pod_identity#module:failures).
+  returned: always
+  type: list
+  elements: dict
+error:
+  description: Why the service accounts could not be applied at all; empty when they could.
+  returned: always
+  type: str
+workloads:
+  description: The checks of each verified workload, in the form of RV(workload_identity.aws.eks_pod_identity_info#module:workloads).
+  returned: always
+  type: list
+  elements: dict
+findings:
+  description: What is wrong, in the form of RV(workload_identity.aws.eks_pod_identity_info#module:findings).
+  returned: always
+  type: list
+  elements: dict
+judges_agent:
+  description: Whether the cluster itself showed if there is an EKS Pod Identity Agent.
+  returned: always
+  type: bool
+restarted:
+  description: The owners of stale Pods that were restarted.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - Deployment default/my-deployment
+not_restarted:
+  description: Stale Pods that no restart reaches, as nothing restartable owns them.
+  returned: always
+  type: list
+  elements: str
+proof_jobs:
+  description: How many Jobs the runtime proof ran, and removed again.
+  returned: always
+  type: int
+"""

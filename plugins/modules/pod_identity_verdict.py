@@ -1,0 +1,47 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: pod_identity_verdict
+version_added: 0.1.0
+short_description: Show the report of the role pod_identity, and fail when it says so
+description:
+  - The last step of the role P(workload_identity.aws.pod_identity#role). It shows the lines of the fact
+    C(pod_identity_report), and fails with its C(failure) when the report is C(failed).
+  - Where the stdout callback writes for people, the lines are printed as they are. Where its output is data, and on AWX and
+    Automation Platform, they are the C(msg) of the task.
+  - It is an action and runs on the controller.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description: Name of the EKS cluster, shown above the lines when the play has several hosts.
+    type: str
+    required: true
+extends_documentation_fragment:
+  - workload_identity.aws.attributes.controller
+"""
+
+EXAMPLES = r"""
+- name: Show the result, and fail unless everything was done and verified
+  workload_identity.aws.pod_identity_verdict:
+    cluster_name: my-cluster
+"""
+
+RETURN = r"""
+msg:
+  description: The lines where they are not printed, or why the run failed.
+  returned: when the run failed, or where the stdout callback's output is data
+  type: raw
+lines:
+  description: The lines, beside the failure.
+  returned: when the run failed and the stdout callback's output is data
+  type: list
+  elements: str
+"""

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+
+"""What a user read of the cluster with kubernetes.core.k8s_info, for a report without the role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    AwsResult,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import Reads
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
+    parse_service_account,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    KubernetesOutcome,
+    judge_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pod_checks import (
+    verify_pods,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
+    ProofVerdict,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import state_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.state import (
+    RESOURCES,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import listing_of
+
+
+def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
+    """By the names of RESOURCES. What was skipped, or never read, is left out."""
+    return {
+        name: listing_of(results[name])
+        for name in RESOURCES
+        if results.get(name) and not results[name].get("skipped")
+    }
+
+
+def judge_given(
+    aws: AwsResult, service_accounts: Sequence[Object], reads: Reads, now: datetime
+) -> KubernetesOutcome:
+    accounts = [parse_service_account(item, aws.cluster) for item in service_accounts]
+    verification = aws.verification
+    pods = verify_pods(verification.workloads, state_of(verification, reads, now), aws.cluster)
+    by_key = {account.key: account for account in accounts}
+    return judge_cluster(verification, by_key, (), pods, ProofVerdict())

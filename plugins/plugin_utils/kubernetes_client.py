@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+
+"""Read Kubernetes in the controller's own process, with the client of kubernetes.core: no module has to start."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    ApiError,
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+    Query,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
+    mapping_of,
+    objects_of,
+)
+
+try:
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.config import ConfigException
+    from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
+    from urllib3.exceptions import HTTPError
+    from yaml import YAMLError
+except ImportError:
+    HAS_CLIENT = False
+else:
+    HAS_CLIENT = True
+    # What a kubeconfig, a connection or an answer can be wrong with.
+    FAULTS: tuple[type[Exception], ...] = (
+        CoreException,
+        ConfigException,
+        HTTPError,
+        OSError,
+        ResourceNotFoundError,
+        ResourceNotUniqueError,
+        ValueError,
+        YAMLError,
+    )
+
+
+class ClientReader:
+    """One connection for all reads of a task, made with the first of them.
+
+    ``options`` are those of kubernetes.core's modules. ``environment`` is the task's.
+    """
+
+    def __init__(self, options: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        self._options = options
+        self._environment = environment
+        self._client: Any = None
+
+    def list_objects(self, query: Query) -> Listing:
+        try:
+            client = self._connected()
+            response = client.get(
+                client.resource(query.kind, query.api_version),
+                namespace=query.namespace or None,
+                label_selector=",".join(query.label_selectors),
+                field_selector=",".join(query.field_selectors),
+                # Thousands of objects are not to be wrapped one by one.
+                serialize=False,
+            )
+            return Listing(objects_of(json.loads(response.data).get("items")))
+        except ApiException as error:
+            return Listing(error=_answered(error))
+        except FAULTS as error:
+            return Listing(error=parse_api_error(str(error)))
+
+    def read_version(self) -> Object:
+        try:
+            return mapping_of(self._connected().client.version.get("kubernetes"))
+        except (ApiException, *FAULTS):
+            return {}
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            with _variables(self._environment):
+                self._client = get_api_client(**self._options)
+        return self._client
+
+
+def _answered(error: ApiException) -> ApiError:
+    """What the API said itself, without the headers around it."""
+    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
+    return ApiError(int(error.status or 0), parse_api_error(body or str(error.reason or "")).text)
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """The process is the task's own, but no other variable of it changes."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

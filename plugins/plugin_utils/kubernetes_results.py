@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+
+"""What the modules of kubernetes.core return, as the Kubernetes half has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    ApiError,
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+    Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    mapping_of,
+    member,
+    objects_of,
+    text_of,
+)
+
+
+def listing_of(result: Mapping[str, Any]) -> Listing:
+    """A result of k8s_info. One that was skipped counts as empty."""
+    if "resources" in result and result.get("api_found", True):
+        return Listing(objects_of(result["resources"]))
+    return Listing(error=_error_of(result))
+
+
+def written_of(result: Mapping[str, Any]) -> Written:
+    """A result of k8s with continue_on_error: of each manifest, under ``result.results`` when there are several."""
+    if result.get("failed"):
+        return Written(error=_error_of(result))
+    several = member(result, "result").get("results")
+    results = [result] if several is None else objects_of(several)
+    return Written(
+        bool(result.get("changed")),
+        {
+            index: parse_api_error(text_of(mapping_of(entry["error"]).get("msg")))
+            for index, entry in enumerate(results)
+            if "error" in entry
+        },
+        diffs=[mapping_of(entry["diff"]) for entry in results if entry.get("diff")],
+    )
+
+
+def _error_of(result: Mapping[str, Any]) -> ApiError:
+    return parse_api_error(text_of(result.get("module_stderr") or result.get("msg")))

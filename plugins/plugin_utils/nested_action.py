@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+
+"""Run an action of another collection within one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.executor import module_common
+from ansible.plugins.action import ActionBase
+
+Result = dict[str, Any]
+
+
+def run_action(
+    caller: ActionBase, name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any]
+) -> Result:
+    """The result of an action, with the host, check mode and module_defaults of the calling task.
+
+    An action that raises gives a failed result, as the task of its own that it stands for would.
+    """
+    task = caller._task.copy()
+    task.action = name
+    task.args = with_defaults(caller, name, arguments)
+    action = caller._shared_loader_obj.action_loader.get(
+        name,
+        task=task,
+        connection=caller._connection,
+        play_context=caller._play_context,
+        loader=caller._loader,
+        templar=caller._templar,
+        shared_loader_obj=caller._shared_loader_obj,
+    )
+    try:
+        result: Result = action.run(task_vars=dict(variables))
+    except AnsibleError as error:
+        return {"failed": True, "msg": str(error)}
+    return result
+
+
+def with_defaults(caller: ActionBase, name: str, arguments: Mapping[str, Any]) -> Result:
+    """Arguments with the module_defaults of the calling task, as the task of its own would have them."""
+    if hasattr(module_common, "_apply_action_arg_defaults"):
+        return dict(
+            module_common._apply_action_arg_defaults(name, caller._task, dict(arguments), caller._templar)
+        )
+    # ansible-core before 2.19
+    defaults = module_common.get_action_args_with_defaults(
+        name,
+        dict(arguments),
+        caller._task.module_defaults,
+        caller._templar,
+        action_groups=caller._task._parent._play._action_groups,
+    )
+    return dict(defaults)
+
+
+def environment_of(caller: ActionBase) -> dict[str, str]:
+    """The task's environment, which only modules get from Ansible itself."""
+    values: dict[str, str] = {}
+    for environment in caller._task.environment or ():
+        values |= {
+            str(name): str(value) for name, value in (caller._templar.template(environment) or {}).items()
+        }
+    return values

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is printed at the end of a run, and what is the result of its last task."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.action import pod_identity_verdict
+
+DONE = {"failed": False, "failure": "", "lines": ["Done: 1 change.", "  create role r"]}
+FAILED = {"failed": True, "failure": "What failed.", "lines": ["Done: 0 changes."]}
+SEVERAL = {"ansible_play_hosts_all": ["blue", "green"]}
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    display = SimpleNamespace(display=lines.append)
+    monkeypatch.setattr(pod_identity_verdict, "Display", lambda: display)
+    monkeypatch.setattr(pod_identity_verdict.ActionBase, "run", lambda *_arguments: {})
+    monkeypatch.setattr(
+        pod_identity_verdict.ActionModule,
+        "validate_argument_spec",
+        lambda _self, **_spec: (None, {"cluster_name": "my-cluster"}),
+        raising=False,
+    )
+    return lines
+
+
+def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Any:
+    config = SimpleNamespace(get_config_value=lambda _name: callback)
+    monkeypatch.setattr(pod_identity_verdict, "constants", SimpleNamespace(config=config))
+    action = object.__new__(pod_identity_verdict.ActionModule)
+    return action.run(None, {"pod_identity_report": report, **variables})
+
+
+@pytest.mark.parametrize(
+    ("callback", "report", "variables", "shown", "result"),
+    [
+        ("default", DONE, {}, ["Done: 1 change.\n  create role r"], {"changed": False}),
+        (
+            "default",
+            FAILED,
+            {},
+            ["Done: 0 changes."],
+            {"changed": False, "failed": True, "msg": "What failed."},
+        ),
+        ("default", DONE, SEVERAL, ["my-cluster:\nDone: 1 change.\n  create role r"], {"changed": False}),
+        ("default", {**DONE, "lines": []}, {}, [], {"changed": False}),
+        (
+            "ansible.posix.json",
+            DONE,
+            {},
+            [],
+            {"changed": False, "msg": DONE["lines"], "_ansible_verbose_always": True},
+        ),
+        (
+            "awx_display",
+            FAILED,
+            {},
+            [],
+            {"changed": False, "failed": True, "msg": "What failed.", "lines": FAILED["lines"]},
+        ),
+    ],
+    ids=["done", "failed", "several hosts", "nothing to show", "data", "data, failed"],
+)
+def test_lines_are_for_people_and_data_for_programs(
+    printed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    callback: str,
+    report: dict[str, Any],
+    variables: dict[str, Any],
+    shown: list[str],
+    result: dict[str, Any],
+) -> None:
+    assert run(callback, report, monkeypatch, **variables) == result
+    assert printed == shown

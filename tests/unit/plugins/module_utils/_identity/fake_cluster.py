@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A cluster in memory, as the Kubernetes half uses one, and a clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+    Query,
+    Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
+    name_of,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+
+
+@dataclass
+class FakeCluster:
+    """``lists`` by kind, or by kind and namespace; ``refused`` by the name of an object.
+
+    ``log`` has every request: "list Pod shop", "apply api", "remove old".
+    """
+
+    lists: Mapping[str, Listing] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ""
+    version: Object = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def list_objects(self, query: Query) -> Listing:
+        asked = f"{query.kind} {query.namespace}".strip()
+        self.log.append(f"list {asked}")
+        return self.lists.get(asked) or self.lists.get(query.kind) or Listing()
+
+    def read_version(self) -> Object:
+        self.log.append("version")
+        return self.version
+
+    def apply(self, manifests: Sequence[Object]) -> Written:
+        return self._write("apply", manifests)
+
+    def patch(self, manifests: Sequence[Object]) -> Written:
+        return self._write("patch", manifests)
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        return self._write("remove", manifests)
+
+    def _write(self, verb: str, manifests: Sequence[Object]) -> Written:
+        names = [name_of(manifest).name for manifest in manifests]
+        self.log.append(f"{verb} {' '.join(names)}")
+        if self.broken:
+            return Written(error=ApiError(0, self.broken))
+        refused = {
+            index: ApiError(403, self.refused[name])
+            for index, name in enumerate(names)
+            if name in self.refused
+        }
+        return Written(len(refused) < len(names), refused, diffs=[{"after": name} for name in names])
+
+
+@dataclass
+class FakeClock:
+    moment: datetime = build.NOW
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.moment += timedelta(seconds=seconds)

@@ -1,0 +1,312 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which service accounts and namespaces are applied or removed, and which problems stand in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_plan import (
+    AccountPlan,
+    accounts_after,
+    describe_plan,
+    needs_namespaces,
+    plan_absent,
+    plan_present,
+    plan_purge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
+    ServiceAccount,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.ownership import (
+    MANAGED_BY_LABELS as OURS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.ownership import (
+    OWNER_LABEL,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ServiceAccountSpec,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+
+CLUSTER = "my-cluster"
+EXISTING = {"default"}
+Accounts = Mapping[WorkloadKey, ServiceAccount]
+
+
+def manifest(
+    name: str = "app",
+    namespace: str = "default",
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> Object:
+    metadata: dict[str, object] = {"namespace": namespace, "name": name}
+    if labels:
+        metadata["labels"] = labels
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def account(
+    name: str = "app", namespace: str = "default", labels: Any = (), annotations: Any = ()
+) -> Accounts:
+    key = WorkloadKey(build.CLUSTER, namespace, name)
+    return {key: ServiceAccount(key, dict(labels), dict(annotations))}
+
+
+def request(name: str = "app", namespace: str = "default", **more: Any) -> Workload:
+    key = WorkloadKey(build.CLUSTER, namespace, name)
+    return Workload(key, None, service_account=ServiceAccountSpec(**more))
+
+
+def new_namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": OURS}}
+
+
+ASKED = request(labels={"a": "1"}, annotations={"b": "2"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "accounts", "manifests"),
+    [
+        pytest.param(request(), {}, [manifest(labels=OURS)], id="a missing one is made, and is ours"),
+        pytest.param(request(), account(labels=OURS), [], id="one as wanted costs no request"),
+        pytest.param(
+            ASKED,
+            {},
+            [manifest(labels={"a": "1", **OURS}, annotations={"b": "2"})],
+            id="labels and annotations are given",
+        ),
+        pytest.param(
+            ASKED,
+            account(labels={"a": "1"}, annotations={"b": "2"}),
+            [],
+            id="labels and annotations as wanted",
+        ),
+        *(
+            pytest.param(
+                ASKED,
+                account(labels=labels, annotations=annotations),
+                [manifest(labels={"a": "1"}, annotations={"b": "2"})],
+                id=f"what differs is set: {labels} {annotations}",
+            )
+            for labels, annotations in (
+                ({}, {"b": "2"}),
+                ({"a": "0"}, {"b": "2"}),
+                ({"a": "1"}, {}),
+                ({"a": "1"}, {"b": "0"}),
+            )
+        ),
+        pytest.param(
+            request(),
+            account(labels={"app.kubernetes.io/managed-by": "Helm"}),
+            [],
+            id="one of another tool does not become ours",
+        ),
+        pytest.param(
+            request(labels={"a": "1"}),
+            account(labels={"app.kubernetes.io/managed-by": "Helm"}),
+            [manifest(labels={"a": "1"})],
+            id="one of another tool gets its labels alone",
+        ),
+        pytest.param(
+            request(),
+            account(labels={**OURS, "x": "y"}, annotations={"z": "z"}),
+            [],
+            id="more labels than asked for stay",
+        ),
+    ],
+)
+def test_manifests_to_apply(asked: Workload, accounts: Accounts, manifests: list[Object]) -> None:
+    assert plan_present([asked], accounts, EXISTING) == AccountPlan(manifests, [], problems=[])
+
+
+def test_ours_are_marked_with_their_owner() -> None:
+    plan = plan_present([request()], {}, EXISTING, owner="team-a")
+    assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
+
+
+def test_a_missing_namespace_is_a_problem() -> None:
+    assert plan_present([request(namespace="batch")], {}, EXISTING) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload batch/app: namespace batch does not exist. Create it, or set create_namespace: "
+            "true for the workload (pod_identity_create_namespaces for all)."
+        ],
+    )
+
+
+@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_namespace_that_one_workload_makes_exists_for_the_others(others: bool, first: bool) -> None:
+    asked = [
+        request("web", "batch", create_namespace=others),
+        request("app", "batch", create_namespace=True),
+    ]
+    plan = plan_present(asked if first else asked[::-1], {}, EXISTING)
+    assert (plan.manifests, plan.problems) == ([new_namespace("batch")], [])
+    waiting = [manifest(name, "batch", OURS) for name in ("web", "app")]
+    assert plan.waiting == (waiting if first else waiting[::-1])
+
+
+def test_a_service_account_that_must_not_be_made_is_a_problem() -> None:
+    assert plan_present([request(create=False)], {}, EXISTING) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload default/app: service account app does not exist in namespace default and "
+            "create_service_account is false. Create it first, or let it be created."
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "answer"), [(set(), True), ({"batch"}, True), ({"default", "batch"}, False)]
+)
+def test_namespaces_are_read_only_when_they_may_be_missing(namespaces: set[str], answer: bool) -> None:
+    assert needs_namespaces([request()], namespaces) is answer
+
+
+# Removal
+
+RIGHT = {"changes": [], "state": "absent"}
+
+
+def test_only_ours_are_removed() -> None:
+    accounts = {**account("app", labels=OURS), **account("theirs")}
+    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
+        [manifest("app")], findings=[]
+    )
+
+
+def test_a_removal_that_failed_in_aws_leaves_its_service_account() -> None:
+    accounts = {**account("app", labels=OURS), **account("bad", labels=OURS), **account("theirs")}
+    failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
+    plan = plan_absent(accounts, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    assert plan.manifests == [manifest("app")]
+    assert [(one.code, one.severity, one.workload, one.message, one.remedy) for one in plan.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "warning",
+            None,
+            "the service accounts of workloads that could not be removed in AWS stay: default/bad.",
+            "Resolve those failures and run again, which removes them.",
+        )
+    ]
+
+
+NO_CLUSTER = {
+    **RIGHT,
+    "findings": [{"code": "CLUSTER_MISSING", "severity": "warning"}],
+    "cluster_arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-clustr",
+}
+
+
+def test_without_the_cluster_no_service_account_goes() -> None:
+    accounts = {**account("app", labels=OURS), **account("web", labels=OURS), **account("theirs")}
+    plan = plan_absent(accounts, parse_aws_result(NO_CLUSTER, "my-clustr"))
+    assert plan.manifests == ()
+    assert [(one.code, one.severity, one.workload, one.message, one.remedy) for one in plan.findings] == [
+        (
+            "SERVICE_ACCOUNTS_STAY",
+            "error",
+            None,
+            "EKS has no cluster my-clustr in account 111122223333, region us-west-2, yet the Kubernetes API "
+            "of the kubeconfig answers and has service accounts that were made for these workloads "
+            "(default/app, default/web). They stay: it may be the API of another cluster.",
+            "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
+            "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+            "eks_pod_identity and state: absent.",
+        )
+    ]
+
+
+def test_without_the_cluster_and_its_service_accounts_there_is_no_finding() -> None:
+    plan = plan_absent(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
+    assert (plan.manifests, plan.findings) == ([], [])
+
+
+# Purge
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "owner", "unlisted"),
+    [
+        ((), None, [("old", "default"), ("old", "batch"), ("owned", "default")]),
+        (("batch",), None, [("old", "batch")]),
+        ((), "a", [("owned", "default")]),
+        ((), "b", []),
+    ],
+)
+def test_a_purge_takes_what_is_ours_and_not_listed(
+    namespaces: tuple[str, ...], owner: str | None, unlisted: list[tuple[str, str]]
+) -> None:
+    accounts = {
+        **account("app", labels=OURS),
+        **account("old", labels=OURS),
+        **account("old", "batch", OURS),
+        **account("owned", labels={**OURS, OWNER_LABEL: "a"}),
+        **account("theirs"),
+    }
+    plan = plan_purge([request()], accounts, namespaces, owner)
+    assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
+
+
+def test_a_purge_of_nothing_is_within_any_limit() -> None:
+    assert plan_purge([], {}, limit=0) == AccountPlan(unlisted=[], problems=[])
+
+
+def test_a_purge_has_a_limit() -> None:
+    accounts: Accounts = {}
+    for number in range(11):
+        accounts = {**accounts, **account(f"s{number:02}", labels=OURS)}
+    assert plan_purge([], accounts, limit=11).problems == []
+    names = ", ".join(f"default/s{number:02}" for number in range(11))
+    assert plan_purge([], accounts).problems == [
+        f"purge would remove 11 service accounts that are not listed ({names}), but "
+        "pod_identity_purge_limit is 10. Check that the list is complete, or raise it to 11."
+    ]
+
+
+# What exists afterwards, and in words
+
+
+def test_service_accounts_after_a_plan() -> None:
+    accounts = account("old", labels={"x": "y"}, annotations={"role": "r"})
+    plan = AccountPlan(
+        [new_namespace("batch"), manifest("new"), manifest("old", labels={"a": "1"})],
+        [manifest("late", "batch")],
+    )
+    after = accounts_after(accounts, plan, CLUSTER)
+    assert after == {
+        **account("old", labels={"x": "y", "a": "1"}, annotations={"role": "r"}),
+        **account("new"),
+        **account("late", "batch"),
+    }
+    assert accounts_after({}, AccountPlan(), CLUSTER) == {}
+
+
+def test_a_line_for_each_object() -> None:
+    plan = AccountPlan([new_namespace("batch"), manifest()], [manifest("late", "batch")], [manifest("old")])
+    assert describe_plan(plan, removes=False) == [
+        "apply Namespace batch",
+        "apply ServiceAccount default/app",
+        "apply ServiceAccount batch/late",
+        "remove ServiceAccount default/old",
+    ]
+    assert describe_plan(AccountPlan([manifest()]), removes=True) == ["remove ServiceAccount default/app"]

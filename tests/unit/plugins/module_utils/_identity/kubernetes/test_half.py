@@ -1,0 +1,333 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Kubernetes half as a whole: what it asks of the cluster, in which order, and what it hands on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_plan import (
+    AccountPlan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Cluster,
+    Listing,
+    Query,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
+    HalfRun,
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
+    ServiceAccount,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    outcome_row,
+    parse_outcome,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.ownership import (
+    MANAGED_BY_LABELS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
+    Preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
+    ProofSettings,
+    job_name,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restart_run import (
+    RestartSettings,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeClock,
+    FakeCluster,
+)
+
+CHANGED = {"changes": [{"action": "create"}], "state": "present"}
+STALE = build.pod(created=build.BEFORE, injected=False)
+AGENTS = {"Pod kube-system": build.read([build.agent()])}
+FAILURE = {"workload": "shop/api", "resource": "role", "name": "r", "action": "create"}
+
+
+def manifest(name: str, namespace: str = "shop") -> Object:
+    return {"kind": "ServiceAccount", "metadata": {"namespace": namespace, "name": name}}
+
+
+NAMESPACE: Object = {"kind": "Namespace", "metadata": {"name": "batch"}}
+PLAN = AccountPlan([NAMESPACE, manifest("api")], [manifest("late", "batch")], [manifest("old")])
+ACCOUNT = ServiceAccount(build.KEY, dict(MANAGED_BY_LABELS))
+THERE = Preflight({build.KEY: ACCOUNT}, {"shop"})
+
+
+def run(
+    cluster: Cluster,
+    preflight: Preflight = THERE,
+    clock: FakeClock | None = None,
+    result: dict[str, Any] | None = None,
+    **settings: Any,
+) -> HalfRun:
+    given = build.result(build.row()) if result is None else result
+    aws = build.parse_aws_result(given, build.CLUSTER)
+    return run_half(cluster, aws, preflight, HalfSettings(**settings), clock or FakeClock())
+
+
+def after_a_change(**more: Any) -> dict[str, Any]:
+    return {**CHANGED, "verification": build.result(build.row()), "cluster_arn": build.ARN, **more}
+
+
+# Apply and remove
+
+
+def test_applies_purges_and_then_reads_the_pods() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
+    assert cluster.log == ["apply batch api late", "remove old", "list Pod shop"]
+    assert half.changed
+    assert half.outcome.changes == [
+        "apply Namespace batch",
+        "apply ServiceAccount shop/api",
+        "apply ServiceAccount batch/late",
+        "remove ServiceAccount shop/old",
+    ]
+    # What was just made exists.
+    assert [check.status for check in half.outcome.checks[build.KEY]] == ["pass", "pass"]
+    assert half.diffs == [{"after": name} for name in ("batch", "api", "late", "old")]
+
+
+def test_nothing_to_do_costs_no_request() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, verify_pods=False)
+    assert (cluster.log, half.changed, half.outcome.changes) == ([], False, [])
+    assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account"]
+
+
+def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, Preflight(plan=PLAN), result={**CHANGED}, check_mode=True)
+    assert cluster.log == ["apply batch api", "remove old"]
+    assert half.outcome.changes[2] == "apply ServiceAccount batch/late"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "result"),
+    [
+        (FakeCluster(), after_a_change(failures=[FAILURE])),
+        (FakeCluster(refused={"api": "forbidden: no"}), after_a_change()),
+    ],
+    ids=["AWS refused", "Kubernetes refused"],
+)
+def test_a_purge_waits_for_a_run_without_failures(cluster: FakeCluster, result: dict[str, Any]) -> None:
+    half = run(cluster, Preflight(plan=PLAN), result=result)
+    assert "remove old" not in cluster.log
+    assert "remove ServiceAccount shop/old" not in half.outcome.changes
+
+
+def test_an_object_that_kubernetes_refuses_stops_no_other() -> None:
+    half = run(FakeCluster(refused={"batch": "no"}), Preflight(plan=PLAN), result=after_a_change())
+    assert half.outcome.changes == ["apply ServiceAccount shop/api", "apply ServiceAccount batch/late"]
+    assert half.outcome.failures == [
+        {
+            "workload": "",
+            "resource": "Namespace",
+            "name": "batch",
+            "action": "apply",
+            "error_code": "KUBERNETES_REFUSED",
+            "message": "Kubernetes answered 403: no.",
+            "remedy": "Resolve that and run again, which takes up only what is missing.",
+        }
+    ]
+
+
+def test_an_unlisted_object_that_kubernetes_keeps_is_a_failure() -> None:
+    plan = AccountPlan(unlisted=[manifest("old"), manifest("older")])
+    half = run(FakeCluster(refused={"older": "no"}), Preflight(plan=plan), result=after_a_change())
+    assert half.outcome.changes == ["remove ServiceAccount shop/old"]
+    failures = [(one["action"], one["name"], one["workload"]) for one in half.outcome.failures]
+    assert failures == [("remove", "shop/older", "shop/older")]
+
+
+def test_an_end_before_the_result_leaves_the_changes_unknown() -> None:
+    half = run(FakeCluster(broken="gone"), Preflight(plan=PLAN), result=after_a_change())
+    assert (half.outcome.changes, half.outcome.error, list(half.outcome.failures)) == ([], "gone", [])
+    assert half.outcome.checks[build.KEY][0].status == "fail"
+
+
+def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert cluster.log == ["remove api"]
+    assert half.outcome.changes == ["remove ServiceAccount shop/api"]
+
+
+def test_a_removal_that_failed_in_aws_is_a_finding() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, result={"changes": [], "state": "absent", "failures": [FAILURE]})
+    assert (cluster.log, half.outcome.changes) == ([], [])
+    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNTS_WAIT"]
+
+
+# Restarts
+
+
+class Restarting(FakeCluster):
+    """Its stale Pods are gone some looks after the restart."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__({**AGENTS, "Pod shop": build.read([STALE])})
+        self.looks = looks
+
+    def list_objects(self, query: Query) -> Listing:
+        listing = super().list_objects(query)
+        if any(entry.startswith("patch") for entry in self.log) and query.namespace == "shop":
+            self.looks -= 1
+            if self.looks < 0 and query.kind == "Pod":
+                return build.read([build.pod()])
+        return listing
+
+
+RESTART = {"restart": RestartSettings(timeout=10, settle=15)}
+
+
+def test_stale_pods_are_restarted_and_looked_at_again() -> None:
+    cluster, clock = Restarting(looks=2), FakeClock()
+    half = run(cluster, clock=clock, **RESTART)
+    assert (half.changed, half.restarts.names, half.warnings) == (True, ["Deployment shop/web"], [])
+    assert cluster.log.count("patch web") == 1
+    assert clock.slept == [2, 2]
+    assert half.outcome.findings == []
+
+
+def test_a_young_association_is_given_time_before() -> None:
+    clock = FakeClock()
+    row = build.row(association_created_at=build.NOW.isoformat())
+    run(Restarting(looks=0), clock=clock, result=build.result(row), **RESTART)
+    assert clock.slept == [15]
+
+
+def test_pods_that_stay_are_findings_and_a_warning() -> None:
+    clock = FakeClock()
+    half = run(Restarting(looks=99), clock=clock, **RESTART)
+    assert half.warnings == [
+        "Restarted Deployment shop/web, but stale Pods are still there after 10 seconds. See why: kubectl "
+        "rollout status and kubectl get events."
+    ]
+    assert sum(clock.slept) == 8
+    assert [finding.code for finding in half.outcome.findings] == ["POD_BEFORE_ASSOCIATION"]
+
+
+def test_a_restart_that_is_refused_is_a_warning() -> None:
+    cluster = Restarting(looks=99)
+    cluster.refused = {"web": "forbidden"}
+    assert run(cluster, **RESTART).warnings[0] == "Deployment shop/web could not be restarted: forbidden"
+
+
+@pytest.mark.parametrize("settings", [{}, {**RESTART, "check_mode": True}, {**RESTART, "verify_pods": False}])
+def test_nothing_is_restarted_unasked(settings: dict[str, Any]) -> None:
+    cluster = Restarting(looks=0)
+    run(cluster, **settings)
+    assert "patch web" not in cluster.log
+
+
+# The runtime proof
+
+PROOF = {"proof": ProofSettings("r1", "image", 6), "verify_pods": False}
+NAME = job_name(build.KEY, "r1")
+
+
+def answer(text: str) -> dict[str, Any]:
+    pod = build.pod("x", owner=None, labels={"job-name": NAME})
+    state = {"terminated": {"exitCode": 0, "message": text}}
+    return {**pod, "status": {"containerStatuses": [{"name": "proof", "state": state}]}}
+
+
+ROLE = build.result(build.row(role_arn="arn:aws:iam::111122223333:role/api"))
+SESSION = "arn:aws:sts::111122223333:assumed-role/api/x"
+
+
+def test_the_proof_runs_a_job_and_removes_it() -> None:
+    cluster = FakeCluster({"Pod": build.read([answer(SESSION)])})
+    half = run(cluster, result=ROLE, **PROOF)
+    assert cluster.log == ["version", f"apply {NAME}", "list Pod", f"remove {NAME}"]
+    assert (half.jobs, half.changed, half.outcome.findings) == (1, False, [])
+    assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account", "proof"]
+
+
+def test_an_answer_that_does_not_come_is_waited_for_with_a_bound() -> None:
+    cluster, clock = FakeCluster(), FakeClock()
+    half = run(cluster, clock=clock, result=ROLE, **PROOF)
+    assert clock.slept == [2, 2]
+    assert [finding.code for finding in half.outcome.findings] == ["PROOF_NOT_STARTED"]
+    assert cluster.log[-1] == f"remove {NAME}"
+
+
+def test_a_job_that_is_refused_is_not_waited_for() -> None:
+    cluster, clock = FakeCluster(refused={NAME: "jobs are forbidden"}), FakeClock()
+    half = run(cluster, clock=clock, result=ROLE, **PROOF)
+    assert clock.slept == []
+    (finding,) = half.outcome.findings
+    assert finding.message == "the runtime proof did not run: jobs are forbidden."
+
+
+def test_the_job_is_removed_when_the_run_is_interrupted() -> None:
+    class Interrupted(FakeCluster):
+        def list_objects(self, _query: Query) -> Listing:
+            raise KeyboardInterrupt
+
+    cluster = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        run(cluster, result=ROLE, **PROOF)
+    assert cluster.log[-1] == f"remove {NAME}"
+
+
+def test_where_no_pod_runs_the_proof_is_skipped() -> None:
+    cluster = FakeCluster(version={"gitVersion": "v1.33.0+sandbox"})
+    half = run(cluster, result=ROLE, **PROOF)
+    assert cluster.log == ["version"]
+    assert [finding.code for finding in half.outcome.findings] == ["PROOF_SKIPPED"]
+
+
+def test_a_given_word_replaces_that_of_the_cluster() -> None:
+    cluster = FakeCluster({"Pod": build.read([answer(SESSION)])}, version={"gitVersion": "v1.33.0+sandbox"})
+    half = run(cluster, result=ROLE, why_no_proof="", **PROOF)
+    assert "version" not in cluster.log
+    assert half.outcome.findings == []
+
+
+@pytest.mark.parametrize(
+    ("preflight", "check_mode"),
+    [(THERE, True), (Preflight({}, {"shop"}), False)],
+    ids=["check mode", "no account"],
+)
+def test_no_job_runs_without_its_service_account_or_in_check_mode(
+    preflight: Preflight, check_mode: bool
+) -> None:
+    cluster = FakeCluster()
+    half = run(cluster, preflight, result=ROLE, check_mode=check_mode, **PROOF)
+    assert (half.jobs, [entry for entry in cluster.log if NAME in entry]) == (0, [])
+
+
+# Handing on
+
+
+def test_one_task_hands_it_to_another() -> None:
+    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([STALE])}, refused={"api": "no"})
+    rows = [build.row(), build.row("gone")]
+    outcome = run(
+        cluster, replace(THERE, plan=PLAN), result=after_a_change(verification=build.result(*rows))
+    ).outcome
+    parsed = parse_outcome(json.loads(json.dumps(outcome_row(outcome))), build.CLUSTER)
+    assert outcome_row(parsed) == outcome_row(outcome)
+    assert list(parsed.checks) == [build.KEY, WorkloadKey(build.CLUSTER, "shop", "gone")]
+    assert (parsed.findings, parsed.judges_agent) == (outcome.findings, True)

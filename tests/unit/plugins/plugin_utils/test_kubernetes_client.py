@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads in the controller's own process: one connection, and every error in the listing."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+    Query,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_client
+from kubernetes.client.exceptions import ApiException
+from kubernetes.dynamic.exceptions import ResourceNotFoundError
+
+QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
+ITEM = {"metadata": {"name": "x"}}
+
+
+class FakeClient:
+    """``answer`` is a body, or what is raised."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+        self.client = SimpleNamespace(version={"kubernetes": {"gitVersion": "v1.33.0"}})
+
+    def resource(self, kind: str, api_version: str) -> str:
+        return f"{api_version} {kind}"
+
+    def get(self, resource: str, **parameters: Any) -> Any:
+        self.asked.append({"resource": resource, **parameters})
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return SimpleNamespace(data=json.dumps(self.answer).encode())
+
+
+def reader_of(
+    answer: Any, monkeypatch: pytest.MonkeyPatch, **environment: str
+) -> tuple[kubernetes_client.ClientReader, FakeClient, list[Any]]:
+    client, made = FakeClient(answer), []
+
+    def connect(**options: Any) -> FakeClient:
+        made.append({**options, "environment": os.environ.get("KUBECONFIG")})
+        return client
+
+    monkeypatch.setattr(kubernetes_client, "get_api_client", connect)
+    return kubernetes_client.ClientReader({"context": "blue"}, environment), client, made
+
+
+def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    reader, client, made = reader_of({"items": [ITEM]}, monkeypatch, KUBECONFIG="/task")
+    assert [reader.list_objects(QUERY), reader.list_objects(QUERY)] == [Listing([ITEM])] * 2
+    assert reader.read_version() == {"gitVersion": "v1.33.0"}
+    assert made == [{"context": "blue", "environment": "/task"}]
+    assert "KUBECONFIG" not in os.environ
+    assert client.asked[0] == {
+        "resource": "v1 Pod",
+        "namespace": "shop",
+        "label_selector": "a=b,c",
+        "field_selector": "status.phase!=Failed",
+        "serialize": False,
+    }
+
+
+def refusal(body: str | bytes) -> ApiException:
+    error = ApiException(status=403, reason="Forbidden")
+    error.body = body
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (refusal('{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
+        (refusal(b'{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
+        (refusal(""), ApiError(403, "Forbidden")),
+        (ResourceNotFoundError("No matches found"), ApiError(0, "No matches found")),
+        (ConnectionRefusedError("Connection refused"), ApiError(0, "Connection refused")),
+        (ValueError("no JSON"), ApiError(0, "no JSON")),
+    ],
+)
+def test_what_goes_wrong_is_the_listings_error(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, error: ApiError
+) -> None:
+    reader, _client, _made = reader_of(raised, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=error)
