@@ -107,5 +107,5 @@ def test_the_next_run_waits_for_roles_that_it_did_not_make(account: Account) -> 
     second = account.run(ALL, clock=clock)
     assert isinstance(second, Run)
     assert second.failures == ()
-    assert {done.change.name for done in second.done} == EVERYBODY
+    assert {done.change.target.full_name for done in second.done} == EVERYBODY
     assert len(clock.pauses) > 0

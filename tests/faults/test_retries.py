@@ -85,10 +85,10 @@ def test_a_refusal_is_never_asked_for_twice(rest: bool, account: Account) -> Non
     ended = disturbed(account, ALL, *rules, clock=clock)
     assert requests(account, "iam:CreateRole") == 3
     assert requests(account, "iam:GetRole") == (8 if rest else 4)
-    denied = [failure.name for failure in ended.failures if failure.error_code == "AccessDenied"]
+    denied = [failure.target.name for failure in ended.failures if failure.error_code == "AccessDenied"]
     assert sorted(denied) == ["report", "shared", "sync"]
     assert clock.pauses == ([0.5] if rest else [])
-    assert "old/app" in {done.change.name for done in ended.done}
+    assert "old/app" in {done.change.target.full_name for done in ended.done}
 
 
 @pytest.mark.parametrize(
