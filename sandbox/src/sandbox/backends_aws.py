@@ -87,6 +87,7 @@ class EmbeddedAws:
         settings = self.settings
         create_cluster(AwsRequester(self.port, settings.account, settings.region), settings.cluster)
         with _told():
+            self._control.set_read_lag(settings.read_lag_ms, replicas=settings.read_replicas)
             self._control.set_rate_limit(settings.rate_limit)
             self._control.reset_counters()
 

@@ -41,6 +41,8 @@ class Settings:
     latency_ms: int = 0
     kube_latency_ms: int = 0
     propagation_ms: int = 0
+    read_lag_ms: int = 0
+    read_replicas: int = 1
     rate_limit: int = 0
     aws_port: int = 0
     kube_port: int = 0
@@ -55,10 +57,12 @@ class Settings:
                 f"--cluster {self.cluster!r} is not a cluster name.",
                 "Up to 100 letters, digits, hyphens and underscores; a letter or digit first.",
             )
-        for name in ("latency_ms", "kube_latency_ms", "propagation_ms"):
+        for name in ("latency_ms", "kube_latency_ms", "propagation_ms", "read_lag_ms"):
             if getattr(self, name) < 0:
                 option = name.replace("_", "-")
                 raise SandboxError(f"--{option} is 0 or more milliseconds.")
+        if self.read_replicas not in (1, 2):
+            raise SandboxError("--read-replicas is 1 or 2.")
         if self.rate_limit < 0:
             raise SandboxError("--rate-limit is 0 (none) or more requests a second.")
 

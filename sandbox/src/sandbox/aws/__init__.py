@@ -10,7 +10,8 @@ An access key ID of twelve digits is that account's root. Every account and regi
 
 Where it differs from AWS:
 
-* Associations are seen by every call at once; only IAM's changes reach EKS late, and only on request.
+* Changes are seen by every call at once; that reads are late and that IAM's changes reach EKS late is
+  there on request only. Users, groups, instance profiles and node groups are never late.
 * A trust policy keeps the ARN of a role that is deleted later; AWS puts the role's unique ID there.
 * EKS Auth does not check the signature of a service account's token.
 * The root's signatures are not checked, even with --auth.

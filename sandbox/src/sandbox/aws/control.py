@@ -73,6 +73,20 @@ class AwsControl:
         """Throttle what comes faster than so many requests a second; 0 is no limit."""
         self._ask("PUT", "rate-limit", {"per_second": per_second})
 
+    def set_read_lag(
+        self, milliseconds: float, operations: str = "*", *, replicas: int = 1, writes: bool = False
+    ) -> None:
+        """Answer reads of IAM and EKS as they were so long ago; what is there now is seen at once.
+
+        With two replicas every second read is late. See :class:`sandbox.aws.read_lag.LagRule`.
+        """
+        rule = {"ms": milliseconds, "operations": operations, "replicas": replicas, "writes": writes}
+        self.set_read_lags([rule])
+
+    def set_read_lags(self, rules: Iterable[Mapping[str, Any]]) -> None:
+        """A lag for each kind of read: the first rule that matches decides."""
+        self._ask("PUT", "read-lag", list(rules))
+
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Replace the fault rules; see :class:`sandbox.aws.faults.FaultRule` for their members."""
         self._ask("PUT", "faults", list(rules))
@@ -111,7 +125,7 @@ class AwsControl:
         return self._ask("GET", "state", query={"account": account})
 
     def reset(self) -> None:
-        """Delete every resource of every account, the counters and the fault rules.
+        """Delete every resource of every account, the counters, the fault rules and the read lag.
 
         Latency, propagation delay and the Kubernetes endpoint stay.
         """

@@ -33,7 +33,7 @@ class Addons:
         offer = addon_offer(name)
         if offer is None:
             raise invalid(f"Addon {name} specified is not supported")
-        if self._state.stock.addons.get(call.account, call.region, f"{cluster}/{name}"):
+        if self._state.addon(call.account, call.region, cluster, name):
             raise ApiError(409, "ResourceInUseException", "Addon already exists.")
         check_tags(request.get("tags", {}))
         arn = f"arn:aws:eks:{call.region}:{call.account}:addon/{cluster}/{name}/{uuid.uuid4()}"
@@ -79,7 +79,7 @@ class Addons:
         known = self._state.associations(call.account, call.region, cluster)
         for record in list(known.by_id.values()):
             if record.get("ownerArn") == addon["addonArn"]:
-                known.drop(record)
+                self._state.drop_association(call.account, call.region, record)
         self._state.stock.addons.drop(call.account, call.region, f"{cluster}/{name}")
         return {"addon": {**addon, "status": "DELETING"}}
 
@@ -114,7 +114,7 @@ class Addons:
     def _find(self, call: Call) -> Record:
         cluster, name = call.path_parts
         self._state.cluster(call, cluster)
-        addon = self._state.stock.addons.get(call.account, call.region, f"{cluster}/{name}")
+        addon = self._state.addon(call.account, call.region, cluster, name)
         if addon is None:
             raise ApiError(
                 404,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.aws.changes import ADDON, ASSOCIATION, CLUSTER, Key, Touched
 from sandbox.aws.model import ApiError, Call, Record
 from sandbox.aws.stock import Stock
 
@@ -59,6 +60,7 @@ class EksState:
 
     def __init__(self, stock: Stock) -> None:
         self.stock = stock
+        self.touched = Touched()
         self.kubernetes = KubernetesEndpoint()
         self._associations: dict[Scope, ClusterAssociations] = {}
 
@@ -68,15 +70,39 @@ class EksState:
 
     def cluster(self, call: Call, name: str) -> Record:
         """The cluster, or ``ResourceNotFoundException``."""
-        cluster = self.stock.clusters.get(call.account, call.region, name)
+        cluster = self.find_cluster(call.account, call.region, name)
         if cluster is None:
             raise ApiError(404, "ResourceNotFoundException", f"No cluster found for name: {name}.")
         return cluster
+
+    def find_cluster(self, account: str, region: str, name: str) -> Record | None:
+        self.touched.note(Key(CLUSTER, account, name, region))
+        return self.stock.clusters.get(account, region, name)
+
+    def addon(self, account: str, region: str, cluster: str, name: str) -> Record | None:
+        self.touched.note(Key(ADDON, account, name, region, cluster))
+        return self.stock.addons.get(account, region, f"{cluster}/{name}")
+
+    def association(self, account: str, region: str, cluster: str, identifier: str) -> Record | None:
+        self.touched.note(Key(ASSOCIATION, account, identifier, region, cluster))
+        return self.associations(account, region, cluster).by_id.get(identifier)
+
+    def add_association(self, account: str, region: str, record: Record) -> None:
+        cluster = record["clusterName"]
+        self.touched.note(Key(ASSOCIATION, account, record["associationId"], region, cluster))
+        self.associations(account, region, cluster).add(record)
+
+    def drop_association(self, account: str, region: str, record: Record) -> None:
+        cluster = record["clusterName"]
+        self.touched.note(Key(ASSOCIATION, account, record["associationId"], region, cluster))
+        self.associations(account, region, cluster).drop(record)
 
     def associations(self, account: str, region: str, cluster: str) -> ClusterAssociations:
         return self._associations.setdefault((account, region, cluster), ClusterAssociations())
 
     def drop_cluster(self, account: str, region: str, cluster: str) -> None:
+        """Forget the associations of a cluster that ministack has deleted."""
+        self.touched.note(Key(CLUSTER, account, cluster, region))
         self._associations.pop((account, region, cluster), None)
 
     def all_associations(self) -> list[tuple[Scope, ClusterAssociations]]:

@@ -9,6 +9,8 @@ import string
 import time
 from dataclasses import dataclass, field
 
+from sandbox.aws.changes import POLICY, ROLE, Touched
+from sandbox.aws.changes import Key as ChangeKey
 from sandbox.aws.model import Record
 from sandbox.aws.stock import Stock
 
@@ -59,6 +61,7 @@ class IamState:
 
     def __init__(self, stock: Stock) -> None:
         self.stock = stock
+        self.touched = Touched()
         self.role_names: dict[Key, str] = {}
         self.policy_names: dict[Key, str] = {}
         self.attached_roles: dict[Key, dict[str, None]] = {}
@@ -75,16 +78,20 @@ class IamState:
 
     def role(self, account: str, name: str) -> Record | None:
         """The role of that name, whatever the letter case."""
-        return self.stock.roles.get(account, self.role_names.get((account, name.lower()), name))
+        name = self.role_names.get((account, name.lower()), name)
+        self.touched.note(ChangeKey(ROLE, account, name))
+        return self.stock.roles.get(account, name)
 
     def policy(self, account: str, arn: str) -> Record | None:
         """A policy the account can use: one of its own, or one of AWS's."""
         if arn.startswith(AWS_MANAGED_PREFIX):
             return self.stock.aws_managed_policies.get(arn)
+        self.touched.note(ChangeKey(POLICY, account, arn))
         return self.stock.policies.get(account, arn)
 
     def add_role(self, account: str, role: Record) -> None:
         name = role["RoleName"]
+        self.touched.note(ChangeKey(ROLE, account, name))
         self.stock.roles.put(account, name, role)
         self.role_names[(account, name.lower())] = name
         self.set_trust(account, role, role["AssumeRolePolicyDocument"])
@@ -110,6 +117,7 @@ class IamState:
             self.bounded_roles.setdefault((account, arn), {})[name] = None
 
     def add_policy(self, account: str, policy: Record) -> None:
+        self.touched.note(ChangeKey(POLICY, account, policy["Arn"]))
         self.stock.policies.put(account, policy["Arn"], policy)
         self.policy_names[(account, policy["PolicyName"].lower())] = policy["Arn"]
         self.last_versions[(account, policy["Arn"])] = 1
