@@ -14,6 +14,7 @@ Where it differs from AWS:
   there on request only. Users, groups, instance profiles and node groups are never late.
 * A trust policy keeps the ARN of a role that is deleted later; AWS puts the role's unique ID there.
 * EKS Auth does not check the signature of a service account's token.
+* There are no subnets: with --auth their IDs have to look like some, and to be two.
 * The root's signatures are not checked, even with --auth.
 * Quotas on the number of roles, policies and associations are not kept.
 * AWS's own policies are a selection, some with shortened documents.

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sandbox.aws import authz, managed_policies
+from sandbox.aws.creation import check_creation
 from sandbox.aws.eks import Eks, Inner
 from sandbox.aws.eks_auth import PodIdentity
 from sandbox.aws.eks_state import EksState
@@ -22,6 +23,7 @@ from sandbox.aws.read_lag import ReadLag
 from sandbox.aws.replica import Replica
 from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.stock import Stock
+from sandbox.aws.sts import AssumeRole
 
 _ACCOUNT = re.compile(r"\d{12}")
 EKS_AUTH = "eks-auth"
@@ -36,8 +38,9 @@ class Overlay:
         self.propagation = Propagation()
         self.iam_state = IamState(stock)
         self.eks_state = EksState(stock)
-        authorizer = authz.Authorizer(stock)
+        self._authorizer = authorizer = authz.Authorizer(stock)
         passing = RolePassing(self.iam_state, authorizer, self.propagation)
+        self._assume_role = AssumeRole(self.iam_state)
         self.iam = Iam(self.iam_state)
         self.eks = Eks(self.eks_state, passing)
         self.read_lag = ReadLag(self.iam_state, self.eks_state, passing)
@@ -46,7 +49,7 @@ class Overlay:
     def install(self) -> None:
         """Put the overlay in front of ministack's handlers of the services it knows."""
         app = self.stock.app
-        for service in ("iam", "eks"):
+        for service in ("iam", "eks", "sts"):
             app.SERVICE_HANDLERS[service] = self._wrap(service, app.SERVICE_HANDLERS[service])
         app.SERVICE_HANDLERS[EKS_AUTH] = self._wrap(EKS_AUTH, _unknown_operation)
         app.detect_service = _detecting_eks_auth(app.detect_service)
@@ -101,9 +104,11 @@ class Overlay:
                 return await _answer_from(replica, call, inner)
             try:
                 self.read_lag.check_write(call)
+                check_creation(self._authorizer, call)
                 return await _answer_from(self, call, inner)
             finally:
                 self.read_lag.record(call)
+        self._assume_role.check(call)
         if call.operation == "AssumeRoleForPodIdentity":
             return json_response(self._pod_identity.assume(call))
         return await inner()

@@ -137,6 +137,11 @@ class Stock:
         """The access key the request was signed with, or an empty string."""
         return cast(str, self._router.extract_access_key_id(headers, query) or "")
 
+    def caller_arn(self, headers: Any, query: Any) -> str:
+        """Who signed a request; empty where that cannot be told."""
+        caller = self.sts._caller_identity(headers, query)
+        return str(caller["userArn"]) if isinstance(caller, dict) else ""
+
     def account_of_session(self, access_key_id: str) -> str | None:
         """The account of a temporary or user's access key; None where nobody has that key."""
         session = self.sts._sessions.get(access_key_id)
