@@ -27,6 +27,7 @@ SETTING_OPTIONS = (
     "propagation_ms",
     "read_lag_ms",
     "read_replicas",
+    "clock_skew_s",
     "rate_limit",
     "aws_port",
     "kube_port",
@@ -146,6 +147,7 @@ def _start_options() -> argparse.ArgumentParser:
     add("--propagation-ms", type=int, metavar="N", help="embedded AWS: age at which a role exists")
     add("--read-lag-ms", type=int, metavar="N", help="embedded AWS: reads show what was so long ago")
     add("--read-replicas", type=int, metavar="N", help="2: only every second read is late (1)")
+    add("--clock-skew-s", type=int, metavar="N", help="embedded AWS: its dates are so far ahead")
     add("--rate-limit", type=int, metavar="N", help="embedded AWS: requests a second; more are throttled")
     add("--aws-port", type=int, metavar="N", help="fixed port instead of a free one")
     add("--kube-port", type=int, metavar="N", help="fixed port instead of a free one")

@@ -69,6 +69,10 @@ class AwsControl:
         """Time until EKS sees a new role or a changed trust policy."""
         self._ask("PUT", "propagation", {"ms": milliseconds})
 
+    def set_clock_skew(self, seconds: float) -> None:
+        """By how much the dates that IAM and EKS write are ahead of this machine's clock."""
+        self._ask("PUT", "clock-skew", {"s": seconds})
+
     def set_rate_limit(self, per_second: float) -> None:
         """Throttle what comes faster than so many requests a second; 0 is no limit."""
         self._ask("PUT", "rate-limit", {"per_second": per_second})
@@ -127,7 +131,7 @@ class AwsControl:
     def reset(self) -> None:
         """Delete every resource of every account, the counters, the fault rules and the read lag.
 
-        Latency, propagation delay and the Kubernetes endpoint stay.
+        Latency, propagation delay, clock skew, rate limit and the Kubernetes endpoint stay.
         """
         self._ask("POST", "reset")
 

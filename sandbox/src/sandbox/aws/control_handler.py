@@ -44,6 +44,7 @@ class ControlHandler:
             ("DELETE", "counters"): self._clear_counters,
             ("PUT", "latency"): self._latency,
             ("PUT", "propagation"): self._propagation,
+            ("PUT", "clock-skew"): self._clock_skew,
             ("PUT", "rate-limit"): self._rate_limit,
             ("GET", "read-lag"): self._show_read_lag,
             ("PUT", "read-lag"): self._set_read_lag,
@@ -86,6 +87,10 @@ class ControlHandler:
     def _propagation(self, _arguments: Arguments, data: Any) -> Any:
         self._overlay.propagation.delay_ms = _milliseconds(data)
         return {"ms": self._overlay.propagation.delay_ms}
+
+    def _clock_skew(self, _arguments: Arguments, data: Any) -> Any:
+        self._overlay.clock.set(float(data["s"]))
+        return {"s": self._overlay.clock.skew}
 
     def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
         self._instruments.rate_limit.set(float(data["per_second"]))

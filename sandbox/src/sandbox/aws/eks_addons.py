@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.aws.eks_associations import Associations, invalid
 from sandbox.aws.eks_paging import page
-from sandbox.aws.eks_state import EksState, now
+from sandbox.aws.eks_state import EksState
 from sandbox.aws.eks_tags import check_tags
 from sandbox.aws.eks_versions import addon_offer
 from sandbox.aws.model import ApiError, Call, Record
@@ -41,7 +41,7 @@ class Addons:
             self._own(call, cluster, arn, offer.namespace, wanted)
             for wanted in request.get("podIdentityAssociations", ())
         ]
-        moment = now()
+        moment = self._state.clock.eks()
         addon: Record = {
             "addonName": name,
             "clusterName": cluster,
@@ -89,13 +89,13 @@ class Addons:
         for member in ("addonVersion", "serviceAccountRoleArn", "configurationValues"):
             if member in request:
                 addon[member] = request[member]
-        addon["modifiedAt"] = now()
+        addon["modifiedAt"] = self._state.clock.eks()
         update = {
             "id": str(uuid.uuid4()),
             "status": "Successful",
             "type": "AddonUpdate",
             "params": [],
-            "createdAt": now(),
+            "createdAt": self._state.clock.eks(),
             "errors": [],
         }
         return {"update": update}

@@ -15,7 +15,6 @@ from sandbox.aws.eks_state import (
     EksState,
     association_arn,
     new_association_id,
-    now,
     public,
 )
 from sandbox.aws.eks_tags import check_tags
@@ -66,7 +65,7 @@ class Associations:
 
     def add(self, call: Call, cluster: str, request: Payload, owner: str = "") -> Record:
         """Store a new association; the caller has checked role and uniqueness."""
-        moment = now()
+        moment = self._state.clock.eks()
         association_id = new_association_id()
         record: Record = {
             "clusterName": cluster,
@@ -118,7 +117,7 @@ class Associations:
         changed.update((name, request[name]) for name in ("roleArn", "disableSessionTags") if name in request)
         _set_policy(changed, request)
         _set_target(changed, request, call)
-        changed["modifiedAt"] = now()
+        changed["modifiedAt"] = self._state.clock.eks()
         record.clear()
         record.update(changed)
         return _answer(record)

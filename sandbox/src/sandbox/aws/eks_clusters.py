@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.aws.eks_associations import invalid
 from sandbox.aws.eks_paging import page
-from sandbox.aws.eks_state import EksState, now, public
+from sandbox.aws.eks_state import EksState, public
 from sandbox.aws.eks_tags import check_tags
 from sandbox.aws.eks_versions import DEFAULT_VERSION, platform_version
 from sandbox.aws.model import Call, Record, Response
@@ -57,7 +57,7 @@ class Clusters:
         cluster.update(
             version=version,
             platformVersion=platform_version(version),
-            createdAt=now(),
+            createdAt=self._state.clock.eks(),
             status="ACTIVE",
             health={"issues": []},
         )
@@ -85,7 +85,7 @@ class Clusters:
             "status": "Successful",
             "type": kind,
             "params": [],
-            "createdAt": now(),
+            "createdAt": self._state.clock.eks(),
             "errors": [],
         }
         return {"update": update}

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import secrets
 import string
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.aws.changes import ADDON, ASSOCIATION, CLUSTER, Key, Touched
+from sandbox.aws.clock import Clock
 from sandbox.aws.model import ApiError, Call, Record
 from sandbox.aws.stock import Stock
 
@@ -20,11 +20,6 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 Scope = tuple[str, str, str]
 """Account, region, cluster name."""
-
-
-def now() -> float:
-    """The present as EKS writes it: seconds since the epoch, to the millisecond."""
-    return round(time.time(), 3)
 
 
 @dataclass(slots=True)
@@ -58,8 +53,9 @@ class KubernetesEndpoint:
 class EksState:
     """Associations of all clusters; clusters and add-ons stay in ministack's stores."""
 
-    def __init__(self, stock: Stock) -> None:
+    def __init__(self, stock: Stock, clock: Clock) -> None:
         self.stock = stock
+        self.clock = clock
         self.touched = Touched()
         self.kubernetes = KubernetesEndpoint()
         self._associations: dict[Scope, ClusterAssociations] = {}

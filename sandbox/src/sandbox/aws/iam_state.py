@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sandbox.aws.changes import POLICY, ROLE, Touched
 from sandbox.aws.changes import Key as ChangeKey
+from sandbox.aws.clock import Clock
 from sandbox.aws.model import Record
 from sandbox.aws.stock import Stock
 
@@ -23,11 +24,6 @@ Key = tuple[str, str]
 def new_unique_id(prefix: str) -> str:
     """An IAM unique ID: four letters for the kind, 17 characters."""
     return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(17))
-
-
-def now() -> str:
-    """The present as IAM writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 @dataclass(slots=True)
@@ -59,8 +55,9 @@ class IamState:
     The records are ministack's own, so that its policy evaluation and STS see what is done here.
     """
 
-    def __init__(self, stock: Stock) -> None:
+    def __init__(self, stock: Stock, clock: Clock) -> None:
         self.stock = stock
+        self.clock = clock
         self.touched = Touched()
         self.role_names: dict[Key, str] = {}
         self.policy_names: dict[Key, str] = {}

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sandbox.aws import authz, managed_policies
+from sandbox.aws.clock import Clock
 from sandbox.aws.creation import check_creation
 from sandbox.aws.eks import Eks, Inner
 from sandbox.aws.eks_auth import PodIdentity
@@ -36,8 +37,9 @@ class Overlay:
     def __init__(self, stock: Stock) -> None:
         self.stock = stock
         self.propagation = Propagation()
-        self.iam_state = IamState(stock)
-        self.eks_state = EksState(stock)
+        self.clock = Clock()
+        self.iam_state = IamState(stock, self.clock)
+        self.eks_state = EksState(stock, self.clock)
         self._authorizer = authorizer = authz.Authorizer(stock)
         passing = RolePassing(self.iam_state, authorizer, self.propagation)
         self._assume_role = AssumeRole(self.iam_state)

@@ -33,8 +33,8 @@ class Replica:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         stock = iam.stock.without_records()
-        self.iam_state = IamState(stock)
-        self.eks_state = EksState(stock)
+        self.iam_state = IamState(stock, iam.clock)
+        self.eks_state = EksState(stock, eks.clock)
         self.eks_state.kubernetes = eks.kubernetes
         self.iam = Iam(self.iam_state)
         self.eks = Eks(self.eks_state, passing)
