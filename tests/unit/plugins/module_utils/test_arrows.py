@@ -141,11 +141,8 @@ def test_no_circles() -> None:
     assert circles == []
 
 
-def test_each_package_says_what_lives_there() -> None:
-    silent = []
-    for name, path in MODULES.items():
-        if path.name == "__init__.py" and name:
-            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            if not text.endswith(".") or "mport" not in text:
-                silent.append(name)
-    assert silent == []
+def test_each_room_has_its_row_in_the_docs() -> None:
+    """ansible-test wants empty __init__.py files, so what lives in a room stands in its row there."""
+    page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [room for room in ARROWS if f"\n| `{room.replace('.', '/')}/` | " not in page]
+    assert rooms == []
