@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     parse_aws_result,
 )
@@ -82,7 +83,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             **outcome_row(run.outcome),
         )
         if run.diffs:
-            result["diff"] = list(run.diffs)
+            result["diff"] = [visible_values(diff) for diff in run.diffs]
         if run.warnings:
             result["warnings"] = list(run.warnings)
         return result

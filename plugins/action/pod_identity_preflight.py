@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     OPTIONS,
     ROLE,
@@ -63,7 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             message = unreachable_message(preflight, parsed.cluster_name, _region(options))
             return {**result, "failed": True, "msg": message}
         if preflight.plan.problems:
-            message = "\n".join([*preflight.plan.problems, "Nothing was changed."])
+            message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
             return {**result, "failed": True, "msg": message}
         file = keep(parsed)
         # Ansible looks at every value of a result, so it holds no workloads.

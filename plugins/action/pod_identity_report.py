@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     ReportSettings,
     make_report,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
     given_listings,
     judge_given,
@@ -78,6 +79,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _written(self, report: Mapping[str, Any], path: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Empty, or why the file could not be written. The report of a run is no change of the cluster."""
         text = f"{json.dumps(report, indent=4, sort_keys=True)}\n"
+        if self._connection.transport == "local" and not self._play_context.become:
+            return {} if self._task.check_mode else _written_here(path, text)
         arguments = {"content": text, "dest": path, "mode": "0600"}
         copied = run_action(self, "ansible.builtin.copy", arguments, variables)
         return {"failed": True, "msg": copied.get("msg")} if copied.get("failed") else {}
@@ -88,6 +91,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             result["ansible_facts"] = {FACT: report}
             return
         self.register_host_variables({FACT: report}, VariableLayer.EPHEMERAL_FACT)
+
+
+def _written_here(path: str, text: str) -> dict[str, Any]:
+    try:
+        write_private(path, text)
+    except OSError as error:
+        message = f"The report cannot be written to {path}: {error.strerror}. What was done stays done."
+        return {"failed": True, "msg": message}
+    return {}
 
 
 def _kubernetes(

@@ -48,6 +48,7 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
     read_sources,
 )
@@ -63,7 +64,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
             paths = locate_files(self._flatten(terms), variables)
             workloads: list[Any] = read_sources(paths).workloads
         except InputError as error:
-            raise AnsibleLookupError("\n".join(error.problems)) from error
+            raise AnsibleLookupError("\n".join(map(visible, error.problems))) from error
         fields = self.get_option("fields")
         if fields is None:
             return workloads

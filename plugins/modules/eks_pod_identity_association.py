@@ -229,6 +229,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -291,7 +292,7 @@ def main() -> None:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     except AssociationError as error:
         module.fail_json(
-            msg=str(error),
+            msg=visible(str(error)),
             error_code=error.failure.error_code,
             remedy=error.failure.remedy,
             changed=error.changed,

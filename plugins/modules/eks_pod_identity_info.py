@@ -90,7 +90,8 @@ options:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
         there are.
       - Where the module runs on the controller, its action plugin gives one and shows a line every ten seconds.
-        Give a file of your own to follow a run in another way.
+        Give a path of your own to follow a run in another way. The module makes the file, with mode 0600; it refuses
+        a path at which there is anything already, a link included.
     type: path
 attributes:
   check_mode:

@@ -317,6 +317,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurr
     map_concurrently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
@@ -474,9 +475,9 @@ def main() -> None:
             policies = given_policies(params)
         result = judge(params, policies, api if params["method"] == "simulate" else None)
     except (FactError, RoleNotFound) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
-        module.fail_json(msg=f"A policy is not one that IAM accepts: {error}. Correct it there.")
+        module.fail_json(msg=visible(f"A policy is not one that IAM accepts: {error}. Correct it there."))
     except AwsError as error:
         module.fail_json(
             msg=f"Asking IAM failed: {error} {error.remedy}",

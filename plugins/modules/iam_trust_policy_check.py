@@ -238,6 +238,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
@@ -300,9 +301,11 @@ def main() -> None:
             document, role_arn = role.trust_policy, role.arn
         verdict = judge(params, document, role_arn)
     except (FactError, RoleNotFound) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
-        module.fail_json(msg=f"The trust policy is not one that IAM accepts: {error}. Correct it there.")
+        module.fail_json(
+            msg=visible(f"The trust policy is not one that IAM accepts: {error}. Correct it there.")
+        )
     except AwsError as error:
         module.fail_json(
             msg=f"Reading the role failed: {error} {error.remedy}",

@@ -4,11 +4,13 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Where files with workloads are: one rule for lookup, modules and role, so that all read the same ones."""
+"""Files on the controller: where those with workloads are, by one rule for all, and how a result is written."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,3 +25,19 @@ def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> l
     working_dir = str(Path.cwd())
     playbook_dir = str((variables or {}).get("playbook_dir") or working_dir)
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
+
+
+def write_private(path: str, text: str) -> None:
+    """Put a file in place as a whole, for this user alone; OSError when that cannot be done.
+
+    A link at the path gives way to the file: what it leads to is not touched.
+    """
+    # mkstemp makes files that were not there before, of mode 0600.
+    handle, scratch = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(scratch, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(scratch)

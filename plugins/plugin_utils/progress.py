@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+
 # Seconds: the first line, and all others after it.
 FIRST = 5.0
 EACH = 10.0
@@ -58,7 +60,7 @@ def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
     stages = ", ".join(
         f"{stage} {done} of {expected}" for stage, (done, expected) in counts.items() if expected
     )
-    return f"{title}: {stages}"
+    return visible(f"{title}: {stages}")
 
 
 def is_text(callback: str) -> bool:

@@ -21,6 +21,10 @@ TAGS_LEFT = 48
 # As Ansible reads the options of modules.
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
+# Of what a user wrote, in a message: the longest name that can be right is 253 characters long.
+SHOWN = 300
+SHOWN_VALUE = 80
+SHOWN_KEYS = 10
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -45,6 +49,12 @@ def read_integer(value: object) -> int | None:
     return None
 
 
+def shown(value: object) -> str:
+    """What a user wrote, as one part of a message."""
+    text = str(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
 class Fields:
     """One mapping that a user wrote, at a place that error messages name.
 
@@ -62,11 +72,13 @@ class Fields:
     def known(self, names: Iterable[str]) -> None:
         """Report keys that do not exist, with the nearest one that does."""
         names = tuple(names)
-        for key in self.raw:
-            if key not in names:
-                near = difflib.get_close_matches(str(key), names, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}."
-                self.problems.add(self.place, f"unknown key '{key}'; {hint}")
+        unknown = [key for key in self.raw if key not in names]
+        for key in unknown[:SHOWN_KEYS]:
+            near = difflib.get_close_matches(shown(key), names, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}."
+            self.problems.add(self.place, f"unknown key '{shown(key)}'; {hint}")
+        if len(unknown) > SHOWN_KEYS:
+            self.problems.add(self.place, f"{len(unknown) - SHOWN_KEYS} more unknown keys.")
 
     def has(self, name: str) -> bool:
         return self.raw.get(name) is not None
@@ -76,8 +88,9 @@ class Fields:
         self._refuse(name, rule, self.raw.get(name))
 
     def _refuse(self, name: str, rule: str, value: object) -> None:
-        shown = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
-        self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {shown}.")
+        written = repr(value)
+        got = written if len(written) < SHOWN_VALUE else f"a {type(value).__name__}"
+        self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {got}.")
 
     def text(
         self,
@@ -162,20 +175,22 @@ class Fields:
         tags: dict[str, str] = dict(common or {})
         for key, value in (self.mapping(name) or {}).items():
             if isinstance(value, (Mapping, list)) or value is None:
-                self.problems.add(self.place, f"{name}: the value of tag '{key}' must be text.")
+                self.problems.add(self.place, f"{name}: the value of tag '{shown(key)}' must be text.")
                 continue
             text = str(value).lower() if isinstance(value, bool) else str(value)
             if not 1 <= len(str(key)) <= 128 or len(text) > 256:
                 self.problems.add(
                     self.place,
-                    f"{name}: tag '{key}' is too long; a key has 1 to 128 characters, a value at most 256.",
+                    f"{name}: tag '{shown(key)}' is too long; a key has 1 to 128 characters, a value at most 256.",
                 )
             elif str(key).lower().startswith("aws:"):
                 self.problems.add(
-                    self.place, f"{name}: tag '{key}' uses the prefix aws:, which AWS reserves."
+                    self.place, f"{name}: tag '{shown(key)}' uses the prefix aws:, which AWS reserves."
                 )
             elif str(key) in MARKS:
-                self.problems.add(self.place, f"{name}: tag '{key}' is set by this collection; leave it out.")
+                self.problems.add(
+                    self.place, f"{name}: tag '{shown(key)}' is set by this collection; leave it out."
+                )
             else:
                 tags[str(key)] = text
         if len(tags) > TAGS_LEFT:

@@ -14,6 +14,7 @@ from typing import cast
 from ..model.desired import PURGE_LIMIT, STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.ownership import OWNER_TAG
+from .bounds import find_excess_of_values
 from .fields import Fields
 from .files.folders import read_sources
 from .options import read_numbers, read_owner
@@ -47,8 +48,10 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
     InputError with all that is wrong. ``options`` has the names without prefix. Null, and the empty text that
     ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads.
     """
+    given = {name: options[name] for name in OPTIONS if name in options}
+    _check_bounds(given, prefix)
     problems = Problems()
-    fields = Fields({name: options[name] for name in OPTIONS if name in options}, "", problems, prefix)
+    fields = Fields(dict(given.items()), "", problems, prefix)
     cluster_name = problems.attempt(
         lambda: parse_cluster_name(options.get("cluster_name"), f"{prefix}cluster_name")
     )
@@ -75,6 +78,18 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
         purge_namespaces=namespaces,
         purge_limit=numbers.get("purge_limit", PURGE_LIMIT),
     )
+
+
+def _check_bounds(given: Mapping[str, object], prefix: str) -> None:
+    """Before anything else looks at the values: to write one of them into a message may be too much already."""
+    excesses = ((name, find_excess_of_values(value)) for name, value in given.items())
+    problems = [
+        f"{prefix}{name} {excess.rule}, with each alias as what it stands for; write less, or write it plainly."
+        for name, excess in excesses
+        if excess is not None
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _tags(fields: Fields, owner: str | None) -> Mapping[str, str]:

@@ -35,7 +35,7 @@ from ..model.desired import (
 from ..model.errors import Problems
 from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
 from .consistency import validate_consistency
-from .fields import Fields
+from .fields import Fields, shown
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -92,7 +92,7 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
         problems.add(
             option,
             "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            f"characters), got {value!r}.",
+            f"characters), got {shown(repr(value))}.",
         )
     problems.raise_if_any()
     return str(value)
@@ -150,7 +150,7 @@ def _workload(
     defaults: Defaults,
 ) -> Workload | None:
     common = defaults.tags
-    named = "/".join(str(raw.get(part) or "?") for part in ("namespace", "service_account"))
+    named = "/".join(shown(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
     before = len(problems.found)
     fields.known(WORKLOAD_KEYS)
@@ -243,7 +243,9 @@ def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
     if parts is None:
         role.refuse("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
     elif name is not None and name != parts.name:
-        role.problems.add(role.place, f"name '{name}' is not the name in arn '{arn}'; leave name out.")
+        role.problems.add(
+            role.place, f"name '{shown(name)}' is not the name in arn '{shown(arn)}'; leave name out."
+        )
     for key in ROLE_KEYS:
         if key not in EXISTING_ROLE_KEYS and key != "name" and role.has(key):
             role.problems.add(
@@ -353,7 +355,7 @@ def _context(permission: Fields) -> dict[str, object]:
         if wrong := [part for part in values if not isinstance(part, (str, int, float, NoneType))]:
             permission.problems.add(
                 permission.place,
-                f"context: the value of '{key}' must be text, a number, a boolean, null, or a list of them, "
+                f"context: the value of '{shown(key)}' must be text, a number, a boolean, null, or a list of them, "
                 f"got a {type(wrong[0]).__name__}.",
             )
         context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
@@ -398,16 +400,19 @@ def _metadata(fields: Fields, name: str, kind: str) -> dict[str, str]:
         metadata[str(key)] = str(value)
         # Kubernetes does not mind capitals in the domain of an annotation.
         if not is_key(str(key) if kind == "label" else str(key).lower()):
-            fields.problems.add(fields.place, f"{name}: '{key}' is not a valid {kind} key ({KEY_RULE}).")
+            fields.problems.add(
+                fields.place, f"{name}: '{shown(key)}' is not a valid {kind} key ({KEY_RULE})."
+            )
         if not isinstance(value, str):
             fields.problems.add(
-                fields.place, f"{name}: the value of '{key}' must be text, got {value!r}; quote it."
+                fields.place,
+                f"{name}: the value of '{shown(key)}' must be text, got {shown(repr(value))}; quote it.",
             )
         elif kind == "label" and not is_label_value(value):
             fields.problems.add(
                 fields.place,
-                f"{name}: the value of '{key}' must be a Kubernetes label value ({VALUE_RULE}), got "
-                f"{value!r}.",
+                f"{name}: the value of '{shown(key)}' must be a Kubernetes label value ({VALUE_RULE}), got "
+                f"{shown(repr(value))}.",
             )
     return metadata
 

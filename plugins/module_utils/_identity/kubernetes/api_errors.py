@@ -15,6 +15,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from ..._findings.text import visible_sentence
 from ..model.messages import sentence
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
@@ -26,7 +27,8 @@ _PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """``status`` is the HTTP status code, 0 when nothing answered; ``text`` what the API or the client says."""
+    """``status`` is the HTTP status code, 0 when nothing answered; ``text`` what the API or the client says,
+    in one line and with all of it visible."""
 
     status: int
     text: str
@@ -37,13 +39,21 @@ def parse_api_error(text: str) -> ApiError:
     match = _STATUS.search(text)
     status = int(next(group for group in match.groups() if group)) if match else 0
     if message := _MESSAGE.search(text):
-        reason = str(json.loads(message.group(1)))
+        reason = _decoded(message.group(1))
     elif body := _BODY.search(text):
         reason = body.group(1)
     else:
         plain = _WRAPPED.sub(r"\1", _PREFIX.sub("", text.strip()))
         reason = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
-    return ApiError(status, _PREFIX.sub("", reason.strip()))
+    return ApiError(status, visible_sentence(_PREFIX.sub("", reason.strip())))
+
+
+def _decoded(text: str) -> str:
+    """JSON text; as it is written when something on its way here took it apart."""
+    try:
+        return str(json.loads(text, strict=False))
+    except ValueError:
+        return text
 
 
 def unreachable_message(error: ApiError, cluster: str, region: str) -> str:

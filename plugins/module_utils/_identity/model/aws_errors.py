@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..._findings.text import visible, visible_sentence
+
 
 class ErrorKind(Enum):
     """What an error means for a run. Two errors of one kind are treated alike."""
@@ -39,7 +41,8 @@ class AwsError(Exception):
     """A request that AWS refused, or that never got there.
 
     ``operation`` is in the form "iam:CreateRole". ``code`` is the error code of the API, or the name of
-    the client's own error; ``text`` is its message. ``remedy`` says what to do about it.
+    the client's own error; ``text`` is its message, which may hold anything and is made
+    visible. ``remedy`` says what to do about it.
     ``outcome_unknown``: the request may have taken effect all the same.
     """
 
@@ -53,12 +56,12 @@ class AwsError(Exception):
         outcome_unknown: bool = False,
     ) -> None:
         self.operation = operation
-        self.code = code
-        self.text = text
+        self.code = visible(code)
+        self.text = visible_sentence(text)
         self.kind = kind
         self.remedy = remedy
         self.outcome_unknown = outcome_unknown
-        super().__init__(f"{operation}: {code}: {text}")
+        super().__init__(f"{operation}: {self.code}: {self.text}")
 
     def amended(self, text: str, outcome_unknown: bool) -> AwsError:
         """The same error, with what is known of it after several attempts."""

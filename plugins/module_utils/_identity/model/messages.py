@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..._findings.text import visible
 from .aws_errors import AwsError
 from .errors import InputError
 
@@ -32,7 +33,7 @@ def listed(names: Iterable[str], shown: int = 3) -> str:
 
 def input_message(error: InputError) -> str:
     """Nothing has been changed when this is shown; it says so."""
-    problems = error.problems
+    problems = [visible(problem) for problem in error.problems]
     if len(problems) == 1:
         return f"{sentence(problems[0])} Nothing was changed."
     lines = [f"{len(problems)} problems in the input; nothing was changed:"]

@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 
 from ..._findings.finding import Finding
 from ..._findings.severities import Severity
+from ..._findings.text import visible
 from .checks import Check, Status
 from .observed import Document, ObservedAssociation
 from .targets import Action, Resource
@@ -213,8 +214,8 @@ def finding_row(finding: Finding) -> FindingRow:
         "code": finding.code.value,
         "severity": finding.severity,
         "workload": str(finding.workload) if finding.workload else "",
-        "message": finding.message,
-        "remedy": finding.remedy,
+        "message": visible(finding.message),
+        "remedy": visible(finding.remedy),
     }
 
 
@@ -222,7 +223,7 @@ def check_row(check: Check) -> CheckRow:
     row: CheckRow = {
         "name": check.name,
         "status": check.status,
-        "detail": check.detail,
+        "detail": visible(check.detail),
         "codes": sorted({finding.code.value for finding in check.findings}),
     }
     if check.follows:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..._findings.text import visible, visible_lines
 from ..kubernetes.aws_result import AwsResult, FailureRow
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.messages import sentence
@@ -27,16 +28,16 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
         parts += _refusals(kubernetes.failures, place)
     if kubernetes.error:
         parts.append(
-            f"The service accounts could not be {place}: {sentence(kubernetes.error)} "
+            f"The service accounts could not be {place}: {sentence(visible(kubernetes.error))} "
             "Resolve that and run again; what was done in AWS stays done."
         )
-    return "\n".join(parts or _findings(failing))
+    return visible_lines("\n".join(parts or map(visible, _findings(failing))))
 
 
 def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
     count = f"{len(failures)} object{'' if len(failures) == 1 else 's'}"
     lines = [
-        f"- {failure_line(failure)}: {failure['message']} {failure['remedy']}"
+        visible(f"- {failure_line(failure)}: {failure['message']} {failure['remedy']}")
         for failure in failures[:SHOWN_FINDINGS]
     ]
     more = len(failures) - SHOWN_FINDINGS

@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from ..._findings.text import visible
 from ..kubernetes.aws_result import FailureRow
 from ..kubernetes.objects import Object, mapping_of, text_of
 from ..model.rows import CheckRow
@@ -47,7 +48,7 @@ def report_lines(
     if changes is not None:
         count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
         head = f"Plan: {count}; nothing was changed." if check_mode else f"Done: {count}."
-        lines = [head, *_first([f"  {change}" for change in changes], SHOWN_CHANGES)]
+        lines = [head, *_first([f"  {visible(change)}" for change in changes], SHOWN_CHANGES)]
     if rows:
         lines += [*([""] if lines else []), *table(rows)]
     blocks = [note_lines(note) for note in notes]
@@ -73,8 +74,8 @@ def change_line(change: Object) -> str:
 def _resource_line(action: str, resource: str, name: str) -> str:
     if resource == "attachment":
         role, _separator, policy = name.partition(" ")
-        return f"{action} policy {policy} {_TOWARDS[action]} role {role}"
-    return f"{action} {resource.replace('_', ' ')} {name}"
+        return visible(f"{action} policy {policy} {_TOWARDS[action]} role {role}")
+    return visible(f"{action} {resource.replace('_', ' ')} {name}")
 
 
 def table(rows: Sequence[WorkloadRow]) -> list[str]:
@@ -86,7 +87,7 @@ def table(rows: Sequence[WorkloadRow]) -> list[str]:
     known = {name for name, _title in COLUMNS}
     columns = [column for column in COLUMNS if column[0] in present]
     columns += [(name, name.upper()) for name in sorted(present - known)]
-    names = ["WORKLOAD", *(f"{row['namespace']}/{row['service_account']}" for row in rows)]
+    names = ["WORKLOAD", *(visible(f"{row['namespace']}/{row['service_account']}") for row in rows)]
     longest = max(map(len, names))
     for gap, spared in ((2, ""), (1, ""), (1, "agent")):
         cells = _cells(rows, columns, spared)
@@ -113,8 +114,8 @@ def _cells(rows: Sequence[WorkloadRow], columns: Sequence[tuple[str, str]], spar
 def note_lines(note: NoteRow) -> list[str]:
     """What is to be known, and its remedy below it."""
     about = " ".join(part for part in (note["code"], note["workload"]) if part)
-    lines = _wrapped(f"{note['label']} {about}: {note['message']}", "  ", "    ")
-    for part in _COMMAND.split(note["remedy"]):
+    lines = _wrapped(visible(f"{note['label']} {about}: {note['message']}"), "  ", "    ")
+    for part in _COMMAND.split(visible(note["remedy"])):
         if part.startswith(("kubectl ", "aws ")):
             lines.append(f"      {part}")
         elif part:
@@ -142,7 +143,7 @@ def _cell(check: CheckRow | None, in_detail: bool) -> str:
     if check is None:
         return "-"
     detail = f" {check['detail']}" if in_detail and check["detail"] else ""
-    return f"{check['status']}{detail}"
+    return visible(f"{check['status']}{detail}")
 
 
 def _shortened(name: str, width: int) -> str:

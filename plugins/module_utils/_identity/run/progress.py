@@ -15,7 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
+from ..model.errors import InputError
 from ..model.progress import NullProgress, Progress
 
 # Seconds between two writes.
@@ -25,11 +27,13 @@ PAUSE = 0.5
 class FileProgress:
     """Keeps a file with the counts: a JSON object, by stage the numbers of those done and of all.
 
-    A file that cannot be written is left: it must not stop a run.
+    It is made here, for this user alone, and by no link: whatever is at the path already is another's, and
+    InputError says so. A file that cannot be written for another reason is left: it must not stop a run.
     """
 
     def __init__(self, path: str, now: Callable[[], float] = time.monotonic) -> None:
         self._path = Path(path)
+        _make(self._path)
         self._now = now
         self._lock = threading.Lock()
         self._counts: dict[str, list[int]] = {}
@@ -53,9 +57,31 @@ class FileProgress:
             self._written = now
             # Replaced as a whole, so that a reader never sees half of it.
             scratch = self._path.with_name(f"{self._path.name}.new")
-            with contextlib.suppress(OSError):
-                scratch.write_text(json.dumps(self._counts), encoding="utf-8")
+            with contextlib.suppress(OSError), _created(scratch) as file:
+                file.write(json.dumps(self._counts))
+                file.flush()
                 os.replace(scratch, self._path)
+
+
+def _make(path: Path) -> None:
+    try:
+        with _created(path):
+            pass
+    except FileExistsError as error:
+        raise InputError(
+            [
+                f"progress_file {path}: is there already, and the module writes into no file of another. Remove it, "
+                "or give the path of one that it can make."
+            ]
+        ) from error
+    except OSError:
+        return
+
+
+def _created(path: Path) -> TextIO:
+    """A file that was not there before, of mode 0600; FileExistsError for anything that is, a link included."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    return open(handle, "w", encoding="utf-8")
 
 
 def progress_to(path: str | None) -> Progress:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..._findings.text import visible
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Cluster
@@ -93,8 +94,8 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
             "name": failure.target.full_name,
             "action": failure.action,
             "error_code": failure.error_code,
-            "message": failure.message,
-            "remedy": failure.remedy,
+            "message": visible(failure.message),
+            "remedy": visible(failure.remedy),
         }
         for key in failure.workloads
     ]
@@ -126,11 +127,11 @@ def failure_message(run: Run) -> str:
         lines.append("All workloads that are listed are done; a rerun takes up only what is missing.")
     elif len(failed) < len(run.desired.workloads):
         lines.append("The other workloads are done; a rerun takes up only what is missing.")
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def diff_of(change: Change) -> DiffRow:
-    header = f"{change.target.label} ({change.action})"
+    header = visible(f"{change.target.label} ({change.action})")
     return {
         "before_header": header,
         "after_header": header,

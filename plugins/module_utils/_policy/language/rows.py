@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from ..._findings.finding import Finding
 from ..._findings.severities import Severity
+from ..._findings.text import visible
 
 
 class PolicyFindingRow(TypedDict):
@@ -28,7 +29,7 @@ def policy_finding_row(finding: Finding) -> PolicyFindingRow:
     return {
         "code": finding.code.value,
         "severity": finding.severity,
-        "statement": finding.statement,
-        "message": finding.message,
-        "remedy": finding.remedy,
+        "statement": visible(finding.statement),
+        "message": visible(finding.message),
+        "remedy": visible(finding.remedy),
     }

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
+from ..._findings.text import visible
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
 from ..evaluation.request import Subject
 from ..evaluation.rules import Request, Rule, rules_of
@@ -71,13 +72,13 @@ class PermissionVerdict:
             "action": self.required.action,
             "resource": self.required.resource,
             "decision": self.decision,
-            "conditional_on": list(self.conditional_on),
+            "conditional_on": list(map(visible, self.conditional_on)),
             "statements": [
                 {"policy": policy, "statement": label, "effect": effect}
                 for policy, label, effect in self.statements
             ],
-            "change": list(self.change),
-            "message": self.message,
+            "change": list(map(visible, self.change)),
+            "message": visible(self.message),
         }
 
 

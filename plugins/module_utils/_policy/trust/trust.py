@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._findings.text import visible
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule, rules_of
@@ -52,7 +53,7 @@ class TrustVerdict:
             "usable": self.usable,
             "assume_role": self.assume_role,
             "tag_session": self.tag_session,
-            "conditional_on": list(self.conditional_on),
+            "conditional_on": list(map(visible, self.conditional_on)),
             "findings": [policy_finding_row(finding) for finding in self.findings],
             "suggested_trust_policy": self.suggested_trust_policy,
             "trust_policy": self.trust_policy,

@@ -1,14 +1,18 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a path of a file with workloads leads, on the controller."""
+"""Where a path of a file with workloads leads, on the controller, and how a result is written there."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
+    locate_files,
+    write_private,
+)
 
 
 @pytest.mark.parametrize("beside_the_playbook", [False, True])
@@ -28,3 +32,30 @@ def test_without_a_playbook_it_is_looked_for_in_the_working_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.yml").touch()
     assert locate_files(["a.yml"], None) == [str(tmp_path / "a.yml")]
+
+
+@pytest.mark.parametrize("there", ["nothing", "file", "link", "link that leads nowhere"])
+def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path, there: str) -> None:
+    path, target = tmp_path / "report.json", tmp_path / "target"
+    if there == "file":
+        path.write_text("of the run before")
+        path.chmod(0o644)
+    elif there != "nothing":
+        path.symlink_to(target)
+    if there == "link":
+        target.write_text("another's")
+    before = os.umask(0)
+    try:
+        write_private(str(path), "{}")
+    finally:
+        os.umask(before)
+    assert (path.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("{}", False, 0o600)
+    assert (target.read_text() if target.exists() else None) == ("another's" if there == "link" else None)
+    assert {one.name for one in tmp_path.iterdir()} <= {"report.json", "target"}
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_private(str(tmp_path / "report.json"), "{}")
+    assert [one.name for one in tmp_path.iterdir()] == ["report.json"]

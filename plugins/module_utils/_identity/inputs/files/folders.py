@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...model.errors import InputError
+from ..bounds import LIMITS, Limits
 from .json_file import read_json
 from .yaml_file import read_yaml
 
@@ -73,7 +74,7 @@ def _are_same(paths: Sequence[str]) -> bool:
         return False
 
 
-def read_sources(paths: Sequence[str]) -> Source:
+def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> Source:
     """All workloads of files and folders, or InputError with file and line of every problem.
 
     A folder's files are those with the ending .yml, .yaml or .json, in the order of their names.
@@ -85,9 +86,9 @@ def read_sources(paths: Sequence[str]) -> Source:
     places: list[str] = []
     for path in _files(paths, problems):
         try:
-            text = _text(path)
+            text = _text(path, limits)
             read = read_json if path.suffix.lower() == ".json" else read_yaml
-            for line, workload in read(str(path), text):
+            for line, workload in read(str(path), text, limits):
                 workloads.append(workload)
                 places.append(f"{path} line {line}")
         except InputError as error:
@@ -162,11 +163,16 @@ def _describe(path: Path) -> str:
     return "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, limits: Limits) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(limits.file_bytes + 1)
     except OSError as error:
         raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
+    if len(data) > limits.file_bytes:
+        raise InputError(
+            [f"{path}: has more than {limits.file_bytes:,} bytes; write the workloads into several files."]
+        )
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode("utf-8")

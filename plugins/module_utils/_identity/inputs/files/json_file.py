@@ -13,13 +13,36 @@ import re
 from collections.abc import Iterator
 
 from ...model.errors import InputError
-from .workload_list import CUT_OFF, KEYS, describe_repeated, list_key, no_list, no_workloads, too_deep
+from ..bounds import LIMITS, Limits, find_excess_of_values, too_deep
+from .workload_list import (
+    CUT_OFF,
+    KEYS,
+    beyond_bounds,
+    describe_repeated,
+    list_key,
+    no_list,
+    no_workloads,
+)
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
-def read_json(path: str, text: str) -> list[tuple[int, object]]:
+class _Lines:
+    """Which line a place of a text is in, for places that come in order."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._line = 1
+
+    def at(self, place: int) -> int:
+        self._line += self._text.count("\n", self._at, place)
+        self._at = place
+        return self._line
+
+
+def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
     """Line and content of each workload, or InputError."""
     if not text.strip():
         raise no_workloads(path)
@@ -36,13 +59,17 @@ def read_json(path: str, text: str) -> list[tuple[int, object]]:
     except json.JSONDecodeError as error:
         raise InputError([_syntax(path, text, error)]) from error
     except RecursionError as error:
-        raise too_deep(path) from error
+        raise beyond_bounds(path, _deep_line(text, limits), too_deep(limits)) from error
     except ValueError as error:
         raise InputError([f"{path}: is not valid JSON: {error}."]) from error
+    if excess := find_excess_of_values(content, limits):
+        line = _deep_line(text, limits) if excess.rule == too_deep(limits) else 1
+        raise beyond_bounds(path, line, excess.rule)
     if repeated:
         raise InputError(list(_find_repeated(path, text)))
     if isinstance(content, dict):
-        lines = {key: _line(text, at) for key, at in _members(text)}
+        place = _Lines(text)
+        lines = {key: place.at(at) for key, at in _members(text)}
         name = list_key(path, lines)
         content, line = content[name], lines[name]
     else:
@@ -68,6 +95,7 @@ def _find_repeated(path: str, text: str) -> Iterator[str]:
     """Every key that a mapping has twice: JSON's reader takes the last one without a word."""
     levels: list[dict[str, int]] = []
     last = None
+    place = _Lines(text)
     for token in _TOKEN.finditer(text):
         mark = token.group()
         if mark in "{[":
@@ -75,12 +103,23 @@ def _find_repeated(path: str, text: str) -> Iterator[str]:
         elif mark in "}]":
             levels.pop()
         elif mark == ":" and last is not None:
-            key, line = str(json.loads(last.group())), _line(text, last.start())
-            first = levels[-1].setdefault(key, last.start())
-            if first != last.start():
-                yield describe_repeated(path, key, line, _line(text, first))
+            key, line = str(json.loads(last.group())), place.at(last.start())
+            if key in levels[-1]:
+                yield describe_repeated(path, key, line, levels[-1][key])
+            else:
+                levels[-1][key] = line
         else:
             last = token
+
+
+def _deep_line(text: str, limits: Limits) -> int:
+    """The line in which text, of which that much is valid JSON, is nested too deeply."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
+        if depth > limits.depth:
+            return _line(text, token.start())
+    return 1
 
 
 def _members(text: str) -> Iterator[tuple[str, int]]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from ...model.errors import InputError
 
 CUT_OFF = " Is the file cut off?"
+_ADVICE = "a list of workloads needs less. Write it plainly, or in several files."
 KEYS = ("pod_identity_workloads", "workloads")
 
 
@@ -40,8 +41,9 @@ def no_workloads(path: str, line: int = 1) -> InputError:
     return InputError([f"{path} line {line}: holds no workloads; write [] for an empty list."])
 
 
-def too_deep(path: str) -> InputError:
-    return InputError([f"{path}: is nested too deeply to be a list of workloads."])
+def beyond_bounds(path: str, line: int, rule: str) -> InputError:
+    """``rule`` is the bound that is broken ("is nested more than 64 levels deep")."""
+    return InputError([f"{path} line {line}: {rule}; {_ADVICE}"])
 
 
 def describe_repeated(path: str, key: object, line: int, first: int) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...model.errors import InputError
-from .workload_list import CUT_OFF, describe_repeated, list_key, no_list, no_workloads, too_deep
+from ..bounds import LIMITS, Limits, find_excess, too_deep, too_many
+from .workload_list import CUT_OFF, beyond_bounds, describe_repeated, list_key, no_list, no_workloads
 
 # Ansible itself needs PyYAML; a module's Python may lack it, which is then said.
 with contextlib.suppress(ImportError):
@@ -23,25 +24,45 @@ with contextlib.suppress(ImportError):
 _TAG = "tag:yaml.org,2002:"
 _TEXT = f"{_TAG}str"
 _NULL = f"{_TAG}null"
+_INTEGER = f"{_TAG}int"
 # What YAML allows in a text.
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # What PyYAML raises for a scalar that is not what its form or tag says, like the date 2001-99-99.
 _VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def read_yaml(path: str, text: str) -> list[tuple[int, object]]:
+class _Guard:
+    """Counts what is read, and ends the reading at the bounds: PyYAML itself has none.
+
+    PyYAML tells its resolver of each node before it reads what is in it.
+    """
+
+    def __init__(self, path: str, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._values = 0
+        self._depth = -1
+
+    def descend(self, parent: Any, _index: Any) -> None:
+        self._values += 1
+        self._depth += 1
+        if self._values > self._limits.values:
+            raise beyond_bounds(self._path, _line(parent), too_many(self._limits))
+        # A scalar is no level of its own.
+        if self._depth > self._limits.depth:
+            raise beyond_bounds(self._path, _line(parent), too_deep(self._limits))
+
+    def ascend(self) -> None:
+        self._depth -= 1
+
+
+def read_yaml(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
     """Line and content of each workload, or InputError."""
     loader = _loader()
-    try:
-        root = yaml.compose(text, Loader=loader)
-    except yaml.reader.ReaderError as error:
-        raise InputError([_unreadable(path, text, error)]) from error
-    except yaml.YAMLError as error:
-        raise InputError([_syntax(path, text, error)]) from error
-    except RecursionError as error:
-        raise too_deep(path) from error
+    root = _compose(path, text, loader, _Guard(path, limits))
     if root is None or root.tag == _NULL:
         raise no_workloads(path)
+    _check_bounds(path, text, root, limits)
     constructor = loader("")
     try:
         if repeated := list(_find_repeated(path, root, constructor)):
@@ -51,8 +72,6 @@ def read_yaml(path: str, text: str) -> list[tuple[int, object]]:
             return [(_line(node), constructor.construct_object(node, deep=True)) for node in nodes]
         except yaml.YAMLError as error:
             raise InputError([_syntax(path, text, error)]) from error
-        except RecursionError as error:
-            raise too_deep(path) from error
         except _VALUE_ERRORS as error:
             raise InputError(_find_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
     finally:
@@ -67,6 +86,48 @@ def _loader() -> Any:
         raise InputError(
             ["workloads_from needs PyYAML in the Python that runs the module; install it there."]
         ) from error
+
+
+def _compose(path: str, text: str, loader: Any, guard: _Guard) -> Any:
+    """The document as nodes, which know their lines; None where there is nothing."""
+    try:
+        composer = loader(text)
+        composer.descend_resolver = guard.descend
+        composer.ascend_resolver = guard.ascend
+        try:
+            return composer.get_single_node()
+        finally:
+            composer.dispose()
+    except yaml.reader.ReaderError as error:
+        raise InputError([_unreadable(path, text, error)]) from error
+    except yaml.YAMLError as error:
+        raise InputError([_syntax(path, text, error)]) from error
+
+
+def _check_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
+    """Refuse what would be too much once each alias is what it stands for, as it is when it is merged or
+    written."""
+    # No alias without an anchor: what was counted as it was read is all there is.
+    if "&" in text and (excess := find_excess(root, _parts, _length, limits)):
+        raise beyond_bounds(path, _line(excess.part), f"{excess.rule}, with each alias as what it stands for")
+    # PyYAML multiplies numbers out, and those to the base of 60 digit by digit.
+    if re.search(f"[0-9_:]{{{limits.digits + 1}}}", text):
+        for node in _walk_collections(root):
+            for scalar in _parts(node) or ():
+                if scalar.tag == _INTEGER and len(scalar.value) > limits.digits:
+                    raise beyond_bounds(path, _line(scalar), f"has a number of {len(scalar.value):,} digits")
+
+
+def _parts(node: Any) -> list[Any] | None:
+    if isinstance(node, yaml.ScalarNode):
+        return None
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value)
+
+
+def _length(node: Any) -> int:
+    return len(node.value)
 
 
 def _nodes(path: str, root: Any) -> list[Any]:
@@ -120,10 +181,7 @@ def _walk_collections(*roots: Any) -> Iterator[Any]:
             continue
         seen.add(id(node))
         yield node
-        if isinstance(node, yaml.MappingNode):
-            waiting += [part for pair in reversed(node.value) for part in reversed(pair)]
-        else:
-            waiting += reversed(node.value)
+        waiting += reversed(_parts(node) or ())
 
 
 def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:

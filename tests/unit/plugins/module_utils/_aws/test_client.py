@@ -283,7 +283,7 @@ def test_a_parameter_that_botocore_does_not_know_names_the_version_that_does(
     error = exceptions.ParamValidationError(report=report)
     found = as_aws_error(error, "eks", "CreatePodIdentityAssociation")
     assert found.text == (
-        f"Parameter validation failed:\n{report} The installed botocore is too old for {parameter}; it needs "
+        f"Parameter validation failed: {report} The installed botocore is too old for {parameter}; it needs "
         f"{version} or newer."
     )
 

@@ -218,12 +218,6 @@ def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "text"), [("a.json", "[" * 100_000), ("a.yml", "[" * 3_000)])
-def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path, name: str, text: str) -> None:
-    with pytest.raises(InputError):
-        read_sources([written(tmp_path, name, text)])
-
-
 def test_every_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     gone, empty, link = str(tmp_path / "gone.yml"), tmp_path / "empty", tmp_path / "link"
     empty.mkdir()

@@ -53,6 +53,17 @@ def test_the_file_is_for_its_user_alone(tmp_path: Path, parsed: ParsedInput) -> 
     assert Path(write_parsed(parsed, str(tmp_path)).path).stat().st_mode & 0o777 == 0o600
 
 
+def test_no_link_in_the_place_of_the_file_is_followed(tmp_path: Path, parsed: ParsedInput) -> None:
+    target = tmp_path / "target"
+    path = Path(write_parsed(parsed, str(tmp_path)).path)
+    path.unlink()
+    target.write_text("another's")
+    path.symlink_to(target)
+    file = write_parsed(parsed, str(tmp_path))
+    assert (target.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("another's", False, 0o600)
+    assert read_parsed(file.path, file.sha256) == parsed
+
+
 def test_hosts_with_the_same_input_share_a_file(tmp_path: Path, parsed: ParsedInput) -> None:
     first, second = write_parsed(parsed, str(tmp_path)), write_parsed(parsed, str(tmp_path))
     assert first == second

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import (
     NullProgress,
 )
@@ -80,6 +83,61 @@ def test_threads_lose_no_count(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     FileProgress(str(tmp_path / "gone" / "progress")).done("role")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", ["file", "link", "link that leads nowhere", "folder"])
+def test_what_is_at_the_path_already_is_another_s(tmp_path: Path, there: str) -> None:
+    path, target = tmp_path / "progress", tmp_path / "target"
+    if there != "link that leads nowhere":
+        target.write_text("another's")
+    if there == "file":
+        path.write_text("another's")
+    elif there == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(target)
+    with pytest.raises(InputError) as caught:
+        progress_to(str(path))
+    assert list(caught.value.problems) == [
+        f"progress_file {path}: is there already, and the module writes into no file of another. Remove it, or "
+        "give the path of one that it can make."
+    ]
+    assert (target.read_text() if target.exists() else None) == (
+        None if there == "link that leads nowhere" else "another's"
+    )
+    assert path.is_symlink() == there.startswith("link")
+
+
+def test_the_file_is_for_its_user_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        progress, path = FileProgress(str(tmp_path / "progress")), tmp_path / "progress"
+        modes = [path.stat().st_mode & 0o777]
+        progress.done("role")
+    finally:
+        os.umask(before)
+    assert [*modes, path.stat().st_mode & 0o777] == [0o600, 0o600]
+
+
+def test_no_link_in_the_place_of_the_scratch_is_followed(tmp_path: Path) -> None:
+    path, target = tmp_path / "progress", tmp_path / "target"
+    target.write_text("another's")
+    progress = FileProgress(str(path))
+    (tmp_path / "progress.new").symlink_to(target)
+    progress.done("role")
+    assert target.read_text() == "another's"
+    assert path.read_text() == ""
+
+
+def test_no_link_that_took_the_place_of_the_file_is_followed(tmp_path: Path) -> None:
+    path, target = tmp_path / "progress", tmp_path / "target"
+    target.write_text("another's")
+    progress = FileProgress(str(path))
+    path.unlink()
+    path.symlink_to(target)
+    progress.done("role")
+    assert target.read_text() == "another's"
+    assert json.loads(path.read_text()) == {"role": [1, 1]}
 
 
 def test_without_a_file_nothing_is_told() -> None:

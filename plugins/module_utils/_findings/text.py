@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Text of others on its way to a screen. Names, tags, annotations and error messages may hold anything. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def visible(text: str) -> str:
+    r"""One line that shows what is in a text: an escape sequence as "\x1b[2J", a line break as "\n".
+
+    A terminal obeys control characters, and turns text around after bidirectional ones. What is visible
+    stays as it is, so that a text may come by here twice.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def visible_sentence(text: str) -> str:
+    """The same of an error message, of which some have line breaks of their own: they become spaces."""
+    return visible(" ".join(part for line in text.split("\n") if (part := line.strip())))
+
+
+def visible_lines(text: str) -> str:
+    """The same of text that has several lines of its own."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def visible_values(value: object) -> object:
+    """The same of every text within mappings and lists, such as the diff of an object."""
+    if isinstance(value, str):
+        return visible_lines(value)
+    if isinstance(value, Mapping):
+        return {visible_lines(str(key)): visible_values(part) for key, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [visible_values(part) for part in value]
+    return value
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")

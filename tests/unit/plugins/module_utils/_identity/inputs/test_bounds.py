@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Input made to hurt is refused at a place, after few steps. What would go on for minutes never ends here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.bounds import (
+    LIMITS,
+    Limits,
+    find_excess,
+    find_excess_of_values,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+    read_sources,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    ROLE,
+    read_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[6]
+ADVICE = "; a list of workloads needs less. Write it plainly, or in several files."
+ALIASES = f", with each alias as what it stands for{ADVICE}"
+MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels deep"
+
+
+def anchors(first: str, lines: int, each: str) -> str:
+    """Lines of which each refers to the one before it, {0} in ``each``."""
+    return "".join(
+        [f"l0: &l0 {first}\n", *(f"l{at}: &l{at} {each.format(f'*l{at - 1}')}\n" for at in range(1, lines))]
+    )
+
+
+TENFOLD = ", ".join(["{0}"] * 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        pytest.param(
+            "a.yml",
+            anchors("[a, b, c]", 10, f"[{TENFOLD}]") + "workloads: [{namespace: *l9}]\n",
+            f"line 7: {MANY}{ALIASES}",
+            id="aliases of aliases",
+        ),
+        pytest.param(
+            "a.yml",
+            anchors("{a: 1}", 10, f"{{{{<<: [{TENFOLD}]}}}}") + "workloads: [*l9]\n",
+            f"line 7: {MANY}{ALIASES}",
+            id="merges of merges",
+        ),
+        pytest.param(
+            "a.yml",
+            f"l0: &l0 {'x' * 100_000}\nworkloads: [{', '.join(['*l0'] * 600)}]\n",
+            f"line 2: {MANY}{ALIASES}",
+            id="a long text many times",
+        ),
+        pytest.param(
+            "a.yml",
+            anchors("[a]", 2_000, "[{0}]") + "workloads: [*l1999]\n",
+            f"line 65: {DEEP}{ALIASES}",
+            id="aliases in a row",
+        ),
+        pytest.param(
+            "a.yml", "- &a {role: *a}\n", f"line 1: contains itself{ALIASES}", id="a mapping in itself"
+        ),
+        pytest.param("a.yml", "- x\n- &a [*a]\n", f"line 2: contains itself{ALIASES}", id="a list in itself"),
+        pytest.param(
+            "a.yml",
+            "- &a {b: 1, <<: *a}\n",
+            f"line 1: contains itself{ALIASES}",
+            id="a mapping merged into itself",
+        ),
+        pytest.param("a.yml", "- " * 100_000, f"line 1: {DEEP}{ADVICE}", id="lists in lists"),
+        pytest.param("a.yml", "{a: " * 100_000, f"line 1: {DEEP}{ADVICE}", id="mappings in mappings"),
+        pytest.param("a.yml", "? " * 100_000, f"line 1: {DEEP}{ADVICE}", id="keys of keys"),
+        pytest.param(
+            "a.yml",
+            "\n".join(f"{' ' * at}a:" for at in range(3_000)),
+            f"line 65: {DEEP}{ADVICE}",
+            id="a stair",
+        ),
+        pytest.param(
+            "a.yml",
+            "[" * 100_000,
+            "line 1: is not valid YAML: exceeded maximum nesting depth.",
+            id="brackets, which the parser bounds",
+        ),
+        pytest.param(
+            "a.yml",
+            f"- {'9' * 1_000_000}\n",
+            f"line 1: has a number of 1,000,000 digits{ADVICE}",
+            id="a long number",
+        ),
+        pytest.param(
+            "a.yml",
+            f"- a\n- 1{':1' * 300_000}\n",
+            f"line 2: has a number of 600,001 digits{ADVICE}",
+            id="a number to the base of 60",
+        ),
+        pytest.param("a.json", "[" * 100_000, f"line 1: {DEEP}{ADVICE}", id="JSON lists"),
+        pytest.param(
+            "a.json", "[\n" * 500 + "]" * 500, f"line 65: {DEEP}{ADVICE}", id="JSON lists that are closed"
+        ),
+        pytest.param("a.json", '{"a":\n' * 100_000, f"line 65: {DEEP}{ADVICE}", id="JSON mappings"),
+    ],
+)
+def test_a_hostile_file_is_refused_with_its_line(tmp_path: Path, name: str, text: str, problem: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_sources([str(path)])
+    assert list(caught.value.problems) == [f"{path} {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("a.yml", f"[{'a,' * 200}]", " line 1: holds more than 100 values"),
+        ("a.yml", "- a\n" * 200, " line 1: holds more than 100 values"),
+        ("a.json", f"[{'1,' * 200}1]", " line 1: holds more than 100 values"),
+        (
+            "a.yml",
+            "- a\n" * 500,
+            ": has more than 1,000 bytes; write the workloads into several files.",
+        ),
+    ],
+)
+def test_a_large_file_is_refused(tmp_path: Path, name: str, text: str, problem: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_sources([str(path)], Limits(file_bytes=1_000, values=100))
+    assert list(caught.value.problems) == [f"{path}{problem}{'' if 'bytes' in problem else ADVICE}"]
+
+
+def test_each_part_is_looked_at_once() -> None:
+    """Twenty levels of ten references each stand for 10**20 values."""
+    looks = 0
+    value: list[object] = ["a"]
+    for _level in range(20):
+        value = [value] * 10
+
+    def parts(part: object) -> list[object] | None:
+        nonlocal looks
+        looks += 1
+        return part if isinstance(part, list) else None
+
+    excess = find_excess(value, parts, lambda _part: 0, Limits(values=10**30))
+    assert excess is None
+    # Each list of ten the same ones asks once for each of the ten at most.
+    assert looks <= 20 * 10 + 2
+
+
+def test_shared_parts_are_no_cycle_and_count_each_time() -> None:
+    shared = {"a": [1, 2]}
+    assert find_excess_of_values([shared, shared, {"b": shared}], Limits(values=19)) is None
+    excess = find_excess_of_values([shared, shared, {"b": shared}], Limits(values=17))
+    assert excess is not None
+    assert excess.rule == "holds more than 17 values"
+
+
+@pytest.mark.parametrize(("levels", "refused"), [(64, False), (65, True)])
+def test_the_depth_that_is_allowed(levels: int, refused: bool) -> None:
+    value: object = "a"
+    for _level in range(levels):
+        value = [value]
+    assert bool(find_excess_of_values(value)) is refused
+
+
+def test_values_of_variables_are_bounded_before_they_are_looked_at() -> None:
+    bomb: list[object] = ["a"]
+    for _level in range(12):
+        bomb = [bomb] * 10
+    cycle: dict[str, object] = {}
+    cycle["a"] = cycle
+    options = {
+        "cluster_name": "my-cluster",
+        "workloads": [{"namespace": bomb}],
+        "tags": cycle,
+    }
+    with pytest.raises(InputError) as caught:
+        read_input(options, list, ROLE)
+    assert list(caught.value.problems) == [
+        "pod_identity_workloads holds more than 500,000 values, with each alias as what it stands for; write "
+        "less, or write it plainly.",
+        "pod_identity_tags contains itself, with each alias as what it stands for; write less, or write it "
+        "plainly.",
+    ]
+
+
+def test_messages_stay_short() -> None:
+    workloads = [{"namespace": "n" * 100_000, f"{'k' * 100_000}": 1, "service_account": ["s"] * 100_000}]
+    with pytest.raises(InputError) as caught:
+        parse_workloads(workloads, "my-cluster")
+    assert max(map(len, caught.value.problems)) < 1_500
+
+
+def test_a_thousand_unknown_keys_are_counted() -> None:
+    workload = {f"x{number}": 1 for number in range(1_000)}
+    with pytest.raises(InputError) as caught:
+        parse_workloads([workload], "my-cluster")
+    assert sum("unknown key" in problem for problem in caught.value.problems) == 11
+    assert "workloads[0] (?/?): 990 more unknown keys." in caught.value.problems
+
+
+def test_the_bounds_are_those_of_the_documentation() -> None:
+    page = (ROOT / "docs/workloads.md").read_text(encoding="utf-8")
+    table = page.partition("### Bounds")[2]
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\| ([\d,]+)(?: |\n)", table)]
+    assert numbers[:4] == [LIMITS.file_bytes, LIMITS.values, LIMITS.depth, LIMITS.digits]

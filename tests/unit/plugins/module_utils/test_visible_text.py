@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Text of AWS, Kubernetes and files reaches a screen without a character that a terminal obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
+    visible_lines,
+    visible_sentence,
+    visible_values,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    parse_api_error,
+    unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import (
+    request_failure,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    check_row,
+    finding_row,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
+    change_line,
+    failure_line,
+    note_lines,
+    report_lines,
+    table,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    diff_of,
+    failure_rows,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (
+    policy_finding_row,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import progress_line
+from hypothesis import given
+from hypothesis import strategies as st
+
+# Clears the screen, names the window, turns text around, forges a line, ends in half a character.
+HOSTILE = "a\x1b[2J\x1b]0;x\x07\u202eb\nok: [localhost]\r\x9b31m\x7f\u2028\ud800 ü"
+SHOWN = "a\\x1b[2J\\x1b]0;x\\x07\\u202eb\\nok: [localhost]\\r\\x9b31m\\x7f\\u2028\\ud800 ü"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("plain text, ü, 漢字 and \\n", "plain text, ü, 漢字 and \\n"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("one\ntwo\tthree", "one\\ntwo\\tthree"),
+        ("\u202egpj.exe\u2066", "\\u202egpj.exe\\u2066"),
+        ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        (HOSTILE, SHOWN),
+    ],
+)
+def test_what_is_in_a_text_is_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_a_message_with_line_breaks_is_one_sentence() -> None:
+    assert (
+        visible_sentence("validation failed:\n\n  rule a: \x1bno\n") == "validation failed: rule a: \\x1bno"
+    )
+
+
+@given(st.text(st.characters()))
+def test_every_text_becomes_one_line_once_and_for_all(text: str) -> None:
+    shown = visible(text)
+    assert shown.isprintable()
+    assert visible(shown) == shown
+    assert len(visible_lines(text).split("\n")) == len(text.split("\n"))
+
+
+def test_values_of_a_diff_are_visible() -> None:
+    assert visible_values({"\x1b": ["\u202e", 1, None, {"a": "b\nc\r"}]}) == {
+        "\\x1b": ["\\u202e", 1, None, {"a": "b\nc\\r"}]
+    }
+
+
+KEY = WorkloadKey("my-cluster", "default", "app")
+FINDING = Finding(Code.ROLE_MISSING, HOSTILE, HOSTILE, KEY, HOSTILE)
+ERROR = classify("iam:GetRole", HOSTILE, HOSTILE)
+FAILURE = request_failure(ERROR, (KEY,), role_target("web"), "create", before=HOSTILE)
+FAILURE_ROW = {
+    "workload": "default/app",
+    "resource": "ServiceAccount",
+    "name": HOSTILE,
+    "action": "apply",
+    "error_code": "KUBERNETES_REFUSED",
+    "message": HOSTILE,
+    "remedy": HOSTILE,
+}
+CHECK_ROW = {"name": "trust", "status": "fail", "detail": HOSTILE, "codes": []}
+WORKLOAD_ROW = {"namespace": HOSTILE, "service_account": HOSTILE, "checks": [CHECK_ROW]}
+NOTE = {"label": "error", "code": "X", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
+REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda: [*finding_row(FINDING).values()], id="a finding"),
+        pytest.param(lambda: [*policy_finding_row(FINDING).values()], id="a finding of a policy"),
+        pytest.param(lambda: [check_row(Check("trust", "fail", HOSTILE))["detail"]], id="a check"),
+        pytest.param(lambda: [*failure_rows(FAILURE)[0].values()], id="a failure"),
+        pytest.param(lambda: [input_message(InputError([HOSTILE]))], id="a problem of input"),
+        pytest.param(
+            lambda: input_message(InputError([HOSTILE, HOSTILE])).split("\n"), id="problems of input"
+        ),
+        pytest.param(lambda: [aws_message(ERROR, "us-west-2"), str(ERROR)], id="an error of AWS"),
+        pytest.param(lambda: [parse_api_error(REFUSAL).text], id="an error of Kubernetes"),
+        pytest.param(
+            lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),
+            id="a Kubernetes API that does not answer",
+        ),
+        pytest.param(lambda: note_lines(NOTE), id="a note of the report"),  # type: ignore[arg-type]
+        pytest.param(lambda: table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
+        pytest.param(
+            lambda: report_lines([HOSTILE], [WORKLOAD_ROW], [NOTE], False),  # type: ignore[list-item]
+            id="the report",
+        ),
+        pytest.param(lambda: [failure_line(FAILURE_ROW)], id="a line for a failure"),  # type: ignore[arg-type]
+        pytest.param(
+            lambda: [
+                change_line({"action": "attach", "resource": "attachment", "name": f"{HOSTILE} {HOSTILE}"})
+            ],
+            id="a line for a change",
+        ),
+        pytest.param(lambda: [progress_line(HOSTILE, {HOSTILE: (1, 2)})], id="a line of progress"),
+        pytest.param(
+            lambda: [
+                line
+                for text in diff_of(
+                    Change(
+                        1,
+                        role_target(HOSTILE),
+                        "update",
+                        (KEY,),
+                        {"a": HOSTILE},
+                        {"tags": {HOSTILE: HOSTILE}},
+                        (),
+                    )
+                ).values()
+                for line in str(text).split("\n")
+            ],
+            id="a diff",
+        ),
+    ],
+)
+def test_every_line_is_printable(write: Callable[[], list[str]]) -> None:
+    lines = write()
+    assert lines
+    assert [line for line in lines if not line.isprintable()] == []
