@@ -97,6 +97,31 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     )
 
 
+def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
+    """Where a trust policy has to let in those who leave until those who come are there."""
+    limit = options.trust_policy_size_limit
+    for change in changes:
+        trust = (change.after or {}).get("trust_policy")
+        narrowed_later = any(other.target == trust_target(change.target.name, True) for other in changes)
+        if not isinstance(trust, Mapping) or not narrowed_later or policy_size(trust) <= limit:
+            continue
+        return [
+            Failure(
+                shared.keys,
+                trust_target(shared.spec.name),
+                "update",
+                Code.TRUST_POLICY_TOO_LONG,
+                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters "
+                f"while it lets in both the workloads that leave the role and those that join it; {limit} are "
+                "allowed.",
+                "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
+                "for this role, or have the quota 'Role trust policy length' raised and set "
+                "trust_policy_size_limit.",
+            )
+        ]
+    return []
+
+
 def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
     size = policy_size(trust)
     if size <= options.trust_policy_size_limit:

@@ -82,6 +82,20 @@ def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKe
     return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
 
 
+def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object]:
+    """A trust policy that lets in all whom either of two does, but for those whom the present one denies."""
+    grants, others = read_grants(present)
+    new_grants, new_others = read_grants(wanted)
+    granted = trust_policy(widest(grants | new_grants))["Statement"]
+    allowed = [statement for statement in new_others if _is_allow(statement) and statement not in others]
+    statements = [*others, *allowed, *(granted if isinstance(granted, list) else [])]
+    return {**wanted, "Statement": statements}
+
+
+def _is_allow(statement: object) -> bool:
+    return isinstance(statement, Mapping) and statement.get("Effect") == "Allow"
+
+
 def extended_trust(
     cluster: Cluster,
     role: RoleSpec,

@@ -84,7 +84,8 @@ def _make_all(
     results: list[Done | Refusal] = []
     failures = dict(failed)
     for change in changes:
-        reason = next((failures[need] for need in sorted(change.needs) if need in failures), None)
+        needs = change.needs | ({change.makes_room_for} if change.makes_room_for else frozenset())
+        reason = next((failures[need] for need in sorted(needs) if need in failures), None)
         if change.target in settled:
             result: Done | Refusal = Refusal(change, settled[change.target])
         elif reason is not None:
@@ -93,9 +94,33 @@ def _make_all(
             result = _make(api, change, wait_policy)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
+            results = [_undone(api, earlier, result, wait_policy) for earlier in results]
         results.append(result)
         progress.done(change.target.resource)
     return results
+
+
+def _undone(api: Api, earlier: Done | Refusal, refusal: Refusal, wait_policy: WaitPolicy) -> Done | Refusal:
+    """A policy that left a full role for one that was then refused comes back."""
+    if isinstance(earlier, Refusal) or earlier.change.makes_room_for != refusal.change.target:
+        return earlier
+    (detachment,) = earlier.change.calls
+    call = Call("iam", "AttachRolePolicy", detachment.parameters)
+    try:
+        with finishing():
+            send(api, call, wait_policy, False, False)
+    except AwsError as error:
+        failure = request_failure(
+            error,
+            earlier.change.workloads,
+            earlier.change.target,
+            "attach",
+            before=f"it left the full role for {refusal.change.target.policy_arn}, which was refused, "
+            "and could not be attached again: ",
+            partly=True,
+        )
+        return Refusal(earlier.change, failure, error)
+    return Refusal(earlier.change, _skipped(earlier.change, refusal.failure))
 
 
 def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
@@ -138,11 +163,14 @@ def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) 
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
+    # Those who have all they asked for do not fail because something stays.
+    workloads = reason.workloads if change.takes else change.workloads
+    stays = " What is there stays until then." if change.takes else ""
     return Failure(
-        change.workloads,
+        workloads,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).",
+        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).{stays}",
         "Resolve that failure and run again.",
     )

@@ -152,8 +152,8 @@ def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
     assert names(predicted.plan) == names(done.plan)
     assert [named(one.change) for one in done.done] == [
         f"create policy {policy_arn('policy-new')}",
-        f"detach attachment role-a {policy_arn('policy-a')}",
         f"attach attachment role-a {policy_arn('policy-new')}",
+        f"detach attachment role-a {policy_arn('policy-a')}",
         f"delete policy {policy_arn('policy-a')}",
     ]
     assert (done.failures, purge(aws, renamed).plan.changes) == ((), ())
