@@ -140,15 +140,17 @@ options:
     default: 10
   owner:
     description:
-      - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value, and
-        O(purge=true) touches only what carries it.
+      - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value.
+      - What carries the tag of another owner is not changed or deleted without O(adopt=true), by a run without owner
+        neither. O(purge=true) touches only what carries the tag with this value, or when not set what has no such tag.
       - It must be a Kubernetes label value, since the role P(workload_identity.aws.pod_identity#role) labels service accounts
         with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
     type: str
   adopt:
     description:
       - Whether to take over roles and policies of the wanted names, and associations, that exist already but were not
-        made by this collection. They are then changed as asked, tagged as ours, and removed by O(state=absent).
+        made by this collection, or that belong to another O(owner). They are then changed as asked, tagged as ours, and
+        removed by O(state=absent).
     type: bool
     default: false
   force:
@@ -541,6 +543,7 @@ def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
             purge_policies=params["purge_policies"],
             adopt=params["adopt"],
             force=params["force"],
+            owner=parsed.owner,
             trust_policy_size_limit=params["trust_policy_size_limit"],
         ),
     )

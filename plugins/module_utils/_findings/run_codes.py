@@ -42,10 +42,20 @@ RUN: Descriptions = {
         "`check_caller`: IAM's simulator could not be asked",
         "allow the caller `iam:SimulatePrincipalPolicy` and `iam:GetRole` on itself",
     ),
+    Code.OWNED_BY_ANOTHER: Description(
+        "Another owner has it",
+        "warning",
+        "teardown or purge: something belongs to another `owner`, or to one where the run has none, and stays",
+        "remove it in a run for its owner, or `adopt`",
+        failure=FailureText(
+            "it belongs to another `owner`, or to one where the run has none, and would have to change or go",
+            "run it for its owner, use another name, or `adopt`",
+        ),
+    ),
     Code.OWNER_CHANGED: Description(
         "The owner changes",
         "warning",
-        "what belonged to one `owner` comes to belong to another",
+        "`adopt`: what belonged to one `owner` comes to belong to another",
         "list it for one owner only",
     ),
     Code.POLICY_ATTACHED_EXTRA: Description(
@@ -65,6 +75,10 @@ RUN: Descriptions = {
         "warning",
         "teardown: the association was not made here, and stays",
         "delete it with `eks_pod_identity_association`, or `force`",
+        failure=FailureText(
+            "the service account has an association that was not made here and would have to change",
+            "`adopt`, or delete it first",
+        ),
     ),
     Code.ROLE_STILL_USED: Description(
         "The role is still used",

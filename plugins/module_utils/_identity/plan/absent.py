@@ -17,11 +17,13 @@ from ..._findings.key import WorkloadKey
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.desired import Desired, Options
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
+from ..model.ownership import is_of_another
 from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
 from .completion import without_failed
+from .problems import owned_by_another
 
 # Whether a policy that nothing needs any more may go.
 MayPurge = Callable[[ObservedPolicy], bool]
@@ -84,7 +86,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
             continue
         policy = observed.policies.get(arn)
         if policy is not None and spec.document is not None and (may_purge is None or may_purge(policy)):
-            _plan_policy(draft, policy, users, removal.freed.get(arn, {}))
+            _plan_policy(draft, desired.options, policy, users, removal.freed.get(arn, {}))
     return without_failed(draft.plan())
 
 
@@ -105,6 +107,16 @@ def _plan_associations(
             continue
         if association.owner_arn and not desired.options.force:
             draft.failures.append(addon_owned(association, "delete"))
+        elif is_of_another(association.tags, desired.options.owner) and not desired.options.adopt:
+            draft.failures.append(
+                owned_by_another(
+                    association_target(workload.key),
+                    association.tags,
+                    desired.options.owner,
+                    (workload.key,),
+                    "delete",
+                )
+            )
         elif not association.owned and not desired.options.force:
             draft.findings.append(
                 Finding(
@@ -122,6 +134,11 @@ def _plan_associations(
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
     """Let go of what is attached, delete the role, or at least take our statement out of its trust."""
+    if not shared.spec.existing and _is_of_another(removal.options, role.tags):
+        draft.findings.append(
+            retained.of_another_owner(role_target(role.name), role.tags, removal.options.owner, shared.keys)
+        )
+        return
     part = Draft()
     users = _users(removal, role)
     unsure = not users and _perhaps_used(removal, shared, role)
@@ -149,6 +166,10 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             removal.free(role.permissions_boundary, role.name, target)
     draft.changes += part.changes
     draft.findings += part.findings
+
+
+def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
+    return is_of_another(tags, options.owner) and not options.adopt
 
 
 def _users(removal: _Removal, role: ObservedRole) -> list[str]:
@@ -245,11 +266,17 @@ def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Obse
 
 def _plan_policy(
     draft: Draft,
+    options: Options,
     policy: ObservedPolicy,
     users: tuple[WorkloadKey, ...],
     freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
+        return
+    present = policy.tags or {}
+    if _is_of_another(options, present):
+        target = policy_target(policy.arn)
+        draft.findings.append(retained.of_another_owner(target, present, options.owner, users))
         return
     others = [entity for entity in policy.attached_to if entity not in freed]
     if others:

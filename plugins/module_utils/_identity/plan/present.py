@@ -123,6 +123,8 @@ def _plan_associations(
             tags=tags.with_owner(spec.tags) if owned else spec.tags,
             purge_tags=options.purge_tags,
             force=options.force,
+            adopt=options.adopt,
+            owner=options.owner,
             needs=frozenset(change.target for change in before if not change.takes)
             | (gained[role.name.lower()] if moves else frozenset()),
             awaits=any(change.target.resource in ("role", "trust_policy") for change in before),

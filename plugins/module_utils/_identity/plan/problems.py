@@ -11,14 +11,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
 from ..._policy.language.text import policy_size
 from ..model.changes import Change
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec, Workload
 from ..model.failures import Failure
-from ..model.observed import ObservedRole
+from ..model.observed import ObservedAssociation, ObservedRole
+from ..model.ownership import OWNER_TAG
 from ..model.shared import SharedRole
-from ..model.targets import policy_target, role_target, trust_target
+from ..model.targets import (
+    Action,
+    Target,
+    association_target,
+    policy_target,
+    role_target,
+    trust_target,
+)
 from . import roles
 
 
@@ -69,6 +78,39 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
         "another role.name, or adopt: true to take it over (check mode with diff shows what "
         "would change).",
+    )
+
+
+def owned_by_another(
+    target: Target,
+    tags: Mapping[str, str],
+    owner: str | None,
+    workloads: tuple[WorkloadKey, ...],
+    action: Action,
+) -> Failure:
+    message, remedy = another_owner(target.display, tags, owner)
+    return Failure(workloads, target, action, Code.OWNED_BY_ANOTHER, message, remedy)
+
+
+def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tuple[str, str]:
+    """What is said of it, and what to do."""
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return (
+        f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is left as it is.",
+        f"Run it for owner '{tags[OWNER_TAG]}', use another name, or set adopt: true to take it over (check mode with "
+        "diff shows what would change).",
+    )
+
+
+def association_not_owned(association: ObservedAssociation) -> Failure:
+    return Failure(
+        (association.key,),
+        association_target(association.key),
+        "update",
+        Code.ASSOCIATION_NOT_OWNED,
+        f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
+        f"{association.role_arn}, was not made by this collection and would have to change, so it is left as it is.",
+        "Set adopt: true to take it over (check mode with diff shows what would change), or delete it first.",
     )
 
 

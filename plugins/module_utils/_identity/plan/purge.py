@@ -48,14 +48,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """What may be purged: what belongs to one owner or to some namespaces, or all that is ours in the cluster."""
+    """What may be purged: what belongs to one owner, or without one to nobody; limited to some namespaces or not.
+
+    With ``whosever`` it is what belongs to any owner or none, which is only counted.
+    """
 
     owner: str | None = None
     namespaces: frozenset[str] = frozenset()
     limit: int = 10
+    whosever: bool = False
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
-        if self.owner is not None and tags.get(OWNER_TAG) != self.owner:
+        if not self.whosever and tags.get(OWNER_TAG) != self.owner:
             return False
         return not self.namespaces or set(namespaces) <= self.namespaces
 
@@ -120,6 +124,22 @@ def unlisted_workloads(
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
     ]
     return replace(desired, workloads=(*unlisted, *orphans, *unused))
+
+
+def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
+    """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
+    going = {workload.key for workload in unlisted.workloads}
+    names = [str(workload.key) for workload in everybodys.workloads if workload.key not in going]
+    if not names:
+        return ()
+    return (
+        Finding(
+            Code.OWNED_BY_ANOTHER,
+            f"{len(names)} workloads that are not listed belong to owners, and this purge has no owner, so they stay: "
+            f"{listed(names, SHOWN_UNLISTED)}.",
+            "Purge them in runs for their owners.",
+        ),
+    )
 
 
 def left_roles(

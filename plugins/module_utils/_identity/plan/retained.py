@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -17,8 +17,9 @@ from ..model.cluster import Cluster
 from ..model.failures import Failure, request_failure
 from ..model.messages import listed, sentence
 from ..model.observed import ObservedRole, ReadFailure
+from ..model.ownership import OWNER_TAG
 from ..model.shared import SharedRole
-from ..model.targets import role_target
+from ..model.targets import Target, role_target
 
 
 def attached_extra(
@@ -47,6 +48,18 @@ def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence
         Code.ROLE_HOLDS_FOREIGN,
         f"role {role.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
         "Detach or delete those, then run again.",
+        keys[0],
+    )
+
+
+def of_another_owner(
+    target: Target, tags: Mapping[str, str], owner: str | None, keys: tuple[WorkloadKey, ...]
+) -> Finding:
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return Finding(
+        Code.OWNED_BY_ANOTHER,
+        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it stays.",
+        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set adopt: true.",
         keys[0],
     )
 

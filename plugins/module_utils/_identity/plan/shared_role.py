@@ -17,6 +17,7 @@ from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
+from ..model.ownership import is_of_another
 from ..model.shared import SharedRole, unread_targets
 from ..model.targets import (
     Target,
@@ -64,8 +65,13 @@ def plan_shared_role(
     joining = _attachments(shared, role, made)
     changes += joining
     if role is not None and not spec.existing:
-        if changes and not role.owned and not options.adopt:
-            draft.failures.append(problems.not_owned(shared, role, changes))
+        if changes and not _is_ours(role, options):
+            if role.owned:
+                target = role_target(role.name)
+                failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
+            else:
+                failure = problems.not_owned(shared, role, changes)
+            draft.failures.append(failure)
             return
         leaving = _detachments(draft, observed, options, shared, role, listed)
         # A full role takes a policy only after another one has left; else there is never one too few.
@@ -77,6 +83,11 @@ def plan_shared_role(
         needs = gains(shared, role) | {role_target(role.name)} | holders
         changes += [replace(leaver, needs=needs) for leaver in leaving[excess:]]
     draft.changes.extend(changes)
+
+
+def _is_ours(role: ObservedRole, options: Options) -> bool:
+    """Whether it may be changed: made here for this owner, or to be taken over."""
+    return options.adopt or (role.owned and not is_of_another(role.tags, options.owner))
 
 
 def _holders(
@@ -152,12 +163,8 @@ def _role_changes(
     changes = [*([update] if update else []), *roles.change_trust(role, trust, keys, holders)]
     # On its way to the narrower one, the trust policy lets in those who go and those who come.
     failures += problems.too_long_on_the_way(shared, changes, options)
-    if (
-        not role.owned
-        and not options.adopt
-        and all(set(change.after or ()) <= {"tags"} for change in changes)
-    ):
-        # An unowned role that already is as wanted is used; it does not become ours by that.
+    if not _is_ours(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
+        # A role of others that already is as wanted is used; it does not become ours by that.
         return [], failures
     return changes, failures
 
@@ -185,7 +192,7 @@ def _detachments(
 ) -> list[Change]:
     """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
     everything on a role that workloads outside this run use too, for it may be theirs."""
-    if not role.owned and not options.adopt:
+    if not _is_ours(role, options):
         return []
     changes = []
     foreign_grants = grants_of_others(observed.cluster, role.trust, listed)

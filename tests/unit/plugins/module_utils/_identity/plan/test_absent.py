@@ -12,6 +12,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     role_target,
@@ -601,3 +602,42 @@ def test_a_policy_stays_when_the_pages_of_who_uses_it_do_not_end(more: dict[str,
     found = absent(aws, workload())
     assert names(found) == []
     assert [failure.error_code for failure in found.failures] == ["MalformedAnswer"]
+
+
+# Other owners
+
+
+@pytest.mark.parametrize(
+    ("tags", "this_run"),
+    [({OWNER_TAG: "b"}, "this run is for owner 'b'"), ({}, "this run has no owner")],
+)
+def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str) -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(), tags={OWNER_TAG: "a"}))
+    before = aws.state()
+    made = run(aws, desired(workload(), tags=tags), "absent")
+    assert aws.state() == before
+    assert [(one.target.label, one.action, one.error_code) for one in made.failures] == [
+        ("association default/app", "delete", "OWNED_BY_ANOTHER")
+    ]
+    assert [(one.code, one.message, one.remedy) for one in made.findings] == [
+        (
+            "OWNED_BY_ANOTHER",
+            f"{name} belongs to owner 'a', and {this_run}, so it stays.",
+            "Remove it in a run for owner 'a', or set adopt: true.",
+        )
+        for name in ("role my-role", f"policy {policy_arn('my-policy')}")
+    ]
+    assert run(aws, desired(workload(), tags=tags, adopt=True), "absent").failures == ()
+    assert aws.state() == FakeAws().state()
+
+
+def test_a_role_of_another_owner_outlives_the_association_of_ours() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(), tags={OWNER_TAG: "a"}))
+    (association,) = aws.eks.associations.values()
+    association["tags"][OWNER_TAG] = "b"
+    made = run(aws, desired(workload(), tags={OWNER_TAG: "b"}), "absent")
+    assert [named(done.change) for done in made.done] == ["delete association default/app"]
+    assert made.failures == ()
+    assert [str(one.code) for one in made.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]

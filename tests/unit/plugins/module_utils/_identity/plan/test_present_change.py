@@ -594,12 +594,12 @@ def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     ]
 
 
-def test_a_workload_that_another_owner_lists_is_taken_over_with_a_warning() -> None:
+def test_a_workload_that_another_owner_lists_is_taken_over_when_told_so() -> None:
     first = desired(workload(), tags={OWNER_TAG: "a"})
     aws = FakeAws()
     run(aws, first)
     assert plan(aws, first).findings == ()
-    found = plan(aws, desired(workload(), tags={OWNER_TAG: "b"}))
+    found = plan(aws, desired(workload(), tags={OWNER_TAG: "b"}, adopt=True))
     assert [(one.code, one.severity, one.message, one.remedy) for one in found.findings] == [
         (
             "OWNER_CHANGED",

@@ -63,7 +63,7 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
 
 
 def purge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **scope: Any) -> Run:
-    wanted = desired(*workloads)
+    wanted = desired(*workloads, owner=scope.get("owner"))
     return run_with_purge(engine(aws, wanted), wanted, PurgeScope(**scope), check_mode)
 
 
@@ -374,3 +374,20 @@ def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
         "not be purged:"
     )
     assert last == "All workloads that are listed are done; a rerun takes up only what is missing."
+
+
+def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
+    aws = FakeAws()
+    for owner in ("x", "y"):
+        run(aws, desired(own(owner), tags={OWNER_TAG: owner}))
+    run(aws, desired(own("free")))
+    made = purge(aws, limit=1)
+    assert there(aws) == ["x", "y"]
+    assert [(one.code, one.message, one.remedy) for one in made.findings] == [
+        (
+            "OWNED_BY_ANOTHER",
+            "2 workloads that are not listed belong to owners, and this purge has no owner, so they stay: "
+            "default/x, default/y.",
+            "Purge them in runs for their owners.",
+        )
+    ]
