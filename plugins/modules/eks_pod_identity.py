@@ -156,8 +156,8 @@ options:
   force:
     description:
       - Whether to change or delete associations that an EKS add-on owns, and with O(state=absent) to delete
-        associations that were not made by this collection, and roles that any cluster may use when the cluster is not
-        found.
+        associations that were not made by this collection, and roles of ours whose trust policy is not tied to the
+        cluster, so that other clusters may use them.
     type: bool
     default: false
   continue_on_error:

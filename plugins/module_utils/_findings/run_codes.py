@@ -95,8 +95,8 @@ RUN: Descriptions = {
     Code.ROLE_PERHAPS_USED: Description(
         "Other clusters may use the role",
         "warning",
-        "teardown of a cluster that was not found, or purge: other clusters may use the role",
-        "check name, account, region; `force` if the cluster is gone; after a purge `state: absent`",
+        "teardown or purge: the trust policy is not tied to this cluster, so other clusters may use the role",
+        "look at the associations of the other clusters; `force` in a teardown when none names it",
     ),
     Code.POLICY_STILL_USED: Description(
         "The policy is still used",
@@ -109,6 +109,12 @@ RUN: Descriptions = {
         "info",
         "teardown: a policy that was not made here stays on an existing role",
         "detach it, if nothing else needs it",
+    ),
+    Code.TRUST_STATEMENT_FOREIGN: Description(
+        "The trust policy lets in others",
+        "info",
+        "a role made here has trust statements for others than EKS Pod Identity, which stay",
+        "remove them, or give the whole `role.trust_policy`",
     ),
     Code.TRUST_STATEMENT_STAYS: Description(
         "Our trust statement stays",

@@ -140,7 +140,7 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
         )
         return
     part = Draft()
-    users = _users(removal, role)
+    users = _users(removal, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
     if users and role.owned and not shared.spec.existing:
@@ -180,13 +180,18 @@ def _users(removal: _Removal, role: ObservedRole) -> list[str]:
     return here + trust.granted_elsewhere(cluster, role.trust)
 
 
+def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
+    """Whom else the trust policy of a role of ours lets in, by statements that nobody asked us for."""
+    if not role.owned or shared.spec.existing:
+        return []
+    return trust.foreign_principals(role.trust, shared.spec.trust_policy)
+
+
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Whether others may use the role who cannot be seen, where nobody named it to be removed, or the
-    cluster that was named is not there."""
-    cluster = removal.observed.cluster
+    """Whether others may use the role who cannot be seen from this cluster."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
-    return (not cluster.status or removal.may_purge is not None) and not trust.tied_to(cluster, role.trust)
+    return not trust.tied_to(removal.observed.cluster, role.trust)
 
 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:

@@ -64,6 +64,16 @@ def of_another_owner(
     )
 
 
+def lets_in_others(role: ObservedRole, key: WorkloadKey, others: Sequence[str]) -> Finding:
+    return Finding(
+        Code.TRUST_STATEMENT_FOREIGN,
+        f"role {role.name} also lets in {listed(others, 10)}, which was not asked for; those statements stay.",
+        "Remove them from the trust policy when nothing needs them, or give the whole trust policy as "
+        "role.trust_policy.",
+        key,
+    )
+
+
 def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
@@ -95,7 +105,11 @@ def cluster_missing(cluster: Cluster) -> Finding:
 def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     if cluster.status:
         unseen = "whether another cluster does cannot be seen from here."
-        remedy = "When none does, list the workload with state: absent, or delete the role."
+        remedy = (
+            "Look whether an association in the account's other clusters names it (aws eks "
+            "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
+            "get-role). When none does, list the workload with state: absent and force: true, or delete the role."
+        )
     else:
         unseen = "that cluster was not found, so its associations cannot be seen."
         remedy = (

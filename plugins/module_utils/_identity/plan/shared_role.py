@@ -27,7 +27,13 @@ from ..model.targets import (
     role_target,
 )
 from . import problems, retained, roles
-from .trust import TAGGED_SCOPES, extended_trust, grants_of_others, wanted_trust
+from .trust import (
+    TAGGED_SCOPES,
+    extended_trust,
+    foreign_principals,
+    grants_of_others,
+    wanted_trust,
+)
 from .trust_usability import trust_failures
 
 
@@ -73,6 +79,9 @@ def plan_shared_role(
                 failure = problems.not_owned(shared, role, changes)
             draft.failures.append(failure)
             return
+        foreign = [] if spec.trust_policy is not None else foreign_principals(role.trust)
+        if foreign and _is_ours(role, options):
+            draft.findings.append(retained.lets_in_others(role, shared.keys[0], foreign))
         leaving = _detachments(draft, observed, options, shared, role, listed)
         # A full role takes a policy only after another one has left; else there is never one too few.
         excess = max(0, len(role.attached) + len(joining) - roles.POLICIES_OF_A_ROLE)

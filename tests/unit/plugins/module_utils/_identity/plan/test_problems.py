@@ -367,7 +367,10 @@ def test_adoption_changes_tags_and_takes_over() -> None:
         f"attach attachment my-role {policy_arn('my-policy')}",
         "update association default/app",
     ]
-    assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
+    assert [finding.code for finding in found.findings] == [
+        "TRUST_STATEMENT_FOREIGN",
+        "POLICY_ATTACHED_EXTRA",
+    ]
     run(aws, wanted)
     state = aws.state()
     assert state["roles"]["my-role"]["tags"] == {"team": "x", **OWNED}

@@ -331,6 +331,13 @@ def test_a_target_role_stays() -> None:
     assert "role-b" in aws.state()["roles"]
 
 
+PROOF = (
+    "Look whether an association in the account's other clusters names it (aws eks "
+    "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
+    "get-role). When none does, list the workload with state: absent and force: true, or delete the role."
+)
+
+
 def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
     open_to_all = own("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
     aws = settled(open_to_all)
@@ -340,7 +347,7 @@ def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
             "ROLE_PERHAPS_USED",
             f"role {role_arn('role-a')} stays: its trust policy lets more than cluster {CLUSTER} use it, and "
             "whether another cluster does cannot be seen from here.",
-            "When none does, list the workload with state: absent, or delete the role.",
+            PROOF,
         ),
         ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
     ]
