@@ -38,7 +38,8 @@ class Change:
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
     ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
     more, so it waits for whatever replaces that. ``makes_room_for`` is an attachment to a full role: the
-    detachment comes directly before it, and is undone when it fails.
+    detachment comes directly before it, and is undone when it fails. ``requires_unused`` says that nobody may
+    use the role any more, which is looked at again right before.
     """
 
     stage: int
@@ -52,6 +53,7 @@ class Change:
     awaits: bool = False
     takes: bool = False
     makes_room_for: Target | None = None
+    requires_unused: bool = False
 
     @property
     def place(self) -> tuple[int, Target, bool]:

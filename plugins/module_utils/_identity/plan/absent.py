@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -213,7 +213,8 @@ def _plan_detachments(
         owned = _owned(removal.observed, arn) and (not shared.spec.existing or arn in shared.policy_users)
         if owned or deleted:
             needs = _associations(removal, shared)
-            draft.changes.append(roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs))
+            change = roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs)
+            draft.changes.append(replace(change, requires_unused=not shared.spec.existing))
 
 
 def _note_attached(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
@@ -266,7 +267,17 @@ def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Obse
         before["description"] = role.description
     needs = _associations(removal, shared) | {change.target for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})
-    return Change(ROLE_STAGE, role_target(role.name), "delete", shared.keys, before, None, (call,), needs)
+    return Change(
+        ROLE_STAGE,
+        role_target(role.name),
+        "delete",
+        shared.keys,
+        before,
+        None,
+        (call,),
+        needs,
+        requires_unused=True,
+    )
 
 
 def _plan_policy(

@@ -26,6 +26,7 @@ from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from .outcome import Done, Outcome, Refusal
+from .use_check import UseCheck
 from .waiting import WaitPolicy, send
 
 # Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
@@ -42,10 +43,12 @@ def apply_plan(
     wait_policy: WaitPolicy,
     settled: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
+    use_check: UseCheck | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds has failed for good and is not attempted again.
+    What ``settled`` holds has failed for good and is not attempted again. ``use_check`` looks again at what has
+    to be unused.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
@@ -60,7 +63,10 @@ def apply_plan(
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(change.target.touched, []).append(change)
-        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress)
+        removed = [change for change in plan.changes if change.stage == stage and change.requires_unused]
+        if use_check is not None and removed:
+            use_check.look(removed)
+        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress, use_check)
         for results in map_concurrently(make, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
@@ -79,10 +85,14 @@ def _make_all(
     settled: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
+    use_check: UseCheck | None,
     changes: Sequence[Change],
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
     failures = dict(failed)
+    # One look serves all changes of one role.
+    used: AwsError | None = None
+    looked = use_check is None
     for change in changes:
         needs = change.needs | ({change.makes_room_for} if change.makes_room_for else frozenset())
         reason = next((failures[need] for need in sorted(needs) if need in failures), None)
@@ -91,7 +101,13 @@ def _make_all(
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:
-            result = _make(api, change, wait_policy)
+            if change.requires_unused and not looked and use_check is not None:
+                used, looked = use_check.refusal(change), True
+            if change.requires_unused and used is not None:
+                failure = request_failure(used, change.workloads, change.target, change.action)
+                result = Refusal(change, failure, used)
+            else:
+                result = _make(api, change, wait_policy)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
             results = [_undone(api, earlier, result, wait_policy) for earlier in results]
