@@ -125,6 +125,13 @@ options:
         what would go.
     type: bool
     default: false
+  purge_all:
+    description:
+      - With O(purge=true) and an empty list of workloads, whether that is meant, so that everything is removed that was made
+        for the cluster, within O(owner) and O(purge_namespaces). Without it such a run is refused before anything is read.
+      - O(purge_limit) still holds.
+    type: bool
+    default: false
   purge_namespaces:
     description:
       - With O(purge=true), only workloads of these Kubernetes namespaces are removed. A policy without a workload belongs
@@ -566,6 +573,7 @@ def main() -> None:
             "purge_tags": {"type": "bool", "default": False},
             "purge_policies": {"type": "bool", "default": False},
             "purge": {"type": "bool", "default": False},
+            "purge_all": {"type": "bool", "default": False},
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "int", "default": 10},
             "owner": {"type": "str"},

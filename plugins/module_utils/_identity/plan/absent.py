@@ -175,7 +175,7 @@ def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
 def _users(removal: _Removal, role: ObservedRole) -> list[str]:
     """Who still uses a role once the workloads are gone: in this cluster, and by our grants elsewhere."""
     cluster = removal.observed.cluster
-    keys = removal.observed.role_users.get(role.arn, ())
+    keys = removal.observed.role_users.get(role.arn.lower(), ())
     here = [f"{cluster.name} {key}" for key in keys if key not in removal.going]
     return here + trust.granted_elsewhere(cluster, role.trust)
 
@@ -227,7 +227,7 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     """Our grants to workloads go, except to those whose association stays and names this role."""
     cluster = removal.observed.cluster
     staying = frozenset(
-        key for key in removal.observed.role_users.get(role.arn, ()) if key not in removal.going
+        key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
     narrowed = trust.without(cluster, role.trust, removal.listed - staying, staying)
     if narrowed is not None and narrowed.get("Statement"):

@@ -89,15 +89,15 @@ def unlisted_workloads(
         if workload.role is not None
     }
     # A role that a wanted workload is about to leave: Pods that run hold its credentials.
-    kept_roles |= {arn for key, used in account.associations.items() if key in wanted for arn in used.roles}
-    by_arn = {role.arn: role for role in account.roles}
-    used = {arn for association in account.associations.values() for arn in association.roles}
+    kept_roles |= {arn for key, used in account.associations.items() if key in wanted for arn in _roles(used)}
+    by_arn = {role.arn.lower(): role for role in account.roles}
+    used = {arn for association in account.associations.values() for arn in _roles(association)}
 
     def parts(role: ObservedRole | None) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
         """A role and what is attached to it, as far as it may go; who owns it is looked at later."""
         if role is None:
             return None, ()
-        if role.arn in kept_roles or not scope.includes(role.tags, ()):
+        if role.arn.lower() in kept_roles or not scope.includes(role.tags, ()):
             # It stays. Given by its ARN, it only loses what we grant to the workload.
             return RoleSpec(name=role.name, arn=role.arn), ()
         arn = parse_role_arn(role.arn)
@@ -105,7 +105,7 @@ def unlisted_workloads(
         return RoleSpec(name=role.name, path=arn.path if arn else "/"), _made_policies(attached)
 
     unlisted = [
-        Workload(key, *parts(by_arn.get(association.role_arn)))
+        Workload(key, *parts(by_arn.get(association.role_arn.lower())))
         for key, association in sorted(account.associations.items())
         if key not in wanted
         and association.owned
@@ -115,7 +115,7 @@ def unlisted_workloads(
     orphans = [
         Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
-        if role.owned and role.arn not in used | kept_roles and _is_orphan(role, cluster, scope)
+        if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
         Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
@@ -150,11 +150,11 @@ def left_roles(
     gone = {workload.key for workload in unlisted.workloads}
     associations = account.associations.items()
     kept = _wanted_roles(desired, cluster)
-    kept |= {arn for key, other in associations if key not in moving | gone for arn in other.roles}
+    kept |= {arn for key, other in associations if key not in moving | gone for arn in _roles(other)}
     left = {
-        association.role_arn: key
+        association.role_arn.lower(): key
         for key, association in associations
-        if key in moving and association.role_arn not in kept
+        if key in moving and association.role_arn.lower() not in kept
     }
     return tuple(
         Finding(
@@ -162,10 +162,10 @@ def left_roles(
             f"role {role.arn} loses its last association with cluster {cluster.name}, but Pods that run "
             "may still hold its credentials, so it stays for now.",
             "Restart those Pods; the next run with purge removes the role.",
-            left[role.arn],
+            left[role.arn.lower()],
         )
         for role in account.roles
-        if role.arn in left and role.owned and _is_orphan(role, cluster, scope)
+        if role.arn.lower() in left and role.owned and _is_orphan(role, cluster, scope)
     )
 
 
@@ -196,10 +196,14 @@ def validate_purge_limit(unlisted: Desired, cluster: Cluster, scope: PurgeScope)
 
 
 def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
-    """The ARNs of the roles that wanted workloads use, also as their target role."""
+    """The ARNs in lower case of the roles that wanted workloads use, also as their target role."""
     workloads = desired.workloads
-    own = {cluster.role_arn(workload.role) for workload in workloads if workload.role is not None}
-    return own | {workload.association.target_role_arn or "" for workload in workloads}
+    own = {cluster.role_arn(workload.role).lower() for workload in workloads if workload.role is not None}
+    return own | {(workload.association.target_role_arn or "").lower() for workload in workloads}
+
+
+def _roles(association: ObservedAssociation) -> set[str]:
+    return {arn.lower() for arn in association.roles}
 
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:

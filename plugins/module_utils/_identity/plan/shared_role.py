@@ -106,7 +106,9 @@ def _holders(
     role, or that are let in by their session tags only from then on."""
     if role is None:
         return frozenset()
-    using = (observed.associations[key] for key in observed.role_users.get(role.arn, ()) if key in listed)
+    using = (
+        observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
+    )
     users = {workload.key: workload for workload in shared.users}
     return frozenset(
         association_target(association.key)

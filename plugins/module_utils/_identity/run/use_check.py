@@ -55,9 +55,9 @@ class UseCheck:
         planned = self.observed.roles.get(change.target.name.lower())
         if planned is None:
             return None
-        if planned.arn in self.users:
+        if planned.arn.lower() in self.users:
             return _in_use(
-                change, f"{self.users[planned.arn]} uses role {planned.arn} since it was looked at."
+                change, f"{self.users[planned.arn.lower()]} uses role {planned.arn} since it was looked at."
             )
         try:
             answer = self.reader.api.call("iam", "GetRole", {"RoleName": planned.name})

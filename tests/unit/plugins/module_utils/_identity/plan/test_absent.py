@@ -702,3 +702,9 @@ def test_a_role_of_another_owner_outlives_the_association_of_ours() -> None:
     assert [named(done.change) for done in made.done] == ["delete association default/app"]
     assert made.failures == ()
     assert [str(one.code) for one in made.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
+
+
+def test_a_role_stays_that_an_association_names_in_another_letter_case() -> None:
+    aws = settled(workload())
+    given_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
+    assert codes(absent(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]

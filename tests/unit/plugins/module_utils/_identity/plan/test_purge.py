@@ -322,8 +322,9 @@ def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_to
     assert f"detach attachment legacy {policy_arn('one')}" in names(predicted.plan)
 
 
-def test_a_target_role_stays() -> None:
-    chained = own("a") | {"target_role_arn": role_arn("role-b")}
+@pytest.mark.parametrize("spelt", ["role-b", "Role-B"])
+def test_a_target_role_stays_however_it_is_spelt(spelt: str) -> None:
+    chained = own("a") | {"target_role_arn": role_arn(spelt)}
     target = {"name": "role-b", "trust_policy": TRUST_BARE}
     aws = settled(own("b") | {"role": target}, chained)
     done = purge(aws, chained)
