@@ -125,6 +125,13 @@ options:
         what would go.
     type: bool
     default: false
+  purge_all:
+    description:
+      - With O(purge=true) and an empty list of workloads, whether that is meant, so that everything is removed that was made
+        for the cluster, within O(owner) and O(purge_namespaces). Without it such a run is refused before anything is read.
+      - O(purge_limit) still holds.
+    type: bool
+    default: false
   purge_namespaces:
     description:
       - With O(purge=true), only workloads of these Kubernetes namespaces are removed. A policy without a workload belongs
@@ -140,22 +147,24 @@ options:
     default: 10
   owner:
     description:
-      - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value, and
-        O(purge=true) touches only what carries it.
+      - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value.
+      - What carries the tag of another owner is not changed or deleted without O(adopt=true), by a run without owner
+        neither. O(purge=true) touches only what carries the tag with this value, or when not set what has no such tag.
       - It must be a Kubernetes label value, since the role P(workload_identity.aws.pod_identity#role) labels service accounts
         with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
     type: str
   adopt:
     description:
       - Whether to take over roles and policies of the wanted names, and associations, that exist already but were not
-        made by this collection. They are then changed as asked, tagged as ours, and removed by O(state=absent).
+        made by this collection, or that belong to another O(owner). They are then changed as asked, tagged as ours, and
+        removed by O(state=absent).
     type: bool
     default: false
   force:
     description:
       - Whether to change or delete associations that an EKS add-on owns, and with O(state=absent) to delete
-        associations that were not made by this collection, and roles that any cluster may use when the cluster is not
-        found.
+        associations that were not made by this collection, and roles of ours whose trust policy is not tied to the
+        cluster, so that other clusters may use them.
     type: bool
     default: false
   continue_on_error:
@@ -542,6 +551,7 @@ def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
             purge_policies=params["purge_policies"],
             adopt=params["adopt"],
             force=params["force"],
+            owner=parsed.owner,
             trust_policy_size_limit=params["trust_policy_size_limit"],
         ),
     )
@@ -564,6 +574,7 @@ def main() -> None:
             "purge_tags": {"type": "bool", "default": False},
             "purge_policies": {"type": "bool", "default": False},
             "purge": {"type": "bool", "default": False},
+            "purge_all": {"type": "bool", "default": False},
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "int", "default": 10},
             "owner": {"type": "str"},

@@ -70,6 +70,10 @@ options:
     description: Whether to plan the removal of service accounts that were made here and are not listed.
     type: bool
     default: false
+  purge_all:
+    description: Whether an empty list of workloads is meant, with O(purge=true).
+    type: bool
+    default: false
   purge_namespaces:
     description: Only in these namespaces.
     type: list

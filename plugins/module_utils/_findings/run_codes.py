@@ -42,10 +42,20 @@ RUN: Descriptions = {
         "`check_caller`: IAM's simulator could not be asked",
         "allow the caller `iam:SimulatePrincipalPolicy` and `iam:GetRole` on itself",
     ),
+    Code.OWNED_BY_ANOTHER: Description(
+        "Another owner has it",
+        "warning",
+        "teardown or purge: something belongs to another `owner`, or to one where the run has none, and stays",
+        "remove it in a run for its owner, or `adopt`",
+        failure=FailureText(
+            "it belongs to another `owner`, or to one where the run has none, and would have to change or go",
+            "run it for its owner, use another name, or `adopt`",
+        ),
+    ),
     Code.OWNER_CHANGED: Description(
         "The owner changes",
         "warning",
-        "what belonged to one `owner` comes to belong to another",
+        "`adopt`: what belonged to one `owner` comes to belong to another",
         "list it for one owner only",
     ),
     Code.POLICY_ATTACHED_EXTRA: Description(
@@ -65,6 +75,10 @@ RUN: Descriptions = {
         "warning",
         "teardown: the association was not made here, and stays",
         "delete it with `eks_pod_identity_association`, or `force`",
+        failure=FailureText(
+            "the service account has an association that was not made here and would have to change",
+            "`adopt`, or delete it first",
+        ),
     ),
     Code.ROLE_STILL_USED: Description(
         "The role is still used",
@@ -81,8 +95,8 @@ RUN: Descriptions = {
     Code.ROLE_PERHAPS_USED: Description(
         "Other clusters may use the role",
         "warning",
-        "teardown of a cluster that was not found, or purge: other clusters may use the role",
-        "check name, account, region; `force` if the cluster is gone; after a purge `state: absent`",
+        "teardown or purge: the trust policy is not tied to this cluster, so other clusters may use the role",
+        "look at the associations of the other clusters; `force` in a teardown when none names it",
     ),
     Code.POLICY_STILL_USED: Description(
         "The policy is still used",
@@ -95,6 +109,12 @@ RUN: Descriptions = {
         "info",
         "teardown: a policy that was not made here stays on an existing role",
         "detach it, if nothing else needs it",
+    ),
+    Code.TRUST_STATEMENT_FOREIGN: Description(
+        "The trust policy lets in others",
+        "info",
+        "a role made here has trust statements for others than EKS Pod Identity, which stay",
+        "remove them, or give the whole `role.trust_policy`",
     ),
     Code.TRUST_STATEMENT_STAYS: Description(
         "Our trust statement stays",

@@ -15,7 +15,7 @@ from ..model.desired import PURGE_LIMIT, STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.ownership import OWNER_TAG
 from .bounds import find_excess_of_values
-from .fields import Fields
+from .fields import Fields, read_boolean
 from .files.folders import read_sources
 from .options import read_numbers, read_owner
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
@@ -35,6 +35,7 @@ OPTIONS = (
     "create_service_accounts",
     "create_namespaces",
     "purge",
+    "purge_all",
     "purge_namespaces",
     "purge_limit",
     "concurrency",
@@ -68,6 +69,9 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
     )
     purge, namespaces = fields.flag("purge") is True, fields.names("purge_namespaces")
     workloads = problems.attempt(lambda: _workloads(fields, locate, str(cluster_name), state, defaults))
+    purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
+    if purges and workloads == () and fields.flag("purge_all") is not True:
+        problems.add("", _purges_all(prefix, str(cluster_name)))
     problems.raise_if_any()
     return ParsedInput(
         cluster_name=cluster_name or "",
@@ -90,6 +94,14 @@ def _check_bounds(given: Mapping[str, object], prefix: str) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def _purges_all(prefix: str, cluster_name: str) -> str:
+    return (
+        f"the list of workloads is empty, and {prefix}purge is true: that would remove everything that was made for "
+        f"cluster {cluster_name}, within owner and namespaces. Correct the list, or set {prefix}purge_all: true if "
+        "that is meant."
+    )
 
 
 def _tags(fields: Fields, owner: str | None) -> Mapping[str, str]:

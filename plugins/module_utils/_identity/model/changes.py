@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from ..._findings.finding import Finding
@@ -35,6 +36,10 @@ class Change:
     ``needs`` are the targets of changes without which this one must not be made. ``awaits``
     says that it may have to wait until AWS has propagated something that this plan makes or alters.
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
+    ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
+    more, so it waits for whatever replaces that. ``makes_room_for`` is an attachment to a full role: the
+    detachment comes directly before it, and is undone when it fails. ``requires_unused`` says that nobody may
+    use the role any more, which is looked at again right before.
     """
 
     stage: int
@@ -46,6 +51,14 @@ class Change:
     calls: tuple[Call, ...]
     needs: frozenset[Target] = frozenset()
     awaits: bool = False
+    takes: bool = False
+    makes_room_for: Target | None = None
+    requires_unused: bool = False
+
+    @property
+    def place(self) -> tuple[int, Target, bool]:
+        """Where it comes in a plan."""
+        return self.stage, self.makes_room_for or self.target, self.makes_room_for is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +79,5 @@ class Draft:
     findings: list[Finding] = field(default_factory=list)
 
     def plan(self) -> Plan:
-        ordered = sorted(self.changes, key=lambda change: (change.stage, change.target))
+        ordered = sorted(self.changes, key=attrgetter("place"))
         return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings))

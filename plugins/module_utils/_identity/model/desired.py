@@ -139,13 +139,14 @@ class ParsedInput:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What holds for the whole run."""
+    """What holds for the whole run. ``owner`` is None in a run for no owner."""
 
     trust_scope: TrustScope | None = None
     purge_tags: bool = False
     purge_policies: bool = False
     adopt: bool = False
     force: bool = False
+    owner: str | None = None
     trust_policy_size_limit: int = 2048
 
 

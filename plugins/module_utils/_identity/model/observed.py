@@ -119,11 +119,12 @@ class ObservedAssociation:
 def users_of(
     associations: Mapping[WorkloadKey, ObservedAssociation],
 ) -> dict[str, tuple[WorkloadKey, ...]]:
-    """By the ARN of a role, which associations use it."""
+    """By the ARN of a role in lower case, which associations use it: an ARN may be spelt in another letter
+    case than the role, and IAM tells no two names apart by it."""
     users: dict[str, list[WorkloadKey]] = {}
     for association in associations.values():
         for arn in association.roles:
-            users.setdefault(arn, []).append(association.key)
+            users.setdefault(arn.lower(), []).append(association.key)
     return {arn: tuple(keys) for arn, keys in users.items()}
 
 
@@ -161,7 +162,7 @@ class Observed:
 
     A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
     (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
-    which associations of this cluster use a role's ARN, also as their target role; it is whole only for
+    which associations of this cluster use a role's ARN (in lower case), also as their target role; it is whole only for
     removals. ``bulk_denied`` is the refusal of AWS when the caller is not allowed to read in bulk, so that
     everything was read one by one.
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read.

@@ -26,5 +26,10 @@ OWNER_TAG = "workload-identity/owner"
 CLUSTER_TAG = "workload-identity/cluster"
 
 
+def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
+    """Whether something is marked as another owner's. A run without ``owner`` owns nothing that has one."""
+    return is_owned(tags) and bool(tags.get(OWNER_TAG)) and tags[OWNER_TAG] != owner
+
+
 def is_owned(tags: Mapping[str, str]) -> bool:
     return tags.get(MANAGED_BY_TAG) == MANAGED_BY_VALUE

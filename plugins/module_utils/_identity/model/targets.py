@@ -35,13 +35,15 @@ class Target:
 
     ``name`` is that of the role for a role, its trust policy and its attachments, the ARN of a policy,
     "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment,
-    ``cluster`` the cluster of an association.
+    ``cluster`` the cluster of an association. ``narrows`` is the second change of a trust policy, that lets
+    in fewer.
     """
 
     resource: Resource
     name: str
     policy_arn: str = ""
     cluster: str = ""
+    narrows: bool = False
 
     @property
     def full_name(self) -> str:
@@ -80,5 +82,5 @@ def role_target(name: str) -> Target:
     return Target("role", name)
 
 
-def trust_target(role_name: str) -> Target:
-    return Target("trust_policy", role_name)
+def trust_target(role_name: str, narrows: bool = False) -> Target:
+    return Target("trust_policy", role_name, narrows=narrows)

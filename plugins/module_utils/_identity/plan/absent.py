@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -17,11 +17,13 @@ from ..._findings.key import WorkloadKey
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.desired import Desired, Options
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
+from ..model.ownership import is_of_another
 from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
 from .completion import without_failed
+from .problems import owned_by_another
 
 # Whether a policy that nothing needs any more may go.
 MayPurge = Callable[[ObservedPolicy], bool]
@@ -84,7 +86,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
             continue
         policy = observed.policies.get(arn)
         if policy is not None and spec.document is not None and (may_purge is None or may_purge(policy)):
-            _plan_policy(draft, policy, users, removal.freed.get(arn, {}))
+            _plan_policy(draft, desired.options, policy, users, removal.freed.get(arn, {}))
     return without_failed(draft.plan())
 
 
@@ -105,6 +107,16 @@ def _plan_associations(
             continue
         if association.owner_arn and not desired.options.force:
             draft.failures.append(addon_owned(association, "delete"))
+        elif is_of_another(association.tags, desired.options.owner) and not desired.options.adopt:
+            draft.failures.append(
+                owned_by_another(
+                    association_target(workload.key),
+                    association.tags,
+                    desired.options.owner,
+                    (workload.key,),
+                    "delete",
+                )
+            )
         elif not association.owned and not desired.options.force:
             draft.findings.append(
                 Finding(
@@ -122,8 +134,13 @@ def _plan_associations(
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
     """Let go of what is attached, delete the role, or at least take our statement out of its trust."""
+    if not shared.spec.existing and _is_of_another(removal.options, role.tags):
+        draft.findings.append(
+            retained.of_another_owner(role_target(role.name), role.tags, removal.options.owner, shared.keys)
+        )
+        return
     part = Draft()
-    users = _users(removal, role)
+    users = _users(removal, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
     if users and role.owned and not shared.spec.existing:
@@ -151,21 +168,30 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
     draft.findings += part.findings
 
 
+def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
+    return is_of_another(tags, options.owner) and not options.adopt
+
+
 def _users(removal: _Removal, role: ObservedRole) -> list[str]:
     """Who still uses a role once the workloads are gone: in this cluster, and by our grants elsewhere."""
     cluster = removal.observed.cluster
-    keys = removal.observed.role_users.get(role.arn, ())
+    keys = removal.observed.role_users.get(role.arn.lower(), ())
     here = [f"{cluster.name} {key}" for key in keys if key not in removal.going]
     return here + trust.granted_elsewhere(cluster, role.trust)
 
 
+def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
+    """Whom else the trust policy of a role of ours lets in, by statements that nobody asked us for."""
+    if not role.owned or shared.spec.existing:
+        return []
+    return trust.foreign_principals(role.trust, shared.spec.trust_policy)
+
+
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Whether others may use the role who cannot be seen, where nobody named it to be removed, or the
-    cluster that was named is not there."""
-    cluster = removal.observed.cluster
+    """Whether others may use the role who cannot be seen from this cluster."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
-    return (not cluster.status or removal.may_purge is not None) and not trust.tied_to(cluster, role.trust)
+    return not trust.tied_to(removal.observed.cluster, role.trust)
 
 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
@@ -187,7 +213,8 @@ def _plan_detachments(
         owned = _owned(removal.observed, arn) and (not shared.spec.existing or arn in shared.policy_users)
         if owned or deleted:
             needs = _associations(removal, shared)
-            draft.changes.append(roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs))
+            change = roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs)
+            draft.changes.append(replace(change, requires_unused=not shared.spec.existing))
 
 
 def _note_attached(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
@@ -200,7 +227,7 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     """Our grants to workloads go, except to those whose association stays and names this role."""
     cluster = removal.observed.cluster
     staying = frozenset(
-        key for key in removal.observed.role_users.get(role.arn, ()) if key not in removal.going
+        key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
     narrowed = trust.without(cluster, role.trust, removal.listed - staying, staying)
     if narrowed is not None and narrowed.get("Statement"):
@@ -240,16 +267,32 @@ def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Obse
         before["description"] = role.description
     needs = _associations(removal, shared) | {change.target for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})
-    return Change(ROLE_STAGE, role_target(role.name), "delete", shared.keys, before, None, (call,), needs)
+    return Change(
+        ROLE_STAGE,
+        role_target(role.name),
+        "delete",
+        shared.keys,
+        before,
+        None,
+        (call,),
+        needs,
+        requires_unused=True,
+    )
 
 
 def _plan_policy(
     draft: Draft,
+    options: Options,
     policy: ObservedPolicy,
     users: tuple[WorkloadKey, ...],
     freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
+        return
+    present = policy.tags or {}
+    if _is_of_another(options, present):
+        target = policy_target(policy.arn)
+        draft.findings.append(retained.of_another_owner(target, present, options.owner, users))
         return
     others = [entity for entity in policy.attached_to if entity not in freed]
     if others:

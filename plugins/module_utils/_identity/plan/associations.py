@@ -25,8 +25,10 @@ from ..model.changes import Call, Change
 from ..model.desired import AssociationSpec
 from ..model.failures import Failure
 from ..model.observed import ObservedAssociation
+from ..model.ownership import is_of_another
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Target, association_target
+from .problems import association_not_owned, owned_by_another
 
 STAGE = 4
 
@@ -41,6 +43,8 @@ class WantedAssociation:
     tags: Mapping[str, str]
     purge_tags: bool = False
     force: bool = False
+    adopt: bool = False
+    owner: str | None = None
     needs: frozenset[Target] = frozenset()
     awaits: bool = False
 
@@ -97,8 +101,11 @@ def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Chan
         before["tags"], after["tags"] = dict(association.tags), tags.after(association.tags, change)
     if not update and not change:
         return None
-    if association.owner_arn and not wanted.force:
-        return addon_owned(association, "update")
+    if association.owner_arn:
+        if not wanted.force:
+            return addon_owned(association, "update")
+    elif not wanted.adopt and (not association.owned or is_of_another(association.tags, wanted.owner)):
+        return _of_others(wanted, association) if update else None
     if disable is False and association.session_policy and spec.session_policy is None:
         return _needs_disabled_tags(wanted, association)
     if cleared:
@@ -109,6 +116,13 @@ def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Chan
         calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **update}))
     calls += tags.eks_calls(association.association_arn, change)
     return _change(wanted, "update", before, after, tuple(calls))
+
+
+def _of_others(wanted: WantedAssociation, association: ObservedAssociation) -> Failure:
+    if not association.owned:
+        return association_not_owned(association)
+    target = association_target(wanted.key)
+    return owned_by_another(target, association.tags, wanted.owner, (wanted.key,), "update")
 
 
 def _replace(

@@ -14,7 +14,7 @@ from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
 from ..model.changes import Change, Plan
 from ..model.failures import Failure
-from ..model.targets import Target
+from ..model.targets import Target, association_target
 
 
 def without_failed(plan: Plan) -> Plan:
@@ -24,16 +24,37 @@ def without_failed(plan: Plan) -> Plan:
     kept: list[Change] = []
     skipped: list[Failure] = []
     left_out: set[Target] = set()
+    # What replaces something may have failed before it became a change.
+    hindered = {failure.target: failure.workloads for failure in plan.failures}
+    hindered |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
         need = min(change.needs & left_out, default=None)
+        missing = min(change.needs & hindered.keys(), default=None)
         if all(key in failed for key in change.workloads):
             left_out.add(change.target)
-        elif need is not None:
+            hindered.setdefault(change.target, change.workloads)
+        elif change.takes and missing is not None:
             left_out.add(change.target)
-            skipped.append(_skipped(change, need, failed))
+            skipped.append(_kept(change, missing, hindered[missing]))
+        elif need is not None or (missing is not None and change.target.resource == "association"):
+            left_out.add(change.target)
+            hindered.setdefault(change.target, change.workloads)
+            skipped.append(_skipped(change, need or missing or change.target, failed))
         else:
             kept.append(change)
     return Plan(tuple(kept), (*plan.failures, *skipped), plan.findings)
+
+
+def _kept(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
+    """Those who have all they asked for do not fail because something stays."""
+    return Failure(
+        workloads,
+        change.target,
+        change.action,
+        Code.SKIPPED,
+        f"not done: what is there stays, because {need.display} is left out, for workloads that failed.",
+        "Resolve those failures and run again.",
+    )
 
 
 def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> Failure:

@@ -23,8 +23,9 @@ from ..model.cluster import Cluster
 from ..model.desired import Options, PolicySpec
 from ..model.failures import Failure
 from ..model.observed import ObservedPolicy
-from ..model.ownership import CLUSTER_TAG
+from ..model.ownership import CLUSTER_TAG, is_of_another
 from ..model.targets import policy_target
+from .problems import owned_by_another
 
 STAGE = 1
 VERSION_LIMIT = 5
@@ -50,10 +51,17 @@ def plan_policy(
     change = _update(spec, policy, cluster, options, workloads)
     if change is None:
         return
-    if not policy.owned and not options.adopt:
-        if _same_document(spec, policy):
-            return
-        draft.failures.append(_not_owned(arn, workloads))
+    present = policy.tags or {}
+    of_another = is_of_another(present, options.owner)
+    if (of_another or not policy.owned) and not options.adopt:
+        # With the same document it is used; it does not become ours by that.
+        if not _same_document(spec, policy):
+            failure = (
+                owned_by_another(policy_target(arn), present, options.owner, workloads, "update")
+                if of_another
+                else _not_owned(arn, workloads)
+            )
+            draft.failures.append(failure)
         return
     draft.changes.append(change)
 

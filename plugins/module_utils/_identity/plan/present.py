@@ -25,7 +25,7 @@ from ..model.targets import Target, association_target, policy_target, role_targ
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
 from .policies import plan_policy
-from .shared_role import plan_shared_role
+from .shared_role import gains, plan_shared_role
 from .trust import scope_of
 
 
@@ -44,12 +44,17 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
-    for shared in shared_roles(cluster, workloads):
+    all_shared = shared_roles(cluster, workloads)
+    for shared in all_shared:
         if failure := unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
         else:
             plan_shared_role(draft, observed, options, shared, listed, made)
-    _plan_associations(draft, workloads, observed, options, unread)
+    gained = {
+        shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
+        for shared in all_shared
+    }
+    _plan_associations(draft, workloads, observed, options, unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
@@ -87,7 +92,10 @@ def _plan_associations(
     observed: Observed,
     options: Options,
     unread: Mapping[Target, ReadFailure],
+    gained: Mapping[str, frozenset[Target]],
 ) -> None:
+    """``gained`` is all that a role gets, also for others who share it, by its name: who moves to it leaves
+    another role for that."""
     cluster = observed.cluster
     by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
@@ -107,6 +115,7 @@ def _plan_associations(
         association = observed.associations.get(workload.key)
         spec = workload.association
         owned = association is None or association.owned or options.adopt
+        moves = association is not None and association.role_arn != cluster.role_arn(role)
         wanted = WantedAssociation(
             key=workload.key,
             role_arn=cluster.role_arn(role),
@@ -114,7 +123,10 @@ def _plan_associations(
             tags=tags.with_owner(spec.tags) if owned else spec.tags,
             purge_tags=options.purge_tags,
             force=options.force,
-            needs=frozenset(change.target for change in before),
+            adopt=options.adopt,
+            owner=options.owner,
+            needs=frozenset(change.target for change in before if not change.takes)
+            | (gained[role.name.lower()] if moves else frozenset()),
             awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
         )
         planned = plan_association(wanted, association)

@@ -11,14 +11,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
 from ..._policy.language.text import policy_size
 from ..model.changes import Change
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec, Workload
 from ..model.failures import Failure
-from ..model.observed import ObservedRole
+from ..model.observed import ObservedAssociation, ObservedRole
+from ..model.ownership import OWNER_TAG
 from ..model.shared import SharedRole
-from ..model.targets import policy_target, role_target, trust_target
+from ..model.targets import (
+    Action,
+    Target,
+    association_target,
+    policy_target,
+    role_target,
+    trust_target,
+)
 from . import roles
 
 
@@ -72,6 +81,39 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
     )
 
 
+def owned_by_another(
+    target: Target,
+    tags: Mapping[str, str],
+    owner: str | None,
+    workloads: tuple[WorkloadKey, ...],
+    action: Action,
+) -> Failure:
+    message, remedy = another_owner(target.display, tags, owner)
+    return Failure(workloads, target, action, Code.OWNED_BY_ANOTHER, message, remedy)
+
+
+def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tuple[str, str]:
+    """What is said of it, and what to do."""
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return (
+        f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is left as it is.",
+        f"Run it for owner '{tags[OWNER_TAG]}', use another name, or set adopt: true to take it over (check mode with "
+        "diff shows what would change).",
+    )
+
+
+def association_not_owned(association: ObservedAssociation) -> Failure:
+    return Failure(
+        (association.key,),
+        association_target(association.key),
+        "update",
+        Code.ASSOCIATION_NOT_OWNED,
+        f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
+        f"{association.role_arn}, was not made by this collection and would have to change, so it is left as it is.",
+        "Set adopt: true to take it over (check mode with diff shows what would change), or delete it first.",
+    )
+
+
 def boundary_missing(cluster: Cluster, shared: SharedRole) -> Failure:
     return Failure(
         shared.keys,
@@ -95,6 +137,31 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
         "aws:RequestTag conditions would never match.",
         "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
     )
+
+
+def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
+    """Where a trust policy has to let in those who leave until those who come are there."""
+    limit = options.trust_policy_size_limit
+    for change in changes:
+        trust = (change.after or {}).get("trust_policy")
+        narrowed_later = any(other.target == trust_target(change.target.name, True) for other in changes)
+        if not isinstance(trust, Mapping) or not narrowed_later or policy_size(trust) <= limit:
+            continue
+        return [
+            Failure(
+                shared.keys,
+                trust_target(shared.spec.name),
+                "update",
+                Code.TRUST_POLICY_TOO_LONG,
+                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters "
+                f"while it lets in both the workloads that leave the role and those that join it; {limit} are "
+                "allowed.",
+                "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
+                "for this role, or have the quota 'Role trust policy length' raised and set "
+                "trust_policy_size_limit.",
+            )
+        ]
+    return []
 
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:

@@ -48,14 +48,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """What may be purged: what belongs to one owner or to some namespaces, or all that is ours in the cluster."""
+    """What may be purged: what belongs to one owner, or without one to nobody; limited to some namespaces or not.
+
+    With ``whosever`` it is what belongs to any owner or none, which is only counted.
+    """
 
     owner: str | None = None
     namespaces: frozenset[str] = frozenset()
     limit: int = 10
+    whosever: bool = False
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
-        if self.owner is not None and tags.get(OWNER_TAG) != self.owner:
+        if not self.whosever and tags.get(OWNER_TAG) != self.owner:
             return False
         return not self.namespaces or set(namespaces) <= self.namespaces
 
@@ -85,15 +89,15 @@ def unlisted_workloads(
         if workload.role is not None
     }
     # A role that a wanted workload is about to leave: Pods that run hold its credentials.
-    kept_roles |= {arn for key, used in account.associations.items() if key in wanted for arn in used.roles}
-    by_arn = {role.arn: role for role in account.roles}
-    used = {arn for association in account.associations.values() for arn in association.roles}
+    kept_roles |= {arn for key, used in account.associations.items() if key in wanted for arn in _roles(used)}
+    by_arn = {role.arn.lower(): role for role in account.roles}
+    used = {arn for association in account.associations.values() for arn in _roles(association)}
 
     def parts(role: ObservedRole | None) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
         """A role and what is attached to it, as far as it may go; who owns it is looked at later."""
         if role is None:
             return None, ()
-        if role.arn in kept_roles or not scope.includes(role.tags, ()):
+        if role.arn.lower() in kept_roles or not scope.includes(role.tags, ()):
             # It stays. Given by its ARN, it only loses what we grant to the workload.
             return RoleSpec(name=role.name, arn=role.arn), ()
         arn = parse_role_arn(role.arn)
@@ -101,7 +105,7 @@ def unlisted_workloads(
         return RoleSpec(name=role.name, path=arn.path if arn else "/"), _made_policies(attached)
 
     unlisted = [
-        Workload(key, *parts(by_arn.get(association.role_arn)))
+        Workload(key, *parts(by_arn.get(association.role_arn.lower())))
         for key, association in sorted(account.associations.items())
         if key not in wanted
         and association.owned
@@ -111,7 +115,7 @@ def unlisted_workloads(
     orphans = [
         Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
-        if role.owned and role.arn not in used | kept_roles and _is_orphan(role, cluster, scope)
+        if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
         Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
@@ -122,6 +126,22 @@ def unlisted_workloads(
     return replace(desired, workloads=(*unlisted, *orphans, *unused))
 
 
+def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
+    """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
+    going = {workload.key for workload in unlisted.workloads}
+    names = [str(workload.key) for workload in everybodys.workloads if workload.key not in going]
+    if not names:
+        return ()
+    return (
+        Finding(
+            Code.OWNED_BY_ANOTHER,
+            f"{len(names)} workloads that are not listed belong to owners, and this purge has no owner, so they stay: "
+            f"{listed(names, SHOWN_UNLISTED)}.",
+            "Purge them in runs for their owners.",
+        ),
+    )
+
+
 def left_roles(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
 ) -> tuple[Finding, ...]:
@@ -130,11 +150,11 @@ def left_roles(
     gone = {workload.key for workload in unlisted.workloads}
     associations = account.associations.items()
     kept = _wanted_roles(desired, cluster)
-    kept |= {arn for key, other in associations if key not in moving | gone for arn in other.roles}
+    kept |= {arn for key, other in associations if key not in moving | gone for arn in _roles(other)}
     left = {
-        association.role_arn: key
+        association.role_arn.lower(): key
         for key, association in associations
-        if key in moving and association.role_arn not in kept
+        if key in moving and association.role_arn.lower() not in kept
     }
     return tuple(
         Finding(
@@ -142,10 +162,10 @@ def left_roles(
             f"role {role.arn} loses its last association with cluster {cluster.name}, but Pods that run "
             "may still hold its credentials, so it stays for now.",
             "Restart those Pods; the next run with purge removes the role.",
-            left[role.arn],
+            left[role.arn.lower()],
         )
         for role in account.roles
-        if role.arn in left and role.owned and _is_orphan(role, cluster, scope)
+        if role.arn.lower() in left and role.owned and _is_orphan(role, cluster, scope)
     )
 
 
@@ -176,10 +196,14 @@ def validate_purge_limit(unlisted: Desired, cluster: Cluster, scope: PurgeScope)
 
 
 def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
-    """The ARNs of the roles that wanted workloads use, also as their target role."""
+    """The ARNs in lower case of the roles that wanted workloads use, also as their target role."""
     workloads = desired.workloads
-    own = {cluster.role_arn(workload.role) for workload in workloads if workload.role is not None}
-    return own | {workload.association.target_role_arn or "" for workload in workloads}
+    own = {cluster.role_arn(workload.role).lower() for workload in workloads if workload.role is not None}
+    return own | {(workload.association.target_role_arn or "").lower() for workload in workloads}
+
+
+def _roles(association: ObservedAssociation) -> set[str]:
+    return {arn.lower() for arn in association.roles}
 
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:

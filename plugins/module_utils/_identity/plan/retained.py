@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -17,8 +17,9 @@ from ..model.cluster import Cluster
 from ..model.failures import Failure, request_failure
 from ..model.messages import listed, sentence
 from ..model.observed import ObservedRole, ReadFailure
+from ..model.ownership import OWNER_TAG
 from ..model.shared import SharedRole
-from ..model.targets import role_target
+from ..model.targets import Target, role_target
 
 
 def attached_extra(
@@ -48,6 +49,28 @@ def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence
         f"role {role.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
         "Detach or delete those, then run again.",
         keys[0],
+    )
+
+
+def of_another_owner(
+    target: Target, tags: Mapping[str, str], owner: str | None, keys: tuple[WorkloadKey, ...]
+) -> Finding:
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return Finding(
+        Code.OWNED_BY_ANOTHER,
+        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it stays.",
+        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set adopt: true.",
+        keys[0],
+    )
+
+
+def lets_in_others(role: ObservedRole, key: WorkloadKey, others: Sequence[str]) -> Finding:
+    return Finding(
+        Code.TRUST_STATEMENT_FOREIGN,
+        f"role {role.name} also lets in {listed(others, 10)}, which was not asked for; those statements stay.",
+        "Remove them from the trust policy when nothing needs them, or give the whole trust policy as "
+        "role.trust_policy.",
+        key,
     )
 
 
@@ -82,7 +105,11 @@ def cluster_missing(cluster: Cluster) -> Finding:
 def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     if cluster.status:
         unseen = "whether another cluster does cannot be seen from here."
-        remedy = "When none does, list the workload with state: absent, or delete the role."
+        remedy = (
+            "Look whether an association in the account's other clusters names it (aws eks "
+            "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
+            "get-role). When none does, list the workload with state: absent and force: true, or delete the role."
+        )
     else:
         unseen = "that cluster was not found, so its associations cannot be seen."
         remedy = (

@@ -13,6 +13,7 @@ AttachRolePolicy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..._findings.key import WorkloadKey
@@ -24,9 +25,12 @@ from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
 from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
+from .trust import widened
 
 ROLE_STAGE = 2
 ATTACHMENT_STAGE = 3
+# Associations are stage 4. What is taken away comes after all that is given.
+TAKING_STAGE = 5
 # How many managed policies IAM attaches to a role, unless the account's quota was raised.
 POLICIES_OF_A_ROLE = 10
 
@@ -119,14 +123,50 @@ def update_trust(
 ) -> Change | None:
     if same_meaning(role.trust, trust, "trust"):
         return None
-    parameters = {"RoleName": role.name, "PolicyDocument": to_json(trust)}
+    return _trust_change(role.name, role.trust, trust, workloads, needs)
+
+
+def change_trust(
+    role: ObservedRole,
+    trust: Mapping[str, object],
+    workloads: tuple[WorkloadKey, ...],
+    holders: frozenset[Target],
+) -> list[Change]:
+    """At once, where nobody still needs the present trust policy. Else first wider, so that it lets in all whom
+    either does, and narrow once the associations of ``holders`` have changed."""
+    if same_meaning(role.trust, trust, "trust"):
+        return []
+    wide = widened(role.trust, trust)
+    if not holders or same_meaning(wide, trust, "trust"):
+        return [_trust_change(role.name, role.trust, trust, workloads, frozenset())]
+    changes = []
+    needs = set(holders)
+    if not same_meaning(wide, role.trust, "trust"):
+        widening = _trust_change(role.name, role.trust, wide, workloads, frozenset())
+        changes.append(widening)
+        needs.add(widening.target)
+    narrowing = _trust_change(role.name, wide, trust, workloads, frozenset(needs))
+    return [
+        *changes,
+        replace(narrowing, stage=TAKING_STAGE, target=trust_target(role.name, narrows=True), takes=True),
+    ]
+
+
+def _trust_change(
+    role_name: str,
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[Target],
+) -> Change:
+    parameters = {"RoleName": role_name, "PolicyDocument": to_json(after)}
     return Change(
         ROLE_STAGE,
-        trust_target(role.name),
+        trust_target(role_name),
         "update",
         workloads,
-        {"trust_policy": role.trust},
-        {"trust_policy": trust},
+        {"trust_policy": before},
+        {"trust_policy": after},
         (Call("iam", "UpdateAssumeRolePolicy", parameters),),
         needs,
     )

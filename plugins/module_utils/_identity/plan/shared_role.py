@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from ..._findings.key import WorkloadKey
 from ..model.changes import Change, Draft
@@ -16,10 +17,23 @@ from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
+from ..model.ownership import is_of_another
 from ..model.shared import SharedRole, unread_targets
-from ..model.targets import Target
+from ..model.targets import (
+    Target,
+    association_target,
+    attachment_target,
+    policy_target,
+    role_target,
+)
 from . import problems, retained, roles
-from .trust import TAGGED_SCOPES, extended_trust, grants_of_others, wanted_trust
+from .trust import (
+    TAGGED_SCOPES,
+    extended_trust,
+    foreign_principals,
+    grants_of_others,
+    wanted_trust,
+)
 from .trust_usability import trust_failures
 
 
@@ -46,7 +60,8 @@ def plan_shared_role(
     if _boundary_missing(observed, spec, role, made):
         draft.failures.append(problems.boundary_missing(cluster, shared))
         return
-    changes, failures = _role_changes(cluster, options, shared, role, listed, made)
+    holders = _holders(observed, shared, role, listed)
+    changes, failures = _role_changes(cluster, options, shared, role, listed, made, holders)
     if failures:
         draft.failures.extend(failures)
         others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
@@ -56,14 +71,60 @@ def plan_shared_role(
     joining = _attachments(shared, role, made)
     changes += joining
     if role is not None and not spec.existing:
-        if changes and not role.owned and not options.adopt:
-            draft.failures.append(problems.not_owned(shared, role, changes))
+        if changes and not _is_ours(role, options):
+            if role.owned:
+                target = role_target(role.name)
+                failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
+            else:
+                failure = problems.not_owned(shared, role, changes)
+            draft.failures.append(failure)
             return
+        foreign = [] if spec.trust_policy is not None else foreign_principals(role.trust)
+        if foreign and _is_ours(role, options):
+            draft.findings.append(retained.lets_in_others(role, shared.keys[0], foreign))
+        leaving = _detachments(draft, observed, options, shared, role, listed)
         # A full role takes a policy only after another one has left; else there is never one too few.
-        full = len(role.attached) + len(joining) > roles.POLICIES_OF_A_ROLE
-        stage = roles.ROLE_STAGE if full else roles.ATTACHMENT_STAGE
-        changes += _detachments(draft, observed, options, shared, role, listed, stage)
+        excess = max(0, len(role.attached) + len(joining) - roles.POLICIES_OF_A_ROLE)
+        changes += [
+            replace(leaver, stage=joiner.stage, needs=joiner.needs, makes_room_for=joiner.target)
+            for leaver, joiner in zip(leaving[:excess], joining, strict=False)
+        ]
+        needs = gains(shared, role) | {role_target(role.name)} | holders
+        changes += [replace(leaver, needs=needs) for leaver in leaving[excess:]]
     draft.changes.extend(changes)
+
+
+def _is_ours(role: ObservedRole, options: Options) -> bool:
+    """Whether it may be changed: made here for this owner, or to be taken over."""
+    return options.adopt or (role.owned and not is_of_another(role.tags, options.owner))
+
+
+def _holders(
+    observed: Observed, shared: SharedRole, role: ObservedRole | None, listed: frozenset[WorkloadKey]
+) -> frozenset[Target]:
+    """The associations that need the role as it is until they have changed: of workloads that move to another
+    role, or that are let in by their session tags only from then on."""
+    if role is None:
+        return frozenset()
+    using = (
+        observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
+    )
+    users = {workload.key: workload for workload in shared.users}
+    return frozenset(
+        association_target(association.key)
+        for association in using
+        if association.key not in users
+        or users[association.key].association.disable_session_tags
+        not in (None, association.disable_session_tags)
+    )
+
+
+def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
+    """All policies that a role gets, with what makes them."""
+    arns = shared.policy_users
+    attached = role.attached if role is not None else ()
+    joining = (attachment_target(shared.spec.name, arn) for arn in arns if arn not in attached)
+    return frozenset((*map(policy_target, arns), *joining))
 
 
 def _boundary_missing(
@@ -82,6 +143,7 @@ def _role_changes(
     role: ObservedRole | None,
     listed: frozenset[WorkloadKey],
     made: Collection[str],
+    holders: frozenset[Target],
 ) -> tuple[list[Change], list[Failure]]:
     spec, keys = shared.spec, shared.keys
     failures: list[Failure] = []
@@ -108,18 +170,14 @@ def _role_changes(
     boundary_made = spec.permissions_boundary in made
     if role is None:
         return [roles.create_role(cluster, spec, trust, keys, boundary_made)], failures
-    changes = (
-        roles.update_role(spec, role, options, keys, boundary_made),
-        roles.update_trust(role, trust, keys),
-    )
-    if (
-        not role.owned
-        and not options.adopt
-        and all(change is None or set(change.after or ()) <= {"tags"} for change in changes)
-    ):
-        # An unowned role that already is as wanted is used; it does not become ours by that.
+    update = roles.update_role(spec, role, options, keys, boundary_made)
+    changes = [*([update] if update else []), *roles.change_trust(role, trust, keys, holders)]
+    # On its way to the narrower one, the trust policy lets in those who go and those who come.
+    failures += problems.too_long_on_the_way(shared, changes, options)
+    if not _is_ours(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
+        # A role of others that already is as wanted is used; it does not become ours by that.
         return [], failures
-    return [change for change in changes if change is not None], failures
+    return changes, failures
 
 
 def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection[str]) -> list[Change]:
@@ -142,11 +200,10 @@ def _detachments(
     shared: SharedRole,
     role: ObservedRole,
     listed: frozenset[WorkloadKey],
-    stage: int,
 ) -> list[Change]:
     """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
     everything on a role that workloads outside this run use too, for it may be theirs."""
-    if not role.owned and not options.adopt:
+    if not _is_ours(role, options):
         return []
     changes = []
     foreign_grants = grants_of_others(observed.cluster, role.trust, listed)
@@ -155,7 +212,8 @@ def _detachments(
             continue
         policy = observed.policies.get(arn)
         if options.purge_policies or (policy is not None and policy.owned and not foreign_grants):
-            changes.append(roles.detach(stage, role.name, arn, shared.keys))
+            change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys)
+            changes.append(replace(change, takes=True))
         else:
             unread = unread_targets(observed.failures).get(Target("owner", arn))
             draft.findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..._findings.key import WorkloadKey
+from ..._policy.evaluation.request import SERVICE
 from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, trust_policy, widest
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec, TrustScope, Workload
@@ -54,15 +55,20 @@ def wanted_trust(
     """The trust policy for a role that we make.
 
     What our own statements grant to workloads that this run does not list (of another cluster, or of
-    another play) stays: they are somebody's, and this run knows nothing about them.
+    another play) stays: they are somebody's, and this run knows nothing about them. So do statements for others
+    than EKS Pod Identity.
     """
     if role.trust_policy is not None:
         return role.trust_policy
+    foreign: list[Mapping[str, object]] = []
     # What others were granted stays even where a wider grant of ours covers it: ours may go again.
     grants = widest(grants_of(cluster, role, options, users))
     if present is not None:
         grants |= grants_of_others(cluster, present, listed)
-    return trust_policy(grants)
+        foreign = foreign_statements(present)
+    granted = trust_policy(grants)
+    statements = granted["Statement"]
+    return {**granted, "Statement": [*foreign, *(statements if isinstance(statements, list) else [])]}
 
 
 def grants_of_others(
@@ -80,6 +86,53 @@ def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKe
     if grant.service_account:
         return WorkloadKey(cluster.name, grant.namespace, grant.service_account) not in listed
     return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
+
+
+def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object]:
+    """A trust policy that lets in all whom either of two does, but for those whom the present one denies."""
+    grants, others = read_grants(present)
+    new_grants, new_others = read_grants(wanted)
+    granted = trust_policy(widest(grants | new_grants))["Statement"]
+    allowed = [statement for statement in new_others if _is_allow(statement) and statement not in others]
+    statements = [*others, *allowed, *(granted if isinstance(granted, list) else [])]
+    return {**wanted, "Statement": statements}
+
+
+def _is_allow(statement: object) -> bool:
+    return isinstance(statement, Mapping) and statement.get("Effect") == "Allow"
+
+
+def foreign_statements(
+    present: Mapping[str, object], asked: Mapping[str, object] | None = None
+) -> list[Mapping[str, object]]:
+    """The statements for others than EKS Pod Identity, but for those of a trust policy that was ``asked`` for."""
+    _grants, others = read_grants(present)
+    _asked_grants, known = read_grants(asked or {})
+    return [
+        statement
+        for statement in others
+        if isinstance(statement, Mapping) and statement not in known and _names_others(statement)
+    ]
+
+
+def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> list[str]:
+    """Whom those statements let in, in words."""
+    statements = foreign_statements(present, asked)
+    names = {name for one in statements if _is_allow(one) for name in _principals(one)}
+    return [f"{name} (by the trust policy)" for name in sorted(names - {SERVICE})]
+
+
+def _names_others(statement: Mapping[str, object]) -> bool:
+    names = _principals(statement)
+    return not names or bool(names - {SERVICE})
+
+
+def _principals(statement: Mapping[str, object]) -> set[str]:
+    """Empty when a statement says whom it is not for."""
+    principal = statement.get("Principal", {})
+    values = principal.values() if isinstance(principal, Mapping) else [principal]
+    lists = (value if isinstance(value, list) else [value] for value in values)
+    return {str(name) for names in lists for name in names}
 
 
 def extended_trust(

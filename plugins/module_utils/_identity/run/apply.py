@@ -26,6 +26,7 @@ from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from .outcome import Done, Outcome, Refusal
+from .use_check import UseCheck
 from .waiting import WaitPolicy, send
 
 # Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
@@ -42,10 +43,12 @@ def apply_plan(
     wait_policy: WaitPolicy,
     settled: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
+    use_check: UseCheck | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds has failed for good and is not attempted again.
+    What ``settled`` holds has failed for good and is not attempted again. ``use_check`` looks again at what has
+    to be unused.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
@@ -60,7 +63,10 @@ def apply_plan(
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(change.target.touched, []).append(change)
-        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress)
+        removed = [change for change in plan.changes if change.stage == stage and change.requires_unused]
+        if use_check is not None and removed:
+            use_check.look(removed)
+        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress, use_check)
         for results in map_concurrently(make, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
@@ -79,23 +85,58 @@ def _make_all(
     settled: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
+    use_check: UseCheck | None,
     changes: Sequence[Change],
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
     failures = dict(failed)
+    # One look serves all changes of one role.
+    used: AwsError | None = None
+    looked = use_check is None
     for change in changes:
-        reason = next((failures[need] for need in sorted(change.needs) if need in failures), None)
+        needs = change.needs | ({change.makes_room_for} if change.makes_room_for else frozenset())
+        reason = next((failures[need] for need in sorted(needs) if need in failures), None)
         if change.target in settled:
             result: Done | Refusal = Refusal(change, settled[change.target])
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:
-            result = _make(api, change, wait_policy)
+            if change.requires_unused and not looked and use_check is not None:
+                used, looked = use_check.refusal(change), True
+            if change.requires_unused and used is not None:
+                failure = request_failure(used, change.workloads, change.target, change.action)
+                result = Refusal(change, failure, used)
+            else:
+                result = _make(api, change, wait_policy)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
+            results = [_undone(api, earlier, result, wait_policy) for earlier in results]
         results.append(result)
         progress.done(change.target.resource)
     return results
+
+
+def _undone(api: Api, earlier: Done | Refusal, refusal: Refusal, wait_policy: WaitPolicy) -> Done | Refusal:
+    """A policy that left a full role for one that was then refused comes back."""
+    if isinstance(earlier, Refusal) or earlier.change.makes_room_for != refusal.change.target:
+        return earlier
+    (detachment,) = earlier.change.calls
+    call = Call("iam", "AttachRolePolicy", detachment.parameters)
+    try:
+        with finishing():
+            send(api, call, wait_policy, False, False)
+    except AwsError as error:
+        failure = request_failure(
+            error,
+            earlier.change.workloads,
+            earlier.change.target,
+            "attach",
+            before=f"it left the full role for {refusal.change.target.policy_arn}, which was refused, "
+            "and could not be attached again: ",
+            partly=True,
+        )
+        return Refusal(earlier.change, failure, error)
+    return Refusal(earlier.change, _skipped(earlier.change, refusal.failure))
 
 
 def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
@@ -138,11 +179,14 @@ def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) 
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
+    # Those who have all they asked for do not fail because something stays.
+    workloads = reason.workloads if change.takes else change.workloads
+    stays = " What is there stays until then." if change.takes else ""
     return Failure(
-        change.workloads,
+        workloads,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).",
+        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).{stays}",
         "Resolve that failure and run again.",
     )

@@ -149,6 +149,8 @@ def _convergence(wanted: Wanted, association: ObservedAssociation | None) -> Cha
             tags=tags.with_owner(tags_given) if association is None else tags_given,
             purge_tags=wanted.given_tags and wanted.purge_tags,
             force=wanted.force,
+            # It is named, and it is the only thing that is asked for.
+            adopt=True,
         ),
         association,
     )

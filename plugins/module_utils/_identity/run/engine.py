@@ -28,6 +28,7 @@ from ..read.role_propagation import may_become_usable
 from .apply import apply_plan
 from .attempts import Attempts
 from .outcome import Outcome, Refusal, Run
+from .use_check import UseCheck
 from .waiting import WaitPolicy
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
@@ -96,7 +97,13 @@ class Engine:
                 plan = _awaiting(plan)
             attempts.look(plan)
             outcome = apply_plan(
-                self.api, plan, self.width, self.wait_policy, attempts.settled, self.progress
+                self.api,
+                plan,
+                self.width,
+                self.wait_policy,
+                attempts.settled,
+                self.progress,
+                UseCheck(self.observer("check"), observed) if removal else None,
             )
             retryable = self._retryable(desired, outcome)
             if not turn:

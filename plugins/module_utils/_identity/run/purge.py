@@ -21,6 +21,7 @@ from ..plan.purge import (
     PurgeScope,
     freed_policies,
     left_roles,
+    left_to_others,
     unlisted_workloads,
     validate_purge_limit,
 )
@@ -42,6 +43,9 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
     validate_purge_limit(unlisted, cluster, scope)
     converge = engine.run(desired, "present", check_mode, observed)
+    if scope.owner is None:
+        everybodys = unlisted_workloads(desired, cluster, replace(scope, whosever=True), account, freed)
+        converge = replace(converge, findings=(*converge.findings, *left_to_others(unlisted, everybodys)))
     if converge.failures:
         waits = (_purge_waits(unlisted),) if unlisted.workloads else ()
         return replace(converge, findings=(*converge.findings, *waits))

@@ -30,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     CLUSTER_TAG,
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,
+    OWNER_TAG,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
@@ -107,6 +108,7 @@ def workload(service_account: str = "app", namespace: str = "default", **more: A
 
 def desired(*workloads: Mapping[str, Any], state: str = "present", **options: Any) -> Desired:
     tags = options.pop("tags", None)
+    options.setdefault("owner", (tags or {}).get(OWNER_TAG))
     cluster = options.pop("cluster", CLUSTER)
     return Desired(
         cluster, parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options)

@@ -241,3 +241,26 @@ def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
     assert problems_of(workloads=[], owner=None) == [
         "pod_identity_owner has no value; give the owner, or leave the variable out."
     ]
+
+
+@pytest.mark.parametrize("prefix", ["", "pod_identity_"])
+@pytest.mark.parametrize("word", [None, False, "false"])
+def test_an_empty_list_with_purge_needs_a_word_of_its_own(prefix: str, word: object) -> None:
+    assert problems_of(prefix, workloads=[], purge=True, purge_all=word) == [
+        f"the list of workloads is empty, and {prefix}purge is true: that would remove everything that was made for "
+        f"cluster c, within owner and namespaces. Correct the list, or set {prefix}purge_all: true if that is meant."
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workloads": [], "purge": True, "purge_all": "true"},
+        {"workloads": [], "purge": True, "verify_only": True},
+        {"workloads": [], "purge": True, "state": "absent"},
+        {"workloads": [], "purge": False},
+        {"workloads": [ONE], "purge": True},
+    ],
+)
+def test_no_other_run_needs_it(options: dict[str, Any]) -> None:
+    assert read(**options).workloads == parse_workloads(options["workloads"], "c")

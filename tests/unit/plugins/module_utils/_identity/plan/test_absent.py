@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     role_target,
@@ -506,6 +508,66 @@ def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -
     assert names(absent(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
 
 
+@pytest.mark.parametrize("scope", ["account", "none"])
+def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: str) -> None:
+    aws = settled(workload(), trust_scope=scope)
+    found = absent(aws, workload())
+    assert names(found) == EVERYTHING[:1]
+    assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert (found.findings[0].message, found.findings[0].remedy) == (
+        f"role {role_arn('my-role')} stays: its trust policy lets more than cluster my-cluster use it, and "
+        "whether another cluster does cannot be seen from here.",
+        "Look whether an association in the account's other clusters names it (aws eks "
+        "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
+        "get-role). When none does, list the workload with state: absent and force: true, or delete the role.",
+    )
+    assert names(absent(aws, workload(), force=True)) == EVERYTHING
+
+
+def test_a_role_without_session_tags_stays_too() -> None:
+    aws = settled(workload(disable_session_tags=True))
+    assert codes(absent(aws, workload(disable_session_tags=True))) == [
+        "ROLE_PERHAPS_USED",
+        "POLICY_STILL_USED",
+    ]
+
+
+def let_in_ec2(aws: FakeAws) -> None:
+    role = aws.iam.roles["my-role"]
+    trust = json.loads(role["trust"])
+    trust["Statement"] += TRUST_EC2["Statement"]
+    role["trust"] = json.dumps(trust)
+
+
+def test_a_role_that_lets_in_others_stays_for_them_with_its_policies() -> None:
+    aws = settled(workload())
+    let_in_ec2(aws)
+    found = absent(aws, workload())
+    assert names(found) == [*EVERYTHING[:1], "update trust_policy my-role"]
+    assert found.findings[0].message == (
+        f"role {role_arn('my-role')} stays: it is still used by ec2.amazonaws.com (by the trust policy)."
+    )
+    assert found.changes[1].after == {"trust_policy": TRUST_EC2}
+
+
+def test_a_converge_keeps_whom_else_a_role_lets_in_and_says_so() -> None:
+    aws = settled(workload())
+    let_in_ec2(aws)
+    found = plan(aws, desired(workload(), workload("two")))
+    trust: Any = next(one.after for one in found.changes if one.target.resource == "trust_policy")
+    assert trust["trust_policy"]["Statement"][0] == TRUST_EC2["Statement"][0]
+    assert [(one.code, one.severity, one.message, one.remedy) for one in found.findings] == [
+        (
+            "TRUST_STATEMENT_FOREIGN",
+            "info",
+            "role my-role also lets in ec2.amazonaws.com (by the trust policy), which was not asked for; those "
+            "statements stay.",
+            "Remove them from the trust policy when nothing needs them, or give the whole trust policy as "
+            "role.trust_policy.",
+        )
+    ]
+
+
 def test_no_role_goes_while_an_association_cannot_be_read() -> None:
     """The association of somebody else may use the role, too."""
     aws = FakeAws()
@@ -601,3 +663,48 @@ def test_a_policy_stays_when_the_pages_of_who_uses_it_do_not_end(more: dict[str,
     found = absent(aws, workload())
     assert names(found) == []
     assert [failure.error_code for failure in found.failures] == ["MalformedAnswer"]
+
+
+# Other owners
+
+
+@pytest.mark.parametrize(
+    ("tags", "this_run"),
+    [({OWNER_TAG: "b"}, "this run is for owner 'b'"), ({}, "this run has no owner")],
+)
+def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str) -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(), tags={OWNER_TAG: "a"}))
+    before = aws.state()
+    made = run(aws, desired(workload(), tags=tags), "absent")
+    assert aws.state() == before
+    assert [(one.target.label, one.action, one.error_code) for one in made.failures] == [
+        ("association default/app", "delete", "OWNED_BY_ANOTHER")
+    ]
+    assert [(one.code, one.message, one.remedy) for one in made.findings] == [
+        (
+            "OWNED_BY_ANOTHER",
+            f"{name} belongs to owner 'a', and {this_run}, so it stays.",
+            "Remove it in a run for owner 'a', or set adopt: true.",
+        )
+        for name in ("role my-role", f"policy {policy_arn('my-policy')}")
+    ]
+    assert run(aws, desired(workload(), tags=tags, adopt=True), "absent").failures == ()
+    assert aws.state() == FakeAws().state()
+
+
+def test_a_role_of_another_owner_outlives_the_association_of_ours() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(), tags={OWNER_TAG: "a"}))
+    (association,) = aws.eks.associations.values()
+    association["tags"][OWNER_TAG] = "b"
+    made = run(aws, desired(workload(), tags={OWNER_TAG: "b"}), "absent")
+    assert [named(done.change) for done in made.done] == ["delete association default/app"]
+    assert made.failures == ()
+    assert [str(one.code) for one in made.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
+
+
+def test_a_role_stays_that_an_association_names_in_another_letter_case() -> None:
+    aws = settled(workload())
+    given_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
+    assert codes(absent(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]

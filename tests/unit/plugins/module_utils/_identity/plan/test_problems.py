@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     policy_target,
@@ -365,7 +367,10 @@ def test_adoption_changes_tags_and_takes_over() -> None:
         f"attach attachment my-role {policy_arn('my-policy')}",
         "update association default/app",
     ]
-    assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
+    assert [finding.code for finding in found.findings] == [
+        "TRUST_STATEMENT_FOREIGN",
+        "POLICY_ATTACHED_EXTRA",
+    ]
     run(aws, wanted)
     state = aws.state()
     assert state["roles"]["my-role"]["tags"] == {"team": "x", **OWNED}
@@ -384,15 +389,97 @@ def test_adoption_detaches_only_when_that_is_asked_for() -> None:
     assert names(plan(aws, wanted)) == []
 
 
-def test_an_association_of_somebody_is_changed_but_does_not_become_ours() -> None:
+def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> None:
     aws = FakeAws()
-    given_association(aws, "app", "other", tags={"team": "y"})
-    wanted = desired(workload())
-    assert names(plan(aws, wanted))[-1] == "update association default/app"
-    run(aws, wanted)
+    identifier = given_association(aws, "app", "other", tags={"team": "y"})
+    made = run(aws, desired(workload()))
+    assert made.done == ()
+    assert [(one.error_code, one.action, one.message, one.remedy) for one in made.failures] == [
+        (
+            "ASSOCIATION_NOT_OWNED",
+            "update",
+            f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, was not "
+            "made by this collection and would have to change, so it is left as it is.",
+            "Set adopt: true to take it over (check mode with diff shows what would change), or delete it first.",
+        )
+    ]
+    wanted = desired(workload(), adopt=True)
+    assert run(aws, wanted).failures == ()
     (association,) = aws.state()["associations"]
-    assert (association["roleArn"], association["tags"]) == (role_arn("my-role"), {"team": "y"})
+    assert (association["roleArn"], association["tags"]) == (role_arn("my-role"), {"team": "y", **OWNED})
     assert names(plan(aws, wanted)) == []
+
+
+def test_an_association_of_somebody_that_fits_is_used_and_stays_theirs() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    (association,) = aws.eks.associations.values()
+    association["tags"] = {"team": "y"}
+    found = plan(aws, desired(workload(tags={"stage": "b"})))
+    assert (names(found), found.failures) == ([], ())
+
+
+# Other owners
+
+
+def owned_by(owner: str | None, *workloads: dict[str, Any], **options: Any) -> Desired:
+    return desired(*workloads, tags={OWNER_TAG: owner} if owner else {}, **options)
+
+
+@pytest.mark.parametrize(
+    ("owner", "this_run"),
+    [("b", "this run is for owner 'b'"), (None, "this run has no owner")],
+)
+@pytest.mark.parametrize(
+    ("change", "target"),
+    [
+        ({"policies": [policy("my-policy", "kms:Decrypt")]}, f"policy {policy_arn('my-policy')}"),
+        ({"role": {"name": "my-role", "description": "new"}}, "role my-role"),
+        ({"target_role_arn": "arn:aws:iam::444455556666:role/target"}, "association default/app"),
+    ],
+    ids=["policy", "role", "association"],
+)
+def test_what_belongs_to_another_owner_is_not_changed(
+    change: dict[str, Any], target: str, owner: str | None, this_run: str
+) -> None:
+    aws = FakeAws()
+    run(aws, owned_by("a", workload()))
+    before = aws.state()
+    made = run(aws, owned_by(owner, workload(**change)))
+    assert aws.state() == before
+    assert [(one.error_code, one.message, one.remedy) for one in made.failures] == [
+        (
+            "OWNED_BY_ANOTHER",
+            f"{target} belongs to owner 'a', and {this_run}, so it is left as it is.",
+            "Run it for owner 'a', use another name, or set adopt: true to take it over (check mode with diff "
+            "shows what would change).",
+        )
+    ]
+    assert run(aws, owned_by(owner, workload(**change), adopt=True)).failures == ()
+    assert aws.state() != before
+
+
+@pytest.mark.parametrize("owner", ["b", None])
+def test_what_belongs_to_another_owner_and_fits_is_used_and_not_labelled_anew(owner: str | None) -> None:
+    aws = FakeAws()
+    run(aws, owned_by("a", workload()))
+    found = plan(aws, owned_by(owner, workload()))
+    assert (names(found), found.failures, found.findings) == ([], (), ())
+
+
+def test_an_owner_claims_what_has_none() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    run(aws, owned_by("a", workload()))
+    assert aws.iam.roles["my-role"]["tags"][OWNER_TAG] == "a"
+
+
+def test_a_role_of_another_owner_is_extended_when_it_is_given_by_its_arn() -> None:
+    aws = FakeAws()
+    run(aws, owned_by("a", workload()))
+    guest = workload("guest", role={"arn": role_arn("my-role"), "extend_trust": True}, policies=[])
+    assert run(aws, owned_by("b", guest)).failures == ()
+    assert aws.iam.roles["my-role"]["tags"][OWNER_TAG] == "a"
 
 
 def test_an_association_of_an_addon_is_changed_by_force() -> None:

@@ -63,7 +63,7 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
 
 
 def purge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **scope: Any) -> Run:
-    wanted = desired(*workloads)
+    wanted = desired(*workloads, owner=scope.get("owner"))
     return run_with_purge(engine(aws, wanted), wanted, PurgeScope(**scope), check_mode)
 
 
@@ -152,8 +152,8 @@ def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
     assert names(predicted.plan) == names(done.plan)
     assert [named(one.change) for one in done.done] == [
         f"create policy {policy_arn('policy-new')}",
-        f"detach attachment role-a {policy_arn('policy-a')}",
         f"attach attachment role-a {policy_arn('policy-new')}",
+        f"detach attachment role-a {policy_arn('policy-a')}",
         f"delete policy {policy_arn('policy-a')}",
     ]
     assert (done.failures, purge(aws, renamed).plan.changes) == ((), ())
@@ -322,13 +322,21 @@ def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_to
     assert f"detach attachment legacy {policy_arn('one')}" in names(predicted.plan)
 
 
-def test_a_target_role_stays() -> None:
-    chained = own("a") | {"target_role_arn": role_arn("role-b")}
+@pytest.mark.parametrize("spelt", ["role-b", "Role-B"])
+def test_a_target_role_stays_however_it_is_spelt(spelt: str) -> None:
+    chained = own("a") | {"target_role_arn": role_arn(spelt)}
     target = {"name": "role-b", "trust_policy": TRUST_BARE}
     aws = settled(own("b") | {"role": target}, chained)
     done = purge(aws, chained)
     assert [named(one.change) for one in done.done] == ["delete association default/b"]
     assert "role-b" in aws.state()["roles"]
+
+
+PROOF = (
+    "Look whether an association in the account's other clusters names it (aws eks "
+    "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
+    "get-role). When none does, list the workload with state: absent and force: true, or delete the role."
+)
 
 
 def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
@@ -340,7 +348,7 @@ def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
             "ROLE_PERHAPS_USED",
             f"role {role_arn('role-a')} stays: its trust policy lets more than cluster {CLUSTER} use it, and "
             "whether another cluster does cannot be seen from here.",
-            "When none does, list the workload with state: absent, or delete the role.",
+            PROOF,
         ),
         ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
     ]
@@ -374,3 +382,20 @@ def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
         "not be purged:"
     )
     assert last == "All workloads that are listed are done; a rerun takes up only what is missing."
+
+
+def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
+    aws = FakeAws()
+    for owner in ("x", "y"):
+        run(aws, desired(own(owner), tags={OWNER_TAG: owner}))
+    run(aws, desired(own("free")))
+    made = purge(aws, limit=1)
+    assert there(aws) == ["x", "y"]
+    assert [(one.code, one.message, one.remedy) for one in made.findings] == [
+        (
+            "OWNED_BY_ANOTHER",
+            "2 workloads that are not listed belong to owners, and this purge has no owner, so they stay: "
+            "default/x, default/y.",
+            "Purge them in runs for their owners.",
+        )
+    ]

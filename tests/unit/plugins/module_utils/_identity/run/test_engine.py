@@ -64,7 +64,7 @@ def test_check_mode_makes_the_same_plan_and_nothing_else() -> None:
 def test_an_association_made_meanwhile_is_found_and_converged() -> None:
     aws, clock = FakeAws(), Clock()
     given(aws, "other", TRUST_BARE)
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", tags=OWNED))
     made = run(aws, desired(workload()), clock=clock)
     assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
     assert made.failures == ()
@@ -177,7 +177,7 @@ def test_a_changed_trust_policy_is_waited_for() -> None:
 def test_a_role_of_an_earlier_round_is_waited_for_too() -> None:
     aws, clock = FakeAws(), Clock()
     aws.eks.lag = 2
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
+    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", tags=OWNED))
     made = run(aws, desired(workload()), clock=clock)
     assert made.failures == ()
     assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]

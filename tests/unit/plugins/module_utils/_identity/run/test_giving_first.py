@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nothing is taken away before what replaces it is there, whatever fails, and wherever a run ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import Failure
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER_ARN,
+    FakeAws,
+    desired,
+    given_policy,
+    policy,
+    policy_arn,
+    run,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    BUSY,
+    READS,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+DENIED = classify("test:Injected", "AccessDenied", "not authorized")
+# What each policy of these worlds allows.
+ALLOWS = {"one": "s3:GetObject", "two": "sqs:SendMessage", "three": "kms:Decrypt"}
+PLACES = [("default", "app"), ("default", "web"), ("batch", "app")]
+Access = set[tuple[str, str, str]]
+
+
+class Watched(FakeAws):
+    """Looks at what every workload is allowed to do after each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.floor: Access = set()
+        self.missing: list[tuple[str, Access]] = []
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return super().call(service, operation, parameters)
+        finally:
+            if missing := self.floor - access(self):
+                self.missing.append((operation, missing))
+
+
+def access(aws: FakeAws) -> Access:
+    """Who is allowed what: by the association, the trust policy of its role, and what is attached to that."""
+    allowed: Access = set()
+    for association in aws.eks.associations.values():
+        role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
+        if role is None or not any(_lets_in(statement, association) for statement in _trust(role)):
+            continue
+        place = association["namespace"], association["serviceAccount"]
+        for arn in role["attached"]:
+            found = aws.iam.policies[arn]
+            for statement in found["versions"][found["default"]]["Statement"]:
+                allowed |= {(*place, action) for action in statement["Action"]}
+    return allowed
+
+
+def _trust(role: Mapping[str, Any]) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = json.loads(role["trust"])["Statement"]
+    return statements
+
+
+def _lets_in(statement: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
+    context = {"aws:SourceAccount": ACCOUNT}
+    if not association["disableSessionTags"]:
+        context |= {
+            "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN,
+            "aws:RequestTag/kubernetes-namespace": association["namespace"],
+            "aws:RequestTag/kubernetes-service-account": association["serviceAccount"],
+        }
+    equals = statement.get("Condition", {}).get("StringEquals", {})
+    return all(
+        context.get(key) in (value if isinstance(value, list) else [value]) for key, value in equals.items()
+    )
+
+
+@st.composite
+def lists(draw: Callable[..., Any]) -> Desired:
+    """Up to three workloads that share roles and policies of ours."""
+    workloads = []
+    for namespace, service_account in draw(st.lists(st.sampled_from(PLACES), min_size=1, unique=True)):
+        chosen = draw(st.lists(st.sampled_from(sorted(ALLOWS)), max_size=2, unique=True))
+        raw = workload(
+            service_account,
+            namespace,
+            role={"name": draw(st.sampled_from(["blue", "green"]))},
+            policies=[policy(name, ALLOWS[name]) for name in chosen],
+            disable_session_tags=draw(st.sampled_from([None, None, False, True])),
+        )
+        workloads.append(raw)
+    return desired(
+        *workloads,
+        trust_scope=draw(st.sampled_from([None, None, "namespace", "cluster", "account"])),
+        purge_policies=draw(st.booleans()),
+    )
+
+
+def _attempt(aws: FakeAws, wanted: Desired) -> None:
+    try:
+        run(aws, wanted)
+    except AwsError:
+        # A read that everything depends on.
+        return
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(before=lists(), wanted=lists())
+def test_nobody_loses_what_both_the_old_and_the_wanted_state_allow(before: Desired, wanted: Desired) -> None:
+    """After every request, which is wherever a run is killed, and whichever of them fails."""
+    aws = Watched()
+    run(aws, before)
+    old, backup = access(aws), aws.backup()
+    sent = len(aws.requests)
+    run(aws, wanted)
+    requests = [name for name, _parameters in aws.requests[sent:]]
+    aws.floor = old & access(aws)
+    writes = [number for number, name in enumerate(requests, 1) if not name.split(":")[1].startswith(READS)]
+    disturbances: list[tuple[AwsError, bool]] = [(DENIED, False), (BUSY, False), (BUSY, True)]
+    for number in writes:
+        for error, late in disturbances:
+            aws.restore(backup)
+            aws.fail_at(number, error, late)
+            _attempt(aws, wanted)
+            assert aws.missing == [], (requests[number - 1], error.code, late)
+    for name in sorted({requests[number - 1] for number in writes}):
+        aws.restore(backup)
+        aws.heal()
+        aws.fail_on(name, *[DENIED] * 20)
+        _attempt(aws, wanted)
+        assert aws.missing == [], f"{name} is denied"
+
+
+def rows(failures: tuple[Failure, ...]) -> list[tuple[str, str, str, str]]:
+    return [
+        (" ".join(map(str, one.workloads)), one.target.label, one.error_code, one.message) for one in failures
+    ]
+
+
+@pytest.mark.parametrize("operation", ["iam:CreatePolicy", "iam:AttachRolePolicy"])
+def test_a_policy_stays_attached_until_its_successor_is(operation: str) -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(policies=[policy("old")])))
+    aws.fail_on(operation, DENIED)
+    made = run(aws, desired(workload(policies=[policy("new")])))
+    assert aws.iam.roles["my-role"]["attached"] == [policy_arn("old")]
+    assert "iam:DetachRolePolicy" not in aws.writes
+    kept = [one for one in rows(made.failures) if one[1].endswith("policy/old")]
+    code = "SKIPPED" if operation == "iam:CreatePolicy" else "AccessDenied"
+    assert kept == [
+        (
+            "default/app",
+            f"attachment my-role {policy_arn('old')}",
+            "SKIPPED",
+            f"not done, because the attach of attachment my-role {policy_arn('new')} failed ({code}). "
+            "What is there stays until then.",
+        )
+    ]
+
+
+def test_a_successor_that_is_refused_already_in_the_plan_keeps_the_policy_for_all_who_share_the_role() -> (
+    None
+):
+    aws = FakeAws()
+    run(aws, desired(workload("one", policies=[policy("old")]), workload("two", policies=[])))
+    given_policy(aws, "new", "kms:Decrypt")
+    made = run(aws, desired(workload("one", policies=[policy("new")]), workload("two", policies=[])))
+    assert aws.iam.roles["my-role"]["attached"] == [policy_arn("old")]
+    assert [(one[0], one[2]) for one in rows(made.failures)] == [
+        ("default/one", "POLICY_NOT_OWNED"),
+        ("default/one", "SKIPPED"),
+    ]
+    assert made.failures[1].message == (
+        f"not done: what is there stays, because attachment my-role {policy_arn('new')} is left out, for "
+        "workloads that failed."
+    )
+
+
+def moved(aws: FakeAws) -> Desired:
+    """Two workloads share a role; one is to move to another."""
+    run(aws, desired(workload("one"), workload("two")))
+    return desired(workload("one"), workload("two", role={"name": "other"}))
+
+
+def test_a_role_lets_a_workload_in_until_its_association_names_the_next_one() -> None:
+    aws = FakeAws()
+    made = run(aws, moved(aws))
+    assert made.failures == ()
+    assert aws.writes[-2:] == ["eks:UpdatePodIdentityAssociation", "iam:UpdateAssumeRolePolicy"]
+    assert "two" not in aws.iam.roles["my-role"]["trust"]
+
+
+@pytest.mark.parametrize(
+    "operation", ["iam:CreateRole", "iam:AttachRolePolicy", "eks:UpdatePodIdentityAssociation"]
+)
+def test_a_role_lets_a_workload_in_that_could_not_leave(operation: str) -> None:
+    aws = FakeAws()
+    wanted = moved(aws)
+    aws.fail_on(operation, DENIED)
+    made = run(aws, wanted)
+    assert "two" in aws.iam.roles["my-role"]["trust"]
+    kept = [one for one in made.failures if one.target.resource == "trust_policy"]
+    assert [(str(*one.workloads), one.error_code) for one in kept] == [("default/two", "SKIPPED")]
+    assert kept[0].message.endswith(" What is there stays until then.")
+    assert run(aws, wanted).failures == ()
+    assert "two" not in aws.iam.roles["my-role"]["trust"]
+
+
+def test_a_role_that_one_joins_while_another_leaves_is_first_wider_and_then_narrower() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("one"), workload("two", role={"name": "other"})))
+    made = run(aws, desired(workload("one", role={"name": "other"}), workload("two")))
+    assert made.failures == ()
+    trusts = [
+        (asked["RoleName"], "one" in asked["PolicyDocument"], "two" in asked["PolicyDocument"])
+        for asked in aws.parameters("iam:UpdateAssumeRolePolicy")
+    ]
+    assert trusts == [
+        ("my-role", True, True),
+        ("other", True, True),
+        ("my-role", False, True),
+        ("other", True, False),
+    ]
+
+
+def test_a_trust_policy_that_is_too_long_on_the_way_is_refused() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("one"), workload("two", role={"name": "other"})))
+    wanted = desired(workload("one", role={"name": "other"}), workload("two"), trust_policy_size_limit=450)
+    made = run(aws, wanted)
+    assert made.done == ()
+    assert [(str(*one.workloads), one.error_code, one.message, one.remedy) for one in made.failures] == [
+        (
+            f"default/{joining}",
+            "TRUST_POLICY_TOO_LONG",
+            f"the trust policy of role {name} would have 456 characters while it lets in both the workloads "
+            "that leave the role and those that join it; 450 are allowed.",
+            "Let the workloads leave in one run and the others join in the next, use a wider trust_scope for "
+            "this role, or have the quota 'Role trust policy length' raised and set trust_policy_size_limit.",
+        )
+        for joining, name in (("one", "other"), ("two", "my-role"))
+    ]
+
+
+def test_a_policy_that_left_a_full_role_comes_back_when_its_successor_is_refused() -> None:
+    aws = FakeAws()
+    full = [policy(f"p{number}") for number in range(10)]
+    run(aws, desired(workload(policies=full)))
+    before = sorted(aws.iam.roles["my-role"]["attached"])
+    wanted = desired(workload(policies=[policy("z-new"), *full[1:]]))
+    aws.fail_on("iam:AttachRolePolicy", DENIED)
+    made = run(aws, wanted)
+    assert sorted(aws.iam.roles["my-role"]["attached"]) == before
+    assert [one.target.policy_arn for one in made.failures if one.target.resource == "attachment"] == [
+        policy_arn("p0"),
+        policy_arn("z-new"),
+    ]
+    assert [one.change.action for one in made.done] == ["create"]
+    assert run(aws, wanted).failures == ()
+
+
+def test_a_policy_leaves_a_full_role_directly_before_its_successor_joins() -> None:
+    aws = FakeAws()
+    full = [policy(f"p{number}") for number in range(10)]
+    run(aws, desired(workload(policies=full)))
+    sent = len(aws.writes)
+    run(aws, desired(workload(policies=[policy("a-new"), policy("z-new"), *full[2:]])))
+    assert aws.writes[sent:][2:] == ["iam:DetachRolePolicy", "iam:AttachRolePolicy"] * 2
+
+
+def test_a_policy_that_cannot_come_back_is_told() -> None:
+    aws = FakeAws()
+    full = [policy(f"p{number}") for number in range(10)]
+    run(aws, desired(workload(policies=full)))
+    aws.fail_on("iam:AttachRolePolicy", *[DENIED] * 2)
+    made = run(aws, desired(workload(policies=[policy("z-new"), *full[1:]])))
+    (lost,) = [one for one in made.failures if one.target.policy_arn == policy_arn("p0")]
+    assert lost.partly
+    assert lost.message.startswith(
+        f"it left the full role for {policy_arn('z-new')}, which was refused, and could not be attached again: "
+    )

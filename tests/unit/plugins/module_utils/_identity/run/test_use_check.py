@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A role that gets a user while it is being removed stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    TrustGrant,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER_ARN,
+    FakeAws,
+    desired,
+    given_association,
+    named,
+    names,
+    plan,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+DENIED = classify("test:Injected", "AccessDenied", "not authorized")
+
+
+def made(aws: FakeAws, **options: Any) -> None:
+    assert run(aws, desired(workload(), **options)).failures == ()
+
+
+def joins(aws: FakeAws, service_account: str = "two") -> Callable[[], object]:
+    """Another run gives the role to another workload."""
+    return lambda: run(aws, desired(workload(service_account)))
+
+
+def moves_to(aws: FakeAws) -> Callable[[], object]:
+    """An association that was there is pointed to the role, which lets in its whole namespace."""
+
+    def move() -> None:
+        (association,) = (one for one in aws.eks.associations.values() if one["serviceAccount"] == "mover")
+        association["roleArn"] = role_arn("my-role")
+
+    return move
+
+
+def test_a_role_that_another_run_gives_to_a_workload_meanwhile_stays_whole() -> None:
+    aws = FakeAws()
+    made(aws)
+    aws.before("eks:DeletePodIdentityAssociation", joins(aws))
+    removed = run(aws, desired(workload()), "absent")
+    assert named(removed.done[0].change) == "delete association default/app"
+    assert removed.failures == ()
+    assert aws.iam.roles["my-role"]["attached"] == [policy_arn("my-policy")]
+    assert "two" in aws.iam.roles["my-role"]["trust"]
+    assert [(str(one.code), one.message) for one in removed.findings] == [
+        (
+            "ROLE_STILL_USED",
+            f"role {role_arn('my-role')} stays: it is still used by my-cluster default/two.",
+        ),
+        (
+            "POLICY_STILL_USED",
+            f"policy {policy_arn('my-policy')} stays: it is still used by role my-role.",
+        ),
+    ]
+    assert plan(aws, desired(workload("two"))).changes == ()
+
+
+def test_an_association_that_moves_into_a_wide_grant_keeps_the_role() -> None:
+    aws = FakeAws()
+    made(aws, trust_scope="namespace")
+    given_association(aws, "mover", "elsewhere")
+    aws.before("eks:DeletePodIdentityAssociation", moves_to(aws))
+    removed = run(aws, desired(workload()), "absent")
+    assert removed.failures == ()
+    assert removed.findings[0].message.endswith("it is still used by my-cluster default/mover.")
+    assert "my-role" in aws.iam.roles
+
+
+def test_a_role_that_gets_a_user_after_its_policies_left_stays_and_a_rerun_attaches_them() -> None:
+    aws = FakeAws()
+    made(aws)
+    aws.before("iam:DetachRolePolicy", joins(aws))
+    removed = run(aws, desired(workload()), "absent")
+    assert removed.failures == ()
+    assert "two" in aws.iam.roles["my-role"]["trust"]
+    assert names(plan(aws, desired(workload("two"))))[-1:] == [
+        f"attach attachment my-role {policy_arn('my-policy')}"
+    ]
+
+
+def test_a_role_whose_last_look_fails_stays() -> None:
+    aws = FakeAws()
+    made(aws)
+    aws.before("eks:DeletePodIdentityAssociation", lambda: aws.fail_on("iam:GetRole", DENIED, DENIED))
+    removed = run(aws, desired(workload()), "absent")
+    assert "my-role" in aws.iam.roles
+    failure = removed.failures[0]
+    assert (failure.target.label, failure.error_code) == (
+        f"attachment my-role {policy_arn('my-policy')}",
+        "AccessDenied",
+    )
+
+
+def test_the_failure_names_the_user_when_the_fight_goes_on() -> None:
+    aws = FakeAws()
+    made(aws)
+    grant = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "app")
+    number = 0
+
+    def changed(asked: Any) -> dict[str, Any]:
+        nonlocal number
+        number += 1
+        role = aws.iam.roles["my-role"]
+        role["trust"] = json.dumps(trust_policy({grant, replace(grant, service_account=f"x{number}")}))
+        return aws.iam.GetRole(asked)
+
+    aws.replace("iam:GetRole", changed)
+    removed = run(aws, desired(workload()), "absent")
+    assert [one.message for one in removed.failures if one.error_code == "RoleInUse"] == [
+        f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was looked "
+        "at. Nothing was sent."
+    ]
