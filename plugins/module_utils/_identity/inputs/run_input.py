@@ -38,6 +38,7 @@ OPTIONS = (
     "purge_limit",
     "concurrency",
     "propagation_timeout",
+    "deadline",
 )
 
 

@@ -25,6 +25,7 @@ from ..model.failures import Failure, request_failure
 from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
+from .journal import Journal
 from .outcome import Done, Outcome, Refusal
 from .waiting import WaitPolicy, send
 
@@ -42,15 +43,18 @@ def apply_plan(
     wait_policy: WaitPolicy,
     settled: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds has failed for good and is not attempted again.
+    What ``settled`` holds has failed for good and is not attempted again. ``journal`` is told what is made as it
+    is made.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
     planned = {change.target for change in plan.changes}
     progress = progress or NullProgress()
+    journal = journal or Journal()
     for resource, number in Counter(change.target.resource for change in plan.changes).items():
         progress.expect(resource, number)
     failed = {target: failure for target, failure in (settled or {}).items() if target in planned}
@@ -60,7 +64,7 @@ def apply_plan(
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(change.target.touched, []).append(change)
-        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress)
+        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress, journal)
         for results in map_concurrently(make, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
@@ -79,6 +83,7 @@ def _make_all(
     settled: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
+    journal: Journal,
     changes: Sequence[Change],
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
@@ -90,15 +95,16 @@ def _make_all(
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:
-            result = _make(api, change, wait_policy)
+            result = _make(api, change, wait_policy, journal)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
         results.append(result)
+        journal.end(result)
         progress.done(change.target.resource)
     return results
 
 
-def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
+def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -> Done | Refusal:
     last: Mapping[str, Any] = {}
     made: list[Call] = []
     for call in change.calls:
@@ -118,6 +124,7 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
                 continue
             return Refusal(change, _failure(change, made, call, error), error)
         made.append(call)
+        journal.answer(change, call)
         # A request that only tags the association is not answered with it.
         if "association" in answer:
             last = answer

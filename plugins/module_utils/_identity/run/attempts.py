@@ -47,7 +47,7 @@ class Attempts:
         """Take what became of the plan. ``retryable`` are the targets worth another attempt."""
         for made in outcome.done:
             earlier = self.pending.pop(made.change.target, None)
-            whole = _joined(earlier.change, made.change) if earlier else made.change
+            whole = joined(earlier.change, made.change) if earlier else made.change
             self.done.append(replace(made, change=whole))
         for refusal in outcome.refusals:
             target = refusal.change.target
@@ -55,7 +55,7 @@ class Attempts:
                 continue
             earlier = self.pending.get(target)
             if earlier is not None and earlier.failure.partly:
-                change = _joined(earlier.change, refusal.change)
+                change = joined(earlier.change, refusal.change)
                 refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
             self.pending[target] = refusal
             if target not in retryable:
@@ -80,7 +80,7 @@ class Attempts:
         return known.failure if known is not None and refusal.error is not None else refusal.failure
 
 
-def _joined(earlier: Change, later: Change) -> Change:
+def joined(earlier: Change, later: Change) -> Change:
     """Two parts of one change, made in two rounds, as one."""
     if earlier.action != later.action or later.action != "update":
         return later

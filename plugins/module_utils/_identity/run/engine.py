@@ -27,6 +27,7 @@ from ..read.observe import Observer
 from ..read.role_propagation import may_become_usable
 from .apply import apply_plan
 from .attempts import Attempts
+from .journal import Cause, Journal
 from .outcome import Outcome, Refusal, Run
 from .waiting import WaitPolicy
 
@@ -46,6 +47,7 @@ class Engine:
     width: int
     wait_policy: WaitPolicy
     progress: Progress = field(default_factory=NullProgress)
+    journal: Journal = field(default_factory=Journal)
 
     def observer(self, stage: str = "read") -> Observer:
         return Observer(self.api, self.cluster, self.width, self.progress, stage)
@@ -90,13 +92,14 @@ class Engine:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
                 plan = make_plan(desired, observed)
+            self.journal.begin(observed, plan)
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
             if turn:
                 plan = _awaiting(plan)
             attempts.look(plan)
             outcome = apply_plan(
-                self.api, plan, self.width, self.wait_policy, attempts.settled, self.progress
+                self.api, plan, self.width, self.wait_policy, attempts.settled, self.progress, self.journal
             )
             retryable = self._retryable(desired, outcome)
             if not turn:
@@ -109,6 +112,10 @@ class Engine:
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
         failures = attempts.failures(plan, outcome)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, plan.findings)
+
+    def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
+        """What there is to tell of a run that ended before its time."""
+        return self.journal.cut_short(desired, state, self.cluster, cause, check_mode)
 
     def _retryable(self, desired: Desired, outcome: Outcome) -> set[Target]:
         """The targets of refused changes that another look, or time, may bring about."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._aws.client import Api
+from ..._aws.interrupt import raise_if_interrupted
 from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Call
 
@@ -44,6 +45,7 @@ def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: 
     deadline = wait_policy.now() + wait_policy.timeout
     pause = wait_policy.first_pause
     while True:
+        raise_if_interrupted()
         try:
             return api.call(call.service, call.operation, call.parameters)
         except AwsError as error:
