@@ -174,6 +174,8 @@ options:
   propagation_timeout:
     description:
       - How long to wait, in seconds, until EKS knows a role that this very run made or changed.
+      - Also how long to read again until AWS shows what this run changed. What is not visible then is a finding,
+        V(NOT_YET_VISIBLE), and counts as unknown.
     type: int
     default: 60
   deadline:
@@ -494,6 +496,7 @@ cluster_arn:
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -537,6 +540,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     failure_message,
     result_of,
     verified_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.visible import (
+    not_yet_visible,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -642,11 +648,14 @@ def perform(
             run = run_with_purge(engine, desired, purge_scope_of(parsed), check_mode)
         else:
             run = engine.run(desired, parsed.state, check_mode)
+        # What has just been read and needed no change is the proof already.
+        observed = engine.observe_after(run)
         if params["verify"] and parsed.state == "present" and not (check_mode and run.plan.changes):
-            # What has just been read and needed no change is the proof already.
-            observed = engine.observe_after(run)
             proof = read_for_verification(engine.api, desired, observed, params["concurrency"])
             verification = verified_result(verify(desired, observed, proof), observed)
+        else:
+            late = not_yet_visible(observed, (done.change for done in run.done))
+            run = replace(run, findings=(*run.findings, *late))
     if guard.cause is not None:
         run = engine.cut_short(desired, parsed.state, guard.cause, check_mode)
     assert run is not None

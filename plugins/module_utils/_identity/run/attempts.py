@@ -27,6 +27,14 @@ class Attempts:
     done: list[Done] = field(default_factory=list)
     settled: dict[Target, Failure] = field(default_factory=dict)
     pending: dict[Target, Refusal] = field(default_factory=dict)
+    _awaited: set[Target] = field(default_factory=set)
+
+    def perhaps_there(self) -> list[Change]:
+        """The refused changes that reads may show in a while; each is named once, so that it is waited for once."""
+        refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_there}
+        new = [refusal.change for target, refusal in refusals.items() if target not in self._awaited]
+        self._awaited |= refusals.keys()
+        return new
 
     def look(self, plan: Plan) -> None:
         """Take a plan from a fresh look: what it no longer holds is there, by whomever.

@@ -84,9 +84,8 @@ class Journal:
         if not failures:
             # Nothing was planned yet, or only the look afterwards is missing.
             keys = tuple(workload.key for workload in desired.workloads)
-            action = "read"
             target = Target("associations", cluster.name)
-            failures = [Failure(keys, target, action, cause.code, cause.text, cause.remedy)]
+            failures = [Failure(keys, target, "read", cause.code, cause.text, cause.remedy)]
         done = () if check_mode else self.done
         findings = self.plan.findings
         return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._findings.finding import Finding
-from ..model.aws_errors import AwsError, ErrorKind
+from ..model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
 from ..model.changes import Change, Plan
 from ..model.desired import Desired
 from ..model.failures import Failure
@@ -39,6 +39,16 @@ class Refusal:
     @property
     def conflict(self) -> bool:
         return self.error is not None and self.error.conflict
+
+    @property
+    def perhaps_there(self) -> bool:
+        """Whether it may be there, though reads do not show it yet: AWS says that it exists, or its answer got
+        lost."""
+        if self.error is None:
+            return False
+        if self.error.outcome_unknown and self.error.operation in ONCE_ONLY:
+            return True
+        return self.change.action == "create" and self.error.kind is ErrorKind.EXISTS
 
     @property
     def vanished(self) -> bool:
