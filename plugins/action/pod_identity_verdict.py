@@ -27,8 +27,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             argument_spec={"cluster_name": {"type": "str", "required": True}}
         )
         variables = task_vars or {}
-        report: Mapping[str, Any] = variables[FACT]
+        report: Mapping[str, Any] = variables.get(FACT) or {}
         result["changed"] = False
+        if not report:
+            return {**result, "failed": True, "msg": f"{FACT} is empty; run pod_identity_report before."}
         failure = {"failed": True, "msg": str(report["failure"])} if report["failed"] else {}
         lines = [str(line) for line in report["lines"]]
         if not lines:

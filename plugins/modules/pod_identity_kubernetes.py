@@ -99,11 +99,30 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Check the input and read the service accounts
+  workload_identity.aws.pod_identity_preflight:
+    cluster_name: my-cluster
+    workloads: &workloads
+      - namespace: default
+        service_account: my-service-account
+        role:
+          name: my-role
+  register: preflight
+
+- name: Apply the requested state in AWS
+  workload_identity.aws.eks_pod_identity:
+    cluster_name: my-cluster
+    workloads: *workloads
+    verify: true
+    continue_on_error: true
+  register: converged
+
 - name: Apply ServiceAccounts and verify Pods
   workload_identity.aws.pod_identity_kubernetes:
     cluster_name: my-cluster
     preflight: preflight
     result: converged
+  register: applied
 """
 
 RETURN = r"""

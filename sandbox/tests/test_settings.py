@@ -32,6 +32,17 @@ from sandbox.settings import Settings, choose_kubernetes
             id="latency",
         ),
         pytest.param(
+            {"read_lag_ms": -1},
+            "--read-lag-ms is 0 or more milliseconds.",
+            id="read lag",
+        ),
+        pytest.param({"read_replicas": 3}, "--read-replicas is 1 or 2.", id="replicas"),
+        pytest.param(
+            {"clock_skew_s": -(10**9)},
+            "--clock-skew-s is at most a year, ahead or (below 0) behind.",
+            id="clock skew",
+        ),
+        pytest.param(
             {"rate_limit": -1},
             "--rate-limit is 0 (none) or more requests a second.",
             id="rate limit",

@@ -279,6 +279,33 @@ def test_reset_goes_back_to_the_first_state(sandbox: Sandbox, state_folder: Path
     assert (aws.counters()["total"], kube.counters()["total"]) == (0, 0)
 
 
+def test_reads_are_late_after_up_and_after_reset(sandbox: Sandbox, state_folder: Path) -> None:
+    """What `up` and `reset` make is old enough to be seen."""
+    sandbox("up", "--read-lag-ms", "60000", "--clock-skew-s", "600")
+    for _ in range(2):
+        seen = sandbox("run", "--", sys.executable, "-c", LOOK)
+        assert seen.stdout.split() == ["my-cluster", "True", "late"], seen.stderr
+        sandbox("reset")
+    aws_control(state_folder).set_read_lag(0)
+    assert sandbox("reset").returncode == 0
+    seen = sandbox("run", "--", sys.executable, "-c", LOOK)
+    assert seen.stdout.split() == ["my-cluster", "True", "late"], seen.stderr
+
+
+LOOK = """
+import boto3, datetime, json
+cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
+ahead = cluster["createdAt"] - datetime.datetime.now(datetime.timezone.utc)
+print(cluster["name"], ahead > datetime.timedelta(minutes=5))
+iam = boto3.client("iam")
+trust = dict(Effect="Allow", Principal=dict(Service="ec2.amazonaws.com"), Action="sts:AssumeRole")
+iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(dict(Version="2012-10-17", Statement=[trust])))
+try:
+    iam.get_role(RoleName="r")
+except iam.exceptions.NoSuchEntityException:
+    print("late")
+"""
+
 MAKE_THINGS = """
 import boto3, json
 from kubernetes import client, config

@@ -145,7 +145,7 @@ class World:
         self.eks.create_cluster(
             name=CLUSTER,
             roleArn=self.make_role("cluster", trust({"Service": "eks.amazonaws.com"}, "sts:AssumeRole")),
-            resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
+            resourcesVpcConfig={"subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]},
         )
         self.eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
         self.converge()

@@ -85,8 +85,11 @@ class EmbeddedAws:
     def _create_cluster(self) -> None:
         """The cluster is there before anyone counts requests."""
         settings = self.settings
+        with _told():
+            self._control.set_clock_skew(settings.clock_skew_s)
         create_cluster(AwsRequester(self.port, settings.account, settings.region), settings.cluster)
         with _told():
+            self._control.set_read_lag(settings.read_lag_ms, replicas=settings.read_replicas)
             self._control.set_rate_limit(settings.rate_limit)
             self._control.reset_counters()
 

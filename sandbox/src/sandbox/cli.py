@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from sandbox.ephemeral import ephemeral_folder
 from sandbox.errors import SandboxError
-from sandbox.foreground import run_command, stoppable
+from sandbox.foreground import run_command
 from sandbox.layout import Layout
 from sandbox.options import explicit_settings, full_settings, parse, state_folder
 from sandbox.report import as_text, backend_lines, status
 from sandbox.servers import tail
+from sandbox.signals import settle, stoppable
 from sandbox.state import Condition, State, observe
 from sandbox.supervisor import Supervisor, environment_of
 
@@ -54,7 +55,8 @@ def _tell(text: str) -> None:
 
 def _up(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]) -> int:
     settings = full_settings(parsed, environment, layout.root)
-    state, started = Supervisor(layout, say=_tell).up(settings)
+    # Once it is up it stays up, and the exit code says so: a later signal comes too late.
+    state, started = Supervisor(layout, say=_tell, on_started=settle).up(settings)
     if not started:
         _require_same(state, parsed, layout, environment)
         print(f"The sandbox in {layout.root} is already running.")

@@ -4,40 +4,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from sandbox.processes import spawn_command
+from sandbox.signals import STOPPING, handlers
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FORWARDED = (*STOPPING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-
-Handler = Callable[[int, FrameType | None], None]
-
-
-class Interrupted(SystemExit):
-    """A signal asked us to end; raised once, so that the clean-up it starts is not interrupted."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(128 + signal_number)
-
-
-@contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """The first stopping signal raises Interrupted; later ones are ignored."""
-
-    def stop(signal_number: int, _frame: FrameType | None) -> None:
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_IGN)
-        raise Interrupted(signal_number)
-
-    with _handlers(dict.fromkeys(STOPPING, stop)):
-        yield
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -53,7 +30,7 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
         else:
             waiting.append(signal_number)
 
-    with _handlers(dict.fromkeys(FORWARDED, forward)):
+    with handlers(dict.fromkeys(FORWARDED, forward)):
         sys.stdout.flush()
         child = spawn_command(command, environment)
         children.append(child)
@@ -70,13 +47,3 @@ def _terminal_told_everyone() -> bool:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def _handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

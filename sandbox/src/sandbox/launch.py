@@ -4,17 +4,18 @@
 
 Run as a script with ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``, so it
 imports the standard library alone and takes milliseconds. The record is written by the very
-process that becomes the server, so there is no moment at which a server runs unrecorded, even
-when the command that started it is killed.
+process that becomes the server, and until it is written the process dies with the command that
+started it. So whoever comes after that command sees a record, or there is no server.
 
 RECORD is the file to write, or ``-``. PARENT is the process ID that has to be alive, or 0.
-SIGNAL is what the kernel sends to this process when PARENT dies (Linux), or 0.
+SIGNAL is what the kernel sends to this process when PARENT dies later on (Linux), or 0.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -58,6 +59,7 @@ def _start_mark_from_ps(pid: int) -> str | None:
 
 
 def _die_with_parent(parent: int, signal_number: int) -> None:
+    """Let the kernel send the signal when the parent dies; end now if it is dead. 0: no signal."""
     if sys.platform == "linux":
         import ctypes
 
@@ -78,9 +80,11 @@ def _record(path: str) -> None:
 def main(arguments: list[str]) -> int:
     record, parent, signal_number, *command = arguments
     if int(parent):
-        _die_with_parent(int(parent), int(signal_number))
+        _die_with_parent(int(parent), int(signal_number) or signal.SIGKILL)
     if record != "-":
         _record(record)
+    if int(parent) and not int(signal_number):
+        _die_with_parent(int(parent), 0)
     try:
         os.execvp(command[0], command)
     except FileNotFoundError:

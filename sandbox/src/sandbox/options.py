@@ -25,6 +25,9 @@ SETTING_OPTIONS = (
     "latency_ms",
     "kube_latency_ms",
     "propagation_ms",
+    "read_lag_ms",
+    "read_replicas",
+    "clock_skew_s",
     "rate_limit",
     "aws_port",
     "kube_port",
@@ -142,6 +145,9 @@ def _start_options() -> argparse.ArgumentParser:
     add("--latency-ms", type=int, metavar="N", help="embedded AWS: delay of each answer")
     add("--kube-latency-ms", type=int, metavar="N", help="embedded Kubernetes: the same")
     add("--propagation-ms", type=int, metavar="N", help="embedded AWS: age at which a role exists")
+    add("--read-lag-ms", type=int, metavar="N", help="embedded AWS: reads show what was so long ago")
+    add("--read-replicas", type=int, metavar="N", help="2: only every second read is late (1)")
+    add("--clock-skew-s", type=int, metavar="N", help="embedded AWS: its dates are so far ahead")
     add("--rate-limit", type=int, metavar="N", help="embedded AWS: requests a second; more are throttled")
     add("--aws-port", type=int, metavar="N", help="fixed port instead of a free one")
     add("--kube-port", type=int, metavar="N", help="fixed port instead of a free one")

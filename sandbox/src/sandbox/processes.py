@@ -99,8 +99,9 @@ def spawn_server(
 ) -> subprocess.Popen[bytes]:
     """Start a server in a session of its own, run in ``folder``, output in ``log``.
 
-    ``tied_to_us``: the kernel ends it when the calling process dies (Linux). Must be called from
-    the main thread then, since the kernel watches the thread that started it.
+    ``tied_to_us``: the kernel ends it when the calling process dies (Linux); otherwise only until it
+    has recorded itself. Must be called from the main thread, since the kernel watches the thread that
+    started it.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -120,6 +121,5 @@ def spawn_command(command: Sequence[str], environment: Mapping[str, str]) -> sub
 
 
 def _launcher(record: str, tie: signal.Signals | None) -> list[str]:
-    parent, signal_number = (0, 0) if tie is None else (os.getpid(), int(tie))
     script = str(Path(launch.__file__).resolve())
-    return [sys.executable, "-I", "-S", script, record, str(parent), str(signal_number)]
+    return [sys.executable, "-I", "-S", script, record, str(os.getpid()), str(int(tie or 0))]

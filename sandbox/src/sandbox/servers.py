@@ -14,6 +14,7 @@ from pathlib import Path
 from sandbox.errors import StartError
 from sandbox.layout import Layout
 from sandbox.processes import POLL_SECONDS, ProcessIdentity, spawn_server, stop
+from sandbox.signals import unstoppable
 
 START_SECONDS = 60.0
 LOG_TAIL_LINES = 12
@@ -29,14 +30,16 @@ class Servers:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        self._started[name] = spawn_server(
-            command,
-            record=self.layout.record(name),
-            log=self.layout.log(name),
-            folder=self.layout.root,
-            environment={**os.environ, **(environment or {})},
-            tied_to_us=self._tied_to_us,
-        )
+        # Interrupted in between, the process would run and nobody would know of it.
+        with unstoppable():
+            self._started[name] = spawn_server(
+                command,
+                record=self.layout.record(name),
+                log=self.layout.log(name),
+                folder=self.layout.root,
+                environment={**os.environ, **(environment or {})},
+                tied_to_us=self._tied_to_us,
+            )
 
     async def wait_until(
         self, name: str, is_ready: Callable[[], bool], *, seconds: float = START_SECONDS

@@ -17,6 +17,8 @@ from sandbox.layout import Layout
 AWS_BACKENDS = ("embedded", "real")
 KUBERNETES_BACKENDS = ("embedded", "kubebuilder", "kubeconfig")
 
+FURTHEST_SKEW = 366 * 24 * 3600
+
 ACCOUNT = re.compile(r"[0-9]{12}")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 CLUSTER = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
@@ -41,6 +43,9 @@ class Settings:
     latency_ms: int = 0
     kube_latency_ms: int = 0
     propagation_ms: int = 0
+    read_lag_ms: int = 0
+    read_replicas: int = 1
+    clock_skew_s: int = 0
     rate_limit: int = 0
     aws_port: int = 0
     kube_port: int = 0
@@ -55,10 +60,14 @@ class Settings:
                 f"--cluster {self.cluster!r} is not a cluster name.",
                 "Up to 100 letters, digits, hyphens and underscores; a letter or digit first.",
             )
-        for name in ("latency_ms", "kube_latency_ms", "propagation_ms"):
+        for name in ("latency_ms", "kube_latency_ms", "propagation_ms", "read_lag_ms"):
             if getattr(self, name) < 0:
                 option = name.replace("_", "-")
                 raise SandboxError(f"--{option} is 0 or more milliseconds.")
+        if self.read_replicas not in (1, 2):
+            raise SandboxError("--read-replicas is 1 or 2.")
+        if abs(self.clock_skew_s) > FURTHEST_SKEW:
+            raise SandboxError("--clock-skew-s is at most a year, ahead or (below 0) behind.")
         if self.rate_limit < 0:
             raise SandboxError("--rate-limit is 0 (none) or more requests a second.")
 

@@ -51,11 +51,15 @@ def environment_of(state: State, layout: Layout) -> EnvironmentChange:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """``tied_to_us``: the servers die with the calling process. ``say`` tells the user."""
+    """``tied_to_us``: the servers die with the calling process. ``say`` tells the user.
+
+    ``on_started`` is called at the moment from which an interruption stops nothing any more.
+    """
 
     layout: Layout
     say: Say
     tied_to_us: bool = False
+    on_started: Callable[[], None] = lambda: None
 
     def up(self, settings: Settings) -> tuple[State, bool]:
         """The running sandbox, and whether this call started it."""
@@ -155,6 +159,7 @@ class Supervisor:
             shell = environment_of(state, self.layout).as_shell()
             write_private(self.layout.environment, shell)
             state.write(self.layout.state)
+            self.on_started()
             undo.pop_all()
         return state
 

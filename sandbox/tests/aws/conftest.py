@@ -38,6 +38,8 @@ POD_IDENTITY_TRUST = json.dumps(
         ],
     }
 )
+CLUSTER_TRUST = POD_IDENTITY_TRUST.replace("pods.eks", "eks")
+VPC = {"subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]}
 READ_BUCKET = json.dumps(
     {
         "Version": "2012-10-17",
@@ -120,6 +122,7 @@ def endpoint(open_endpoint: Endpoint) -> Endpoint:
     control.set_latency(0)
     control.set_propagation(0)
     control.set_rate_limit(0)
+    control.set_clock_skew(0)
     control.set_kubernetes("", "")
     return open_endpoint
 
@@ -155,9 +158,7 @@ def role_arn(iam: Any) -> str:
 def create_cluster(eks: Any, name: str, **more: Any) -> Any:
     return eks.create_cluster(
         name=name,
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
-        resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
-        **more,
+        **{"roleArn": f"arn:aws:iam::{ACCOUNT}:role/cluster", "resourcesVpcConfig": VPC, **more},
     )["cluster"]
 
 

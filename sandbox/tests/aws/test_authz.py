@@ -10,7 +10,20 @@ from typing import Any
 
 import pytest
 
-from .conftest import ACCOUNT, REGION, Endpoint, create_cluster, create_policy, create_role, refusal, running
+from .conftest import (
+    ACCOUNT,
+    CLUSTER_TRUST,
+    OTHER_ACCOUNT,
+    REGION,
+    ROOT,
+    VPC,
+    Endpoint,
+    create_cluster,
+    create_policy,
+    create_role,
+    refusal,
+    running,
+)
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
 CLUSTER = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/demo"
@@ -28,7 +41,7 @@ def guarded(guarded_endpoint: Endpoint) -> Endpoint:
     """An endpoint with a cluster, a role and a user who may do nothing."""
     guarded_endpoint.control.reset()
     iam = guarded_endpoint.client("iam")
-    create_role(iam, "cluster")
+    create_role(iam, "cluster", CLUSTER_TRUST)
     create_cluster(guarded_endpoint.client("eks"), "demo")
     create_role(iam, "app", Path="/apps/")
     iam.create_user(UserName="deployer")
@@ -213,3 +226,230 @@ class TestResourceTags:
         assert refusal(lambda: iam.delete_role(RoleName="app"))[2] == denied("iam:DeleteRole", "role app")
         root.tag_role(RoleName="app", Tags=[{"Key": "owner", "Value": "us"}])
         iam.delete_role(RoleName="app")
+
+
+TAGS = [{"Key": "owner", "Value": "us"}]
+NEW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/apps/new"
+NEW_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/apps/new"
+NEW_ASSOCIATION = CLUSTER.replace(":cluster/", ":podidentityassociation/") + "/*"
+BOUNDARY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+EVERYTHING_ELSE = {"NotAction": ["iam:Tag*", "eks:Tag*", "iam:PutRolePermissionsBoundary"], "Resource": "*"}
+
+
+def tagged_role(_eks: Any, iam: Any) -> Any:
+    return create_role(iam, "new", Path="/apps/", Tags=TAGS)
+
+
+def tagged_policy(_eks: Any, iam: Any) -> Any:
+    return create_policy(iam, "new", Path="/apps/", Tags=TAGS)
+
+
+def bounded_role(_eks: Any, iam: Any) -> Any:
+    return create_role(iam, "new", Path="/apps/", PermissionsBoundary=BOUNDARY)
+
+
+def tagged_association(eks: Any, _iam: Any) -> Any:
+    return eks.create_pod_identity_association(
+        clusterName="demo", namespace="default", serviceAccount="app", roleArn=APP, tags={"owner": "us"}
+    )
+
+
+def tagged_addon(eks: Any, _iam: Any) -> Any:
+    return eks.create_addon(clusterName="demo", addonName="coredns", tags={"owner": "us"})
+
+
+def tagged_cluster(eks: Any, _iam: Any) -> Any:
+    return create_cluster(eks, "new", tags={"owner": "us"})
+
+
+class TestCreationNeedsMore:
+    """Whoever creates with tags tags; whoever creates with a boundary sets one."""
+
+    @pytest.mark.parametrize(
+        ("create_it", "action", "resource"),
+        [
+            (tagged_role, "iam:TagRole", NEW_ROLE),
+            (tagged_policy, "iam:TagPolicy", NEW_POLICY),
+            (bounded_role, "iam:PutRolePermissionsBoundary", NEW_ROLE),
+            (tagged_association, "eks:TagResource", CLUSTER),
+            (tagged_addon, "eks:TagResource", f"{CLUSTER.replace(':cluster/', ':addon/')}/coredns/*"),
+            (tagged_cluster, "eks:TagResource", CLUSTER.replace("/demo", "/new")),
+        ],
+        ids=lambda value: getattr(value, "__name__", ""),
+    )
+    def test_refused_without(self, guarded: Endpoint, create_it: Any, action: str, resource: str) -> None:
+        before = guarded.control.state(ACCOUNT)
+        code = "AccessDenied" if action.startswith("iam") else "AccessDeniedException"
+        clients = allow(guarded, EVERYTHING_ELSE)
+        assert refusal(lambda: create_it(*clients)) == (403, code, denied(action, resource))
+        assert guarded.control.state(ACCOUNT) == before
+        resources = [resource, NEW_ASSOCIATION]
+        clients = allow(guarded, EVERYTHING_ELSE, {"Action": action, "Resource": resources})
+        assert create_it(*clients)
+
+    def test_association_is_asked_about_too(self, guarded: Endpoint) -> None:
+        clients = allow(guarded, EVERYTHING_ELSE, {"Action": "eks:TagResource", "Resource": CLUSTER})
+        refused = refusal(lambda: tagged_association(*clients))
+        assert refused[2] == denied("eks:TagResource", NEW_ASSOCIATION)
+
+    @pytest.mark.parametrize(("value", "allowed"), [("us", True), ("them", False)])
+    def test_condition_on_the_tag(self, guarded: Endpoint, value: str, allowed: bool) -> None:
+        condition = {"StringEquals": {"aws:RequestTag/owner": value}}
+        clients = allow(
+            guarded, EVERYTHING_ELSE, {"Action": "iam:TagRole", "Resource": "*", "Condition": condition}
+        )
+        if allowed:
+            assert tagged_role(*clients)
+        else:
+            assert refusal(lambda: tagged_role(*clients))[1] == "AccessDenied"
+
+    def test_condition_on_the_boundary(self, guarded: Endpoint) -> None:
+        """The advice of docs/iam-permissions.md: a role without the boundary can be neither made nor filled."""
+        condition = {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}
+        actions = ["iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"]
+        _, iam = allow(guarded, {"Action": actions, "Resource": "*", "Condition": condition})
+        assert refusal(lambda: create_role(iam, "bare"))[2].startswith(
+            f"User: {USER} is not authorized to perform: iam:CreateRole"
+        )
+        assert (
+            refusal(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=BOUNDARY))[1] == "AccessDenied"
+        )
+        bounded_role(None, iam)
+        iam.attach_role_policy(RoleName="new", PolicyArn=BOUNDARY)
+
+    def test_nothing_more_without_tags(self, guarded: Endpoint) -> None:
+        eks, iam = allow(guarded, EVERYTHING_ELSE)
+        create_role(iam, "new")
+        create_policy(iam, "new")
+        create(eks)
+
+
+class TestShippedPolicy:
+    """examples/permissions/converge-iam-policy.json, for this account, region and cluster."""
+
+    @pytest.fixture
+    def statements(self) -> list[dict[str, Any]]:
+        text = (ROOT / "examples/permissions/converge-iam-policy.json").read_text(encoding="utf-8")
+        text = (
+            text.replace("us-west-2", REGION).replace("my-cluster", "demo").replace("pod-identity/", "apps/")
+        )
+        found: list[dict[str, Any]] = json.loads(text)["Statement"]
+        return found
+
+    CREATIONS = (tagged_role, tagged_policy, bounded_role, tagged_association)
+
+    @pytest.mark.parametrize("create_it", CREATIONS)
+    def test_suffices(self, guarded: Endpoint, statements: list[dict[str, Any]], create_it: Any) -> None:
+        assert create_it(*allow(guarded, *statements))
+
+    @pytest.mark.parametrize(
+        ("create_it", "action", "sid"),
+        [
+            (tagged_role, "iam:TagRole", "MakeRoles"),
+            (tagged_policy, "iam:TagPolicy", "MakePolicies"),
+            (bounded_role, "iam:PutRolePermissionsBoundary", "MakeRoles"),
+            (tagged_association, "eks:TagResource", "MakeAssociations"),
+            (tagged_association, "eks:TagResource", "ChangeAssociations"),
+        ],
+    )
+    def test_needs_each(
+        self, guarded: Endpoint, statements: list[dict[str, Any]], create_it: Any, action: str, sid: str
+    ) -> None:
+        rest = [
+            {**one, "Action": [name for name in one["Action"] if name != action]}
+            if one["Sid"] == sid
+            else one
+            for one in statements
+        ]
+        assert action in refusal(lambda: create_it(*allow(guarded, *rest)))[2]
+
+
+class TestCluster:
+    """CreateCluster looks at its role and its subnets."""
+
+    ROLE = f"arn:aws:iam::{ACCOUNT}:role/cluster"
+    NOT_ASSUMED = "Role with arn: {}, could not be assumed because it does not exist or the trusted entity is not correct"
+
+    @pytest.mark.parametrize(
+        "arn",
+        [
+            f"arn:aws:iam::{ACCOUNT}:role/nobody",
+            f"arn:aws:iam::{OTHER_ACCOUNT}:role/cluster",
+            APP,
+            "cluster",
+        ],
+    )
+    def test_role_refused(self, guarded: Endpoint, arn: str) -> None:
+        eks = guarded.client("eks")
+        expected = (400, "InvalidParameterException", self.NOT_ASSUMED.format(arn))
+        assert refusal(lambda: create_cluster(eks, "new", roleArn=arn)) == expected
+
+    def test_role_is_passed(self, guarded: Endpoint) -> None:
+        creates = {"Action": "eks:CreateCluster", "Resource": "*"}
+        eks, _ = allow(guarded, creates, {**passed_to("pods.eks.amazonaws.com"), "Resource": "*"})
+        refused = refusal(lambda: create_cluster(eks, "new"))
+        assert refused == (403, "AccessDeniedException", denied("iam:PassRole", self.ROLE))
+        eks, _ = allow(guarded, creates, {**passed_to("eks.amazonaws.com"), "Resource": "*"})
+        assert create_cluster(eks, "new")["roleArn"] == self.ROLE
+
+    @pytest.mark.parametrize(
+        ("subnets", "message"),
+        [
+            ([], "Subnets specified must be in at least two different AZs"),
+            (VPC["subnetIds"][:1] * 2, "Subnets specified must be in at least two different AZs"),
+            (
+                [*VPC["subnetIds"], "subnet-9"],
+                "The subnet ID 'subnet-9' does not exist (Service: AmazonEC2; ",
+            ),
+        ],
+    )
+    def test_subnets_refused(self, guarded: Endpoint, subnets: list[str], message: str) -> None:
+        eks = guarded.client("eks")
+        status, code, text = refusal(
+            lambda: create_cluster(eks, "new", resourcesVpcConfig={"subnetIds": subnets})
+        )
+        assert (status, code) == (400, "InvalidParameterException")
+        assert text.startswith(message)
+
+
+class TestAssumeRole:
+    TRUST_USER = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}],
+        }
+    )
+    ASSUME = {"Action": "sts:AssumeRole", "Resource": "*"}
+
+    def assume(self, endpoint: Endpoint, arn: str, **keys: str) -> Any:
+        return endpoint.client("sts", **keys).assume_role(RoleArn=arn, RoleSessionName="session")
+
+    def keys(self, endpoint: Endpoint, *statements: dict[str, Any]) -> dict[str, str]:
+        allow(endpoint, *statements)
+        key = endpoint.client("iam").create_access_key(UserName="deployer")["AccessKey"]
+        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+    def test_not_by_root(self, guarded: Endpoint) -> None:
+        arn = create_role(guarded.client("iam"), "target", self.TRUST_USER)
+        refused = refusal(lambda: self.assume(guarded, arn))
+        assert refused == (403, "AccessDenied", "Roles may not be assumed by root accounts.")
+
+    def test_by_a_user_who_may(self, guarded: Endpoint) -> None:
+        arn = create_role(guarded.client("iam"), "target", self.TRUST_USER, Path="/a/")
+        found = self.assume(guarded, arn, **self.keys(guarded, self.ASSUME))
+        assert found["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/target/session"
+
+    @pytest.mark.parametrize(
+        ("statement", "arn"),
+        [
+            pytest.param(ASSUME, f"arn:aws:iam::{ACCOUNT}:role/nobody", id="missing"),
+            pytest.param(ASSUME, f"arn:aws:iam::{OTHER_ACCOUNT}:role/nobody", id="missing-elsewhere"),
+            pytest.param(ASSUME, f"arn:aws:iam::{ACCOUNT}:role/app", id="other-path"),
+            pytest.param(ASSUME, APP, id="not-trusted"),
+            pytest.param({"Action": "iam:GetRole", "Resource": "*"}, APP, id="not-allowed"),
+        ],
+    )
+    def test_refused(self, guarded: Endpoint, statement: dict[str, Any], arn: str) -> None:
+        keys = self.keys(guarded, statement)
+        message = f"User: {USER} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        assert refusal(lambda: self.assume(guarded, arn, **keys)) == (403, "AccessDenied", message)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sandbox.aws.control import AwsControl, AwsControlError
 from .conftest import (
     ACCOUNT,
     OTHER_ACCOUNT,
+    READ_BUCKET,
     REGION,
     Endpoint,
     create_cluster,
@@ -93,6 +95,48 @@ class TestLatency:
     def test_has_to_be_a_length_of_time(self, control: AwsControl, value: float) -> None:
         with pytest.raises(AwsControlError, match="ms must be a number of at least 0"):
             control.set_latency(value)
+
+
+class TestClockSkew:
+    @pytest.mark.parametrize("skew", [600, -600])
+    def test_shifts_what_is_written(self, iam: Any, eks: Any, control: AwsControl, skew: int) -> None:
+        control.set_clock_skew(skew)
+        begun = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=skew)
+        arn = create_role(iam, "app")
+        policy = create_policy(iam, "p")
+        version = iam.create_policy_version(PolicyArn=policy, PolicyDocument=READ_BUCKET)["PolicyVersion"]
+        cluster = create_cluster(eks, "demo")
+        addon = eks.create_addon(clusterName="demo", addonName="coredns")["addon"]
+        made = eks.create_pod_identity_association(
+            clusterName="demo", namespace="n", serviceAccount="s", roleArn=arn
+        )["association"]
+        dates = [
+            iam.get_role(RoleName="app")["Role"]["CreateDate"],
+            iam.get_policy(PolicyArn=policy)["Policy"]["UpdateDate"],
+            version["CreateDate"],
+            cluster["createdAt"],
+            addon["modifiedAt"],
+            made["createdAt"],
+            made["modifiedAt"],
+        ]
+        assert all(begun <= date < begun + timedelta(seconds=60) for date in dates), dates
+
+    def test_is_no_excuse_for_an_early_role(self, iam: Any, eks: Any, control: AwsControl) -> None:
+        """Propagation goes by the time that passes, not by dates."""
+        control.set_propagation(60_000)
+        control.set_clock_skew(-3600)
+        create_cluster(eks, "demo")
+        arn = create_role(iam, "app")
+        refused = refusal(
+            lambda: eks.create_pod_identity_association(
+                clusterName="demo", namespace="n", serviceAccount="s", roleArn=arn
+            )
+        )
+        assert refused[2] == "Role provided in the request does not exist"
+
+    def test_has_bounds(self, control: AwsControl) -> None:
+        with pytest.raises(AwsControlError, match="s must be a number from"):
+            control.set_clock_skew(1e10)
 
 
 class TestState:

@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from typing import Any
 
+import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from sandbox.aws.control import AwsControl, AwsControlError
+from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 
-from .conftest import ACCOUNT, OTHER_ACCOUNT, Endpoint, create_role, refusal
+from .conftest import ACCOUNT, OTHER_ACCOUNT, REGION, Endpoint, create_cluster, create_role, refusal
 
 DENIED = (
     f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: {{0}} on resource: * because no "
@@ -42,6 +47,15 @@ class TestAnswers:
             ("error500", (500, "ServiceFailure", "Internal server error")),
             ("error503", (503, "ServiceUnavailable", "Service is unavailable")),
             ("access_denied", (403, "AccessDenied", DENIED.format("iam:ListRoles"))),
+            ("not_found", (404, "NoSuchEntity", "The requested entity cannot be found.")),
+            (
+                "conflict",
+                (
+                    409,
+                    "ConcurrentModification",
+                    "Another request is modifying this entity; wait a few minutes and try again.",
+                ),
+            ),
         ],
     )
     def test_iam(self, iam: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]) -> None:
@@ -55,6 +69,8 @@ class TestAnswers:
             ("error500", (500, "ServerException", "Internal server error")),
             ("error503", (503, "ServiceUnavailableException", "Service is unavailable")),
             ("access_denied", (403, "AccessDeniedException", DENIED.format("eks:ListClusters"))),
+            ("not_found", (404, "ResourceNotFoundException", "The requested entity cannot be found.")),
+            ("conflict", (409, "ResourceInUseException", "The resource is in use.")),
         ],
     )
     def test_eks(self, eks: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]) -> None:
@@ -71,7 +87,9 @@ class TestAnswers:
         control.set_faults([rule])
         assert refusal(eks.list_clusters) == (400, "ResourceLimitExceededException", "Full.")
 
-    @pytest.mark.parametrize("kind", ["throttle", "error500", "error503", "access_denied"])
+    @pytest.mark.parametrize(
+        "kind", ["throttle", "error500", "error503", "access_denied", "not_found", "conflict"]
+    )
     def test_request_has_no_effect(self, iam: Any, control: AwsControl, kind: str) -> None:
         control.set_faults([{"kind": kind, "times": 1}])
         refusal(lambda: create_role(iam, "app"))
@@ -116,6 +134,78 @@ class TestTransport:
         client = endpoint.client("iam", attempts=3)
         assert client.list_roles()["Roles"] == []
         assert control.counters()["operations"] == {"iam:ListRoles": 3}
+
+
+class TestNotAws:
+    """Something in between answers with status 200."""
+
+    @pytest.mark.parametrize("kind", ["html200", "empty200"])
+    def test_request_has_no_effect(self, iam: Any, control: AwsControl, kind: str) -> None:
+        control.set_faults([{"kind": kind, "times": 1}])
+        # What botocore makes of it is not the sandbox's to say: the page is XML, but not IAM's.
+        with contextlib.suppress(ResponseParserError, KeyError):
+            iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+        assert control.state(ACCOUNT)["roles"] == {}
+        assert control.counters()["statuses"] == {"200": 1}
+
+    @pytest.mark.parametrize("kind", ["html200", "empty200"])
+    def test_eks_answer_lacks_its_members_and_its_request_id(
+        self, eks: Any, control: AwsControl, kind: str
+    ) -> None:
+        control.set_faults([{"kind": kind, "times": 1}])
+        answer = eks.list_clusters()
+        assert answer.keys() == {"ResponseMetadata"}
+        metadata = answer["ResponseMetadata"]
+        assert (metadata["HTTPStatusCode"], metadata.get("RequestId")) == (200, None)
+        shown = metadata["HTTPHeaders"].get("content-type", "")
+        assert shown == ("text/html; charset=utf-8" if kind == "html200" else "")
+
+
+class TestSlow:
+    def test_stall_answers_late_and_has_its_effect(self, endpoint: Endpoint, control: AwsControl) -> None:
+        control.set_faults([{"kind": "stall", "seconds": 1, "times": 1}])
+        before = time.monotonic()
+        create_role(endpoint.client("iam"), "app")
+        assert time.monotonic() - before >= 1
+        assert list(control.state(ACCOUNT)["roles"]) == ["app"]
+
+    def test_stall_outlasts_a_client(self, control: AwsControl) -> None:
+        control.set_faults([{"kind": "stall", "seconds": 120, "times": 1}])
+        impatient = boto3.client(
+            "iam",
+            endpoint_url=control.endpoint,
+            region_name=REGION,
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key=ROOT_SECRET_ACCESS_KEY,
+            config=Config(read_timeout=0.5, retries={"total_max_attempts": 1}),
+        )
+        with pytest.raises(ReadTimeoutError):
+            create_role(impatient, "app")
+        assert list(control.state(ACCOUNT)["roles"]) == ["app"]
+
+    def test_trickle_never_times_out_and_is_whole_in_the_end(self, iam: Any, control: AwsControl) -> None:
+        create_role(iam, "app")
+        control.set_faults([{"kind": "trickle", "seconds": 1, "times": 1}])
+        before = time.monotonic()
+        assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["app"]
+        assert time.monotonic() - before >= 1
+
+
+class TestEndlessPages:
+    @pytest.mark.parametrize("name", ["list_roles", "list_policies", "get_account_authorization_details"])
+    def test_iam(self, iam: Any, control: AwsControl, name: str) -> None:
+        create_role(iam, "app")
+        control.set_faults([{"kind": "endless_pages"}])
+        pages = list(itertools.islice(iam.get_paginator(name).paginate(), 20))
+        assert len(pages) == 20
+        assert len({page["Marker"] for page in pages}) == 20
+
+    def test_eks(self, eks: Any, control: AwsControl) -> None:
+        create_cluster(eks, "demo")
+        control.set_faults([{"kind": "endless_pages"}])
+        pages = list(itertools.islice(eks.get_paginator("list_clusters").paginate(), 20))
+        assert [page["clusters"] for page in pages] == [["demo"]] * 20
+        assert "nextToken" not in eks.describe_cluster(name="demo")
 
 
 class TestSelection:
@@ -179,6 +269,11 @@ class TestSelection:
         pytest.param({"kind": "boom"}, "kind must be one of", id="kind"),
         pytest.param({"kind": "throttle", "nht": 1}, "unknown member of a fault rule: nht", id="member"),
         pytest.param({"kind": "throttle", "nth": 0}, "nth must be a whole number of at least 1: 0", id="nth"),
+        pytest.param(
+            {"kind": "stall", "seconds": 121},
+            "seconds must be a number above 0 and up to 120: 121",
+            id="seconds",
+        ),
         pytest.param({"kind": "custom"}, "a fault rule of kind custom needs a code", id="code"),
     ],
 )

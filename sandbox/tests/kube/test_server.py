@@ -318,6 +318,8 @@ def test_counters(server: Any, core: client.CoreV1Api) -> None:
         ("error500", 500, False),
         ("error503", 503, False),
         ("access_denied", 403, False),
+        ("not_found", 404, False),
+        ("conflict", 409, False),
     ],
 )
 def test_faults_that_answer(
@@ -374,6 +376,63 @@ def test_faults_of_the_connection(server: Any, core: client.CoreV1Api, kind: str
         core.create_namespaced_service_account("default", account("a"))
     assert isinstance(raised.value.args[1], ConnectionResetError)
     assert exists(core, "a") is stored
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("html200", "<title>Sign in to the network</title>"), ("empty200", "")]
+)
+def test_faults_that_are_not_the_api(server: Any, core: client.CoreV1Api, kind: str, text: str) -> None:
+    server.control.set_faults([{"operation": "create *", "kind": kind, "times": 1}])
+    answer = core.create_namespaced_service_account("default", account("a"), _preload_content=False)
+    assert answer.status == 200
+    assert text in answer.data.decode()
+    assert bool(answer.data) is bool(text)
+    assert not exists(core, "a")
+
+
+def test_a_stall_answers_late_and_is_done(server: Any, core: client.CoreV1Api) -> None:
+    rule = {"operation": "create *", "kind": "stall", "times": 1}
+    server.control.set_faults([{**rule, "seconds": 1}])
+    before = time.monotonic()
+    core.create_namespaced_service_account("default", account("a"))
+    assert time.monotonic() - before >= 1
+    server.control.set_faults([{**rule, "seconds": 120}])
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        core.create_namespaced_service_account("default", account("b"), _request_timeout=0.5)
+    assert exists(core, "b")
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason", "message"),
+    [
+        ("create", "AlreadyExists", 'serviceaccounts "a" already exists'),
+        (
+            "patch",
+            "Conflict",
+            'Operation cannot be fulfilled on serviceaccounts "a": the object has been modified; please '
+            "apply your changes to the latest version and try again",
+        ),
+    ],
+)
+def test_a_conflict_is_worded_for_the_verb(
+    server: Any, core: client.CoreV1Api, operation: str, reason: str, message: str
+) -> None:
+    server.control.set_faults([{"operation": f"{operation} serviceaccounts", "kind": "conflict"}])
+    calls = {
+        "create": lambda: core.create_namespaced_service_account("default", account("a")),
+        "patch": lambda: core.patch_namespaced_service_account("a", "default", account("a")),
+    }
+    with pytest.raises(ApiException) as raised:
+        calls[operation]()
+    status = json.loads(raised.value.body)
+    assert (raised.value.status, status["reason"], status["message"]) == (409, reason, message)
+
+
+def test_throttling_names_its_pause(server: Any, core: client.CoreV1Api) -> None:
+    server.control.set_faults([{"kind": "throttle", "seconds": 7}])
+    with pytest.raises(ApiException) as raised:
+        core.list_namespace()
+    assert (raised.value.status, raised.value.headers["Retry-After"]) == (429, "7")
 
 
 def exists(core: client.CoreV1Api, name: str) -> bool:

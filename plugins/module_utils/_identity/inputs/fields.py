@@ -73,7 +73,9 @@ class Fields:
 
     def refuse(self, name: str, rule: str) -> None:
         """Report that a field's value breaks the rule for it ("must be …")."""
-        value = self.raw.get(name)
+        self._refuse(name, rule, self.raw.get(name))
+
+    def _refuse(self, name: str, rule: str, value: object) -> None:
         shown = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
         self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {shown}.")
 
@@ -122,7 +124,8 @@ class Fields:
         number = read_integer(value)
         if number is None or number < least or (most is not None and number > most):
             many = f"a number of {unit} " if unit else ""
-            self.refuse(name, f"{least} or more" if most is None else f"{many}from {least} to {most}")
+            rule = f"{least} or more" if most is None else f"{many}from {least} to {most}"
+            self._refuse(name, rule, value if number is None else number)
             return None
         return number
 

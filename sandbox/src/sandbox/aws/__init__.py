@@ -10,9 +10,11 @@ An access key ID of twelve digits is that account's root. Every account and regi
 
 Where it differs from AWS:
 
-* Associations are seen by every call at once; only IAM's changes reach EKS late, and only on request.
+* Changes are seen by every call at once; that reads are late and that IAM's changes reach EKS late is
+  there on request only. Users, groups, instance profiles and node groups are never late.
 * A trust policy keeps the ARN of a role that is deleted later; AWS puts the role's unique ID there.
 * EKS Auth does not check the signature of a service account's token.
+* There are no subnets: with --auth their IDs have to look like some, and to be two.
 * The root's signatures are not checked, even with --auth.
 * Quotas on the number of roles, policies and associations are not kept.
 * AWS's own policies are a selection, some with shortened documents.

@@ -3,8 +3,8 @@
 """Authorization, enforced only where the sandbox was started with it.
 
 ministack checks signatures and evaluates policies; what it lacks is iam:PassRole for the roles an
-EKS request hands over, the ARN of an association as a resource, paths in the ARNs of roles, and
-messages that name the resource.
+EKS request hands over, the ARN of an association as a resource, paths in the ARNs of roles,
+iam:PermissionsBoundary as a condition key, and messages that name the resource.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sandbox.aws.eks_state import EksState, association_arn
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call
 from sandbox.aws.operations import route
-from sandbox.aws.responses import error_response
+from sandbox.aws.responses import QUERY_SERVICES, error_response
 from sandbox.aws.stock import Stock
 
 _ON_ASSOCIATION = frozenset(f"{verb}PodIdentityAssociation" for verb in ("Describe", "Update", "Delete"))
@@ -37,7 +37,14 @@ class Authorizer:
         """``AccessDeniedException`` unless the caller may pass the role to the service."""
         self.check(call, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
-    def check(self, call: Call, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
+    def check(
+        self,
+        call: Call,
+        action: str,
+        resource: str,
+        context: Mapping[str, str | list[str]] | None = None,
+    ) -> None:
+        """Raise a refusal in the words of the call's service unless the caller may do the action."""
         if not self._stock.auth:
             return
         refused = self._stock.evaluator.enforce(
@@ -51,7 +58,7 @@ class Authorizer:
         if refused is not None:
             explicit = refused.decision == "Deny"
             message = denial(refused.principal_arn, action, resource, explicit=explicit)
-            raise ApiError(403, "AccessDeniedException", message)
+            raise ApiError(403, _denied_code(call.service), message)
 
 
 class Resources:
@@ -85,6 +92,14 @@ class Resources:
             return f"arn:aws:iam::{account}:policy{form.get('Path', '/')}{form['PolicyName']}"
         return None
 
+    def boundary(self, body: bytes, account: str) -> str | None:
+        """What iam:PermissionsBoundary says of a request on a role: the one asked for, else the role's."""
+        form = dict(parse_qsl(body.decode()))
+        if "PermissionsBoundary" in form:
+            return form["PermissionsBoundary"]
+        role = self._iam.role(account, form.get("RoleName", ""))
+        return None if role is None else role["PermissionsBoundary"]
+
     def tags(self, arn: str) -> Mapping[str, str] | None:
         """The tags of an EKS or IAM resource; None where there is no such resource."""
         _, _, service, region, account, resource = arn.split(":", 5)
@@ -110,6 +125,7 @@ def install(stock: Stock, resources: Resources) -> None:
     """Give ministack's enforcement the overlay's resources, their tags, and AWS's messages."""
     stock_resource: Callable[..., str] = stock.actions.extract_resource_arn
     stock_denial: Callable[..., Any] = stock.actions.access_denied_response
+    stock_context: Callable[..., dict[str, Any]] = stock.actions.request_tag_context
     stock_tags: Callable[[str], Any] = stock.tagging.resource_tags
 
     def resource_arn(
@@ -130,14 +146,19 @@ def install(stock: Stock, resources: Resources) -> None:
 
     def denied(service: str, action: str, principal: str, request: str, **more: Any) -> Any:
         failed_authentication = bool(more.get("error_code"))
-        if failed_authentication or service not in ("eks", "iam"):
+        if failed_authentication or service not in ("eks", "iam", "sts"):
             return stock_denial(service, action, principal, request, **more)
-        code = "AccessDenied" if service == "iam" else "AccessDeniedException"
         resource = more.get("resource_arn", "*")
         shown = iam_resource_name(action, resource) if service == "iam" else resource
         explicit = bool(more.get("explicit_deny"))
         message = denial(principal, action, shown, explicit=explicit)
-        return error_response(service, ApiError(403, code, message))
+        return error_response(service, ApiError(403, _denied_code(service), message))
+
+    def context(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
+        found: dict[str, Any] = stock_context(service, action, body, parameters)
+        if service == "iam" and (boundary := resources.boundary(body, stock.account())):
+            found["iam:PermissionsBoundary"] = boundary
+        return found
 
     def tags(arn: str) -> Any:
         return resources.tags(arn) if arn.startswith(_TAGGED) else stock_tags(arn)
@@ -145,10 +166,17 @@ def install(stock: Stock, resources: Resources) -> None:
     stock.tagging.resource_tags = tags
     stock.actions.extract_resource_arn = resource_arn
     stock.actions.access_denied_response = denied
+    stock.actions.request_tag_context = context
+
+
+def _denied_code(service: str) -> str:
+    return "AccessDenied" if service in QUERY_SERVICES else "AccessDeniedException"
 
 
 def denial(principal: str, action: str, resource: str, *, explicit: bool) -> str:
-    """AWS's sentence for a denied action."""
+    """AWS's sentence for a denied action. STS gives no reason for an AssumeRole that nothing allows."""
+    if action == "sts:AssumeRole" and not explicit:
+        return f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
     reason = (
         "with an explicit deny in an identity-based policy"
         if explicit

@@ -69,9 +69,27 @@ class AwsControl:
         """Time until EKS sees a new role or a changed trust policy."""
         self._ask("PUT", "propagation", {"ms": milliseconds})
 
+    def set_clock_skew(self, seconds: float) -> None:
+        """By how much the dates that IAM and EKS write are ahead of this machine's clock."""
+        self._ask("PUT", "clock-skew", {"s": seconds})
+
     def set_rate_limit(self, per_second: float) -> None:
         """Throttle what comes faster than so many requests a second; 0 is no limit."""
         self._ask("PUT", "rate-limit", {"per_second": per_second})
+
+    def set_read_lag(
+        self, milliseconds: float, operations: str = "*", *, replicas: int = 1, writes: bool = False
+    ) -> None:
+        """Answer reads of IAM and EKS as they were so long ago; what is there now is seen at once.
+
+        With two replicas every second read is late. See :class:`sandbox.aws.read_lag.LagRule`.
+        """
+        rule = {"ms": milliseconds, "operations": operations, "replicas": replicas, "writes": writes}
+        self.set_read_lags([rule])
+
+    def set_read_lags(self, rules: Iterable[Mapping[str, Any]]) -> None:
+        """A lag for each kind of read: the first rule that matches decides."""
+        self._ask("PUT", "read-lag", list(rules))
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
         """Replace the fault rules; see :class:`sandbox.aws.faults.FaultRule` for their members."""
@@ -111,9 +129,9 @@ class AwsControl:
         return self._ask("GET", "state", query={"account": account})
 
     def reset(self) -> None:
-        """Delete every resource of every account, the counters and the fault rules.
+        """Delete every resource of every account, the counters, the fault rules and the read lag.
 
-        Latency, propagation delay and the Kubernetes endpoint stay.
+        Latency, propagation delay, clock skew, rate limit and the Kubernetes endpoint stay.
         """
         self._ask("POST", "reset")
 

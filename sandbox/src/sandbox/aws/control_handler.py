@@ -16,6 +16,7 @@ from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
 from sandbox.aws.overlay import Overlay
+from sandbox.aws.read_lag import LagRule
 from sandbox.aws.responses import json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.snapshot import snapshot
@@ -43,7 +44,10 @@ class ControlHandler:
             ("DELETE", "counters"): self._clear_counters,
             ("PUT", "latency"): self._latency,
             ("PUT", "propagation"): self._propagation,
+            ("PUT", "clock-skew"): self._clock_skew,
             ("PUT", "rate-limit"): self._rate_limit,
+            ("GET", "read-lag"): self._show_read_lag,
+            ("PUT", "read-lag"): self._set_read_lag,
             ("GET", "faults"): self._show_faults,
             ("PUT", "faults"): self._set_faults,
             ("PUT", "kubernetes"): self._kubernetes,
@@ -84,9 +88,22 @@ class ControlHandler:
         self._overlay.propagation.delay_ms = _milliseconds(data)
         return {"ms": self._overlay.propagation.delay_ms}
 
+    def _clock_skew(self, _arguments: Arguments, data: Any) -> Any:
+        self._overlay.clock.set(float(data["s"]))
+        return {"s": self._overlay.clock.skew}
+
     def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
         self._instruments.rate_limit.set(float(data["per_second"]))
         return {"per_second": self._instruments.rate_limit.per_second}
+
+    def _show_read_lag(self, _arguments: Arguments, _data: Any) -> Any:
+        return {"rules": self._overlay.read_lag.snapshot()}
+
+    def _set_read_lag(self, _arguments: Arguments, data: Any) -> Any:
+        """One rule, or a list of them."""
+        rules = data if isinstance(data, list) else [data]
+        self._overlay.read_lag.set([LagRule.parse(rule) for rule in rules])
+        return {"rules": len(rules)}
 
     def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
         return {"rules": self._instruments.faults.snapshot()}
@@ -105,7 +122,7 @@ class ControlHandler:
 
     def _patch_cluster(self, arguments: Arguments, data: Any) -> Any:
         account, region, cluster = _names(arguments, "account", "region", "cluster")
-        record = self._overlay.stock.clusters.get(account, region, cluster)
+        record = self._overlay.eks_state.find_cluster(account, region, cluster)
         if record is None:
             raise ControlError(404, f"no cluster {cluster} in account {account}, {region}")
         record.update(data)
@@ -114,8 +131,7 @@ class ControlHandler:
 
     def _patch_addon(self, arguments: Arguments, data: Any) -> Any:
         account, region, cluster, addon = _names(arguments, "account", "region", "cluster", "addon")
-        stock = self._overlay.stock
-        record = stock.addons.get(account, region, f"{cluster}/{addon}")
+        record = self._overlay.eks_state.addon(account, region, cluster, addon)
         if record is None:
             raise ControlError(404, f"no add-on {addon} on cluster {cluster} in account {account}")
         record.update(data)
@@ -125,8 +141,7 @@ class ControlHandler:
         account, region, cluster, association_id = _names(
             arguments, "account", "region", "cluster", "association"
         )
-        known = self._overlay.eks_state.associations(account, region, cluster)
-        record = known.by_id.get(association_id)
+        record = self._overlay.eks_state.association(account, region, cluster, association_id)
         if record is None:
             raise ControlError(404, f"no association {association_id} on cluster {cluster}")
         record.update(data)

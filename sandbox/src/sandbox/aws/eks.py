@@ -30,7 +30,7 @@ class Eks:
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self.state = state
-        self._clusters = Clusters(state)
+        self._clusters = Clusters(state, passing)
         # ministack makes clusters in threads, and two of them may look for the same name at once.
         self._making_clusters = asyncio.Lock()
         associations = Associations(state, passing)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.aws.eks_associations import Associations, invalid
 from sandbox.aws.eks_paging import page
-from sandbox.aws.eks_state import EksState, now
+from sandbox.aws.eks_state import EksState
 from sandbox.aws.eks_tags import check_tags
 from sandbox.aws.eks_versions import addon_offer
 from sandbox.aws.model import ApiError, Call, Record
@@ -33,7 +33,7 @@ class Addons:
         offer = addon_offer(name)
         if offer is None:
             raise invalid(f"Addon {name} specified is not supported")
-        if self._state.stock.addons.get(call.account, call.region, f"{cluster}/{name}"):
+        if self._state.addon(call.account, call.region, cluster, name):
             raise ApiError(409, "ResourceInUseException", "Addon already exists.")
         check_tags(request.get("tags", {}))
         arn = f"arn:aws:eks:{call.region}:{call.account}:addon/{cluster}/{name}/{uuid.uuid4()}"
@@ -41,7 +41,7 @@ class Addons:
             self._own(call, cluster, arn, offer.namespace, wanted)
             for wanted in request.get("podIdentityAssociations", ())
         ]
-        moment = now()
+        moment = self._state.clock.eks()
         addon: Record = {
             "addonName": name,
             "clusterName": cluster,
@@ -79,7 +79,7 @@ class Addons:
         known = self._state.associations(call.account, call.region, cluster)
         for record in list(known.by_id.values()):
             if record.get("ownerArn") == addon["addonArn"]:
-                known.drop(record)
+                self._state.drop_association(call.account, call.region, record)
         self._state.stock.addons.drop(call.account, call.region, f"{cluster}/{name}")
         return {"addon": {**addon, "status": "DELETING"}}
 
@@ -89,13 +89,13 @@ class Addons:
         for member in ("addonVersion", "serviceAccountRoleArn", "configurationValues"):
             if member in request:
                 addon[member] = request[member]
-        addon["modifiedAt"] = now()
+        addon["modifiedAt"] = self._state.clock.eks()
         update = {
             "id": str(uuid.uuid4()),
             "status": "Successful",
             "type": "AddonUpdate",
             "params": [],
-            "createdAt": now(),
+            "createdAt": self._state.clock.eks(),
             "errors": [],
         }
         return {"update": update}
@@ -114,7 +114,7 @@ class Addons:
     def _find(self, call: Call) -> Record:
         cluster, name = call.path_parts
         self._state.cluster(call, cluster)
-        addon = self._state.stock.addons.get(call.account, call.region, f"{cluster}/{name}")
+        addon = self._state.addon(call.account, call.region, cluster, name)
         if addon is None:
             raise ApiError(
                 404,

@@ -15,7 +15,6 @@ from sandbox.aws.eks_state import (
     EksState,
     association_arn,
     new_association_id,
-    now,
     public,
 )
 from sandbox.aws.eks_tags import check_tags
@@ -66,7 +65,7 @@ class Associations:
 
     def add(self, call: Call, cluster: str, request: Payload, owner: str = "") -> Record:
         """Store a new association; the caller has checked role and uniqueness."""
-        moment = now()
+        moment = self._state.clock.eks()
         association_id = new_association_id()
         record: Record = {
             "clusterName": cluster,
@@ -84,11 +83,11 @@ class Associations:
             record["ownerArn"] = owner
         _set_policy(record, request)
         _set_target(record, request, call)
-        self._state.associations(call.account, call.region, cluster).add(record)
+        self._state.add_association(call.account, call.region, record)
         return record
 
     def describe(self, call: Call) -> Payload:
-        return _answer(self._find(call)[1])
+        return _answer(self._find(call))
 
     def list(self, call: Call) -> Payload:
         cluster = call.path_parts[0]
@@ -110,7 +109,7 @@ class Associations:
         return page(call, "associations", records, _order, _summary)
 
     def update(self, call: Call) -> Payload:
-        record = self._find(call)[1]
+        record = self._find(call)
         request = call.data()
         if "roleArn" in request:
             self._passing.check(call, request["roleArn"])
@@ -118,28 +117,27 @@ class Associations:
         changed.update((name, request[name]) for name in ("roleArn", "disableSessionTags") if name in request)
         _set_policy(changed, request)
         _set_target(changed, request, call)
-        changed["modifiedAt"] = now()
+        changed["modifiedAt"] = self._state.clock.eks()
         record.clear()
         record.update(changed)
         return _answer(record)
 
     def delete(self, call: Call) -> Payload:
-        known, record = self._find(call)
-        known.drop(record)
+        record = self._find(call)
+        self._state.drop_association(call.account, call.region, record)
         return _answer(record)
 
-    def _find(self, call: Call) -> tuple[ClusterAssociations, Record]:
+    def _find(self, call: Call) -> Record:
         cluster, association_id = call.path_parts
         self._state.cluster(call, cluster)
-        known = self._state.associations(call.account, call.region, cluster)
-        record = known.by_id.get(association_id)
+        record = self._state.association(call.account, call.region, cluster, association_id)
         if record is None:
             raise ApiError(
                 404,
                 "ResourceNotFoundException",
                 f"The association with ID {association_id} was not found in cluster {cluster}.",
             )
-        return known, record
+        return record
 
 
 def invalid(message: str) -> ApiError:

@@ -4,27 +4,47 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.aws.eks_associations import invalid
 from sandbox.aws.eks_paging import page
-from sandbox.aws.eks_state import EksState, now, public
+from sandbox.aws.eks_state import EksState, public
 from sandbox.aws.eks_tags import check_tags
 from sandbox.aws.eks_versions import DEFAULT_VERSION, platform_version
 from sandbox.aws.model import Call, Record, Response
+from sandbox.aws.passing import RolePassing
 
 Payload = Mapping[str, Any]
+LEAST_SUBNETS = 2
+_SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 # Members of the request that ministack drops and DescribeCluster shows.
 _KEPT = ("computeConfig", "storageConfig", "upgradePolicy", "deletionProtection")
 
 
 class Clusters:
-    def __init__(self, state: EksState) -> None:
+    def __init__(self, state: EksState, passing: RolePassing) -> None:
         self._state = state
+        self._passing = passing
 
     def check_create(self, call: Call) -> None:
-        check_tags(call.data().get("tags", {}))
+        """Tags; and with --auth the role and the subnets, of which only the IDs are known here."""
+        request = call.data()
+        check_tags(request.get("tags", {}))
+        if not self._state.stock.auth:
+            return
+        self._passing.check_cluster_role(call, request.get("roleArn", ""))
+        subnets = request.get("resourcesVpcConfig", {}).get("subnetIds", [])
+        for subnet in subnets:
+            if not _SUBNET.fullmatch(subnet):
+                raise invalid(
+                    f"The subnet ID '{subnet}' does not exist (Service: AmazonEC2; Status Code: 400; "
+                    f"Error Code: InvalidSubnetID.NotFound; Request ID: {uuid.uuid4()}; Proxy: null)"
+                )
+        if len(set(subnets)) < LEAST_SUBNETS:
+            raise invalid("Subnets specified must be in at least two different AZs")
 
     def complete(self, call: Call, response: Response) -> Payload | None:
         """Finish the cluster ministack has just made; None where it refused."""
@@ -37,7 +57,7 @@ class Clusters:
         cluster.update(
             version=version,
             platformVersion=platform_version(version),
-            createdAt=now(),
+            createdAt=self._state.clock.eks(),
             status="ACTIVE",
             health={"issues": []},
         )
@@ -65,7 +85,7 @@ class Clusters:
             "status": "Successful",
             "type": kind,
             "params": [],
-            "createdAt": now(),
+            "createdAt": self._state.clock.eks(),
             "errors": [],
         }
         return {"update": update}

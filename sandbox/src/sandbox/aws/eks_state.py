@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import secrets
 import string
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.aws.changes import ADDON, ASSOCIATION, CLUSTER, Key, Touched
+from sandbox.aws.clock import Clock
 from sandbox.aws.model import ApiError, Call, Record
 from sandbox.aws.stock import Stock
 
@@ -19,11 +20,6 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 Scope = tuple[str, str, str]
 """Account, region, cluster name."""
-
-
-def now() -> float:
-    """The present as EKS writes it: seconds since the epoch, to the millisecond."""
-    return round(time.time(), 3)
 
 
 @dataclass(slots=True)
@@ -57,8 +53,10 @@ class KubernetesEndpoint:
 class EksState:
     """Associations of all clusters; clusters and add-ons stay in ministack's stores."""
 
-    def __init__(self, stock: Stock) -> None:
+    def __init__(self, stock: Stock, clock: Clock) -> None:
         self.stock = stock
+        self.clock = clock
+        self.touched = Touched()
         self.kubernetes = KubernetesEndpoint()
         self._associations: dict[Scope, ClusterAssociations] = {}
 
@@ -68,15 +66,39 @@ class EksState:
 
     def cluster(self, call: Call, name: str) -> Record:
         """The cluster, or ``ResourceNotFoundException``."""
-        cluster = self.stock.clusters.get(call.account, call.region, name)
+        cluster = self.find_cluster(call.account, call.region, name)
         if cluster is None:
             raise ApiError(404, "ResourceNotFoundException", f"No cluster found for name: {name}.")
         return cluster
+
+    def find_cluster(self, account: str, region: str, name: str) -> Record | None:
+        self.touched.note(Key(CLUSTER, account, name, region))
+        return self.stock.clusters.get(account, region, name)
+
+    def addon(self, account: str, region: str, cluster: str, name: str) -> Record | None:
+        self.touched.note(Key(ADDON, account, name, region, cluster))
+        return self.stock.addons.get(account, region, f"{cluster}/{name}")
+
+    def association(self, account: str, region: str, cluster: str, identifier: str) -> Record | None:
+        self.touched.note(Key(ASSOCIATION, account, identifier, region, cluster))
+        return self.associations(account, region, cluster).by_id.get(identifier)
+
+    def add_association(self, account: str, region: str, record: Record) -> None:
+        cluster = record["clusterName"]
+        self.touched.note(Key(ASSOCIATION, account, record["associationId"], region, cluster))
+        self.associations(account, region, cluster).add(record)
+
+    def drop_association(self, account: str, region: str, record: Record) -> None:
+        cluster = record["clusterName"]
+        self.touched.note(Key(ASSOCIATION, account, record["associationId"], region, cluster))
+        self.associations(account, region, cluster).drop(record)
 
     def associations(self, account: str, region: str, cluster: str) -> ClusterAssociations:
         return self._associations.setdefault((account, region, cluster), ClusterAssociations())
 
     def drop_cluster(self, account: str, region: str, cluster: str) -> None:
+        """Forget the associations of a cluster that ministack has deleted."""
+        self.touched.note(Key(CLUSTER, account, cluster, region))
         self._associations.pop((account, region, cluster), None)
 
     def all_associations(self) -> list[tuple[Scope, ClusterAssociations]]:

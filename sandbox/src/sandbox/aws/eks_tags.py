@@ -49,17 +49,15 @@ class Tags:
             raise ApiError(400, "BadRequestException", f"Invalid resource ARN: {arn}")
         region, account, kind, path = match.groups()
         parts = path.split("/")
-        stock = self._state.stock
         found: Record | None
         if (region, account) != (call.region, call.account):
             found = None
         elif kind == "podidentityassociation" and len(parts) == 2:
-            known = self._state.associations(account, region, parts[0])
-            found = known.by_id.get(parts[1])
+            found = self._state.association(account, region, parts[0], parts[1])
         elif kind == "cluster":
-            found = stock.clusters.get(account, region, path)
+            found = self._state.find_cluster(account, region, path)
         elif kind == "addon" and len(parts) == 3:
-            found = stock.addons.get(account, region, f"{parts[0]}/{parts[1]}")
+            found = self._state.addon(account, region, parts[0], parts[1])
         else:
             return None
         if found is None:

@@ -17,10 +17,18 @@ THROTTLE = "throttle"
 RESET_BEFORE = "reset_before"
 RESET_AFTER = "reset_after"
 MALFORMED = "malformed"
-_ANSWERS = (THROTTLE, "error500", "error503", "access_denied", "custom")
-KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, MALFORMED)
+STALL = "stall"
+TRICKLE = "trickle"
+HTML200 = "html200"
+EMPTY200 = "empty200"
+ENDLESS_PAGES = "endless_pages"
+_ANSWERS = (THROTTLE, "error500", "error503", "access_denied", "not_found", "conflict", "custom")
+_NOT_AWS = (HTML200, EMPTY200)
+_SLOW = (STALL, TRICKLE)
+KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, MALFORMED, *_SLOW, *_NOT_AWS, ENDLESS_PAGES)
+LONGEST_SECONDS = 120
 _SELECTORS = ("operation", "account", "nth", "every", "times", "duration_ms")
-_MEMBERS = frozenset(("kind", "code", "message", "status", *_SELECTORS))
+_MEMBERS = frozenset(("kind", "code", "message", "status", "seconds", *_SELECTORS))
 
 
 class FaultRuleError(ValueError):
@@ -34,12 +42,16 @@ class FaultRule:
     Attributes:
         operation: shell pattern on names such as ``iam:CreateRole``.
         account: shell pattern on the caller's account ID.
-        kind: one of KINDS.
+        kind: one of KINDS. Done are the requests of ``reset_after`` (answered with a reset),
+            ``malformed`` (half of the body), ``stall`` (answered late), ``trickle`` (answered byte
+            by byte) and ``endless_pages`` (a list that names a next page for ever); not done are
+            all others, ``html200`` (a proxy's page) and ``empty200`` among them.
         nth: fail the n-th matching request only, counted from 1 since the rules were set.
         every: fail every k-th matching request.
         times: fail at most so many; 1 where nth is given, else without bound.
         duration_ms: the rule ends so long after it was set.
         code, message, status: the answer of kind ``custom``.
+        seconds: how late the answer of ``stall`` begins, how long the body of ``trickle`` takes.
     """
 
     kind: str
@@ -52,6 +64,7 @@ class FaultRule:
     code: str = ""
     message: str = ""
     status: int = 400
+    seconds: float = 5
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> FaultRule:
@@ -62,6 +75,9 @@ class FaultRule:
             raise FaultRuleError(f"kind must be one of {', '.join(KINDS)}: {data.get('kind')!r}")
         if data["kind"] == "custom" and not data.get("code"):
             raise FaultRuleError("a fault rule of kind custom needs a code")
+        seconds = data.get("seconds", 1)
+        if not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_SECONDS:
+            raise FaultRuleError(f"seconds must be a number above 0 and up to {LONGEST_SECONDS}: {seconds!r}")
         for name in ("nth", "every", "times"):
             value = data.get(name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -149,6 +165,14 @@ def answer(rule: FaultRule, service: str, account: str, operation: str) -> ApiEr
             f"User: arn:aws:iam::{account}:root is not authorized to perform: {operation} on "
             f"resource: * because no identity-based policy allows the {operation} action",
         )
+    if rule.kind == "not_found":
+        code = "NoSuchEntity" if query else "ResourceNotFoundException"
+        return ApiError(404, code, "The requested entity cannot be found.")
+    if rule.kind == "conflict":
+        if query:
+            message = "Another request is modifying this entity; wait a few minutes and try again."
+            return ApiError(409, "ConcurrentModification", message)
+        return ApiError(409, "ResourceInUseException", "The resource is in use.")
     if rule.kind == "custom":
         return ApiError(rule.status, rule.code, rule.message or rule.code)
     return None

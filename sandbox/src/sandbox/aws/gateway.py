@@ -15,7 +15,19 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sandbox.aws.control_handler import ControlHandler
-from sandbox.aws.faults import MALFORMED, RESET_AFTER, RESET_BEFORE, THROTTLE, FaultRule, answer
+from sandbox.aws.distortion import EMPTY_ANSWER, PROXY_ANSWER, endless, halved, late, trickling
+from sandbox.aws.faults import (
+    EMPTY200,
+    ENDLESS_PAGES,
+    HTML200,
+    RESET_AFTER,
+    RESET_BEFORE,
+    STALL,
+    THROTTLE,
+    TRICKLE,
+    FaultRule,
+    answer,
+)
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
 from sandbox.aws.operations import route, signed_scope
@@ -30,6 +42,7 @@ Send = Callable[[Message], Awaitable[None]]
 # ministack's own controls know nothing of the overlay's state.
 _STOCK_PREFIX = "/_ministack/"
 _LINGER_NOT = struct.pack("ii", 1, 0)
+NOT_AWS = {HTML200: PROXY_ANSWER, EMPTY200: EMPTY_ANSWER}
 
 
 class Gateway:
@@ -90,13 +103,17 @@ class Gateway:
         if error is not None:
             self.instruments.counters.answer(error.status)
             await _send(send, error_response(service, error))
+        elif rule.kind in NOT_AWS:
+            self.instruments.counters.answer(200)
+            await _send(send, NOT_AWS[rule.kind])
         elif rule.kind == RESET_BEFORE:
             _reset(writer)
         elif rule.kind == RESET_AFTER:
             await self._forward(scope, body, _discard)
             _reset(writer)
-        elif rule.kind == MALFORMED:
-            await self._forward(scope, body, self._counting(_halved(send)))
+        else:
+            distorted = _distorted(rule, send, service, operation)
+            await self._forward(scope, body, self._counting(distorted))
 
     async def _forward(self, scope: Message, body: bytes, send: Send) -> None:
         async def receive() -> Message:
@@ -137,26 +154,18 @@ async def _send(send: Send, response: Response) -> None:
     await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
+def _distorted(rule: FaultRule, send: Send, service: str, operation: str) -> Send:
+    if rule.kind == STALL:
+        return late(send, rule.seconds)
+    if rule.kind == TRICKLE:
+        return trickling(send, rule.seconds)
+    if rule.kind == ENDLESS_PAGES:
+        return endless(send, service, operation)
+    return halved(send)
+
+
 async def _discard(message: Message) -> None:
     """Where answers go that the client is not to see."""
-
-
-def _halved(send: Send) -> Send:
-    """Send the first half of the body under a matching length: whole HTTP, broken document."""
-    start: list[Message] = []
-
-    async def halved(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            start.append(message)
-            return
-        body = message.get("body", b"")
-        body = body[: len(body) // 2]
-        headers = [(k, v) for k, v in start[0]["headers"] if k.lower() != b"content-length"]
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({**start[0], "headers": headers})
-        await send({**message, "body": body})
-
-    return halved
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

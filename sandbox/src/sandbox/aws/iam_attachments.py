@@ -29,7 +29,7 @@ class Attachments:
         arn = form.required("PolicyArn")
         policy = self._state.policy(form.account, arn)
         if policy is None:
-            raise ApiError(404, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
+            raise not_attachable(arn)
         attached = role["AttachedPolicies"]
         if arn not in attached and len(attached) >= iam_limits.ATTACHED_POLICIES:
             raise iam_limits.exceeded("PoliciesPerRole", iam_limits.ATTACHED_POLICIES)
@@ -134,6 +134,10 @@ class Attachments:
             for name, record in records:
                 if record["Path"].startswith(prefix) and (kind == "Role" or _uses(record, arn, usage)):
                     yield kind, name, record[f"{kind}Id"]
+
+
+def not_attachable(arn: str) -> ApiError:
+    return ApiError(404, "NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
 
 
 def _uses(record: Record, arn: str, usage: str | None) -> bool:

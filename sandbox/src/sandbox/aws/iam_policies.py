@@ -10,7 +10,7 @@ from sandbox.aws import iam_limits, iam_nodes
 from sandbox.aws.iam_documents import check_identity_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import page
-from sandbox.aws.iam_state import AWS_MANAGED_PREFIX, IamState, new_unique_id, now
+from sandbox.aws.iam_state import AWS_MANAGED_PREFIX, IamState, new_unique_id
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
@@ -38,7 +38,7 @@ class Policies:
                 "EntityAlreadyExists",
                 f"A policy called {name} already exists. Duplicate names are not allowed.",
             )
-        created = now()
+        created = self._state.clock.iam()
         policy: Record = {
             "PolicyName": name,
             "Arn": f"arn:aws:iam::{form.account}:policy{path}{name}",

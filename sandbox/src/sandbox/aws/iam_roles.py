@@ -8,7 +8,7 @@ from sandbox.aws import iam_limits, iam_nodes
 from sandbox.aws.iam_documents import check_trust_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import page
-from sandbox.aws.iam_state import IamState, new_unique_id, now
+from sandbox.aws.iam_state import IamState, new_unique_id
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
@@ -40,7 +40,7 @@ class Roles:
             "RoleName": name,
             "Arn": f"arn:aws:iam::{form.account}:role{path}{name}",
             "RoleId": new_unique_id("AROA"),
-            "CreateDate": now(),
+            "CreateDate": self._state.clock.iam(),
             "Path": path,
             "AssumeRolePolicyDocument": trust,
             "Description": description,

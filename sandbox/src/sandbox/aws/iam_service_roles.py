@@ -10,7 +10,7 @@ import uuid
 from sandbox.aws import iam_nodes
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_roles import SERVICE_LINKED_PATH, find_role
-from sandbox.aws.iam_state import IamState, new_unique_id, now
+from sandbox.aws.iam_state import IamState, new_unique_id
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
@@ -43,7 +43,7 @@ class ServiceLinkedRoles:
             "RoleName": name,
             "Arn": f"arn:aws:iam::{form.account}:role{path}{name}",
             "RoleId": new_unique_id("AROA"),
-            "CreateDate": now(),
+            "CreateDate": self._state.clock.iam(),
             "Path": path,
             "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
             "Description": form.get("Description"),

@@ -9,6 +9,9 @@ import string
 import time
 from dataclasses import dataclass, field
 
+from sandbox.aws.changes import POLICY, ROLE, Touched
+from sandbox.aws.changes import Key as ChangeKey
+from sandbox.aws.clock import Clock
 from sandbox.aws.model import Record
 from sandbox.aws.stock import Stock
 
@@ -21,11 +24,6 @@ Key = tuple[str, str]
 def new_unique_id(prefix: str) -> str:
     """An IAM unique ID: four letters for the kind, 17 characters."""
     return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(17))
-
-
-def now() -> str:
-    """The present as IAM writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 @dataclass(slots=True)
@@ -57,8 +55,10 @@ class IamState:
     The records are ministack's own, so that its policy evaluation and STS see what is done here.
     """
 
-    def __init__(self, stock: Stock) -> None:
+    def __init__(self, stock: Stock, clock: Clock) -> None:
         self.stock = stock
+        self.clock = clock
+        self.touched = Touched()
         self.role_names: dict[Key, str] = {}
         self.policy_names: dict[Key, str] = {}
         self.attached_roles: dict[Key, dict[str, None]] = {}
@@ -75,16 +75,20 @@ class IamState:
 
     def role(self, account: str, name: str) -> Record | None:
         """The role of that name, whatever the letter case."""
-        return self.stock.roles.get(account, self.role_names.get((account, name.lower()), name))
+        name = self.role_names.get((account, name.lower()), name)
+        self.touched.note(ChangeKey(ROLE, account, name))
+        return self.stock.roles.get(account, name)
 
     def policy(self, account: str, arn: str) -> Record | None:
         """A policy the account can use: one of its own, or one of AWS's."""
         if arn.startswith(AWS_MANAGED_PREFIX):
             return self.stock.aws_managed_policies.get(arn)
+        self.touched.note(ChangeKey(POLICY, account, arn))
         return self.stock.policies.get(account, arn)
 
     def add_role(self, account: str, role: Record) -> None:
         name = role["RoleName"]
+        self.touched.note(ChangeKey(ROLE, account, name))
         self.stock.roles.put(account, name, role)
         self.role_names[(account, name.lower())] = name
         self.set_trust(account, role, role["AssumeRolePolicyDocument"])
@@ -110,6 +114,7 @@ class IamState:
             self.bounded_roles.setdefault((account, arn), {})[name] = None
 
     def add_policy(self, account: str, policy: Record) -> None:
+        self.touched.note(ChangeKey(POLICY, account, policy["Arn"]))
         self.stock.policies.put(account, policy["Arn"], policy)
         self.policy_names[(account, policy["PolicyName"].lower())] = policy["Arn"]
         self.last_versions[(account, policy["Arn"])] = 1

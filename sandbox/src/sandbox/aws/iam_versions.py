@@ -9,7 +9,7 @@ from sandbox.aws.iam_documents import check_identity_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import page
 from sandbox.aws.iam_policies import find_policy, own_policy
-from sandbox.aws.iam_state import IamState, now
+from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
@@ -40,11 +40,11 @@ class Versions:
             "Document": document,
             "VersionId": version_id,
             "IsDefaultVersion": False,
-            "CreateDate": now(),
+            "CreateDate": self._state.clock.iam(),
         }
         if form.flag("SetAsDefault"):
             _make_default(policy, version_id)
-        policy["UpdateDate"] = now()
+        policy["UpdateDate"] = self._state.clock.iam()
         return {"PolicyVersion": iam_nodes.version(policy["Versions"][version_id], document=False)}
 
     def get_policy_version(self, form: Form) -> Node:
@@ -64,7 +64,7 @@ class Versions:
         policy = own_policy(self._state, form, "iam:SetDefaultPolicyVersion")
         version = _find_version(policy, form)
         _make_default(policy, version["VersionId"])
-        policy["UpdateDate"] = now()
+        policy["UpdateDate"] = self._state.clock.iam()
 
     def delete_policy_version(self, form: Form) -> None:
         policy = own_policy(self._state, form, "iam:DeletePolicyVersion")

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sandbox.aws import authz, managed_policies
+from sandbox.aws.clock import Clock
+from sandbox.aws.creation import check_creation
 from sandbox.aws.eks import Eks, Inner
 from sandbox.aws.eks_auth import PodIdentity
 from sandbox.aws.eks_state import EksState
@@ -17,8 +19,12 @@ from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call, Query, Response
 from sandbox.aws.operations import route, signed_scope
 from sandbox.aws.passing import Propagation, RolePassing
+from sandbox.aws.read_lag import SERVICES as LAGGING
+from sandbox.aws.read_lag import ReadLag
+from sandbox.aws.replica import Replica
 from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.stock import Stock
+from sandbox.aws.sts import AssumeRole
 
 _ACCOUNT = re.compile(r"\d{12}")
 EKS_AUTH = "eks-auth"
@@ -31,18 +37,21 @@ class Overlay:
     def __init__(self, stock: Stock) -> None:
         self.stock = stock
         self.propagation = Propagation()
-        self.iam_state = IamState(stock)
-        self.eks_state = EksState(stock)
-        authorizer = authz.Authorizer(stock)
+        self.clock = Clock()
+        self.iam_state = IamState(stock, self.clock)
+        self.eks_state = EksState(stock, self.clock)
+        self._authorizer = authorizer = authz.Authorizer(stock)
         passing = RolePassing(self.iam_state, authorizer, self.propagation)
-        self._iam = Iam(self.iam_state)
-        self._eks = Eks(self.eks_state, passing)
+        self._assume_role = AssumeRole(self.iam_state)
+        self.iam = Iam(self.iam_state)
+        self.eks = Eks(self.eks_state, passing)
+        self.read_lag = ReadLag(self.iam_state, self.eks_state, passing)
         self._pod_identity = PodIdentity(self.iam_state, self.eks_state, authorizer)
 
     def install(self) -> None:
         """Put the overlay in front of ministack's handlers of the services it knows."""
         app = self.stock.app
-        for service in ("iam", "eks"):
+        for service in ("iam", "eks", "sts"):
             app.SERVICE_HANDLERS[service] = self._wrap(service, app.SERVICE_HANDLERS[service])
         app.SERVICE_HANDLERS[EKS_AUTH] = self._wrap(EKS_AUTH, _unknown_operation)
         app.detect_service = _detecting_eks_auth(app.detect_service)
@@ -56,7 +65,8 @@ class Overlay:
         return self.stock.account_of_session(access_key_id) or "unknown"
 
     def wipe(self) -> None:
-        """Forget every resource of every account. Settings stay."""
+        """Forget every resource of every account. Settings stay, but no read is late any more."""
+        self.read_lag.set(())
         self.stock.wipe()
         managed_policies.install(self.stock)
         self.iam_state.clear()
@@ -90,13 +100,26 @@ class Overlay:
         return handle
 
     async def _answer(self, call: Call, inner: Inner) -> Response:
-        if call.service == "iam":
-            return self._iam.answer(call) or await inner()
-        if call.service == "eks":
-            return await self._eks.answer(call, inner)
+        if call.service in LAGGING:
+            replica = self.read_lag.replica(call)
+            if replica is not None:
+                return await _answer_from(replica, call, inner)
+            try:
+                self.read_lag.check_write(call)
+                check_creation(self._authorizer, call)
+                return await _answer_from(self, call, inner)
+            finally:
+                self.read_lag.record(call)
+        self._assume_role.check(call)
         if call.operation == "AssumeRoleForPodIdentity":
             return json_response(self._pod_identity.assume(call))
         return await inner()
+
+
+async def _answer_from(holder: Overlay | Replica, call: Call, inner: Inner) -> Response:
+    if call.service == "eks":
+        return await holder.eks.answer(call, inner)
+    return holder.iam.answer(call) or await inner()
 
 
 def _detecting_eks_auth(stock_detect: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sandbox.aws.authz import Authorizer
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call
-from sandbox.aws.trust import POD_IDENTITY_SERVICE, trusts_pod_identity
+from sandbox.aws.trust import CLUSTER_SERVICE, POD_IDENTITY_SERVICE, trusts, trusts_pod_identity
 
 _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:[\u0021-\u007e]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 
@@ -52,6 +52,20 @@ class RolePassing:
                 "InvalidParameterException",
                 "Trust policy of the role provided is invalid. Follow the official "
                 "documentation to resolve the issue.",
+            )
+
+    def check_cluster_role(self, call: Call, role_arn: str) -> None:
+        """The same for the role of a cluster: passed to EKS, there, and trusting it."""
+        self._authorizer.check_pass_role(call, role_arn, CLUSTER_SERVICE)
+        match = _ROLE_ARN.fullmatch(role_arn)
+        found = match is not None and match.group(1) == call.account
+        trust = self._visible_trust(call.account, match.group(2), role_arn) if match and found else None
+        if trust is None or not trusts(trust, CLUSTER_SERVICE, ("sts:assumerole",)):
+            raise ApiError(
+                400,
+                "InvalidParameterException",
+                f"Role with arn: {role_arn}, could not be assumed because it does not exist or the "
+                "trusted entity is not correct",
             )
 
     def _visible_trust(self, account: str, name: str, arn: str) -> str | None:

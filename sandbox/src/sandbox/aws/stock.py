@@ -9,6 +9,7 @@ every account's records for each call.
 
 from __future__ import annotations
 
+import copy
 import os
 from importlib import import_module
 from typing import Any, cast
@@ -37,6 +38,9 @@ class AccountTable:
 
     def drop(self, account: str, key: str) -> None:
         self._data.pop((account, key), None)
+
+    def everything(self) -> list[tuple[tuple[str, str], Record]]:
+        return list(self._data.items())
 
     def items(self, account: str) -> list[tuple[str, Record]]:
         return [(key[1], value) for key, value in self._data.items() if key[0] == account]
@@ -101,16 +105,25 @@ class Stock:
         self.group_inline_policies = AccountTable(self.iam._group_inline_policies._data)
         self.clusters = RegionTable(self.eks._clusters._data)
         self.addons = RegionTable(self.eks._addons._data)
+        # How many identities of an account have one of AWS's own policies attached.
+        self.aws_managed_attachments: dict[tuple[str, str], int] = (
+            self.iam._aws_managed_attachment_counts._data
+        )
+
+    def without_records(self) -> Stock:
+        """The same ministack, with tables of its own for what the overlay keeps; they are empty."""
+        other = copy.copy(self)
+        other.roles = AccountTable({})
+        other.policies = AccountTable({})
+        other.clusters = RegionTable({})
+        other.addons = RegionTable({})
+        other.aws_managed_attachments = {}
+        return other
 
     @property
     def aws_managed_policies(self) -> dict[str, Record]:
         """AWS's own policies by ARN, the same for every account."""
         return cast("dict[str, Record]", self.iam._aws_managed_policies)
-
-    @property
-    def aws_managed_attachments(self) -> dict[tuple[str, str], int]:
-        """How many identities of an account have one of AWS's own policies attached."""
-        return cast("dict[tuple[str, str], int]", self.iam._aws_managed_attachment_counts._data)
 
     def account(self) -> str:
         """The account of the request being served."""
@@ -123,6 +136,11 @@ class Stock:
     def access_key_id(self, headers: Any, query: Any) -> str:
         """The access key the request was signed with, or an empty string."""
         return cast(str, self._router.extract_access_key_id(headers, query) or "")
+
+    def caller_arn(self, headers: Any, query: Any) -> str:
+        """Who signed a request; empty where that cannot be told."""
+        caller = self.sts._caller_identity(headers, query)
+        return str(caller["userArn"]) if isinstance(caller, dict) else ""
 
     def account_of_session(self, access_key_id: str) -> str | None:
         """The account of a temporary or user's access key; None where nobody has that key."""

@@ -15,24 +15,30 @@ from typing import Any
 from sandbox.aws.iam_documents import as_list
 
 POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
+CLUSTER_SERVICE = "eks.amazonaws.com"
 NEEDED_ACTIONS = ("sts:assumerole", "sts:tagsession")
 
 
 def trusts_pod_identity(document: str) -> bool:
     """Whether the trust policy lets EKS Pod Identity assume the role and tag the session."""
+    return trusts(document, POD_IDENTITY_SERVICE, NEEDED_ACTIONS)
+
+
+def trusts(document: str, service: str, actions: tuple[str, ...]) -> bool:
+    """Whether the statements that name the service together allow the actions, given in lower case."""
     policy: Any = json.loads(document)
     granted = {
         needed
         for statement in as_list(policy["Statement"])
-        if statement["Effect"] == "Allow" and _names_service(statement.get("Principal"))
+        if statement["Effect"] == "Allow" and _names(statement.get("Principal"), service)
         for action in as_list(statement.get("Action", []))
-        for needed in NEEDED_ACTIONS
+        for needed in actions
         if fnmatchcase(needed, action.lower())
     }
-    return granted == set(NEEDED_ACTIONS)
+    return granted == set(actions)
 
 
-def _names_service(principal: Any) -> bool:
+def _names(principal: Any, service: str) -> bool:
     if not isinstance(principal, dict):
         return False
-    return POD_IDENTITY_SERVICE in as_list(principal.get("Service", []))
+    return service in as_list(principal.get("Service", []))

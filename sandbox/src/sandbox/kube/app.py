@@ -30,10 +30,12 @@ from sandbox.kube.negotiation import check_acceptable, media_type, parse_body
 from sandbox.kube.rbac import Attributes, User, denied
 from sandbox.kube.streaming import WatchOptions, watch_response
 from sandbox.kube.target import Target, parse_target
+from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 VERSION = "v1.36.2"
 SETTLE_SECONDS = 0.05
+STALL_SECONDS = 5.0
 Abort = Callable[[Request], None]
 
 
@@ -88,13 +90,23 @@ class ApiServer:
         due = self.instruments.count(verb, subject, dry_run="dryRun" in query)
         if self.instruments.latency:
             await asyncio.sleep(self.instruments.latency)
-        if due is not None and due not in (faults.RESET_BEFORE, faults.RESET_AFTER):
-            raise faults.fault_answer(due, f"{verb} {subject}")
-        if due == faults.RESET_BEFORE:
+        if due is None:
+            return await self._answer(request, cluster, target, query)
+        rtype = target.rtype if target else None
+        error = faults.fault_answer(due, f"{verb} {subject}", rtype, await _name_of(request, target))
+        if error is not None:
+            raise error
+        if due.kind == faults.HTML200:
+            return Response(PROXY_PAGE, 200, {"Content-Type": HTML_TYPE})
+        if due.kind == faults.EMPTY200:
+            return Response(b"", 200)
+        if due.kind == faults.RESET_BEFORE:
             self._abort(request)
             return Response()
         response = await self._answer(request, cluster, target, query)
-        if due == faults.RESET_AFTER:
+        if due.kind == faults.STALL:
+            await asyncio.sleep(STALL_SECONDS if due.seconds is None else due.seconds)
+        else:
             self._abort(request)
         return response
 
@@ -142,6 +154,17 @@ class ApiServer:
         return json_response(outcome.obj, status, headers)
 
 
+async def _name_of(request: Request, target: Target | None) -> str:
+    """The object a request is about; that of a create is in its body."""
+    if target is None or target.name:
+        return target.name if target else ""
+    try:
+        body = json.loads(await request.body() or b"{}")
+        return str(body["metadata"]["name"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def json_response(body: Json, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Response:
     content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     response = Response(content, status, media_type="application/json")
@@ -153,7 +176,7 @@ def json_response(body: Json, status: int = 200, headers: list[tuple[str, str]] 
 def error_response(error: ApiError) -> Response:
     if error.code == 429:
         # API Priority and Fairness answers plain text.
-        return PlainTextResponse(f"{error.message}\n", 429, {"Retry-After": "1"})
+        return PlainTextResponse(f"{error.message}\n", 429, dict(error.headers))
     return json_response(error.status(), error.code)
 
 

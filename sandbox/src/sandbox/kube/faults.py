@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sandbox.kube.errors import ApiError
+from sandbox.kube.errors import ApiError, already_exists, modified, not_found, path_not_found
 from sandbox.kube.jsontree import Json
+from sandbox.kube.resources import ResourceType
 
 RESET_BEFORE = "reset_before"
 RESET_AFTER = "reset_after"
-KINDS = ("throttle", "error500", "error503", "access_denied", RESET_BEFORE, RESET_AFTER)
+STALL = "stall"
+HTML200 = "html200"
+EMPTY200 = "empty200"
+_ANSWERS = ("throttle", "error500", "error503", "access_denied", "not_found", "conflict")
+KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, STALL, HTML200, EMPTY200)
+LONGEST_SECONDS = 120
 READ_VERBS = ("get", "list", "watch")
-_MEMBERS = frozenset(("operation", "kind", "nth", "every", "times"))
+_MEMBERS = frozenset(("operation", "kind", "nth", "every", "times", "seconds"))
 
 
 class FaultRuleError(ValueError):
@@ -30,11 +36,13 @@ class FaultRule:
 
     Attributes:
         operation: shell pattern on names such as ``create serviceaccounts``.
-        kind: one of KINDS. reset_before drops the connection before the call is done,
-            reset_after when it is done but not answered.
+        kind: one of KINDS. Done are the requests of ``reset_after`` (answered with a reset) and
+            ``stall`` (answered late); not done are all others, ``html200`` (a proxy's page) and
+            ``empty200`` among them. ``conflict`` is AlreadyExists to a create, else Conflict.
         nth: fail the n-th matching request only, counted from 1 since the rules were set.
         every: fail every k-th matching request.
         times: fail at most so many; without bound when not given.
+        seconds: how late the answer of ``stall`` begins; Retry-After of ``throttle``.
     """
 
     kind: str
@@ -42,6 +50,7 @@ class FaultRule:
     nth: int | None = None
     every: int | None = None
     times: int | None = None
+    seconds: float | None = None
 
     @classmethod
     def parse(cls, data: Any) -> FaultRule:
@@ -52,6 +61,11 @@ class FaultRule:
             raise FaultRuleError(f"unknown member of a fault rule: {', '.join(unknown)}")
         if data.get("kind") not in KINDS:
             raise FaultRuleError(f"kind must be one of {', '.join(KINDS)}: {data.get('kind')!r}")
+        seconds = data.get("seconds")
+        if seconds is not None and (
+            not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_SECONDS
+        ):
+            raise FaultRuleError(f"seconds must be a number above 0 and up to {LONGEST_SECONDS}: {seconds!r}")
         for name in ("nth", "every", "times"):
             value = data.get(name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -104,17 +118,17 @@ class Instruments:
     def set_rules(self, rules: Sequence[FaultRule]) -> None:
         self._armed = [_Armed(rule) for rule in rules]
 
-    def count(self, verb: str, subject: str, *, dry_run: bool) -> str | None:
-        """Counts a request and gives the kind of fault that strikes it, if any.
+    def count(self, verb: str, subject: str, *, dry_run: bool) -> FaultRule | None:
+        """Counts a request and gives the rule that strikes it, if any.
 
         Every matching rule counts the request; the first that strikes decides.
         """
         operation = f"{verb} {subject}"
         self._requests[_class_of(verb, subject, dry_run), operation] += 1
-        struck = [armed.rule.kind for armed in self._armed if armed.strikes(operation)]
+        struck = [armed.rule for armed in self._armed if armed.strikes(operation)]
         if not struck:
             return None
-        self._faults[struck[0]] += 1
+        self._faults[struck[0].kind] += 1
         return struck[0]
 
     def counters(self) -> Json:
@@ -144,11 +158,25 @@ def _class_of(verb: str, subject: str, dry_run: bool) -> str:
     return "dry_runs" if dry_run else "writes"
 
 
-def fault_answer(kind: str, operation: str) -> ApiError:
-    """The error that a fault answers with; faults of the connection have none."""
+def fault_answer(rule: FaultRule, operation: str, rtype: ResourceType | None, name: str) -> ApiError | None:
+    """The error that a rule answers with; None for faults of the transport.
+
+    ``rtype`` is None where the request is on no resource, ``name`` empty where it names no object.
+    """
+    kind = rule.kind
+    if kind not in _ANSWERS:
+        return None
     if kind == "throttle":
+        wait = max(1, round(rule.seconds or 1))
         message = "Too many requests, please try again later."
-        return ApiError(429, "TooManyRequests", message, {"retryAfterSeconds": 1})
+        headers = [("Retry-After", str(wait))]
+        return ApiError(429, "TooManyRequests", message, {"retryAfterSeconds": wait}, headers)
+    if kind == "not_found":
+        return path_not_found() if rtype is None else not_found(rtype, name)
+    if kind == "conflict" and rtype is not None:
+        return already_exists(rtype, name) if operation.startswith("create ") else modified(rtype, name)
+    if kind == "conflict":
+        return ApiError(409, "Conflict", "the request conflicts with another one", {})
     if kind == "error503":
         message = "the server is currently unable to handle the request"
         return ApiError(503, "ServiceUnavailable", message, {})

@@ -52,6 +52,17 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch, 
         ("default", DONE, SEVERAL, ["my-cluster:\nDone: 1 change.\n  create role r"], {"changed": False}),
         ("default", {**DONE, "lines": []}, {}, [], {"changed": False}),
         (
+            "default",
+            {},
+            {},
+            [],
+            {
+                "changed": False,
+                "failed": True,
+                "msg": "pod_identity_report is empty; run pod_identity_report before.",
+            },
+        ),
+        (
             "ansible.posix.json",
             DONE,
             {},
@@ -66,7 +77,7 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch, 
             {"changed": False, "failed": True, "msg": "What failed.", "lines": FAILED["lines"]},
         ),
     ],
-    ids=["done", "failed", "several hosts", "nothing to show", "data", "data, failed"],
+    ids=["done", "failed", "several hosts", "nothing to show", "no report", "data", "data, failed"],
 )
 def test_lines_are_for_people_and_data_for_programs(
     printed: list[str],

@@ -174,6 +174,9 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
             "pod_identity_concurrency must be 1 or more, got 'many'.",
         ),
         pytest.param(
+            {"workloads": [ONE], "purge_limit": "-1"}, "pod_identity_purge_limit must be 0 or more, got -1."
+        ),
+        pytest.param(
             {"workloads": [ONE], "purge": "perhaps"},
             "pod_identity_purge must be true or false, got 'perhaps'.",
         ),
