@@ -151,6 +151,11 @@ FAILURES: Descriptions = {
         "a signal ended the run; what had begun was brought to its end",
         "run again",
     ),
+    Code.NOT_AWS: _failure(
+        "Something else answers in place of AWS",
+        "an answer has no request ID, or is a web page: a proxy or a sign-in page gave it",
+        "check proxy, network and `endpoint_url`, run again",
+    ),
     Code.INTERNAL_ERROR: _failure(
         "An error of the collection",
         "the collection ran into an error of its own; `changes` lists what was made before",

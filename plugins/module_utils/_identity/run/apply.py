@@ -117,7 +117,9 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -
         except AwsError as error:
             # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
             perhaps = error.outcome_unknown and change.action == "replace"
-            if call.operation in _REMOVALS and (error.missing or perhaps):
+            # That it is gone, only a look can tell: what comes afterwards does not, if this is the last request.
+            doubtful = call is change.calls[-1] and not error.outcome_unknown
+            if call.operation in _REMOVALS and (error.missing or perhaps) and not doubtful:
                 if error.outcome_unknown:
                     # It was there: an earlier attempt removed it.
                     made.append(call)

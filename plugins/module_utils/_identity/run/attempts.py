@@ -29,10 +29,15 @@ class Attempts:
     pending: dict[Target, Refusal] = field(default_factory=dict)
     _awaited: set[Target] = field(default_factory=set)
 
-    def perhaps_there(self) -> list[Change]:
-        """The refused changes that reads may show in a while; each is named once, so that it is waited for once."""
-        refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_there}
-        new = [refusal.change for target, refusal in refusals.items() if target not in self._awaited]
+    def perhaps_made(self) -> list[Change]:
+        """The refused changes that reads may show in a while. Each is named once, so that it is waited for once;
+        but one that must not be made twice as often as it is refused."""
+        refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
+        new = [
+            refusal.change
+            for target, refusal in refusals.items()
+            if refusal.once_only or target not in self._awaited
+        ]
         self._awaited |= refusals.keys()
         return new
 

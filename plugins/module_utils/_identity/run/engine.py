@@ -141,7 +141,7 @@ class Engine:
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, plan.findings)
 
     def _look(self, desired: Desired, removal: bool, attempts: Attempts) -> Observed:
-        perhaps = attempts.perhaps_there()
+        perhaps = attempts.perhaps_made()
         look = partial(self.observe, removal=removal)
         return self._settled(desired, look, perhaps)
 

@@ -41,12 +41,20 @@ class Refusal:
         return self.error is not None and self.error.conflict
 
     @property
-    def perhaps_there(self) -> bool:
-        """Whether it may be there, though reads do not show it yet: AWS says that it exists, or its answer got
-        lost."""
+    def once_only(self) -> bool:
+        """Whether its answer got lost, and made again it would be there twice."""
+        error = self.error
+        return error is not None and error.outcome_unknown and error.operation in ONCE_ONLY
+
+    @property
+    def perhaps_made(self) -> bool:
+        """Whether it may be made, though reads do not show it yet: AWS says that what is to be made exists, or that
+        what is to go is gone, or the answer got lost."""
         if self.error is None:
             return False
-        if self.error.outcome_unknown and self.error.operation in ONCE_ONLY:
+        if self.change.action in ("delete", "detach"):
+            return self.error.missing
+        if self.once_only:
             return True
         return self.change.action == "create" and self.error.kind is ErrorKind.EXISTS
 

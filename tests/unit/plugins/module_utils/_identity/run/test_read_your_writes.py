@@ -159,3 +159,35 @@ def test_the_message_for_what_stays_invisible() -> None:
         "answers as before it after 60 s."
     )
     assert findings[0].remedy == "Run again in a minute, or raise propagation_timeout."
+
+
+GONE = {
+    "iam:DetachRolePolicy": "NoSuchEntity",
+    "iam:DeleteRole": "NoSuchEntity",
+    "iam:DeletePolicy": "NoSuchEntity",
+    "eks:DeletePodIdentityAssociation": "ResourceNotFoundException",
+}
+
+
+@pytest.mark.parametrize("operation", GONE)
+def test_a_removal_that_is_told_that_it_is_gone_looks_before_it_believes_it(operation: str) -> None:
+    clock = Clock()
+    aws = LateAws(clock, 0)
+    wanted = several("s3:GetObject")
+    converge(aws, wanted, clock)
+    aws.fail_on(operation, classify(operation, GONE[operation], "not found"))
+    removed = engine(aws, wanted, "absent", clock).run(wanted, "absent", check_mode=False)
+    assert removed.failures == ()
+    assert aws.state() == {"roles": {}, "policies": {}, "associations": []}
+    assert len(removed.done) == 8
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_what_another_run_removed_a_moment_ago_is_no_failure(lag: float) -> None:
+    clock = Clock()
+    aws = LateAws(clock, lag)
+    wanted = several("s3:GetObject")
+    converge(aws, wanted, clock)
+    engine(aws, wanted, "absent", clock).run(wanted, "absent", check_mode=False)
+    removed = engine(aws, wanted, "absent", clock).run(wanted, "absent", check_mode=False)
+    assert (removed.failures, removed.done) == ((), ())
