@@ -27,6 +27,7 @@ from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from .journal import Journal
 from .outcome import Done, Outcome, Refusal
+from .trust_write import OPERATION, write_trust
 from .waiting import WaitPolicy, send
 
 # Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
@@ -113,7 +114,10 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -
         replaces = change.action == "replace" and bool(made)
         try:
             with finishing() if replaces else nullcontext():
-                answer = send(api, call, wait_policy, change.awaits, replaces)
+                if call.operation == OPERATION:
+                    answer = write_trust(api, change, call, wait_policy, journal.changes_of(change.target))
+                else:
+                    answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
             # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
             perhaps = error.outcome_unknown and change.action == "replace"

@@ -30,6 +30,7 @@ from .apply import apply_plan
 from .attempts import Attempts
 from .journal import Cause, Journal
 from .outcome import Outcome, Refusal, Run
+from .trust_write import hold_trust
 from .visible import merge, overlay, unseen, without_unseen
 from .waiting import WaitPolicy
 
@@ -129,6 +130,11 @@ class Engine:
                 self.api, plan, self.width, self.wait_policy, attempts.settled, self.progress, self.journal
             )
             retryable = self._retryable(desired, outcome)
+            if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
+                # Meanwhile the role could not be used.
+                retryable |= {
+                    refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable
+                }
             if not turn:
                 # Something was removed since it was looked at, or IAM is very slow: once more is enough.
                 retryable |= {refusal.change.target for refusal in outcome.refusals if refusal.vanished}

@@ -50,6 +50,14 @@ class Journal:
         with self._lock:
             return tuple(self._done.values())
 
+    def changes_of(self, target: Target) -> list[Change]:
+        """The complete changes of the same kind of thing in AWS, like a role's trust policy, oldest first."""
+        return [
+            done.change
+            for done in self.done
+            if (done.change.target.resource, done.change.target.touched) == (target.resource, target.touched)
+        ]
+
     def begin(self, observed: Observed, plan: Plan) -> None:
         """Take a look, and what is planned from it."""
         self.observed, self.plan = observed, plan

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +26,8 @@ _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoun
 class WaitPolicy:
     """How long to wait for AWS to know about what this run made.
 
-    ``timeout`` and the pauses are in seconds. ``now`` and ``sleep`` are given, so that tests
-    need not wait.
+    ``timeout`` and the pauses are in seconds. ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that
+    tests need not wait.
     """
 
     timeout: float
@@ -34,6 +35,7 @@ class WaitPolicy:
     sleep: Callable[[float], None]
     first_pause: float = 0.5
     longest_pause: float = 5.0
+    chance: Callable[[], float] = random.random
 
 
 def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: bool) -> Mapping[str, Any]:
