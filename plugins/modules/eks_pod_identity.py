@@ -183,8 +183,16 @@ options:
   propagation_timeout:
     description:
       - How long to wait, in seconds, until EKS knows a role that this very run made or changed.
+      - Also how long to read again until AWS shows what this run changed. What is not visible then is a finding,
+        V(NOT_YET_VISIBLE), and counts as unknown.
     type: int
     default: 60
+  deadline:
+    description:
+      - How long the whole run may take, in seconds. Then no more requests are sent, what has begun is brought to its
+        end, and RV(failures) holds what was not done, with the code V(DEADLINE).
+      - Without it, or with V(0), only each request is bounded.
+    type: int
   concurrency:
     description:
       - How many requests may be under way at once.
@@ -498,6 +506,7 @@ cluster_arn:
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -524,18 +533,26 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_message,
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    VerificationResult,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
     result_of,
     verified_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.visible import (
+    not_yet_visible,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -583,6 +600,7 @@ def main() -> None:
             "continue_on_error": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
+            "deadline": {"type": "int"},
             "concurrency": {"type": "int", "default": 16},
             "parsed_input": {
                 "type": "dict",
@@ -610,10 +628,7 @@ def main() -> None:
             WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
             progress_to(params["progress_file"]),
         )
-        if parsed.purge and parsed.state == "present":
-            run = run_with_purge(engine, desired, purge_scope_of(parsed), module.check_mode)
-        else:
-            run = engine.run(desired, parsed.state, module.check_mode)
+        run, verification, guard = perform(engine, desired, parsed, params, module.check_mode)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
@@ -623,16 +638,40 @@ def main() -> None:
         "account_id": cluster.account_id,
         "cluster_arn": cluster.arn,
     }
-    if params["verify"] and parsed.state == "present" and not (module.check_mode and run.plan.changes):
-        # What has just been read and needed no change is the proof already.
-        observed = engine.observe_after(run)
-        proof = read_for_verification(api, desired, observed, params["concurrency"])
-        result["verification"] = verified_result(verify(desired, observed, proof), observed)
+    if verification is not None:
+        result["verification"] = verification
     if run.failures:
         result["msg"] = failure_message(run)
+        if guard.trace and module._verbosity >= 3:
+            result["exception"] = guard.trace
         if not params["continue_on_error"]:
             module.fail_json(**result)
     module.exit_json(**result)
+
+
+def perform(
+    engine: Engine, desired: Desired, parsed: ParsedInput, params: dict[str, Any], check_mode: bool
+) -> tuple[Run, VerificationResult | None, Guard]:
+    """The run and its verification, as far as they come. Raises InputError, and AwsError before any change."""
+    run: Run | None = None
+    verification: VerificationResult | None = None
+    with Guard(params["deadline"] or None) as guard:
+        if parsed.purge and parsed.state == "present":
+            run = run_with_purge(engine, desired, purge_scope_of(parsed), check_mode)
+        else:
+            run = engine.run(desired, parsed.state, check_mode)
+        # What has just been read and needed no change is the proof already.
+        observed = engine.observe_after(run)
+        if params["verify"] and parsed.state == "present" and not (check_mode and run.plan.changes):
+            proof = read_for_verification(engine.api, desired, observed, params["concurrency"])
+            verification = verified_result(verify(desired, observed, proof), observed)
+        else:
+            late = not_yet_visible(observed, (done.change for done in run.done))
+            run = replace(run, findings=(*run.findings, *late))
+    if guard.cause is not None:
+        run = engine.cut_short(desired, parsed.state, guard.cause, check_mode)
+    assert run is not None
+    return run, verification, guard
 
 
 if __name__ == "__main__":

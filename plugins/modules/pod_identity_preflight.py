@@ -58,6 +58,9 @@ options:
   propagation_timeout:
     description: As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
     type: int
+  deadline:
+    description: As O(workload_identity.aws.eks_pod_identity#module:deadline).
+    type: int
   create_service_accounts:
     description: Whether to make missing service accounts, for workloads that do not say it.
     type: bool

@@ -74,14 +74,14 @@ def test_retries_are_bounded_and_jittered(
     assert failure.message.endswith(f"(after {attempts} attempts)")
 
 
-@pytest.mark.parametrize("rest", [False, True], ids=["alone", "beside a conflict"])
+@pytest.mark.parametrize("rest", [False, True], ids=["alone", "beside something that is gone"])
 def test_a_refusal_is_never_asked_for_twice(rest: bool, account: Account) -> None:
     clock = Clock()
     rules: list[dict[str, Any]] = [{"operation": "iam:CreateRole", "kind": "access_denied"}]
     if rest:
         # Another workload makes the run look again.
-        busy = {"kind": "custom", "code": "ResourceInUseException", "status": 409, "message": "Exists"}
-        rules.append({"operation": "eks:CreatePodIdentityAssociation", **busy, "times": 1})
+        gone = {"kind": "custom", "code": "ResourceNotFoundException", "status": 404, "message": "Gone"}
+        rules.append({"operation": "eks:CreatePodIdentityAssociation", **gone, "times": 1})
     ended = disturbed(account, ALL, *rules, clock=clock)
     assert requests(account, "iam:CreateRole") == 3
     assert requests(account, "iam:GetRole") == (8 if rest else 4)
@@ -106,10 +106,13 @@ def test_a_refusal_is_never_asked_for_twice(rest: bool, account: Account) -> Non
 def test_a_conflict_is_looked_at_before_it_is_asked_again(
     operation: str, code: str, look: str, account: Account
 ) -> None:
+    clock = Clock()
     rule = {"operation": operation, "kind": "custom", "code": code, "status": 409, "message": "Exists"}
-    ended = disturbed(account, ONE, rule)
+    ended = disturbed(account, ONE, rule, clock=clock)
     assert requests(account, operation) == ROUNDS
-    assert requests(account, look) == ROUNDS
+    # What is said to exist is looked for until the patience ends, once.
+    assert requests(account, look) == ROUNDS + len(clock.pauses) - (ROUNDS - 1)
+    assert 50 < sum(clock.pauses) <= 60 + 0.5 + 1
     assert [failure.error_code for failure in ended.failures if failure.error_code != "SKIPPED"] == [code]
 
 

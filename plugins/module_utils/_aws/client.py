@@ -18,8 +18,9 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
+from .bounded import OutOfTime, within
 from .concurrency import DEFAULT_WIDTH
-from .errors import MALFORMED, classify
+from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
 from .interrupt import raise_if_interrupted
 from .rate import RateLimiter
 from .retry import Retries
@@ -44,6 +45,9 @@ Response = dict[str, Any]
 # Sending again is left to Retries, for botocore repeats what must not be repeated, and gives up for
 # all threads after a hundred times.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
+# Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
+TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
+ATTEMPT_SECONDS = 60.0
 
 
 class Api(Protocol):
@@ -78,8 +82,13 @@ class BotoApi:
     """
 
     def __init__(
-        self, make_client: Callable[[str], Any], retries: Retries | None = None, width: int = DEFAULT_WIDTH
+        self,
+        make_client: Callable[[str], Any],
+        retries: Retries | None = None,
+        width: int = DEFAULT_WIDTH,
+        attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
+        self._attempt_seconds = attempt_seconds
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
@@ -136,7 +145,14 @@ class BotoApi:
         try:
             with self._free:
                 raise_if_interrupted()
-                answer = cast("Response", getattr(channel.client, snake_case(operation))(**parameters))
+                request = partial(getattr(channel.client, snake_case(operation)), **parameters)
+                answer = cast("Response", within(self._attempt_seconds, request))
+        except OutOfTime as error:
+            text = f"no complete answer within {self._attempt_seconds:g} s"
+            raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
+        except KeyError as error:
+            # botocore looks for the members of an answer in a page of XHTML.
+            raise _not_aws(service, operation) from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
             if failure.kind is ErrorKind.THROTTLED:
@@ -144,6 +160,8 @@ class BotoApi:
             elif isinstance(error, ClientError):
                 channel.limiter.answered()
             raise failure from error
+        if not _is_from_aws(answer):
+            raise _not_aws(service, operation)
         channel.limiter.answered()
         part: Any = answer
         for key in expected:
@@ -195,6 +213,8 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     if isinstance(error, ClientError):
         reason = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status < 500 and status != 429 and not _is_from_aws(error.response):
+            return _not_aws(service, operation)
         code, text = str(reason.get("Code", "Unknown")), str(reason.get("Message", ""))
         refusal = classify(name, code, text, status=status)
         return refusal.amended(text, outcome_unknown=refusal.kind is ErrorKind.SERVER)
@@ -209,11 +229,27 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     return classify(name, type(error).__name__, str(error))
 
 
+def _is_from_aws(answer: Mapping[str, Any]) -> bool:
+    """Each answer of AWS has a request ID, and none is a web page. What has no metadata did not come by HTTP."""
+    metadata = answer.get("ResponseMetadata")
+    if metadata is None or "HTTPHeaders" not in metadata:
+        return True
+    headers = {str(name).lower(): str(value) for name, value in metadata["HTTPHeaders"].items()}
+    identified = metadata.get("RequestId") or any(name in headers for name in _REQUEST_IDS)
+    return bool(identified) and "html" not in headers.get("content-type", "").lower()
+
+
+def _not_aws(service: str, operation: str) -> AwsError:
+    text = "the answer is not from AWS: it has no request ID, or is a web page"
+    return classify(f"{service}:{operation}", NOT_AWS, text, outcome_unknown=True)
+
+
 def _malformed(service: str, operation: str, why: str) -> AwsError:
     text = f"{why}, as if something between here and AWS had cut it off"
     return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
 
 
+_REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # Where an answer says that there is another page, and a request which one it wants.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
 # Where a request says which one it is, so that it is not taken for another when repeated.
@@ -256,5 +292,5 @@ def _botocore_hint(text: str) -> str:
 
 def api_for(module: ClientModule, width: int) -> BotoApi:
     """Requests with a module's credentials, region and endpoint, for ``width`` threads."""
-    config = {"retries": RETRIES, "max_pool_connections": max(10, width)}
+    config = {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
     return BotoApi(lambda service: module.client(service, aws_config=config), width=width)

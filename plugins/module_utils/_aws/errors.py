@@ -11,10 +11,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .._findings.codes import Code
 from .._identity.model.aws_errors import AwsError, ErrorKind
 
-# Not a code of AWS: an answer that cannot be used. Whether the request took effect is not known.
+# Not codes of AWS. An answer that cannot be used: whether the request took effect is not known.
 MALFORMED = "MalformedAnswer"
+# An answer that AWS did not give, of a proxy or a portal.
+NOT_AWS = str(Code.NOT_AWS)
+# An answer that took too long, whatever was done meanwhile.
+TOO_SLOW = "AnswerTooSlow"
 
 
 class _Meaning(NamedTuple):
@@ -45,7 +50,7 @@ _SERVER = _Meaning(
 _LOST = _Meaning(
     ErrorKind.CONNECTION,
     r"EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError"
-    r"|ProxyConnectionError|HTTPClientError|ConnectionError",
+    r"|ProxyConnectionError|HTTPClientError|ConnectionError|AnswerTooSlow",
     r"",
     "The endpoint cannot be reached: check region, endpoint_url (AWS_ENDPOINT_URL), proxy and "
     "network, then run again.",
@@ -153,6 +158,13 @@ _MEANINGS: tuple[_Meaning, ...] = (
         "(IAM tells names apart without regard to either): give its path and spelling, or another name.",
     ),
     _Meaning(ErrorKind.EXISTS, r"ResourceInUseException", r"", _OTHER.remedy),
+    _Meaning(
+        ErrorKind.DAMAGED,
+        NOT_AWS,
+        r"",
+        "Something between here and AWS answers in its place: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
+        "page of the network, and endpoint_url (AWS_ENDPOINT_URL). Then run again.",
+    ),
     _Meaning(
         ErrorKind.DAMAGED,
         MALFORMED,

@@ -12,11 +12,15 @@ the context of each of its threads leads there; a thread of no such work is neve
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from threading import Event
+from types import FrameType
 
 _STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
@@ -69,3 +73,51 @@ def finishing() -> Iterator[None]:
         yield
     finally:
         _STOP.reset(before)
+
+
+@dataclass(slots=True)
+class Stop:
+    """What ends the work of a run before its time. ``reason`` is a signal's name or ``DEADLINE``; empty as
+    long as nothing does."""
+
+    reason: str = ""
+    event: Event = field(default_factory=Event)
+
+    def end(self, reason: str) -> None:
+        """End the work. The first reason counts."""
+        self.reason = self.reason or reason
+        self.event.set()
+
+
+DEADLINE = "deadline"
+
+
+@contextmanager
+def stoppable(deadline: float | None = None) -> Iterator[Stop]:
+    """SIGINT, SIGTERM and the deadline, in seconds from now, end the work of the block alike.
+
+    Nothing is torn apart by them: requests under way are answered, and what must not stay half done is
+    finished. Then the work raises Interrupted.
+    """
+    stop = Stop()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        # The thread that is interrupted may hold the lock of the event.
+        threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
+
+    here = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if here else ()
+    handlers = {number: signal.signal(number, end) for number in numbers}
+    timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
+    before = _STOP.set(stop.event)
+    try:
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        yield stop
+    finally:
+        _STOP.reset(before)
+        if timer is not None:
+            timer.cancel()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -18,6 +18,16 @@ RUN: Descriptions = {
         "`purge`: nothing was purged, because a workload failed",
         "resolve the failures, run again",
     ),
+    Code.NOT_YET_VISIBLE: Description(
+        "A change is not visible yet",
+        "warning",
+        "this run changed it, and AWS still answers as before after `propagation_timeout`",
+        "run again in a minute; raise `propagation_timeout`",
+        failure=FailureText(
+            "this run changed it, and AWS still answers as before after `propagation_timeout`",
+            "run again in a minute; raise `propagation_timeout`",
+        ),
+    ),
     Code.ROLE_LEFT: Description(
         "A role has lost its last workload",
         "info",
@@ -151,6 +161,26 @@ def _failure(title: str, cause: str, remedy: str) -> Description:
 
 
 FAILURES: Descriptions = {
+    Code.DEADLINE: _failure(
+        "The deadline has passed",
+        "the run reached its `deadline`; what had begun was brought to its end",
+        "run again; raise `deadline`",
+    ),
+    Code.INTERRUPTED: _failure(
+        "The run was interrupted",
+        "a signal ended the run; what had begun was brought to its end",
+        "run again",
+    ),
+    Code.NOT_AWS: _failure(
+        "Something else answers in place of AWS",
+        "an answer has no request ID, or is a web page: a proxy or a sign-in page gave it",
+        "check proxy, network and `endpoint_url`, run again",
+    ),
+    Code.INTERNAL_ERROR: _failure(
+        "An error of the collection",
+        "the collection ran into an error of its own; `changes` lists what was made before",
+        "report it with the output of `-vvv`, run again",
+    ),
     Code.ROLE_NOT_OWNED: _failure(
         "The role was not made here",
         "a role of this name exists, was not made here, and would have to change",

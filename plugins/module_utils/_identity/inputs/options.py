@@ -14,7 +14,7 @@ from ..model.errors import Problems
 from ..model.labels import OWNER_RULE, is_owner
 from .fields import Fields
 
-LEAST = {"concurrency": 1, "propagation_timeout": 0, "purge_limit": 0}
+LEAST = {"concurrency": 1, "deadline": 0, "propagation_timeout": 0, "purge_limit": 0}
 
 
 def validate_options(options: Mapping[str, object]) -> None:

@@ -40,6 +40,7 @@ OPTIONS = (
     "purge_limit",
     "concurrency",
     "propagation_timeout",
+    "deadline",
 )
 
 

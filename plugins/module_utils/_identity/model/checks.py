@@ -82,7 +82,11 @@ def conclude(name: str, finding: Finding) -> Check:
 
 
 def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | None = None) -> Check:
-    """A check that could not be made, because something could not be read."""
+    """A check that could not be made, because something could not be read, or not yet."""
+    if failure.error.code == Code.NOT_YET_VISIBLE:
+        text = f"{failure.target.label}: {failure.error.text}"
+        young = Finding(Code.NOT_YET_VISIBLE, text, failure.error.remedy, workload)
+        return Check(name, UNKNOWN, findings=(young,))
     finding = Finding(
         Code.NOT_READABLE,
         f"{failure.target.label} could not be read: {failure.error.operation}: "

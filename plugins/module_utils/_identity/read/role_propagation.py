@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from ..._aws.client import Api
 from ..._policy.evaluation.request import Subject
@@ -25,19 +28,29 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
     """True when IAM has the role with a trust policy that works, so that EKS is merely behind.
 
     A role that is older than a few minutes, or that IAM does not have, is not waited for. Without
-    permission to read the role nothing speaks against waiting.
+    permission to read the role, or where AWS does not say what time it is, nothing speaks against waiting.
     """
     parts = parse_role_arn(role_arn)
     if parts is None:
         return False
     try:
-        role = api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
+        answer = api.call("iam", "GetRole", {"RoleName": parts.name})
     except AwsError as error:
         return error.denied
+    role = answer["Role"]
     if role["Arn"] != role_arn:
         return False
     created = role.get("CreateDate")
     if check_trust(load(role["AssumeRolePolicyDocument"]), subject).usable == "no":
         return False
-    current = now or datetime.now(timezone.utc)
-    return not isinstance(created, datetime) or current - created < YOUNG
+    current = now or answered_at(answer)
+    return current is None or not isinstance(created, datetime) or current - created < YOUNG
+
+
+def answered_at(answer: Mapping[str, Any]) -> datetime | None:
+    """When AWS answered, by its own clock; None when the answer does not say it. The clock here may be wrong."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None

@@ -25,7 +25,9 @@ from ..model.failures import Failure, request_failure
 from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
+from .journal import Journal
 from .outcome import Done, Outcome, Refusal
+from .trust_write import OPERATION, write_trust
 from .use_check import UseCheck
 from .waiting import WaitPolicy, send
 
@@ -43,17 +45,19 @@ def apply_plan(
     wait_policy: WaitPolicy,
     settled: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
+    journal: Journal | None = None,
     use_check: UseCheck | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds has failed for good and is not attempted again. ``use_check`` looks again at what has
-    to be unused.
+    What ``settled`` holds has failed for good and is not attempted again. ``journal`` is told what is made as it
+    is made. ``use_check`` looks again at what has to be unused.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
     planned = {change.target for change in plan.changes}
     progress = progress or NullProgress()
+    journal = journal or Journal()
     for resource, number in Counter(change.target.resource for change in plan.changes).items():
         progress.expect(resource, number)
     failed = {target: failure for target, failure in (settled or {}).items() if target in planned}
@@ -66,7 +70,7 @@ def apply_plan(
         removed = [change for change in plan.changes if change.stage == stage and change.requires_unused]
         if use_check is not None and removed:
             use_check.look(removed)
-        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress, use_check)
+        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress, journal, use_check)
         for results in map_concurrently(make, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
@@ -85,6 +89,7 @@ def _make_all(
     settled: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
+    journal: Journal,
     use_check: UseCheck | None,
     changes: Sequence[Change],
 ) -> list[Done | Refusal]:
@@ -107,11 +112,16 @@ def _make_all(
                 failure = request_failure(used, change.workloads, change.target, change.action)
                 result = Refusal(change, failure, used)
             else:
-                result = _make(api, change, wait_policy)
+                result = _make(api, change, wait_policy, journal)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
-            results = [_undone(api, earlier, result, wait_policy) for earlier in results]
+            for index, earlier in enumerate(results):
+                after = _undone(api, earlier, result, wait_policy)
+                if isinstance(after, Refusal) and after is not earlier:
+                    journal.take_back(after)
+                results[index] = after
         results.append(result)
+        journal.end(result)
         progress.done(change.target.resource)
     return results
 
@@ -139,7 +149,7 @@ def _undone(api: Api, earlier: Done | Refusal, refusal: Refusal, wait_policy: Wa
     return Refusal(earlier.change, _skipped(earlier.change, refusal.failure))
 
 
-def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
+def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -> Done | Refusal:
     last: Mapping[str, Any] = {}
     made: list[Call] = []
     for call in change.calls:
@@ -148,17 +158,23 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy) -> Done | Refusal:
         replaces = change.action == "replace" and bool(made)
         try:
             with finishing() if replaces else nullcontext():
-                answer = send(api, call, wait_policy, change.awaits, replaces)
+                if call.operation == OPERATION:
+                    answer = write_trust(api, change, call, wait_policy, journal.changes_of(change.target))
+                else:
+                    answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
             # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
             perhaps = error.outcome_unknown and change.action == "replace"
-            if call.operation in _REMOVALS and (error.missing or perhaps):
+            # That it is gone, only a look can tell: what comes afterwards does not, if this is the last request.
+            doubtful = call is change.calls[-1] and not error.outcome_unknown
+            if call.operation in _REMOVALS and (error.missing or perhaps) and not doubtful:
                 if error.outcome_unknown:
                     # It was there: an earlier attempt removed it.
                     made.append(call)
                 continue
             return Refusal(change, _failure(change, made, call, error), error)
         made.append(call)
+        journal.answer(change, call)
         # A request that only tags the association is not answered with it.
         if "association" in answer:
             last = answer

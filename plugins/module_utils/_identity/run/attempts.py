@@ -27,6 +27,19 @@ class Attempts:
     done: list[Done] = field(default_factory=list)
     settled: dict[Target, Failure] = field(default_factory=dict)
     pending: dict[Target, Refusal] = field(default_factory=dict)
+    _awaited: set[Target] = field(default_factory=set)
+
+    def perhaps_made(self) -> list[Change]:
+        """The refused changes that reads may show in a while. Each is named once, so that it is waited for once;
+        but one that must not be made twice as often as it is refused."""
+        refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
+        new = [
+            refusal.change
+            for target, refusal in refusals.items()
+            if refusal.once_only or target not in self._awaited
+        ]
+        self._awaited |= refusals.keys()
+        return new
 
     def look(self, plan: Plan) -> None:
         """Take a plan from a fresh look: what it no longer holds is there, by whomever.
@@ -47,7 +60,7 @@ class Attempts:
         """Take what became of the plan. ``retryable`` are the targets worth another attempt."""
         for made in outcome.done:
             earlier = self.pending.pop(made.change.target, None)
-            whole = _joined(earlier.change, made.change) if earlier else made.change
+            whole = joined(earlier.change, made.change) if earlier else made.change
             self.done.append(replace(made, change=whole))
         for refusal in outcome.refusals:
             target = refusal.change.target
@@ -55,7 +68,7 @@ class Attempts:
                 continue
             earlier = self.pending.get(target)
             if earlier is not None and earlier.failure.partly:
-                change = _joined(earlier.change, refusal.change)
+                change = joined(earlier.change, refusal.change)
                 refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
             self.pending[target] = refusal
             if target not in retryable:
@@ -80,7 +93,7 @@ class Attempts:
         return known.failure if known is not None and refusal.error is not None else refusal.failure
 
 
-def _joined(earlier: Change, later: Change) -> Change:
+def joined(earlier: Change, later: Change) -> Change:
     """Two parts of one change, made in two rounds, as one."""
     if earlier.action != later.action or later.action != "update":
         return later

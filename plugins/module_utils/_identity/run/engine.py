@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
-from ..model.changes import Plan
+from ..model.changes import Change, Plan
 from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.observed import Observed, ObservedAssociation
@@ -27,8 +28,11 @@ from ..read.observe import Observer
 from ..read.role_propagation import may_become_usable
 from .apply import apply_plan
 from .attempts import Attempts
+from .journal import Cause, Journal
 from .outcome import Outcome, Refusal, Run
+from .trust_write import hold_trust
 from .use_check import UseCheck
+from .visible import merge, overlay, unseen, without_unseen
 from .waiting import WaitPolicy
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
@@ -47,6 +51,7 @@ class Engine:
     width: int
     wait_policy: WaitPolicy
     progress: Progress = field(default_factory=NullProgress)
+    journal: Journal = field(default_factory=Journal)
 
     def observer(self, stage: str = "read") -> Observer:
         return Observer(self.api, self.cluster, self.width, self.progress, stage)
@@ -58,8 +63,9 @@ class Engine:
         return self.observer().observe(desired, removal, unchanged=just_read)
 
     def observe_after(self, run: Run) -> Observed:
-        """What there is after a run, for its verification. One request for each association is what a
-        large run costs, so those that it did not touch are only listed again."""
+        """What there is after a run: read again until it shows what the run changed, for the verification and for
+        whoever runs next. One request for each association is what a large run costs, so those that it did not
+        touch are only listed again."""
         if not run.done:
             return run.observed
         changes = (*run.plan.changes, *(done.change for done in run.done))
@@ -68,7 +74,31 @@ class Engine:
         }
         associations = run.observed.associations.items()
         untouched = {key: association for key, association in associations if key not in touched}
-        return self.observer("verify").observe(run.desired, planning=False, unchanged=untouched)
+
+        def look(desired: Desired) -> Observed:
+            return self.observer("verify").observe(desired, planning=False, unchanged=untouched)
+
+        return self._settled(run.desired, look)
+
+    def _settled(
+        self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()
+    ) -> Observed:
+        """A look that shows what this run changed. Where it does not, it is repeated for a while; what is still
+        not visible then counts as not read. ``perhaps`` is waited for as well, but may not be there at all."""
+        made = [done.change for done in self.journal.done]
+        awaited = (*made, *perhaps)
+        deadline = self.wait_policy.now() + self.wait_policy.timeout
+        pause = self.wait_policy.first_pause
+        observed = look(desired)
+        while (missing := unseen(awaited, observed)) and self.wait_policy.now() + pause <= deadline:
+            self.wait_policy.sleep(pause)
+            pause = min(pause * 2, self.wait_policy.longest_pause)
+            keys = {key for change in missing for key in change.workloads}
+            some = tuple(workload for workload in desired.workloads if workload.key in keys)
+            part = look(replace(desired, workloads=some))
+            observed = merge(observed, overlay(observed, part, keys), awaited)
+        behind = [change for change in missing if change in made]
+        return without_unseen(observed, behind, self.wait_policy.timeout)
 
     def run(
         self,
@@ -86,11 +116,12 @@ class Engine:
         attempts = Attempts()
         for turn in range(ROUNDS):
             first = first_look if turn == 0 else None
-            observed = first or self.observe(desired, removal)
+            observed = first or self._look(desired, removal, attempts)
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
                 plan = make_plan(desired, observed)
+            self.journal.begin(observed, plan)
             if check_mode:
                 return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
             if turn:
@@ -103,9 +134,15 @@ class Engine:
                 self.wait_policy,
                 attempts.settled,
                 self.progress,
+                self.journal,
                 UseCheck(self.observer("check"), observed) if removal else None,
             )
             retryable = self._retryable(desired, outcome)
+            if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
+                # Meanwhile the role could not be used.
+                retryable |= {
+                    refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable
+                }
             if not turn:
                 # Something was removed since it was looked at, or IAM is very slow: once more is enough.
                 retryable |= {refusal.change.target for refusal in outcome.refusals if refusal.vanished}
@@ -116,6 +153,15 @@ class Engine:
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
         failures = attempts.failures(plan, outcome)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, plan.findings)
+
+    def _look(self, desired: Desired, removal: bool, attempts: Attempts) -> Observed:
+        perhaps = attempts.perhaps_made()
+        look = partial(self.observe, removal=removal)
+        return self._settled(desired, look, perhaps)
+
+    def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
+        """What there is to tell of a run that ended before its time."""
+        return self.journal.cut_short(desired, state, self.cluster, cause, check_mode)
 
     def _retryable(self, desired: Desired, outcome: Outcome) -> set[Target]:
         """The targets of refused changes that another look, or time, may bring about."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._findings.finding import Finding
-from ..model.aws_errors import AwsError, ErrorKind
+from ..model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
 from ..model.changes import Change, Plan
 from ..model.desired import Desired
 from ..model.failures import Failure
@@ -39,6 +39,24 @@ class Refusal:
     @property
     def conflict(self) -> bool:
         return self.error is not None and self.error.conflict
+
+    @property
+    def once_only(self) -> bool:
+        """Whether its answer got lost, and made again it would be there twice."""
+        error = self.error
+        return error is not None and error.outcome_unknown and error.operation in ONCE_ONLY
+
+    @property
+    def perhaps_made(self) -> bool:
+        """Whether it may be made, though reads do not show it yet: AWS says that what is to be made exists, or that
+        what is to go is gone, or the answer got lost."""
+        if self.error is None:
+            return False
+        if self.change.action in ("delete", "detach"):
+            return self.error.missing
+        if self.once_only:
+            return True
+        return self.change.action == "create" and self.error.kind is ErrorKind.EXISTS
 
     @property
     def vanished(self) -> bool:

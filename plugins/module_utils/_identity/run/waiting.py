@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..._aws.client import Api
+from ..._aws.interrupt import raise_if_interrupted
 from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Call
 
@@ -24,8 +26,8 @@ _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoun
 class WaitPolicy:
     """How long to wait for AWS to know about what this run made.
 
-    ``timeout`` and the pauses are in seconds. ``now`` and ``sleep`` are given, so that tests
-    need not wait.
+    ``timeout`` and the pauses are in seconds. ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that
+    tests need not wait.
     """
 
     timeout: float
@@ -33,6 +35,7 @@ class WaitPolicy:
     sleep: Callable[[float], None]
     first_pause: float = 0.5
     longest_pause: float = 5.0
+    chance: Callable[[], float] = random.random
 
 
 def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: bool) -> Mapping[str, Any]:
@@ -44,6 +47,7 @@ def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: 
     deadline = wait_policy.now() + wait_policy.timeout
     pause = wait_policy.first_pause
     while True:
+        raise_if_interrupted()
         try:
             return api.call(call.service, call.operation, call.parameters)
         except AwsError as error:

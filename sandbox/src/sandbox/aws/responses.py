@@ -25,9 +25,14 @@ Node = Mapping[str, Any]
 def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
     return Response(
         status,
-        {"Content-Type": "application/json"},
+        {"Content-Type": "application/json", **_request_id()},
         json.dumps(payload, separators=(",", ":")).encode(),
     )
+
+
+def _request_id() -> dict[str, str]:
+    """By it a client knows an answer of AWS."""
+    return {"x-amzn-requestid": str(uuid.uuid4())}
 
 
 def xml_response(operation: str, result: Node | None, service: str = "iam") -> Response:
@@ -53,7 +58,7 @@ def error_response(service: str, error: ApiError) -> Response:
         return Response(error.status, {"Content-Type": "text/xml"}, body.encode())
     return Response(
         error.status,
-        {"Content-Type": "application/json", "x-amzn-errortype": error.code},
+        {"Content-Type": "application/json", "x-amzn-errortype": error.code, **_request_id()},
         json.dumps({"__type": error.code, "message": error.message}).encode(),
     )
 

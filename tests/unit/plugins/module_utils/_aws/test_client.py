@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
     RETRIES,
+    TIMEOUTS,
     BotoApi,
     answers_by_page,
     api_for,
@@ -313,5 +314,33 @@ def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_t
             return iam.client
 
     api_for(Module(), width).call("iam", "GetRole", {"RoleName": "r"})
-    assert asked == [("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections}})]
+    assert asked == [
+        ("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections, **TIMEOUTS}})
+    ]
     assert RETRIES == {"mode": "standard", "total_max_attempts": 1}
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x-amzn-requestid": "1", "content-type": "text/html; charset=utf-8"}]
+)
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_that_aws_did_not_give_is_not_believed(status: int, headers: dict[str, str]) -> None:
+    metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+
+    class Proxy:
+        def detach_role_policy(self, **_parameters: Any) -> dict[str, Any]:
+            if status == 200:
+                return {"ResponseMetadata": metadata}
+            answer: Any = {"Error": {"Code": "NoSuchEntity", "Message": "gone"}, "ResponseMetadata": metadata}
+            raise exceptions.ClientError(answer, "DetachRolePolicy")
+
+    with pytest.raises(AwsError) as caught:
+        BotoApi(lambda _service: Proxy(), at_once()).call("iam", "DetachRolePolicy", {})
+    assert (caught.value.code, caught.value.missing, caught.value.outcome_unknown) == ("NOT_AWS", False, True)
+    assert caught.value.text == (
+        "the answer is not from AWS: it has no request ID, or is a web page (after 3 attempts)"
+    )
+    assert caught.value.remedy == (
+        "Something between here and AWS answers in its place: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
+        "page of the network, and endpoint_url (AWS_ENDPOINT_URL). Then run again."
+    )

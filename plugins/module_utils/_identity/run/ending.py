@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A run that ends before its time, and what is told of it: a signal, the deadline, an error nobody expected."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal
+
+from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
+from ..._findings.codes import Code
+from ..model.aws_errors import AwsError
+from ..model.errors import InputError
+from .journal import Cause
+
+
+@dataclass(slots=True)
+class Guard:
+    """Within it the work of a run; ``cause`` says afterwards what ended it before its time, if anything did.
+
+    InputError and AwsError, which a module tells itself, go through.
+    """
+
+    deadline: float | None = None
+    cause: Cause | None = None
+    trace: str = ""
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _stop: Stop = field(default_factory=Stop)
+
+    def __enter__(self) -> Guard:
+        self._stop = self._stack.enter_context(stoppable(self.deadline))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[True] | None:
+        self._stack.close()
+        if isinstance(error, Interrupted):
+            self.cause = _stopped(self._stop.reason, self.deadline)
+            return True
+        if isinstance(error, Exception) and not isinstance(error, (InputError, AwsError)):
+            self.cause = _unexpected(error)
+            self.trace = "".join(traceback.format_exception(kind, error, trace))
+            return True
+        return None
+
+
+def _stopped(reason: str, deadline: float | None) -> Cause:
+    if reason == DEADLINE:
+        return Cause(
+            Code.DEADLINE,
+            f"the deadline of {deadline:g} s has passed.",
+            "Run again: what is done stays done. Raise deadline for more in one run.",
+        )
+    return Cause(
+        Code.INTERRUPTED,
+        f"the run was ended by {reason}.",
+        "Run again: what is done stays done.",
+    )
+
+
+def _unexpected(error: Exception) -> Cause:
+    return Cause(
+        Code.INTERNAL_ERROR,
+        f"the collection ran into an error of its own: {type(error).__name__}: {error}.",
+        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: what is done "
+        "stays done.",
+    )

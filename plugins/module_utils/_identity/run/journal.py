@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What one run has changed so far: the one record of it, whatever ends the run. Pure."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from ..model.changes import Call, Change, Plan
+from ..model.cluster import Cluster
+from ..model.desired import Desired
+from ..model.failures import Failure
+from ..model.observed import Observed
+from ..model.targets import Target
+from .attempts import joined
+from .outcome import Done, Refusal, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run ended before its time."""
+
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Journal:
+    """Threads write to it when a request is answered, so it holds what an ended run cannot return any more.
+
+    ``observed`` and ``plan`` are those of the latest look.
+    """
+
+    observed: Observed | None = None
+    plan: Plan = field(default_factory=Plan)
+    _done: dict[Target, Done] = field(default_factory=dict)
+    _answered: dict[Target, list[Call]] = field(default_factory=dict)
+    _refused: dict[Target, Refusal] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """The changes that are complete, in the order of their completion."""
+        with self._lock:
+            return tuple(self._done.values())
+
+    def changes_of(self, target: Target) -> list[Change]:
+        """The complete changes of the same kind of thing in AWS, like a role's trust policy, oldest first."""
+        return [
+            done.change
+            for done in self.done
+            if (done.change.target.resource, done.change.target.touched) == (target.resource, target.touched)
+        ]
+
+    def begin(self, observed: Observed, plan: Plan) -> None:
+        """Take a look, and what is planned from it."""
+        self.observed, self.plan = observed, plan
+
+    def answer(self, change: Change, call: Call) -> None:
+        """A request of a change was answered."""
+        with self._lock:
+            self._answered.setdefault(change.target, []).append(call)
+
+    def end(self, result: Done | Refusal) -> None:
+        """A change came to its end."""
+        target = result.change.target
+        with self._lock:
+            self._answered.pop(target, None)
+            self._refused.pop(target, None)
+            if isinstance(result, Refusal):
+                self._refused[target] = result
+                return
+            earlier = self._done.pop(target, None)
+            change = joined(earlier.change, result.change) if earlier else result.change
+            self._done[target] = Done(change, result.answer)
+
+    def take_back(self, refusal: Refusal) -> None:
+        """A complete change was undone, for what it made room for was refused."""
+        with self._lock:
+            self._done.pop(refusal.change.target, None)
+            self._refused[refusal.change.target] = refusal
+
+    def cut_short(
+        self, desired: Desired, state: str, cluster: Cluster, cause: Cause, check_mode: bool
+    ) -> Run:
+        """The run as far as it came. What was planned and not done is a failure, with the cause."""
+        observed = self.observed or Observed(cluster)
+        refused = {target: refusal.failure for target, refusal in self._refused.items()}
+        settled = {*self._done, *refused}
+        undone = [self._undone(change, cause) for change in self.plan.changes if change.target not in settled]
+        failures = [*self.plan.failures, *refused.values(), *undone]
+        if not failures:
+            # Nothing was planned yet, or only the look afterwards is missing.
+            keys = tuple(workload.key for workload in desired.workloads)
+            target = Target("associations", cluster.name)
+            failures = [Failure(keys, target, "read", cause.code, cause.text, cause.remedy)]
+        done = () if check_mode else self.done
+        findings = self.plan.findings
+        return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)
+
+    def _undone(self, change: Change, cause: Cause) -> Failure:
+        answered = self._answered.get(change.target, [])
+        operations = ", ".join(f"{call.service}:{call.operation}" for call in answered)
+        after = f" Done before it: {operations}." if operations else ""
+        text = f"not done: {cause.text}{after}"
+        partly = bool(answered)
+        target = change.target
+        return Failure(change.workloads, target, change.action, cause.code, text, cause.remedy, partly)

@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a run changed, held against what is read: IAM and EKS answer as before for a while. Pure.
+
+A read that is behind shows what was before the change. Anything else is news, of this run or of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..model.aws_errors import AwsError, ErrorKind
+from ..model.changes import Change
+from ..model.observed import (
+    Observed,
+    ObservedAssociation,
+    ObservedPolicy,
+    ObservedRole,
+    ReadFailure,
+    users_of,
+)
+from ..model.targets import Target, association_target, policy_target, role_target
+
+Thing = ObservedAssociation | ObservedPolicy | ObservedRole
+_READS = {
+    "association": "eks:DescribePodIdentityAssociation",
+    "policy": "iam:GetPolicy",
+    "role": "iam:GetRole",
+}
+# What is compared, by the names that changes have for it.
+_ATTRIBUTES = {
+    "trust_policy": "trust",
+    **{
+        name: name
+        for name in (
+            "description",
+            "disable_session_tags",
+            "document",
+            "max_session_duration",
+            "permissions_boundary",
+            "role_arn",
+            "session_policy",
+            "tags",
+            "target_role_arn",
+        )
+    },
+}
+_DOCUMENTS: Mapping[str, str] = {
+    "document": "identity",
+    "session_policy": "session",
+    "trust_policy": "trust",
+}
+
+
+def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
+    """The changes that were made, and that a look does not show yet."""
+    return tuple(change for change in changes if _is_unseen(change, observed))
+
+
+def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
+    """The later look, with what only the earlier one showed already: two replicas may disagree."""
+    roles, policies = dict(later.roles), dict(later.policies)
+    associations = dict(later.associations)
+    made = tuple(changes)
+    for change in unseen(made, later):
+        thing = _thing_of(change.target)
+        if any(_is_unseen(other, earlier) for other in made if _thing_of(other.target) == thing):
+            continue
+        if thing.resource == "role" and thing.name in earlier.roles:
+            roles[thing.name] = earlier.roles[thing.name]
+        elif thing.resource == "policy" and thing.name in earlier.policies:
+            policies[thing.name] = earlier.policies[thing.name]
+        elif thing.resource == "association":
+            key = change.workloads[0]
+            association = earlier.associations.get(key)
+            if association is None:
+                associations.pop(key, None)
+            else:
+                associations[key] = association
+    return replace(
+        later,
+        roles=roles,
+        policies=policies,
+        associations=associations,
+        role_users=users_of(associations),
+    )
+
+
+def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
+    """A look, with a later one at some of its workloads laid over it."""
+    associations = {key: value for key, value in observed.associations.items() if key not in keys}
+    associations |= {key: value for key, value in part.associations.items() if key in keys}
+    again = {role_target(name) for name in part.roles} | {policy_target(arn) for arn in part.policies}
+    again |= {association_target(key) for key in keys}
+    failures = {failure.target: failure for failure in observed.failures if failure.target not in again}
+    failures |= {failure.target: failure for failure in part.failures}
+    return replace(
+        observed,
+        roles={**observed.roles, **part.roles},
+        policies={**observed.policies, **part.policies},
+        associations=associations,
+        role_users=users_of(associations),
+        documents={**observed.documents, **part.documents},
+        failures=tuple(failures[target] for target in sorted(failures)),
+    )
+
+
+def without_unseen(observed: Observed, changes: Iterable[Change], waited: float) -> Observed:
+    """A look in which what it does not show yet counts as not read: nothing is concluded from it."""
+    roles, policies = dict(observed.roles), dict(observed.policies)
+    associations = dict(observed.associations)
+    failures = {failure.target: failure for failure in observed.failures}
+    for change in changes:
+        thing = _thing_of(change.target)
+        if thing.resource == "role":
+            roles.pop(thing.name, None)
+        elif thing.resource == "policy":
+            policies.pop(thing.name, None)
+        else:
+            associations.pop(change.workloads[0], None)
+        failures.setdefault(thing, ReadFailure(thing, _behind(change, thing, waited)))
+    return replace(
+        observed,
+        roles=roles,
+        policies=policies,
+        associations=associations,
+        role_users=users_of(associations),
+        failures=tuple(failures[target] for target in sorted(failures)),
+    )
+
+
+def _behind(change: Change, thing: Target, waited: float) -> AwsError:
+    return AwsError(
+        _READS[thing.resource],
+        Code.NOT_YET_VISIBLE,
+        f"this run made the change ({change.action} {change.target.display}), and AWS still answers as before it "
+        f"after {waited:g} s.",
+        ErrorKind.OTHER,
+        "Run again in a minute, or raise propagation_timeout.",
+    )
+
+
+def _thing_of(target: Target) -> Target:
+    """What is read to see a change of the target: its role for an attachment and a trust policy."""
+    if target.resource == "policy":
+        return policy_target(target.name)
+    if target.resource == "association":
+        return target
+    return role_target(target.name.lower())
+
+
+def _is_unseen(change: Change, observed: Observed) -> bool:
+    thing = _thing_of(change.target)
+    if not _was_read(thing, change, observed):
+        return False
+    present = _present(thing, change, observed)
+    if change.target.resource == "attachment":
+        attached = isinstance(present, ObservedRole) and change.target.policy_arn in present.attached
+        return attached == (change.action == "detach")
+    if change.action == "create":
+        return present is None
+    if change.action == "delete":
+        return present is not None and _same_one(present, change.before)
+    if present is None:
+        return change.action == "replace"
+    if change.action == "replace" and _same_one(present, change.before):
+        return True
+    return _shows_before(present, change)
+
+
+def _was_read(thing: Target, change: Change, observed: Observed) -> bool:
+    unread = {failure.target for failure in observed.failures}
+    if thing in unread:
+        return False
+    if thing.resource == "role":
+        return thing.name in observed.roles
+    if thing.resource == "policy":
+        return thing.name in observed.policies
+    return not any(target.resource == "associations" for target in unread) and (
+        thing == association_target(change.workloads[0])
+    )
+
+
+def _present(thing: Target, change: Change, observed: Observed) -> Thing | None:
+    if thing.resource == "role":
+        return observed.roles[thing.name]
+    if thing.resource == "policy":
+        return observed.policies[thing.name]
+    return observed.associations.get(change.workloads[0])
+
+
+def _same_one(present: Thing, before: Mapping[str, object] | None) -> bool:
+    """Whether it is what was there before, and not another in its place."""
+    if not isinstance(present, ObservedAssociation):
+        return True
+    return present.association_id == (before or {}).get("association_id")
+
+
+def _shows_before(present: Thing, change: Change) -> bool:
+    before, after = change.before or {}, change.after or {}
+    for name in before.keys() & after.keys() & _ATTRIBUTES.keys():
+        value = getattr(present, _ATTRIBUTES[name], None)
+        if name in _DOCUMENTS:
+            kind = _DOCUMENTS[name]
+            if _same_document(before[name], value, kind) and not _same_document(after[name], value, kind):
+                return True
+        elif value == before[name] and value != after[name]:
+            return True
+    return False
+
+
+def _same_document(one: object, other: object, kind: str) -> bool:
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return not one and not other
+    return same_meaning(one, other, kind)
+
+
+def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
+    """What a run changed and its last look did not show, as findings."""
+    keys = {_thing_of(change.target): change.workloads[0] for change in changes if change.workloads}
+    return [
+        Finding(
+            Code.NOT_YET_VISIBLE,
+            f"{failure.target.label}: {failure.error.text}",
+            failure.error.remedy,
+            keys.get(failure.target),
+        )
+        for failure in observed.failures
+        if failure.error.code == Code.NOT_YET_VISIBLE
+    ]

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Answers that AWS did not give, and answers that do not end: tried again, then named; never taken for done."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock
+from ansible_collections.workload_identity.aws.tests.faults.world import CLUSTER
+
+CALLS = (
+    ("iam", "GetRole", {"RoleName": "nobody"}),
+    (
+        "iam",
+        "DetachRolePolicy",
+        {"RoleName": "nobody", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+    ),
+    ("eks", "DeletePodIdentityAssociation", {"clusterName": CLUSTER, "associationId": "a-1234567890"}),
+    ("eks", "UntagResource", {"resourceArn": "arn:aws:eks:us-west-2:1:x/y", "tagKeys": ["a"]}),
+    ("sts", "GetCallerIdentity", {}),
+)
+
+
+def api_of(account: Account, seconds: float = 60) -> BotoApi:
+    clock = Clock()
+    retries = Retries(now=clock.now, sleep=clock.sleep)
+    return BotoApi(account.clients.__getitem__, retries, attempt_seconds=seconds)
+
+
+@pytest.mark.parametrize("kind", ["html200", "empty200"])
+@pytest.mark.parametrize(("service", "operation", "parameters"), CALLS)
+def test_another_answer_in_place_of_aws_is_named(
+    account: Account, kind: str, service: str, operation: str, parameters: dict[str, object]
+) -> None:
+    account.clean()
+    account.control.set_faults([{"operation": f"{service}:{operation}", "kind": kind}])
+    with pytest.raises(AwsError) as caught:
+        api_of(account).call(service, operation, parameters)
+    assert caught.value.code in ("NOT_AWS", "MalformedAnswer")
+    assert caught.value.text.endswith("(after 3 attempts)")
+    assert "proxy" in caught.value.remedy
+    assert caught.value.outcome_unknown
+
+
+def test_an_answer_that_trickles_ends(account: Account) -> None:
+    account.clean()
+    account.control.set_faults([{"operation": "iam:ListRoles", "kind": "trickle", "seconds": 20}])
+    began = time.monotonic()
+    with pytest.raises(AwsError) as caught:
+        api_of(account, 0.3).call("iam", "ListRoles", {})
+    assert time.monotonic() - began < 10
+    assert (caught.value.code, caught.value.text) == (
+        "AnswerTooSlow",
+        "no complete answer within 0.3 s (after 5 attempts)",
+    )

@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs that change the trust policy of one role at the same time: no grant is lost at the end of all.
+
+Time is simulated: a request takes 0.05 to 0.2 s, runs go on in parallel, and each begins at every possible moment of
+the others.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.merge import merge_trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    TrustGrant,
+    read_grants,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
+    CLUSTER_ARN,
+    OTHER_CLUSTER_ARN,
+    REGION,
+    TRUST_EC2,
+    FakeAws,
+    desired,
+    given,
+    role_arn,
+    run,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    ACCOUNT,
+    OTHER_CLUSTER,
+)
+
+SHARED = {"arn": role_arn("shared"), "extend_trust": True}
+
+
+class Conductor:
+    """Lets the run whose time has come go on until its next request or pause."""
+
+    def __init__(self, starts: list[float]) -> None:
+        self._times = dict(enumerate(starts))
+        self._turn = threading.Condition()
+
+    def now(self, number: int) -> float:
+        return self._times[number]
+
+    def pass_time(self, number: int, seconds: float) -> None:
+        with self._turn:
+            self._times[number] += seconds
+            self._turn.notify_all()
+            self._turn.wait_for(lambda: min(self._times, key=self._order) == number)
+
+    def leave(self, number: int) -> None:
+        with self._turn:
+            del self._times[number]
+            self._turn.notify_all()
+
+    def _order(self, number: int) -> tuple[float, int]:
+        return self._times[number], number
+
+
+class TimedAws:
+    """The account for one run."""
+
+    def __init__(self, aws: FakeAws, conductor: Conductor, number: int, chance: random.Random) -> None:
+        self._aws, self._conductor, self._number, self._chance = aws, conductor, number, chance
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2))
+        return self._aws.call(service, operation, parameters)
+
+    def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
+        self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2))
+        return self._aws.pages(service, operation, parameters, *results)
+
+
+def simulate(aws: FakeAws, wishes: list[tuple[Desired, str]], starts: list[float], seed: int) -> list[Run]:
+    conductor = Conductor(starts)
+    runs: dict[int, Run] = {}
+
+    def work(number: int) -> None:
+        chance = random.Random(seed * 10 + number)
+        try:
+            api = TimedAws(aws, conductor, number, chance)
+            wanted, state = wishes[number]
+            cluster = find_cluster(api, wanted.cluster_name, REGION, state)
+            policy = WaitPolicy(
+                60,
+                lambda: conductor.now(number),
+                lambda seconds: conductor.pass_time(number, seconds),
+                chance=chance.random,
+            )
+            runs[number] = Engine(api, cluster, 1, policy).run(wanted, state, check_mode=False)
+        finally:
+            conductor.leave(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(wishes))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [runs[number] for number in sorted(runs)]
+
+
+def wish(name: str, cluster: str = CLUSTER) -> Desired:
+    return desired(workload(name, role=SHARED, policies=None), cluster=cluster)
+
+
+def granted(aws: FakeAws) -> set[str]:
+    grants, _others = read_grants(aws.state()["roles"]["shared"]["trust"])
+    return {grant.service_account for grant in grants}
+
+
+def shared_account() -> FakeAws:
+    aws = FakeAws()
+    given(aws, "shared", TRUST_EC2)
+    return aws
+
+
+@pytest.mark.parametrize("other", [CLUSTER, OTHER_CLUSTER])
+def test_two_runs_at_one_role_lose_no_grant(other: str) -> None:
+    lost = []
+    for seed in range(60):
+        aws = shared_account()
+        starts = [0.0, seed / 60 * 2.0]
+        runs = simulate(aws, [(wish("a"), "present"), (wish("b", other), "present")], starts, seed)
+        assert [one.failures for one in runs] == [(), ()]
+        if granted(aws) != {"a", "b"}:
+            lost.append(seed)
+        assert TRUST_EC2["Statement"][0] in aws.state()["roles"]["shared"]["trust"]["Statement"]
+    assert lost == []
+
+
+def test_three_runs_at_one_role_lose_no_grant() -> None:
+    lost = []
+    for seed in range(60):
+        aws = shared_account()
+        starts = [0.0, seed % 8 / 8, seed // 8 / 8]
+        wishes = [(wish("a"), "present"), (wish("b", OTHER_CLUSTER), "present"), (wish("c"), "present")]
+        runs = simulate(aws, wishes, starts, seed)
+        assert [one.failures for one in runs] == [(), (), ()]
+        if granted(aws) != {"a", "b", "c"}:
+            lost.append(seed)
+    assert lost == []
+
+
+def test_a_teardown_beside_a_converge_takes_its_own_grant_and_no_other() -> None:
+    wrong = []
+    for seed in range(60):
+        aws = shared_account()
+        run(aws, wish("old"))
+        starts = [0.0, seed / 60 * 2.0]
+        runs = simulate(aws, [(wish("old"), "absent"), (wish("new"), "present")], starts, seed)
+        assert [one.failures for one in runs] == [(), ()]
+        if granted(aws) != {"new"}:
+            wrong.append((seed, granted(aws)))
+    assert wrong == []
+
+
+HERE = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "a")
+THERE = TrustGrant(ACCOUNT, OTHER_CLUSTER_ARN, "default", "b")
+LATER = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "c")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "present", "merged"),
+    [
+        pytest.param({HERE}, {HERE, LATER}, {HERE}, {HERE, LATER}, id="nobody else"),
+        pytest.param({LATER}, {LATER, HERE}, {LATER, THERE}, {LATER, HERE, THERE}, id="another was added"),
+        pytest.param({HERE, THERE}, {THERE}, {HERE}, {HERE}, id="the last one stays"),
+        pytest.param({HERE, THERE}, {THERE}, {HERE, THERE, LATER}, {THERE, LATER}, id="one goes"),
+        pytest.param({HERE, THERE}, {THERE, LATER}, {HERE}, {LATER}, id="another was taken away"),
+        pytest.param({HERE}, {HERE, LATER}, {HERE, LATER, THERE}, {HERE, LATER, THERE}, id="done already"),
+    ],
+)
+def test_a_change_is_made_to_what_is_there_now(
+    before: set[TrustGrant], after: set[TrustGrant], present: set[TrustGrant], merged: set[TrustGrant]
+) -> None:
+    result = merge_trust(trust_policy(before), trust_policy(after), trust_policy(present))
+    assert read_grants(result) == (merged, [])
+
+
+def test_statements_of_others_stay() -> None:
+    foreign = TRUST_EC2["Statement"][0]
+    before, after = trust_policy({HERE}), trust_policy({HERE, LATER})
+    statements = trust_policy({HERE})["Statement"]
+    assert isinstance(statements, list)
+    result = merge_trust(before, after, {**before, "Statement": [*statements, foreign]})
+    assert read_grants(result) == ({HERE, LATER}, [foreign])
