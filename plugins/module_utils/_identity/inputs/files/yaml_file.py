@@ -165,6 +165,8 @@ def _construct_key(key: Any, constructor: Any) -> object:
         return id(key), "refused when it is constructed"
     try:
         name: object = constructor.construct_object(key)
+        # A set cannot be a key.
+        hash(name)
     except (yaml.YAMLError, *_VALUE_ERRORS):
         # Of them the merge key <<.
         return str(key.value)

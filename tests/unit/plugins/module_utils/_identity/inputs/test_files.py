@@ -193,6 +193,7 @@ NOTHING = "holds no workloads; write [] for an empty list."
             "- a: !!int\n",
             "line 1: '' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
         ),
+        ("a.yml", "- a\n- {!!set b: 1}\n", "line 2: is not valid YAML: found unhashable key."),
         (
             "a.yml",
             "- a: b\n- c: \x01\n",

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whatever is given as workloads gives workloads or InputError, and never another exception."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.codec import dump, load
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.json_file import (
+    read_json,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.yaml_file import (
+    read_yaml,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    OPTIONS,
+    ROLE,
+    read_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    PERMISSION_KEYS,
+    POLICY_KEYS,
+    ROLE_KEYS,
+    WORKLOAD_KEYS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+T = TypeVar("T")
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+# What a reader of YAML makes, beside mappings and lists.
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=12)
+    | st.binary(max_size=4)
+    | st.dates(min_value=datetime.date(1, 1, 1))
+    | st.datetimes()
+    | st.sampled_from(
+        (
+            *("", "*", "app", "default", "my-role", "s3:GetObject", "2012-10-17", "Allow", "true", "3600"),
+            *("arn:aws:iam::111122223333:role/a", "arn:aws:iam::aws:policy/A", '{"Statement": []}', "{"),
+        )
+    )
+)
+ELEMENTS = ("Version", "Statement", "Effect", "Action", "Resource", "Principal", "Condition", "Sid")
+NAMES = st.sampled_from((*WORKLOAD_KEYS, *ROLE_KEYS, *POLICY_KEYS, *PERMISSION_KEYS, *ELEMENTS))
+KEYS = NAMES | st.text(st.characters(), max_size=6) | st.integers() | st.none() | st.booleans() | st.dates()
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(KEYS, inner, max_size=4)
+        | st.fixed_dictionaries({}, optional=dict.fromkeys(ELEMENTS, inner))
+    ),
+    max_leaves=12,
+)
+
+
+def mapping_of(keys: tuple[str, ...], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={**dict.fromkeys(keys, TREES), **fixed})
+
+
+# Near enough to what is right that the readers go deep.
+ROLES = mapping_of(ROLE_KEYS, name=st.just("my-role") | TREES)
+POLICIES = mapping_of(POLICY_KEYS, name=st.just("my-policy") | TREES)
+PERMISSIONS = mapping_of(PERMISSION_KEYS, action=st.just("s3:GetObject") | TREES)
+WORKLOADS = mapping_of(
+    WORKLOAD_KEYS,
+    namespace=st.just("default") | TREES,
+    service_account=st.just("app") | TREES,
+    role=ROLES | TREES,
+    policies=st.lists(POLICIES | TREES, max_size=2),
+    required_permissions=st.lists(PERMISSIONS | TREES, max_size=2),
+)
+
+
+def attempt(read: Callable[[], T]) -> T | InputError:
+    try:
+        return read()
+    except InputError as error:
+        return error
+
+
+def check(options: Mapping[str, object], prefix: str = ROLE) -> None:
+    parsed = attempt(lambda: read_input(options, list, prefix))
+    if isinstance(parsed, InputError):
+        assert parsed.problems
+        assert all(line.isprintable() for line in input_message(parsed).split("\n"))
+        return
+    # What was accepted can be handed on.
+    assert repr(load(dump(parsed))) == repr(parsed)
+
+
+@SETTINGS
+@given(TREES)
+def test_any_tree_as_workloads(tree: object) -> None:
+    check({"cluster_name": "my-cluster", "workloads": tree})
+
+
+@SETTINGS
+@given(st.lists(WORKLOADS, max_size=3), st.sampled_from(("present", "absent")))
+def test_almost_workloads(workloads: list[object], state: str) -> None:
+    check({"cluster_name": "my-cluster", "state": state, "workloads": workloads})
+
+
+@SETTINGS
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(set(OPTIONS) - {"workloads_from"}, TREES)))
+def test_any_options(options: dict[str, object]) -> None:
+    check(options)
+    check(options, "")
+
+
+@SETTINGS
+@given(TREES)
+def test_any_list_of_files(tree: object) -> None:
+    def refuse(paths: object) -> list[str]:
+        raise InputError([f"{paths}"])
+
+    with pytest.raises(InputError):
+        read_input({"cluster_name": "my-cluster", "workloads_from": tree}, refuse, ROLE)
+
+
+MARKS = st.lists(
+    st.sampled_from(
+        (
+            *(
+                "- ",
+                "? ",
+                ": ",
+                "a",
+                "b: ",
+                "\n",
+                "  ",
+                "{",
+                "}",
+                "[",
+                "]",
+                ",",
+                "&a ",
+                "*a",
+                "<<: ",
+                "!!int ",
+            ),
+            *(
+                "!!set ",
+                "!!omap ",
+                "!!binary ",
+                "!!python/object:os.system ",
+                "'",
+                '"',
+                "|",
+                ">",
+                "---",
+                "...",
+                "%",
+            ),
+            *(
+                "workloads:",
+                "null",
+                "~",
+                "1",
+                ":1",
+                "2001-99-99",
+                "\t",
+                "\x85",
+                "\u2028",
+                "=",
+                "#",
+                "@",
+                "\\",
+            ),
+        )
+    ),
+    max_size=25,
+).map("".join)
+
+
+@settings(SETTINGS, max_examples=250)
+@given(MARKS | st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_of_a_file(text: str) -> None:
+    for read in (read_yaml, read_json):
+        workloads = attempt(partial(read, "a", text))
+        if isinstance(workloads, InputError):
+            assert workloads.problems
+            continue
+        assert all(line >= 1 for line, _workload in workloads)
+        check({"cluster_name": "my-cluster", "workloads": [workload for _line, workload in workloads]})
+
+
+@SETTINGS
+@given(st.lists(TREES, max_size=3))
+def test_what_yaml_writes_is_read(workloads: list[object]) -> None:
+    text = yaml.safe_dump(json.loads(json.dumps(workloads, default=str, skipkeys=True)), allow_unicode=True)
+    read = attempt(lambda: read_yaml("a", text))
+    if isinstance(read, InputError):
+        # Only what YAML cannot write in a way that it reads.
+        assert "control character" in read.problems[0] or "valid YAML" in read.problems[0]
+        return
+    assert len(read) == len(workloads)
