@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     State,
     preflight_row,
     read_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    api_server_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
@@ -62,8 +66,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if isinstance(preflight, ApiError):
             message = unreachable_message(preflight, parsed.cluster_name, _region(options))
             return {**result, "failed": True, "msg": message}
+        server = replace(preflight.server, required=options["verify_cluster"])
+        preflight = replace(preflight, server=server)
         if preflight.plan.problems:
-            message = "\n".join([*preflight.plan.problems, "Nothing was changed."])
+            asked = f"Asked was the Kubernetes API {server.url or 'of the kubeconfig'}."
+            message = "\n".join([*preflight.plan.problems, f"{asked} Nothing was changed."])
             return {**result, "failed": True, "msg": message}
         file = keep(parsed)
         # Ansible looks at every value of a result, so it holds no workloads.
@@ -72,6 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "changed": False,
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
+            "kubernetes_api": api_server_row(preflight.server),
         }
 
     def _read_accounts(
@@ -93,6 +101,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             _valid, options = self.validate_argument_spec(
                 argument_spec={
                     "verify_only": {"type": "bool", "default": False},
+                    "verify_cluster": {"type": "bool", "default": True},
                     "region": {"type": "str"},
                     **CONNECTION_SPEC,
                 }

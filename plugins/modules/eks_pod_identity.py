@@ -196,6 +196,31 @@ options:
         description: The SHA-256 of its content. The module refuses any other content.
         type: str
         required: true
+  kubernetes_api:
+    description:
+      - Where the Kubernetes half of the role P(workload_identity.aws.pod_identity#role) goes, as
+        M(workload_identity.aws.pod_identity_preflight) returns it. It is held against what EKS says of the cluster, before anything
+        is changed.
+        It is not meant for plays.
+    type: dict
+    suboptions:
+      url:
+        description: URL of the API server; empty when it is not known.
+        type: str
+        required: true
+      authorities:
+        description: The SHA-256 of each certificate authority that the connection trusts.
+        type: list
+        elements: str
+        default: []
+      checks_certificate:
+        description: Whether the connection checks the certificate of the server.
+        type: bool
+        default: true
+      required:
+        description: Whether a change stops unless it is the API of the cluster.
+        type: bool
+        default: true
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -502,6 +527,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
     parsed_argument,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    judge_api_server,
+    parse_api_server,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
@@ -514,6 +543,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_message,
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
@@ -579,6 +609,15 @@ def main() -> None:
                     "sha256": {"type": "str", "required": True},
                 },
             },
+            "kubernetes_api": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "authorities": {"type": "list", "elements": "str", "default": []},
+                    "checks_certificate": {"type": "bool", "default": True},
+                    "required": {"type": "bool", "default": True},
+                },
+            },
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -591,6 +630,14 @@ def main() -> None:
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
         validate_accounts(desired, cluster)
+        server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
+        other = judge_api_server(cluster, server) if server else None
+        if server and other and server.required:
+            module.fail_json(
+                msg=f"{other.message} {other.remedy} Nothing was changed.",
+                error_code=other.code.value,
+                remedy=other.remedy,
+            )
         engine = Engine(
             api,
             cluster,
@@ -606,11 +653,14 @@ def main() -> None:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    run_result = result_of(run, module.check_mode)
     result: dict[str, object] = {
-        **result_of(run, module.check_mode),
+        **run_result,
         "account_id": cluster.account_id,
         "cluster_arn": cluster.arn,
     }
+    if other:
+        result["findings"] = [finding_row(other), *run_result["findings"]]
     if params["verify"] and parsed.state == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)

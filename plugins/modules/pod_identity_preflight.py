@@ -45,6 +45,10 @@ options:
     description: Whether nothing is to be applied, so that nothing is planned.
     type: bool
     default: false
+  verify_cluster:
+    description: Whether a change is to stop unless the Kubernetes API is proven to be that of the cluster.
+    type: bool
+    default: true
   tags:
     description: As O(workload_identity.aws.eks_pod_identity#module:tags).
     type: dict
@@ -105,6 +109,11 @@ EXAMPLES = r"""
 RETURN = r"""
 kubernetes:
   description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
+  returned: success
+  type: dict
+kubernetes_api:
+  description:
+    - Where the Kubernetes half goes, for the option O(workload_identity.aws.eks_pod_identity#module:kubernetes_api).
   returned: success
   type: dict
 parsed_input:

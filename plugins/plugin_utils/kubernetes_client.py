@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
@@ -27,6 +28,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     mapping_of,
     objects_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+    digests_of,
 )
 
 try:
@@ -87,6 +92,16 @@ class ClientReader:
             return mapping_of(self._connected().client.version.get("kubernetes"))
         except (ApiException, *FAULTS):
             return {}
+
+    def read_server(self) -> ApiServer:
+        try:
+            settings = self._connected().configuration
+            authorities = (
+                Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
+            )
+        except (ApiException, *FAULTS):
+            return ApiServer()
+        return ApiServer(str(settings.host or ""), digests_of(authorities), bool(settings.verify_ssl))
 
     def _connected(self) -> Any:
         if self._client is None:

@@ -25,6 +25,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
     member,
+    text_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import (
     HAS_CLIENT,
@@ -83,6 +87,14 @@ class ModuleReader:
         result = run_action(self._caller, INFO, self._connection, self._variables)
         return member(result, "version", "server", "kubernetes")
 
+    def read_server(self) -> ApiServer:
+        """The file of the certificate authority is on the host of the module, and gone with it."""
+        result = run_action(self._caller, INFO, self._connection, self._variables)
+        connection = member(result, "connection")
+        return ApiServer(
+            text_of(connection.get("host")), checks_certificate=connection.get("verify_ssl") is True
+        )
+
 
 class TaskCluster:
     """``connection`` has the options of CONNECTION_SPEC that were given."""
@@ -102,6 +114,9 @@ class TaskCluster:
 
     def read_version(self) -> Object:
         return self._reader.read_version()
+
+    def read_server(self) -> ApiServer:
+        return self._reader.read_server()
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         return self._write(manifests, state="present")

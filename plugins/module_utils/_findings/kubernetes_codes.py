@@ -12,6 +12,24 @@ from .codes import Code
 from .descriptions import Description, Descriptions
 
 CLUSTER: Descriptions = {
+    Code.KUBERNETES_API_DIFFERS: Description(
+        "The kubeconfig is that of another cluster",
+        "error",
+        "the Kubernetes API of the kubeconfig is not the cluster's; a change stops before it begins, unless "
+        "`pod_identity_verify_cluster: false`, which makes this a warning",
+        "correct cluster name, account, region, kubeconfig or context",
+        "neither endpoint nor certificate authority are those of DescribeCluster",
+        also=("warning",),
+    ),
+    Code.KUBERNETES_API_UNKNOWN: Description(
+        "The kubeconfig may be that of another cluster",
+        "warning",
+        "nothing proves that the Kubernetes API of the kubeconfig is the cluster's; a change stops before it "
+        "begins, unless `pod_identity_verify_cluster: false`",
+        "a kubeconfig with the cluster's certificate authority",
+        "another endpoint than that of DescribeCluster, and a connection that does not check the certificate, "
+        "or trusts others than the cluster's own authority",
+    ),
     Code.NAMESPACE_MISSING: Description(
         "The namespace does not exist",
         "error",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from ..._findings.codes import Code
 from .account_plan import accounts_after, describe_plan, plan_absent
 from .applied import carry_out
 from .aws_result import AwsResult
@@ -56,6 +57,12 @@ class HalfRun:
     warnings: Sequence[str] = ()
 
 
+_NOTHING_DONE = (
+    "No Pod was restarted and no proof was run: the Kubernetes API of the kubeconfig is not proven to be that of the "
+    "cluster, as the findings say."
+)
+
+
 def run_half(
     cluster: Cluster, aws: AwsResult, preflight: Preflight, settings: HalfSettings, clock: Clock
 ) -> HalfRun:
@@ -72,6 +79,10 @@ def run_half(
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
     # In check mode nothing is restarted or run.
     acts = bool(verification.workloads) and not settings.check_mode
+    warnings = []
+    if acts and preflight.server.required and _may_be_another(aws) and (settings.restart or settings.proof):
+        acts = False
+        warnings.append(_NOTHING_DONE)
     restarted = RestartRun(reads)
     if acts and settings.restart and settings.verify_pods:
         restarted = restart_stale(cluster, verification, reads, settings.restart, clock)
@@ -96,5 +107,12 @@ def run_half(
         applied.diffs,
         restarted.restarts,
         len(proof.jobs),
-        restarted.warnings,
+        [*warnings, *restarted.warnings],
+    )
+
+
+def _may_be_another(aws: AwsResult) -> bool:
+    findings = (*aws.findings, *aws.verification.findings)
+    return any(
+        finding.code in (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN) for finding in findings
     )

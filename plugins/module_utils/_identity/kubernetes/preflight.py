@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
+from ..model.api_server import ApiServer, ApiServerRow, api_server_row, parse_api_server
 from ..model.desired import Workload
 from .account_plan import (
     AccountPlan,
@@ -38,11 +39,12 @@ class PurgeScope:
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces``
-    those of the workloads in which there is any service account."""
+    those of the workloads in which there is any service account; ``server`` is what answered."""
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] = ()
     plan: AccountPlan = field(default_factory=AccountPlan)
+    server: ApiServer = field(default_factory=ApiServer)
 
 
 class PreflightRow(TypedDict):
@@ -53,6 +55,7 @@ class PreflightRow(TypedDict):
     manifests: list[Object]
     waiting: list[Object]
     unlisted: list[Object]
+    server: ApiServerRow
 
 
 def read_accounts(
@@ -78,7 +81,9 @@ def read_accounts(
     }
     inhabited = {key.namespace for key in accounts}
     preflight = Preflight(
-        {key: account for key, account in accounts.items() if key in wanted}, inhabited & namespaces
+        {key: account for key, account in accounts.items() if key in wanted},
+        inhabited & namespaces,
+        server=reader.read_server(),
     )
     if state != "present":
         return preflight
@@ -113,6 +118,7 @@ def preflight_row(preflight: Preflight) -> PreflightRow:
         "manifests": list(preflight.plan.manifests),
         "waiting": list(preflight.plan.waiting),
         "unlisted": list(preflight.plan.unlisted),
+        "server": api_server_row(preflight.server),
     }
 
 
@@ -127,4 +133,5 @@ def parse_preflight(row: Object, cluster: str) -> Preflight:
             [mapping_of(item) for item in objects_of(row.get("waiting"))],
             [mapping_of(item) for item in objects_of(row.get("unlisted"))],
         ),
+        parse_api_server(mapping_of(row.get("server"))),
     )

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
     Query,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_client
 from kubernetes.client.exceptions import ApiException
@@ -32,6 +37,7 @@ class FakeClient:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
         self.asked: list[dict[str, Any]] = []
+        self.configuration = SimpleNamespace(host="https://kube", ssl_ca_cert=None, verify_ssl=True)
         self.client = SimpleNamespace(version={"kubernetes": {"gitVersion": "v1.33.0"}})
 
     def resource(self, kind: str, api_version: str) -> str:
@@ -95,3 +101,19 @@ def test_what_goes_wrong_is_the_listings_error(
 ) -> None:
     reader, _client, _made = reader_of(raised, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(error=error)
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
+
+
+def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reader, client, _made = reader_of({}, monkeypatch)
+    assert reader.read_server() == ApiServer("https://kube")
+    (tmp_path / "ca.pem").write_text(CERTIFICATE)
+    client.configuration = SimpleNamespace(
+        host="https://kube", ssl_ca_cert=str(tmp_path / "ca.pem"), verify_ssl=False
+    )
+    digest = hashlib.sha256(b"CERT").hexdigest()
+    assert reader.read_server() == ApiServer("https://kube", frozenset({digest}), False)
+    client.configuration.ssl_ca_cert = str(tmp_path / "gone.pem")
+    assert reader.read_server() == ApiServer()

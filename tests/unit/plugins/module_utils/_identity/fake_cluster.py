@@ -21,6 +21,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     name_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
@@ -37,6 +40,7 @@ class FakeCluster:
     refused: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
     version: Object = field(default_factory=dict)
+    server: ApiServer = field(default_factory=ApiServer)
     log: list[str] = field(default_factory=list)
 
     def list_objects(self, query: Query) -> Listing:
@@ -47,6 +51,9 @@ class FakeCluster:
     def read_version(self) -> Object:
         self.log.append("version")
         return self.version
+
+    def read_server(self) -> ApiServer:
+        return self.server
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         return self._write("apply", manifests)

@@ -47,6 +47,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restart_run import (
     RestartSettings,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
@@ -331,3 +334,28 @@ def test_one_task_hands_it_to_another() -> None:
     assert outcome_row(parsed) == outcome_row(outcome)
     assert list(parsed.checks) == [build.KEY, WorkloadKey(build.CLUSTER, "shop", "gone")]
     assert (parsed.findings, parsed.judges_agent) == (outcome.findings, True)
+
+
+@pytest.mark.parametrize(("required", "restarted"), [(True, False), (False, True)])
+def test_nothing_is_restarted_in_what_may_be_another_cluster(required: bool, restarted: bool) -> None:
+    finding = {
+        "code": "KUBERNETES_API_UNKNOWN",
+        "severity": "warning",
+        "workload": "",
+        "message": "",
+        "remedy": "",
+    }
+    preflight = replace(THERE, server=ApiServer(required=required))
+    cluster = FakeCluster({"Pod shop": build.read([STALE]), **AGENTS})
+    half = run(
+        cluster,
+        preflight,
+        result=build.result(build.row(), findings=[finding]),
+        restart=RestartSettings(),
+    )
+    assert any(line.startswith("patch") for line in cluster.log) is restarted
+    warning = (
+        "No Pod was restarted and no proof was run: the Kubernetes API of the kubeconfig is not proven to be that of "
+        "the cluster, as the findings say."
+    )
+    assert (warning in half.warnings) is not restarted
