@@ -90,7 +90,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit)
         try:
             reader = connect(self, options, variables)
-            return read_accounts(reader, parsed.workloads, parsed.cluster_name, state, parsed.owner, purge)
+            return read_accounts(
+                reader,
+                parsed.workloads,
+                parsed.cluster_name,
+                state,
+                parsed.owner,
+                purge,
+                bool(options["adopt"]),
+            )
         except AnsibleError as error:
             return parse_api_error(str(error))
 
@@ -101,6 +109,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             _valid, options = self.validate_argument_spec(
                 argument_spec={
                     "verify_only": {"type": "bool", "default": False},
+                    "adopt": {"type": "bool", "default": False},
                     "verify_cluster": {"type": "bool", "default": True},
                     "region": {"type": "str"},
                     **CONNECTION_SPEC,

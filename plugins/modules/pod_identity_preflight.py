@@ -45,6 +45,10 @@ options:
     description: Whether nothing is to be applied, so that nothing is planned.
     type: bool
     default: false
+  adopt:
+    description: Whether service accounts of another owner are taken over, or removed.
+    type: bool
+    default: false
   verify_cluster:
     description: Whether a change is to stop unless the Kubernetes API is proven to be that of the cluster.
     type: bool

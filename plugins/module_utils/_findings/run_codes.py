@@ -108,6 +108,12 @@ RUN: Descriptions = {
         "teardown: service accounts stay, because their workloads failed in AWS",
         "resolve the failures, run again",
     ),
+    Code.SERVICE_ACCOUNT_OTHER_OWNER: Description(
+        "The service account belongs to another owner",
+        "warning",
+        "teardown: the service account has the label of another `owner`, and stays",
+        "remove it as its owner, or `adopt`",
+    ),
     Code.SERVICE_ACCOUNTS_STAY: Description(
         "Service accounts stay",
         "error",

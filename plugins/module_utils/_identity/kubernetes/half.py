@@ -68,7 +68,9 @@ def run_half(
 ) -> HalfRun:
     """What Kubernetes refuses is for the report to say, and stops nothing else."""
     removes = aws.state == "absent"
-    plan = plan_absent(preflight.accounts, aws) if removes else preflight.plan
+    plan = (
+        plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt) if removes else preflight.plan
+    )
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
