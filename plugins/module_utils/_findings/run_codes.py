@@ -177,6 +177,11 @@ FAILURES: Descriptions = {
         "the API server did not take one service account or namespace; the message has its answer",
         "resolve that, and run again; for a 403 [iam-permissions.md](iam-permissions.md#kubernetes)",
     ),
+    Code.SERVICE_ACCOUNT_NOT_KEPT: _failure(
+        "A service account is not as it was left",
+        "a read after the write shows a service account that is not there, not as applied, or not gone",
+        "find out which other process manages it, and run again",
+    ),
     Code.SKIPPED: _failure(
         "Something that it needs failed",
         "something that it needs failed; the message names it",

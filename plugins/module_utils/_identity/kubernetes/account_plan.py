@@ -17,7 +17,7 @@ from ..._findings.key import WorkloadKey
 from ..model.desired import Workload
 from ..model.messages import SHOWN_UNLISTED, listed
 from .aws_result import AwsResult
-from .objects import Object, ServiceAccount, name_of, parse_service_account
+from .objects import Object, ServiceAccount, name_of
 from .ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed, other_owner
 
 Accounts = Mapping[WorkloadKey, ServiceAccount]
@@ -149,21 +149,6 @@ def plan_purge(
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
-
-
-def accounts_after(accounts: Accounts, plan: AccountPlan, cluster: str) -> dict[WorkloadKey, ServiceAccount]:
-    """The service accounts once the manifests of a plan have been applied."""
-    after = dict(accounts)
-    for manifest in (*plan.manifests, *plan.waiting):
-        if manifest["kind"] == "ServiceAccount":
-            made = parse_service_account(manifest, cluster)
-            before = after.get(made.key, ServiceAccount(made.key))
-            after[made.key] = ServiceAccount(
-                made.key,
-                {**before.labels, **made.labels},
-                {**before.annotations, **made.annotations},
-            )
-    return after
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
-from .account_plan import accounts_after, describe_plan, plan_absent
+from .account_plan import describe_plan, plan_absent
 from .applied import carry_out
 from .aws_result import AwsResult
 from .cluster import Clock, Cluster
@@ -26,6 +26,7 @@ from .preflight import Preflight
 from .proof import ProofRun, judge_proofs
 from .proof_job import ProofSettings
 from .proof_run import run_proof
+from .read_back import ReadBack, read_back
 from .reads import read_cluster, state_of
 from .restart_run import RestartRun, RestartSettings, restart_stale
 from .restarts import Restarts
@@ -74,9 +75,10 @@ def run_half(
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
-    accounts = preflight.accounts
-    if not removes and not settings.check_mode:
-        accounts = accounts_after(accounts, applied.plan, aws.cluster)
+    back = ReadBack(applied, preflight.accounts)
+    if not settings.check_mode:
+        back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
+    applied, accounts = back.applied, back.accounts
     verification = aws.verification
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
     # In check mode nothing is restarted or run.
@@ -95,7 +97,12 @@ def run_half(
         verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
     )
     outcome = judge_cluster(
-        verification, accounts, preflight.namespaces, pods, judge_proofs(verification.workloads, proof)
+        verification,
+        accounts,
+        preflight.namespaces,
+        pods,
+        judge_proofs(verification.workloads, proof),
+        back.unread,
     )
     return HalfRun(
         replace(

@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ke
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_plan import (
     AccountPlan,
-    accounts_after,
     describe_plan,
     needs_namespaces,
     plan_absent,
@@ -331,21 +330,6 @@ def test_a_purge_has_a_limit() -> None:
 
 
 # What exists afterwards, and in words
-
-
-def test_service_accounts_after_a_plan() -> None:
-    accounts = account("old", labels={"x": "y"}, annotations={"role": "r"})
-    plan = AccountPlan(
-        [new_namespace("batch"), manifest("new"), manifest("old", labels={"a": "1"})],
-        [manifest("late", "batch")],
-    )
-    after = accounts_after(accounts, plan, CLUSTER)
-    assert after == {
-        **account("old", labels={"x": "y", "a": "1"}, annotations={"role": "r"}),
-        **account("new"),
-        **account("late", "batch"),
-    }
-    assert accounts_after({}, AccountPlan(), CLUSTER) == {}
 
 
 def test_a_line_for_each_object() -> None:

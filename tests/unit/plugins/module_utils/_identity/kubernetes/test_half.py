@@ -96,7 +96,7 @@ def after_a_change(**more: Any) -> dict[str, Any]:
 def test_applies_purges_and_then_reads_the_pods() -> None:
     cluster = FakeCluster()
     half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
-    assert cluster.log == ["apply batch api late", "remove old", "list Pod shop"]
+    assert cluster.log == ["apply batch api late", "remove old", "list ServiceAccount", "list Pod shop"]
     assert half.changed
     assert half.outcome.changes == [
         "apply Namespace batch",
@@ -162,15 +162,94 @@ def test_an_unlisted_object_that_kubernetes_keeps_is_a_failure() -> None:
 
 
 def test_an_end_before_the_result_leaves_the_changes_unknown() -> None:
-    half = run(FakeCluster(broken="gone"), Preflight(plan=PLAN), result=after_a_change())
+    cluster = FakeCluster({"ServiceAccount": Listing([manifest("old")])}, broken="gone")
+    half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
     assert (half.outcome.changes, half.outcome.error, list(half.outcome.failures)) == ([], "gone", [])
     assert half.outcome.checks[build.KEY][0].status == "fail"
+
+
+def kept(name: str = "api", **metadata: object) -> Object:
+    return {"metadata": {"namespace": "shop", "name": name, **metadata}}
+
+
+WANTED: Object = {
+    "kind": "ServiceAccount",
+    "metadata": {"namespace": "shop", "name": "api", "labels": {"a": "1"}},
+}
+NOT_KEPT = "Find out what else manages it (its managedFields, Argo CD, Flux, a webhook), and run again."
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ([], "the API server took it, and it is not there: another process removes it."),
+        (
+            [kept(labels={"a": "2"})],
+            "it has other labels or annotations than were applied: another process changes it.",
+        ),
+        (
+            [kept(labels={"a": "1"}, deletionTimestamp=build.AFTER)],
+            "it is being removed, and waits for its finalizers.",
+        ),
+    ],
+    ids=["a conflict that was taken for done, or removed", "changed", "on its way out"],
+)
+def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object], message: str) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing(after)})
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert half.outcome.changes == []
+    assert half.outcome.failures == [
+        {
+            "workload": "shop/api",
+            "resource": "ServiceAccount",
+            "name": "shop/api",
+            "action": "apply",
+            "error_code": "SERVICE_ACCOUNT_NOT_KEPT",
+            "message": message,
+            "remedy": NOT_KEPT,
+        }
+    ]
+    assert half.outcome.checks[build.KEY][0].status == ("pass" if after else "fail")
+
+
+def test_what_is_there_after_it_was_removed_is_a_failure() -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([kept()])})
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert half.outcome.changes == []
+    assert [(one["action"], one["name"], one["message"]) for one in half.outcome.failures] == [
+        ("remove", "shop/api", "it is still there: another process makes it anew.")
+    ]
+
+
+def test_what_waits_for_its_finalizers_is_removed() -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([kept(deletionTimestamp=build.AFTER)])})
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (half.outcome.changes, half.outcome.failures) == (["remove ServiceAccount shop/api"], [])
+
+
+def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
+    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    check = half.outcome.checks[build.KEY][0]
+    assert check.status == "unknown"
+    assert half.outcome.findings[0].message == (
+        "the service account could not be read after it was applied, so what is there is unknown: serviceaccounts is "
+        'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
+    )
+    assert half.outcome.findings[0] in check.findings
+
+
+def test_a_write_whose_answer_was_lost_is_told_by_what_is_there() -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([kept(labels={"a": "1"})])}, broken="reset")
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert (half.outcome.error, half.changed) == ("", True)
+    assert half.outcome.changes == ["apply ServiceAccount shop/api"]
 
 
 def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
     cluster = FakeCluster()
     half = run(cluster, result={"changes": [], "state": "absent"})
-    assert cluster.log == ["remove api"]
+    assert cluster.log == ["remove api", "list ServiceAccount shop"]
     assert half.outcome.changes == ["remove ServiceAccount shop/api"]
 
 
