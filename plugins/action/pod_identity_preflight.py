@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
     parse_api_error,
     unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.breakage import (
+    find_breakage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
@@ -41,6 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
@@ -80,6 +85,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
             "kubernetes_api": api_server_row(preflight.server),
+            "breakage": [finding_row(finding) for finding in preflight.breakage],
         }
 
     def _read_accounts(
@@ -90,7 +96,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit)
         try:
             reader = connect(self, options, variables)
-            return read_accounts(
+            preflight = read_accounts(
                 reader,
                 parsed.workloads,
                 parsed.cluster_name,
@@ -99,6 +105,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 purge,
                 bool(options["adopt"]),
             )
+            if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
+                return preflight
+            keys = [workload.key for workload in parsed.workloads]
+            now, allowed = datetime.now(timezone.utc), bool(options["allow_breakage"])
+            breakage = find_breakage(reader, keys, preflight.accounts, parsed.cluster_name, now, allowed)
+            return replace(preflight, breakage=breakage)
         except AnsibleError as error:
             return parse_api_error(str(error))
 
@@ -110,6 +122,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 argument_spec={
                     "verify_only": {"type": "bool", "default": False},
                     "adopt": {"type": "bool", "default": False},
+                    "allow_breakage": {"type": "bool", "default": False},
                     "verify_cluster": {"type": "bool", "default": True},
                     "region": {"type": "str"},
                     **CONNECTION_SPEC,

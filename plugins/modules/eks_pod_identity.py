@@ -221,6 +221,14 @@ options:
         description: Whether a change stops unless it is the API of the cluster.
         type: bool
         default: true
+  breakage:
+    description:
+      - Workloads whose running Pods would lose their credentials by a new association, as findings of
+        M(workload_identity.aws.pod_identity_preflight). Where the severity is V(error), no association is made for them.
+      - It is not meant for plays.
+    type: list
+    elements: dict
+    default: []
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -518,6 +526,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
 )
@@ -543,7 +552,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_message,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    finding_row,
+    parse_finding,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
@@ -573,7 +585,16 @@ def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
             force=params["force"],
             trust_policy_size_limit=params["trust_policy_size_limit"],
         ),
+        would_break={
+            finding.workload: finding
+            for finding in breakage_of(parsed, params)
+            if finding.workload and finding.severity == "error"
+        },
     )
+
+
+def breakage_of(parsed: ParsedInput, params: dict[str, Any]) -> list[Finding]:
+    return [parse_finding(row, parsed.cluster_name) for row in params["breakage"]]
 
 
 def purge_scope_of(parsed: ParsedInput) -> PurgeScope:
@@ -618,6 +639,7 @@ def main() -> None:
                     "required": {"type": "bool", "default": True},
                 },
             },
+            "breakage": {"type": "list", "elements": "dict", "default": []},
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -659,8 +681,10 @@ def main() -> None:
         "account_id": cluster.account_id,
         "cluster_arn": cluster.arn,
     }
-    if other:
-        result["findings"] = [finding_row(other), *run_result["findings"]]
+    allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
+    further = [*([other] if other else []), *allowed]
+    if further:
+        result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if params["verify"] and parsed.state == "present" and not (module.check_mode and run.plan.changes):
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from .codes import Code
-from .descriptions import Description, Descriptions
+from .descriptions import Description, Descriptions, FailureText
 
 CLUSTER: Descriptions = {
     Code.KUBERNETES_API_DIFFERS: Description(
@@ -50,6 +50,20 @@ CLUSTER: Descriptions = {
         "left over from IAM roles for service accounts",
         "recreate the Pods, verify, then remove the annotation",
         "annotation `eks.amazonaws.com/role-arn`",
+    ),
+    Code.ASSOCIATION_WOULD_BREAK: Description(
+        "An association would take credentials away",
+        "error",
+        "Pods use IRSA and cannot reach the agent; with the association they would start without either. The workload "
+        "stops before the change, unless `pod_identity_allow_breakage: true`, which makes this a warning",
+        "Linux EC2 nodes with the agent, or a service account of their own that keeps IRSA",
+        "annotation `eks.amazonaws.com/role-arn`, the Pod's environment, its node",
+        also=("warning",),
+        failure=FailureText(
+            "Pods of the service account use IRSA and cannot reach the agent: Fargate, Windows, a virtual node, or a "
+            "node without agent",
+            "move them, give them a service account of their own, or `pod_identity_allow_breakage: true`",
+        ),
     ),
     Code.POD_BEFORE_ASSOCIATION: Description(
         "A Pod is older than the association",

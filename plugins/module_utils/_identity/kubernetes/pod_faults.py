@@ -23,11 +23,13 @@ from ..model.messages import listed
 from .environment import IPV4_ADDRESS, IPV6_ADDRESS, earlier_provider, is_injected, proxies_to_agent
 from .owners import recreate
 from .pods import SKIP_CONTAINERS, Pod, shown_time
-from .state import AGENT, AGENT_NAMESPACE, KubeState
+from .state import AGENT_NAMESPACE, AGENTS, KubeState
 
 # EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
 SETTLED_AFTER = timedelta(seconds=60)
-SHOW_AGENTS = f"kubectl -n {AGENT_NAMESPACE} get pods -l app.kubernetes.io/name={AGENT} -o wide"
+SHOW_AGENTS = (
+    f"kubectl -n {AGENT_NAMESPACE} get pods -l 'app.kubernetes.io/name in ({','.join(AGENTS)})' -o wide"
+)
 
 
 @dataclass(frozen=True, slots=True)

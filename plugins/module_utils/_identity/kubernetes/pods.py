@@ -16,6 +16,8 @@ from ..._findings.key import WorkloadKey
 from .objects import Object, member, name_of, objects_of, text_of, texts_of
 
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
+# The webhook leaves Pods with this label alone.
+SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
 TOKEN_VOLUME = "eks-pod-identity-token"
 
 

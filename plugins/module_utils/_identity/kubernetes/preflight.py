@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
+from ..._findings.finding import Finding
 from ..model.api_server import ApiServer, ApiServerRow, api_server_row, parse_api_server
 from ..model.desired import Workload
 from .account_plan import (
@@ -40,7 +41,8 @@ class PurgeScope:
 class Preflight:
     """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces``
     those of the workloads in which there is any service account; ``server`` is what answered.
-    ``owner`` is whose run it is, and with ``adopt`` what another owner has is taken over or removed."""
+    ``owner`` is whose run it is, and with ``adopt`` what another owner has is taken over or removed.
+    ``breakage`` says which workloads an association would break."""
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] = ()
@@ -48,6 +50,7 @@ class Preflight:
     server: ApiServer = field(default_factory=ApiServer)
     owner: str | None = None
     adopt: bool = False
+    breakage: Sequence[Finding] = ()
 
 
 class PreflightRow(TypedDict):

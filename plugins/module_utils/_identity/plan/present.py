@@ -25,6 +25,7 @@ from ..model.targets import Target, association_target, policy_target, role_targ
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
 from .policies import plan_policy
+from .problems import breaks
 from .shared_role import plan_shared_role
 from .trust import scope_of
 
@@ -49,7 +50,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
             draft.failures.append(read_failure(failure, shared.keys))
         else:
             plan_shared_role(draft, observed, options, shared, listed, made)
-    _plan_associations(draft, workloads, observed, options, unread)
+    _plan_associations(draft, desired, workloads, observed, unread)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
@@ -83,12 +84,12 @@ def _as_associated(workload: Workload, association: ObservedAssociation | None) 
 
 def _plan_associations(
     draft: Draft,
+    desired: Desired,
     workloads: Sequence[Workload],
     observed: Observed,
-    options: Options,
     unread: Mapping[Target, ReadFailure],
 ) -> None:
-    cluster = observed.cluster
+    cluster, options = observed.cluster, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
         for key in change.workloads:
@@ -118,7 +119,9 @@ def _plan_associations(
             awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
         )
         planned = plan_association(wanted, association)
-        if isinstance(planned, Change):
+        if isinstance(planned, Change) and association is None and workload.key in desired.would_break:
+            draft.failures.append(breaks(desired.would_break[workload.key], planned))
+        elif isinstance(planned, Change):
             draft.changes.append(planned)
         elif isinstance(planned, Failure):
             draft.failures.append(planned)

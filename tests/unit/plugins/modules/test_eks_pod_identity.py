@@ -277,6 +277,47 @@ def test_the_clusters_own_authority_is_proof_at_any_address_and_costs_no_request
     assert (result["findings"], len(aws.requests)) == ([], 2 * requests)
 
 
+BREAKAGE = {
+    "code": "ASSOCIATION_WOULD_BREAK",
+    "severity": "error",
+    "workload": "default/app",
+    "message": "It would break.",
+    "remedy": "Do not.",
+}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_workload_that_an_association_would_break_stops_before_any_change(
+    run: Run, aws: FakeAws, check: bool
+) -> None:
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": [BREAKAGE]}
+    result = run(eks_pod_identity, check, **arguments, continue_on_error=True)
+    assert (result["changed"], aws.writes) == (False, [])
+    assert result["failures"] == [
+        {
+            "workload": "default/app",
+            "resource": "association",
+            "name": "default/app",
+            "action": "create",
+            "error_code": "ASSOCIATION_WOULD_BREAK",
+            "message": "It would break.",
+            "remedy": "Do not.",
+        }
+    ]
+
+
+def test_an_association_that_is_there_is_changed_whatever_it_broke(run: Run) -> None:
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
+    again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=[BREAKAGE])
+    assert (again["changed"], again["failures"]) == (False, [])
+
+
+def test_an_association_that_may_break_is_made_with_a_warning(run: Run) -> None:
+    breakage = [{**BREAKAGE, "severity": "warning"}]
+    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=breakage)
+    assert (result["changed"], result["findings"]) == (True, breakage)
+
+
 def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, aws: FakeAws) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
     aws.eks.details = CLUSTER_API

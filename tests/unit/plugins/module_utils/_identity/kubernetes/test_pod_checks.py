@@ -22,7 +22,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 RESTART = "Recreate its Pods: kubectl rollout restart deployment/web -n shop"
 ONE = "Pod web-6d5f7c9b8-x2x4z of Deployment web"
-LOOK = "kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide"
+LOOK = (
+    "kubectl -n kube-system get pods -l 'app.kubernetes.io/name in (eks-pod-identity-agent,"
+    "eks-pod-identity-agent-hybrid,eks-pod-identity-agent-hybrid-bottlerocket)' -o wide"
+)
 STALE_AND_IRSA = {
     "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/old",
     "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
