@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +49,8 @@ class FakeClient:
         self.asked.append({"resource": resource, **parameters})
         if isinstance(self.answer, Exception):
             raise self.answer
-        return SimpleNamespace(data=json.dumps(self.answer).encode())
+        data = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+        return SimpleNamespace(data=data)
 
 
 def reader_of(
@@ -76,6 +79,7 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         "label_selector": "a=b,c",
         "field_selector": "status.phase!=Failed",
         "serialize": False,
+        "_request_timeout": (10, 65),
     }
 
 
@@ -117,3 +121,27 @@ def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, t
     assert reader.read_server() == ApiServer("https://kube", frozenset({digest}), False)
     client.configuration.ssl_ca_cert = str(tmp_path / "gone.pem")
     assert reader.read_server() == ApiServer()
+
+
+@pytest.mark.parametrize("answer", [b"<html>login</html>", b"", b"[]", b"{}", b'{"items": {}}'])
+def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    reader, _client, _made = reader_of(answer, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(
+        error=ApiError(0, "what answered 200 is not the Kubernetes API: no list of Pod")
+    )
+
+
+def test_a_list_that_stalls_ends_with_a_named_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, _made = reader_of({"items": []}, monkeypatch)
+    monkeypatch.setattr(kubernetes_client, "LONGEST_CALL", 0.2)
+    monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait())
+    began = time.monotonic()
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete answer within 0.2 seconds"))
+    assert time.monotonic() - began < 5
+
+
+def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ApiException(status=429, reason="Too Many Requests")
+    error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
+    reader, _client, _made = reader_of(error, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(429, "busy", 7))
