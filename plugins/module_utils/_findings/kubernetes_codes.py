@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from .codes import Code
-from .descriptions import Description, Descriptions, FailureText
+from .descriptions import Description, Descriptions
 
 CLUSTER: Descriptions = {
     Code.KUBERNETES_API_DIFFERS: Description(
@@ -51,20 +51,6 @@ CLUSTER: Descriptions = {
         "recreate the Pods, verify, then remove the annotation",
         "annotation `eks.amazonaws.com/role-arn`",
     ),
-    Code.ASSOCIATION_WOULD_BREAK: Description(
-        "An association would take credentials away",
-        "error",
-        "Pods use IRSA and cannot reach the agent; with the association they would start without either. The workload "
-        "stops before the change, unless `pod_identity_allow_breakage: true`, which makes this a warning",
-        "Linux EC2 nodes with the agent, or a service account of their own that keeps IRSA",
-        "annotation `eks.amazonaws.com/role-arn`, the Pod's environment, its node",
-        also=("warning",),
-        failure=FailureText(
-            "Pods of the service account use IRSA and cannot reach the agent: Fargate, Windows, a virtual node, or a "
-            "node without agent",
-            "move them, give them a service account of their own, or `pod_identity_allow_breakage: true`",
-        ),
-    ),
     Code.POD_BEFORE_ASSOCIATION: Description(
         "A Pod is older than the association",
         "error",
@@ -79,6 +65,20 @@ CLUSTER: Descriptions = {
         "webhook undid it",
         "restart the owner as for `POD_BEFORE_ASSOCIATION`; if it stays, look at the mutating webhooks",
         "created after the association, and without its environment or token volume",
+    ),
+    Code.POD_SKIPS_WEBHOOK: Description(
+        "A Pod is left to itself",
+        "warning",
+        "the Pod says that nothing is to be injected into it",
+        "remove the label from the Pod template, if it needs the role",
+        "label `eks.amazonaws.com/skip-pod-identity-webhook` on the Pod, and nothing injected",
+    ),
+    Code.POD_HOST_PORT: Description(
+        "A Pod takes the agent's port",
+        "warning",
+        "a container takes port 80 of its node, where the agent listens: one of both may not start, or not be reached",
+        "another host port",
+        "`hostPort: 80`, which Kubernetes also writes for `hostNetwork`",
     ),
     Code.POD_CONTAINERS_SKIPPED: Description(
         "Containers of a Pod are left out",

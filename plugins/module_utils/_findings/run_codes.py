@@ -24,6 +24,19 @@ RUN: Descriptions = {
         "`purge`: the last workload of a role has just moved to another role",
         "restart its Pods; the next purge removes the role",
     ),
+    Code.ASSOCIATION_WOULD_BREAK: Description(
+        "An association would take credentials away",
+        "error",
+        "Pods use IRSA and cannot reach the agent; with the association they would start without either. The workload "
+        "stops before the change, unless `pod_identity_allow_breakage: true`, which makes this a warning",
+        "Linux EC2 nodes with the agent, or a service account of their own that keeps IRSA",
+        also=("warning",),
+        failure=FailureText(
+            "Pods of the service account use IRSA and cannot reach the agent: Fargate, Windows, a virtual node, or a "
+            "node without agent",
+            "move them, give them a service account of their own, or `pod_identity_allow_breakage: true`",
+        ),
+    ),
     Code.BULK_READ_DENIED: Description(
         "Bulk reads are denied",
         "info",
