@@ -116,7 +116,7 @@ def plan_absent(
         [_service_account(key) for key in ours if _shown(key) not in failed],
         findings=[
             *([_remaining(remaining)] if remaining else []),
-            *(_of_another(key, others[key]) for key in kept),
+            *(of_another(key, others[key]) for key in kept),
         ],
     )
 
@@ -215,7 +215,7 @@ def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
     )
 
 
-def _of_another(key: WorkloadKey, owner: str) -> Finding:
+def of_another(key: WorkloadKey, owner: str) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
         f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "

@@ -19,6 +19,7 @@ from .account_plan import describe_plan, plan_absent
 from .applied import carry_out
 from .aws_result import AwsResult
 from .cluster import Clock, Cluster
+from .last_look import look_before_removal
 from .objects import Object
 from .outcome import KubernetesOutcome, judge_cluster
 from .pod_checks import verify_pods
@@ -72,6 +73,7 @@ def run_half(
     plan = (
         plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt) if removes else preflight.plan
     )
+    plan = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )

@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
+    ObjectName,
     ServiceAccount,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
@@ -36,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.ownership import (
     MANAGED_BY_LABELS,
+    OWNER_LABEL,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
@@ -68,6 +70,17 @@ def manifest(name: str, namespace: str = "shop") -> Object:
     return {"kind": "ServiceAccount", "metadata": {"namespace": namespace, "name": name}}
 
 
+def holding(*names: str, **more: Any) -> FakeCluster:
+    """A cluster with service accounts of ours in namespace shop."""
+    accounts = {
+        ObjectName("shop", name): {
+            "metadata": {"namespace": "shop", "name": name, "labels": MANAGED_BY_LABELS}
+        }
+        for name in names
+    }
+    return FakeCluster(accounts=accounts, **more)
+
+
 NAMESPACE: Object = {"kind": "Namespace", "metadata": {"name": "batch"}}
 PLAN = AccountPlan([NAMESPACE, manifest("api")], [manifest("late", "batch")], [manifest("old")])
 ACCOUNT = ServiceAccount(build.KEY, dict(MANAGED_BY_LABELS))
@@ -94,9 +107,15 @@ def after_a_change(**more: Any) -> dict[str, Any]:
 
 
 def test_applies_purges_and_then_reads_the_pods() -> None:
-    cluster = FakeCluster()
+    cluster = holding("old")
     half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
-    assert cluster.log == ["apply batch api late", "remove old", "list ServiceAccount", "list Pod shop"]
+    assert cluster.log == [
+        "list ServiceAccount shop",
+        "apply batch api late",
+        "remove old",
+        "list ServiceAccount",
+        "list Pod shop",
+    ]
     assert half.changed
     assert half.outcome.changes == [
         "apply Namespace batch",
@@ -117,9 +136,9 @@ def test_nothing_to_do_costs_no_request() -> None:
 
 
 def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> None:
-    cluster = FakeCluster()
+    cluster = holding("old")
     half = run(cluster, Preflight(plan=PLAN), result={**CHANGED}, check_mode=True)
-    assert cluster.log == ["apply batch api", "remove old"]
+    assert cluster.log == ["list ServiceAccount shop", "apply batch api", "remove old"]
     assert half.outcome.changes[2] == "apply ServiceAccount batch/late"
 
 
@@ -155,14 +174,16 @@ def test_an_object_that_kubernetes_refuses_stops_no_other() -> None:
 
 def test_an_unlisted_object_that_kubernetes_keeps_is_a_failure() -> None:
     plan = AccountPlan(unlisted=[manifest("old"), manifest("older")])
-    half = run(FakeCluster(refused={"older": "no"}), Preflight(plan=plan), result=after_a_change())
+    half = run(
+        holding("old", "older", refused={"older": "no"}), Preflight(plan=plan), result=after_a_change()
+    )
     assert half.outcome.changes == ["remove ServiceAccount shop/old"]
     failures = [(one["action"], one["name"], one["workload"]) for one in half.outcome.failures]
     assert failures == [("remove", "shop/older", "shop/older")]
 
 
 def test_an_end_before_the_result_leaves_the_changes_unknown() -> None:
-    cluster = FakeCluster({"ServiceAccount": Listing([manifest("old")])}, broken="gone")
+    cluster = holding("old", broken="gone")
     half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
     assert (half.outcome.changes, half.outcome.error, list(half.outcome.failures)) == ([], "gone", [])
     assert half.outcome.checks[build.KEY][0].status == "fail"
@@ -213,7 +234,7 @@ def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object]
 
 
 def test_what_is_there_after_it_was_removed_is_a_failure() -> None:
-    cluster = FakeCluster({"ServiceAccount": Listing([kept()])})
+    cluster = holding("api", undone=frozenset({"api"}))
     half = run(cluster, result={"changes": [], "state": "absent"})
     assert half.outcome.changes == []
     assert [(one["action"], one["name"], one["message"]) for one in half.outcome.failures] == [
@@ -222,9 +243,46 @@ def test_what_is_there_after_it_was_removed_is_a_failure() -> None:
 
 
 def test_what_waits_for_its_finalizers_is_removed() -> None:
-    cluster = FakeCluster({"ServiceAccount": Listing([kept(deletionTimestamp=build.AFTER)])})
+    cluster = FakeCluster(
+        {"ServiceAccount": Listing([kept(labels=MANAGED_BY_LABELS, deletionTimestamp=build.AFTER)])}
+    )
     half = run(cluster, result={"changes": [], "state": "absent"})
     assert (half.outcome.changes, half.outcome.failures) == (["remove ServiceAccount shop/api"], [])
+
+
+@pytest.mark.parametrize(
+    ("labels", "findings"),
+    [
+        ({}, []),
+        ({**MANAGED_BY_LABELS, OWNER_LABEL: "team-b"}, ["SERVICE_ACCOUNT_OTHER_OWNER"]),
+    ],
+    ids=["made anew by another", "another owner's by now"],
+)
+def test_what_is_not_ours_any_more_is_not_removed(labels: dict[str, str], findings: list[str]) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([kept(labels=labels)])})
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
+    assert [finding.code for finding in half.outcome.findings] == findings
+
+
+def test_what_is_gone_already_is_no_change() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, half.outcome.changes, half.changed) == (["list ServiceAccount shop"], [], False)
+
+
+def test_nothing_is_removed_that_cannot_be_read_before() -> None:
+    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
+    assert [(finding.code, finding.message) for finding in half.outcome.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "service accounts that were to be removed stay, as they could not be read immediately before: shop/api. "
+            'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
+            "cluster scope.",
+        )
+    ]
 
 
 def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
@@ -247,9 +305,9 @@ def test_a_write_whose_answer_was_lost_is_told_by_what_is_there() -> None:
 
 
 def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
-    cluster = FakeCluster()
+    cluster = holding("api")
     half = run(cluster, result={"changes": [], "state": "absent"})
-    assert cluster.log == ["remove api", "list ServiceAccount shop"]
+    assert cluster.log == ["list ServiceAccount shop", "remove api", "list ServiceAccount shop"]
     assert half.outcome.changes == ["remove ServiceAccount shop/api"]
 
 
