@@ -74,8 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         server = replace(preflight.server, required=options["verify_cluster"])
         preflight = replace(preflight, server=server)
         if preflight.plan.problems:
-            asked = f"Asked was the Kubernetes API {server.url or 'of the kubeconfig'}."
-            message = "\n".join([*preflight.plan.problems, f"{asked} Nothing was changed."])
+            message = "\n".join([*preflight.plan.problems, "Nothing was changed."])
             return {**result, "failed": True, "msg": message}
         file = keep(parsed)
         # Ansible looks at every value of a result, so it holds no workloads.
