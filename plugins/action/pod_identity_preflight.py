@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -24,12 +26,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_api_error,
     unreachable_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.breakage import (
+    find_breakage,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
     PurgeScope,
     State,
     preflight_row,
     read_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    api_server_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
@@ -38,6 +46,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
@@ -63,6 +72,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if isinstance(preflight, ApiError):
             message = unreachable_message(preflight, parsed.cluster_name, _region(options))
             return {**result, "failed": True, "msg": message}
+        server = replace(preflight.server, required=options["verify_cluster"])
+        preflight = replace(preflight, server=server)
         if preflight.plan.problems:
             message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
             return {**result, "failed": True, "msg": message}
@@ -73,6 +84,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "changed": False,
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
+            "kubernetes_api": api_server_row(preflight.server),
+            "breakage": [finding_row(finding) for finding in preflight.breakage],
         }
 
     def _read_accounts(
@@ -83,7 +96,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit)
         try:
             reader = connect(self, options, variables)
-            return read_accounts(reader, parsed.workloads, parsed.cluster_name, state, parsed.owner, purge)
+            preflight = read_accounts(
+                reader,
+                parsed.workloads,
+                parsed.cluster_name,
+                state,
+                parsed.owner,
+                purge,
+                bool(options["adopt"]),
+            )
+            if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
+                return preflight
+            keys = [workload.key for workload in parsed.workloads]
+            now, allowed = datetime.now(timezone.utc), bool(options["allow_breakage"])
+            breakage = find_breakage(reader, keys, preflight.accounts, parsed.cluster_name, now, allowed)
+            return replace(preflight, breakage=breakage)
         except AnsibleError as error:
             return parse_api_error(str(error))
 
@@ -94,6 +121,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             _valid, options = self.validate_argument_spec(
                 argument_spec={
                     "verify_only": {"type": "bool", "default": False},
+                    "adopt": {"type": "bool", "default": False},
+                    "allow_breakage": {"type": "bool", "default": False},
+                    "verify_cluster": {"type": "bool", "default": True},
                     "region": {"type": "str"},
                     **CONNECTION_SPEC,
                 }

@@ -213,6 +213,39 @@ options:
         description: The SHA-256 of its content. The module refuses any other content.
         type: str
         required: true
+  kubernetes_api:
+    description:
+      - Where the Kubernetes half of the role P(workload_identity.aws.pod_identity#role) goes, as
+        M(workload_identity.aws.pod_identity_preflight) returns it. It is held against what EKS says of the cluster, before anything
+        is changed.
+        It is not meant for plays.
+    type: dict
+    suboptions:
+      url:
+        description: URL of the API server; empty when it is not known.
+        type: str
+        required: true
+      authorities:
+        description: The SHA-256 of each certificate authority that the connection trusts.
+        type: list
+        elements: str
+        default: []
+      checks_certificate:
+        description: Whether the connection checks the certificate of the server.
+        type: bool
+        default: true
+      required:
+        description: Whether a change stops unless it is the API of the cluster.
+        type: bool
+        default: true
+  breakage:
+    description:
+      - Workloads whose running Pods would lose their credentials by a new association, as findings of
+        M(workload_identity.aws.pod_identity_preflight). Where the severity is V(error), no association is made for them.
+      - It is not meant for plays.
+    type: list
+    elements: dict
+    default: []
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -512,6 +545,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
 )
@@ -520,6 +554,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
     parsed_argument,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    judge_api_server,
+    parse_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
@@ -535,6 +573,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     VerificationResult,
+    finding_row,
+    parse_finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
@@ -571,7 +611,16 @@ def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
             owner=parsed.owner,
             trust_policy_size_limit=params["trust_policy_size_limit"],
         ),
+        would_break={
+            finding.workload: finding
+            for finding in breakage_of(parsed, params)
+            if finding.workload and finding.severity == "error"
+        },
     )
+
+
+def breakage_of(parsed: ParsedInput, params: dict[str, Any]) -> list[Finding]:
+    return [parse_finding(row, parsed.cluster_name) for row in params["breakage"]]
 
 
 def purge_scope_of(parsed: ParsedInput) -> PurgeScope:
@@ -609,6 +658,16 @@ def main() -> None:
                     "sha256": {"type": "str", "required": True},
                 },
             },
+            "kubernetes_api": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "authorities": {"type": "list", "elements": "str", "default": []},
+                    "checks_certificate": {"type": "bool", "default": True},
+                    "required": {"type": "bool", "default": True},
+                },
+            },
+            "breakage": {"type": "list", "elements": "dict", "default": []},
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -621,6 +680,14 @@ def main() -> None:
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
         validate_accounts(desired, cluster)
+        server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
+        other = judge_api_server(cluster, server) if server else None
+        if server and other and server.required:
+            module.fail_json(
+                msg=f"{other.message} {other.remedy} Nothing was changed.",
+                error_code=other.code.value,
+                remedy=other.remedy,
+            )
         engine = Engine(
             api,
             cluster,
@@ -633,13 +700,18 @@ def main() -> None:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    run_result = result_of(run, module.check_mode)
     result: dict[str, object] = {
-        **result_of(run, module.check_mode),
+        **run_result,
         "account_id": cluster.account_id,
         "cluster_arn": cluster.arn,
     }
     if verification is not None:
         result["verification"] = verification
+    allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
+    further = [*([other] if other else []), *allowed]
+    if further:
+        result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:
         result["msg"] = failure_message(run)
         if guard.trace and module._verbosity >= 3:

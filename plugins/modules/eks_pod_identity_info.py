@@ -85,6 +85,30 @@ options:
         description: The SHA-256 of its content. The module refuses any other content.
         type: str
         required: true
+  kubernetes_api:
+    description:
+      - Where the Kubernetes half of the role P(workload_identity.aws.pod_identity#role) goes, as
+        M(workload_identity.aws.pod_identity_preflight) returns it. It is held against what EKS says of the cluster.
+        It is not meant for plays.
+    type: dict
+    suboptions:
+      url:
+        description: URL of the API server; empty when it is not known.
+        type: str
+        required: true
+      authorities:
+        description: The SHA-256 of each certificate authority that the connection trusts.
+        type: list
+        elements: str
+        default: []
+      checks_certificate:
+        description: Whether the connection checks the certificate of the server.
+        type: bool
+        default: true
+      required:
+        description: Whether a change stops unless it is the API of the cluster.
+        type: bool
+        default: true
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -288,6 +312,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    judge_api_server,
+    parse_api_server,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
@@ -331,6 +359,15 @@ def main() -> None:
                     "sha256": {"type": "str", "required": True},
                 },
             },
+            "kubernetes_api": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "authorities": {"type": "list", "elements": "str", "default": []},
+                    "checks_certificate": {"type": "bool", "default": True},
+                    "required": {"type": "bool", "default": True},
+                },
+            },
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -344,6 +381,8 @@ def main() -> None:
         workloads = parsed_argument(params["parsed_input"]).workloads if listed else None
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, name, module.region or "")
+        server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
+        other = judge_api_server(cluster, server) if server else None
         observer = Observer(
             api, cluster, params["concurrency"], progress_to(params["progress_file"]), "verify"
         )
@@ -358,7 +397,8 @@ def main() -> None:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    module.exit_json(**verified_result(verify(desired, observed, proof), observed, caller))
+    further = [*([other] if other else []), *caller]
+    module.exit_json(**verified_result(verify(desired, observed, proof), observed, further))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,18 @@ options:
     description: Whether nothing is to be applied, so that nothing is planned.
     type: bool
     default: false
+  adopt:
+    description: Whether service accounts of another owner are taken over, or removed.
+    type: bool
+    default: false
+  allow_breakage:
+    description: Whether an association that would take credentials away from running Pods is only a warning.
+    type: bool
+    default: false
+  verify_cluster:
+    description: Whether a change is to stop unless the Kubernetes API is proven to be that of the cluster.
+    type: bool
+    default: true
   tags:
     description: As O(workload_identity.aws.eks_pod_identity#module:tags).
     type: dict
@@ -112,6 +124,19 @@ EXAMPLES = r"""
 RETURN = r"""
 kubernetes:
   description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
+  returned: success
+  type: dict
+breakage:
+  description:
+    - Workloads whose running Pods would lose their credentials by a new association, for the option
+      O(workload_identity.aws.eks_pod_identity#module:breakage). Their Pods are read only where a service account has the
+      annotation of IRSA.
+  returned: success
+  type: list
+  elements: dict
+kubernetes_api:
+  description:
+    - Where the Kubernetes half goes, for the option O(workload_identity.aws.eks_pod_identity#module:kubernetes_api).
   returned: success
   type: dict
 parsed_input:

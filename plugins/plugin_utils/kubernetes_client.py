@@ -13,6 +13,9 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
@@ -28,6 +31,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     mapping_of,
     objects_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+    digests_of,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import within
 
 try:
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
@@ -54,6 +62,12 @@ else:
     )
 
 
+# Seconds to connect, and between two pieces of an answer: an API server itself gives up after 60.
+REQUEST_TIMEOUT = (10, 65)
+# Seconds for a whole answer, discovery and the client's own retries among it.
+LONGEST_CALL = 120.0
+
+
 class ClientReader:
     """One connection for all reads of a task, made with the first of them.
 
@@ -67,26 +81,42 @@ class ClientReader:
 
     def list_objects(self, query: Query) -> Listing:
         try:
-            client = self._connected()
-            response = client.get(
-                client.resource(query.kind, query.api_version),
-                namespace=query.namespace or None,
-                label_selector=",".join(query.label_selectors),
-                field_selector=",".join(query.field_selectors),
-                # Thousands of objects are not to be wrapped one by one.
-                serialize=False,
-            )
-            return Listing(objects_of(json.loads(response.data).get("items")))
+            return _listing_of(within(LONGEST_CALL, partial(self._ask, query)), query.kind)
         except ApiException as error:
             return Listing(error=_answered(error))
         except FAULTS as error:
             return Listing(error=parse_api_error(str(error)))
 
+    def _ask(self, query: Query) -> bytes:
+        client = self._connected()
+        response = client.get(
+            client.resource(query.kind, query.api_version),
+            namespace=query.namespace or None,
+            label_selector=",".join(query.label_selectors),
+            field_selector=",".join(query.field_selectors),
+            # Thousands of objects are not to be wrapped one by one.
+            serialize=False,
+            _request_timeout=REQUEST_TIMEOUT,
+        )
+        return bytes(response.data)
+
     def read_version(self) -> Object:
         try:
-            return mapping_of(self._connected().client.version.get("kubernetes"))
+            return within(
+                LONGEST_CALL, lambda: mapping_of(self._connected().client.version.get("kubernetes"))
+            )
         except (ApiException, *FAULTS):
             return {}
+
+    def read_server(self) -> ApiServer:
+        try:
+            settings = self._connected().configuration
+            authorities = (
+                Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
+            )
+        except (ApiException, *FAULTS):
+            return ApiServer()
+        return ApiServer(str(settings.host or ""), digests_of(authorities), bool(settings.verify_ssl))
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -95,10 +125,27 @@ class ClientReader:
         return self._client
 
 
+def _listing_of(answer: bytes, kind: str) -> Listing:
+    """A proxy may answer a page of its own with 200; that is no empty list."""
+    try:
+        items = mapping_of(json.loads(answer)).get("items")
+    except ValueError:
+        items = None
+    if not isinstance(items, list):
+        return Listing(error=ApiError(0, f"what answered 200 is not the Kubernetes API: no list of {kind}"))
+    return Listing(objects_of(items))
+
+
 def _answered(error: ApiException) -> ApiError:
     """What the API said itself, without the headers around it."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
-    return ApiError(int(error.status or 0), parse_api_error(body or str(error.reason or "")).text)
+    parsed = parse_api_error(body or str(error.reason or ""))
+    header = str((error.headers or {}).get("Retry-After") or "")
+    return replace(
+        parsed,
+        status=int(error.status or 0),
+        retry_after=int(header) if header.isdecimal() else parsed.retry_after,
+    )
 
 
 @contextlib.contextmanager

@@ -25,6 +25,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
     member,
+    text_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.patience import (
+    PatientCluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import (
     HAS_CLIENT,
@@ -42,6 +49,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_actio
 
 APPLY, LIST, INFO = (f"kubernetes.core.{name}" for name in ("k8s", "k8s_info", "k8s_cluster_info"))
 # What the role gives; what is left out is for kubernetes.core to find (K8S_AUTH_*, KUBECONFIG).
+# The modules of kubernetes.core have no timeouts: how long one may run, and how much longer for each manifest.
+MODULE_SECONDS = 180.0
+MANIFEST_SECONDS = 2.0
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # Of kubernetes.core's modules, for those who set them with module_defaults.
 _CLIENT_OPTIONS = (
@@ -77,11 +87,19 @@ class ModuleReader:
         }
         if query.namespace:
             arguments["namespace"] = query.namespace
-        return listing_of(run_action(self._caller, LIST, arguments, self._variables))
+        return listing_of(run_action(self._caller, LIST, arguments, self._variables, MODULE_SECONDS))
 
     def read_version(self) -> Object:
-        result = run_action(self._caller, INFO, self._connection, self._variables)
+        result = run_action(self._caller, INFO, self._connection, self._variables, MODULE_SECONDS)
         return member(result, "version", "server", "kubernetes")
+
+    def read_server(self) -> ApiServer:
+        """The file of the certificate authority is on the host of the module, and gone with it."""
+        result = run_action(self._caller, INFO, self._connection, self._variables, MODULE_SECONDS)
+        connection = member(result, "connection")
+        return ApiServer(
+            text_of(connection.get("host")), checks_certificate=connection.get("verify_ssl") is True
+        )
 
 
 class TaskCluster:
@@ -103,6 +121,9 @@ class TaskCluster:
     def read_version(self) -> Object:
         return self._reader.read_version()
 
+    def read_server(self) -> ApiServer:
+        return self._reader.read_server()
+
     def apply(self, manifests: Sequence[Object]) -> Written:
         return self._write(manifests, state="present")
 
@@ -119,7 +140,8 @@ class TaskCluster:
             # What is refused is for the report to say; the others go on.
             "continue_on_error": True,
         }
-        return written_of(run_action(self._caller, APPLY, arguments, self._variables))
+        seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
+        return written_of(run_action(self._caller, APPLY, arguments, self._variables, seconds))
 
 
 def reader_for(
@@ -135,10 +157,11 @@ def reader_for(
     return ClientReader(options, environment_of(caller))
 
 
-def connect(caller: ActionBase, options: Mapping[str, Any], variables: Mapping[str, Any]) -> TaskCluster:
+def connect(caller: ActionBase, options: Mapping[str, Any], variables: Mapping[str, Any]) -> PatientCluster:
     """``options`` are the task's; raises AnsibleError for a kubeconfig that cannot be found."""
     connection = {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
-    return TaskCluster(caller, connection, variables, reader_for(caller, connection, variables))
+    reader = reader_for(caller, connection, variables)
+    return PatientCluster(TaskCluster(caller, connection, variables, reader), SystemClock())
 
 
 def _decrypted(caller: ActionBase, kubeconfig: str) -> str:

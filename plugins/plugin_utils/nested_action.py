@@ -9,22 +9,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
 
 Result = dict[str, Any]
 
 
 def run_action(
-    caller: ActionBase, name: str, arguments: Mapping[str, Any], variables: Mapping[str, Any]
+    caller: ActionBase,
+    name: str,
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    seconds: float | None = None,
 ) -> Result:
     """The result of an action, with the host, check mode and module_defaults of the calling task.
 
-    An action that raises gives a failed result, as the task of its own that it stands for would.
+    An action that raises gives a failed result, as the task of its own that it stands for would. So does one that
+    takes longer than ``seconds``; its module may still go on.
     """
     task = caller._task.copy()
     task.action = name
@@ -39,9 +46,12 @@ def run_action(
         shared_loader_obj=caller._shared_loader_obj,
     )
     try:
-        result: Result = action.run(task_vars=dict(variables))
+        with alarm(seconds) if seconds else contextlib.nullcontext():
+            result: Result = action.run(task_vars=dict(variables))
     except AnsibleError as error:
         return {"failed": True, "msg": str(error)}
+    except TimeoutError as error:
+        return {"failed": True, "msg": f"{name}: {error}"}
     return result
 
 

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+)
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import degrade_addon, delete_addon
 from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING
 from ansible_collections.workload_identity.aws.tests.findings.world import (
@@ -41,6 +46,23 @@ def pod_on(node: str, **labels: str) -> Arrange:
 
 def environment(**variables: str) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+PEM = b"-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
+AUTHORITY = frozenset({hashlib.sha256(b"CERT").hexdigest()})
+
+
+def api_at(url: str, authorities: frozenset[str] = AUTHORITY, checks_certificate: bool = True) -> Arrange:
+    """The kubeconfig leads there, and trusts the cluster's own authority unless told otherwise."""
+
+    def arrange(world: World) -> None:
+        world.patch_cluster(
+            endpoint="https://abc.eks.amazonaws.com",
+            certificateAuthority={"data": base64.b64encode(PEM).decode()},
+        )
+        world.server = ApiServer(url, authorities, checks_certificate)
+
+    return arrange
 
 
 def delete_account(world: World) -> None:

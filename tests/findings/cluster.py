@@ -24,6 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     name_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+)
 from sandbox.kube.control import KubeControl
 from urllib3 import PoolManager
 
@@ -162,6 +165,9 @@ class KubeCluster:
 
     def read_version(self) -> Object:
         return self._kube.ask("GET", "/version")
+
+    def read_server(self) -> ApiServer:
+        return ApiServer(self._kube.endpoint)
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         for manifest in manifests:

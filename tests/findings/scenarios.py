@@ -45,6 +45,10 @@ RIGHT = (
             env=kube.environment(HTTPS_PROXY="http://proxy:3128", NO_PROXY="169.254.170.23,[fd00:ec2::23]")
         ),
     ),
+    Scenario("a tunnel to the cluster", kube.api_at("https://localhost:8443")),
+    Scenario(
+        "the cluster's endpoint, by a proxy", kube.api_at("https://abc.eks.amazonaws.com", frozenset({"00"}))
+    ),
     Scenario(
         "a node of Auto Mode",
         kube.pod_on("i-0123456789abcdef0", **{"eks.amazonaws.com/compute-type": "auto"}),
@@ -161,6 +165,28 @@ OF_KUBERNETES = (
     Scenario("annotation of IRSA left", kube.annotate_account, "IRSA_ANNOTATION"),
     Scenario("Pod older than the association", kube.pod_before_association, "POD_BEFORE_ASSOCIATION"),
     Scenario("Pod not injected", kube.new_pod(injected=False), "POD_NOT_INJECTED"),
+    Scenario(
+        "the API of another cluster",
+        kube.api_at("https://10.1.2.3", frozenset({"00"})),
+        "KUBERNETES_API_DIFFERS",
+    ),
+    Scenario(
+        "an API that is not proven to be the cluster's",
+        kube.api_at("https://10.1.2.3", checks_certificate=False),
+        "KUBERNETES_API_UNKNOWN",
+    ),
+    Scenario(
+        "a Pod that is left to itself",
+        kube.new_pod(injected=False, labels={"eks.amazonaws.com/skip-pod-identity-webhook": ""}),
+        "POD_SKIPS_WEBHOOK",
+    ),
+    Scenario(
+        "the agent's port taken",
+        kube.new_pod(
+            more=[{"name": "web", "image": "web", "ports": [{"containerPort": 80, "hostPort": 80}]}],
+        ),
+        "POD_HOST_PORT",
+    ),
     Scenario(
         "container skipped",
         kube.new_pod(

@@ -30,6 +30,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
     ProofSettings,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+    judge_api_server,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
@@ -105,6 +109,7 @@ class World:
         self.proves = False
         self.container: Json | None = None
         self.proof_condition: Json | None = None
+        self.server: ApiServer | None = None
 
     def client(self, service: Any) -> Any:
         """A client of the account, or of the user whose ``key`` it is by now. It sends a request once."""
@@ -239,7 +244,9 @@ class World:
         observed = Observer(api, cluster, WIDTH).observe(desired, planning=False)
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
-        return verified_result(verify(desired, observed, proof), observed, caller)
+        other = judge_api_server(cluster, self.server) if self.server else None
+        further = [*([other] if other else []), *caller]
+        return verified_result(verify(desired, observed, proof), observed, further)
 
     def report(self, **options: Any) -> Report:
         """What the role makes of AWS and Kubernetes; ``options`` are those of ReportSettings."""

@@ -12,6 +12,24 @@ from .codes import Code
 from .descriptions import Description, Descriptions
 
 CLUSTER: Descriptions = {
+    Code.KUBERNETES_API_DIFFERS: Description(
+        "The kubeconfig is that of another cluster",
+        "error",
+        "the Kubernetes API of the kubeconfig is not the cluster's; a change stops before it begins, unless "
+        "`pod_identity_verify_cluster: false`, which makes this a warning",
+        "correct cluster name, account, region, kubeconfig or context",
+        "neither endpoint nor certificate authority are those of DescribeCluster",
+        also=("warning",),
+    ),
+    Code.KUBERNETES_API_UNKNOWN: Description(
+        "The kubeconfig may be that of another cluster",
+        "warning",
+        "nothing proves that the Kubernetes API of the kubeconfig is the cluster's; a change stops before it "
+        "begins, unless `pod_identity_verify_cluster: false`",
+        "a kubeconfig with the cluster's certificate authority",
+        "another endpoint than that of DescribeCluster, and a connection that does not check the certificate, "
+        "or trusts others than the cluster's own authority",
+    ),
     Code.NAMESPACE_MISSING: Description(
         "The namespace does not exist",
         "error",
@@ -47,6 +65,20 @@ CLUSTER: Descriptions = {
         "webhook undid it",
         "restart the owner as for `POD_BEFORE_ASSOCIATION`; if it stays, look at the mutating webhooks",
         "created after the association, and without its environment or token volume",
+    ),
+    Code.POD_SKIPS_WEBHOOK: Description(
+        "A Pod is left to itself",
+        "warning",
+        "the Pod says that nothing is to be injected into it",
+        "remove the label from the Pod template, if it needs the role",
+        "label `eks.amazonaws.com/skip-pod-identity-webhook` on the Pod, and nothing injected",
+    ),
+    Code.POD_HOST_PORT: Description(
+        "A Pod takes the agent's port",
+        "warning",
+        "a container takes port 80 of its node, where the agent listens: one of both may not start, or not be reached",
+        "another host port",
+        "`hostPort: 80`, which Kubernetes also writes for `hostNetwork`",
     ),
     Code.POD_CONTAINERS_SKIPPED: Description(
         "Containers of a Pod are left out",

@@ -34,6 +34,19 @@ RUN: Descriptions = {
         "`purge`: the last workload of a role has just moved to another role",
         "restart its Pods; the next purge removes the role",
     ),
+    Code.ASSOCIATION_WOULD_BREAK: Description(
+        "An association would take credentials away",
+        "error",
+        "Pods use IRSA and cannot reach the agent; with the association they would start without either. The workload "
+        "stops before the change, unless `pod_identity_allow_breakage: true`, which makes this a warning",
+        "Linux EC2 nodes with the agent, or a service account of their own that keeps IRSA",
+        also=("warning",),
+        failure=FailureText(
+            "Pods of the service account use IRSA and cannot reach the agent: Fargate, Windows, a virtual node, or a "
+            "node without agent",
+            "move them, give them a service account of their own, or `pod_identity_allow_breakage: true`",
+        ),
+    ),
     Code.BULK_READ_DENIED: Description(
         "Bulk reads are denied",
         "info",
@@ -138,6 +151,12 @@ RUN: Descriptions = {
         "teardown: service accounts stay, because their workloads failed in AWS",
         "resolve the failures, run again",
     ),
+    Code.SERVICE_ACCOUNT_OTHER_OWNER: Description(
+        "The service account belongs to another owner",
+        "warning",
+        "teardown: the service account has the label of another `owner`, and stays",
+        "remove it as its owner, or `adopt`",
+    ),
     Code.SERVICE_ACCOUNTS_STAY: Description(
         "Service accounts stay",
         "error",
@@ -220,6 +239,11 @@ FAILURES: Descriptions = {
         "Kubernetes refused an object",
         "the API server did not take one service account or namespace; the message has its answer",
         "resolve that, and run again; for a 403 [iam-permissions.md](iam-permissions.md#kubernetes)",
+    ),
+    Code.SERVICE_ACCOUNT_NOT_KEPT: _failure(
+        "A service account is not as it was left",
+        "a read after the write shows a service account that is not there, not as applied, or not gone",
+        "find out which other process manages it, and run again",
     ),
     Code.SKIPPED: _failure(
         "Something that it needs failed",

@@ -17,8 +17,8 @@ from ..._findings.key import WorkloadKey
 from ..model.desired import Workload
 from ..model.messages import SHOWN_UNLISTED, listed
 from .aws_result import AwsResult
-from .objects import Object, ServiceAccount, name_of, parse_service_account
-from .ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed
+from .objects import Object, ServiceAccount, name_of
+from .ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed, other_owner
 
 Accounts = Mapping[WorkloadKey, ServiceAccount]
 
@@ -53,11 +53,13 @@ def plan_present(
     accounts: Accounts,
     namespaces: Collection[str],
     owner: str | None = None,
+    adopt: bool = False,
 ) -> AccountPlan:
     """Only what is missing or differs; an object that already is as wanted costs no workload.
 
     A service account that exists is only ever given the labels and annotations that were asked for;
-    it does not become ours by that. ``namespaces`` are all that exist.
+    it does not become ours by that. One that another owner has is left alone, unless with ``adopt``.
+    ``namespaces`` are all that exist.
     """
     manifests: list[Object] = []
     waiting: list[Object] = []
@@ -78,16 +80,25 @@ def plan_present(
         if account is None and not workload.service_account.create:
             problems.append(_no_service_account(workload.key))
             continue
-        labels, annotations = _wanted(workload, account is None or is_managed(account.labels), owner)
+        others = "" if account is None or adopt else other_owner(account.labels, owner)
+        ours = account is None or (is_managed(account.labels) and not others)
+        labels, annotations = _wanted(workload, ours, owner)
         if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
+            continue
+        if others:
+            problems.append(_other_owners(workload.key, others))
             continue
         manifest = _service_account(workload.key, labels, annotations)
         (waiting if namespace in new else manifests).append(manifest)
     return AccountPlan([*map(_namespace, new), *manifests], waiting, problems=problems)
 
 
-def plan_absent(accounts: Accounts, removal: AwsResult) -> AccountPlan:
+def plan_absent(
+    accounts: Accounts, removal: AwsResult, owner: str | None = None, adopt: bool = False
+) -> AccountPlan:
     """The service accounts that were made by us, of those of the workloads. Namespaces stay.
+
+    Those of another owner stay, unless with ``adopt``.
 
     Where the removal in AWS failed, the service account stays for the next run. Without the cluster all
     stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
@@ -96,11 +107,17 @@ def plan_absent(accounts: Accounts, removal: AwsResult) -> AccountPlan:
     ours = [account.key for account in accounts.values() if is_managed(account.labels)]
     if ours and any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
         return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)])
+    others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
+    kept = [key for key in ours if others.get(key)]
+    ours = [key for key in ours if not others.get(key)]
     failed = {failure["workload"] for failure in removal.failures}
     remaining = [key for key in ours if _shown(key) in failed]
     return AccountPlan(
         [_service_account(key) for key in ours if _shown(key) not in failed],
-        findings=[_remaining(remaining)] if remaining else [],
+        findings=[
+            *([_remaining(remaining)] if remaining else []),
+            *(of_another(key, others[key]) for key in kept),
+        ],
     )
 
 
@@ -111,7 +128,10 @@ def plan_purge(
     owner: str | None = None,
     limit: int = 10,
 ) -> AccountPlan:
-    """The service accounts that we made and that no workload asks for (any more)."""
+    """The service accounts that we made and that no workload asks for (any more).
+
+    Without ``owner`` only those that have none, with it only its own.
+    """
     wanted = {workload.key for workload in workloads}
     keys = [
         account.key
@@ -119,7 +139,7 @@ def plan_purge(
         if account.key not in wanted
         and is_managed(account.labels)
         and (not namespaces or account.key.namespace in namespaces)
-        and (owner is None or account.labels.get(OWNER_LABEL) == owner)
+        and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
     problems = []
     if len(keys) > limit:
@@ -129,21 +149,6 @@ def plan_purge(
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
-
-
-def accounts_after(accounts: Accounts, plan: AccountPlan, cluster: str) -> dict[WorkloadKey, ServiceAccount]:
-    """The service accounts once the manifests of a plan have been applied."""
-    after = dict(accounts)
-    for manifest in (*plan.manifests, *plan.waiting):
-        if manifest["kind"] == "ServiceAccount":
-            made = parse_service_account(manifest, cluster)
-            before = after.get(made.key, ServiceAccount(made.key))
-            after[made.key] = ServiceAccount(
-                made.key,
-                {**before.labels, **made.labels},
-                {**before.annotations, **made.annotations},
-            )
-    return after
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
@@ -210,6 +215,16 @@ def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
     )
 
 
+def of_another(key: WorkloadKey, owner: str) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNT_OTHER_OWNER,
+        f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
+        f"{OWNER_LABEL}), and stays.",
+        f"Remove it as its owner (pod_identity_owner: {owner}), or with pod_identity_adopt: true.",
+        key,
+    )
+
+
 def _shown(key: WorkloadKey) -> str:
     return f"{key.namespace}/{key.service_account}"
 
@@ -222,6 +237,14 @@ def _no_namespace(key: WorkloadKey) -> str:
     return (
         f"workload {_shown(key)}: namespace {key.namespace} does not exist. Create it, or set "
         "create_namespace: true for the workload (pod_identity_create_namespaces for all)."
+    )
+
+
+def _other_owners(key: WorkloadKey, owner: str) -> str:
+    return (
+        f"workload {_shown(key)}: service account {key.service_account} in namespace {key.namespace} belongs to "
+        f"owner '{owner}' (label {OWNER_LABEL}), and would have to change. Let its owner list the workload, or "
+        "take it over with pod_identity_adopt: true."
     )
 
 

@@ -22,16 +22,19 @@ _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
+_RETRY_AFTER = re.compile(r'"retryAfterSeconds":\s*(\d+)|[Rr]etry-[Aa]fter\W+(\d+)')
 _PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
     """``status`` is the HTTP status code, 0 when nothing answered; ``text`` what the API or the client says,
-    in one line and with all of it visible."""
+    in one line and with all of it visible. ``retry_after`` is how many seconds the API wants to be left alone.
+    """
 
     status: int
     text: str
+    retry_after: int = 0
 
 
 def parse_api_error(text: str) -> ApiError:
@@ -45,7 +48,9 @@ def parse_api_error(text: str) -> ApiError:
     else:
         plain = _WRAPPED.sub(r"\1", _PREFIX.sub("", text.strip()))
         reason = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
-    return ApiError(status, visible_sentence(_PREFIX.sub("", reason.strip())))
+    after = _RETRY_AFTER.search(text)
+    seconds = int(next(group for group in after.groups() if group)) if after else 0
+    return ApiError(status, visible_sentence(_PREFIX.sub("", reason.strip())), seconds)
 
 
 def _decoded(text: str) -> str:

@@ -16,9 +16,8 @@ from typing import TypeAlias, TypedDict, cast
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..._findings.severities import Severity
-from ..._findings.table import TABLE
 from ..model.checks import Check, Status
+from ..model.rows import parse_finding
 from .objects import Object, mapping_of, objects_of, text_of
 from .pods import parse_time
 
@@ -109,18 +108,6 @@ def parse_findings(rows: object, cluster: str) -> list[Finding]:
     return [parse_finding(row, cluster) for row in objects_of(rows)]
 
 
-def parse_finding(row: Object, cluster: str) -> Finding:
-    code = Code(text_of(row.get("code")))
-    severity = cast(Severity, row.get("severity"))
-    return Finding(
-        code,
-        text_of(row.get("message")),
-        text_of(row.get("remedy")),
-        _named_workload(text_of(row.get("workload")), cluster),
-        raised_as=None if severity == TABLE[code].severity else severity,
-    )
-
-
 def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findings) -> tuple[Check, ...]:
     """A row names the codes of its findings; the findings themselves stand beside the workloads."""
     checks = []
@@ -188,9 +175,3 @@ def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkloa
         parse_time(row.get("association_created_at")),
         row,
     )
-
-
-def _named_workload(name: str, cluster: str) -> WorkloadKey | None:
-    """The workload that a row names; a namespace or a service account has no slash in its name."""
-    namespace, _slash, service_account = name.partition("/")
-    return WorkloadKey(cluster, namespace, service_account) if name else None

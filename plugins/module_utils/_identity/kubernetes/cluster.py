@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
+from ..model.api_server import ApiServer
 from .api_errors import ApiError
 from .objects import Object
 
@@ -63,6 +64,9 @@ class ClusterReader(Protocol):
 
     def read_version(self) -> Object:
         """The answer of GET /version; empty when there is none."""
+
+    def read_server(self) -> ApiServer:
+        """Where the connection goes, and what it trusts; no request of its own where a client can tell."""
 
 
 class Cluster(ClusterReader, Protocol):

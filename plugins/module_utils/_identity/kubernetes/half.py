@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from .account_plan import accounts_after, describe_plan, plan_absent
+from ..._findings.codes import Code
+from .account_plan import describe_plan, plan_absent
 from .applied import carry_out
 from .aws_result import AwsResult
 from .cluster import Clock, Cluster
+from .last_look import look_before_removal
 from .objects import Object
 from .outcome import KubernetesOutcome, judge_cluster
 from .pod_checks import verify_pods
@@ -25,6 +27,7 @@ from .preflight import Preflight
 from .proof import ProofRun, judge_proofs
 from .proof_job import ProofSettings
 from .proof_run import run_proof
+from .read_back import ReadBack, read_back
 from .reads import read_cluster, state_of
 from .restart_run import RestartRun, RestartSettings, restart_stale
 from .restarts import Restarts
@@ -56,22 +59,36 @@ class HalfRun:
     warnings: Sequence[str] = ()
 
 
+_NOTHING_DONE = (
+    "No Pod was restarted and no proof was run: the Kubernetes API of the kubeconfig is not proven to be that of the "
+    "cluster, as the findings say."
+)
+
+
 def run_half(
     cluster: Cluster, aws: AwsResult, preflight: Preflight, settings: HalfSettings, clock: Clock
 ) -> HalfRun:
     """What Kubernetes refuses is for the report to say, and stops nothing else."""
     removes = aws.state == "absent"
-    plan = plan_absent(preflight.accounts, aws) if removes else preflight.plan
+    plan = (
+        plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt) if removes else preflight.plan
+    )
+    plan = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
-    accounts = preflight.accounts
-    if not removes and not settings.check_mode:
-        accounts = accounts_after(accounts, applied.plan, aws.cluster)
+    back = ReadBack(applied, preflight.accounts)
+    if not settings.check_mode:
+        back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
+    applied, accounts = back.applied, back.accounts
     verification = aws.verification
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
     # In check mode nothing is restarted or run.
     acts = bool(verification.workloads) and not settings.check_mode
+    warnings = []
+    if acts and preflight.server.required and _may_be_another(aws) and (settings.restart or settings.proof):
+        acts = False
+        warnings.append(_NOTHING_DONE)
     restarted = RestartRun(reads)
     if acts and settings.restart and settings.verify_pods:
         restarted = restart_stale(cluster, verification, reads, settings.restart, clock)
@@ -82,7 +99,12 @@ def run_half(
         verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
     )
     outcome = judge_cluster(
-        verification, accounts, preflight.namespaces, pods, judge_proofs(verification.workloads, proof)
+        verification,
+        accounts,
+        preflight.namespaces,
+        pods,
+        judge_proofs(verification.workloads, proof),
+        back.unread,
     )
     return HalfRun(
         replace(
@@ -96,5 +118,12 @@ def run_half(
         applied.diffs,
         restarted.restarts,
         len(proof.jobs),
-        restarted.warnings,
+        [*warnings, *restarted.warnings],
+    )
+
+
+def _may_be_another(aws: AwsResult) -> bool:
+    findings = (*aws.findings, *aws.verification.findings)
+    return any(
+        finding.code in (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN) for finding in findings
     )

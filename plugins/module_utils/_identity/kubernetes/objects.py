@@ -29,11 +29,12 @@ class ObjectName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A v1 ServiceAccount."""
+    """A v1 ServiceAccount. ``is_going`` says that it is deleted, but still has finalizers."""
 
     key: WorkloadKey
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    is_going: bool = False
 
 
 def mapping_of(value: object) -> Object:
@@ -80,4 +81,5 @@ def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
         WorkloadKey(cluster, *name_of(item)),
         texts_of(metadata.get("labels")),
         texts_of(metadata.get("annotations")),
+        bool(metadata.get("deletionTimestamp")),
     )

@@ -14,7 +14,7 @@ from typing import TypedDict
 
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.checks import Check
+from ..model.checks import UNKNOWN, Check
 from ..model.rows import CheckRow, FindingRow, check_row, finding_row
 from .account_findings import check_account
 from .account_plan import Accounts
@@ -71,16 +71,23 @@ def judge_cluster(
     namespaces: Collection[str],
     pods: PodVerdict,
     proofs: ProofVerdict,
+    unread: Mapping[WorkloadKey, Finding] | None = None,
 ) -> KubernetesOutcome:
     """The checks of service account, agent, Pods and proof, in the order in which they are shown.
 
-    ``namespaces`` are those that have service accounts, beside those of ``accounts``.
+    ``namespaces`` are those that have service accounts, beside those of ``accounts``; ``unread`` is why a service
+    account is not known.
     """
     inhabited = {*namespaces, *(key.namespace for key in accounts)}
     checks: dict[WorkloadKey, Sequence[Check]] = {}
     findings: list[Finding] = []
     for workload in verification.workloads:
-        account = check_account(workload.key, accounts, inhabited)
+        finding = (unread or {}).get(workload.key)
+        account = (
+            Check("service account", UNKNOWN, findings=(finding,))
+            if finding
+            else check_account(workload.key, accounts, inhabited)
+        )
         proof = proofs.checks.get(workload.key)
         checks[workload.key] = [account, *pods.checks[workload.key], *([proof] if proof else [])]
         findings += account.findings

@@ -18,3 +18,9 @@ OWNER_LABEL = "workload-identity/owner"
 
 def is_managed(labels: Mapping[str, str]) -> bool:
     return labels.get(MANAGED_BY_LABEL) == MANAGED_BY_LABEL_VALUE
+
+
+def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
+    """Who else of those who use this collection has an object; "" when nobody has, or ``owner`` does."""
+    label = labels.get(OWNER_LABEL, "")
+    return label if is_managed(labels) and label != (owner or "") else ""

@@ -22,12 +22,15 @@ from ..._findings.table import TABLE
 from ..model.messages import listed
 from .environment import IPV4_ADDRESS, IPV6_ADDRESS, earlier_provider, is_injected, proxies_to_agent
 from .owners import recreate
-from .pods import SKIP_CONTAINERS, Pod, shown_time
-from .state import AGENT, AGENT_NAMESPACE, KubeState
+from .pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Pod, shown_time
+from .state import AGENT_NAMESPACE, AGENTS, KubeState
 
 # EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
 SETTLED_AFTER = timedelta(seconds=60)
-SHOW_AGENTS = f"kubectl -n {AGENT_NAMESPACE} get pods -l app.kubernetes.io/name={AGENT} -o wide"
+AGENT_PORT = 80
+SHOW_AGENTS = (
+    f"kubectl -n {AGENT_NAMESPACE} get pods -l 'app.kubernetes.io/name in ({','.join(AGENTS)})' -o wide"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,17 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
         "on a virtual node, where no EKS Pod Identity Agent can run",
         "Let it run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
         _node(pod),
+    )
+
+
+def skips_webhook(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """EKS's webhook leaves Pods with its label alone, however often they are recreated."""
+    if SKIP_WEBHOOK not in pod.labels or is_served(pod):
+        return None
+    return Fault(
+        Code.POD_SKIPS_WEBHOOK,
+        f"with the label {SKIP_WEBHOOK}, so nothing is injected{_instead(pod)}",
+        f"If it needs the role, remove the label from the Pod template. {recreate(state.owner_of(pod), pod)}",
     )
 
 
@@ -179,6 +193,20 @@ def proxied(pod: Pod, state: KubeState, _association: Association) -> Fault | No
     return None
 
 
+def takes_agent_port(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """The agent listens on port 80 of its link-local address, in the network of the node."""
+    for container in pod.containers:
+        if AGENT_PORT in container.host_ports:
+            return Fault(
+                Code.POD_HOST_PORT,
+                f"container {container.name} takes port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
+                "listens, so one of them may not start, or the agent may not be reached",
+                f"Give it another hostPort. {recreate(state.owner_of(pod), pod)}",
+                _node(pod),
+            )
+    return None
+
+
 def other_credentials_first(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """SDKs take keys, then a web identity, from the environment before they ask the agent."""
     for container in pod.containers:
@@ -201,11 +229,18 @@ CAUSES: tuple[Predicate, ...] = (
     on_fargate,
     on_windows,
     on_virtual_node,
+    skips_webhook,
     admitted_before_association,
     not_injected,
 )
 # Each of these stands for itself.
-FLAWS: tuple[Predicate, ...] = (no_agent_on_node, proxied, containers_skipped, other_credentials_first)
+FLAWS: tuple[Predicate, ...] = (
+    no_agent_on_node,
+    proxied,
+    containers_skipped,
+    other_credentials_first,
+    takes_agent_port,
+)
 
 
 def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Fault]:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ..._findings.key import WorkloadKey
-from .objects import Object, member, name_of, objects_of, text_of, texts_of
+from .objects import Object, member, name_of, number_of, objects_of, text_of, texts_of
 
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
+# The webhook leaves Pods with this label alone.
+SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
 TOKEN_VOLUME = "eks-pod-identity-token"
 
 
@@ -34,10 +36,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """``env`` holds what the manifest says; None is a value that comes from elsewhere (valueFrom)."""
+    """``env`` holds what the manifest says; None is a value that comes from elsewhere (valueFrom).
+
+    ``host_ports`` are the ports of the node that it takes; with hostNetwork Kubernetes writes them as well.
+    """
 
     name: str
     env: Mapping[str, str | None]
+    host_ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +147,5 @@ def _container(item: Object) -> Container:
         text_of(entry.get("name")): None if entry.get("valueFrom") else text_of(entry.get("value"))
         for entry in objects_of(item.get("env"))
     }
-    return Container(text_of(item.get("name")), env)
+    ports = frozenset(number_of(port.get("hostPort")) for port in objects_of(item.get("ports"))) - {0}
+    return Container(text_of(item.get("name")), env, ports)

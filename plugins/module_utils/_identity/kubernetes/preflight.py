@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
+from ..._findings.finding import Finding
+from ..model.api_server import ApiServer, ApiServerRow, api_server_row, parse_api_server
 from ..model.desired import Workload
 from .account_plan import (
     AccountPlan,
@@ -38,11 +40,17 @@ class PurgeScope:
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces``
-    those of the workloads in which there is any service account."""
+    those of the workloads in which there is any service account; ``server`` is what answered.
+    ``owner`` is whose run it is, and with ``adopt`` what another owner has is taken over or removed.
+    ``breakage`` says which workloads an association would break."""
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] = ()
     plan: AccountPlan = field(default_factory=AccountPlan)
+    server: ApiServer = field(default_factory=ApiServer)
+    owner: str | None = None
+    adopt: bool = False
+    breakage: Sequence[Finding] = ()
 
 
 class PreflightRow(TypedDict):
@@ -53,6 +61,9 @@ class PreflightRow(TypedDict):
     manifests: list[Object]
     waiting: list[Object]
     unlisted: list[Object]
+    server: ApiServerRow
+    owner: str
+    adopt: bool
 
 
 def read_accounts(
@@ -62,6 +73,7 @@ def read_accounts(
     state: State,
     owner: str | None = None,
     purge: PurgeScope | None = None,
+    adopt: bool = False,
 ) -> Preflight | ApiError:
     """One request, of the one namespace or of the cluster; a second one only when a namespace is in doubt.
 
@@ -78,7 +90,11 @@ def read_accounts(
     }
     inhabited = {key.namespace for key in accounts}
     preflight = Preflight(
-        {key: account for key, account in accounts.items() if key in wanted}, inhabited & namespaces
+        {key: account for key, account in accounts.items() if key in wanted},
+        inhabited & namespaces,
+        server=reader.read_server(),
+        owner=owner,
+        adopt=adopt,
     )
     if state != "present":
         return preflight
@@ -88,7 +104,7 @@ def read_accounts(
         if listing.error is not None:
             return listing.error
         existing = inhabited | {name_of(item).name for item in listing.items}
-    plan = plan_present(workloads, accounts, existing, owner)
+    plan = plan_present(workloads, accounts, existing, owner, adopt)
     if purge is not None:
         unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit)
         problems = [*plan.problems, *unlisted.problems]
@@ -113,6 +129,9 @@ def preflight_row(preflight: Preflight) -> PreflightRow:
         "manifests": list(preflight.plan.manifests),
         "waiting": list(preflight.plan.waiting),
         "unlisted": list(preflight.plan.unlisted),
+        "server": api_server_row(preflight.server),
+        "owner": preflight.owner or "",
+        "adopt": preflight.adopt,
     }
 
 
@@ -127,4 +146,7 @@ def parse_preflight(row: Object, cluster: str) -> Preflight:
             [mapping_of(item) for item in objects_of(row.get("waiting"))],
             [mapping_of(item) for item in objects_of(row.get("unlisted"))],
         ),
+        parse_api_server(mapping_of(row.get("server"))),
+        text_of(row.get("owner")) or None,
+        row.get("adopt") is True,
     )

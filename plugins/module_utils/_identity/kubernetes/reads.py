@@ -14,7 +14,7 @@ from ..._findings.codes import Code
 from .aws_result import Verification, VerifiedWorkload
 from .cluster import ClusterReader, Listing, Query, Reads
 from .pod_checks import find_faults
-from .state import AGENT, AGENT_NAMESPACE, KubeState, read_state
+from .state import AGENT_NAMESPACE, AGENTS, KubeState, read_state
 
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
@@ -60,7 +60,7 @@ def pods_query(verification: Verification) -> Query | None:
 def query_for(name: str, pods: Query) -> Query:
     """The list of the objects of RESOURCES, given the one of the Pods."""
     if name == "agents":
-        return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name={AGENT}",))
+        return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
     if name == "daemon_sets":
         return Query("apps/v1", "DaemonSet", AGENT_NAMESPACE)
     if name == "nodes":

@@ -19,6 +19,8 @@ from .pods import Owner, Pod, controller, is_live, is_ready, parse_pod, service_
 
 AGENT = "eks-pod-identity-agent"
 AGENT_NAMESPACE = "kube-system"
+# What the add-on labels its Pods with (app.kubernetes.io/name): on EC2, on hybrid nodes, and on those with Bottlerocket.
+AGENTS = (AGENT, f"{AGENT}-hybrid", f"{AGENT}-hybrid-bottlerocket")
 # By the names of what is read: what a caller must be allowed to list.
 RESOURCES = {
     "pods": "pods",

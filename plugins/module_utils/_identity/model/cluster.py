@@ -18,6 +18,7 @@ class Cluster:
     """The cluster and the account behind the credentials, as observed.
 
     ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode`` is EKS Auto Mode.
+    ``authorities`` are the SHA-256 of the certificates that sign for its Kubernetes API at ``endpoint``.
     Sources: eks DescribeCluster, sts GetCallerIdentity.
     """
 
@@ -31,6 +32,8 @@ class Cluster:
     version: str = ""
     platform_version: str = ""
     auto_mode: bool = False
+    endpoint: str = ""
+    authorities: frozenset[str] = frozenset()
 
     def policy_arn(self, spec: PolicySpec) -> str:
         if spec.arn is not None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import Document
 
@@ -152,8 +153,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything that one run is to apply to one cluster."""
+    """Everything that one run is to apply to one cluster.
+
+    ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why.
+    """
 
     cluster_name: str
     workloads: tuple[Workload, ...]
     options: Options = field(default_factory=Options)
+    would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)

@@ -9,10 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
+from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
 from ..._findings.severities import Severity
+from ..._findings.table import TABLE
 from ..._findings.text import visible
 from .checks import Check, Status
 from .observed import Document, ObservedAssociation
@@ -219,6 +222,18 @@ def finding_row(finding: Finding) -> FindingRow:
     }
 
 
+def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
+    """The finding of a row, which names workloads of the cluster."""
+    code, severity = Code(str(row.get("code") or "")), cast(Severity, row.get("severity"))
+    return Finding(
+        code,
+        str(row.get("message") or ""),
+        str(row.get("remedy") or ""),
+        _named_workload(str(row.get("workload") or ""), cluster),
+        raised_as=None if severity == TABLE[code].severity else severity,
+    )
+
+
 def check_row(check: Check) -> CheckRow:
     row: CheckRow = {
         "name": check.name,
@@ -229,3 +244,9 @@ def check_row(check: Check) -> CheckRow:
     if check.follows:
         row["follows"] = [finding_row(finding) for finding in check.follows]
     return row
+
+
+def _named_workload(name: str, cluster: str) -> WorkloadKey | None:
+    """The workload that a row names; a namespace or a service account has no slash in its name."""
+    namespace, _slash, service_account = name.partition("/")
+    return WorkloadKey(cluster, namespace, service_account) if name else None

@@ -25,6 +25,7 @@ from ..model.targets import Target, association_target, policy_target, role_targ
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
 from .policies import plan_policy
+from .problems import breaks
 from .shared_role import gains, plan_shared_role
 from .trust import scope_of
 
@@ -54,7 +55,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    _plan_associations(draft, workloads, observed, options, unread, gained)
+    _plan_associations(draft, desired, workloads, observed, unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
@@ -88,15 +89,15 @@ def _as_associated(workload: Workload, association: ObservedAssociation | None) 
 
 def _plan_associations(
     draft: Draft,
+    desired: Desired,
     workloads: Sequence[Workload],
     observed: Observed,
-    options: Options,
     unread: Mapping[Target, ReadFailure],
     gained: Mapping[str, frozenset[Target]],
 ) -> None:
     """``gained`` is all that a role gets, also for others who share it, by its name: who moves to it leaves
     another role for that."""
-    cluster = observed.cluster
+    cluster, options = observed.cluster, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
         for key in change.workloads:
@@ -130,7 +131,9 @@ def _plan_associations(
             awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
         )
         planned = plan_association(wanted, association)
-        if isinstance(planned, Change):
+        if isinstance(planned, Change) and association is None and workload.key in desired.would_break:
+            draft.failures.append(breaks(desired.would_break[workload.key], planned))
+        elif isinstance(planned, Change):
             draft.changes.append(planned)
         elif isinstance(planned, Failure):
             draft.failures.append(planned)

@@ -4,13 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Why a role is not made or changed: the failures that planning finds, in words. Pure."""
+"""Why a role or an association is not made or changed: the failures that planning finds, in words. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import policy_size
 from ..model.changes import Change
@@ -181,3 +182,10 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             "trust_policy_size_limit.",
         )
     ]
+
+
+def breaks(finding: Finding, change: Change) -> Failure:
+    """An association that is not made, because Pods that run would lose their credentials by it."""
+    return Failure(
+        change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
+    )

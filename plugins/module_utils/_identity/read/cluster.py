@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..._aws.client import Api
 from ..._aws.errors import classify
+from ..model.api_server import digests_of_data
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 
@@ -50,6 +51,8 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
         version=str(raw.get("version") or ""),
         platform_version=str(raw.get("platformVersion") or ""),
         auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
+        endpoint=str(raw.get("endpoint") or ""),
+        authorities=digests_of_data(str((raw.get("certificateAuthority") or {}).get("data") or "")),
     )
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,6 +214,121 @@ def test_a_cluster_that_is_not_there_is_told_with_code_and_remedy(run: Run) -> N
         "name, and that account and region are the ones you mean. Nothing was changed."
     )
     assert result["remedy"] == "Check the cluster's name, and that account and region are the ones you mean."
+
+
+OTHER_API = {"url": "https://10.1.2.3", "authorities": ["00"], "checks_certificate": True}
+OTHER_API_MESSAGE = (
+    f"the Kubernetes API of the kubeconfig (https://10.1.2.3) is not that of cluster {CLUSTER} (account {ACCOUNT}, "
+    f"region {REGION}): EKS gives it the endpoint https://abc.eks.amazonaws.com and another certificate authority."
+)
+OTHER_API_REMEDY = (
+    "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
+    "(pod_identity_kubeconfig, pod_identity_kube_context). If it is that cluster behind a proxy with a certificate of "
+    "its own, pod_identity_verify_cluster: false goes on."
+)
+CLUSTER_API = {
+    "endpoint": "https://abc.eks.amazonaws.com",
+    "certificateAuthority": {
+        "data": base64.b64encode(
+            b"-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
+        ).decode()
+    },
+}
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_kubeconfig_of_another_cluster_stops_the_run_before_any_change(
+    run: Run, aws: FakeAws, state: str, check: bool
+) -> None:
+    aws.eks.details = CLUSTER_API
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
+    result = run(eks_pod_identity, check, **arguments, state=state)
+    assert (result["failed"], result["error_code"]) == (True, "KUBERNETES_API_DIFFERS")
+    assert result["msg"] == f"{OTHER_API_MESSAGE} {OTHER_API_REMEDY} Nothing was changed."
+    assert aws.writes == []
+
+
+def test_a_kubeconfig_of_another_cluster_is_a_warning_on_the_owners_word(run: Run, aws: FakeAws) -> None:
+    aws.eks.details = CLUSTER_API
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
+    result = run(eks_pod_identity, **arguments, kubernetes_api={**OTHER_API, "required": False})
+    assert result["changed"] is True
+    assert result["findings"] == [
+        {
+            "code": "KUBERNETES_API_DIFFERS",
+            "severity": "warning",
+            "workload": "",
+            "message": OTHER_API_MESSAGE,
+            "remedy": OTHER_API_REMEDY,
+        }
+    ]
+
+
+def test_the_clusters_own_authority_is_proof_at_any_address_and_costs_no_request(
+    run: Run, aws: FakeAws
+) -> None:
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
+    run(eks_pod_identity, True, **arguments)
+    requests = len(aws.requests)
+    aws.eks.details = CLUSTER_API
+    digest = hashlib.sha256(b"CERT").hexdigest()
+    result = run(eks_pod_identity, True, **arguments, kubernetes_api={**OTHER_API, "authorities": [digest]})
+    assert (result["findings"], len(aws.requests)) == ([], 2 * requests)
+
+
+BREAKAGE = {
+    "code": "ASSOCIATION_WOULD_BREAK",
+    "severity": "error",
+    "workload": "default/app",
+    "message": "It would break.",
+    "remedy": "Do not.",
+}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_workload_that_an_association_would_break_stops_before_any_change(
+    run: Run, aws: FakeAws, check: bool
+) -> None:
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": [BREAKAGE]}
+    result = run(eks_pod_identity, check, **arguments, continue_on_error=True)
+    assert (result["changed"], aws.writes) == (False, [])
+    assert result["failures"] == [
+        {
+            "workload": "default/app",
+            "resource": "association",
+            "name": "default/app",
+            "action": "create",
+            "error_code": "ASSOCIATION_WOULD_BREAK",
+            "message": "It would break.",
+            "remedy": "Do not.",
+        }
+    ]
+
+
+def test_an_association_that_is_there_is_changed_whatever_it_broke(run: Run) -> None:
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
+    again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=[BREAKAGE])
+    assert (again["changed"], again["failures"]) == (False, [])
+
+
+def test_an_association_that_may_break_is_made_with_a_warning(run: Run) -> None:
+    breakage = [{**BREAKAGE, "severity": "warning"}]
+    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=breakage)
+    assert (result["changed"], result["findings"]) == (True, breakage)
+
+
+def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, aws: FakeAws) -> None:
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
+    aws.eks.details = CLUSTER_API
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
+    result = run(eks_pod_identity_info, **arguments)
+    first = result["findings"][0]
+    assert (first["code"], first["severity"], first["message"]) == (
+        "KUBERNETES_API_DIFFERS",
+        "error",
+        OTHER_API_MESSAGE,
+    )
 
 
 @pytest.mark.parametrize(("go_on", "failed"), [(False, True), (True, False)])

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +21,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
     Query,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_client
 from kubernetes.client.exceptions import ApiException
@@ -32,6 +39,7 @@ class FakeClient:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
         self.asked: list[dict[str, Any]] = []
+        self.configuration = SimpleNamespace(host="https://kube", ssl_ca_cert=None, verify_ssl=True)
         self.client = SimpleNamespace(version={"kubernetes": {"gitVersion": "v1.33.0"}})
 
     def resource(self, kind: str, api_version: str) -> str:
@@ -41,7 +49,8 @@ class FakeClient:
         self.asked.append({"resource": resource, **parameters})
         if isinstance(self.answer, Exception):
             raise self.answer
-        return SimpleNamespace(data=json.dumps(self.answer).encode())
+        data = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+        return SimpleNamespace(data=data)
 
 
 def reader_of(
@@ -70,6 +79,7 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         "label_selector": "a=b,c",
         "field_selector": "status.phase!=Failed",
         "serialize": False,
+        "_request_timeout": (10, 65),
     }
 
 
@@ -95,3 +105,43 @@ def test_what_goes_wrong_is_the_listings_error(
 ) -> None:
     reader, _client, _made = reader_of(raised, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(error=error)
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
+
+
+def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reader, client, _made = reader_of({}, monkeypatch)
+    assert reader.read_server() == ApiServer("https://kube")
+    (tmp_path / "ca.pem").write_text(CERTIFICATE)
+    client.configuration = SimpleNamespace(
+        host="https://kube", ssl_ca_cert=str(tmp_path / "ca.pem"), verify_ssl=False
+    )
+    digest = hashlib.sha256(b"CERT").hexdigest()
+    assert reader.read_server() == ApiServer("https://kube", frozenset({digest}), False)
+    client.configuration.ssl_ca_cert = str(tmp_path / "gone.pem")
+    assert reader.read_server() == ApiServer()
+
+
+@pytest.mark.parametrize("answer", [b"<html>login</html>", b"", b"[]", b"{}", b'{"items": {}}'])
+def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    reader, _client, _made = reader_of(answer, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(
+        error=ApiError(0, "what answered 200 is not the Kubernetes API: no list of Pod")
+    )
+
+
+def test_a_list_that_stalls_ends_with_a_named_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, _made = reader_of({"items": []}, monkeypatch)
+    monkeypatch.setattr(kubernetes_client, "LONGEST_CALL", 0.2)
+    monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait())
+    began = time.monotonic()
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete answer within 0.2 seconds"))
+    assert time.monotonic() - began < 5
+
+
+def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ApiException(status=429, reason="Too Many Requests")
+    error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
+    reader, _client, _made = reader_of(error, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(429, "busy", 7))

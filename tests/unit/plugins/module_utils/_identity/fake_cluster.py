@@ -19,7 +19,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
+    ObjectName,
     name_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -30,23 +34,32 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 class FakeCluster:
     """``lists`` by kind, or by kind and namespace; ``refused`` by the name of an object.
 
-    ``log`` has every request: "list Pod shop", "apply api", "remove old".
+    ``accounts`` are the service accounts that were applied and not removed; writes of those in ``undone`` are undone
+    at once. ``log`` has every request: "list Pod shop", "apply api", "remove old".
     """
 
     lists: Mapping[str, Listing] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
     version: Object = field(default_factory=dict)
+    server: ApiServer = field(default_factory=ApiServer)
+    accounts: dict[ObjectName, Object] = field(default_factory=dict)
+    undone: frozenset[str] = frozenset()
     log: list[str] = field(default_factory=list)
 
     def list_objects(self, query: Query) -> Listing:
         asked = f"{query.kind} {query.namespace}".strip()
         self.log.append(f"list {asked}")
+        if query.kind == "ServiceAccount" and query.kind not in self.lists:
+            return Listing(list(self.accounts.values()))
         return self.lists.get(asked) or self.lists.get(query.kind) or Listing()
 
     def read_version(self) -> Object:
         self.log.append("version")
         return self.version
+
+    def read_server(self) -> ApiServer:
+        return self.server
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         return self._write("apply", manifests)
@@ -67,7 +80,18 @@ class FakeCluster:
             for index, name in enumerate(names)
             if name in self.refused
         }
+        for index, manifest in enumerate(manifests):
+            if index not in refused and names[index] not in self.undone:
+                self._keep(verb, manifest)
         return Written(len(refused) < len(names), refused, diffs=[{"after": name} for name in names])
+
+    def _keep(self, verb: str, manifest: Object) -> None:
+        if manifest.get("kind") != "ServiceAccount":
+            return
+        if verb == "apply":
+            self.accounts[name_of(manifest)] = manifest
+        else:
+            self.accounts.pop(name_of(manifest), None)
 
 
 @dataclass

@@ -46,6 +46,8 @@ class FakeEks:
         self.account_id = account_id
         self.region = region
         self.clusters = dict.fromkeys(clusters, "ACTIVE")
+        # What DescribeCluster says beside name, ARN and status.
+        self.details: dict[str, Any] = {}
         self.associations: dict[str, Answer] = {}
         self.lag = 0
         self.waits: dict[str, int] = {}
@@ -67,7 +69,7 @@ class FakeEks:
         name = asked["name"]
         self._check_cluster(name)
         arn = f"arn:aws:eks:{self.region}:{self.account_id}:cluster/{name}"
-        return {"cluster": {"name": name, "arn": arn, "status": self.clusters[name]}}
+        return {"cluster": {"name": name, "arn": arn, "status": self.clusters[name], **self.details}}
 
     def ListPodIdentityAssociations(self, asked: Mapping[str, Any]) -> Answer:
         self._check_cluster(asked["clusterName"])

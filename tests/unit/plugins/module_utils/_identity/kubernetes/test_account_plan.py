@@ -14,7 +14,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ke
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_plan import (
     AccountPlan,
-    accounts_after,
     describe_plan,
     needs_namespaces,
     plan_absent,
@@ -135,6 +134,53 @@ def test_manifests_to_apply(asked: Workload, accounts: Accounts, manifests: list
     assert plan_present([asked], accounts, EXISTING) == AccountPlan(manifests, [], problems=[])
 
 
+TEAM_B = {**OURS, OWNER_LABEL: "team-b"}
+
+
+@pytest.mark.parametrize("owner", ["team-a", None])
+def test_what_another_owner_has_is_not_changed(owner: str | None) -> None:
+    wanted = request(labels={"tier": "web"})
+    plan = plan_present([wanted], account(labels=TEAM_B), EXISTING, owner)
+    assert plan.manifests == []
+    assert plan.problems == [
+        "workload default/app: service account app in namespace default belongs to owner 'team-b' (label "
+        "workload-identity/owner), and would have to change. Let its owner list the workload, or take it over with "
+        "pod_identity_adopt: true."
+    ]
+
+
+@pytest.mark.parametrize("owner", ["team-a", None])
+def test_what_another_owner_has_is_used_as_it_is(owner: str | None) -> None:
+    plan = plan_present([request()], account(labels=TEAM_B), EXISTING, owner)
+    assert (plan.manifests, plan.waiting, plan.problems) == ([], [], [])
+
+
+def test_what_another_owner_has_is_taken_over_on_request() -> None:
+    plan = plan_present([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
+    assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
+
+
+@pytest.mark.parametrize(
+    ("owner", "adopt", "removed"),
+    [("team-a", False, False), (None, False, False), ("team-b", False, True), ("team-a", True, True)],
+)
+def test_a_removal_leaves_what_another_owner_has(owner: str | None, adopt: bool, removed: bool) -> None:
+    plan = plan_absent(account(labels=TEAM_B), parse_aws_result(RIGHT, CLUSTER), owner, adopt)
+    assert bool(plan.manifests) is removed
+    assert [(finding.code.value, finding.message, finding.remedy) for finding in plan.findings] == (
+        []
+        if removed
+        else [
+            (
+                "SERVICE_ACCOUNT_OTHER_OWNER",
+                "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), "
+                "and stays.",
+                "Remove it as its owner (pod_identity_owner: team-b), or with pod_identity_adopt: true.",
+            )
+        ]
+    )
+
+
 def test_ours_are_marked_with_their_owner() -> None:
     plan = plan_present([request()], {}, EXISTING, owner="team-a")
     assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
@@ -247,7 +293,7 @@ def test_without_the_cluster_and_its_service_accounts_there_is_no_finding() -> N
 @pytest.mark.parametrize(
     ("namespaces", "owner", "unlisted"),
     [
-        ((), None, [("old", "default"), ("old", "batch"), ("owned", "default")]),
+        ((), None, [("old", "default"), ("old", "batch")]),
         (("batch",), None, [("old", "batch")]),
         ((), "a", [("owned", "default")]),
         ((), "b", []),
@@ -284,21 +330,6 @@ def test_a_purge_has_a_limit() -> None:
 
 
 # What exists afterwards, and in words
-
-
-def test_service_accounts_after_a_plan() -> None:
-    accounts = account("old", labels={"x": "y"}, annotations={"role": "r"})
-    plan = AccountPlan(
-        [new_namespace("batch"), manifest("new"), manifest("old", labels={"a": "1"})],
-        [manifest("late", "batch")],
-    )
-    after = accounts_after(accounts, plan, CLUSTER)
-    assert after == {
-        **account("old", labels={"x": "y", "a": "1"}, annotations={"role": "r"}),
-        **account("new"),
-        **account("late", "batch"),
-    }
-    assert accounts_after({}, AccountPlan(), CLUSTER) == {}
 
 
 def test_a_line_for_each_object() -> None:

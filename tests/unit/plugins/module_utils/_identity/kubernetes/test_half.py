@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
+    ObjectName,
     ServiceAccount,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
@@ -36,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.ownership import (
     MANAGED_BY_LABELS,
+    OWNER_LABEL,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
@@ -46,6 +48,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restart_run import (
     RestartSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -63,6 +68,17 @@ FAILURE = {"workload": "shop/api", "resource": "role", "name": "r", "action": "c
 
 def manifest(name: str, namespace: str = "shop") -> Object:
     return {"kind": "ServiceAccount", "metadata": {"namespace": namespace, "name": name}}
+
+
+def holding(*names: str, **more: Any) -> FakeCluster:
+    """A cluster with service accounts of ours in namespace shop."""
+    accounts = {
+        ObjectName("shop", name): {
+            "metadata": {"namespace": "shop", "name": name, "labels": MANAGED_BY_LABELS}
+        }
+        for name in names
+    }
+    return FakeCluster(accounts=accounts, **more)
 
 
 NAMESPACE: Object = {"kind": "Namespace", "metadata": {"name": "batch"}}
@@ -91,9 +107,15 @@ def after_a_change(**more: Any) -> dict[str, Any]:
 
 
 def test_applies_purges_and_then_reads_the_pods() -> None:
-    cluster = FakeCluster()
+    cluster = holding("old")
     half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
-    assert cluster.log == ["apply batch api late", "remove old", "list Pod shop"]
+    assert cluster.log == [
+        "list ServiceAccount shop",
+        "apply batch api late",
+        "remove old",
+        "list ServiceAccount",
+        "list Pod shop",
+    ]
     assert half.changed
     assert half.outcome.changes == [
         "apply Namespace batch",
@@ -114,9 +136,9 @@ def test_nothing_to_do_costs_no_request() -> None:
 
 
 def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> None:
-    cluster = FakeCluster()
+    cluster = holding("old")
     half = run(cluster, Preflight(plan=PLAN), result={**CHANGED}, check_mode=True)
-    assert cluster.log == ["apply batch api", "remove old"]
+    assert cluster.log == ["list ServiceAccount shop", "apply batch api", "remove old"]
     assert half.outcome.changes[2] == "apply ServiceAccount batch/late"
 
 
@@ -152,22 +174,140 @@ def test_an_object_that_kubernetes_refuses_stops_no_other() -> None:
 
 def test_an_unlisted_object_that_kubernetes_keeps_is_a_failure() -> None:
     plan = AccountPlan(unlisted=[manifest("old"), manifest("older")])
-    half = run(FakeCluster(refused={"older": "no"}), Preflight(plan=plan), result=after_a_change())
+    half = run(
+        holding("old", "older", refused={"older": "no"}), Preflight(plan=plan), result=after_a_change()
+    )
     assert half.outcome.changes == ["remove ServiceAccount shop/old"]
     failures = [(one["action"], one["name"], one["workload"]) for one in half.outcome.failures]
     assert failures == [("remove", "shop/older", "shop/older")]
 
 
 def test_an_end_before_the_result_leaves_the_changes_unknown() -> None:
-    half = run(FakeCluster(broken="gone"), Preflight(plan=PLAN), result=after_a_change())
+    cluster = holding("old", broken="gone")
+    half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
     assert (half.outcome.changes, half.outcome.error, list(half.outcome.failures)) == ([], "gone", [])
     assert half.outcome.checks[build.KEY][0].status == "fail"
 
 
-def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
+def kept(name: str = "api", **metadata: object) -> Object:
+    return {"metadata": {"namespace": "shop", "name": name, **metadata}}
+
+
+WANTED: Object = {
+    "kind": "ServiceAccount",
+    "metadata": {"namespace": "shop", "name": "api", "labels": {"a": "1"}},
+}
+NOT_KEPT = "Find out what else manages it (its managedFields, Argo CD, Flux, a webhook), and run again."
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ([], "the API server took it, and it is not there: another process removes it."),
+        (
+            [kept(labels={"a": "2"})],
+            "it has other labels or annotations than were applied: another process changes it.",
+        ),
+        (
+            [kept(labels={"a": "1"}, deletionTimestamp=build.AFTER)],
+            "it is being removed, and waits for its finalizers.",
+        ),
+    ],
+    ids=["a conflict that was taken for done, or removed", "changed", "on its way out"],
+)
+def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object], message: str) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing(after)})
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert half.outcome.changes == []
+    assert half.outcome.failures == [
+        {
+            "workload": "shop/api",
+            "resource": "ServiceAccount",
+            "name": "shop/api",
+            "action": "apply",
+            "error_code": "SERVICE_ACCOUNT_NOT_KEPT",
+            "message": message,
+            "remedy": NOT_KEPT,
+        }
+    ]
+    assert half.outcome.checks[build.KEY][0].status == ("pass" if after else "fail")
+
+
+def test_what_is_there_after_it_was_removed_is_a_failure() -> None:
+    cluster = holding("api", undone=frozenset({"api"}))
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert half.outcome.changes == []
+    assert [(one["action"], one["name"], one["message"]) for one in half.outcome.failures] == [
+        ("remove", "shop/api", "it is still there: another process makes it anew.")
+    ]
+
+
+def test_what_waits_for_its_finalizers_is_removed() -> None:
+    cluster = FakeCluster(
+        {"ServiceAccount": Listing([kept(labels=MANAGED_BY_LABELS, deletionTimestamp=build.AFTER)])}
+    )
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (half.outcome.changes, half.outcome.failures) == (["remove ServiceAccount shop/api"], [])
+
+
+@pytest.mark.parametrize(
+    ("labels", "findings"),
+    [
+        ({}, []),
+        ({**MANAGED_BY_LABELS, OWNER_LABEL: "team-b"}, ["SERVICE_ACCOUNT_OTHER_OWNER"]),
+    ],
+    ids=["made anew by another", "another owner's by now"],
+)
+def test_what_is_not_ours_any_more_is_not_removed(labels: dict[str, str], findings: list[str]) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([kept(labels=labels)])})
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
+    assert [finding.code for finding in half.outcome.findings] == findings
+
+
+def test_what_is_gone_already_is_no_change() -> None:
     cluster = FakeCluster()
     half = run(cluster, result={"changes": [], "state": "absent"})
-    assert cluster.log == ["remove api"]
+    assert (cluster.log, half.outcome.changes, half.changed) == (["list ServiceAccount shop"], [], False)
+
+
+def test_nothing_is_removed_that_cannot_be_read_before() -> None:
+    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
+    assert [(finding.code, finding.message) for finding in half.outcome.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "service accounts that were to be removed stay, as they could not be read immediately before: shop/api. "
+            'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
+            "cluster scope.",
+        )
+    ]
+
+
+def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
+    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    check = half.outcome.checks[build.KEY][0]
+    assert check.status == "unknown"
+    assert half.outcome.findings[0].message == (
+        "the service account could not be read after it was applied, so what is there is unknown: serviceaccounts is "
+        'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
+    )
+    assert half.outcome.findings[0] in check.findings
+
+
+def test_a_write_whose_answer_was_lost_is_told_by_what_is_there() -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([kept(labels={"a": "1"})])}, broken="reset")
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert (half.outcome.error, half.changed) == ("", True)
+    assert half.outcome.changes == ["apply ServiceAccount shop/api"]
+
+
+def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
+    cluster = holding("api")
+    half = run(cluster, result={"changes": [], "state": "absent"})
+    assert cluster.log == ["list ServiceAccount shop", "remove api", "list ServiceAccount shop"]
     assert half.outcome.changes == ["remove ServiceAccount shop/api"]
 
 
@@ -331,3 +471,28 @@ def test_one_task_hands_it_to_another() -> None:
     assert outcome_row(parsed) == outcome_row(outcome)
     assert list(parsed.checks) == [build.KEY, WorkloadKey(build.CLUSTER, "shop", "gone")]
     assert (parsed.findings, parsed.judges_agent) == (outcome.findings, True)
+
+
+@pytest.mark.parametrize(("required", "restarted"), [(True, False), (False, True)])
+def test_nothing_is_restarted_in_what_may_be_another_cluster(required: bool, restarted: bool) -> None:
+    finding = {
+        "code": "KUBERNETES_API_UNKNOWN",
+        "severity": "warning",
+        "workload": "",
+        "message": "",
+        "remedy": "",
+    }
+    preflight = replace(THERE, server=ApiServer(required=required))
+    cluster = FakeCluster({"Pod shop": build.read([STALE]), **AGENTS})
+    half = run(
+        cluster,
+        preflight,
+        result=build.result(build.row(), findings=[finding]),
+        restart=RestartSettings(),
+    )
+    assert any(line.startswith("patch") for line in cluster.log) is restarted
+    warning = (
+        "No Pod was restarted and no proof was run: the Kubernetes API of the kubeconfig is not proven to be that of "
+        "the cluster, as the findings say."
+    )
+    assert (warning in half.warnings) is not restarted

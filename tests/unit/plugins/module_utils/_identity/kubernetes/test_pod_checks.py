@@ -22,7 +22,11 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 RESTART = "Recreate its Pods: kubectl rollout restart deployment/web -n shop"
 ONE = "Pod web-6d5f7c9b8-x2x4z of Deployment web"
-LOOK = "kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide"
+SKIPPING = {"pod-template-hash": "6d5f7c9b8", "eks.amazonaws.com/skip-pod-identity-webhook": "true"}
+LOOK = (
+    "kubectl -n kube-system get pods -l 'app.kubernetes.io/name in (eks-pod-identity-agent,"
+    "eks-pod-identity-agent-hybrid,eks-pod-identity-agent-hybrid-bottlerocket)' -o wide"
+)
 STALE_AND_IRSA = {
     "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/old",
     "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
@@ -124,6 +128,35 @@ CASES = [
         before(
             f"{ONE} (3 days old)", RESTART, "; it still uses role arn:aws:iam::111122223333:role/old by IRSA"
         ),
+    ),
+    Case(
+        "left to itself, before the association",
+        [build.pod(created=build.BEFORE, injected=False, labels=SKIPPING)],
+        ("pass", "warning 1/1"),
+        (
+            "POD_SKIPS_WEBHOOK",
+            "warning",
+            f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so nothing is injected.",
+            f"If it needs the role, remove the label from the Pod template. {RESTART}",
+        ),
+    ),
+    Case(
+        "the agent's port",
+        [build.pod(containers=[{**build.container(), "ports": [{"containerPort": 80, "hostPort": 80}]}])],
+        ("pass", "warning 1/1"),
+        (
+            "POD_HOST_PORT",
+            "warning",
+            f"{ONE} (2 hours old): container app takes port 80 of its node, where the EKS Pod Identity Agent listens, so "
+            f"one of them may not start, or the agent may not be reached (node {build.NODE}).",
+            f"Give it another hostPort. {RESTART}",
+        ),
+    ),
+    Case(
+        "another port of the node",
+        [build.pod(containers=[{**build.container(), "ports": [{"containerPort": 80, "hostPort": 8080}]}])],
+        ("pass", "pass 1"),
+        None,
     ),
     Case(
         "of a DaemonSet",

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the Kubernetes API of the kubeconfig is that of the EKS cluster."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+    api_server_row,
+    digests_of,
+    digests_of_data,
+    judge_api_server,
+    parse_api_server,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+
+ENDPOINT = "https://ABC.gr7.us-west-2.eks.amazonaws.com"
+OURS, NEXT, OTHER = frozenset({"aa"}), frozenset({"aa", "bb"}), frozenset({"cc"})
+CLUSTER = Cluster(
+    "my-cluster",
+    "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    "111122223333",
+    "us-west-2",
+    "aws",
+    endpoint=ENDPOINT,
+    authorities=OURS,
+)
+TUNNEL = "https://localhost:8443"
+PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
+
+
+def pem_of(*contents: bytes) -> str:
+    bodies = (base64.encodebytes(content).decode() for content in contents)
+    return "".join(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n" for body in bodies)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "server"),
+    [
+        pytest.param(CLUSTER, ApiServer(TUNNEL, OURS), id="a tunnel that trusts the cluster's authority"),
+        pytest.param(replace(CLUSTER, authorities=NEXT), ApiServer(TUNNEL, OURS), id="EKS rotates"),
+        pytest.param(CLUSTER, ApiServer(ENDPOINT.lower() + ":443/", OTHER), id="its endpoint, by a proxy"),
+        pytest.param(CLUSTER, ApiServer(ENDPOINT, checks_certificate=False), id="its endpoint, unchecked"),
+        pytest.param(CLUSTER, ApiServer(ENDPOINT), id="its endpoint, authorities of the system"),
+        pytest.param(replace(CLUSTER, status=""), ApiServer(TUNNEL, OTHER), id="no such cluster"),
+    ],
+)
+def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
+    assert judge_api_server(cluster, server) is None
+
+
+@pytest.mark.parametrize(
+    ("cluster", "server", "code", "reason"),
+    [
+        pytest.param(
+            CLUSTER,
+            ApiServer(TUNNEL, OTHER),
+            "KUBERNETES_API_DIFFERS",
+            f"is not that of {PLACE}: EKS gives it the endpoint {ENDPOINT} and another certificate authority.",
+            id="another authority",
+        ),
+        pytest.param(
+            CLUSTER,
+            ApiServer(TUNNEL, OTHER | OURS),
+            "KUBERNETES_API_UNKNOWN",
+            f"is not proven to be that of {PLACE}: the connection trusts other certificate authorities beside the "
+            f"cluster's, and EKS gives the endpoint {ENDPOINT}.",
+            id="a bundle",
+        ),
+        pytest.param(
+            CLUSTER,
+            ApiServer(TUNNEL, OURS, checks_certificate=False),
+            "KUBERNETES_API_UNKNOWN",
+            f"is not proven to be that of {PLACE}: the connection checks no certificate, and EKS gives the endpoint "
+            f"{ENDPOINT}.",
+            id="unchecked",
+        ),
+        pytest.param(
+            CLUSTER,
+            ApiServer(TUNNEL),
+            "KUBERNETES_API_UNKNOWN",
+            f"is not proven to be that of {PLACE}: which certificate authority the connection trusts is not known, or "
+            f"it is one of the system's, and EKS gives the endpoint {ENDPOINT}.",
+            id="the system's authorities",
+        ),
+        pytest.param(
+            replace(CLUSTER, endpoint="", authorities=frozenset()),
+            ApiServer(TUNNEL, OURS),
+            "KUBERNETES_API_UNKNOWN",
+            f"is not proven to be that of {PLACE}: EKS tells neither its endpoint nor its certificate authority.",
+            id="EKS says nothing",
+        ),
+        pytest.param(
+            replace(CLUSTER, authorities=frozenset()),
+            ApiServer(TUNNEL, OURS),
+            "KUBERNETES_API_UNKNOWN",
+            f"is not proven to be that of {PLACE}: EKS tells no certificate authority, and gives the endpoint {ENDPOINT}.",
+            id="EKS tells no authority",
+        ),
+    ],
+)
+def test_another_cluster_or_perhaps_another(
+    cluster: Cluster, server: ApiServer, code: str, reason: str
+) -> None:
+    finding = judge_api_server(cluster, server)
+    assert finding is not None
+    assert (finding.code, finding.message) == (
+        code,
+        f"the Kubernetes API of the kubeconfig ({TUNNEL}) {reason}",
+    )
+
+
+def test_a_connection_that_is_not_known_proves_nothing() -> None:
+    finding = judge_api_server(CLUSTER, ApiServer())
+    assert finding is not None
+    assert finding.message == (
+        f"the Kubernetes API of the kubeconfig is not proven to be that of {PLACE}: where the connection goes could "
+        "not be read."
+    )
+
+
+def test_a_run_that_goes_on_is_warned() -> None:
+    severities = []
+    for required in (True, False):
+        finding = judge_api_server(CLUSTER, ApiServer(TUNNEL, OTHER, required=required))
+        assert finding is not None
+        severities.append(finding.severity)
+    assert severities == ["error", "warning"]
+
+
+def test_digests_are_those_of_each_certificate() -> None:
+    digests = {hashlib.sha256(content).hexdigest() for content in (b"one", b"two" * 40)}
+    pem = pem_of(b"one", b"two" * 40)
+    assert digests_of(f"comment\n{pem}") == digests
+    assert digests_of_data(base64.b64encode(pem.encode()).decode()) == digests
+
+
+@pytest.mark.parametrize("data", ["", "!", "Q0VSVA==", "/////w=="])
+def test_what_is_no_certificate_has_no_digest(data: str) -> None:
+    assert digests_of_data(data) == frozenset()
+
+
+def test_a_row_gives_the_server_again() -> None:
+    server = ApiServer(TUNNEL, NEXT, False, False)
+    assert parse_api_server(dict(api_server_row(server))) == server
+    assert parse_api_server({}) == ApiServer()
