@@ -32,7 +32,7 @@ from .journal import Cause, Journal
 from .outcome import Outcome, Refusal, Run
 from .trust_write import hold_trust
 from .use_check import UseCheck
-from .visible import merge, overlay, unseen, without_unseen
+from .visible import merge, overlay, seen_before, unseen, without_unseen
 from .waiting import WaitPolicy
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
@@ -78,7 +78,8 @@ class Engine:
         def look(desired: Desired) -> Observed:
             return self.observer("verify").observe(desired, planning=False, unchanged=untouched)
 
-        return self._settled(run.desired, look)
+        # What an earlier look showed and nobody here removed is not missing because a later one is late.
+        return self._settled(run.desired, look, seen_before(run))
 
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()

@@ -29,6 +29,7 @@ from ..model.observed import (
     users_of,
 )
 from ..model.targets import Target, association_target, policy_target, role_target
+from .outcome import Run
 
 Thing = ObservedAssociation | ObservedPolicy | ObservedRole
 _READS = {
@@ -61,9 +62,37 @@ _DOCUMENTS: Mapping[str, str] = {
 }
 
 
+def seen_before(run: Run) -> list[Change]:
+    """What a run saw and did not change, as if it had made it: no later look of it should miss that."""
+    cluster, removed = run.observed.cluster, {_thing_of(done.change.target) for done in run.done}
+    users: dict[Target, list[WorkloadKey]] = {}
+    for workload in run.desired.workloads:
+        key = workload.key
+        if workload.role is not None and run.observed.roles.get(workload.role.name.lower()) is not None:
+            users.setdefault(role_target(workload.role.name.lower()), []).append(key)
+        for spec in workload.policies:
+            arn = cluster.policy_arn(spec)
+            if run.observed.policies.get(arn) is not None:
+                users.setdefault(policy_target(arn), []).append(key)
+        if key in run.observed.associations:
+            users.setdefault(association_target(key), []).append(key)
+    return [
+        Change(0, target, "create", tuple(keys), None, None, ())
+        for target, keys in users.items()
+        if target not in removed
+    ]
+
+
 def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
     """The changes that were made, and that a look does not show yet."""
-    return tuple(change for change in changes if _is_unseen(change, observed))
+    made = tuple(changes)
+    deleted = {_thing_of(change.target) for change in made if change.action == "delete"}
+    return tuple(
+        change
+        for change in made
+        if (change.action == "delete" or _thing_of(change.target) not in deleted)
+        and _is_unseen(change, observed)
+    )
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
@@ -171,7 +200,7 @@ def _is_unseen(change: Change, observed: Observed) -> bool:
     if change.action == "delete":
         return present is not None and _same_one(present, change.before)
     if present is None:
-        return change.action == "replace"
+        return True
     if change.action == "replace" and _same_one(present, change.before):
         return True
     return _shows_before(present, change)

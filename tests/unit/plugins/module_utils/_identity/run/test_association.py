@@ -540,6 +540,9 @@ def test_a_young_role_is_waited_for() -> None:
 def test_an_old_role_is_not_waited_for() -> None:
     aws, clock = account(), Clock()
     aws.eks.waits["r"] = 4
+    later = {"ResponseMetadata": {"HTTPHeaders": {"date": "Tue, 24 Nov 2026 11:00:00 GMT"}}}
+    role = aws.iam.GetRole({"RoleName": "r"})
+    aws.replace("iam:GetRole", lambda _asked: {**role, **later})
     with pytest.raises(AssociationError, match="Role provided in the request does not exist"):
         make(aws, wanted(), clock=clock)
     assert clock.pauses == []
@@ -596,3 +599,20 @@ def test_what_is_no_role_is_not_asked_for() -> None:
     aws = account()
     assert may_become_usable(aws, "r", SUBJECT) is False
     assert aws.requests == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        pytest.param({"date": "Tue, 24 Nov 2026 10:04:59 GMT"}, True, id="young by the clock of AWS"),
+        pytest.param({"date": "Tue, 24 Nov 2026 10:05:00 GMT"}, False, id="old by the clock of AWS"),
+        pytest.param({"date": "soon"}, True, id="no time"),
+        pytest.param({}, True, id="no date"),
+    ],
+)
+def test_the_age_of_a_role_is_told_by_the_clock_of_aws(headers: dict[str, str], answer: bool) -> None:
+    """Never by the clock here, which may be wrong."""
+    aws = account()
+    role = aws.iam.GetRole({"RoleName": "r"})
+    aws.replace("iam:GetRole", lambda _asked: {**role, "ResponseMetadata": {"HTTPHeaders": headers}})
+    assert may_become_usable(aws, role_arn("r"), SUBJECT) is answer

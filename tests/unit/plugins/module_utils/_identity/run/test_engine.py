@@ -271,6 +271,9 @@ def test_an_old_role_is_not_waited_for() -> None:
     given(aws, "old", TRUST_BARE)
     aws.eks.role_changed("old")
     aws.eks.waits["old"] = 1
+    later = {"ResponseMetadata": {"HTTPHeaders": {"date": "Tue, 24 Nov 2026 11:00:00 GMT"}}}
+    role = aws.iam.GetRole({"RoleName": "old"})
+    aws.replace("iam:GetRole", lambda _asked: {**role, **later})
     made = run(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])), clock=clock)
     assert [failure.error_code for failure in made.failures] == ["InvalidParameterException"]
     assert clock.pauses == []
