@@ -16,7 +16,7 @@ from ..model.errors import InputError, Problems
 from ..model.ownership import OWNER_TAG
 from .fields import Fields, read_boolean
 from .files.folders import read_sources
-from .options import read_numbers, read_owner
+from .options import read_numbers, read_owner, read_purge_percent
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
 
 # Makes paths of files and folders absolute, or raises InputError.
@@ -55,6 +55,7 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
     )
     state = cast("State", fields.choice("state", STATES) or "present")
     numbers = read_numbers(fields)
+    percent = read_purge_percent(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
         # A purge without owner would take what belongs to all of them.
@@ -78,6 +79,7 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
         purge=purge,
         purge_namespaces=namespaces,
         purge_limit=numbers.get("purge_limit", PURGE_LIMIT),
+        purge_percent=percent,
     )
 
 
