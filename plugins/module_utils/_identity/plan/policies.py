@@ -120,21 +120,18 @@ def _update(
             calls += tags.iam_calls("Policy", identity, change)
     if not calls:
         return None
-    change = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
-    return replace(change, stage=TAKING_STAGE, takes=True) if _only_takes(spec, policy) else change
+    update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
+    return replace(update, stage=TAKING_STAGE, takes=True) if _only_takes(spec, policy) else update
 
 
 def _only_takes(spec: PolicySpec, policy: ObservedPolicy) -> bool:
     """Whether the wanted document is the present one without some statements that allow something."""
     present, wanted = _statements(policy.document), _statements(spec.document)
     missing = [statement for statement in present if statement not in wanted]
-    return bool(missing) and all(
-        (
-            all(statement in present for statement in wanted),
-            all(
-                isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in missing
-            ),
-        )
+    return (
+        bool(missing)
+        and all(statement in present for statement in wanted)
+        and all(isinstance(lost, Mapping) and lost.get("Effect") == "Allow" for lost in missing)
     )
 
 
