@@ -93,7 +93,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     ) -> Preflight | ApiError:
         purge = None
         if parsed.purge and state == "present":
-            purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit)
+            purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
         try:
             reader = connect(self, options, variables)
             preflight = read_accounts(

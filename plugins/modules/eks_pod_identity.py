@@ -143,8 +143,9 @@ options:
     description:
       - With O(purge=true), how many workloads may be removed in one run. More than that, as after a mistaken empty list,
         is refused before anything is changed. With V(0) nothing may be removed.
-    type: int
-    default: 10
+      - A share like V(20%) is of the workloads that are there, listed or not, rounded down.
+    type: str
+    default: "10"
   owner:
     description:
       - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value.
@@ -624,7 +625,9 @@ def breakage_of(parsed: ParsedInput, params: dict[str, Any]) -> list[Finding]:
 
 
 def purge_scope_of(parsed: ParsedInput) -> PurgeScope:
-    return PurgeScope(parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit)
+    return PurgeScope(
+        parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
+    )
 
 
 def main() -> None:
@@ -642,7 +645,7 @@ def main() -> None:
             "purge": {"type": "bool", "default": False},
             "purge_all": {"type": "bool", "default": False},
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
-            "purge_limit": {"type": "int", "default": 10},
+            "purge_limit": {"type": "str", "default": "10"},
             "owner": {"type": "str"},
             "adopt": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},

@@ -95,8 +95,8 @@ options:
     elements: str
     default: []
   purge_limit:
-    description: At most so many, or it is an error. When not given, V(10).
-    type: int
+    description: At most so many, or a share like V(20%) of those that are there, or it is an error. When not given, V(10).
+    type: str
   region:
     description: AWS region of the cluster, for messages.
     type: str

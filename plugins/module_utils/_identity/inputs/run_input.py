@@ -17,7 +17,7 @@ from ..model.ownership import OWNER_TAG
 from .bounds import find_excess_of_values
 from .fields import Fields, read_boolean
 from .files.folders import read_sources
-from .options import read_numbers, read_owner
+from .options import read_numbers, read_owner, read_purge_percent
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
 
 # Makes paths of files and folders absolute, or raises InputError.
@@ -59,6 +59,7 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
     )
     state = cast("State", fields.choice("state", STATES) or "present")
     numbers = read_numbers(fields)
+    percent = read_purge_percent(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
         # A purge without owner would take what belongs to all of them.
@@ -82,6 +83,7 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
         purge=purge,
         purge_namespaces=namespaces,
         purge_limit=numbers.get("purge_limit", PURGE_LIMIT),
+        purge_percent=percent,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.desired import Workload
+from ..model.desired import Workload, allowed_purge
 from ..model.messages import SHOWN_UNLISTED, listed
 from .aws_result import AwsResult
 from .objects import Object, ServiceAccount, name_of
@@ -127,25 +127,28 @@ def plan_purge(
     namespaces: Collection[str] = (),
     owner: str | None = None,
     limit: int = 10,
+    percent: int | None = None,
 ) -> AccountPlan:
     """The service accounts that we made and that no workload asks for (any more).
 
     Without ``owner`` only those that have none, with it only its own.
     """
     wanted = {workload.key for workload in workloads}
-    keys = [
+    ours = [
         account.key
         for account in accounts.values()
-        if account.key not in wanted
-        and is_managed(account.labels)
+        if is_managed(account.labels)
         and (not namespaces or account.key.namespace in namespaces)
         and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
+    keys = [key for key in ours if key not in wanted]
     problems = []
-    if len(keys) > limit:
+    allowed = allowed_purge(len(ours), limit, percent)
+    if len(keys) > allowed:
+        share = f"{percent}% of the {len(ours)} that are there, which is {allowed}"
         problems.append(
             f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
-            f"pod_identity_purge_limit is {limit}. Check that the list is complete, or raise it to "
+            f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, or raise it to "
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)

@@ -31,10 +31,12 @@ State = Literal["present", "absent", "verify"]
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """Which of our service accounts a purge may remove: at most ``limit``, "" for those of any namespace."""
+    """Which of our service accounts a purge may remove: at most ``limit`` or ``percent`` of them, "" for those of any
+    namespace."""
 
     namespaces: Collection[str] = ()
     limit: int = 10
+    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def read_accounts(
         existing = inhabited | {name_of(item).name for item in listing.items}
     plan = plan_present(workloads, accounts, existing, owner, adopt)
     if purge is not None:
-        unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit)
+        unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit, purge.percent)
         problems = [*plan.problems, *unlisted.problems]
         plan = replace(plan, unlisted=unlisted.unlisted, problems=problems)
     return replace(preflight, plan=plan)

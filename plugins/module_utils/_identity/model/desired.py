@@ -122,6 +122,7 @@ class ParsedInput:
     """What a user wrote for one run on one cluster, checked and read once: both halves act on it.
 
     ``owner`` is None when no owner is given, and ``purge_namespaces`` is empty when a purge is limited to none.
+    ``purge_percent`` is the limit of a purge as a share of what is there; None when it is ``purge_limit``.
     """
 
     cluster_name: str
@@ -131,11 +132,17 @@ class ParsedInput:
     purge: bool = False
     purge_namespaces: tuple[str, ...] = ()
     purge_limit: int = PURGE_LIMIT
+    purge_percent: int | None = None
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The Kubernetes namespaces of the workloads, in alphabetical order."""
         return tuple(sorted({workload.key.namespace for workload in self.workloads}))
+
+
+def allowed_purge(there: int, limit: int, percent: int | None) -> int:
+    """How many may go of those that are there."""
+    return limit if percent is None else there * percent // 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ Source: iam CreatePolicy, CreatePolicyVersion (at most five versions), TagPolicy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
@@ -28,6 +29,8 @@ from ..model.targets import policy_target
 from .problems import owned_by_another
 
 STAGE = 1
+# As for attachments: what is taken away comes after all that is given.
+TAKING_STAGE = 5
 VERSION_LIMIT = 5
 
 
@@ -117,7 +120,24 @@ def _update(
             calls += tags.iam_calls("Policy", identity, change)
     if not calls:
         return None
-    return Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
+    update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
+    return replace(update, stage=TAKING_STAGE, takes=True) if _only_takes(spec, policy) else update
+
+
+def _only_takes(spec: PolicySpec, policy: ObservedPolicy) -> bool:
+    """Whether the wanted document is the present one without some statements that allow something."""
+    present, wanted = _statements(policy.document), _statements(spec.document)
+    missing = [statement for statement in present if statement not in wanted]
+    return (
+        bool(missing)
+        and all(statement in present for statement in wanted)
+        and all(isinstance(lost, Mapping) and lost.get("Effect") == "Allow" for lost in missing)
+    )
+
+
+def _statements(document: Mapping[str, object] | None) -> list[object]:
+    statements = (document or {}).get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
 
 
 def _same_document(spec: PolicySpec, policy: ObservedPolicy) -> bool:

@@ -20,7 +20,7 @@ from ..model.desired import Desired, Options, RoleSpec, Workload
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedAssociation, ReadFailure
 from ..model.ownership import OWNER_TAG
-from ..model.shared import read_failure, shared_policies, shared_roles, unread_targets
+from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
 from ..model.targets import Target, association_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
@@ -55,10 +55,28 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
+    draft.changes = [_after_what_is_given(change, all_shared, gained) for change in draft.changes]
     _plan_associations(draft, desired, workloads, observed, unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
+
+
+def _after_what_is_given(
+    change: Change, all_shared: Sequence[SharedRole], gained: Mapping[str, frozenset[Target]]
+) -> Change:
+    """A policy that loses statements waits for all that its roles get: they may have moved there."""
+    if not change.takes or change.target.resource != "policy":
+        return change
+    arn = change.target.name
+    needs = {
+        need
+        for shared in all_shared
+        if arn in shared.policy_users
+        for need in gained[shared.spec.name.lower()]
+        if need != change.target
+    }
+    return replace(change, needs=change.needs | needs)
 
 
 def _other_owner(change: Change) -> Finding | None:

@@ -24,7 +24,7 @@ from ..._policy.trust.statements import read_grants
 from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
 from ..model.cluster import Cluster
-from ..model.desired import Desired, PolicySpec, RoleSpec, Workload
+from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_purge
 from ..model.errors import InputError
 from ..model.messages import SHOWN_UNLISTED, listed
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole
@@ -50,6 +50,7 @@ class Account:
 class PurgeScope:
     """What may be purged: what belongs to one owner, or without one to nobody; limited to some namespaces or not.
 
+    At most ``limit`` workloads, or with ``percent`` that share of what is there.
     With ``whosever`` it is what belongs to any owner or none, which is only counted.
     """
 
@@ -57,6 +58,7 @@ class PurgeScope:
     namespaces: frozenset[str] = frozenset()
     limit: int = 10
     whosever: bool = False
+    percent: int | None = None
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
         if not self.whosever and tags.get(OWNER_TAG) != self.owner:
@@ -179,16 +181,28 @@ def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
     return [policy for arn in sorted(detached) if (policy := observed.policies.get(arn)) is not None]
 
 
-def validate_purge_limit(unlisted: Desired, cluster: Cluster, scope: PurgeScope) -> None:
+def validate_purge_limit(
+    desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+) -> None:
     """InputError when more would go than the limit allows, before anything is changed."""
     count = len(unlisted.workloads)
-    if count <= scope.limit:
+    associations = account.associations
+    kept = sum(
+        workload.key in associations and associations[workload.key].owned for workload in desired.workloads
+    )
+    allowed = allowed_purge(kept + count, scope.limit, scope.percent)
+    if count <= allowed:
         return
+    limit = (
+        str(scope.limit)
+        if scope.percent is None
+        else f"{scope.percent}% of the {kept + count} that are there, which is {allowed}"
+    )
     names = [str(workload.key) for workload in unlisted.workloads]
     raise InputError(
         [
             f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
-            f"region {cluster.region}) that are not listed, but purge_limit is {scope.limit}: "
+            f"region {cluster.region}) that are not listed, but purge_limit is {limit}: "
             f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows "
             f"what would go when purge_limit allows it), or raise purge_limit to {count}."
         ]

@@ -41,7 +41,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     observed = engine.observe(desired, just_read=account.associations)
     freed = freed_policies(make_plan(desired, observed), observed)
     unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
-    validate_purge_limit(unlisted, cluster, scope)
+    validate_purge_limit(desired, unlisted, cluster, scope, account)
     converge = engine.run(desired, "present", check_mode, observed)
     if scope.owner is None:
         everybodys = unlisted_workloads(desired, cluster, replace(scope, whosever=True), account, freed)

@@ -144,7 +144,7 @@ def test_options_arrive(run: Run, aws: FakeAws) -> None:
     assert made["changed"] is True
     role = aws.state()["roles"]["my-role"]
     assert role["tags"] == {"team": "a", "workload-identity/owner": "team-a", **OWNED}
-    equals = role["trust"]["Statement"][0]["Condition"]["StringEquals"]
+    equals = role["trust"]["Statement"][-1]["Condition"]["StringEquals"]
     assert equals == {"aws:SourceAccount": ACCOUNT, "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN}
 
 

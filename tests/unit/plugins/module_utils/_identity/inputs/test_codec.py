@@ -105,6 +105,7 @@ PARSED = every_field(
     purge=FLAG,
     purge_namespaces=st.lists(TEXT, max_size=2).map(tuple),
     purge_limit=st.integers(),
+    purge_percent=st.none() | st.integers(),
 )
 EMPTY = ParsedInput("my-cluster", "present", ())
 

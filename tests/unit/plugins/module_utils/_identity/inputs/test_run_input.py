@@ -264,3 +264,15 @@ def test_an_empty_list_with_purge_needs_a_word_of_its_own(prefix: str, word: obj
 )
 def test_no_other_run_needs_it(options: dict[str, Any]) -> None:
     assert read(**options).workloads == parse_workloads(options["workloads"], "c")
+
+
+@pytest.mark.parametrize(("limit", "percent"), [("20%", 20), (" 0 % ", 0), ("100%", 100)])
+def test_the_limit_of_a_purge_may_be_a_share(limit: str, percent: int) -> None:
+    assert read(workloads=[ONE], purge_limit=limit).purge_percent == percent
+
+
+@pytest.mark.parametrize("limit", ["101%", "-1%", "1.5%", "%", "many%"])
+def test_a_share_that_is_none_is_refused(limit: str) -> None:
+    assert problems_of(workloads=[ONE], purge_limit=limit) == [
+        f"pod_identity_purge_limit must be a number, or a share from 0% to 100%, got {limit!r}."
+    ]

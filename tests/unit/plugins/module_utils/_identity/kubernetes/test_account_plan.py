@@ -341,3 +341,12 @@ def test_a_line_for_each_object() -> None:
         "remove ServiceAccount default/old",
     ]
     assert describe_plan(AccountPlan([manifest()]), removes=True) == ["remove ServiceAccount default/app"]
+
+
+def test_the_limit_of_a_purge_may_be_a_share_of_the_accounts_that_are_ours() -> None:
+    accounts: Accounts = {}
+    for number in range(4):
+        accounts = {**accounts, **account(f"s{number}", labels=OURS)}
+    (problem,) = plan_purge((), accounts, percent=80).problems
+    assert "but pod_identity_purge_limit is 80% of the 4 that are there, which is 3. Check" in problem
+    assert plan_purge((), accounts, percent=100).problems == []

@@ -399,3 +399,14 @@ def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
             "Purge them in runs for their owners.",
         )
     ]
+
+
+def test_the_limit_may_be_a_share_of_what_is_there() -> None:
+    aws = settled(own("a"), own("b"), own("c"), own("d"))
+    with pytest.raises(InputError) as caught:
+        purge(aws, own("a"), own("b"), percent=49)
+    assert " but purge_limit is 49% of the 4 that are there, which is 1: default/c, default/d. " in str(
+        caught.value
+    )
+    purge(aws, own("a"), own("b"), percent=50)
+    assert there(aws) == ["a", "b"]

@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER_ARN,
     FakeAws,
     desired,
+    document,
     given_policy,
     policy,
     policy_arn,
@@ -293,3 +294,22 @@ def test_a_policy_that_cannot_come_back_is_told() -> None:
     assert lost.message.startswith(
         f"it left the full role for {policy_arn('z-new')}, which was refused, and could not be attached again: "
     )
+
+
+def test_a_policy_keeps_a_statement_until_the_policy_that_it_moves_to_is_attached() -> None:
+    both = {"name": "both", "document": {"Version": "2012-10-17", "Statement": []}}
+    one, two = (document(action)["Statement"][0] for action in ("s3:GetObject", "sqs:SendMessage"))
+    wide = {**both, "document": {"Version": "2012-10-17", "Statement": [one, two]}}
+    narrow = {**both, "document": {"Version": "2012-10-17", "Statement": [one]}}
+    aws = Watched()
+    run(aws, desired(workload(policies=[wide])))
+    aws.floor = access(aws)
+    wanted = desired(workload(policies=[narrow, policy("moved", "sqs:SendMessage")]))
+    aws.fail_on("iam:AttachRolePolicy", DENIED)
+    made = run(aws, wanted)
+    assert [one.target.display for one in made.failures if one.error_code == "SKIPPED"] == [
+        f"policy {policy_arn('both')}"
+    ]
+    assert run(aws, wanted).failures == ()
+    assert aws.missing == []
+    assert run(aws, wanted).done == ()
