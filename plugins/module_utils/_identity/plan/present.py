@@ -45,6 +45,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
+    observed = _with_taken_over(observed, draft.changes)
     all_shared = shared_roles(cluster, workloads)
     for shared in all_shared:
         if failure := unread.get(role_target(shared.spec.name.lower())):
@@ -60,6 +61,17 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
+
+
+def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
+    """The policies that this plan takes over count as ours at once: a second run would find them so."""
+    policies = dict(observed.policies)
+    for change in changes:
+        policy = policies.get(change.target.name) if change.action == "update" else None
+        marks = (change.after or {}).get("tags")
+        if policy is not None and isinstance(marks, Mapping):
+            policies[policy.arn] = replace(policy, tags=marks)
+    return replace(observed, policies=policies)
 
 
 def _after_what_is_given(

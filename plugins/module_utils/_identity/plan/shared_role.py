@@ -86,11 +86,16 @@ def plan_shared_role(
         # A full role takes a policy only after another one has left; else there is never one too few.
         excess = max(0, len(role.attached) + len(joining) - roles.POLICIES_OF_A_ROLE)
         changes += [
-            replace(leaver, stage=joiner.stage, needs=joiner.needs, makes_room_for=joiner.target)
+            replace(
+                leaver,
+                stage=joiner.stage,
+                needs=leaver.needs | joiner.needs,
+                makes_room_for=joiner.target,
+            )
             for leaver, joiner in zip(leaving[:excess], joining, strict=False)
         ]
         needs = gains(shared, role) | {role_target(role.name)} | holders
-        changes += [replace(leaver, needs=needs) for leaver in leaving[excess:]]
+        changes += [replace(leaver, needs=leaver.needs | needs) for leaver in leaving[excess:]]
     draft.changes.extend(changes)
 
 
@@ -212,7 +217,9 @@ def _detachments(
             continue
         policy = observed.policies.get(arn)
         if options.purge_policies or (policy is not None and policy.owned and not foreign_grants):
-            change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys)
+            # It may be this plan that makes the policy ours.
+            needs = frozenset((policy_target(arn),))
+            change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys, needs)
             changes.append(replace(change, takes=True))
         else:
             unread = unread_targets(observed.failures).get(Target("owner", arn))

@@ -43,14 +43,14 @@ def apply_plan(
     plan: Plan,
     width: int,
     wait_policy: WaitPolicy,
-    settled: Mapping[Target, Failure] | None = None,
+    permanent: Mapping[Target, Failure] | None = None,
     progress: Progress | None = None,
     journal: Journal | None = None,
     use_check: UseCheck | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
-    What ``settled`` holds has failed for good and is not attempted again. ``journal`` is told what is made as it
+    What ``permanent`` holds has failed for good and is not attempted again. ``journal`` is told what is made as it
     is made. ``use_check`` looks again at what has to be unused.
     """
     done: list[Done] = []
@@ -60,7 +60,7 @@ def apply_plan(
     journal = journal or Journal()
     for resource, number in Counter(change.target.resource for change in plan.changes).items():
         progress.expect(resource, number)
-    failed = {target: failure for target, failure in (settled or {}).items() if target in planned}
+    failed = {target: failure for target, failure in (permanent or {}).items() if target in planned}
     for stage in sorted({change.stage for change in plan.changes}):
         # IAM refuses two changes of one role at the same time.
         groups: dict[tuple[str, str], list[Change]] = {}
@@ -70,7 +70,9 @@ def apply_plan(
         removed = [change for change in plan.changes if change.stage == stage and change.requires_unused]
         if use_check is not None and removed:
             use_check.look(removed)
-        make = partial(_make_all, api, dict(failed), settled or {}, wait_policy, progress, journal, use_check)
+        make = partial(
+            _make_all, api, dict(failed), permanent or {}, wait_policy, progress, journal, use_check
+        )
         for results in map_concurrently(make, groups.values(), width):
             for result in results:
                 if isinstance(result, Done):
@@ -86,7 +88,7 @@ def apply_plan(
 def _make_all(
     api: Api,
     failed: Mapping[Target, Failure],
-    settled: Mapping[Target, Failure],
+    permanent: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
     progress: Progress,
     journal: Journal,
@@ -101,8 +103,8 @@ def _make_all(
     for change in changes:
         needs = change.needs | ({change.makes_room_for} if change.makes_room_for else frozenset())
         reason = next((failures[need] for need in sorted(needs) if need in failures), None)
-        if change.target in settled:
-            result: Done | Refusal = Refusal(change, settled[change.target])
+        if change.target in permanent:
+            result: Done | Refusal = Refusal(change, permanent[change.target])
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:

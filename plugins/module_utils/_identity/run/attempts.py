@@ -19,13 +19,13 @@ from .outcome import Done, Outcome, Refusal
 
 @dataclass(slots=True)
 class Attempts:
-    """``done`` is what was made so far; ``settled`` what failed for good, by target.
+    """``done`` is what was made so far; ``permanent`` what failed for good, by target.
 
     ``pending`` are the refusals, by target, that no later look has explained yet.
     """
 
     done: list[Done] = field(default_factory=list)
-    settled: dict[Target, Failure] = field(default_factory=dict)
+    permanent: dict[Target, Failure] = field(default_factory=dict)
     pending: dict[Target, Refusal] = field(default_factory=dict)
     _awaited: set[Target] = field(default_factory=set)
 
@@ -52,7 +52,7 @@ class Attempts:
             if target in planned or unknown.intersection(refusal.change.workloads):
                 continue
             del self.pending[target]
-            self.settled.pop(target, None)
+            self.permanent.pop(target, None)
             if refusal.outcome_unknown:
                 self.done.append(Done(refusal.change))
 
@@ -72,7 +72,7 @@ class Attempts:
                 refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
             self.pending[target] = refusal
             if target not in retryable:
-                self.settled[target] = refusal.failure
+                self.permanent[target] = refusal.failure
 
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
         """All that failed, also what only an earlier round could see."""
@@ -84,7 +84,7 @@ class Attempts:
             for target, refusal in self.pending.items()
             if target not in last
             and (refusal.failure.partly or target not in explained)
-            and (refusal.outcome_unknown or target in self.settled)
+            and (refusal.outcome_unknown or target in self.permanent)
         ]
         return (*plan.failures, *latest, *unseen)
 

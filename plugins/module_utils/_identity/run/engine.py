@@ -133,7 +133,7 @@ class Engine:
                 plan,
                 self.width,
                 self.wait_policy,
-                attempts.settled,
+                attempts.permanent,
                 self.progress,
                 self.journal,
                 UseCheck(self.observer("check"), observed) if removal else None,

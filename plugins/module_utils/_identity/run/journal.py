@@ -92,8 +92,10 @@ class Journal:
         """The run as far as it came. What was planned and not done is a failure, with the cause."""
         observed = self.observed or Observed(cluster)
         refused = {target: refusal.failure for target, refusal in self._refused.items()}
-        settled = {*self._done, *refused}
-        undone = [self._undone(change, cause) for change in self.plan.changes if change.target not in settled]
+        permanent = {*self._done, *refused}
+        undone = [
+            self._undone(change, cause) for change in self.plan.changes if change.target not in permanent
+        ]
         failures = [*self.plan.failures, *refused.values(), *undone]
         if not failures:
             # Nothing was planned yet, or only the look afterwards is missing.

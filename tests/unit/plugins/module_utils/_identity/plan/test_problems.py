@@ -379,6 +379,20 @@ def test_adoption_changes_tags_and_takes_over() -> None:
     assert names(plan(aws, wanted)) == []
 
 
+def test_a_policy_that_is_taken_over_leaves_the_role_that_no_longer_lists_it_at_once() -> None:
+    aws = FakeAws()
+    given_policy(aws, "my-policy", "s3:GetObject")
+    shared = workload("web", role={"name": "other"})
+    run(aws, desired(workload(), workload("web", role={"name": "other"}, policies=[])))
+    wanted = desired(workload(policies=[]), shared, adopt=True)
+    found = plan(aws, wanted)
+    detachment = next(change for change in found.changes if change.action == "detach")
+    assert detachment.target.label == f"attachment my-role {policy_arn('my-policy')}"
+    assert policy_target(policy_arn("my-policy")) in detachment.needs
+    run(aws, wanted)
+    assert names(plan(aws, wanted)) == []
+
+
 def test_adoption_detaches_only_when_that_is_asked_for() -> None:
     aws = FakeAws()
     extra = given_policy(aws, "extra")

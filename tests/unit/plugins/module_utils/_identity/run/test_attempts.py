@@ -63,7 +63,7 @@ def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
 def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
     rounds, denied = Attempts(), refusal(change())
     rounds.add(refused(denied), retryable=())
-    assert rounds.settled == {ROLE: denied.failure}
+    assert rounds.permanent == {ROLE: denied.failure}
     plan = Plan((change(),))
     rounds.look(plan)
     again = refused(Refusal(change(), denied.failure))
@@ -74,7 +74,7 @@ def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
 def test_what_may_still_come_about_is_not_settled() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=(ROLE,))
-    assert rounds.settled == {}
+    assert rounds.permanent == {}
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_what_was_skipped_is_neither_settled_nor_pending() -> None:
     rounds = Attempts()
     skipped = Refusal(change(), failed("r", "create"))
     rounds.add(refused(skipped), retryable=())
-    assert (rounds.settled, rounds.pending) == ({}, {})
+    assert (rounds.permanent, rounds.pending) == ({}, {})
