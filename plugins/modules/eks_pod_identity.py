@@ -745,7 +745,8 @@ def perform(
             run = replace(run, findings=(*run.findings, *late))
     if guard.cause is not None:
         run = engine.cut_short(desired, parsed.state, guard.cause, check_mode)
-    assert run is not None
+    if run is None:
+        raise AssertionError("a run that ended early has no cause")
     return run, verification, guard
 
 

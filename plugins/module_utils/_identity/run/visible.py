@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -31,7 +32,7 @@ from ..model.observed import (
 from ..model.targets import Target, association_target, policy_target, role_target
 from .outcome import Run
 
-Thing = ObservedAssociation | ObservedPolicy | ObservedRole
+Thing: TypeAlias = "ObservedAssociation | ObservedPolicy | ObservedRole"
 _READS = {
     "association": "eks:DescribePodIdentityAssociation",
     "policy": "iam:GetPolicy",
