@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -32,7 +31,6 @@ from ..model.observed import (
 from ..model.targets import Target, association_target, policy_target, role_target
 from .outcome import Run
 
-Thing: TypeAlias = "ObservedAssociation | ObservedPolicy | ObservedRole"
 _READS = {
     "association": "eks:DescribePodIdentityAssociation",
     "policy": "iam:GetPolicy",
@@ -220,7 +218,9 @@ def _was_read(thing: Target, change: Change, observed: Observed) -> bool:
     )
 
 
-def _present(thing: Target, change: Change, observed: Observed) -> Thing | None:
+def _present(
+    thing: Target, change: Change, observed: Observed
+) -> ObservedAssociation | ObservedPolicy | ObservedRole | None:
     if thing.resource == "role":
         return observed.roles[thing.name]
     if thing.resource == "policy":
@@ -228,14 +228,16 @@ def _present(thing: Target, change: Change, observed: Observed) -> Thing | None:
     return observed.associations.get(change.workloads[0])
 
 
-def _same_one(present: Thing, before: Mapping[str, object] | None) -> bool:
+def _same_one(
+    present: ObservedAssociation | ObservedPolicy | ObservedRole, before: Mapping[str, object] | None
+) -> bool:
     """Whether it is what was there before, and not another in its place."""
     if not isinstance(present, ObservedAssociation):
         return True
     return present.association_id == (before or {}).get("association_id")
 
 
-def _shows_before(present: Thing, change: Change) -> bool:
+def _shows_before(present: ObservedAssociation | ObservedPolicy | ObservedRole, change: Change) -> bool:
     before, after = change.before or {}, change.after or {}
     for name in before.keys() & after.keys() & _ATTRIBUTES.keys():
         value = getattr(present, _ATTRIBUTES[name], None)
