@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..model.messages import sentence
+from ..model.rows import FailureRow
 from .account_plan import AccountPlan, workload_of
 from .api_errors import ApiError
-from .aws_result import FailureRow
 from .cluster import Cluster, Written
 from .objects import Object, name_of
 

@@ -11,29 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias, TypedDict, cast
+from typing import TypeAlias, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.checks import Check, Status
-from ..model.rows import parse_finding
+from ..model.rows import FailureRow, parse_finding
 from .objects import Object, mapping_of, objects_of, text_of
 from .pods import parse_time
 
 _Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Finding]
-
-
-class FailureRow(TypedDict):
-    """Something that was not done. ``workload`` is "" when it concerns all workloads of a namespace."""
-
-    workload: str
-    resource: str
-    name: str
-    action: str
-    error_code: str
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from typing import TypedDict
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.checks import UNKNOWN, Check
-from ..model.rows import CheckRow, FindingRow, check_row, finding_row
+from ..model.rows import CheckRow, FailureRow, FindingRow, check_row, finding_row
 from .account_findings import check_account
 from .account_plan import Accounts
 from .aws_result import (
-    FailureRow,
     Verification,
     by_workload,
     failure_rows,

@@ -19,9 +19,9 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.messages import sentence
+from ..model.rows import FailureRow
 from .account_plan import AccountPlan, Accounts, workload_of
 from .applied import Applied
-from .aws_result import FailureRow
 from .cluster import Cluster, Query
 from .objects import Object, ServiceAccount, name_of, parse_service_account
 

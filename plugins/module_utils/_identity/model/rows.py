@@ -64,12 +64,15 @@ class ChangeRow(_ChangeRow, total=False):
 
 
 class FailureRow(TypedDict):
-    """A failure, as far as it concerns one workload."""
+    """A failure, as far as it concerns one workload; ``workload`` is empty where it concerns a namespace.
+
+    ``resource`` and ``action`` are those of a change, or a Kubernetes kind and "apply" or "remove".
+    """
 
     workload: str
-    resource: Resource
+    resource: str
     name: str
-    action: Action
+    action: str
     error_code: str
     message: str
     remedy: str
@@ -142,7 +145,7 @@ class CheckRow(_CheckRow, total=False):
 class VerifiedRow(WorkloadFacts):
     """``status`` is the worst of the checks."""
 
-    status: str
+    status: Status
     checks: list[CheckRow]
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._findings.text import visible, visible_lines
-from ..kubernetes.aws_result import AwsResult, FailureRow
+from ..kubernetes.aws_result import AwsResult
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.messages import sentence
-from ..model.rows import FindingRow
+from ..model.rows import FailureRow, FindingRow
 from .text import SHOWN_FINDINGS, failure_line
 
 

@@ -14,12 +14,12 @@ from typing import Literal, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..kubernetes.aws_result import AwsResult, FailureRow, VerifiedWorkload
+from ..kubernetes.aws_result import AwsResult, VerifiedWorkload
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
-from ..model.rows import check_row, finding_row
+from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .failure import failure_text
-from .rows import NoteRow, Report, ReportedFindingRow, Summary, WorkloadRow
+from .rows import NoteRow, Report, ReportedFindingRow, Summary
 from .text import change_line, failure_line, report_lines
 
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
@@ -126,11 +126,11 @@ def _is_excused(check: Check, excused: bool, ignore: Collection[str]) -> bool:
     return all(finding.code in ignore for finding in check.findings)
 
 
-def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check]) -> WorkloadRow:
+def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check]) -> VerifiedRow:
     statuses = {check.status for check in checks}
     status = next((status for status in _WORST_FIRST if status in statuses), PASS)
     row = {**workload.row, "checks": [check_row(check) for check in checks], "status": status}
-    return cast(WorkloadRow, row)
+    return cast(VerifiedRow, row)
 
 
 def _finding_row(finding: Finding, ignore: Collection[str]) -> ReportedFindingRow:
@@ -145,12 +145,12 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
     return row["severity"] in failing and not row.get("accepted")
 
 
-def _fails_without_finding(row: WorkloadRow) -> bool:
+def _fails_without_finding(row: VerifiedRow) -> bool:
     """A workload that failed although none of its checks names a finding: never taken for right."""
     return row["status"] == FAIL and not any(check["codes"] for check in row["checks"])
 
 
-def _summary(workloads: int, rows: Sequence[WorkloadRow], changes: int, findings: int) -> Summary:
+def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings: int) -> Summary:
     def count(status: Status) -> int:
         return sum(row["status"] == status for row in rows)
 

@@ -10,27 +10,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ..kubernetes.aws_result import FailureRow
 from ..kubernetes.objects import Object
-from ..model.checks import Status
-from ..model.rows import CheckRow, FindingRow
-
-
-class WorkloadRow(TypedDict):
-    """A workload as eks_pod_identity_info returns it, with all checks of AWS and Kubernetes."""
-
-    cluster: str
-    namespace: str
-    service_account: str
-    role_arn: str
-    policy_arns: list[str]
-    association_id: str
-    association_created_at: str
-    association_arn: str
-    target_role_arn: str
-    external_id: str
-    status: Status
-    checks: list[CheckRow]
+from ..model.rows import FailureRow, FindingRow, VerifiedRow
 
 
 class ReportedFindingRow(FindingRow, total=False):
@@ -58,7 +39,7 @@ class Report(TypedDict):
     ``workloads`` are rows of eks_pod_identity where nothing was verified.
     """
 
-    workloads: list[WorkloadRow] | list[Object]
+    workloads: list[VerifiedRow] | list[Object]
     changes: list[Object]
     kubernetes_changes: list[str]
     findings: list[ReportedFindingRow]

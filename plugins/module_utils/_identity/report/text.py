@@ -13,10 +13,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from ..._findings.text import visible
-from ..kubernetes.aws_result import FailureRow
 from ..kubernetes.objects import Object, mapping_of, text_of
-from ..model.rows import CheckRow
-from .rows import NoteRow, WorkloadRow
+from ..model.rows import CheckRow, FailureRow, VerifiedRow
+from .rows import NoteRow
 
 # In the order of the table; a column without any check is left out.
 COLUMNS = (
@@ -41,7 +40,7 @@ _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
 
 def report_lines(
-    changes: Sequence[str] | None, rows: Sequence[WorkloadRow], notes: Sequence[NoteRow], check_mode: bool
+    changes: Sequence[str] | None, rows: Sequence[VerifiedRow], notes: Sequence[NoteRow], check_mode: bool
 ) -> list[str]:
     """``changes`` is None when nothing was to be changed."""
     lines = []
@@ -78,7 +77,7 @@ def _resource_line(action: str, resource: str, name: str) -> str:
     return visible(f"{action} {resource.replace('_', ' ')} {name}")
 
 
-def table(rows: Sequence[WorkloadRow]) -> list[str]:
+def table(rows: Sequence[VerifiedRow]) -> list[str]:
     """One line for each workload, the same columns for all, at most 100 characters wide.
 
     What is too wide is set closer together, then loses details, then the names of workloads are cut.
@@ -103,7 +102,7 @@ def table(rows: Sequence[WorkloadRow]) -> list[str]:
     ]
 
 
-def _cells(rows: Sequence[WorkloadRow], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
+def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
     cells = [[title for _check, title in columns]]
     for row in rows:
         by_name: Mapping[str, CheckRow] = {check["name"]: check for check in row["checks"]}
