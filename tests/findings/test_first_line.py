@@ -71,7 +71,7 @@ BROKEN = (
         aws.another_default_version,
         "default/my-service-account: what was asked for is version v1 of policy "
         "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which means something else. "
-        "Apply the workload, which sets that version as the default, or: aws iam set-default-policy-version --policy-arn "
+        "Apply the workload, which makes a new default version, or: aws iam set-default-policy-version --policy-arn "
         "arn:aws:iam::{account}:policy/my-policy --version-id v1.",
     ),
     Broken(

@@ -99,7 +99,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
                     Code.POLICY_OTHER_VERSION_DEFAULT,
                     f"what was asked for is version {other} of policy {arn}, but its default version is "
                     f"{policy.default_version}, which means something else.",
-                    "Apply the workload, which sets that version as the default, or: aws iam "
+                    "Apply the workload, which makes a new default version, or: aws iam "
                     f"set-default-policy-version --policy-arn {arn} --version-id {other}.",
                     workload.key,
                 ),

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._policy.trust.statements import read_grants
 from ..._policy.trust.trust import TrustPolicy, is_usable
 from ..model.checks import PASS, Check, conclude
 from ..model.desired import TRUST_SCOPES, Desired, TrustScope, Workload
@@ -25,6 +26,11 @@ from ..plan.trust_usability import subject_of
 
 # Names that no workload has: a role that lets them in lets everybody of that kind in.
 STRANGER = "trust-probe-stranger"
+_NARROWS = "Apply the workload, which narrows it to what was asked for (check mode with diff shows how)."
+_NARROWS_OURS = (
+    "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
+    "stays: remove it from the trust policy, or give the whole as role.trust_policy."
+)
 _KEPT_OUT = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
@@ -61,7 +67,7 @@ def check_width(
                 Finding(
                     Code.TRUST_WIDER_THAN_ASKED,
                     f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
-                    "Apply the workload, which narrows it to what was asked for (check mode with diff shows how).",
+                    _NARROWS if not read_grants(role.trust)[1] else _NARROWS_OURS,
                     workload.key,
                 ),
             )

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A trust policy that lets in more than was asked for: what is said, by whose statement it is."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Observed,
+    ObservedRole,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import wanted_trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.width import check_width
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    HERE,
+    TRUST_BARE,
+    desired,
+    role_arn,
+    workload,
+)
+
+BOTH_SERVICES = {
+    **TRUST_BARE,
+    "Statement": [
+        {
+            **TRUST_BARE["Statement"][0],
+            "Principal": {"Service": ["pods.eks.amazonaws.com", "ec2.amazonaws.com"]},
+        }
+    ],
+}
+OURS = "Apply the workload, which narrows it to what was asked for (check mode with diff shows how)."
+THEIRS = (
+    "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
+    "stays: remove it from the trust policy, or give the whole as role.trust_policy."
+)
+
+
+@pytest.mark.parametrize(
+    ("trust", "remedy"),
+    [
+        pytest.param("account", OURS, id="a wider scope of ours"),
+        pytest.param(BOTH_SERVICES, THEIRS, id="a statement of others"),
+    ],
+)
+def test_the_remedy_is_one_that_helps(trust: object, remedy: str) -> None:
+    (wanted,) = desired(workload()).workloads
+    assert wanted.role is not None
+    if trust == "account":
+        trust = wanted_trust(HERE, wanted.role, Options(trust_scope="account"), [wanted], frozenset(), None)
+    assert isinstance(trust, dict)
+    role = ObservedRole("my-role", role_arn("my-role"), "/", trust)
+    check = check_width(wanted, Observed(HERE), role, prepare_trust(trust), "workload")
+    assert [(finding.code, finding.remedy) for finding in check.findings] == [
+        ("TRUST_WIDER_THAN_ASKED", remedy)
+    ]
