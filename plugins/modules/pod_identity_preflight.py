@@ -148,7 +148,7 @@ parsed_input:
     path:
       description: Where the file is, on the controller.
       type: str
-      sample: /root/.ansible/tmp/ansible-local-1/pod-identity-input-0000.json
+      sample: /home/awx/.ansible/tmp/ansible-local-1/pod-identity-input-0000.json
     sha256:
       description: The SHA-256 of its content.
       type: str

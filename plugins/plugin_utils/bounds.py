@@ -10,41 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Generic, TypeVar
+from typing import TypeVar
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws import bounded
 
 T = TypeVar("T")
 
 
-class _Call(threading.Thread, Generic[T]):
-    """Python has no way to end a thread: one that is given up ends with the process, which is the task's own."""
-
-    def __init__(self, call: Callable[[], T]) -> None:
-        super().__init__(daemon=True)
-        self._call = call
-        self.values: list[T] = []
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.values.append(self._call())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
-            self.error = error
-
-
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What a call returns or raises, or TimeoutError."""
-    thread = _Call(call)
-    thread.start()
-    thread.join(seconds)
-    if thread.error is not None:
-        raise thread.error
-    if not thread.values:
-        raise TimeoutError(f"no complete answer within {seconds:g} seconds")
-    return thread.values[0]
+    """What a call returns or raises, or TimeoutError. A call that is given up ends with the process, which is the
+    task's own."""
+    try:
+        return bounded.within(seconds, call)
+    except bounded.OutOfTime as error:
+        raise TimeoutError(f"no complete answer within {seconds:g} seconds") from error
 
 
 @contextlib.contextmanager
