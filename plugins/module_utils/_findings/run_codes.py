@@ -110,9 +110,9 @@ RUN: Descriptions = {
         "remove those first",
     ),
     Code.ROLE_HOLDS_FOREIGN: Description(
-        "The role holds something that was not put there here",
+        "The role holds something that is not known to be ours",
         "warning",
-        "teardown: the role has something that was not put there here",
+        "teardown, purge: the role has something that is not known to have been put there here",
         "detach or delete that",
     ),
     Code.ROLE_PERHAPS_USED: Description(

@@ -46,7 +46,7 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
 def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
-        f"role {role.arn} stays: it holds what this collection did not put there ({', '.join(kept)}).",
+        f"role {role.arn} stays: it holds what is not known to be of this collection ({', '.join(kept)}).",
         "Detach or delete those, then run again.",
         keys[0],
     )

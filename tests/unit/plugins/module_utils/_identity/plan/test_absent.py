@@ -242,7 +242,7 @@ def test_a_role_that_holds_what_others_put_there_stays() -> None:
     assert found.findings == (
         Finding(
             Code.ROLE_HOLDS_FOREIGN,
-            f"role {role_arn('my-role')} stays: it holds what this collection did not put there (by-hand, "
+            f"role {role_arn('my-role')} stays: it holds what is not known to be of this collection (by-hand, "
             f"{extra}, a-profile).",
             "Detach or delete those, then run again.",
             APP,
