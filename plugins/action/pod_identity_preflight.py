@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -16,6 +16,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+    find_ineffective,
+    find_variables,
+    read_variables,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     OPTIONS,
     ROLE,
@@ -54,6 +60,30 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     connect,
 )
 
+WORKLOADS = ("workloads", "workloads_from")
+MISSING = """\
+The role needs pod_identity_cluster_name and pod_identity_workloads (or pod_identity_workloads_from), for example in a \
+file given with -e @workloads.yml:
+
+pod_identity_cluster_name: my-cluster
+pod_identity_workloads:
+  - namespace: default
+    service_account: my-service-account
+    role:
+      name: my-role
+    policies:
+      - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+
+It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or an AWS credential on the job template), \
+and a kubeconfig (KUBECONFIG).
+Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
+Nothing was changed."""
+EMPTY = "The list of workloads is empty, so there is nothing to do for it."
+
+
+class MissingInput(InputError):
+    """The variables that every run needs are not there."""
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
@@ -61,32 +91,77 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        given = dict(self._task.args)
-        options = self._options(given)
         try:
-            parsed = read_input(_input_of(given), partial(locate_files, variables=variables), ROLE)
+            if "entry_point" not in self._task.args:
+                return {**result, **self._run(dict(self._task.args), variables)}
+            entry_point = self._entry_point()
+            given = self._role_variables(variables, entry_point)
+            ready = self._run(_arguments_of(given, entry_point), variables)
+        except MissingInput:
+            return {**result, "failed": True, "msg": MISSING}
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}
+        if ready.get("failed"):
+            return {**result, **ready}
+        warnings = [*find_ineffective(given, entry_point), *ready.pop("warnings", ())]
+        options = {
+            name: value for name, value in given.items() if name not in ("workloads", "workloads_from")
+        }
+        return {**result, **ready, "options": options, **({"warnings": warnings} if warnings else {})}
+
+    def _run(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The preflight with its arguments. Raises InputError."""
+        options = self._options(given)
+        parsed = read_input(_input_of(given), partial(locate_files, variables=variables), ROLE)
         state: State = "verify" if options["verify_only"] else parsed.state
         preflight = self._read_accounts(parsed, state, options, variables)
         if isinstance(preflight, ApiError):
             message = unreachable_message(preflight, parsed.cluster_name, _region(options))
-            return {**result, "failed": True, "msg": message}
+            return {"failed": True, "msg": message}
         server = replace(preflight.server, required=options["verify_cluster"])
         preflight = replace(preflight, server=server)
         if preflight.plan.problems:
             message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
-            return {**result, "failed": True, "msg": message}
+            return {"failed": True, "msg": message}
         file = keep(parsed)
+        empty = {} if parsed.workloads or parsed.purge else {"warnings": [EMPTY]}
         # Ansible looks at every value of a result, so it holds no workloads.
         return {
-            **result,
             "changed": False,
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
             "kubernetes_api": api_server_row(preflight.server),
             "breakage": [finding_row(finding) for finding in preflight.breakage],
+            **empty,
         }
+
+    def _entry_point(self) -> EntryPoint:
+        spec = {"entry_point": {"type": "str", "choices": ["main", "verify"], "required": True}}
+        _valid, options = self.validate_argument_spec(argument_spec=spec)
+        entry_point: EntryPoint = options["entry_point"]
+        return entry_point
+
+    def _role_variables(self, variables: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
+        """The variables of the role that have a value, with their types. Raises InputError."""
+        # Within a mapping, ansible-core since 2.19 leaves out what is set to omit; before that it is a placeholder.
+        raw = {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)}
+        try:
+            given = self._templar.template(raw)
+        except AnsibleError as error:
+            raise InputError(list(self._find_untemplated(raw)) or [str(error)]) from error
+        omitted = variables.get("omit")
+        given = {name: value for name, value in given.items() if omitted is None or value != omitted}
+        if given.get("cluster_name") is None or not any(name in given for name in WORKLOADS):
+            raise MissingInput([MISSING])
+        return read_variables(given, entry_point)
+
+    def _find_untemplated(self, raw: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong with each variable that cannot be templated."""
+        for name, value in raw.items():
+            try:
+                self._templar.template({name: value})
+            except AnsibleError as error:
+                yield f"{ROLE}{name}: {str(error).splitlines()[0]}"
 
     def _read_accounts(
         self, parsed: ParsedInput, state: State, options: Mapping[str, Any], variables: dict[str, Any]
@@ -116,6 +191,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
     def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments beside the input; the validation copies what it is given, so it gets no workloads."""
+        before = self._task.args
         self._task.args = {name: value for name, value in given.items() if name not in OPTIONS}
         try:
             _valid, options = self.validate_argument_spec(
@@ -130,8 +206,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             )
         finally:
             # A task that is tried again needs them all.
-            self._task.args = dict(given)
+            self._task.args = before
         return dict(options)
+
+
+def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
+    """The arguments of this action that the role's variables stand for."""
+    names = (*OPTIONS, "adopt", "allow_breakage", "verify_cluster", "region", "kubeconfig")
+    arguments = {name: given[name] for name in names if name in given}
+    if "kube_context" in given:
+        arguments["context"] = given["kube_context"]
+    return {**arguments, "verify_only": entry_point == "verify"}
 
 
 def _input_of(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,10 +24,18 @@ description:
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
-  cluster_name:
-    description: Name of the EKS cluster.
+  entry_point:
+    description:
+      - The entry point of the role whose variables are to be read, instead of all other options. Each variable is read once,
+        with the type that it has, also where it is given as text. A variable that begins with C(pod_identity_) and that the role
+        does not have is refused, wherever it was set.
     type: str
-    required: true
+    choices:
+      - main
+      - verify
+  cluster_name:
+    description: Name of the EKS cluster. Required without O(entry_point).
+    type: str
   workloads:
     description: As O(workload_identity.aws.eks_pod_identity#module:workloads).
     type: raw
@@ -122,6 +130,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+options:
+  description:
+    - The variables of the role that have a value, without C(pod_identity_) in their names, each with its type. The workloads are
+      not among them.
+  returned: success, with O(entry_point)
+  type: dict
+  sample:
+    cluster_name: my-cluster
+    purge: false
 kubernetes:
   description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
   returned: success

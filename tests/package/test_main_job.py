@@ -56,7 +56,7 @@ def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp
     command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site"]
     with pytest.raises(AssertionError) as failed:
         run(command, installed, tmp_path)
-    assert "This playbook needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
+    assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
 
 
 @pytest.mark.skipif(not OLDEST.exists(), reason="no Python here that ansible-core 2.17 runs on")

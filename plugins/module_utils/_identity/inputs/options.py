@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..model.desired import PURGE_LIMIT
 from ..model.errors import Problems
 from ..model.labels import OWNER_RULE, is_owner
 from .fields import Fields, read_integer
 
-LEAST = {"concurrency": 1, "deadline": 0, "propagation_timeout": 0, "purge_limit": 0}
+LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
 
 
 def validate_options(options: Mapping[str, object]) -> None:
@@ -24,35 +25,32 @@ def validate_options(options: Mapping[str, object]) -> None:
     """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
-    read_numbers(fields)
-    read_purge_percent(fields)
+    check_numbers(fields)
+    read_purge_limit(fields)
     read_owner(fields)
     problems.raise_if_any()
 
 
-def read_numbers(fields: Fields) -> dict[str, int]:
-    """The numbers that are given, by name."""
-    numbers = {
-        name: fields.integer(name, least)
-        for name, least in LEAST.items()
-        if name != "purge_limit" or not _is_share(fields)
-    }
-    return {name: number for name, number in numbers.items() if number is not None}
+def check_numbers(fields: Fields) -> None:
+    for name, least in LEAST.items():
+        fields.integer(name, least)
 
 
-def read_purge_percent(fields: Fields) -> int | None:
-    """The limit of a purge, where it is given as a share, like "20%"."""
-    if not _is_share(fields):
-        return None
-    percent = read_integer(str(fields.raw["purge_limit"]).strip()[:-1])
-    if percent is None or not 0 <= percent <= 100:
-        fields.refuse("purge_limit", "a number, or a share from 0% to 100%")
-        return None
-    return percent
-
-
-def _is_share(fields: Fields) -> bool:
-    return str(fields.raw.get("purge_limit", "")).strip().endswith("%")
+def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
+    """How many workloads a purge may remove, and the same as a share of what is there where it is given as one, like
+    "20%"."""
+    value = fields.raw.get("purge_limit")
+    if value is None:
+        return PURGE_LIMIT, None
+    text = str(value).strip()
+    percent = read_integer(text[:-1]) if text.endswith("%") else None
+    if percent is not None and 0 <= percent <= 100:
+        return PURGE_LIMIT, percent
+    number = read_integer(value)
+    if number is None or number < 0:
+        fields.refuse("purge_limit", "a number, 0 or more, or a share from 0% to 100%")
+        return PURGE_LIMIT, None
+    return number, None
 
 
 def read_owner(fields: Fields) -> str | None:

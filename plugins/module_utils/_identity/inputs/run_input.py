@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from ..model.desired import PURGE_LIMIT, STATES, ParsedInput, State, Workload
+from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.ownership import OWNER_TAG
 from .bounds import find_excess_of_values
 from .fields import Fields, read_boolean
 from .files.folders import read_sources
-from .options import read_numbers, read_owner, read_purge_percent
+from .options import check_numbers, read_owner, read_purge_limit
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
 
 # Makes paths of files and folders absolute, or raises InputError.
@@ -51,15 +51,15 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
     ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads.
     """
     given = {name: options[name] for name in OPTIONS if name in options}
-    _check_bounds(given, prefix)
+    check_bounds(given, prefix)
     problems = Problems()
     fields = Fields(dict(given.items()), "", problems, prefix)
     cluster_name = problems.attempt(
         lambda: parse_cluster_name(options.get("cluster_name"), f"{prefix}cluster_name")
     )
     state = cast("State", fields.choice("state", STATES) or "present")
-    numbers = read_numbers(fields)
-    percent = read_purge_percent(fields)
+    check_numbers(fields)
+    limit, percent = read_purge_limit(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
         # A purge without owner would take what belongs to all of them.
@@ -82,12 +82,12 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
         owner=owner,
         purge=purge,
         purge_namespaces=namespaces,
-        purge_limit=numbers.get("purge_limit", PURGE_LIMIT),
+        purge_limit=limit,
         purge_percent=percent,
     )
 
 
-def _check_bounds(given: Mapping[str, object], prefix: str) -> None:
+def check_bounds(given: Mapping[str, object], prefix: str) -> None:
     """Before anything else looks at the values: to write one of them into a message may be too much already."""
     excesses = ((name, find_excess_of_values(value)) for name, value in given.items())
     problems = [

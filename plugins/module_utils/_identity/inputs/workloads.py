@@ -215,6 +215,12 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
         return _existing_role(role, arn, name)
     if name is None and not role.has("name"):
         role.problems.add(role.place, "name or arn is missing.")
+    if role.flag("extend_trust"):
+        role.problems.add(
+            role.place,
+            "extend_trust is for a role that is given by arn; the trust policy of a role with name is written as a "
+            "whole. Leave it out, or give arn instead of name.",
+        )
     document = _document(role, "trust_policy", "trust")
     scope = _trust_scope(role)
     if document is not None and scope is not None:

@@ -430,7 +430,7 @@ def test_input_that_was_modified_is_refused(run: Run, aws: FakeAws, tmp_path: Pa
         ),
         pytest.param(
             {"purge": True, "purge_limit": -1},
-            "purge_limit must be 0 or more, got -1. Nothing was changed.",
+            "purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1. Nothing was changed.",
             id="limit below nothing",
         ),
     ],

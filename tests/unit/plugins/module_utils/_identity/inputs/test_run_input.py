@@ -174,7 +174,8 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
             "pod_identity_concurrency must be 1 or more, got 'many'.",
         ),
         pytest.param(
-            {"workloads": [ONE], "purge_limit": "-1"}, "pod_identity_purge_limit must be 0 or more, got -1."
+            {"workloads": [ONE], "purge_limit": "-1"},
+            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got '-1'.",
         ),
         pytest.param(
             {"workloads": [ONE], "purge": "perhaps"},
@@ -212,7 +213,10 @@ def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -
             "workloads and workloads_from are both given; give one of them.",
         ),
         ({"workloads": ["hello"]}, "workloads[0]: must be a mapping, got a str."),
-        ({"workloads": [], "purge_limit": -1}, "purge_limit must be 0 or more, got -1."),
+        (
+            {"workloads": [], "purge_limit": -1},
+            "purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
+        ),
         (
             {"workloads": [], "tags": {"aws:a": "b"}},
             "options: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",
@@ -230,7 +234,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> None:
     owner = "pod_identity_owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
     assert problems_of(workloads=["x"], owner="team a", purge_limit=-1) == [
-        "pod_identity_purge_limit must be 0 or more, got -1.",
+        "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got '-1'.",
         f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",
         "pod_identity_workloads[0]: must be a mapping, got a str.",
     ]
@@ -274,5 +278,5 @@ def test_the_limit_of_a_purge_may_be_a_share(limit: str, percent: int) -> None:
 @pytest.mark.parametrize("limit", ["101%", "-1%", "1.5%", "%", "many%"])
 def test_a_share_that_is_none_is_refused(limit: str) -> None:
     assert problems_of(workloads=[ONE], purge_limit=limit) == [
-        f"pod_identity_purge_limit must be a number, or a share from 0% to 100%, got {limit!r}."
+        f"pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got {limit!r}."
     ]

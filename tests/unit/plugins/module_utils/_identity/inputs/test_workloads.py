@@ -470,6 +470,14 @@ KNOWN_WORKLOAD = (
             id="description of an existing role",
         ),
         pytest.param(
+            {"role": {"name": "r", "extend_trust": True}},
+            [
+                f"{PLACE} role: extend_trust is for a role that is given by arn; the trust policy of a role with name is "
+                "written as a whole. Leave it out, or give arn instead of name."
+            ],
+            id="extend_trust beside name",
+        ),
+        pytest.param(
             {"role": {"arn": ROLE, "extend_trust": "maybe"}},
             [f"{PLACE} role: extend_trust must be true or false, got 'maybe'."],
             id="flag that is none",

@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The variables of the role, read once before anything else: names, types, and what they say together. Pure.
+
+Extra variables of a command line, INI inventories and surveys give text for everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, TypeAlias
+
+from ..._findings.codes import Code
+from ..model.desired import PURGE_LIMIT, STATES, TRUST_SCOPES
+from ..model.errors import Problems
+from .fields import Fields, shown
+from .options import LEAST, read_purge_limit
+from .run_input import ROLE, check_bounds
+
+EntryPoint = Literal["main", "verify"]
+_Reader: TypeAlias = Callable[[Fields, str], object]
+
+
+def _flag(fields: Fields, name: str) -> object:
+    return fields.flag(name)
+
+
+def _integer(least: int) -> _Reader:
+    return lambda fields, name: fields.integer(name, least)
+
+
+def _choice(*choices: str) -> _Reader:
+    return lambda fields, name: fields.choice(name, choices)
+
+
+def _text(fields: Fields, name: str) -> object:
+    value = fields.raw.get(name)
+    # YAML reads an account's number, or a profile of that name, as a number.
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return fields.text(name) or None
+
+
+def _names(fields: Fields, name: str) -> object:
+    return None if fields.raw.get(name) is None else list(fields.names(name))
+
+
+def _mapping(fields: Fields, name: str) -> object:
+    return fields.mapping(name)
+
+
+def _as_given(fields: Fields, name: str) -> object:
+    """Read with the rest of the input, which names the place of what is wrong."""
+    return fields.raw.get(name)
+
+
+def _purge_limit(fields: Fields, name: str) -> object:
+    read_purge_limit(fields)
+    return fields.raw.get(name)
+
+
+# By the name without prefix. What meta/argument_specs.yml of the role has, and nothing else.
+VARIABLES: Mapping[str, _Reader] = {
+    "adopt": _flag,
+    "allow_breakage": _flag,
+    "check_caller": _flag,
+    "cluster_name": _as_given,
+    "concurrency": _integer(LEAST["concurrency"]),
+    "create_namespaces": _flag,
+    "create_service_accounts": _flag,
+    "deadline": _integer(LEAST["deadline"]),
+    "endpoint_url": _text,
+    "fail_on": _choice("error", "warning"),
+    "force": _flag,
+    "ignore": _names,
+    "kube_context": _text,
+    "kubeconfig": _text,
+    "owner": _as_given,
+    "profile": _text,
+    "proof_image": _text,
+    "proof_pod_spec": _mapping,
+    "proof_resources": _mapping,
+    "proof_timeout": _integer(1),
+    "propagation_timeout": _integer(LEAST["propagation_timeout"]),
+    "purge": _flag,
+    "purge_all": _flag,
+    "purge_limit": _purge_limit,
+    "purge_namespaces": _names,
+    "purge_policies": _flag,
+    "purge_tags": _flag,
+    "region": _text,
+    "report_file": _text,
+    "restart_settle": _integer(0),
+    "restart_stale": _flag,
+    "restart_timeout": _integer(0),
+    "runtime_proof": _flag,
+    "state": _choice(*STATES),
+    "tags": _mapping,
+    "trust_policy_size_limit": _integer(1),
+    "trust_scope": _choice(*TRUST_SCOPES),
+    "verify_cluster": _flag,
+    "verify_pods": _flag,
+    "workloads": _as_given,
+    "workloads_from": _as_given,
+}
+# For tests of the role: what tells the proof's Jobs apart, and why no Pod can run.
+HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _text}
+# The playbooks' own, and what the role itself leaves behind.
+OTHERS = ("converged", "hosts", "kubernetes", "preflight", "report")
+_READERS = {**VARIABLES, **HIDDEN}
+# Of text, these may be written as JSON: a command line has nothing else for them.
+_JSON = frozenset(
+    ("ignore", "proof_pod_spec", "proof_resources", "purge_namespaces", "tags", "workloads", "workloads_from")
+)
+
+
+def find_variables(names: Iterable[str]) -> list[str]:
+    """The role's variables among names, without the prefix. InputError for one that the role does not have: who
+    misspells ``pod_identity_purge_namespaces`` purges all of them."""
+    problems = Problems()
+    known = (*_READERS, *OTHERS)
+    own = [name.removeprefix(ROLE) for name in names if name.startswith(ROLE)]
+    for name in sorted(set(own).difference(known)):
+        near = difflib.get_close_matches(name, VARIABLES, 1)
+        hint = (
+            f"did you mean {ROLE}{near[0]}?"
+            if near
+            else f"rename it: names that begin with {ROLE} are the role's own."
+        )
+        problems.add("", f"{ROLE}{shown(name)} is no variable of the role; {hint}")
+    problems.raise_if_any()
+    return [name for name in own if name in _READERS]
+
+
+def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
+    """The values with the types that they stand for, by the names without prefix; what has no value is left out.
+
+    InputError with all that is wrong. The options of ``run_input`` are read there once more, with the workloads.
+    """
+    check_bounds(given, ROLE)
+    problems = Problems()
+    raw = {name: _from_json(value) if name in _JSON else value for name, value in given.items()}
+    fields = Fields(dict(raw.items()), "", problems, ROLE)
+    values = {name: _READERS[name](fields, name) for name in raw}
+    _check_codes(values.get("ignore"), problems)
+    _check_together(values, entry_point, problems)
+    problems.raise_if_any()
+    # An owner or workloads without a value are for run_input to refuse.
+    kept = ("owner", "workloads", "workloads_from")
+    return {name: value for name, value in values.items() if value is not None or name in kept}
+
+
+def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:
+    """A sentence for each variable that is set, and that nothing comes of. ``values`` are those read."""
+    absent = values.get("state") == "absent"
+    if values.get("purge") and entry_point == "main" and absent:
+        return [
+            f"{ROLE}purge has no effect with {ROLE}state: absent, which removes the listed workloads alone."
+        ]
+    if values.get("purge") or entry_point == "verify":
+        return []
+    limit = str(values.get("purge_limit", PURGE_LIMIT)).strip()
+    effective = {
+        "purge_all": bool(values.get("purge_all")),
+        "purge_namespaces": bool(values.get("purge_namespaces")),
+        "purge_limit": limit != str(PURGE_LIMIT),
+    }
+    return [
+        f"{ROLE}{name} has no effect without {ROLE}purge: true."
+        for name, is_set in effective.items()
+        if is_set
+    ]
+
+
+def _from_json(value: object) -> object:
+    """What text stands for that begins as JSON does; as it is where it is not JSON after all."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _check_codes(ignore: object, problems: Problems) -> None:
+    codes = [code.value for code in Code]
+    for code in ignore if isinstance(ignore, list) else ():
+        if code not in codes:
+            longer = [known for known in codes if known.startswith(code.upper())]
+            near = longer or difflib.get_close_matches(code.upper(), codes, 1)
+            hint = f"did you mean {near[0]}?" if near else "docs/codes.md has them all."
+            problems.add("", f"{ROLE}ignore: '{shown(code)}' is no code of a finding; {hint}")
+
+
+def _check_together(values: Mapping[str, object], entry_point: EntryPoint, problems: Problems) -> None:
+    if values.get("restart_stale") and values.get("verify_pods") is False:
+        problems.add(
+            "",
+            f"{ROLE}restart_stale needs {ROLE}verify_pods: true, which finds the Pods that are stale; set it, or leave "
+            f"{ROLE}restart_stale out.",
+        )
+    if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
+        problems.add("", f"{ROLE}runtime_proof needs {ROLE}proof_image, which has no value.")
+    if entry_point == "verify" and values.get("state") == "absent":
+        problems.add(
+            "",
+            f"{ROLE}state: absent cannot be verified; verify.yml says whether all is there. Leave {ROLE}state out, "
+            "or run teardown.yml.",
+        )

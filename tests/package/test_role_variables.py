@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every variable of the role given as text, as a command line, an INI inventory and a survey do, on every core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import ROOT, VENV, install, run
+from .test_main_job import recap
+
+SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
+OPTIONS: dict[str, dict[str, Any]] = {
+    name: option for entry in SPECS["argument_specs"].values() for name, option in entry["options"].items()
+}
+WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "texts"}}]
+# What a variable without a default is set to, and those that are to do something.
+TEXTS = {
+    "pod_identity_cluster_name": "my-cluster",
+    "pod_identity_workloads": json.dumps(WORKLOADS),
+    "pod_identity_region": "us-west-2",
+    "pod_identity_profile": "",
+    "pod_identity_endpoint_url": "{{ lookup('env', 'AWS_ENDPOINT_URL') }}",
+    "pod_identity_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}",
+    "pod_identity_kube_context": "",
+    "pod_identity_trust_scope": "workload",
+    "pod_identity_owner": "team-a",
+    "pod_identity_deadline": "300",
+    "pod_identity_tags": '{"stage": "test"}',
+    "pod_identity_purge": "true",
+    "pod_identity_purge_namespaces": '["default"]',
+    "pod_identity_ignore": '["PROOF_SKIPPED", "POD_PROXY"]',
+    "pod_identity_runtime_proof": "yes",
+    "pod_identity_restart_stale": "yes",
+    "pod_identity_restart_settle": "1",
+    "pod_identity_proof_resources": '{"requests": {"cpu": "10m"}}',
+    "pod_identity_proof_pod_spec": '{"tolerations": []}',
+    # It is in the place of pod_identity_workloads: for the second run.
+    "pod_identity_workloads_from": "",
+}
+CORES = ("2.17", "2.18", "2.19", "newest")
+SITE = "workload_identity.aws.site"
+
+
+def as_text(name: str, option: Mapping[str, Any]) -> str:
+    """A value of the option's type, written as text. An option without default needs one in TEXTS."""
+    if name in TEXTS:
+        return TEXTS[name]
+    default = option["default"]
+    return json.dumps(default) if isinstance(default, (bool, dict, list)) else str(default)
+
+
+@pytest.fixture(scope="module")
+def cores(
+    tarball: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, tuple[Path, dict[str, str]]]:
+    """The environment of each core that there is here, with the collection installed for it."""
+    found = {"newest": (VENV, install(tarball, tmp_path_factory.mktemp("core"), VENV, ROOT / ".collections"))}
+    for core in CORES[:-1]:
+        venv = ROOT / f".venv-{core}"
+        if venv.exists():
+            collections = ROOT / ".cache" / f"collections-{core}"
+            found[core] = (venv, install(tarball, tmp_path_factory.mktemp("core"), venv, collections))
+    return found
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_every_variable_may_be_text(
+    core: str,
+    cores: Mapping[str, tuple[Path, dict[str, str]]],
+    sandbox: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    env = {**env, **sandbox}
+    report = tmp_path / "report.json"
+    files = tmp_path / "workloads.yml"
+    files.write_text(json.dumps(WORKLOADS), encoding="utf-8")
+    texts = {
+        name: as_text(name, option) for name, option in OPTIONS.items() if name != "pod_identity_report_file"
+    }
+    texts["pod_identity_report_file"] = str(report)
+    del texts["pod_identity_workloads_from"]
+    command = [venv / "bin" / "ansible-playbook", SITE]
+    extra = [part for name, text in texts.items() for part in ("-e", f"{name}='{text}'")]
+    printed = run([*command, *extra], env, tmp_path).stdout
+    assert "Done: 3 changes." in printed
+    assert recap(printed)["failed"] == 0
+    found = json.loads(report.read_text(encoding="utf-8"))
+    assert [(one["code"], one["accepted"]) for one in found["findings"]] == [("PROOF_SKIPPED", True)]
+
+    inventory = tmp_path / "hosts.ini"
+    del texts["pod_identity_workloads"]
+    texts["pod_identity_workloads_from"] = str(files)
+    lines = [f"{name}={text}" for name, text in texts.items()]
+    inventory.write_text("\n".join(["localhost", "[all:vars]", *lines, ""]), encoding="utf-8")
+    for name in ("verify", "teardown"):
+        command = [venv / "bin" / "ansible-playbook", "-i", inventory, f"workload_identity.aws.{name}"]
+        printed = run([*command, "-e", "pod_identity_hosts=localhost"], env, tmp_path).stdout
+        assert recap(printed)["failed"] == 0
+    assert "Done: 3 changes." in printed
+
+
+PLAY = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    pod_identity_purge_namespace: [a]
+  roles:
+    - workload_identity.aws.pod_identity
+"""
+MISSPELT = (
+    "pod_identity_purge_namespace is no variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "
+    "changed."
+)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "inventory", "extra", "message"),
+    [
+        pytest.param(SITE, "", ["-e", "pod_identity_purge_namespace=a"], MISSPELT, id="extra variable"),
+        pytest.param(SITE, "pod_identity_purge_namespace=a", [], MISSPELT, id="inventory"),
+        pytest.param("play.yml", "", [], MISSPELT, id="play"),
+        pytest.param(
+            SITE,
+            "",
+            ["-e", "pod_identity_purge=maybe"],
+            "pod_identity_purge must be true or false, got 'maybe'. Nothing was changed.",
+            id="no value of the type",
+        ),
+        pytest.param(
+            SITE,
+            "",
+            ["-e", "pod_identity_region={{ nowhere }}"],
+            "pod_identity_region: 'nowhere' is undefined. Nothing was changed.",
+            id="undefined",
+        ),
+    ],
+)
+@pytest.mark.parametrize("core", CORES)
+def test_what_is_refused_is_refused_in_a_sentence(
+    core: str,
+    playbook: str,
+    inventory: str,
+    extra: list[str],
+    message: str,
+    cores: Mapping[str, tuple[Path, dict[str, str]]],
+    tmp_path: Path,
+) -> None:
+    """Also where an operator misspells what limits a purge, wherever that is set."""
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
+    texts = {"cluster_name": "my-cluster", "workloads": json.dumps(WORKLOADS)}
+    lines = [*(f"pod_identity_{name}={text}" for name, text in texts.items()), inventory]
+    (tmp_path / "hosts.ini").write_text("\n".join(["localhost", "[all:vars]", *lines]), encoding="utf-8")
+    done = subprocess.run(
+        [venv / "bin" / "ansible-playbook", "-i", "hosts.ini", playbook, *extra],
+        cwd=tmp_path,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    [fatal] = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
+    assert json.loads(fatal.split("=> ", 1)[1]) == {"changed": False, "msg": message}
+    assert len(done.stdout) < 3000

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of the role: each known by name and type, and what is refused before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    VARIABLES,
+    find_ineffective,
+    find_variables,
+    read_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+
+ROLE = Path(__file__).resolve().parents[6] / "roles" / "pod_identity"
+SPECS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    name.removeprefix("pod_identity_"): option
+    for entry in SPECS.values()
+    for name, option in entry["options"].items()
+}
+NO_TEXT = {"bool": "maybe", "int": "many"}
+
+
+def problems_of(values: Mapping[str, object], entry_point: Any = "main") -> list[str]:
+    with pytest.raises(InputError) as caught:
+        read_variables(values, entry_point)
+    return list(caught.value.problems)
+
+
+def test_each_documented_variable_is_known_and_no_other() -> None:
+    assert set(VARIABLES) == set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option["type"] in NO_TEXT])
+def test_text_that_is_no_value_of_the_type_is_refused(name: str) -> None:
+    [problem] = problems_of({name: NO_TEXT[OPTIONS[name]["type"]]})
+    assert problem.startswith(f"pod_identity_{name} must be ")
+
+
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.get("choices")])
+def test_choices_are_those_documented(name: str) -> None:
+    assert problems_of({name: "x"}) == [
+        f"pod_identity_{name} must be one of {', '.join(OPTIONS[name]['choices'])}, got 'x'."
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if "default" in option])
+def test_a_default_given_as_text_is_the_default(name: str) -> None:
+    default = OPTIONS[name]["default"]
+    assert read_variables({name: default}, "main") == {name: default}
+    if isinstance(default, (bool, int)):
+        assert read_variables({name: str(default)}, "main") == {name: default}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("purge_namespaces", "a, b", ["a", "b"]),
+        ("purge_namespaces", '["a", "b"]', ["a", "b"]),
+        ("ignore", '["POD_PROXY"]', ["POD_PROXY"]),
+        ("tags", '{"a": "b"}', {"a": "b"}),
+        ("workloads", "[]", []),
+        ("workloads_from", "a.yml", "a.yml"),
+        ("purge_limit", "20%", "20%"),
+        ("profile", 444455556666, "444455556666"),
+    ],
+)
+def test_text_becomes_what_it_stands_for(name: str, text: object, value: object) -> None:
+    assert read_variables({name: text}, "main") == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (
+            "purge_namespace",
+            "pod_identity_purge_namespace is no variable of the role; did you mean pod_identity_purge_namespaces?",
+        ),
+        (
+            "workload",
+            "pod_identity_workload is no variable of the role; did you mean pod_identity_workloads?",
+        ),
+        (
+            "zzz",
+            "pod_identity_zzz is no variable of the role; rename it: names that begin with pod_identity_ are the "
+            "role's own.",
+        ),
+    ],
+)
+def test_an_unknown_variable_is_refused(name: str, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        find_variables([f"pod_identity_{name}", "pod_identity_purge", "other"])
+    assert caught.value.problems == (problem,)
+
+
+def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
+    names = ["hosts", "report", "preflight", "converged", "kubernetes", "purge"]
+    assert find_variables([f"pod_identity_{name}" for name in names]) == ["purge"]
+
+
+@pytest.mark.parametrize(
+    ("values", "entry_point", "problem"),
+    [
+        (
+            {"purge_limit": "abc"},
+            "main",
+            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got 'abc'.",
+        ),
+        ({"deadline": 0}, "main", "pod_identity_deadline must be 1 or more, got 0."),
+        ({"restart_settle": "-5"}, "main", "pod_identity_restart_settle must be 0 or more, got -5."),
+        ({"tags": "abc"}, "main", "pod_identity_tags must be a mapping, got 'abc'."),
+        (
+            {"ignore": ["TRUST_WIDER"]},
+            "main",
+            "pod_identity_ignore: 'TRUST_WIDER' is no code of a finding; did you mean TRUST_WIDER_THAN_ASKED?",
+        ),
+        (
+            {"ignore": "POD_PROXI"},
+            "main",
+            "pod_identity_ignore: 'POD_PROXI' is no code of a finding; did you mean POD_PROXY?",
+        ),
+        (
+            {"ignore": ["x"]},
+            "main",
+            "pod_identity_ignore: 'x' is no code of a finding; docs/codes.md has them all.",
+        ),
+        (
+            {"restart_stale": "true", "verify_pods": "false"},
+            "main",
+            "pod_identity_restart_stale needs pod_identity_verify_pods: true, which finds the Pods that are stale; set "
+            "it, or leave pod_identity_restart_stale out.",
+        ),
+        (
+            {"runtime_proof": True, "proof_image": ""},
+            "main",
+            "pod_identity_runtime_proof needs pod_identity_proof_image, which has no value.",
+        ),
+        (
+            {"state": "absent"},
+            "verify",
+            "pod_identity_state: absent cannot be verified; verify.yml says whether all is there. Leave "
+            "pod_identity_state out, or run teardown.yml.",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    values: Mapping[str, object], entry_point: Any, problem: str
+) -> None:
+    assert problems_of(values, entry_point) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("values", "entry_point", "sentences"),
+    [
+        ({}, "main", []),
+        ({"purge": True, "purge_all": True, "purge_namespaces": ["a"], "purge_limit": 3}, "main", []),
+        (
+            {"purge_all": True},
+            "main",
+            ["pod_identity_purge_all has no effect without pod_identity_purge: true."],
+        ),
+        (
+            {"purge_namespaces": ["a"], "purge_limit": "3"},
+            "main",
+            [
+                "pod_identity_purge_namespaces has no effect without pod_identity_purge: true.",
+                "pod_identity_purge_limit has no effect without pod_identity_purge: true.",
+            ],
+        ),
+        ({"purge_limit": "10"}, "main", []),
+        ({"purge_limit": 3}, "verify", []),
+        (
+            {"purge": True, "state": "absent"},
+            "main",
+            [
+                "pod_identity_purge has no effect with pod_identity_state: absent, which removes the listed workloads "
+                "alone."
+            ],
+        ),
+    ],
+)
+def test_what_has_no_effect_is_named(
+    values: Mapping[str, object], entry_point: Any, sentences: list[str]
+) -> None:
+    assert find_ineffective(read_variables(values, entry_point), entry_point) == sentences
