@@ -175,7 +175,7 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": [ONE], "purge_limit": "-1"},
-            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got '-1'.",
+            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
         ),
         pytest.param(
             {"workloads": [ONE], "purge": "perhaps"},
@@ -234,7 +234,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> None:
     owner = "pod_identity_owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
     assert problems_of(workloads=["x"], owner="team a", purge_limit=-1) == [
-        "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got '-1'.",
+        "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
         f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",
         "pod_identity_workloads[0]: must be a mapping, got a str.",
     ]
