@@ -175,7 +175,7 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": [ONE], "purge_limit": "-1"},
-            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
+            "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got '-1'.",
         ),
         pytest.param(
             {"workloads": [ONE], "purge": "perhaps"},
