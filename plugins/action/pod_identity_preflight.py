@@ -53,7 +53,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
+    locate_files,
+    why_not_writable,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     CONNECTION_SPEC,
@@ -61,6 +64,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
 )
 
 WORKLOADS = ("workloads", "workloads_from")
+FILES = ("report_file", "junit_file")
 MISSING = """\
 The role needs pod_identity_cluster_name and pod_identity_workloads (or pod_identity_workloads_from), for example in a \
 file given with -e @workloads.yml:
@@ -112,6 +116,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _run(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The preflight with its arguments. Raises InputError."""
         options = self._options(given)
+        _check_files(options)
         parsed = read_input(_input_of(given), partial(locate_files, variables=variables), ROLE)
         state: State = "verify" if options["verify_only"] else parsed.state
         preflight = self._read_accounts(parsed, state, options, variables)
@@ -201,6 +206,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     "allow_breakage": {"type": "bool", "default": False},
                     "verify_cluster": {"type": "bool", "default": True},
                     "region": {"type": "str"},
+                    **{name: {"type": "path"} for name in FILES},
                     **CONNECTION_SPEC,
                 }
             )
@@ -212,11 +218,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
     """The arguments of this action that the role's variables stand for."""
-    names = (*OPTIONS, "adopt", "allow_breakage", "verify_cluster", "region", "kubeconfig")
+    names = (*OPTIONS, *FILES, "adopt", "allow_breakage", "verify_cluster", "region", "kubeconfig")
     arguments = {name: given[name] for name in names if name in given}
     if "kube_context" in given:
         arguments["context"] = given["kube_context"]
     return {**arguments, "verify_only": entry_point == "verify"}
+
+
+def _check_files(options: Mapping[str, Any]) -> None:
+    """InputError for every file of the report that cannot be written at the end."""
+    unwritable = [
+        f"{ROLE}{name} {path} cannot be written: {reason}."
+        for name in FILES
+        if (path := options[name]) and (reason := why_not_writable(path))
+    ]
+    if unwritable:
+        raise InputError(unwritable)
 
 
 def _input_of(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,16 +21,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesOutcome,
     parse_outcome,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
     given_listings,
     judge_given,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 
 try:
     from ansible.plugins.action import VariableLayer
@@ -55,6 +57,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "ignore": {"type": "list", "elements": "str", "default": []},
                 "fail_on": {"type": "str", "choices": ["error", "warning"], "default": "error"},
                 "path": {"type": "path"},
+                "junit_path": {"type": "path"},
             },
             mutually_exclusive=[("kubernetes", "service_accounts")],
         )
@@ -64,26 +67,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return result
         variables = task_vars or {}
         aws = parse_aws_result(variables[options["result"]], options["cluster_name"])
-        settings = ReportSettings(bool(self._task.check_mode), options["ignore"], options["fail_on"])
-        report: dict[str, Any] = {**make_report(aws, _kubernetes(options, variables, aws), settings)}
-        self._set_fact(result, report)
+        settings = ReportSettings(
+            bool(self._task.check_mode),
+            options["ignore"],
+            options["fail_on"],
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            read_version(),
+            options["path"] or "",
+        )
+        report = make_report(aws, _kubernetes(options, variables, aws), settings)
+        self._set_fact(result, dict(report))
         result["ansible_stats"] = {
             "data": {"pod_identity": {options["cluster_name"]: report}},
             "per_host": False,
             "aggregate": True,
         }
-        if options["path"]:
-            return {**result, **self._written(report, options["path"], variables)}
-        return result
-
-    def _written(self, report: Mapping[str, Any], path: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Empty, or why the file could not be written. The report of a run is no change of the cluster."""
-        text = f"{json.dumps(report, indent=4, sort_keys=True)}\n"
-        if self._connection.transport == "local" and not self._play_context.become:
-            return {} if self._task.check_mode else _written_here(path, text)
-        arguments = {"content": text, "dest": path, "mode": "0600"}
-        copied = run_action(self, "ansible.builtin.copy", arguments, variables)
-        return {"failed": True, "msg": copied.get("msg")} if copied.get("failed") else {}
+        return {**result, **_written(report, options)}
 
     def _set_fact(self, result: dict[str, Any], report: dict[str, Any]) -> None:
         """As set_fact does it, where Ansible lets others do it too; before that, as modules do it."""
@@ -93,12 +92,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         self.register_host_variables({FACT: report}, VariableLayer.EPHEMERAL_FACT)
 
 
-def _written_here(path: str, text: str) -> dict[str, Any]:
-    try:
-        write_private(path, text)
-    except OSError as error:
-        message = f"The report cannot be written to {path}: {error.strerror}. What was done stays done."
-        return {"failed": True, "msg": message}
+def _written(report: Report, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Empty, or why a file could not be written. They are no change of the cluster: check mode writes them, too."""
+    texts = {}
+    if options["path"]:
+        texts[options["path"]] = f"{json.dumps(report, indent=4, sort_keys=True)}\n"
+    if options["junit_path"]:
+        texts[options["junit_path"]] = junit_text(report, options["fail_on"])
+    for path, text in texts.items():
+        try:
+            write_private(path, text)
+        except OSError as error:
+            message = f"The report cannot be written to {path}: {error.strerror}. What was done stays done."
+            return {"failed": True, "msg": message}
     return {}
 
 

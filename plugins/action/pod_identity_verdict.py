@@ -23,23 +23,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _valid, options = self.validate_argument_spec(
-            argument_spec={"cluster_name": {"type": "str", "required": True}}
-        )
+        self.validate_argument_spec(argument_spec={})
         variables = task_vars or {}
         report: Mapping[str, Any] = variables.get(FACT) or {}
         result["changed"] = False
         if not report:
             return {**result, "failed": True, "msg": f"{FACT} is empty; run pod_identity_report before."}
-        failure = {"failed": True, "msg": str(report["failure"])} if report["failed"] else {}
         lines = [str(line) for line in report["lines"]]
-        if not lines:
-            return {**result, **failure}
         if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
             # In one piece, as several hosts may write at once.
-            several = len(variables.get("ansible_play_hosts_all") or ()) > 1
-            Display().display("\n".join([*([f"{options['cluster_name']}:"] if several else []), *lines]))
-            return {**result, **failure}
-        if failure:
-            return {**result, **failure, "lines": lines}
+            Display().display("\n".join(lines))
+            return {
+                **result,
+                **({"failed": True, "msg": str(report["headline"])} if report["failed"] else {}),
+            }
+        if report["failed"]:
+            return {**result, "failed": True, "msg": str(report["failure"]), "lines": lines}
         return {**result, "msg": lines, "_ansible_verbose_always": True}

@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads 
     given_listings,
     judge_given,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 
 
 def pod_identity_report(
@@ -36,8 +37,12 @@ def pod_identity_report(
 ) -> Report:
     aws = parse_aws_result(result, cluster_name_of(result))
     reads = given_listings(cluster_reads or {})
-    kubernetes = judge_given(aws, service_accounts, reads, datetime.now(timezone.utc))
-    return make_report(aws, kubernetes, ReportSettings(check_mode, ignore, fail_on))
+    now = datetime.now(timezone.utc)
+    kubernetes = judge_given(aws, service_accounts, reads, now)
+    time = now.isoformat(timespec="seconds")
+    return make_report(
+        aws, kubernetes, ReportSettings(check_mode, ignore, fail_on, time=time, version=read_version())
+    )
 
 
 class FilterModule:

@@ -532,6 +532,11 @@ account_id:
   returned: always
   type: str
   sample: "111122223333"
+caller_arn:
+  description: ARN of the principal whose credentials were used.
+  returned: always
+  type: str
+  sample: arn:aws:sts::111122223333:assumed-role/deployer/session
 cluster_arn:
   description: ARN of the cluster.
   returned: always
@@ -707,6 +712,7 @@ def main() -> None:
     result: dict[str, object] = {
         **run_result,
         "account_id": cluster.account_id,
+        "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
     if verification is not None:

@@ -108,6 +108,12 @@ options:
   region:
     description: AWS region of the cluster, for messages.
     type: str
+  report_file:
+    description: The file for the report; the preflight fails when it cannot be written.
+    type: path
+  junit_file:
+    description: The file for the report in the XML of JUnit; the preflight fails when it cannot be written.
+    type: path
   kubeconfig:
     description: The kubeconfig file. When not given, C(K8S_AUTH_KUBECONFIG), C(KUBECONFIG) or C(~/.kube/config).
     type: raw

@@ -57,7 +57,12 @@ options:
       - warning
     default: error
   path:
-    description: A file to write the report to, as JSON.
+    description: A file on the controller to write the report to, as JSON, in check mode, too.
+    type: path
+  junit_path:
+    description:
+      - A file on the controller to write the report to in the XML of JUnit, in check mode, too. A test case is a workload; one
+        that was not verified is skipped.
     type: path
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller

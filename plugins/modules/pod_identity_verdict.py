@@ -13,17 +13,13 @@ version_added: 0.1.0
 short_description: Show the report of the role pod_identity, and fail when it says so
 description:
   - The last step of the role P(workload_identity.aws.pod_identity#role). It shows the lines of the fact
-    C(pod_identity_report), and fails with its C(failure) when the report is C(failed).
-  - Where the stdout callback writes for people, the lines are printed as they are. Where its output is data, and on AWX and
-    Automation Platform, they are the C(msg) of the task.
+    C(pod_identity_report), and fails when the report is C(failed).
+  - Where the stdout callback writes for people, the lines are printed as they are, and the task fails with the C(headline)
+    of the report. Where its output is data, and on AWX and Automation Platform, the lines are the C(msg) of the task, or its
+    C(lines) beside the C(failure) of the report.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
-options:
-  cluster_name:
-    description: Name of the EKS cluster, shown above the lines when the play has several hosts.
-    type: str
-    required: true
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """
@@ -62,7 +58,6 @@ EXAMPLES = r"""
 
 - name: Show the result, and fail unless everything was done and verified
   workload_identity.aws.pod_identity_verdict:
-    cluster_name: my-cluster
 """
 
 RETURN = r"""

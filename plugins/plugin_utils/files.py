@@ -32,8 +32,7 @@ def write_private(path: str, text: str) -> None:
 
     A link at the path gives way to the file: what it leads to is not touched.
     """
-    # mkstemp makes files that were not there before, of mode 0600.
-    handle, scratch = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+    handle, scratch = _scratch(path)
     try:
         with open(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -41,3 +40,21 @@ def write_private(path: str, text: str) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
+
+
+def why_not_writable(path: str) -> str:
+    """Why write_private cannot put a file there, or ""; it is tried with a file of another name."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        return "it is a folder"
+    try:
+        handle, scratch = _scratch(path)
+    except OSError as error:
+        return str(error.strerror)
+    os.close(handle)
+    os.unlink(scratch)
+    return ""
+
+
+def _scratch(path: str) -> tuple[int, str]:
+    """A new file beside it, of mode 0600."""
+    return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")

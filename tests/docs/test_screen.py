@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from support import COLLECTIONS, ROOT, Sandbox, environment
@@ -67,3 +69,50 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         assert len(re.findall(r"^TASK \[", done.stdout, re.MULTILINE)) <= MOST_TASKS
         assert re.findall(r"^skipping: .*|.*\.\.\.ignoring", done.stdout, re.MULTILINE) == []
         assert re.search(r"^(Done: 5 changes\.|WORKLOAD +TRUST)", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_a_plan_has_no_table_and_is_in_the_files(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The plan of this example fails: the role is not there."""
+    sandbox.reset()
+    report, junit = tmp_path / "report.json", tmp_path / "report.xml"
+    command = ("ansible-playbook", "playbooks/site.yml", "-e", "@examples/existing_role.yml", "--check")
+    files = {"pod_identity_report_file": str(report), "pod_identity_junit_file": str(junit)}
+    done = sandbox.run(*command, "-e", json.dumps(files))
+    assert done.returncode == 2, done.stdout
+    assert "WORKLOAD" not in done.stdout
+    assert done.stdout.count("Correct the ARN, or give role.name") == 1
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert (written["check_mode"], written["failed"], written["account_id"]) == (True, True, "111122223333")
+    assert ElementTree.parse(junit).find("testsuite/testcase/failure") is not None
+
+
+def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.reset()
+    path = tmp_path / "nowhere" / "report.json"
+    done = sandbox.run(
+        *("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}"),
+        *("-e", f"pod_identity_report_file={path}"),
+    )
+    assert done.returncode == 2, done.stdout
+    message = (
+        f"pod_identity_report_file {path} cannot be written: No such file or directory. Nothing was changed."
+    )
+    assert message in done.stdout
+    assert "Apply the requested state in AWS" not in done.stdout
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_the_lines_stand_as_they_are_in_either_form_of_results(sandbox: Sandbox, form: str) -> None:
+    sandbox.reset()
+    command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
+    done = sandbox.run(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": form})
+    assert done.returncode == 2, done.stdout
+    assert re.search(
+        r"^Cluster my-cluster, account 111122223333, region us-west-2, as ", done.stdout, re.MULTILINE
+    )
+    assert "\nVerified: 1 workload; 1 fail.\nWORKLOAD " in done.stdout
+    assert (
+        len(re.findall(r"^  error ROLE_MISSING default/my-service-account: ", done.stdout, re.MULTILINE)) == 1
+    )

@@ -202,12 +202,24 @@ def failed_with(done: subprocess.CompletedProcess[str]) -> str:
     return str(json.loads(found.group(1))["msg"]).splitlines()[0]
 
 
+def shown_first(done: subprocess.CompletedProcess[str]) -> str:
+    """The first error below the table, in one line; without its code and as a failure has it."""
+    block = re.search(r"^  error \w+ ?(.*?)(?=^(?:  )?\S)", done.stdout, re.MULTILINE | re.DOTALL)
+    assert block, done.stdout
+    return " ".join(block.group(1).split()).removeprefix(": ")
+
+
 @pytest.mark.parametrize("name", ["policy detached", "agent deleted, which EKS has not noticed"])
 def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name: str) -> None:
     world = new_world()
     world.build(GUIDE)
     BY_NAME[name].arrange(world)
-    assert without_age(failed_with(verify(world, tmp_path))) == first_line(world, BY_NAME[name])
+    done = verify(world, tmp_path)
+    cause = first_line(world, BY_NAME[name])
+    assert without_age(shown_first(done)) == cause
+    # Once: the message of the task points to it.
+    assert re.sub(r"\s+", " ", done.stdout + done.stderr).count(cause[:60]) == 1
+    assert re.fullmatch(r".* failed: \w+\. See above\.", failed_with(done))
 
 
 def test_playbook_fails_with_the_cluster_that_is_not_there(new_world: NewWorld, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "fail_on": _choice("error", "warning"),
     "force": _flag,
     "ignore": _names,
+    "junit_file": _text,
     "kube_context": _text,
     "kubeconfig": _text,
     "owner": _as_given,

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -62,10 +62,21 @@ class AwsResult:
     findings: tuple[Finding, ...]
     verification: Verification
     message: str = ""
+    account_id: str = ""
+    caller_arn: str = ""
 
     @property
     def is_change(self) -> bool:
         return self.state != ""
+
+    def without_verification(self) -> AwsResult:
+        """What is there says nothing of what will be there after a plan."""
+        return replace(self, verification=Verification(self.cluster, self.region))
+
+    @property
+    def region(self) -> str:
+        """ "" when the result does not say it."""
+        return region_of(self.cluster_arn)
 
 
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
@@ -83,7 +94,18 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
         findings=tuple(parse_findings(result.get("findings"), cluster)) if changing else (),
         verification=_verification(verification, cluster, arn),
         message=text_of(result.get("msg")) if result.get("failures") else "",
+        account_id=text_of(result.get("account_id")),
+        caller_arn=text_of(result.get("caller_arn")),
     )
+
+
+def region_of(cluster_arn: str) -> str:
+    return cluster_arn.split(":")[3] if cluster_arn.count(":") > 3 else ""
+
+
+def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[FailureRow]) -> bool:
+    """Whether a run has something to do, or would fail to do it; ``changes`` and ``failures`` are of Kubernetes."""
+    return bool(aws.changes or aws.failures or changes or failures)
 
 
 def cluster_name_of(result: Object) -> str:
@@ -146,7 +168,7 @@ def _verification(result: Object, cluster: str, arn: str) -> Verification:
     arn = text_of(result.get("cluster_arn")) or arn
     return Verification(
         cluster,
-        arn.split(":")[3] if arn.count(":") > 3 else "",
+        region_of(arn),
         tuple(_workload(row, cluster, known) for row in objects_of(result.get("workloads"))),
         findings,
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from ..._findings.codes import Code
 from .account_plan import describe_plan, plan_absent
 from .applied import carry_out
-from .aws_result import AwsResult
+from .aws_result import AwsResult, is_pending
 from .cluster import Clock, Cluster
 from .last_look import look_before_removal
 from .objects import Object
@@ -81,6 +81,9 @@ def run_half(
     if not settings.check_mode:
         back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
     applied, accounts = back.applied, back.accounts
+    changes = describe_plan(applied.plan, removes)
+    if settings.check_mode and is_pending(aws, changes, applied.failures):
+        aws = aws.without_verification()
     verification = aws.verification
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
     # In check mode nothing is restarted or run.
@@ -109,7 +112,7 @@ def run_half(
     return HalfRun(
         replace(
             outcome,
-            changes=describe_plan(applied.plan, removes),
+            changes=changes,
             failures=applied.failures,
             error=applied.error.text if applied.error else "",
             findings=[*plan.findings, *outcome.findings],

@@ -4,34 +4,81 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Why a run failed, in few words: the message of the task that ends it. Pure."""
+"""Why a run failed: the message of the task that ends it. Pure."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
+from ..._findings.codes import Code
 from ..._findings.text import visible, visible_lines
-from ..kubernetes.aws_result import AwsResult
+from ..kubernetes.aws_result import AwsResult, key_of_row
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.messages import sentence
 from ..model.rows import FailureRow, FindingRow
 from .text import SHOWN_FINDINGS, failure_line
 
+Row = TypeVar("Row", bound=FindingRow)
+
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
     """The cause first: what could not be done, else what the verification found."""
-    verb = "removed from" if aws.state == "absent" else "converged in"
-    cluster = aws.cluster_arn.rpartition("/")[2]
-    place = f"{verb} Kubernetes{f' (cluster {cluster})' if cluster else ''}"
     parts = [aws.message] if aws.failures else []
     if kubernetes.failures:
-        parts += _refusals(kubernetes.failures, place)
+        parts += _refusals(kubernetes.failures, _kubernetes_place(aws))
     if kubernetes.error:
-        parts.append(
-            f"The service accounts could not be {place}: {sentence(visible(kubernetes.error))} "
-            "Resolve that and run again; what was done in AWS stays done."
-        )
+        parts.append(" ".join(kubernetes_end(aws, kubernetes.error)))
     return visible_lines("\n".join(parts or map(visible, _findings(failing))))
+
+
+def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
+    """What ended the Kubernetes half before its result, and the remedy."""
+    return (
+        f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
+        "Resolve that and run again; what was done in AWS stays done.",
+    )
+
+
+def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list[Row]:
+    """Findings without those that follow from a failure: of a workload that was refused that refusal is what counts,
+    and whoever has just run site.yml is not helped by "Run site.yml"."""
+    refused = {failure["workload"] for failure in failures if failure["workload"]}
+    return [finding for finding in findings if finding["workload"] not in refused]
+
+
+def failure_headline(
+    aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow], check_mode: bool
+) -> str:
+    """That a run failed, where and with which codes, for someone who has just read why."""
+    codes = [failure["error_code"] for failure in failures if failure["error_code"] != Code.SKIPPED]
+    codes += [finding["code"] for finding in unexplained(failures, failing)]
+    counts = Counter(codes)
+    named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in counts.items())
+    end = " Nothing was changed." if check_mode else ""
+    return visible(
+        f"{_subject(aws, failures, failing)} failed{f': {named}' if named else ''}. See above.{end}"
+    )
+
+
+def _subject(aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow]) -> str:
+    place = f" (account {aws.account_id}, region {aws.region})" if aws.account_id else ""
+    cluster = f"cluster {aws.cluster}{place}"
+    failed = {row["workload"] for row in (*failures, *failing) if row["workload"]}
+    if not failed:
+        return f"{cluster[0].upper()}{cluster[1:]}"
+    listed = {str(key_of_row(row, aws.cluster)) for row in aws.workloads}
+    # A purge may fail for workloads that are not listed.
+    total = f" of {len(listed)}" if failed <= listed else ""
+    plural = "" if (len(listed) if total else len(failed)) == 1 else "s"
+    return f"{len(failed)}{total} workload{plural} of {cluster}"
+
+
+def _kubernetes_place(aws: AwsResult) -> str:
+    verb = "removed from" if aws.state == "absent" else "converged in"
+    cluster = aws.cluster_arn.rpartition("/")[2]
+    return f"{verb} Kubernetes{f' (cluster {cluster})' if cluster else ''}"
 
 
 def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:

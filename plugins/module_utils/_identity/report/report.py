@@ -8,19 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..kubernetes.aws_result import AwsResult, VerifiedWorkload
+from ..kubernetes.aws_result import AwsResult, VerifiedWorkload, is_pending
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
-from .failure import failure_text
-from .rows import NoteRow, Report, ReportedFindingRow, Summary
-from .text import change_line, failure_line, report_lines
+from .changes import describe_change, describe_kubernetes_change
+from .failure import failure_headline, failure_text, kubernetes_end, unexplained
+from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary
+from .text import failure_line, report_lines
 
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 # What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
@@ -29,15 +30,23 @@ _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """Findings with a code of ``ignore`` are accepted; ``fail_on`` is the least severity that fails."""
+    """Findings with a code of ``ignore`` are accepted; ``fail_on`` is the least severity that fails.
+
+    ``time`` is in ISO 8601, ``version`` that of this collection, ``path`` the file that the report is written to.
+    """
 
     check_mode: bool = False
     ignore: Collection[str] = ()
     fail_on: Literal["error", "warning"] = "error"
+    time: str = ""
+    version: str = ""
+    path: str = ""
 
 
 def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportSettings) -> Report:
     """The facts of a run, the lines to show, and whether and why it failed."""
+    if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
+        aws = aws.without_verification()
     follows: list[Finding] = []
     rows = []
     for workload in aws.verification.workloads:
@@ -57,19 +66,45 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     failures = [*aws.failures, *kubernetes.failures]
     failing = [row for row in findings if _fails(row, settings.fail_on)]
     failed = bool(failures or failing or kubernetes.error or any(map(_fails_without_finding, rows)))
-    changes = [*map(change_line, aws.changes), *kubernetes.changes]
+    changes = [
+        *map(describe_change, aws.changes),
+        *map(describe_kubernetes_change, kubernetes.changes),
+    ]
+    summary = _summary(len(aws.workloads), rows, len(changes), len(findings))
+    place = _place(aws)
     return {
+        **place,
+        "time": settings.time,
+        "version": settings.version,
+        "check_mode": settings.check_mode,
         "workloads": rows or list(aws.workloads),
         "changes": list(aws.changes),
         "kubernetes_changes": list(kubernetes.changes),
         "findings": findings,
         "failures": failures,
-        "summary": _summary(len(aws.workloads), rows, len(changes), len(findings)),
+        "summary": summary,
         "lines": report_lines(
-            changes if aws.is_change else None, rows, _notes(failures, findings), settings.check_mode
+            place,
+            changes if aws.is_change else None,
+            rows,
+            summary,
+            [*_ended(aws, kubernetes.error), *_notes(failures, findings)],
+            settings.check_mode,
+            settings.path,
         ),
         "failed": failed,
         "failure": failure_text(aws, kubernetes, failing) if failed else "",
+        "headline": failure_headline(aws, failures, failing, settings.check_mode) if failed else "",
+    }
+
+
+def _place(aws: AwsResult) -> Place:
+    return {
+        "cluster_name": aws.cluster,
+        "cluster_arn": aws.cluster_arn,
+        "account_id": aws.account_id,
+        "region": aws.region,
+        "caller_arn": aws.caller_arn,
     }
 
 
@@ -166,10 +201,15 @@ def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings
     }
 
 
-def _notes(failures: Sequence[FailureRow], findings: Iterable[ReportedFindingRow]) -> list[NoteRow]:
-    """What is shown below the table. Of a workload that was refused that refusal, and not what follows from
-    it: whoever has just run site.yml is not helped by "Run site.yml"."""
-    refused = {failure["workload"] for failure in failures if failure["workload"]}
+def _ended(aws: AwsResult, error: str) -> list[NoteRow]:
+    if not error:
+        return []
+    message, remedy = kubernetes_end(aws, error)
+    return [{"label": "failed", "code": "", "workload": "", "message": message, "remedy": remedy}]
+
+
+def _notes(failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]) -> list[NoteRow]:
+    """What is shown below the table."""
     notes: list[NoteRow] = [
         {
             "label": "failed",
@@ -189,7 +229,6 @@ def _notes(failures: Sequence[FailureRow], findings: Iterable[ReportedFindingRow
             "message": row["message"],
             "remedy": row["remedy"],
         }
-        for row in findings
-        if row["workload"] not in refused
+        for row in unexplained(failures, findings)
     ]
     return notes

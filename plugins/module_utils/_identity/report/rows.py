@@ -20,6 +20,16 @@ class ReportedFindingRow(FindingRow, total=False):
     accepted: bool
 
 
+class Place(TypedDict):
+    """Where a run was, and as whom; "" for what its result does not say."""
+
+    cluster_name: str
+    cluster_arn: str
+    account_id: str
+    region: str
+    caller_arn: str
+
+
 class Summary(TypedDict):
     """Counts: of workloads by their status, of changes in AWS and Kubernetes, of findings."""
 
@@ -33,12 +43,17 @@ class Summary(TypedDict):
     findings: int
 
 
-class Report(TypedDict):
-    """``lines`` are for people; ``failure`` says why the run failed, and is "" when it did not.
+class Report(Place):
+    """``lines`` are for people; ``failure`` says why the run failed, ``headline`` that it did, in one line and with the
+    codes; both are "" when it did not.
 
-    ``workloads`` are rows of eks_pod_identity where nothing was verified.
+    ``time`` is in ISO 8601, ``version`` that of this collection. ``workloads`` are rows of eks_pod_identity where
+    nothing was verified.
     """
 
+    time: str
+    version: str
+    check_mode: bool
     workloads: list[VerifiedRow] | list[Object]
     changes: list[Object]
     kubernetes_changes: list[str]
@@ -48,6 +63,7 @@ class Report(TypedDict):
     lines: list[str]
     failed: bool
     failure: str
+    headline: str
 
 
 class NoteRow(TypedDict):

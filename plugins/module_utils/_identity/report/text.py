@@ -4,18 +4,19 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A report as lines of text: changes, a table of workloads and checks, findings with their remedies. Pure."""
+"""A report as lines of text: place, changes, a table of workloads and checks, findings with their remedies. Pure."""
 
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from ..._findings.text import visible
-from ..kubernetes.objects import Object, mapping_of, text_of
+from ..model.checks import FAIL, UNKNOWN, WARNING
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
-from .rows import NoteRow
+from .changes import ChangeText, change_lines, resource_line
+from .rows import NoteRow, Place, Summary
+from .wrap import WIDTH, wrapped
 
 # In the order of the table; a column without any check is left out.
 COLUMNS = (
@@ -30,57 +31,85 @@ COLUMNS = (
     ("pods", "PODS"),
     ("proof", "PROOF"),
 )
-WIDTH = 100
 SMALLEST_NAME = 8
-SHOWN_CHANGES = 40
+SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40
-_TOWARDS = {"attach": "to", "detach": "from"}
+# What needs to be looked at comes first, and is what is left when there are too many rows.
+_ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
+_LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
 # A command stays whole, on a line of its own, so that it can be copied.
 _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
 
 def report_lines(
-    changes: Sequence[str] | None, rows: Sequence[VerifiedRow], notes: Sequence[NoteRow], check_mode: bool
+    place: Place,
+    changes: Sequence[ChangeText] | None,
+    rows: Sequence[VerifiedRow],
+    summary: Summary,
+    notes: Sequence[NoteRow],
+    check_mode: bool,
+    path: str = "",
 ) -> list[str]:
-    """``changes`` is None when nothing was to be changed."""
-    lines = []
+    """``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
+    everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
+    lines = wrapped(visible(place_line(place)), "", "  ")
     if changes is not None:
-        count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
-        head = f"Plan: {count}; nothing was changed." if check_mode else f"Done: {count}."
-        lines = [head, *_first([f"  {visible(change)}" for change in changes], SHOWN_CHANGES)]
+        lines += change_lines(changes, check_mode, everything)
     if rows:
-        lines += [*([""] if lines else []), *table(rows)]
-    blocks = [note_lines(note) for note in notes]
-    shown = [line for block in blocks[:SHOWN_FINDINGS] for line in block]
-    more = len(blocks) - SHOWN_FINDINGS
-    return lines + shown + ([f"  and {more} more findings"] if more > 0 else [])
+        lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
+    ordered = sorted(notes, key=lambda note: _LABELS_FIRST.index(note["label"]))
+    for note in ordered[:SHOWN_FINDINGS]:
+        lines += note_lines(note)
+    more = len(ordered) - SHOWN_FINDINGS
+    return lines + ([f"  and {more} more findings, listed in {everything}"] if more > 0 else [])
+
+
+def place_line(place: Place) -> str:
+    """Where it was, and as whom."""
+    parts = [f"Cluster {place['cluster_name']}"]
+    parts += [f"account {place['account_id']}"] if place["account_id"] else []
+    parts += [f"region {place['region']}"] if place["region"] else []
+    parts += [f"as {place['caller_arn']}"] if place["caller_arn"] else []
+    return ", ".join(parts)
+
+
+def _verified_line(summary: Summary) -> str:
+    number = summary["workloads"]
+    counts = [
+        f"{count} {word}"
+        for count, word in (
+            (summary["passed"], "pass"),
+            (summary["accepted"], "accepted"),
+            (summary["warnings"], "warning"),
+            (summary["unknown"], "unknown"),
+            (summary["failed"], "fail"),
+        )
+        if count
+    ]
+    return f"Verified: {number} workload{'' if number == 1 else 's'}; {', '.join(counts)}."
+
+
+def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
+    """All of few; of many only those that do not pass, the worst first."""
+    if len(rows) <= SHOWN_ROWS:
+        return table(rows)
+    worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]
+    shown = worst[:SHOWN_ROWS]
+    lines = table(shown) if shown else []
+    if len(worst) > len(shown):
+        return [*lines, f"  and {len(worst) - len(shown)} more that do not pass, listed in {everything}"]
+    return [*lines, f"  The others are listed in {everything}" if shown else f"  Listed in {everything}"]
 
 
 def failure_line(failure: FailureRow) -> str:
     """What could not be done to which resource."""
-    return _resource_line(failure["action"], failure["resource"], failure["name"])
-
-
-def change_line(change: Object) -> str:
-    """What a change does to which resource, and to which parts of it."""
-    action = text_of(change.get("action"))
-    line = _resource_line(action, text_of(change.get("resource")), text_of(change.get("name")))
-    if action == "update":
-        line += f" ({', '.join(sorted(mapping_of(change.get('after')))).replace('_', ' ')})"
-    return line
-
-
-def _resource_line(action: str, resource: str, name: str) -> str:
-    if resource == "attachment":
-        role, _separator, policy = name.partition(" ")
-        return visible(f"{action} policy {policy} {_TOWARDS[action]} role {role}")
-    return visible(f"{action} {resource.replace('_', ' ')} {name}")
+    return resource_line(failure["action"], failure["resource"], failure["name"])
 
 
 def table(rows: Sequence[VerifiedRow]) -> list[str]:
     """One line for each workload, the same columns for all, at most 100 characters wide.
 
-    What is too wide is set closer together, then loses details, then the names of workloads are cut.
+    What is too wide is set closer together, then the names of workloads are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     known = {name for name, _title in COLUMNS}
@@ -88,13 +117,10 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     columns += [(name, name.upper()) for name in sorted(present - known)]
     names = ["WORKLOAD", *(visible(f"{row['namespace']}/{row['service_account']}") for row in rows)]
     longest = max(map(len, names))
-    for gap, spared in ((2, ""), (1, ""), (1, "agent")):
-        cells = _cells(rows, columns, spared)
-        widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-        room = WIDTH - sum(width + gap for width in widths)
-        if longest <= room:
-            break
-    room = max(room, SMALLEST_NAME)
+    cells = _cells(rows, columns)
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    gap = 2 if longest + sum(width + 2 for width in widths) <= WIDTH else 1
+    room = max(WIDTH - sum(width + gap for width in widths), SMALLEST_NAME)
     first = min(longest, room)
     return [
         (" " * gap).join([_shortened(name, room).ljust(first), *map(str.ljust, line, widths)]).rstrip()
@@ -102,46 +128,31 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     ]
 
 
-def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]], spared: str) -> list[list[str]]:
+def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
     cells = [[title for _check, title in columns]]
     for row in rows:
         by_name: Mapping[str, CheckRow] = {check["name"]: check for check in row["checks"]}
-        cells.append([_cell(by_name.get(column), column != spared) for column, _title in columns])
+        cells.append([_cell(by_name.get(column)) for column, _title in columns])
     return cells
 
 
 def note_lines(note: NoteRow) -> list[str]:
     """What is to be known, and its remedy below it."""
-    about = " ".join(part for part in (note["code"], note["workload"]) if part)
-    lines = _wrapped(visible(f"{note['label']} {about}: {note['message']}"), "  ", "    ")
+    about = " ".join(part for part in (note["label"], note["code"], note["workload"]) if part)
+    lines = wrapped(visible(f"{about}: {note['message']}"), "  ", "    ")
     for part in _COMMAND.split(visible(note["remedy"])):
         if part.startswith(("kubectl ", "aws ")):
             lines.append(f"      {part}")
         elif part:
-            lines += _wrapped(part, "    ", "    ")
+            lines += wrapped(part, "    ", "    ")
     return lines
 
 
-def _wrapped(text: str, first: str, others: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=others,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _first(lines: Sequence[str], count: int) -> list[str]:
-    more = [f"  and {len(lines) - count} more"] if len(lines) > count else []
-    return [*lines[:count], *more]
-
-
-def _cell(check: CheckRow | None, in_detail: bool) -> str:
+def _cell(check: CheckRow | None) -> str:
+    """The agent is the cluster's, and the same in each row: its version would take the room of names."""
     if check is None:
         return "-"
-    detail = f" {check['detail']}" if in_detail and check["detail"] else ""
+    detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""
     return visible(f"{check['status']}{detail}")
 
 

@@ -12,8 +12,12 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.action import pod_identity_verdict
 
 DONE = {"failed": False, "failure": "", "lines": ["Done: 1 change.", "  create role r"]}
-FAILED = {"failed": True, "failure": "What failed.", "lines": ["Done: 0 changes."]}
-SEVERAL = {"ansible_play_hosts_all": ["blue", "green"]}
+FAILED = {
+    "failed": True,
+    "failure": "What failed.",
+    "headline": "1 of 1 workload failed: X. See above.",
+    "lines": ["Done: 0 changes."],
+}
 
 
 @pytest.fixture
@@ -25,35 +29,31 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(
         pod_identity_verdict.ActionModule,
         "validate_argument_spec",
-        lambda _self, **_spec: (None, {"cluster_name": "my-cluster"}),
+        lambda _self, **_spec: (None, {}),
         raising=False,
     )
     return lines
 
 
-def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Any:
+def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     config = SimpleNamespace(get_config_value=lambda _name: callback)
     monkeypatch.setattr(pod_identity_verdict, "constants", SimpleNamespace(config=config))
     action = object.__new__(pod_identity_verdict.ActionModule)
-    return action.run(None, {"pod_identity_report": report, **variables})
+    return action.run(None, {"pod_identity_report": report})
 
 
 @pytest.mark.parametrize(
-    ("callback", "report", "variables", "shown", "result"),
+    ("callback", "report", "shown", "result"),
     [
-        ("default", DONE, {}, ["Done: 1 change.\n  create role r"], {"changed": False}),
+        ("default", DONE, ["Done: 1 change.\n  create role r"], {"changed": False}),
         (
             "default",
             FAILED,
-            {},
             ["Done: 0 changes."],
-            {"changed": False, "failed": True, "msg": "What failed."},
+            {"changed": False, "failed": True, "msg": FAILED["headline"]},
         ),
-        ("default", DONE, SEVERAL, ["my-cluster:\nDone: 1 change.\n  create role r"], {"changed": False}),
-        ("default", {**DONE, "lines": []}, {}, [], {"changed": False}),
         (
             "default",
-            {},
             {},
             [],
             {
@@ -65,28 +65,25 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch, 
         (
             "ansible.posix.json",
             DONE,
-            {},
             [],
             {"changed": False, "msg": DONE["lines"], "_ansible_verbose_always": True},
         ),
         (
             "awx_display",
             FAILED,
-            {},
             [],
             {"changed": False, "failed": True, "msg": "What failed.", "lines": FAILED["lines"]},
         ),
     ],
-    ids=["done", "failed", "several hosts", "nothing to show", "no report", "data", "data, failed"],
+    ids=["done", "failed", "no report", "data", "data, failed"],
 )
 def test_lines_are_for_people_and_data_for_programs(
     printed: list[str],
     monkeypatch: pytest.MonkeyPatch,
     callback: str,
     report: dict[str, Any],
-    variables: dict[str, Any],
     shown: list[str],
     result: dict[str, Any],
 ) -> None:
-    assert run(callback, report, monkeypatch, **variables) == result
+    assert run(callback, report, monkeypatch) == result
     assert printed == shown

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_report import FilterModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
@@ -33,4 +34,5 @@ def test_results_of_modules_give_a_report() -> None:
     )
     assert [finding["code"] for finding in report["findings"]] == ["POD_BEFORE_ASSOCIATION"]
     assert (report["failed"], report["workloads"][0]["status"]) == (False, "accepted")
-    assert report["lines"][0].split() == ["WORKLOAD", "ACCOUNT", "PODS"]
+    assert report["lines"][3].split() == ["WORKLOAD", "ACCOUNT", "PODS"]
+    assert (report["version"], report["time"] > "2026") == (read_version(), True)

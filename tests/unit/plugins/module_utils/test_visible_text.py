@@ -37,8 +37,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     finding_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.changes import (
+    describe_change,
+    describe_kubernetes_change,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
-    change_line,
     failure_line,
     note_lines,
     report_lines,
@@ -114,6 +117,10 @@ FAILURE_ROW = {
 CHECK_ROW = {"name": "trust", "status": "fail", "detail": HOSTILE, "codes": []}
 WORKLOAD_ROW = {"namespace": HOSTILE, "service_account": HOSTILE, "checks": [CHECK_ROW]}
 NOTE = {"label": "error", "code": "X", "workload": HOSTILE, "message": HOSTILE, "remedy": HOSTILE}
+PLACE = dict.fromkeys(("cluster_name", "cluster_arn", "account_id", "region", "caller_arn"), HOSTILE)
+SUMMARY = dict.fromkeys(
+    ("workloads", "passed", "failed", "warnings", "unknown", "accepted", "changes", "findings"), 1
+)
 REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
 
 
@@ -137,13 +144,23 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(lambda: note_lines(NOTE), id="a note of the report"),  # type: ignore[arg-type]
         pytest.param(lambda: table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
         pytest.param(
-            lambda: report_lines([HOSTILE], [WORKLOAD_ROW], [NOTE], False),  # type: ignore[list-item]
+            lambda: report_lines(
+                PLACE,  # type: ignore[arg-type]
+                [describe_kubernetes_change(HOSTILE)],
+                [WORKLOAD_ROW],  # type: ignore[list-item]
+                SUMMARY,
+                [NOTE],  # type: ignore[list-item]
+                False,
+                HOSTILE,
+            ),
             id="the report",
         ),
         pytest.param(lambda: [failure_line(FAILURE_ROW)], id="a line for a failure"),  # type: ignore[arg-type]
         pytest.param(
             lambda: [
-                change_line({"action": "attach", "resource": "attachment", "name": f"{HOSTILE} {HOSTILE}"})
+                describe_change(
+                    {"action": "attach", "resource": "attachment", "name": f"{HOSTILE} {HOSTILE}"}
+                ).line
             ],
             id="a line for a change",
         ),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
     locate_files,
+    why_not_writable,
     write_private,
 )
 
@@ -59,3 +60,17 @@ def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path
     with pytest.raises(IsADirectoryError):
         write_private(str(tmp_path / "report.json"), "{}")
     assert [one.name for one in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    there = {one.name for one in tmp_path.iterdir()}
+    for name, reason in (
+        ("report.json", ""),
+        ("link", ""),
+        ("folder", "it is a folder"),
+        ("nowhere/report.json", "No such file or directory"),
+    ):
+        assert why_not_writable(str(tmp_path / name)) == reason, name
+    assert {one.name for one in tmp_path.iterdir()} == there

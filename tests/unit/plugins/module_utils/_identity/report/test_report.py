@@ -38,6 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     COLUMNS,
+    SHOWN_ROWS,
     WIDTH,
     note_lines,
     table,
@@ -173,9 +174,11 @@ def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/api"])
     found = report_of(changed(changes=[change]), kubernetes, check_mode=True)
     assert found["lines"] == [
+        "Cluster my-cluster",
         "Plan: 2 changes; nothing was changed.",
-        "  create role r",
-        "  apply ServiceAccount shop/api",
+        "  create 1 role; apply 1 ServiceAccount.",
+        "    create role r",
+        "    apply ServiceAccount shop/api",
     ]
     assert (found["failed"], found["failure"], found["summary"]["changes"]) == (False, "", 2)
     assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
@@ -193,6 +196,7 @@ def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follow
     other = {**ADDON, "code": "POLICY_MISSING", "workload": "shop/web", "message": "m", "remedy": "r"}
     found = report_of(changed(failures=[FAILURE], msg="What failed.", findings=[follows, other]))
     assert found["lines"] == [
+        "Cluster my-cluster",
         "Done: 0 changes.",
         "  failed LimitExceeded shop/api: attach policy arn:aws:iam::1:policy/p to role r:",
         "    iam:AttachRolePolicy: Too many.",
@@ -241,6 +245,7 @@ def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
     assert [finding["code"] for finding in found["findings"]] == ["SERVICE_ACCOUNTS_STAY"]
     assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
     assert found["lines"] == [
+        "Cluster my-cluster",
         "Done: 0 changes.",
         "  error SERVICE_ACCOUNTS_STAY: They stay.",
         "    Check it.",
@@ -370,6 +375,173 @@ def test_lines_of_a_finding_keep_commands_whole() -> None:
     assert lines[0].startswith("  error X shop/api: word word")
     assert lines[-2:] == ["    Recreate its Pods:", f"      {command}"]
     assert all(len(line) <= WIDTH for line in lines[:-1])
+
+
+PLACE = {
+    "cluster_arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    "account_id": "111122223333",
+    "caller_arn": "arn:aws:iam::111122223333:user/ada",
+}
+
+
+def test_the_first_line_says_where_it_was_and_as_whom() -> None:
+    found = report_of(changed(**PLACE), time="2026-03-10T12:00:00+00:00", version="0.1.0")
+    assert found["lines"][0] == (
+        "Cluster my-cluster, account 111122223333, region us-west-2, as arn:aws:iam::111122223333:user/ada"
+    )
+    keys = ("cluster_name", "region", *PLACE, "time", "version", "check_mode")
+    assert {key: value for key, value in found.items() if key in keys} == {
+        "cluster_name": "my-cluster",
+        "region": "us-west-2",
+        **PLACE,
+        "time": "2026-03-10T12:00:00+00:00",
+        "version": "0.1.0",
+        "check_mode": False,
+    }
+
+
+def row(action: str, resource: str, name: str) -> dict[str, Any]:
+    return {"resource": resource, "name": name, "action": action, "before": None, "after": {}}
+
+
+def many_changes() -> list[dict[str, Any]]:
+    roles = [row("create", "role", f"r{number}") for number in range(100)]
+    taken = [row("detach", "attachment", f"r{number} p") for number in range(30)]
+    gone = [row("delete", "policy", f"p{number}") for number in range(30)]
+    return [*roles, *taken, *gone, row("update", "trust_policy", "r")]
+
+
+def test_a_large_plan_shows_all_that_is_taken_away_and_says_what_it_leaves_out() -> None:
+    kubernetes = KubernetesOutcome(["remove ServiceAccount shop/api"])
+    lines = report_of(changed(changes=many_changes()), kubernetes, check_mode=True, path="/r.json")["lines"]
+    assert lines[1:4] == [
+        "Plan: 162 changes; nothing was changed.",
+        "  create 100 roles; update 1 trust policy; detach 30 policies; delete 30 policies; remove 1",
+        "  ServiceAccount.",
+    ]
+    assert lines[4:65] == [
+        *(f"    detach policy p from role r{number}" for number in range(30)),
+        *(f"    delete policy p{number}" for number in range(30)),
+        "    remove ServiceAccount shop/api",
+    ]
+    assert lines[65:] == ["    and 101 more, listed in /r.json"]
+
+
+def test_of_a_plan_without_removals_the_first_are_shown() -> None:
+    roles = [row("create", "role", f"r{number}") for number in range(50)]
+    lines = report_of(changed(changes=roles), check_mode=True)["lines"]
+    assert lines[3:] == [
+        *(f"    create role r{number}" for number in range(40)),
+        "    and 10 more, listed in pod_identity_report (pod_identity_report_file writes it to a file)",
+    ]
+
+
+def test_of_what_was_done_forty_are_shown_removals_first() -> None:
+    lines = report_of(changed(changes=many_changes()))["lines"]
+    shown = [line for line in lines if line.startswith("    ")]
+    assert (shown[0], shown[39]) == ("    detach policy p from role r0", "    delete policy p9")
+    assert (
+        shown[40]
+        == "    and 121 more, listed in pod_identity_report (pod_identity_report_file writes it to a file)"
+    )
+
+
+def of_statuses(*status: str) -> dict[str, Any]:
+    rows = [
+        build.row(f"w{number}", cluster="my-cluster", checks=[check("trust", one)])
+        for number, one in enumerate(status)
+    ]
+    return build.result(*rows, findings=[])
+
+
+def test_few_workloads_are_all_shown_below_their_counts() -> None:
+    lines = report_of(of_statuses("pass", "warning", "fail", "unknown"))["lines"]
+    assert lines[1:] == [
+        "",
+        "Verified: 4 workloads; 1 pass, 1 warning, 1 unknown, 1 fail.",
+        "WORKLOAD  TRUST",
+        "shop/w0   pass",
+        "shop/w1   warning",
+        "shop/w2   fail",
+        "shop/w3   unknown",
+    ]
+
+
+def test_of_many_workloads_those_that_do_not_pass_are_shown_the_worst_first() -> None:
+    passing = ["pass"] * SHOWN_ROWS
+    lines = report_of(of_statuses(*passing, "warning", "fail"), path="/r.json")["lines"]
+    assert lines[2:] == [
+        "Verified: 42 workloads; 40 pass, 1 warning, 1 fail.",
+        "WORKLOAD  TRUST",
+        "shop/w41  fail",
+        "shop/w40  warning",
+        "  The others are listed in /r.json",
+    ]
+    assert report_of(of_statuses(*passing, "pass"), path="/r.json")["lines"][2:] == [
+        "Verified: 41 workloads; 41 pass.",
+        "  Listed in /r.json",
+    ]
+    failing = report_of(of_statuses(*["fail"] * 50), path="/r.json")["lines"]
+    assert failing[-1] == "  and 10 more that do not pass, listed in /r.json"
+    assert len(failing) == 45
+
+
+def test_a_plan_says_nothing_of_what_will_be_different_once_it_is_done() -> None:
+    """A service account that is still missing must not fail the plan that makes it."""
+    verified = result(check("trust", "pass"), check("service account", "fail", "", "SERVICE_ACCOUNT_MISSING"))
+    given = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
+    plan = report_of(given, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
+    assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
+    assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
+    refused = report_of({**given, "failures": [FAILURE]}, check_mode=True)
+    assert not any(line.startswith("WORKLOAD") for line in refused["lines"])
+    assert any(line.startswith("WORKLOAD") for line in report_of(given, check_mode=True)["lines"])
+
+
+def test_the_headline_has_place_and_codes() -> None:
+    rows = [{"namespace": "shop", "service_account": name} for name in ("api", "web")]
+    follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
+    given = changed(**PLACE, failures=[FAILURE, FAILURE], msg="m", workloads=rows, findings=[follows])
+    assert report_of(given)["headline"] == (
+        "1 of 2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: "
+        "LimitExceeded (2). See above."
+    )
+    planned = report_of({**given, "failures": [{**FAILURE, "workload": "shop/other"}]}, check_mode=True)
+    assert planned["headline"] == (
+        "2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: LimitExceeded, "
+        "POLICY_NOT_ATTACHED. See above. Nothing was changed."
+    )
+    assert report_of(changed(), KubernetesOutcome(error="no"))["headline"] == (
+        "Cluster my-cluster failed. See above."
+    )
+    assert report_of(changed())["headline"] == ""
+
+
+def test_an_end_before_the_result_is_shown_too() -> None:
+    found = report_of(changed(), KubernetesOutcome(error="forbidden: no"))
+    assert found["lines"][2:] == [
+        "  failed: The service accounts could not be converged in Kubernetes: forbidden: no.",
+        "    Resolve that and run again; what was done in AWS stays done.",
+    ]
+
+
+def test_what_fails_is_shown_before_what_does_not() -> None:
+    given = changed(
+        findings=[
+            {**ADDON, "severity": severity, "code": code}
+            for severity, code in (
+                ("info", "ROLE_LEFT"),
+                ("warning", "PURGE_WAITS"),
+                ("error", "ROLE_MISSING"),
+            )
+        ]
+    )
+    lines = report_of(given, ignore=["PURGE_WAITS"])["lines"]
+    assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == [
+        "error",
+        "info",
+        "accepted",
+    ]
 
 
 STATUS = st.sampled_from(["pass", "fail", "warning", "unknown", "accepted", "skipped"])

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A report in the XML of JUnit, which CI systems show. Pure.
+
+A test case is a workload, and one more is the cluster. A workload that was not verified is skipped, never passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from ..._findings.text import visible
+from ..kubernetes.objects import text_of
+from ..model.checks import FAIL, UNKNOWN
+from .failure import unexplained
+from .rows import Report, ReportedFindingRow
+from .text import failure_line
+
+_PROPERTIES = ("account_id", "region", "cluster_arn", "caller_arn", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    code: str
+    text: str
+
+
+def junit_text(report: Report, fail_on: str) -> str:
+    """The document. A case fails when, and only when, the report is failed."""
+    severities = ("error", "warning") if fail_on == "warning" else ("error",)
+    rows: list[Mapping[str, object]] = [dict(row.items()) for row in report["workloads"]]
+    names = {_name(row) for row in rows}
+    problems: dict[str, list[_Problem]] = {}
+    for failure in report["failures"]:
+        text = f"{failure_line(failure)}: {failure['message']} {failure['remedy']}"
+        problem = _Problem(failure["error_code"], visible(text))
+        problems.setdefault(failure["workload"] if failure["workload"] in names else "", []).append(problem)
+    for finding in unexplained(report["failures"], report["findings"]):
+        if finding["severity"] in severities and not finding.get("accepted"):
+            place = finding["workload"] if finding["workload"] in names else ""
+            problems.setdefault(place, []).append(_problem(finding))
+    cases = [_workload_case(report["cluster_name"], row, problems.get(_name(row), [])) for row in rows]
+    if report["failed"] and all(case.find("failure") is None for case in cases) and not problems.get(""):
+        problems[""] = [_Problem("FAILED", report["failure"] or report["headline"])]
+    cases.append(_case(report["cluster_name"], "cluster", problems.get("", [])))
+    return _document(report, cases)
+
+
+def _document(report: Report, cases: Iterable[ElementTree.Element]) -> str:
+    suite = ElementTree.Element("testsuite", name=f"EKS Pod Identity of {visible(report['cluster_name'])}")
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in report.items():
+        if name in _PROPERTIES:
+            ElementTree.SubElement(properties, "property", name=name, value=visible(str(value)))
+    suite.extend(cases)
+    found = suite.findall("testcase")
+    suite.set("tests", str(len(found)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in found)))
+    suite.set("errors", "0")
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in found)))
+    suite.set("time", "0")
+    suite.set("timestamp", report["time"])
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _workload_case(cluster: str, row: Mapping[str, object], problems: list[_Problem]) -> ElementTree.Element:
+    status = text_of(row.get("status"))
+    if not problems and status in (FAIL, "failed"):
+        problems = [_Problem("FAILED", f"{_name(row)} failed.")]
+    place = f"{cluster}.{text_of(row.get('namespace'))}"
+    case = _case(place, text_of(row.get("service_account")), problems)
+    if not problems and "checks" not in row:
+        ElementTree.SubElement(case, "skipped", message=f"Not verified; the workload is {status}.")
+    elif not problems and status == UNKNOWN:
+        ElementTree.SubElement(case, "skipped", message="Not all of it could be verified.")
+    return case
+
+
+def _case(place: str, name: str, problems: list[_Problem]) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=visible(place), name=visible(name), time="0")
+    if problems:
+        first = problems[0]
+        failure = ElementTree.SubElement(case, "failure", type=first.code, message=first.text)
+        failure.text = "\n".join(f"{problem.code}: {problem.text}" for problem in problems)
+    return case
+
+
+def _problem(finding: ReportedFindingRow) -> _Problem:
+    return _Problem(finding["code"], visible(f"{finding['message']} {finding['remedy']}"))
+
+
+def _name(row: Mapping[str, object]) -> str:
+    return f"{text_of(row.get('namespace'))}/{text_of(row.get('service_account'))}"

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A report as JUnit XML: what fails there is what fails the run, and nothing passes that was not verified."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    KubernetesOutcome,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+SEVERITIES = ("error", "warning", "info")
+
+
+def finding(severity: str, workload: str = "shop/api", code: str = "ROLE_MISSING") -> dict[str, str]:
+    return {
+        "code": code,
+        "severity": severity,
+        "workload": workload,
+        "message": "Gone.",
+        "remedy": "Make it.",
+    }
+
+
+def row(status: str | None, name: str = "api", code: str = "") -> dict[str, Any]:
+    checks = [{"name": "trust", "status": status, "detail": "", "codes": [code] if code else []}]
+    return build.row(name, cluster="my-cluster", **({"checks": checks} if status else {}))
+
+
+def suite(
+    given: dict[str, Any], kubernetes: KubernetesOutcome | None = None, fail_on: Any = "error"
+) -> ElementTree.Element:
+    settings = ReportSettings(fail_on=fail_on, time="2026-03-10T12:00:00+00:00", version="0.1.0")
+    report = make_report(
+        build.parse_aws_result(given, build.CLUSTER), kubernetes or KubernetesOutcome(), settings
+    )
+    found = ElementTree.fromstring(junit_text(report, fail_on)).find("testsuite")
+    assert found is not None
+    return found
+
+
+def outcomes(found: ElementTree.Element) -> dict[str, str]:
+    """By "class name": what became of a case."""
+    return {
+        f"{case.get('classname')} {case.get('name')}": next(
+            (child.tag for child in case if child.tag in ("failure", "skipped")), "passed"
+        )
+        for case in found.findall("testcase")
+    }
+
+
+@pytest.mark.parametrize(
+    ("verified", "findings", "fail_on", "workload", "cluster"),
+    [
+        (row("pass"), [], "error", "passed", "passed"),
+        (row("fail", code="ROLE_MISSING"), [finding("error")], "error", "failure", "passed"),
+        (row("warning"), [finding("warning")], "error", "passed", "passed"),
+        (row("warning"), [finding("warning")], "warning", "failure", "passed"),
+        (row("unknown"), [], "error", "skipped", "passed"),
+        (row("fail"), [], "error", "failure", "passed"),
+        (row("pass"), [finding("error", workload="")], "error", "passed", "failure"),
+        (row("pass"), [finding("error", workload="shop/unlisted")], "error", "passed", "failure"),
+    ],
+)
+def test_cases_of_a_verification(
+    verified: dict[str, Any], findings: list[dict[str, str]], fail_on: str, workload: str, cluster: str
+) -> None:
+    found = suite(build.result(verified, findings=findings), fail_on=fail_on)
+    assert outcomes(found) == {"my-cluster.shop api": workload, "my-cluster cluster": cluster}
+
+
+def test_a_workload_that_was_not_verified_is_skipped() -> None:
+    workload = {"namespace": "shop", "service_account": "api", "status": "changed"}
+    change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
+    found = suite({"state": "present", "changes": [change], "workloads": [workload]})
+    assert outcomes(found)["my-cluster.shop api"] == "skipped"
+    assert found.get("skipped") == "1"
+
+
+def test_a_failure_has_code_cause_and_remedy_and_not_what_follows() -> None:
+    failure = {
+        "workload": "shop/api",
+        "resource": "role",
+        "name": "r",
+        "action": "create",
+        "error_code": "LimitExceeded",
+        "message": "Too many <roles>.",
+        "remedy": "Delete one.",
+    }
+    given = {
+        "state": "present",
+        "changes": [],
+        "workloads": [{"namespace": "shop", "service_account": "api", "status": "failed"}],
+        "failures": [failure],
+        "findings": [finding("error")],
+    }
+    shown = suite(given).find("testcase/failure")
+    assert shown is not None
+    assert shown.attrib == {
+        "type": "LimitExceeded",
+        "message": "create role r: Too many <roles>. Delete one.",
+    }
+    assert shown.text == "LimitExceeded: create role r: Too many <roles>. Delete one."
+
+
+def test_the_suite_says_where_and_when() -> None:
+    found = suite({**build.result(row("pass")), "account_id": "111122223333"})
+    assert found.get("timestamp") == "2026-03-10T12:00:00+00:00"
+    properties = {one.get("name"): one.get("value") for one in found.findall("properties/property")}
+    assert (properties["account_id"], properties["version"]) == ("111122223333", "0.1.0")
+
+
+@given(
+    st.lists(st.sampled_from(["pass", "fail", "warning", "unknown", "accepted", "skipped"]), max_size=4),
+    st.lists(
+        st.builds(finding, st.sampled_from(SEVERITIES), st.sampled_from(["", "shop/w0", "shop/w1", "x/y"])),
+        max_size=4,
+    ),
+    st.sampled_from(["", "forbidden"]),
+    st.sampled_from(["error", "warning"]),
+)
+def test_a_case_fails_exactly_when_the_run_does(
+    statuses: list[str], findings: list[dict[str, str]], error: str, fail_on: Any
+) -> None:
+    rows = [row(status, f"w{number}") for number, status in enumerate(statuses)]
+    aws = build.parse_aws_result(build.result(*rows, findings=findings), build.CLUSTER)
+    report = make_report(aws, KubernetesOutcome(error=error), ReportSettings(fail_on=fail_on))
+    found = ElementTree.fromstring(junit_text(report, fail_on)).find("testsuite")
+    assert found is not None
+    assert (found.get("failures") != "0") == report["failed"]
+    assert found.get("tests") == str(len(rows) + 1)

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which version a report names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import ROOT, read_version
+
+
+@pytest.mark.parametrize(
+    ("files", "version"),
+    [
+        ({"MANIFEST.json": '{"collection_info": {"version": "1.2.3"}}', "galaxy.yml": "version: 9"}, "1.2.3"),
+        ({"galaxy.yml": "name: aws\nversion: '1.2.3'\n"}, "1.2.3"),
+        ({"MANIFEST.json": "{", "galaxy.yml": "version: 1.2.3"}, "1.2.3"),
+        ({}, ""),
+    ],
+    ids=["installed", "a checkout", "a broken manifest", "neither"],
+)
+def test_version(tmp_path: Path, files: dict[str, str], version: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_version(tmp_path) == version
+
+
+def test_version_of_this_checkout() -> None:
+    assert read_version() == yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
