@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support import COLLECTIONS, ROOT, Sandbox, environment
+from support import COLLECTIONS, ROOT, Sandbox, environment, run
 
 EXAMPLE = "examples/guide.yml"
 PLAYBOOKS = ("site", "verify", "teardown")
@@ -116,3 +117,58 @@ def test_the_lines_stand_as_they_are_in_either_form_of_results(sandbox: Sandbox,
     assert (
         len(re.findall(r"^  error ROLE_MISSING default/my-service-account: ", done.stdout, re.MULTILINE)) == 1
     )
+
+
+INVENTORY = """
+all:
+  vars: {pod_identity_cluster_name: my-cluster}
+  children:
+    clusters: {hosts: {blue: {}}}
+"""
+
+
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_pattern_that_matches_no_host_ends_the_playbook(tmp_path: Path, core: Core, playbook: str) -> None:
+    """Ansible itself skips the play and ends well."""
+    done = play(core, tmp_path, playbook, INVENTORY, "-e", "pod_identity_hosts=clusterz")
+    assert done.returncode != 0, done.stdout
+    assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
+
+
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
+def test_hosts_from_the_inventory_are_refused_instead_of_ignored(tmp_path: Path, core: Core) -> None:
+    inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")
+    done = play(core, tmp_path, "site", inventory, "-e", f"@{EXAMPLE}")
+    assert done.returncode == 2, done.stdout
+    assert (
+        "pod_identity_hosts is clusters, and this play runs on localhost. The hosts of a play cannot come from the "
+        "inventory; give them on the command line: -e pod_identity_hosts=clusters"
+    ) in done.stdout
+
+
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
+def test_what_is_undefined_within_workloads_is_named(tmp_path: Path, core: Core) -> None:
+    given = {
+        "pod_identity_cluster_name": "my-cluster",
+        "pod_identity_workloads": [
+            {"namespace": "default", "service_account": "app", "role": {"name": "{{ team }}-role"}}
+        ],
+    }
+    done = play(core, tmp_path, "site", INVENTORY, "-e", json.dumps(given))
+    assert done.returncode == 2, done.stdout
+    assert "'team' is undefined" in done.stdout
+    assert "This playbook needs" not in done.stdout
+
+
+def play(
+    core: Core, folder: Path, playbook: str, inventory: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """A playbook that ends before it asks anyone."""
+    own = folder / "ansible_collections" / "workload_identity"
+    own.mkdir(parents=True)
+    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+    (folder / "inventory.yml").write_text(inventory, encoding="utf-8")
+    env = environment(folder, core.collections, home=folder / "home")
+    command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-i", folder / "inventory.yml")
+    return run([*command, *options], ROOT, env)

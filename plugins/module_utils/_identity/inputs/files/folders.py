@@ -22,6 +22,7 @@ from pathlib import Path
 from ...model.errors import InputError
 from ..bounds import LIMITS, Limits
 from .json_file import read_json
+from .workload_list import VAULT, vaulted_file
 from .yaml_file import read_yaml
 
 SUFFIXES = (".yml", ".yaml", ".json")
@@ -174,6 +175,8 @@ def _text(path: Path, limits: Limits) -> str:
             [f"{path}: has more than {limits.file_bytes:,} bytes; write the workloads into several files."]
         )
     data = data.removeprefix(codecs.BOM_UTF8)
+    if data.startswith(VAULT.encode()):
+        raise vaulted_file(str(path))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

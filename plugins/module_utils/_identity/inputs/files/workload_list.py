@@ -14,6 +14,11 @@ from ...model.errors import InputError
 
 CUT_OFF = " Is the file cut off?"
 _ADVICE = "a list of workloads needs less. Write it plainly, or in several files."
+_VAULT_ADVICE = (
+    "files with workloads are read as they are. Decrypt it, or give the workloads as pod_identity_workloads in a file that "
+    "Ansible decrypts (-e @file, group_vars)."
+)
+VAULT = "$ANSIBLE_VAULT;"
 KEYS = ("pod_identity_workloads", "workloads")
 
 
@@ -39,6 +44,16 @@ def no_list(path: str, line: int) -> InputError:
 def no_workloads(path: str, line: int = 1) -> InputError:
     """A file that was cut off to nothing must not count as an empty list."""
     return InputError([f"{path} line {line}: holds no workloads; write [] for an empty list."])
+
+
+def vaulted_file(path: str) -> InputError:
+    return InputError([f"{path}: is encrypted with ansible-vault, and {_VAULT_ADVICE}"])
+
+
+def describe_vaulted(path: str, line: int) -> str:
+    return (
+        f"{path} line {line}: has a value that is encrypted with ansible-vault (!vault), and {_VAULT_ADVICE}"
+    )
 
 
 def beyond_bounds(path: str, line: int, rule: str) -> InputError:

@@ -15,7 +15,15 @@ from typing import Any
 
 from ...model.errors import InputError
 from ..bounds import LIMITS, Limits, find_excess, too_deep, too_many
-from .workload_list import CUT_OFF, beyond_bounds, describe_repeated, list_key, no_list, no_workloads
+from .workload_list import (
+    CUT_OFF,
+    beyond_bounds,
+    describe_repeated,
+    describe_vaulted,
+    list_key,
+    no_list,
+    no_workloads,
+)
 
 # Ansible itself needs PyYAML; a module's Python may lack it, which is then said.
 with contextlib.suppress(ImportError):
@@ -25,6 +33,8 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = f"{_TAG}str"
 _NULL = f"{_TAG}null"
 _INTEGER = f"{_TAG}int"
+# Both spellings that ansible-vault's own reader takes.
+_VAULT_TAGS = ("!vault", "!vault-encrypted")
 # What YAML allows in a text.
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # What PyYAML raises for a scalar that is not what its form or tag says, like the date 2001-99-99.
@@ -231,4 +241,6 @@ def _syntax(path: str, text: str, error: Any) -> str:
         last = text.rstrip().count("\n")
         place = f" line {min(mark.line, last) + 1}"
         hint = CUT_OFF if mark.line > last else ""
+        if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
+            return describe_vaulted(path, mark.line + 1)
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

@@ -208,6 +208,31 @@ def test_a_wrong_file_is_named_with_the_line(tmp_path: Path, name: str, text: st
     assert list(caught.value.problems) == [f"{path} {problem}"]
 
 
+VAULT = "$ANSIBLE_VAULT;1.1;AES256\n6162\n"
+DECRYPT = (
+    "and files with workloads are read as they are. Decrypt it, or give the workloads as pod_identity_workloads in a "
+    "file that Ansible decrypts (-e @file, group_vars)."
+)
+
+
+@pytest.mark.parametrize("name", ["a.yml", "a.json"])
+def test_a_vaulted_file_is_named_as_one(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name, VAULT)
+    with pytest.raises(InputError) as caught:
+        read_sources([path])
+    assert list(caught.value.problems) == [f"{path}: is encrypted with ansible-vault, {DECRYPT}"]
+
+
+@pytest.mark.parametrize("tag", ["!vault", "!vault-encrypted"])
+def test_a_vaulted_value_is_named_as_one(tmp_path: Path, tag: str) -> None:
+    path = written(tmp_path, "a.yml", f"- namespace: default\n  service_account: {tag} |\n    {VAULT[:-6]}\n")
+    with pytest.raises(InputError) as caught:
+        read_sources([path])
+    assert list(caught.value.problems) == [
+        f"{path} line 2: has a value that is encrypted with ansible-vault (!vault), {DECRYPT}"
+    ]
+
+
 def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "a.yml", "- {a: 1, a: 2, a: 3}\n- {b: 1}\n- {c: {d: 1, d: 2}}\n")
     with pytest.raises(InputError) as caught:
