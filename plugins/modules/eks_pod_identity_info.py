@@ -130,7 +130,7 @@ seealso:
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
-  - amazon.aws.boto3
+  - workload_identity.aws.requirements.aws
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
 """

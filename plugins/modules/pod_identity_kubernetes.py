@@ -85,6 +85,9 @@ options:
   context:
     description: The context within the kubeconfig file.
     type: str
+requirements:
+  - python >= 3.10
+  - kubernetes >= 24.2.0
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.

@@ -121,6 +121,7 @@ options:
     description: The context within the kubeconfig file.
     type: str
 extends_documentation_fragment:
+  - workload_identity.aws.requirements.kubernetes
   - workload_identity.aws.attributes.controller
 """
 

@@ -18,6 +18,9 @@ README = ROOT / "README.md"
 MAKE = ("make demo", "make test")
 BUILD = "ansible-galaxy collection build"
 INSTALL = "ansible-galaxy collection install"
+# They ask servers, which tests do not.
+FROM_SERVERS = ("pip install ", "ansible-galaxy collection install workload_identity.aws")
+SITE = "ansible-playbook workload_identity.aws.site -e @workloads.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,15 @@ class Machine:
 
     checkout: Path
     installed: Path
+    elsewhere: Path
     sandbox: Sandbox
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        return self.sandbox.run("bash", "-ec", command, cwd=self.checkout)
+        """What is installed must do without the checkout."""
+        of_the_checkout = command.startswith((BUILD, INSTALL)) or "examples/" in command
+        return self.sandbox.run(
+            "bash", "-ec", command, cwd=self.checkout if of_the_checkout else self.elsewhere
+        )
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +46,23 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     copy_checkout(folder / "checkout")
     link_dependencies(folder / "dependencies")
     (folder / "installed").mkdir()
+    (folder / "elsewhere").mkdir()
+    (workloads,) = blocks(README, "yaml")
+    (folder / "elsewhere" / "workloads.yml").write_text(workloads.text, encoding="utf-8")
     env = environment(folder / "installed", folder / "dependencies", home=folder / "home")
     sandbox = Sandbox(folder / "state", env)
     sandbox.up("--kube", "embedded")
-    yield Machine(folder / "checkout", folder / "installed", sandbox)
+    yield Machine(folder / "checkout", folder / "installed", folder / "elsewhere", sandbox)
     sandbox.down()
 
 
 def ordered() -> list[str]:
     """Building and installing first: what follows uses what they leave."""
-    listed = [command for command in commands(README) if command not in MAKE]
+    listed = [
+        command
+        for command in commands(README)
+        if command not in MAKE and not command.startswith(FROM_SERVERS)
+    ]
     first = [command for command in listed if command.startswith((BUILD, INSTALL))]
     return first + [command for command in listed if command not in first]
 
@@ -85,10 +100,19 @@ def test_commands_work_in_order(machine: Machine) -> None:
         done = machine.run(offline)
         assert done.returncode == 0, f"{command}\n{done.stdout}"
         outputs.setdefault(command, []).append(done.stdout)
-    assert (machine.installed / "ansible_collections/workload_identity/aws/MANIFEST.json").is_file()
-    (site,) = (found for command, found in outputs.items() if command.endswith("site -e @examples/guide.yml"))
+    installed = machine.installed / "ansible_collections/workload_identity/aws"
+    assert (installed / "MANIFEST.json").is_file()
+    for command in commands(README):
+        if command.startswith("pip install -r ~"):
+            assert (installed / command.rpartition("/aws/")[2]).is_file()
+    (site,) = (found for command, found in outputs.items() if command == SITE)
     assert [line for line in shown_by_the_readme() if line not in screen(site[0])] == []
     assert [re.findall(r"Done: (\d+) changes", output) for output in site[1:]] == [["0"]] * (len(site) - 1)
+
+
+def test_what_a_build_leaves_is_no_part_of_the_project() -> None:
+    ignored = run(["git", "check-ignore", "workload_identity-aws-0.1.0.tar.gz"], ROOT, {})
+    assert ignored.returncode == 0, ignored.stdout
 
 
 def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Python has to have; requirements.txt has the same bounds."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # For modules that ask AWS.
+    AWS = r"""
+options: {}
+requirements:
+  - python >= 3.10
+  - boto3 >= 1.35.0
+  - botocore >= 1.35.0
+"""
+
+    # For actions that ask Kubernetes.
+    KUBERNETES = r"""
+options: {}
+requirements:
+  - python >= 3.10
+  - kubernetes >= 24.2.0
+"""
