@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the playbooks print on each ansible-core here: eight tasks, nothing skipped, no deprecation of ours."""
+"""What the playbooks print on each ansible-core here: nine tasks, nothing skipped, no deprecation of ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support import COLLECTIONS, ROOT, Sandbox, environment, run
 
 EXAMPLE = "examples/guide.yml"
 PLAYBOOKS = ("site", "verify", "teardown")
-MOST_TASKS = 8
+MOST_TASKS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,15 @@ def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
     )
     assert message in done.stdout
     assert "Apply the requested state in AWS" not in done.stdout
+
+
+def test_the_inventory_of_the_readme_keeps_ansible_quiet(sandbox: Sandbox) -> None:
+    assert "`-i localhost,` keeps it quiet" in (ROOT / "README.md").read_text(encoding="utf-8")
+    loud = {"ANSIBLE_LOCALHOST_WARNING": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "true"}
+    command = ("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}", "--check")
+    assert "[WARNING]" in sandbox.run(*command, env=loud).stdout
+    done = sandbox.run(*command, "-i", "localhost,", env=loud)
+    assert (done.returncode, "[WARNING]" in done.stdout) == (0, False), done.stdout
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
