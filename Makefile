@@ -19,7 +19,7 @@ help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
 	@echo "make test          every check: $(TESTS)"
 	@echo "make TARGET        one of these checks"
-	@echo "make docs-tables   write the tables of codes into docs/"
+	@echo "make docs-tables   write the tables of codes and the form of workloads into docs/ and the role"
 	@echo "make bench         measure beside the guide's CLI sequence, amazon.aws and boto3 (half an hour)"
 	@echo "make clean         remove environments and build output"
 
@@ -60,6 +60,7 @@ docs: setup
 
 docs-tables: setup
 	@PYTHONPATH=.collections $(VENV)/python tools/make_docs.py
+	@PYTHONPATH=.collections $(VENV)/python tools/make_forms.py
 
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n 2 sandbox/tests

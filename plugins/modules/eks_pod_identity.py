@@ -40,31 +40,6 @@ options:
       - present
       - absent
     default: present
-  workloads:
-    description:
-      - The workloads, one mapping for each service account. Unknown keys are refused.
-      - RV(ignore:namespace) and RV(ignore:service_account) name the Kubernetes service account.
-      - 'RV(ignore:role) is the IAM role. Either RV(ignore:role.name) for a role that is made, with the optional keys
-        C(path), C(description), C(permissions_boundary) (an empty string removes it), C(max_session_duration) (seconds),
-        C(tags), and C(trust_scope) or C(trust_policy); or RV(ignore:role.arn) for an existing role, which is used as it
-        is after its trust policy has been checked, with the optional key C(extend_trust) (add our trust statement to it).'
-      - 'RV(ignore:policies) is a list of permissions policies. Either C(name) and C(document) (a mapping or JSON text),
-        with the optional keys C(path), C(description) and C(tags), for a policy that is made; or C(arn) for an existing
-        one. A document that changed in meaning becomes a new default version; at the limit of five versions the oldest
-        one that is not the default is deleted first.'
-      - RV(ignore:target_role_arn) is a role, possibly of another account, that EKS assumes by way of the role. An empty
-        string removes it; left out, what is there stays.
-      - RV(ignore:disable_session_tags) turns off the session tags that EKS adds.
-      - RV(ignore:session_policy) is a policy that narrows the session; it needs C(disable_session_tags=true). An empty
-        string removes it, for which the association has to be deleted and created anew.
-      - RV(ignore:tags) are the tags of the association.
-      - RV(ignore:required_permissions) is a list of C(action), C(resource) and C(context) that
-        M(workload_identity.aws.iam_permissions_check) can judge.
-      - C(create_service_account), C(create_namespace), C(service_account_labels) and C(service_account_annotations) are
-        for the role P(workload_identity.aws.pod_identity#role); this module only checks their form.
-      - Workloads that name the same role or policy share it and must define it alike.
-    type: list
-    elements: dict
   workloads_from:
     description:
       - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
@@ -273,6 +248,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.workloads
   - workload_identity.aws.attributes
 """
 
@@ -555,6 +531,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    workloads_spec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -640,7 +619,7 @@ def main() -> None:
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "workloads": {"type": "list", "elements": "dict"},
+            "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "trust_policy_size_limit": {"type": "int", "default": 2048},

@@ -131,6 +131,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.workloads
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
 """
@@ -303,6 +304,9 @@ cluster_arn:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    workloads_spec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -347,7 +351,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
-            "workloads": {"type": "list", "elements": "dict"},
+            "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
             "check_caller": {"type": "bool", "default": False},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},

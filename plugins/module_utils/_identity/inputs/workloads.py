@@ -36,41 +36,17 @@ from ..model.errors import Problems
 from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
 from .consistency import validate_consistency
 from .fields import Fields, shown
+from .form import permission_spec, policy_spec, role_spec, workload_spec
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
 
-WORKLOAD_KEYS = (
-    "namespace",
-    "service_account",
-    "role",
-    "policies",
-    "target_role_arn",
-    "disable_session_tags",
-    "session_policy",
-    "tags",
-    "required_permissions",
-    "create_service_account",
-    "create_namespace",
-    "service_account_labels",
-    "service_account_annotations",
-)
-ROLE_KEYS = (
-    "name",
-    "arn",
-    "path",
-    "description",
-    "permissions_boundary",
-    "max_session_duration",
-    "tags",
-    "trust_scope",
-    "trust_policy",
-    "extend_trust",
-)
+WORKLOAD_KEYS = tuple(workload_spec())
+ROLE_KEYS = tuple(role_spec())
 EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
-POLICY_KEYS = ("name", "document", "path", "description", "tags", "arn")
-PERMISSION_KEYS = ("action", "resource", "context")
+POLICY_KEYS = tuple(policy_spec())
+PERMISSION_KEYS = tuple(permission_spec())
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The form of a workload: its keys and their types, as argument specs of Ansible have them. Pure.
+
+The parser takes its keys from here, the modules their argument specs; ``plugins/doc_fragments/workloads.py`` describes
+them, and ``tools/make_forms.py`` makes the options of the role and the JSON Schema of both. What a value has to be
+beyond its type is for the parser to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.desired import TRUST_SCOPES
+
+Spec = dict[str, dict[str, Any]]
+
+
+def workloads_spec() -> dict[str, Any]:
+    """The option ``workloads`` of a module."""
+    return {"type": "list", "elements": "dict", "options": workload_spec()}
+
+
+def workload_spec() -> Spec:
+    return {
+        "namespace": {"type": "str", "required": True},
+        "service_account": {"type": "str", "required": True},
+        "role": {"type": "dict", "options": role_spec()},
+        "policies": {"type": "list", "elements": "dict", "options": policy_spec()},
+        "target_role_arn": {"type": "str"},
+        "disable_session_tags": {"type": "bool"},
+        "session_policy": {"type": "raw"},
+        "tags": {"type": "dict"},
+        "required_permissions": {"type": "list", "elements": "dict", "options": permission_spec()},
+        "create_service_account": {"type": "bool"},
+        "create_namespace": {"type": "bool"},
+        "service_account_labels": {"type": "dict"},
+        "service_account_annotations": {"type": "dict"},
+    }
+
+
+def role_spec() -> Spec:
+    return {
+        "name": {"type": "str"},
+        "arn": {"type": "str"},
+        "path": {"type": "str"},
+        "description": {"type": "str"},
+        "permissions_boundary": {"type": "str"},
+        "max_session_duration": {"type": "int"},
+        "tags": {"type": "dict"},
+        "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
+        "trust_policy": {"type": "raw"},
+        "extend_trust": {"type": "bool"},
+    }
+
+
+def policy_spec() -> Spec:
+    return {
+        "name": {"type": "str"},
+        "document": {"type": "raw"},
+        "path": {"type": "str"},
+        "description": {"type": "str"},
+        "tags": {"type": "dict"},
+        "arn": {"type": "str"},
+    }
+
+
+def permission_spec() -> Spec:
+    return {
+        "action": {"type": "str", "required": True},
+        "resource": {"type": "str"},
+        "context": {"type": "dict"},
+    }

@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The form of workloads is one: parser, modules, role and JSON Schema agree on what a workload may hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import make_forms
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    workloads_spec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from jsonschema import Draft7Validator
+from support import BIN, COLLECTIONS, ROOT, all_blocks, environment, run
+
+SCHEMA = Draft7Validator(json.loads(make_forms.SCHEMA.read_text(encoding="utf-8")))
+EXAMPLES = [
+    path for path in sorted((ROOT / "examples").glob("*.yml")) if "workloads:" in path.read_text("utf-8")
+]
+ROLE_ARN = "arn:aws:iam::111122223333:role/r"
+POLICY_ARN = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+DOCUMENT = {"Version": "2012-10-17", "Statement": []}
+SESSION = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+}
+
+
+def workload(**fields: Any) -> dict[str, Any]:
+    """A workload with these fields; without one that is ``...``."""
+    made = {"namespace": "default", "service_account": "app", "role": {"name": "r"}, **fields}
+    return {name: value for name, value in made.items() if value is not ...}
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "least": workload(),
+    "nulls": workload(policies=None, tags=None, session_policy=None, target_role_arn=None),
+    "longest namespace": workload(namespace="a" * 63),
+    "account with dots": workload(service_account="a.b-c"),
+    "existing role": workload(role={"arn": ROLE_ARN, "extend_trust": True, "trust_scope": "namespace"}),
+    "existing role, named": workload(role={"arn": ROLE_ARN, "name": "r"}),
+    "role of GovCloud": workload(role={"arn": "arn:aws-us-gov:iam::111122223333:role/p/r"}),
+    "whole role": workload(
+        role={
+            "name": "r",
+            "path": "/a/b/",
+            "description": "d",
+            "permissions_boundary": POLICY_ARN,
+            "max_session_duration": 43200,
+            "tags": {"a": "b"},
+            "trust_scope": "none",
+        }
+    ),
+    "trust policy as text": workload(role={"name": "r", "trust_policy": None}),
+    "boundary removed": workload(role={"name": "r", "permissions_boundary": ""}),
+    "duration as text": workload(role={"name": "r", "max_session_duration": "7200"}),
+    "policies": workload(policies=[{"arn": POLICY_ARN}, {"name": "p", "document": SESSION, "path": "/p/"}]),
+    "policy as text": workload(policies=[{"name": "p", "document": json.dumps(SESSION)}]),
+    "target removed": workload(target_role_arn=""),
+    "flags as text": workload(disable_session_tags="no", create_namespace="TRUE", create_service_account=1),
+    "session policy": workload(session_policy=SESSION, disable_session_tags=True),
+    "session policy, flag as text": workload(session_policy=SESSION, disable_session_tags="yes"),
+    "session policy removed": workload(session_policy=""),
+    "permissions": workload(
+        required_permissions=[
+            {"action": "s3:GetObject", "resource": "*", "context": {"aws:SourceVpc": ["v"]}}
+        ]
+    ),
+    "labels": workload(service_account_labels={"a": "b"}, service_account_annotations={"a": "b"}),
+}
+BAD: dict[str, Any] = {
+    "no mapping": "app",
+    "unknown key": workload(polices=[]),
+    "no namespace": workload(namespace=...),
+    "no account": workload(service_account=...),
+    "no role": workload(role=...),
+    "capitals": workload(namespace="Default"),
+    "long namespace": workload(namespace="a" * 64),
+    "namespace as a number": workload(namespace=1),
+    "account with an underscore": workload(service_account="a_b"),
+    "role as text": workload(role="r"),
+    "role without a name": workload(role={"description": "d"}),
+    "unknown key of a role": workload(role={"name": "r", "boundary": POLICY_ARN}),
+    "long role name": workload(role={"name": "r" * 65}),
+    "role name with a space": workload(role={"name": "my role"}),
+    "no ARN of a role": workload(role={"arn": POLICY_ARN}),
+    "description of an existing role": workload(role={"arn": ROLE_ARN, "description": "d"}),
+    "path without an end": workload(role={"name": "r", "path": "/a"}),
+    "other scope": workload(role={"name": "r", "trust_scope": "pod"}),
+    "scope beside a policy": workload(role={"name": "r", "trust_scope": "none", "trust_policy": SESSION}),
+    "boundary of a role": workload(role={"name": "r", "permissions_boundary": ROLE_ARN}),
+    "short session": workload(role={"name": "r", "max_session_duration": 60}),
+    "policies as a mapping": workload(policies={"arn": POLICY_ARN}),
+    "policy without a document": workload(policies=[{"name": "p"}]),
+    "policy with both": workload(policies=[{"name": "p", "document": SESSION, "arn": POLICY_ARN}]),
+    "policy of neither": workload(policies=[{"description": "d"}]),
+    "unknown key of a policy": workload(policies=[{"arn": POLICY_ARN, "nmae": "p"}]),
+    "no ARN of a policy": workload(policies=[{"arn": "my-policy"}]),
+    "no ARN of a target": workload(target_role_arn="role"),
+    "flag that is none": workload(disable_session_tags="perhaps"),
+    "session policy with tags": workload(session_policy=SESSION),
+    "session policy with tags on": workload(session_policy=SESSION, disable_session_tags=False),
+    "tags as a list": workload(tags=["a"]),
+    "permission without an action": workload(required_permissions=[{"resource": "*"}]),
+    "unknown key of a permission": workload(
+        required_permissions=[{"action": "s3:GetObject", "effect": "Allow"}]
+    ),
+}
+
+
+def is_parsed(workload: object) -> bool:
+    try:
+        parse_workloads([workload], "my-cluster")
+    except InputError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_the_parser_takes_the_schema_takes(name: str) -> None:
+    assert is_parsed(GOOD[name])
+    for content in ([GOOD[name]], {"pod_identity_workloads": [GOOD[name]], "other": 1}):
+        assert [error.message for error in SCHEMA.iter_errors(content)] == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_the_schema_refuses_the_parser_refuses(name: str) -> None:
+    assert not is_parsed(BAD[name])
+    assert not SCHEMA.is_valid([BAD[name]])
+    assert not SCHEMA.is_valid({"workloads": [workload(), BAD[name]]})
+
+
+def test_a_file_has_one_list() -> None:
+    assert not SCHEMA.is_valid({"workloads": [], "pod_identity_workloads": []})
+    assert SCHEMA.is_valid({"pod_identity_workloads_from": ["teams/"]})
+
+
+def test_what_ansible_templates_is_left_to_it() -> None:
+    templated = workload(
+        namespace="{{ team }}-{{ stage }}",
+        role="{{ role }}",
+        policies=["{{ policy }}"],
+        create_namespace="{{ new }}",
+    )
+    assert SCHEMA.is_valid({"pod_identity_workloads": [templated]})
+    assert SCHEMA.is_valid({"pod_identity_workloads": "{{ mine + theirs }}"})
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_name_the_schema_and_fit_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "# yaml-language-server: $schema=../docs/workloads.schema.json\n" in text
+    assert (path.parent / "../docs/workloads.schema.json").is_file()
+    assert [error.message for error in SCHEMA.iter_errors(yaml.safe_load(text))] == []
+
+
+def test_the_pages_fit_the_schema() -> None:
+    found = [block for block in all_blocks("yaml") if block.text.startswith("pod_identity_cluster_name:")]
+    assert len(found) > 5
+    for block in found:
+        errors = [error.message for error in SCHEMA.iter_errors(yaml.safe_load(block.text))]
+        assert errors == [], block.name
+
+
+def test_what_is_made_is_up_to_date() -> None:
+    """Else: make docs-tables."""
+    assert make_forms.SCHEMA.read_text(encoding="utf-8") == make_forms.schema_text()
+    role = make_forms.ROLE.read_text(encoding="utf-8")
+    assert role == make_forms.role_text(role)
+
+
+def types(options: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, str, bool, tuple[str, ...]]]:
+    """Path, type, elements, whether it is required, choices; of all options, within options too."""
+    for name, option in options.items():
+        choices = tuple(option.get("choices") or ())
+        kind, required = option["type"], bool(option.get("required"))
+        yield name, kind, option.get("elements") or "", required, choices
+        for path, *rest in types(option.get(key) or {}, key):
+            yield f"{name}.{path}", *rest  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("module", ["eks_pod_identity", "eks_pod_identity_info"])
+def test_the_modules_document_every_key(tmp_path: Path, module: str) -> None:
+    name = f"workload_identity.aws.{module}"
+    done = run([BIN / "ansible-doc", "--json", name], ROOT, environment(COLLECTIONS, home=tmp_path))
+    shown = json.loads(done.stdout[done.stdout.index("{") :])[name]["doc"]["options"]["workloads"]
+    documented = sorted(types({"workloads": shown}, "suboptions"))
+    assert documented == sorted(types({"workloads": workloads_spec()}, "options"))
+
+
+@pytest.mark.parametrize("entry_point", ["main", "verify"])
+def test_the_role_documents_every_key_and_leaves_the_check_to_the_parser(entry_point: str) -> None:
+    spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"][entry_point][
+        "options"
+    ]
+    option = spec["pod_identity_workloads"]
+    assert sorted(types(option["options"], "options")) == sorted(
+        types(workloads_spec()["options"], "options")
+    )
+    given = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [{"nmae": 1}, 2]}
+    checked = ArgumentSpecValidator(spec).validate(given)
+    assert checked.error_messages == []
