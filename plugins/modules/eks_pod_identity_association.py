@@ -57,6 +57,8 @@ options:
   disable_session_tags:
     description:
       - Whether to turn off the session tags that EKS adds. When not given, the present setting stays.
+      - A trust policy with conditions on C(aws:RequestTag), as M(workload_identity.aws.eks_pod_identity) makes it by default,
+        then keeps the workload out. The module warns of that where it is allowed to read the role (C(iam:GetRole)).
     type: bool
   session_policy:
     description:
@@ -132,12 +134,13 @@ EXAMPLES = r"""
     role_arn: arn:aws:iam::111122223333:role/my-role
     target_role_arn: ""
 
+# The trust policy of this role has no conditions on session tags, as with trust_scope: account.
 - name: Narrow the session to one bucket
   workload_identity.aws.eks_pod_identity_association:
     cluster_name: my-cluster
     namespace: default
     service_account: my-service-account
-    role_arn: arn:aws:iam::111122223333:role/my-role
+    role_arn: arn:aws:iam::111122223333:role/tenants
     disable_session_tags: true
     session_policy:
       Version: "2012-10-17"
@@ -297,6 +300,8 @@ def main() -> None:
             remedy=error.failure.remedy,
             changed=error.changed,
         )
+    if result.warning:
+        module.warn(visible(result.warning))
     change = result.change
     module.exit_json(
         changed=change is not None,

@@ -21,6 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
 
 
@@ -31,7 +32,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            arguments = parse_arguments(self._task.args, task_vars, self.workloads_required)
+            arguments = parse_arguments(self._given_arguments(), task_vars, self.workloads_required)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         self._task.args = self._with_readable_input(arguments)
@@ -40,6 +41,12 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         finally:
             # What is copied for the module, and its progress, end with it; the task may be tried again.
             self._task.args = arguments
+
+    def _given_arguments(self) -> dict[str, Any]:
+        """The task's arguments. The role names all of them, and omits those whose variable is not set: with an argument
+        that is omitted, Ansible forgets its module_defaults."""
+        given: dict[str, Any] = dict(self._task.args)
+        return with_defaults(self, self._task.action, given) if PARSED in given else given
 
     def _run_shown(self, tmp: object, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         if not self._is_shown():

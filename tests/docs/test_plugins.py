@@ -69,7 +69,7 @@ def with_tasks() -> list[tuple[str, str]]:
 # What is there before the examples of a plugin: roles by name, and modules whose first example is run.
 ROLES_BEFORE = {
     "eks_pod_identity": ["reports"],
-    "eks_pod_identity_association": ["my-role"],
+    "eks_pod_identity_association": ["my-role", "tenants"],
     "iam_trust_policy_check": ["my-role"],
     "iam_permissions_check": ["my-role"],
     "pod_identity_report": ["my-role"],
@@ -140,3 +140,4 @@ def test_examples_run_as_they_stand(kind: str, name: str, sandbox: Sandbox, tmp_
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
     done = sandbox.run("ansible-playbook", "play.yml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
+    assert "[WARNING]" not in done.stdout, done.stdout

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Whether a role that EKS does not accept is merely too young: then waiting helps."""
+"""The role of an association: its trust policy, and whether EKS does not accept it merely because it is too young."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._policy.evaluation.request import Subject
-from ..._policy.language.text import load
+from ..._policy.language.text import Document, load
 from ..._policy.trust.trust import check_trust
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
@@ -45,6 +45,18 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
         return False
     current = now or answered_at(answer)
     return current is None or not isinstance(created, datetime) or current - created < YOUNG
+
+
+def read_trust_policy(api: Api, role_arn: str) -> Document | None:
+    """The trust policy of a role; None when there is no such role, or it cannot be read."""
+    parts = parse_role_arn(role_arn)
+    if parts is None:
+        return None
+    try:
+        role = api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
+    except AwsError:
+        return None
+    return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == role_arn else None
 
 
 def answered_at(answer: Mapping[str, Any]) -> datetime | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..._aws.client import Api
 from ..._findings.key import WorkloadKey
+from ..._policy.trust.trust import check_trust
 from ..inputs.account_checks import foreign_role
 from ..model import tags
 from ..model.arns import parse_role_arn
@@ -32,10 +33,10 @@ from ..plan.associations import (
     plan_association,
     predicted,
 )
-from ..plan.trust_usability import subject_of
+from ..plan.trust_usability import reasons, subject_of
 from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
-from ..read.role_propagation import may_become_usable
+from ..read.role_propagation import may_become_usable, read_trust_policy
 from .apply import apply_plan
 from .attempts import Attempts
 from .outcome import Outcome, Refusal
@@ -60,10 +61,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``change`` is None when nothing had to be done; ``association`` is as modules return it."""
+    """``change`` is None when nothing had to be done; ``association`` is as modules return it.
+
+    ``warning`` says that its Pods get no credentials without session tags.
+    """
 
     change: Change | None
     association: AssociationRow | None
+    warning: str = ""
 
 
 class AssociationError(Exception):
@@ -79,6 +84,13 @@ def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, wait_polic
     """Raises InputError and AwsError before anything is changed, AssociationError for what comes later."""
     cluster = find_cluster(api, wanted.key.cluster, region, "absent" if wanted.absent else "present")
     _validate_role(wanted, cluster)
+    result = _converge(api, cluster, wanted, check_mode, wait_policy)
+    return replace(result, warning=_session_tags_warning(api, cluster, wanted))
+
+
+def _converge(
+    api: Api, cluster: Cluster, wanted: Wanted, check_mode: bool, wait_policy: WaitPolicy
+) -> Result:
     attempts = Attempts()
     refusal: Refusal | None = None
     # What was made or removed elsewhere since it was looked for is looked at again, once.
@@ -166,6 +178,25 @@ def _apply(api: Api, change: Change, cluster: Cluster, wanted: Wanted, wait_poli
     if not may_become_usable(api, wanted.role_arn, subject):
         return outcome
     return apply_plan(api, Plan((replace(change, awaits=True),)), 1, wait_policy)
+
+
+def _session_tags_warning(api: Api, cluster: Cluster, wanted: Wanted) -> str:
+    """Why the role cannot be used without session tags, where it can be with them; "" as well when it cannot be read."""
+    if wanted.absent or wanted.spec.disable_session_tags is not True:
+        return ""
+    trust = read_trust_policy(api, wanted.role_arn)
+    if trust is None:
+        return ""
+    without, with_tags = (
+        check_trust(trust, subject_of(cluster, wanted.key, wanted.role_arn, disabled))
+        for disabled in (True, False)
+    )
+    if without.usable != "no" or with_tags.usable == "no":
+        return ""
+    return (
+        f"Role {wanted.role_arn} cannot be used by {wanted.key} while disable_session_tags is true: {reasons(without)} "
+        "Leave session tags on, or give the role a trust policy without conditions on aws:RequestTag."
+    )
 
 
 def _validate_role(wanted: Wanted, cluster: Cluster) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import long_module
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module import LongModule
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
@@ -28,7 +29,9 @@ class Module(LongModule):
     """Keeps what it would have sent to a host."""
 
     def __init__(self, arguments: dict[str, Any], transport: str, become: bool, async_val: int) -> None:
-        self._task = SimpleNamespace(args=arguments, async_val=async_val, no_log=False)
+        self._task = SimpleNamespace(
+            action="eks_pod_identity", args=arguments, async_val=async_val, no_log=False
+        )
         self._connection = SimpleNamespace(transport=transport, _shell=Shell(tmpdir=None))
         self._play_context = SimpleNamespace(become=become)
         self.sent: list[tuple[str, str]] = []
@@ -55,6 +58,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]
 
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(Normal, "run", run)
+    monkeypatch.setattr(long_module, "with_defaults", lambda _caller, _name, given: given)
     return seen
 
 
@@ -112,6 +116,21 @@ def test_what_the_role_has_parsed_is_handed_on(tmp_path: Path, seen: list[dict[s
     parsed = {"path": str(tmp_path / "a.json"), "sha256": "0"}
     run({"cluster_name": "c", "parsed_input": parsed})
     assert seen[0]["parsed_input"] == parsed
+
+
+@pytest.mark.parametrize(("given", "region"), [({}, "eu-central-1"), ({"region": "us-west-2"}, "us-west-2")])
+def test_what_the_role_omits_the_module_defaults_say(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: list[dict[str, Any]],
+    given: dict[str, str],
+    region: str,
+) -> None:
+    defaults = {"region": "eu-central-1"}
+    monkeypatch.setattr(long_module, "with_defaults", lambda _caller, _name, given: {**defaults, **given})
+    parsed = {"path": str(tmp_path / "a.json"), "sha256": "0"}
+    run({"cluster_name": "c", "parsed_input": parsed, **given})
+    assert seen[0]["region"] == region
 
 
 def test_bad_input_starts_no_module(seen: list[dict[str, Any]]) -> None:

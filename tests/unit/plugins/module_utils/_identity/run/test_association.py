@@ -616,3 +616,52 @@ def test_the_age_of_a_role_is_told_by_the_clock_of_aws(headers: dict[str, str], 
     role = aws.iam.GetRole({"RoleName": "r"})
     aws.replace("iam:GetRole", lambda _asked: {**role, "ResponseMetadata": {"HTTPHeaders": headers}})
     assert may_become_usable(aws, role_arn("r"), SUBJECT) is answer
+
+
+TRUST_SCOPED = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            **TRUST_BARE["Statement"][0],
+            "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_turning_session_tags_off_warns_where_the_trust_policy_asks_for_them(check_mode: bool) -> None:
+    aws = account()
+    given(aws, "scoped", TRUST_SCOPED)
+    asked = wanted(role=role_arn("scoped"), disable_session_tags=True)
+    warning = make(aws, asked, check_mode).warning
+    assert warning.startswith(
+        f"Role {role_arn('scoped')} cannot be used by default/app while disable_session_tags is true: "
+    )
+    assert "session tags are disabled for this association" in warning
+    assert warning.endswith(
+        "Leave session tags on, or give the role a trust policy without conditions on aws:RequestTag."
+    )
+
+
+@pytest.mark.parametrize(
+    ("trust", "spec"),
+    [
+        (TRUST_SCOPED, {"disable_session_tags": False}),
+        (TRUST_SCOPED, {}),
+        (TRUST_BARE, {"disable_session_tags": True}),
+        # It could not be used with them either.
+        (TRUST_EC2, {"disable_session_tags": True}),
+    ],
+    ids=["left on", "not asked", "no conditions", "for EC2"],
+)
+def test_otherwise_there_is_no_warning(trust: dict[str, Any], spec: dict[str, Any]) -> None:
+    aws = account()
+    given(aws, "scoped", trust)
+    assert make(aws, wanted(role=role_arn("scoped"), **spec), check_mode=True).warning == ""
+
+
+def test_a_role_that_may_not_be_read_is_not_warned_of() -> None:
+    aws = account()
+    aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "no"))
+    assert make(aws, wanted(disable_session_tags=True)).warning == ""
