@@ -10,8 +10,10 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_kubernetes
 version_added: 0.1.0
-short_description: Do the Kubernetes half of the role pod_identity
+short_description: Internal - do the Kubernetes half of the role pod_identity
 description:
+  - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
+    any release.
   - The step of the role P(workload_identity.aws.pod_identity#role) that follows the AWS half. It applies or removes service
     accounts with M(kubernetes.core.k8s), looks at the Pods of verified workloads, and on request restarts the owners of
     stale Pods and runs the runtime proof.

@@ -10,8 +10,10 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_preflight
 version_added: 0.1.0
-short_description: Check the input of the role pod_identity, and plan its Kubernetes half
+short_description: Internal - check the input of the role pod_identity, and plan its Kubernetes half
 description:
+  - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
+    any release.
   - The first step of the role P(workload_identity.aws.pod_identity#role). It checks and parses the whole input, reads the
     service accounts of the cluster, and plans which service accounts and namespaces are to be applied.
   - What it has parsed is in a file on the controller, which exists until Ansible ends. Both halves of the role act on that

@@ -10,8 +10,10 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_report
 version_added: 0.1.0
-short_description: Join what was done and verified into one report, as a fact and as an artifact
+short_description: Internal - join what was done and verified into one report, as a fact and as an artifact
 description:
+  - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
+    any release.
   - Does what the filter P(workload_identity.aws.pod_identity_report#filter) does, and sets the outcome as the fact
     C(pod_identity_report) and, for AWX and Automation Platform, as the artifact C(pod_identity) by cluster.
   - It takes the names of variables rather than their values, which spares Ansible the templating of thousands of rows.

@@ -10,8 +10,10 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_verdict
 version_added: 0.1.0
-short_description: Show the report of the role pod_identity, and fail when it says so
+short_description: Internal - show the report of the role pod_identity, and fail when it says so
 description:
+  - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
+    any release.
   - The last step of the role P(workload_identity.aws.pod_identity#role). It shows the lines of the fact
     C(pod_identity_report), and fails when the report is C(failed).
   - Where the stdout callback writes for people, the lines are printed as they are, and the task fails with the C(headline)

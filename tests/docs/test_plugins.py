@@ -95,6 +95,29 @@ def test_ansible_doc_renders(kind: str, name: str, tmp_path: Path) -> None:
     assert name in done.stdout
 
 
+INTERNAL = {
+    "pod_identity_kubernetes",
+    "pod_identity_preflight",
+    "pod_identity_report",
+    "pod_identity_verdict",
+}
+
+
+def test_what_is_internal_says_so_and_the_readme_has_the_rest() -> None:
+    modules = {
+        path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "plugins/modules").glob("*.py")
+    }
+    internal = {name for name, text in modules.items() if "\nshort_description: Internal - " in text}
+    assert internal == INTERNAL
+    for name in internal:
+        assert "is not meant for plays of your own, and may change with" in modules[name]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = {
+        name for name in modules if f"`{name}`" in readme or f"`…{name[len('eks_pod_identity') :]}`" in readme
+    }
+    assert listed == {*modules} - INTERNAL
+
+
 def test_plugin_documentation_passes_the_linter(tmp_path: Path) -> None:
     # With references to all collections checked it also finds the fragments of those that we depend on.
     command = ("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", ".")
