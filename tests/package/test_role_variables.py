@@ -83,12 +83,12 @@ def test_every_variable_may_be_text(
     venv, env = cores[core]
     env = {**env, **sandbox}
     report = tmp_path / "report.json"
+    paths = {"pod_identity_report_file": report, "pod_identity_junit_file": tmp_path / "report.xml"}
     files = tmp_path / "workloads.yml"
     files.write_text(json.dumps(WORKLOADS), encoding="utf-8")
     texts = {
-        name: as_text(name, option) for name, option in OPTIONS.items() if name != "pod_identity_report_file"
+        name: str(paths[name]) if name in paths else as_text(name, option) for name, option in OPTIONS.items()
     }
-    texts["pod_identity_report_file"] = str(report)
     del texts["pod_identity_workloads_from"]
     command = [venv / "bin" / "ansible-playbook", SITE]
     extra = [part for name, text in texts.items() for part in ("-e", f"{name}='{text}'")]
