@@ -13,8 +13,15 @@ import pytest
 from support import COLLECTIONS, ROOT, Sandbox, environment
 
 EXAMPLE = "examples/guide.yml"
-PLAYBOOKS = ("site", "verify", "teardown")
+# The modules that each starts, every one a process of its own.
+PLAYBOOKS = {
+    "site": ["eks_pod_identity", "k8s"],
+    "verify": ["eks_pod_identity_info"],
+    "teardown": ["eks_pod_identity", "k8s"],
+}
 MOST_TASKS = 8
+# Bytes of what Ansible runs of ours: it packs nothing where it runs itself.
+LONGEST_START = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,9 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         "ANSIBLE_HOME": str(tmp_path / "home"),
         "ANSIBLE_DEPRECATION_WARNINGS": "true",
     }
-    for playbook in PLAYBOOKS:
+    for playbook, modules in PLAYBOOKS.items():
+        started = tmp_path / playbook
+        env |= {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_REMOTE_TMP": str(started)}
         command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"@{EXAMPLE}")
         done = sandbox.run(*command, env=env)
         assert done.returncode == 0, done.stdout
@@ -67,3 +76,7 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         assert len(re.findall(r"^TASK \[", done.stdout, re.MULTILINE)) <= MOST_TASKS
         assert re.findall(r"^skipping: .*|.*\.\.\.ignoring", done.stdout, re.MULTILINE) == []
         assert re.search(r"^(Done: 5 changes\.|WORKLOAD +TRUST)", done.stdout, re.MULTILINE), done.stdout
+        files = sorted(started.glob("*/AnsiballZ_*.py"), key=lambda path: path.name)
+        assert [path.stem.removeprefix("AnsiballZ_") for path in files] == modules
+        packed = [path.stem for path in files if path.stat().st_size > LONGEST_START]
+        assert packed == ["AnsiballZ_k8s"] * ("k8s" in modules)
