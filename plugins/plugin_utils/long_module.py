@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import installed_module
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
 
@@ -64,6 +66,20 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
             watch.stop()
             shutil.rmtree(folder, ignore_errors=True)
         return result
+
+    def _configure_module(
+        self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
+    ) -> Any:
+        """Also called for what runs a module in the background, which Ansible has to pack."""
+        if not self._runs_here() or self._task.async_val or not self._uses_this_python(task_vars):
+            return super()._configure_module(module_name, module_args, task_vars)
+        return installed_module(module_name.rpartition(".")[2], module_args, sys.executable)
+
+    def _uses_this_python(self, task_vars: dict[str, Any]) -> bool:
+        host = self._task.delegate_to
+        variables = task_vars["ansible_delegated_vars"][host] if host else task_vars
+        setting = constants.config.get_config_value("INTERPRETER_PYTHON", variables=variables)
+        return bool(self._templar.template(setting) == sys.executable)
 
     def _with_readable_input(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments with parsed input where the module can read it: copied, unless that is here as this user.

@@ -16,8 +16,15 @@ import pytest
 from support import COLLECTIONS, ROOT, Sandbox, environment, run
 
 EXAMPLE = "examples/guide.yml"
-PLAYBOOKS = ("site", "verify", "teardown")
+# The modules that each starts, every one a process of its own.
+PLAYBOOKS = {
+    "site": ["eks_pod_identity", "k8s"],
+    "verify": ["eks_pod_identity_info"],
+    "teardown": ["eks_pod_identity", "k8s"],
+}
 MOST_TASKS = 7
+# Bytes of what Ansible runs of ours: it packs nothing where it runs itself.
+LONGEST_START = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,9 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         "ANSIBLE_HOME": str(tmp_path / "home"),
         "ANSIBLE_DEPRECATION_WARNINGS": "true",
     }
-    for playbook in PLAYBOOKS:
+    for playbook, modules in PLAYBOOKS.items():
+        started = tmp_path / playbook
+        env |= {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_REMOTE_TMP": str(started)}
         command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"@{EXAMPLE}")
         done = sandbox.run(*command, env=env)
         assert done.returncode == 0, done.stdout
@@ -70,6 +79,10 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         assert len(re.findall(r"^TASK \[", done.stdout, re.MULTILINE)) <= MOST_TASKS
         assert re.findall(r"^skipping: .*|.*\.\.\.ignoring", done.stdout, re.MULTILINE) == []
         assert re.search(r"^(Done: 5 changes\.|WORKLOAD +TRUST)", done.stdout, re.MULTILINE), done.stdout
+        files = sorted(started.glob("*/AnsiballZ_*.py"), key=lambda path: path.name)
+        assert [path.stem.removeprefix("AnsiballZ_") for path in files] == modules
+        packed = [path.stem for path in files if path.stat().st_size > LONGEST_START]
+        assert packed == ["AnsiballZ_k8s"] * ("k8s" in modules)
 
 
 def test_a_plan_has_no_table_and_is_in_the_files(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -140,7 +153,7 @@ all:
     ("core", "playbook"),
     [
         *(pytest.param(core, "site", id=f"{core.name}-site") for core in cores()),
-        *(pytest.param(cores()[0], playbook, id=f"current-{playbook}") for playbook in PLAYBOOKS[1:]),
+        *(pytest.param(cores()[0], playbook, id=f"current-{playbook}") for playbook in list(PLAYBOOKS)[1:]),
     ],
 )
 def test_a_pattern_that_matches_no_host_ends_the_playbook(tmp_path: Path, core: Core, playbook: str) -> None:

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that all plugin_utils of this collection are private to it.
+
+"""The text of this file, with a call of ``launch`` below it, is what Ansible runs in the place of a packed module.
+
+It runs in a process that knows no collection yet, so it needs nothing but Python.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import runpy
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+
+def launch(module: str, packages: Mapping[str, Sequence[str]], arguments: str) -> None:
+    """Run a module, by its whole name, where it is installed. Its arguments, as JSON, are its standard input.
+
+    ``packages`` says in which folders the controller found Ansible and the collections, so that no others are taken.
+    """
+    # A folder of collections is not to hold what belongs to whoever ran a play.
+    sys.dont_write_bytecode = True
+    # Neither the folder of this script nor the current one, when it comes from standard input, is one to import from.
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    unwanted = {"", *([os.path.dirname(os.path.realpath(script))] if script else ())}
+    sys.path[:] = [path for path in sys.path if path not in unwanted]
+    for name, folders in packages.items():
+        package = ModuleType(name)
+        package.__path__ = list(folders)
+        package.__file__ = os.path.join(folders[0], "__init__.py")
+        sys.modules[name] = package
+    sys.argv = [module]
+    sys.stdin = io.TextIOWrapper(io.BytesIO(arguments.encode()), encoding="utf-8")
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
