@@ -76,6 +76,21 @@ def with_foreign_target(_world: World) -> Workloads:
     ]
 
 
+def guide_with_boundary(world: World) -> Workloads:
+    boundary = world.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(document("s3:*", resource="*"))
+    )["Policy"]["Arn"]
+    return [{**GUIDE, "role": {**GUIDE["role"], "permissions_boundary": boundary}}]
+
+
+TAGS = {"team": "payments"}
+
+
+def guide_tagged(_world: World) -> Workloads:
+    role, policy = GUIDE["role"], GUIDE["policies"][0]
+    return [{**GUIDE, "role": {**role, "tags": TAGS}, "policies": [{**policy, "tags": TAGS}], "tags": TAGS}]
+
+
 # What somebody did by hand.
 
 
@@ -150,6 +165,31 @@ def bound_role(world: World) -> None:
         PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
     )["Policy"]["Arn"]
     world.iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=boundary)
+
+
+def unbound_role(world: World) -> None:
+    world.iam.delete_role_permissions_boundary(RoleName=ROLE)
+
+
+def tag_role(world: World) -> None:
+    world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "team", "Value": "others"}])
+
+
+def describe_role(world: World) -> None:
+    world.iam.update_role(RoleName=ROLE, Description="changed by hand")
+
+
+def tag_policy(world: World) -> None:
+    world.iam.tag_policy(PolicyArn=world.policy_arn, Tags=[{"Key": "team", "Value": "others"}])
+
+
+def tag_association(world: World) -> None:
+    arn = f"arn:aws:eks:us-west-2:{world.account}:podidentityassociation/{CLUSTER}/{world.association_id}"
+    world.eks.untag_resource(resourceArn=arn, tagKeys=["team"])
+
+
+def unmark_role(world: World) -> None:
+    world.iam.untag_role(RoleName=ROLE, TagKeys=["workload-identity/managed-by"])
 
 
 def delete_association(world: World) -> None:

@@ -115,6 +115,17 @@ OF_AWS = (
             role={"name": "my-role", "trust_scope": "account"},
         ),
     ),
+    Scenario("boundary removed", aws.unbound_role, "ROLE_SETTINGS_DIFFER", made=aws.guide_with_boundary),
+    Scenario("tag of the role changed", aws.tag_role, "ROLE_SETTINGS_DIFFER", made=aws.guide_tagged),
+    Scenario("description changed", aws.describe_role, "ROLE_SETTINGS_DIFFER"),
+    Scenario("tag of the policy changed", aws.tag_policy, "POLICY_SETTINGS_DIFFER", made=aws.guide_tagged),
+    Scenario(
+        "tag of the association changed",
+        aws.tag_association,
+        "ASSOCIATION_SETTINGS_DIFFER",
+        made=aws.guide_tagged,
+    ),
+    Scenario("mark of the role removed", aws.unmark_role, "NOT_MARKED"),
     Scenario("association of an add-on", aws.own_by_addon, "ASSOCIATION_OWNED_BY_ADDON"),
     Scenario("target role deleted", aws.delete_target, "TARGET_ROLE_MISSING", made=aws.with_target),
     Scenario(

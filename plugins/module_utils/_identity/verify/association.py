@@ -8,12 +8,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..._policy.language.text import to_json
+from ..model import tags
 from ..model.checks import PASS, Check, conclude, conclude_unread, find_read_failure
 from ..model.desired import AssociationSpec, Workload
 from ..model.observed import Observed, ObservedAssociation
 from ..plan.associations import same_session_policy
+from .settings import differences, shown, unmarked
 
 NAME = "association"
 
@@ -64,12 +71,7 @@ def _find_difference(workload: Workload, association: ObservedAssociation, role_
         )
     differing = _differing_settings(spec, association)
     if differing:
-        return Finding(
-            Code.ASSOCIATION_SETTINGS_DIFFER,
-            f"{subject} differs in {' and '.join(differing)} from what was asked for.",
-            "Apply the workload, which corrects it.",
-            workload.key,
-        )
+        return _settings_differ(subject, differing, workload.key)
     if association.owner_arn:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,
@@ -77,15 +79,39 @@ def _find_difference(workload: Workload, association: ObservedAssociation, role_
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
+    if not association.owned:
+        return unmarked(subject, workload.key)
+    change = tags.compare(association.tags, spec.tags, False)
+    if change:
+        after = tags.after(association.tags, change)
+        differing = differences({"tags": association.tags}, {"tags": after})
+        return replace(_settings_differ(subject, differing, workload.key), raised_as="warning")
     return None
 
 
-def _differing_settings(spec: AssociationSpec, association: ObservedAssociation) -> list[str]:
-    settings = (
-        ("disable_session_tags", _differs(spec.disable_session_tags, association.disable_session_tags)),
-        ("session_policy", not same_session_policy(spec.session_policy, association)),
+def _settings_differ(subject: str, differing: Sequence[str], key: WorkloadKey) -> Finding:
+    return Finding(
+        Code.ASSOCIATION_SETTINGS_DIFFER,
+        f"{subject} is not as asked for: {', '.join(differing)}.",
+        "Apply the workload, which corrects it.",
+        key,
     )
-    return [name for name, differs in settings if differs]
+
+
+def _differing_settings(spec: AssociationSpec, association: ObservedAssociation) -> list[str]:
+    settings = []
+    if _differs(spec.disable_session_tags, association.disable_session_tags):
+        present, asked = association.disable_session_tags, spec.disable_session_tags
+        settings.append(f"disable_session_tags is {shown(present)}, not {shown(asked)}")
+    if not same_session_policy(spec.session_policy, association):
+        settings.append(
+            f"session_policy is {_brief(association.session_policy)}, not {_brief(spec.session_policy)}"
+        )
+    return settings
+
+
+def _brief(document: Mapping[str, object] | None) -> str:
+    return to_json(document) if document else "(none)"
 
 
 def _differs(wanted: object, present: object) -> bool:

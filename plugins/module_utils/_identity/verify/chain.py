@@ -23,6 +23,7 @@ from .association import check_association
 from .cluster import check_agent
 from .permissions import check_permissions
 from .policies import check_attachment, check_contents, check_version, extra_policies
+from .settings import policy_settings, role_settings, with_settings
 from .trust_policy import check_trust_policy
 from .width import widest_scopes
 
@@ -37,10 +38,10 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
     verified = []
     for index, workload in enumerate(desired.workloads):
         checks = (
-            check_trust_policy(workload, observed, scopes),
+            with_settings(check_trust_policy(workload, observed, scopes), role_settings(workload, observed)),
             check_attachment(workload, observed, extra.get(workload.key, ())),
             check_version(workload, observed),
-            check_contents(workload, observed, reads),
+            with_settings(check_contents(workload, observed, reads), policy_settings(workload, observed)),
             check_permissions(workload, observed, reads),
             check_association(workload, observed),
             agent if index == 0 else repeated,
