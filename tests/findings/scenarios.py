@@ -173,6 +173,19 @@ OF_KUBERNETES = (
         "namespace never made", aws.nothing, "NAMESPACE_MISSING", made=aws.guide_with(namespace="nowhere")
     ),
     Scenario("service account deleted", kube.delete_account, "SERVICE_ACCOUNT_MISSING"),
+    Scenario(
+        "namespace on its way out",
+        kube.delete_namespace,
+        "NAMESPACE_GOING",
+        made=aws.guide_with(namespace="leaving"),
+    ),
+    Scenario("service account on its way out", kube.delete_account_with_finalizer, "SERVICE_ACCOUNT_GOING"),
+    Scenario(
+        "label of the service account changed",
+        kube.label_account,
+        "SERVICE_ACCOUNT_DIFFERS",
+        made=aws.guide_with(service_account_labels={"team": "payments"}),
+    ),
     Scenario("annotation of IRSA left", kube.annotate_account, "IRSA_ANNOTATION"),
     Scenario("Pod older than the association", kube.pod_before_association, "POD_BEFORE_ASSOCIATION"),
     Scenario("Pod not injected", kube.new_pod(injected=False), "POD_NOT_INJECTED"),

@@ -54,12 +54,13 @@ def plan_present(
     namespaces: Collection[str],
     owner: str | None = None,
     adopt: bool = False,
+    going: Collection[str] = (),
 ) -> AccountPlan:
     """Only what is missing or differs; an object that already is as wanted costs no workload.
 
     A service account that exists is only ever given the labels and annotations that were asked for;
     it does not become ours by that. One that another owner has is left alone, unless with ``adopt``.
-    ``namespaces`` are all that exist.
+    ``namespaces`` are all that exist, ``going`` those that are being deleted, for which nothing is made.
     """
     manifests: list[Object] = []
     waiting: list[Object] = []
@@ -72,6 +73,9 @@ def plan_present(
     for workload in workloads:
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
+        if namespace in going:
+            problems.append(_namespace_going(workload.key))
+            continue
         if account is None and namespace not in namespaces:
             if namespace not in creatable:
                 problems.append(_no_namespace(workload.key))
@@ -83,6 +87,9 @@ def plan_present(
         others = "" if account is None or adopt else other_owner(account.labels, owner)
         ours = account is None or (is_managed(account.labels) and not others)
         labels, annotations = _wanted(workload, ours, owner)
+        if account is not None and account.is_going:
+            # What is being deleted takes no change that lasts; the check of it says so.
+            continue
         if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
             continue
         if others:
@@ -104,7 +111,10 @@ def plan_absent(
     stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
     name, account or region is wrong.
     """
-    ours = [account.key for account in accounts.values() if is_managed(account.labels)]
+    # What is on its way out needs no second removal.
+    ours = [
+        account.key for account in accounts.values() if is_managed(account.labels) and not account.is_going
+    ]
     if ours and any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
         return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)])
     others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
@@ -138,6 +148,7 @@ def plan_purge(
         account.key
         for account in accounts.values()
         if is_managed(account.labels)
+        and not account.is_going
         and (not namespaces or account.key.namespace in namespaces)
         and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
@@ -152,6 +163,18 @@ def plan_purge(
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
+
+
+def wanted_of(
+    workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
+) -> ServiceAccount:
+    """The labels and annotations that an existing service account is to have; one that is ours, also its marks."""
+    ours = account is not None and is_managed(account.labels)
+    if account is not None and not adopt and other_owner(account.labels, owner):
+        # It is used as it is.
+        ours = False
+    labels, annotations = _wanted(workload, ours, owner)
+    return ServiceAccount(workload.key, labels, annotations)
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
@@ -240,6 +263,13 @@ def _no_namespace(key: WorkloadKey) -> str:
     return (
         f"workload {_shown(key)}: namespace {key.namespace} does not exist. Create it, or set "
         "create_namespace: true for the workload (pod_identity_create_namespaces for all)."
+    )
+
+
+def _namespace_going(key: WorkloadKey) -> str:
+    return (
+        f"workload {_shown(key)}: namespace {key.namespace} is being deleted, with everything in it. Wait until it is "
+        "gone and create it anew, or remove the workload."
     )
 
 

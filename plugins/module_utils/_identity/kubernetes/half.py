@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
+from .account_findings import AccountState
 from .account_plan import describe_plan, plan_absent
 from .applied import carry_out
 from .aws_result import AwsResult
@@ -100,8 +101,7 @@ def run_half(
     )
     outcome = judge_cluster(
         verification,
-        accounts,
-        preflight.namespaces,
+        AccountState(accounts, preflight.namespaces, preflight.going, preflight.wanted),
         pods,
         judge_proofs(verification.workloads, proof),
         back.unread,

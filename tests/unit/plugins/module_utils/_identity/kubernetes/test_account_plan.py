@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,6 +196,25 @@ def test_a_missing_namespace_is_a_problem() -> None:
             "true for the workload (pod_identity_create_namespaces for all)."
         ],
     )
+
+
+def test_nothing_is_made_for_a_namespace_that_is_going() -> None:
+    asked = request(namespace="leaving", labels={"a": "1"})
+    assert plan_present([asked], {}, [*EXISTING, "leaving"], going=["leaving"]) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload leaving/app: namespace leaving is being deleted, with everything in it. Wait until it is gone and "
+            "create it anew, or remove the workload."
+        ],
+    )
+
+
+def test_a_service_account_that_is_going_is_neither_applied_nor_removed_again() -> None:
+    accounts = {key: replace(found, is_going=True) for key, found in account(labels=OURS).items()}
+    assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], problems=[])
+    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan([], findings=[])
+    assert plan_purge([], accounts) == AccountPlan(unlisted=[], problems=[])
 
 
 @pytest.mark.parametrize("others", [True, False])
