@@ -597,6 +597,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    lint_documents,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 
 
 def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
@@ -712,7 +718,8 @@ def main() -> None:
     if verification is not None:
         result["verification"] = verification
     allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
-    further = [*([other] if other else []), *allowed]
+    linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
+    further = [*([other] if other else []), *allowed, *linted]
     if further:
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.workload_identity.aws.tests.findings.world import (
+    BUCKET,
     CLUSTER,
     GUIDE,
     NAMESPACE,
@@ -81,6 +82,15 @@ def guide_with_boundary(world: World) -> Workloads:
         PolicyName="boundary", PolicyDocument=json.dumps(document("s3:*", resource="*"))
     )["Policy"]["Arn"]
     return [{**GUIDE, "role": {**GUIDE["role"], "permissions_boundary": boundary}}]
+
+
+def guide_with_useless_boundary(world: World) -> Workloads:
+    """And nobody says what the Pods must be allowed to do."""
+    boundary = world.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
+    )["Policy"]["Arn"]
+    role = {**GUIDE["role"], "permissions_boundary": boundary}
+    return [{**GUIDE, "role": role, "required_permissions": []}]
 
 
 TAGS = {"team": "payments"}
@@ -158,6 +168,31 @@ def add_denying_policy(world: World) -> None:
     world.iam.put_role_policy(
         RoleName=ROLE, PolicyName="deny", PolicyDocument=json.dumps(document("s3:*", effect="Deny"))
     )
+
+
+def add_inline_policy(world: World) -> None:
+    world.iam.put_role_policy(
+        RoleName=ROLE,
+        PolicyName="more",
+        PolicyDocument=json.dumps(document("s3:ListBucket", resource=BUCKET)),
+    )
+
+
+def add_admin_policy(world: World) -> None:
+    world.iam.put_role_policy(
+        RoleName=ROLE, PolicyName="all", PolicyDocument=json.dumps(document("iam:*", resource="*"))
+    )
+
+
+def attach_another(world: World) -> None:
+    another = world.iam.create_policy(
+        PolicyName="another", PolicyDocument=json.dumps(document("s3:GetObject"))
+    )
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=another["Policy"]["Arn"])
+
+
+def attach_administrator(world: World) -> None:
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
 
 def bound_role(world: World) -> None:

@@ -153,6 +153,20 @@ VERIFICATION: Descriptions = {
         "the tags of a policy that was made here are not as asked",
         "apply the workload",
     ),
+    Code.ROLE_INLINE_POLICY: Description(
+        "The role has an inline policy",
+        "warning",
+        "a role made here has an inline policy, which nobody asked for; an error where it lets the role administer the "
+        "account",
+        "delete it; list what the workload needs under `policies`",
+        also=("error",),
+    ),
+    Code.PERMISSION_NOTHING_LEFT: Description(
+        "Nothing of what the policies grant is left",
+        "error",
+        "a boundary, session policy or Deny takes away all that the policies of the role grant",
+        "allow there what the workload needs",
+    ),
     Code.NOT_MARKED: Description(
         "It is not marked as made here",
         "info",

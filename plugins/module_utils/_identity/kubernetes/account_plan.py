@@ -39,13 +39,10 @@ class AccountPlan:
     findings: Sequence[Finding] = ()
 
 
-def needs_namespaces(workloads: Iterable[Workload], namespaces: Collection[str]) -> bool:
-    """Whether the namespaces have to be read as well; ``namespaces`` are those with service accounts.
-
-    Kubernetes puts a service account ``default`` into every namespace, so a namespace without any
-    most likely does not exist.
-    """
-    return any(workload.key.namespace not in namespaces for workload in workloads)
+def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
+    """Whether the namespaces have to be read as well: where a service account is missing, its namespace may be, too, or
+    may be on its way out."""
+    return any(workload.key not in accounts for workload in workloads)
 
 
 def plan_present(

@@ -121,14 +121,17 @@ def read_accounts(
         return preflight
     existing: set[str] = set(inhabited)
     going: set[str] = set()
-    if needs_namespaces(workloads, inhabited):
+    if needs_namespaces(workloads, accounts):
         listing = reader.list_objects(Query("v1", "Namespace"))
-        if listing.error is not None:
-            # Who only verifies need not be allowed that: that a service account is missing is known all the same.
-            return listing.error if state == "present" else replace(preflight, namespaces=None)
-        existing |= {name_of(item).name for item in listing.items}
-        going = {name_of(item).name for item in listing.items if is_going(item)}
-        preflight = replace(preflight, namespaces=existing & namespaces, going=going & namespaces)
+        if listing.error is None:
+            existing |= {name_of(item).name for item in listing.items}
+            going = {name_of(item).name for item in listing.items if is_going(item)}
+            preflight = replace(preflight, namespaces=existing & namespaces, going=going & namespaces)
+        elif state == "verify":
+            # That a service account is missing is known all the same.
+            preflight = replace(preflight, namespaces=None)
+        elif not namespaces <= inhabited:
+            return listing.error
     if state == "verify":
         return preflight
     plan = plan_present(workloads, accounts, existing, owner, adopt, going)

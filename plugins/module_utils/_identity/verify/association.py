@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -18,14 +19,15 @@ from ..._policy.language.text import to_json
 from ..model import tags
 from ..model.checks import PASS, Check, conclude, conclude_unread, find_read_failure
 from ..model.desired import AssociationSpec, Workload
-from ..model.observed import Observed, ObservedAssociation
+from ..model.messages import listed
+from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from ..plan.associations import same_session_policy
 from .settings import differences, shown, unmarked
 
 NAME = "association"
 
 
-def check_association(workload: Workload, observed: Observed) -> Check:
+def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """One finding, for the first thing that is wrong with it."""
     cluster = observed.cluster
     failure = find_read_failure(observed, "associations", cluster.name) or find_read_failure(
@@ -40,7 +42,7 @@ def check_association(workload: Workload, observed: Observed) -> Check:
             Finding(
                 Code.ASSOCIATION_MISSING,
                 f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
-                f"{cluster.account_id}, region {cluster.region}).",
+                f"{cluster.account_id}, region {cluster.region}).{_hint(workload.key, reads.others)}",
                 "Apply the workload, which creates it.",
                 workload.key,
             ),
@@ -48,6 +50,14 @@ def check_association(workload: Workload, observed: Observed) -> Check:
     role_arn = cluster.role_arn(workload.role) if workload.role else association.role_arn
     finding = _find_difference(workload, association, role_arn)
     return conclude(NAME, finding) if finding is not None else Check(NAME, PASS)
+
+
+def _hint(key: WorkloadKey, others: Sequence[WorkloadKey]) -> str:
+    """Others that may have been meant: the same service account elsewhere, and similar names."""
+    same = [str(other) for other in others if other.service_account == key.service_account]
+    similar = difflib.get_close_matches(str(key), list(map(str, others)), 3, 0.8)
+    near = list(dict.fromkeys([*same, *similar]))
+    return f" It has one for {listed(near)}." if near else ""
 
 
 def _find_difference(workload: Workload, association: ObservedAssociation, role_arn: str) -> Finding | None:
