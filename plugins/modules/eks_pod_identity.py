@@ -548,7 +548,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+    has_many_policies,
     validate_accounts,
+    validate_attachments,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
@@ -578,6 +580,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
+    read_attachment_quota,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
@@ -689,6 +694,8 @@ def main() -> None:
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
         validate_accounts(desired, cluster)
+        if parsed.state == "present" and has_many_policies(desired, cluster):
+            validate_attachments(desired, cluster, read_attachment_quota(api))
         server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
         other = judge_api_server(cluster, server) if server else None
         if server and other and server.required:

@@ -149,7 +149,7 @@ RUN: Descriptions = {
     Code.SERVICE_ACCOUNTS_WAIT: Description(
         "Service accounts wait",
         "warning",
-        "teardown: service accounts stay, because their workloads failed in AWS",
+        "service accounts are not applied, or in a teardown not removed, because their workloads failed in AWS",
         "resolve the failures, run again",
     ),
     Code.SERVICE_ACCOUNT_OTHER_OWNER: Description(

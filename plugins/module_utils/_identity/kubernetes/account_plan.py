@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -95,6 +95,27 @@ def plan_present(
         manifest = _service_account(workload.key, labels, annotations)
         (waiting if namespace in new else manifests).append(manifest)
     return AccountPlan([*map(_namespace, new), *manifests], waiting, problems=problems)
+
+
+def without_failed(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
+    """The plan without service accounts whose workloads failed in AWS, and without namespaces for them alone."""
+    failed = {failure["workload"] for failure in removal.failures} - {""}
+    left_out = [item for item in (*plan.manifests, *plan.waiting) if workload_of(item) in failed]
+    names = [str(name_of(item)) for item in left_out]
+    if not names:
+        return plan
+    waiting = [item for item in plan.waiting if item not in left_out]
+    needed = {name_of(item).namespace for item in waiting}
+    return replace(
+        plan,
+        manifests=[
+            item
+            for item in plan.manifests
+            if item not in left_out and (item["kind"] != "Namespace" or name_of(item).name in needed)
+        ],
+        waiting=waiting,
+        findings=[*plan.findings, _not_made(names)],
+    )
 
 
 def plan_absent(
@@ -227,6 +248,14 @@ def _other_cluster(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:
         "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
         "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
         "eks_pod_identity and state: absent.",
+    )
+
+
+def _not_made(names: Sequence[str]) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNTS_WAIT,
+        f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
+        "Resolve those failures and run again, which applies them.",
     )
 
 

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     plan_absent,
     plan_present,
     plan_purge,
+    without_failed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     parse_aws_result,
@@ -244,6 +245,28 @@ def test_a_service_account_that_must_not_be_made_is_a_problem() -> None:
 @pytest.mark.parametrize(("name", "answer"), [("other", True), ("app", False)])
 def test_namespaces_are_read_only_when_they_may_be_missing(name: str, answer: bool) -> None:
     assert needs_namespaces([request()], account(name)) is answer
+
+
+def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
+    asked = [
+        request("one"),
+        request("two", "batch", create_namespace=True),
+        request("three", "new", create_namespace=True),
+    ]
+    plan = plan_present(asked, {}, EXISTING)
+    failures = [{"workload": "default/one"}, {"workload": "batch/two"}]
+    left = without_failed(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    assert left.manifests == [new_namespace("new")]
+    assert [item["metadata"] for item in left.waiting] == [
+        {"namespace": "new", "name": "three", "labels": dict(OURS)}
+    ]
+    assert [(finding.code.value, finding.message) for finding in left.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
+        )
+    ]
+    assert without_failed(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
 # Removal
