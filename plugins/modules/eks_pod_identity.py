@@ -529,7 +529,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+    has_many_policies,
     validate_accounts,
+    validate_attachments,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
@@ -562,6 +564,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
+    read_attachment_quota,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
@@ -581,6 +586,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    lint_documents,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 
 
 def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
@@ -667,6 +678,8 @@ def main() -> None:
         api = api_for(module, params["concurrency"])
         cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
         validate_accounts(desired, cluster)
+        if parsed.state == "present" and has_many_policies(desired, cluster):
+            validate_attachments(desired, cluster, read_attachment_quota(api))
         server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
         other = judge_api_server(cluster, server) if server else None
         if server and other and server.required:
@@ -697,7 +710,8 @@ def main() -> None:
     if verification is not None:
         result["verification"] = verification
     allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
-    further = [*([other] if other else []), *allowed]
+    linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
+    further = [*([other] if other else []), *allowed, *linted]
     if further:
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:

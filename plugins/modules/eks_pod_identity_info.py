@@ -345,6 +345,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
     verify,
     workloads_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    lint_documents,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 
 
 def main() -> None:
@@ -401,7 +407,7 @@ def main() -> None:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
-    further = [*([other] if other else []), *caller]
+    further = [*([other] if other else []), *caller, *lint_documents(desired.workloads, load_catalogue())]
     module.exit_json(**verified_result(verify(desired, observed, proof), observed, further))
 
 

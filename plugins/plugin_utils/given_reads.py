@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_findings import (
+    AccountState,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     AwsResult,
 )
@@ -54,4 +57,4 @@ def judge_given(
     verification = aws.verification
     pods = verify_pods(verification.workloads, state_of(verification, reads, now), aws.cluster)
     by_key = {account.key: account for account in accounts}
-    return judge_cluster(verification, by_key, (), pods, ProofVerdict())
+    return judge_cluster(verification, AccountState(by_key, None), pods, ProofVerdict())

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.workload_identity.aws.tests.findings.world import (
+    BUCKET,
     CLUSTER,
     GUIDE,
     NAMESPACE,
@@ -74,6 +75,30 @@ def with_foreign_target(_world: World) -> Workloads:
     return [
         {**GUIDE, "target_role_arn": FOREIGN_TARGET, "policies": [{"name": POLICY, "document": wanted}]},
     ]
+
+
+def guide_with_boundary(world: World) -> Workloads:
+    boundary = world.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(document("s3:*", resource="*"))
+    )["Policy"]["Arn"]
+    return [{**GUIDE, "role": {**GUIDE["role"], "permissions_boundary": boundary}}]
+
+
+def guide_with_useless_boundary(world: World) -> Workloads:
+    """And nobody says what the Pods must be allowed to do."""
+    boundary = world.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
+    )["Policy"]["Arn"]
+    role = {**GUIDE["role"], "permissions_boundary": boundary}
+    return [{**GUIDE, "role": role, "required_permissions": []}]
+
+
+TAGS = {"team": "payments"}
+
+
+def guide_tagged(_world: World) -> Workloads:
+    role, policy = GUIDE["role"], GUIDE["policies"][0]
+    return [{**GUIDE, "role": {**role, "tags": TAGS}, "policies": [{**policy, "tags": TAGS}], "tags": TAGS}]
 
 
 # What somebody did by hand.
@@ -145,11 +170,61 @@ def add_denying_policy(world: World) -> None:
     )
 
 
+def add_inline_policy(world: World) -> None:
+    world.iam.put_role_policy(
+        RoleName=ROLE,
+        PolicyName="more",
+        PolicyDocument=json.dumps(document("s3:ListBucket", resource=BUCKET)),
+    )
+
+
+def add_admin_policy(world: World) -> None:
+    world.iam.put_role_policy(
+        RoleName=ROLE, PolicyName="all", PolicyDocument=json.dumps(document("iam:*", resource="*"))
+    )
+
+
+def attach_another(world: World) -> None:
+    another = world.iam.create_policy(
+        PolicyName="another", PolicyDocument=json.dumps(document("s3:GetObject"))
+    )
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=another["Policy"]["Arn"])
+
+
+def attach_administrator(world: World) -> None:
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+
+
 def bound_role(world: World) -> None:
     boundary = world.iam.create_policy(
         PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
     )["Policy"]["Arn"]
     world.iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=boundary)
+
+
+def unbound_role(world: World) -> None:
+    world.iam.delete_role_permissions_boundary(RoleName=ROLE)
+
+
+def tag_role(world: World) -> None:
+    world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "team", "Value": "others"}])
+
+
+def describe_role(world: World) -> None:
+    world.iam.update_role(RoleName=ROLE, Description="changed by hand")
+
+
+def tag_policy(world: World) -> None:
+    world.iam.tag_policy(PolicyArn=world.policy_arn, Tags=[{"Key": "team", "Value": "others"}])
+
+
+def tag_association(world: World) -> None:
+    arn = f"arn:aws:eks:us-west-2:{world.account}:podidentityassociation/{CLUSTER}/{world.association_id}"
+    world.eks.untag_resource(resourceArn=arn, tagKeys=["team"])
+
+
+def unmark_role(world: World) -> None:
+    world.iam.untag_role(RoleName=ROLE, TagKeys=["workload-identity/managed-by"])
 
 
 def delete_association(world: World) -> None:

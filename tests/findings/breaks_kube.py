@@ -69,6 +69,24 @@ def delete_account(world: World) -> None:
     world.kube.ask("DELETE", f"{ACCOUNTS}/{ACCOUNT_NAME}")
 
 
+FINALIZERS = ["example.com/keep"]
+
+
+def delete_account_with_finalizer(world: World) -> None:
+    path = f"{ACCOUNTS}/{ACCOUNT_NAME}"
+    world.kube.ask("PATCH", path, {"metadata": {"finalizers": FINALIZERS}})
+    world.kube.ask("DELETE", path)
+
+
+def delete_namespace(world: World) -> None:
+    world.kube.make("/api/v1/namespaces", {"metadata": {"name": "leaving", "finalizers": FINALIZERS}})
+    world.kube.ask("DELETE", "/api/v1/namespaces/leaving")
+
+
+def label_account(world: World) -> None:
+    world.kube.ask("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"labels": {"team": "others"}}})
+
+
 def annotate_account(world: World) -> None:
     annotations = {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{world.account}:role/{ROLE}"}
     world.kube.ask("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"annotations": annotations}})

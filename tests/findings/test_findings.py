@@ -23,7 +23,14 @@ from ansible_collections.workload_identity.aws.tests.findings.scenarios import S
 from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
 
 # What a verification finds beside the checks of its workloads.
-OF_THE_RUN = (Code.BULK_READ_DENIED, Code.CALLER_PERMISSION_MISSING, Code.CALLER_PERMISSION_UNKNOWN)
+OF_THE_RUN = (
+    Code.BULK_READ_DENIED,
+    Code.CALLER_PERMISSION_MISSING,
+    Code.CALLER_PERMISSION_UNKNOWN,
+    Code.PERMISSION_NO_SUCH_ACTION,
+    Code.PERMISSION_RESOURCE_MISMATCH,
+    Code.POLICY_ATTACHED_EXTRA,
+)
 
 
 def test_every_code_of_a_verification_has_a_scenario() -> None:
@@ -92,3 +99,86 @@ def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) 
     checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
     assert (checks["contents"]["status"], checks["permissions"]["status"]) == ("accepted", "fail")
     assert checks["permissions"]["codes"] == ["PERMISSION_DENIED"]
+
+
+@pytest.mark.parametrize(
+    ("name", "messages"),
+    [
+        (
+            "boundary removed",
+            [
+                "role {role} is not as asked for: permissions_boundary is (none), not {account}:policy/boundary."
+            ],
+        ),
+        (
+            "description changed",
+            ["role {role} is not as asked for: description is changed by hand, not my-role-description."],
+        ),
+        ("tag of the role changed", ["role {role} is not as asked for: tag team is others, not payments."]),
+        (
+            "tag of the policy changed",
+            ["policy {policy} is not as asked for: tag team is others, not payments."],
+        ),
+        (
+            "tag of the association changed",
+            [
+                "association {association} of default/my-service-account is not as asked for: tag team is (none), not payments."
+            ],
+        ),
+        (
+            "mark of the role removed",
+            ["role {role} is not marked as made here, so that teardown and purge leave it."],
+        ),
+        ("inline policy added", ["role my-role has the inline policy more, which is not asked for."]),
+        (
+            "inline policy of an administrator added",
+            ["role my-role has the inline policy all, which lets it administer the account."],
+        ),
+        (
+            "policy of an administrator attached",
+            [
+                "role my-role also has arn:aws:iam::aws:policy/AdministratorAccess attached, which lets it administer the "
+                "account."
+            ],
+        ),
+        (
+            "boundary that leaves nothing",
+            [
+                "role {role} is not allowed to do anything of what its policies grant: permissions boundary "
+                "{account}:policy/boundary does not let any of it be."
+            ],
+        ),
+    ],
+)
+def test_drift_is_told_with_what_is_wanted_and_found(
+    new_world: NewWorld, name: str, messages: list[str]
+) -> None:
+    scenario = next(one for one in SCENARIOS if one.name == name)
+    world = new_world()
+    world.build(*scenario.made(world))
+    scenario.arrange(world)
+    names = {
+        "role": world.role_arn,
+        "policy": world.policy_arn,
+        "account": f"arn:aws:iam::{world.account}",
+        "association": world.association_id,
+    }
+    assert [one["message"] for one in world.report()["findings"]] == [
+        text.format(**names) for text in messages
+    ]
+
+
+def test_an_association_that_may_have_been_meant_is_mentioned(new_world: NewWorld) -> None:
+    world = new_world()
+    world.build(GUIDE)
+    world.asked = [{**GUIDE, "namespace": "kube-public"}]
+    [missing] = [one for one in world.verification()["findings"] if one["code"] == "ASSOCIATION_MISSING"]
+    assert missing["message"].endswith(" It has one for default/my-service-account.")
+
+
+def test_allowed_says_nothing_where_nothing_was_asked(new_world: NewWorld) -> None:
+    world = new_world()
+    world.build({**GUIDE, "required_permissions": []})
+    report = world.report()
+    assert report["findings"] == []
+    assert "permissions" not in {check["name"] for check in report["workloads"][0]["checks"]}

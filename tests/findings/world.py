@@ -52,6 +52,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    lint_documents,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 from ansible_collections.workload_identity.aws.tests.findings.cluster import (
     NODE,
     TOKEN,
@@ -245,7 +251,8 @@ class World:
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
-        further = [*([other] if other else []), *caller]
+        linted = lint_documents(desired.workloads, load_catalogue())
+        further = [*([other] if other else []), *caller, *linted]
         return verified_result(verify(desired, observed, proof), observed, further)
 
     def report(self, **options: Any) -> Report:

@@ -120,6 +120,12 @@ _MEANINGS: tuple[_Meaning, ...] = (
     ),
     _Meaning(
         ErrorKind.OTHER,
+        r"LimitExceeded\w*",
+        r"PolicySize|InlinePolicySize",
+        "The policy is too long, and no quota raises that. Split it into several policies, or use wildcards.",
+    ),
+    _Meaning(
+        ErrorKind.OTHER,
         r"LimitExceeded\w*|ResourceLimitExceededException",
         r"",
         "Have the quota raised in Service Quotas, or remove what is no longer used.",

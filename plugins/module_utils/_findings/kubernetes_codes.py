@@ -35,7 +35,14 @@ CLUSTER: Descriptions = {
         "error",
         "the namespace does not exist",
         "create it, or `create_namespace: true`",
-        "it has no service account, not even `default`",
+        "it is not among the namespaces",
+    ),
+    Code.NAMESPACE_GOING: Description(
+        "The namespace is being deleted",
+        "error",
+        "the namespace is being deleted, with everything in it; nothing is made for it",
+        "remove the workload, or create the namespace anew once it is gone",
+        "its `deletionTimestamp`",
     ),
     Code.SERVICE_ACCOUNT_MISSING: Description(
         "The service account does not exist",
@@ -43,6 +50,20 @@ CLUSTER: Descriptions = {
         "the service account does not exist",
         "`site.yml`, or the workload's own manifests",
         "it is not among those of the namespace",
+    ),
+    Code.SERVICE_ACCOUNT_GOING: Description(
+        "The service account is being deleted",
+        "error",
+        "the service account is being deleted, and waits for its finalizers",
+        "remove the finalizers, `site.yml`",
+        "its `deletionTimestamp`",
+    ),
+    Code.SERVICE_ACCOUNT_DIFFERS: Description(
+        "The service account has other labels or annotations",
+        "warning",
+        "labels or annotations that the workload asks for, or our marks, are missing or have another value",
+        "`site.yml`",
+        "compared one by one; others may be there as well",
     ),
     Code.IRSA_ANNOTATION: Description(
         "The service account has an annotation of IRSA",

@@ -83,9 +83,10 @@ RUN: Descriptions = {
     ),
     Code.POLICY_ATTACHED_EXTRA: Description(
         "A policy that is not listed is attached",
-        "info",
-        "a role made here has a policy that is not listed",
+        "warning",
+        "a role made here has a policy that is not listed; an error where it lets the role administer the account",
         "list it, detach it, or `purge_policies`",
+        also=("error",),
     ),
     Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS: Description(
         "Without session tags the scope is the account",
@@ -148,7 +149,7 @@ RUN: Descriptions = {
     Code.SERVICE_ACCOUNTS_WAIT: Description(
         "Service accounts wait",
         "warning",
-        "teardown: service accounts stay, because their workloads failed in AWS",
+        "service accounts are not applied, or in a teardown not removed, because their workloads failed in AWS",
         "resolve the failures, run again",
     ),
     Code.SERVICE_ACCOUNT_OTHER_OWNER: Description(

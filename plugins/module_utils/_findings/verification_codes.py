@@ -136,8 +136,42 @@ VERIFICATION: Descriptions = {
     Code.ASSOCIATION_SETTINGS_DIFFER: Description(
         "The association has other settings",
         "error",
-        "session tags or session policy are not as asked",
+        "session tags or session policy are not as asked; a warning where it is only the tags",
         "apply the workload",
+        also=("warning",),
+    ),
+    Code.ROLE_SETTINGS_DIFFER: Description(
+        "The role has other settings",
+        "error",
+        "permissions boundary or session duration are not as asked; a warning where it is only description or tags",
+        "apply the workload",
+        also=("warning",),
+    ),
+    Code.POLICY_SETTINGS_DIFFER: Description(
+        "A policy has other tags",
+        "warning",
+        "the tags of a policy that was made here are not as asked",
+        "apply the workload",
+    ),
+    Code.ROLE_INLINE_POLICY: Description(
+        "The role has an inline policy",
+        "warning",
+        "a role made here has an inline policy, which nobody asked for; an error where it lets the role administer the "
+        "account",
+        "delete it; list what the workload needs under `policies`",
+        also=("error",),
+    ),
+    Code.PERMISSION_NOTHING_LEFT: Description(
+        "Nothing of what the policies grant is left",
+        "error",
+        "a boundary, session policy or Deny takes away all that the policies of the role grant",
+        "allow there what the workload needs",
+    ),
+    Code.NOT_MARKED: Description(
+        "It is not marked as made here",
+        "info",
+        "a role, policy or association is as asked, but has no mark of ownership: teardown and purge leave it",
+        "nothing, if others manage it; else `adopt`",
     ),
     Code.ASSOCIATION_OWNED_BY_ADDON: Description(
         "An EKS add-on owns the association",

@@ -12,6 +12,7 @@ from ..model.arns import IamArn, parse_policy_arn, parse_role_arn
 from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import Problems
+from ..model.shared import POLICIES_OF_A_ROLE, shared_roles
 
 
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:
@@ -30,6 +31,32 @@ def validate_accounts(desired: Desired, cluster: Cluster) -> None:
         for spec in workload.policies:
             if spec.arn is not None:
                 _policy(problems, place, "policy", spec.arn, cluster)
+    problems.raise_if_any()
+
+
+def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
+    """Whether it takes the account's own quota to tell if a role may have so many."""
+    return any(
+        len(shared.policy_users) > POLICIES_OF_A_ROLE for shared in shared_roles(cluster, desired.workloads)
+    )
+
+
+def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) -> None:
+    """InputError when a role is to have more policies than IAM attaches; ``quota`` is None when it is not known."""
+    problems = Problems()
+    for shared in shared_roles(cluster, desired.workloads):
+        count = len(shared.policy_users)
+        if count > (quota or POLICIES_OF_A_ROLE):
+            known = (
+                ""
+                if quota
+                else " unless the account's quota was raised, which iam:GetAccountSummary would tell"
+            )
+            problems.add(
+                f"workload {shared.keys[0]}",
+                f"role {shared.spec.name} is to have {count} policies; {quota or POLICIES_OF_A_ROLE} are allowed{known}. Join "
+                "some of them, or have the quota 'Managed policies per role' raised.",
+            )
     problems.raise_if_any()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..model.errors import Problems
 from ..model.tags import MARKS
+from .limits import TAG_RULE, find_same_but_for_case, is_tag_text
 
 # IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
 TAGS_LEFT = 48
@@ -187,12 +188,21 @@ class Fields:
                 self.problems.add(
                     self.place, f"{name}: tag '{shown(key)}' uses the prefix aws:, which AWS reserves."
                 )
+            elif not is_tag_text(f"{key}{text}"):
+                self.problems.add(
+                    self.place, f"{name}: key and value of tag '{shown(key)}' must have only {TAG_RULE}."
+                )
             elif str(key) in MARKS:
                 self.problems.add(
                     self.place, f"{name}: tag '{shown(key)}' is set by this collection; leave it out."
                 )
             else:
                 tags[str(key)] = text
+        if same := find_same_but_for_case(tags):
+            self.problems.add(
+                self.place,
+                f"{name}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM takes them for one.",
+            )
         if len(tags) > TAGS_LEFT:
             self.problems.add(
                 self.place,

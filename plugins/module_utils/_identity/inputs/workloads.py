@@ -37,6 +37,15 @@ from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
 from .consistency import validate_consistency
 from .fields import Fields, shown
 from .form import permission_spec, policy_spec, role_spec, workload_spec
+from .limits import (
+    ANNOTATIONS_SIZE,
+    DESCRIPTION,
+    DESCRIPTION_RULE,
+    POLICY_SIZE,
+    SESSION_POLICY_SIZE,
+    annotations_size,
+    size_of,
+)
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -47,6 +56,7 @@ ROLE_KEYS = tuple(role_spec())
 EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
 POLICY_KEYS = tuple(policy_spec())
 PERMISSION_KEYS = tuple(permission_spec())
+_SPLIT = "Split it into several policies, or use wildcards."
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 
@@ -207,7 +217,7 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
     return RoleSpec(
         name=name or "",
         path=role.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
-        description=role.text("description", longest=1000),
+        description=role.text("description", None, DESCRIPTION, DESCRIPTION_RULE, 1000),
         permissions_boundary=boundary,
         max_session_duration=role.integer("max_session_duration", 3600, 43200, "seconds"),
         tags=role.tags("tags", common),
@@ -269,7 +279,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
             "a policy name (letters, digits and +=,.@_-, at most 128 characters)",
         )
         or "",
-        document=_document(policy, "document", "identity"),
+        document=_sized(policy, "document", _document(policy, "document", "identity"), POLICY_SIZE, _SPLIT),
         path=policy.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
         description=policy.text("description", longest=1000),
         tags=policy.tags("tags", common),
@@ -305,6 +315,7 @@ def _session_policy(fields: Fields, disabled: bool | None) -> Document | None:
     if fields.raw.get("session_policy") in ("", {}):
         return Document()
     document = _document(fields, "session_policy", "session")
+    _sized(fields, "session_policy", document, SESSION_POLICY_SIZE, "Shorten it.")
     if document is not None and disabled is not True:
         fields.problems.add(
             fields.place,
@@ -365,6 +376,16 @@ def _document(fields: Fields, name: str, kind: str) -> Document | None:
         return None
 
 
+def _sized(fields: Fields, name: str, document: Document | None, limit: int, remedy: str) -> Document | None:
+    if document is not None and size_of(document) > limit:
+        fields.problems.add(
+            fields.place,
+            f"{name} has {size_of(document)} characters without white space; {limit} are allowed, and no quota raises "
+            f"that. {remedy}",
+        )
+    return document
+
+
 def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:
     create = fields.flag("create_service_account")
     create_namespace = fields.flag("create_namespace")
@@ -396,6 +417,11 @@ def _metadata(fields: Fields, name: str, kind: str) -> dict[str, str]:
                 f"{name}: the value of '{shown(key)}' must be a Kubernetes label value ({VALUE_RULE}), got "
                 f"{shown(repr(value))}.",
             )
+    if kind == "annotation" and annotations_size(metadata) > ANNOTATIONS_SIZE:
+        fields.problems.add(
+            fields.place,
+            f"{name} have {annotations_size(metadata)} bytes together; Kubernetes takes {ANNOTATIONS_SIZE}.",
+        )
     return metadata
 
 

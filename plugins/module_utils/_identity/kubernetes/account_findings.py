@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -21,9 +22,19 @@ IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 Accounts = Mapping[WorkloadKey, ServiceAccount]
 
 
-def namespace_missing(key: WorkloadKey, namespaces: Collection[str]) -> Finding | None:
-    """Kubernetes puts a service account "default" into each namespace; one without any does not exist."""
-    if key.namespace in namespaces:
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """``namespaces`` are those of the workloads that exist, None where that is not known; ``going`` those that are
+    being deleted. ``wanted`` has the labels and annotations that workloads ask for."""
+
+    accounts: Accounts = field(default_factory=dict)
+    namespaces: Collection[str] | None = ()
+    going: Collection[str] = ()
+    wanted: Accounts = field(default_factory=dict)
+
+
+def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
+    if state.namespaces is None or key.namespace in state.namespaces:
         return None
     return Finding(
         Code.NAMESPACE_MISSING,
@@ -33,8 +44,20 @@ def namespace_missing(key: WorkloadKey, namespaces: Collection[str]) -> Finding 
     )
 
 
-def service_account_missing(key: WorkloadKey, accounts: Accounts) -> Finding | None:
-    if key in accounts:
+def namespace_going(key: WorkloadKey, state: AccountState) -> Finding | None:
+    if key.namespace not in state.going:
+        return None
+    return Finding(
+        Code.NAMESPACE_GOING,
+        f"namespace {key.namespace} is being deleted, with everything in it.",
+        "Remove the workload, or wait until the namespace is gone, create it, and run site.yml. What keeps it is in its "
+        f"status: kubectl get namespace {key.namespace} -o yaml",
+        key,
+    )
+
+
+def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
+    if key in state.accounts:
         return None
     return Finding(
         Code.SERVICE_ACCOUNT_MISSING,
@@ -45,9 +68,46 @@ def service_account_missing(key: WorkloadKey, accounts: Accounts) -> Finding | N
     )
 
 
-def irsa_annotation(key: WorkloadKey, accounts: Accounts) -> Finding | None:
+def service_account_going(key: WorkloadKey, state: AccountState) -> Finding | None:
+    if not state.accounts[key].is_going:
+        return None
+    return Finding(
+        Code.SERVICE_ACCOUNT_GOING,
+        f"service account {key.service_account} in namespace {key.namespace} is being deleted, and waits for its "
+        "finalizers.",
+        "Have whoever set them remove them, and run site.yml, which creates it anew. It shows them: kubectl get "
+        f"serviceaccount {key.service_account} -n {key.namespace} -o yaml",
+        key,
+    )
+
+
+def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | None:
+    """Labels and annotations that the workload asks for; others may be there as well."""
+    wanted, account = state.wanted.get(key), state.accounts[key]
+    if wanted is None:
+        return None
+    texts = [
+        f"{kind} {name} is {found.get(name) or '(none)'}, not {value}"
+        for kind, asked, found in (
+            ("label", wanted.labels, account.labels),
+            ("annotation", wanted.annotations, account.annotations),
+        )
+        for name, value in asked.items()
+        if found.get(name) != value
+    ]
+    if not texts:
+        return None
+    return Finding(
+        Code.SERVICE_ACCOUNT_DIFFERS,
+        f"service account {key.service_account} in namespace {key.namespace} is not as asked for: {', '.join(texts)}.",
+        "Run site.yml, which corrects it.",
+        key,
+    )
+
+
+def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
     """Left over from IAM roles for service accounts; Pods admitted before the association still use it."""
-    role = accounts[key].annotations.get(IRSA_ANNOTATION)
+    role = state.accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None
     return Finding(
@@ -60,13 +120,17 @@ def irsa_annotation(key: WorkloadKey, accounts: Accounts) -> Finding | None:
     )
 
 
-def check_account(key: WorkloadKey, accounts: Accounts, namespaces: Collection[str]) -> Check:
-    """At most one finding: the first cause. ``namespaces`` are those that have service accounts."""
-    finding = (
-        namespace_missing(key, namespaces)
-        or service_account_missing(key, accounts)
-        or irsa_annotation(key, accounts)
+def check_account(key: WorkloadKey, state: AccountState) -> Check:
+    """At most one finding: the first cause."""
+    predicates = (
+        namespace_missing,
+        namespace_going,
+        service_account_missing,
+        service_account_going,
+        service_account_differs,
+        irsa_annotation,
     )
+    finding = next((found for predicate in predicates if (found := predicate(key, state))), None)
     if finding is None:
         return Check("service account", PASS)
     return Check("service account", FAIL if finding.severity == "error" else WARNING, findings=(finding,))

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -39,13 +39,10 @@ class AccountPlan:
     findings: Sequence[Finding] = ()
 
 
-def needs_namespaces(workloads: Iterable[Workload], namespaces: Collection[str]) -> bool:
-    """Whether the namespaces have to be read as well; ``namespaces`` are those with service accounts.
-
-    Kubernetes puts a service account ``default`` into every namespace, so a namespace without any
-    most likely does not exist.
-    """
-    return any(workload.key.namespace not in namespaces for workload in workloads)
+def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
+    """Whether the namespaces have to be read as well: where a service account is missing, its namespace may be, too, or
+    may be on its way out."""
+    return any(workload.key not in accounts for workload in workloads)
 
 
 def plan_present(
@@ -54,12 +51,13 @@ def plan_present(
     namespaces: Collection[str],
     owner: str | None = None,
     adopt: bool = False,
+    going: Collection[str] = (),
 ) -> AccountPlan:
     """Only what is missing or differs; an object that already is as wanted costs no workload.
 
     A service account that exists is only ever given the labels and annotations that were asked for;
     it does not become ours by that. One that another owner has is left alone, unless with ``adopt``.
-    ``namespaces`` are all that exist.
+    ``namespaces`` are all that exist, ``going`` those that are being deleted, for which nothing is made.
     """
     manifests: list[Object] = []
     waiting: list[Object] = []
@@ -72,6 +70,9 @@ def plan_present(
     for workload in workloads:
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
+        if namespace in going:
+            problems.append(_namespace_going(workload.key))
+            continue
         if account is None and namespace not in namespaces:
             if namespace not in creatable:
                 problems.append(_no_namespace(workload.key))
@@ -83,6 +84,9 @@ def plan_present(
         others = "" if account is None or adopt else other_owner(account.labels, owner)
         ours = account is None or (is_managed(account.labels) and not others)
         labels, annotations = _wanted(workload, ours, owner)
+        if account is not None and account.is_going:
+            # What is being deleted takes no change that lasts; the check of it says so.
+            continue
         if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
             continue
         if others:
@@ -91,6 +95,27 @@ def plan_present(
         manifest = _service_account(workload.key, labels, annotations)
         (waiting if namespace in new else manifests).append(manifest)
     return AccountPlan([*map(_namespace, new), *manifests], waiting, problems=problems)
+
+
+def without_failed(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
+    """The plan without service accounts whose workloads failed in AWS, and without namespaces for them alone."""
+    failed = {failure["workload"] for failure in removal.failures} - {""}
+    left_out = [item for item in (*plan.manifests, *plan.waiting) if workload_of(item) in failed]
+    names = [str(name_of(item)) for item in left_out]
+    if not names:
+        return plan
+    waiting = [item for item in plan.waiting if item not in left_out]
+    needed = {name_of(item).namespace for item in waiting}
+    return replace(
+        plan,
+        manifests=[
+            item
+            for item in plan.manifests
+            if item not in left_out and (item["kind"] != "Namespace" or name_of(item).name in needed)
+        ],
+        waiting=waiting,
+        findings=[*plan.findings, _not_made(names)],
+    )
 
 
 def plan_absent(
@@ -104,7 +129,10 @@ def plan_absent(
     stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
     name, account or region is wrong.
     """
-    ours = [account.key for account in accounts.values() if is_managed(account.labels)]
+    # What is on its way out needs no second removal.
+    ours = [
+        account.key for account in accounts.values() if is_managed(account.labels) and not account.is_going
+    ]
     if ours and any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
         return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)])
     others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
@@ -138,6 +166,7 @@ def plan_purge(
         account.key
         for account in accounts.values()
         if is_managed(account.labels)
+        and not account.is_going
         and (not namespaces or account.key.namespace in namespaces)
         and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
@@ -152,6 +181,18 @@ def plan_purge(
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
+
+
+def wanted_of(
+    workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
+) -> ServiceAccount:
+    """The labels and annotations that an existing service account is to have; one that is ours, also its marks."""
+    ours = account is not None and is_managed(account.labels)
+    if account is not None and not adopt and other_owner(account.labels, owner):
+        # It is used as it is.
+        ours = False
+    labels, annotations = _wanted(workload, ours, owner)
+    return ServiceAccount(workload.key, labels, annotations)
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
@@ -210,6 +251,14 @@ def _other_cluster(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:
     )
 
 
+def _not_made(names: Sequence[str]) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNTS_WAIT,
+        f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
+        "Resolve those failures and run again, which applies them.",
+    )
+
+
 def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNTS_WAIT,
@@ -240,6 +289,13 @@ def _no_namespace(key: WorkloadKey) -> str:
     return (
         f"workload {_shown(key)}: namespace {key.namespace} does not exist. Create it, or set "
         "create_namespace: true for the workload (pod_identity_create_namespaces for all)."
+    )
+
+
+def _namespace_going(key: WorkloadKey) -> str:
+    return (
+        f"workload {_shown(key)}: namespace {key.namespace} is being deleted, with everything in it. Wait until it is "
+        "gone and create it anew, or remove the workload."
     )
 
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
-from .account_plan import describe_plan, plan_absent
+from .account_findings import AccountState
+from .account_plan import describe_plan, plan_absent, without_failed
 from .applied import carry_out
 from .aws_result import AwsResult, is_pending
 from .cluster import Clock, Cluster
@@ -71,7 +72,9 @@ def run_half(
     """What Kubernetes refuses is for the report to say, and stops nothing else."""
     removes = aws.state == "absent"
     plan = (
-        plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt) if removes else preflight.plan
+        plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt)
+        if removes
+        else without_failed(preflight.plan, aws)
     )
     plan = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     applied = carry_out(
@@ -103,8 +106,7 @@ def run_half(
     )
     outcome = judge_cluster(
         verification,
-        accounts,
-        preflight.namespaces,
+        AccountState(accounts, preflight.namespaces, preflight.going, preflight.wanted),
         pods,
         judge_proofs(verification.workloads, proof),
         back.unread,

@@ -81,5 +81,23 @@ def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
         WorkloadKey(cluster, *name_of(item)),
         texts_of(metadata.get("labels")),
         texts_of(metadata.get("annotations")),
-        bool(metadata.get("deletionTimestamp")),
+        is_going(item),
     )
+
+
+def is_going(item: Object) -> bool:
+    """Whether an object is being deleted."""
+    return bool(member(item, "metadata").get("deletionTimestamp"))
+
+
+def account_row(account: ServiceAccount) -> Object:
+    """What ``parse_service_account`` turns into the same."""
+    metadata: dict[str, object] = {
+        "namespace": account.key.namespace,
+        "name": account.key.service_account,
+        "labels": dict(account.labels),
+        "annotations": dict(account.annotations),
+    }
+    if account.is_going:
+        metadata["deletionTimestamp"] = "set"
+    return {"metadata": metadata}

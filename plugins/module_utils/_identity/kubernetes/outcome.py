@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.checks import UNKNOWN, Check
 from ..model.rows import CheckRow, FailureRow, FindingRow, check_row, finding_row
-from .account_findings import check_account
-from .account_plan import Accounts
+from .account_findings import AccountState, check_account
 from .aws_result import (
     Verification,
     by_workload,
@@ -66,18 +65,18 @@ class OutcomeRow(TypedDict):
 
 def judge_cluster(
     verification: Verification,
-    accounts: Accounts,
-    namespaces: Collection[str],
+    state: AccountState,
     pods: PodVerdict,
     proofs: ProofVerdict,
     unread: Mapping[WorkloadKey, Finding] | None = None,
 ) -> KubernetesOutcome:
     """The checks of service account, agent, Pods and proof, in the order in which they are shown.
 
-    ``namespaces`` are those that have service accounts, beside those of ``accounts``; ``unread`` is why a service
-    account is not known.
+    ``unread`` is why a service account is not known.
     """
-    inhabited = {*namespaces, *(key.namespace for key in accounts)}
+    if state.namespaces is not None:
+        inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
+        state = replace(state, namespaces=inhabited)
     checks: dict[WorkloadKey, Sequence[Check]] = {}
     findings: list[Finding] = []
     for workload in verification.workloads:
@@ -85,7 +84,7 @@ def judge_cluster(
         account = (
             Check("service account", UNKNOWN, findings=(finding,))
             if finding
-            else check_account(workload.key, accounts, inhabited)
+            else check_account(workload.key, state)
         )
         proof = proofs.checks.get(workload.key)
         checks[workload.key] = [account, *pods.checks[workload.key], *([proof] if proof else [])]

@@ -21,10 +21,20 @@ from .account_plan import (
     needs_namespaces,
     plan_present,
     plan_purge,
+    wanted_of,
 )
 from .api_errors import ApiError
 from .cluster import ClusterReader, Query
-from .objects import Object, mapping_of, name_of, objects_of, parse_service_account, text_of
+from .objects import (
+    Object,
+    account_row,
+    is_going,
+    mapping_of,
+    name_of,
+    objects_of,
+    parse_service_account,
+    text_of,
+)
 
 State = Literal["present", "absent", "verify"]
 
@@ -41,13 +51,16 @@ class PurgeScope:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces``
-    those of the workloads in which there is any service account; ``server`` is what answered.
+    """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces`` those of the
+    workloads that do, None where that is not known, and ``going`` those that are being deleted; ``wanted`` has the
+    labels and annotations that are asked for; ``server`` is what answered.
     ``owner`` is whose run it is, and with ``adopt`` what another owner has is taken over or removed.
     ``breakage`` says which workloads an association would break."""
 
     accounts: Accounts = field(default_factory=dict)
-    namespaces: Collection[str] = ()
+    namespaces: Collection[str] | None = ()
+    going: Collection[str] = ()
+    wanted: Accounts = field(default_factory=dict)
     plan: AccountPlan = field(default_factory=AccountPlan)
     server: ApiServer = field(default_factory=ApiServer)
     owner: str | None = None
@@ -59,7 +72,9 @@ class PreflightRow(TypedDict):
     """A Preflight as one task hands it to another."""
 
     service_accounts: list[Object]
-    namespaces: list[str]
+    namespaces: list[str] | None
+    going: list[str]
+    wanted: list[Object]
     manifests: list[Object]
     waiting: list[Object]
     unlisted: list[Object]
@@ -94,19 +109,32 @@ def read_accounts(
     preflight = Preflight(
         {key: account for key, account in accounts.items() if key in wanted},
         inhabited & namespaces,
+        wanted={
+            workload.key: wanted_of(workload, accounts.get(workload.key), owner, adopt)
+            for workload in workloads
+        },
         server=reader.read_server(),
         owner=owner,
         adopt=adopt,
     )
-    if state != "present":
+    if state == "absent":
         return preflight
-    existing = inhabited
-    if needs_namespaces(workloads, inhabited):
+    existing: set[str] = set(inhabited)
+    going: set[str] = set()
+    if needs_namespaces(workloads, accounts):
         listing = reader.list_objects(Query("v1", "Namespace"))
-        if listing.error is not None:
+        if listing.error is None:
+            existing |= {name_of(item).name for item in listing.items}
+            going = {name_of(item).name for item in listing.items if is_going(item)}
+            preflight = replace(preflight, namespaces=existing & namespaces, going=going & namespaces)
+        elif state == "verify":
+            # That a service account is missing is known all the same.
+            preflight = replace(preflight, namespaces=None)
+        elif not namespaces <= inhabited:
             return listing.error
-        existing = inhabited | {name_of(item).name for item in listing.items}
-    plan = plan_present(workloads, accounts, existing, owner, adopt)
+    if state == "verify":
+        return preflight
+    plan = plan_present(workloads, accounts, existing, owner, adopt, going)
     if purge is not None:
         unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit, purge.percent)
         problems = [*plan.problems, *unlisted.problems]
@@ -116,18 +144,15 @@ def read_accounts(
 
 def preflight_row(preflight: Preflight) -> PreflightRow:
     return {
-        "service_accounts": [
-            {
-                "metadata": {
-                    "namespace": account.key.namespace,
-                    "name": account.key.service_account,
-                    "labels": dict(account.labels),
-                    "annotations": dict(account.annotations),
-                }
-            }
-            for account in preflight.accounts.values()
+        "service_accounts": [account_row(account) for account in preflight.accounts.values()],
+        "namespaces": None if preflight.namespaces is None else sorted(preflight.namespaces),
+        "going": sorted(preflight.going),
+        # Most ask for nothing of the kind.
+        "wanted": [
+            account_row(account)
+            for account in preflight.wanted.values()
+            if account.labels or account.annotations
         ],
-        "namespaces": sorted(preflight.namespaces),
         "manifests": list(preflight.plan.manifests),
         "waiting": list(preflight.plan.waiting),
         "unlisted": list(preflight.plan.unlisted),
@@ -138,11 +163,11 @@ def preflight_row(preflight: Preflight) -> PreflightRow:
 
 
 def parse_preflight(row: Object, cluster: str) -> Preflight:
-    accounts = [parse_service_account(item, cluster) for item in objects_of(row.get("service_accounts"))]
-    namespaces = row.get("namespaces")
     return Preflight(
-        {account.key: account for account in accounts},
-        [text_of(name) for name in namespaces] if isinstance(namespaces, Sequence) else (),
+        _accounts(row.get("service_accounts"), cluster),
+        _names(row.get("namespaces")) if row.get("namespaces") is not None else None,
+        _names(row.get("going")),
+        _accounts(row.get("wanted"), cluster),
         AccountPlan(
             [mapping_of(item) for item in objects_of(row.get("manifests"))],
             [mapping_of(item) for item in objects_of(row.get("waiting"))],
@@ -152,3 +177,12 @@ def parse_preflight(row: Object, cluster: str) -> Preflight:
         text_of(row.get("owner")) or None,
         row.get("adopt") is True,
     )
+
+
+def _accounts(rows: object, cluster: str) -> Accounts:
+    accounts = [parse_service_account(item, cluster) for item in objects_of(rows)]
+    return {account.key: account for account in accounts}
+
+
+def _names(rows: object) -> list[str]:
+    return [text_of(name) for name in rows] if isinstance(rows, Sequence) else []

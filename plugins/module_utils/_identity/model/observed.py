@@ -184,13 +184,18 @@ class VerificationReads:
 
     ``permissions`` is by lower-case role name and ``targets`` (trust policies of target roles) by
     ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
-    that says what is wanted but is not the default.
+    that says what is wanted but is not the default. ``inline`` has the inline policies, by name, of the roles that are
+    made here, by lower-case name of the role; ``documents`` policies by ARN, as far as something turns on them.
+    ``others`` are service accounts with an association, read where one that is wanted has none.
     """
 
     agent: Agent | ReadFailure
     permissions: Mapping[str, RolePermissions | ReadFailure] = field(default_factory=dict)
     targets: Mapping[str, Document | ReadFailure | None] = field(default_factory=dict)
     other_versions: Mapping[str, str] = field(default_factory=dict)
+    inline: Mapping[str, Mapping[str, Document] | ReadFailure] = field(default_factory=dict)
+    documents: Mapping[str, Document | ReadFailure] = field(default_factory=dict)
+    others: tuple[WorkloadKey, ...] = ()
 
 
 def target_of(workload: Workload, observed: Observed) -> str:

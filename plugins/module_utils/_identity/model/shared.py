@@ -18,6 +18,9 @@ from .failures import Failure, request_failure
 from .observed import ReadFailure
 from .targets import Target
 
+# How many managed policies IAM attaches to a role, unless the account's quota was raised.
+POLICIES_OF_A_ROLE = 10
+
 
 @dataclass(frozen=True, slots=True)
 class SharedRole:

@@ -23,15 +23,24 @@ from ..model.targets import Target, role_target
 
 
 def attached_extra(
-    role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure | None = None
+    role: ObservedRole,
+    key: WorkloadKey,
+    arn: str,
+    unread: ReadFailure | None = None,
+    administers: bool = False,
 ) -> Finding:
+    """``administers``: the policy is known to let the role administer the account."""
     message = f"role {role.name} also has {arn} attached, which is not asked for."
+    if administers:
+        message = f"role {role.name} also has {arn} attached, which lets it administer the account."
     remedy = "List it under policies, detach it, or set purge_policies: true."
     if unread is not None:
         error = unread.error
         message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
         remedy = f"{error.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
-    return Finding(Code.POLICY_ATTACHED_EXTRA, message, remedy, key)
+    return Finding(
+        Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
+    )
 
 
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:

@@ -31,8 +31,6 @@ ROLE_STAGE = 2
 ATTACHMENT_STAGE = 3
 # Associations are stage 4. What is taken away comes after all that is given.
 TAKING_STAGE = 5
-# How many managed policies IAM attaches to a role, unless the account's quota was raised.
-POLICIES_OF_A_ROLE = 10
 
 
 def create_role(

@@ -18,7 +18,7 @@ from ..model.desired import Options, RoleSpec
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
 from ..model.ownership import is_of_another
-from ..model.shared import SharedRole, unread_targets
+from ..model.shared import POLICIES_OF_A_ROLE, SharedRole, unread_targets
 from ..model.targets import (
     Target,
     association_target,
@@ -84,7 +84,7 @@ def plan_shared_role(
             draft.findings.append(retained.lets_in_others(role, shared.keys[0], foreign))
         leaving = _detachments(draft, observed, options, shared, role, listed)
         # A full role takes a policy only after another one has left; else there is never one too few.
-        excess = max(0, len(role.attached) + len(joining) - roles.POLICIES_OF_A_ROLE)
+        excess = max(0, len(role.attached) + len(joining) - POLICIES_OF_A_ROLE)
         changes += [
             replace(
                 leaver,

@@ -6,7 +6,7 @@
 
 """What a purge looks through: every role of the account, and the policies that nothing has attached.
 
-Source: iam GetAccountAuthorizationDetails, GetPolicy.
+Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary.
 """
 
 from __future__ import annotations
@@ -43,3 +43,13 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
             raise
 
     return roles, [policy for policy in map_concurrently(read, idle, width) if policy is not None]
+
+
+def read_attachment_quota(api: Api) -> int | None:
+    """How many managed policies a role may have in this account; None when the caller is not told."""
+    try:
+        summary = api.call("iam", "GetAccountSummary", {})["SummaryMap"]
+    except AwsError:
+        return None
+    quota = summary.get("AttachedPoliciesPerRoleQuota")
+    return int(quota) if quota else None

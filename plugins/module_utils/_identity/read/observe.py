@@ -104,7 +104,7 @@ class Observer(Reader):
         if requests < WORTHWHILE:
             jobs += [*roles.values(), *policies.values()]
         else:
-            details = removal or (planning and demand.has_role_details)
+            details = removal or demand.has_role_details
             jobs.append(partial(self._read_snapshot, answers, requests, details, not removal))
             if removal:
                 # Who uses a policy is not in a snapshot, and a removal has to know it.

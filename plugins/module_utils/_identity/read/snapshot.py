@@ -54,7 +54,7 @@ class Snapshot:
         """What it says of policies, by ARN. What it does not hold, or not well enough, has to be read one by
         one.
 
-        ``planning`` holds the options of the plan that is to be made, if one is.
+        ``planning`` holds the options of the plan that is to be made; None for a verification.
         """
         answers: dict[str, ObservedPolicy | None] = {}
         for arn, spec in specs.items():
@@ -62,7 +62,7 @@ class Snapshot:
             if policy is None:
                 if self.complete and ":iam::aws:" not in arn:
                     answers[arn] = None
-            elif planning is None or not _tags_matter(spec, policy, planning):
+            elif not _tags_matter(spec, policy, planning):
                 answers[arn] = policy
         return answers
 
@@ -76,10 +76,12 @@ class Snapshot:
         }
 
 
-def _tags_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
-    """Tags are to be set or purged, or a change turns on who owns the policy: they have to be read."""
+def _tags_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
+    """Tags are to be compared, set or purged, or a change turns on who owns the policy: they have to be read."""
     if spec.document is None:
         return False
+    if options is None:
+        return bool(spec.tags)
     same = policy.document is not None and same_meaning(policy.document, spec.document, "identity")
     return not same or bool(spec.tags) or options.purge_tags or options.adopt
 

@@ -9,10 +9,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
+from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
 from ..model.arns import parse_role_arn
@@ -30,13 +30,15 @@ from ..model.observed import (
     target_of,
 )
 from ..model.targets import Target, policy_target, role_target
+from .associations import list_associations
 from .decode import decode_agent
 
 ADDON = "eks-pod-identity-agent"
 
 
 def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
-    """One request for the agent; the rest only for workloads that ask for it."""
+    """One request for the agent, one for the inline policies of each role that is ours, and what these and workloads
+    lead to."""
     return _Reader(api, observed, width).read(desired)
 
 
@@ -52,19 +54,60 @@ class _Reader:
             for workload in desired.workloads
             if workload.required_permissions or target_of(workload, self.observed)
         ]
-        roles = self._roles(asking)
-        documents = self._documents(roles.values())
-        permissions = map_concurrently(
-            partial(self._permissions, documents=documents), list(roles.values()), self.width
-        )
+        roles, made = self._roles(asking), self._made_roles(desired)
+        wanted = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
+        wanted |= {arn for name, role in made.items() for arn in self._that_matter(desired, name, role)}
+        documents = self._documents(filter(None, wanted))
+        holders = {**made, **roles}
+        held = map_concurrently(self._held_inline, list(holders.values()), self.width)
+        inline = dict(zip(holders, held, strict=True))
+        permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
         arns = sorted({arn for workload in asking if (arn := target_of(workload, self.observed))})
         targets = map_concurrently(self._target, arns, self.width)
         return VerificationReads(
             agent=self._agent(),
-            permissions=dict(zip(roles, permissions, strict=True)),
+            permissions=permissions,
             targets=dict(zip(arns, targets, strict=True)),
             other_versions=self._other_versions(desired),
+            inline={name: inline[name] for name in made},
+            documents=documents,
+            others=self._others(desired),
         )
+
+    def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
+        cluster = self.observed.cluster
+        wanted = {workload.key for workload in desired.workloads}
+        if not cluster.status or wanted <= set(self.observed.associations):
+            return ()
+        try:
+            found = [
+                WorkloadKey(cluster.name, one["namespace"], one["serviceAccount"])
+                for one in list_associations(self.api, cluster.name)
+            ]
+        except AwsError:
+            # It would only have been a hint.
+            return ()
+        return tuple(sorted(set(found) - wanted))
+
+    def _made_roles(self, desired: Desired) -> dict[str, ObservedRole]:
+        """The roles that are ours, by lower-case name."""
+        specs = {workload.role.name.lower(): workload.role for workload in desired.workloads if workload.role}
+        found = ((name, self.observed.roles.get(name), spec) for name, spec in specs.items())
+        return {
+            name: role for name, role, spec in found if role is not None and role.owned and not spec.existing
+        }
+
+    def _that_matter(self, desired: Desired, name: str, role: ObservedRole) -> Iterable[str]:
+        """The boundary of a role with all that it bounds, and whatever nobody asked for."""
+        if role.permissions_boundary:
+            return (*role.attached, role.permissions_boundary)
+        listed = {
+            self.observed.cluster.policy_arn(spec)
+            for workload in desired.workloads
+            if workload.role is not None and workload.role.name.lower() == name
+            for spec in workload.policies
+        }
+        return [arn for arn in role.attached if arn not in listed]
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
         """Where a policy's default version is not what is wanted: is another version?"""
@@ -116,14 +159,13 @@ class _Reader:
                 roles[name] = role
         return roles
 
-    def _documents(self, roles: Iterable[ObservedRole]) -> dict[str, Document | ReadFailure]:
-        """The default versions of all managed policies of the roles, each read once."""
+    def _documents(self, arns: Iterable[str]) -> dict[str, Document | ReadFailure]:
+        """The default versions of managed policies, each read once."""
         known: dict[str, Document | ReadFailure] = dict(self.observed.documents)
         for arn, policy in self.observed.policies.items():
             if policy is not None and policy.document is not None:
                 known[arn] = policy.document
-        wanted = {arn for role in roles for arn in (*role.attached, role.permissions_boundary) if arn}
-        missing = sorted(wanted - set(known))
+        missing = sorted(set(arns) - set(known))
         known.update(zip(missing, map_concurrently(self._document, missing, self.width), strict=True))
         return known
 
@@ -139,26 +181,13 @@ class _Reader:
     def _default_version(self, arn: str) -> str:
         return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
 
-    def _permissions(
-        self, role: ObservedRole, documents: Mapping[str, Document | ReadFailure]
-    ) -> RolePermissions | ReadFailure:
-        identity: list[tuple[str, Document]] = []
-        for arn in role.attached:
-            document = documents[arn]
-            if isinstance(document, ReadFailure):
-                return document
-            identity.append((arn, document))
+    def _held_inline(self, role: ObservedRole) -> Mapping[str, Document] | ReadFailure:
+        if role.inline_documents is not None:
+            return role.inline_documents
         try:
-            inline = role.inline_documents if role.inline_documents is not None else self._inline(role)
+            return self._inline(role)
         except AwsError as error:
             return ReadFailure(role_target(role.name), error)
-        identity += [(f"inline policy {name}", document) for name, document in inline.items()]
-        if not role.permissions_boundary:
-            return RolePermissions(tuple(identity))
-        boundary = documents[role.permissions_boundary]
-        if isinstance(boundary, ReadFailure):
-            return boundary
-        return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))
 
     def _inline(self, role: ObservedRole) -> dict[str, Document]:
         name = {"RoleName": role.name}
@@ -187,3 +216,25 @@ class _Reader:
         except AwsError as error:
             return None if error.missing else ReadFailure(Target("target role", arn), error)
         return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
+
+
+def _permissions(
+    role: ObservedRole,
+    documents: Mapping[str, Document | ReadFailure],
+    inline: Mapping[str, Document] | ReadFailure,
+) -> RolePermissions | ReadFailure:
+    identity: list[tuple[str, Document]] = []
+    for arn in role.attached:
+        document = documents[arn]
+        if isinstance(document, ReadFailure):
+            return document
+        identity.append((arn, document))
+    if isinstance(inline, ReadFailure):
+        return inline
+    identity += [(f"inline policy {name}", document) for name, document in inline.items()]
+    if not role.permissions_boundary:
+        return RolePermissions(tuple(identity))
+    boundary = documents[role.permissions_boundary]
+    if isinstance(boundary, ReadFailure):
+        return boundary
+    return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))

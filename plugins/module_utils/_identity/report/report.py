@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -61,7 +61,9 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     ]
     findings = [
         _finding_row(finding, settings.ignore)
-        for finding in dict.fromkeys([*aws.findings, *verified, *follows, *kubernetes.findings])
+        for finding in dict.fromkeys(
+            [*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings]
+        )
     ]
     failures = [*aws.failures, *kubernetes.failures]
     failing = [row for row in findings if _fails(row, settings.fail_on)]
@@ -106,6 +108,14 @@ def _place(aws: AwsResult) -> Place:
         "region": aws.region,
         "caller_arn": aws.caller_arn,
     }
+
+
+def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
+    """What the plan says of policies that nobody asked for gives way to what the verification says, which reads them."""
+    judged = {finding.workload for finding in verified if finding.code == Code.POLICY_ATTACHED_EXTRA}
+    for finding in planned:
+        if finding.code != Code.POLICY_ATTACHED_EXTRA or finding.workload not in judged:
+            yield finding
 
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:

@@ -8,17 +8,26 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..._policy.language.text import to_json
+from ..model import tags
 from ..model.checks import PASS, Check, conclude, conclude_unread, find_read_failure
 from ..model.desired import AssociationSpec, Workload
-from ..model.observed import Observed, ObservedAssociation
+from ..model.messages import listed
+from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from ..plan.associations import same_session_policy
+from .settings import differences, shown, unmarked
 
 NAME = "association"
 
 
-def check_association(workload: Workload, observed: Observed) -> Check:
+def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """One finding, for the first thing that is wrong with it."""
     cluster = observed.cluster
     failure = find_read_failure(observed, "associations", cluster.name) or find_read_failure(
@@ -33,7 +42,7 @@ def check_association(workload: Workload, observed: Observed) -> Check:
             Finding(
                 Code.ASSOCIATION_MISSING,
                 f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
-                f"{cluster.account_id}, region {cluster.region}).",
+                f"{cluster.account_id}, region {cluster.region}).{_hint(workload.key, reads.others)}",
                 "Apply the workload, which creates it.",
                 workload.key,
             ),
@@ -41,6 +50,14 @@ def check_association(workload: Workload, observed: Observed) -> Check:
     role_arn = cluster.role_arn(workload.role) if workload.role else association.role_arn
     finding = _find_difference(workload, association, role_arn)
     return conclude(NAME, finding) if finding is not None else Check(NAME, PASS)
+
+
+def _hint(key: WorkloadKey, others: Sequence[WorkloadKey]) -> str:
+    """Others that may have been meant: the same service account elsewhere, and similar names."""
+    same = [str(other) for other in others if other.service_account == key.service_account]
+    similar = difflib.get_close_matches(str(key), list(map(str, others)), 3, 0.8)
+    near = list(dict.fromkeys([*same, *similar]))
+    return f" It has one for {listed(near)}." if near else ""
 
 
 def _find_difference(workload: Workload, association: ObservedAssociation, role_arn: str) -> Finding | None:
@@ -64,12 +81,7 @@ def _find_difference(workload: Workload, association: ObservedAssociation, role_
         )
     differing = _differing_settings(spec, association)
     if differing:
-        return Finding(
-            Code.ASSOCIATION_SETTINGS_DIFFER,
-            f"{subject} differs in {' and '.join(differing)} from what was asked for.",
-            "Apply the workload, which corrects it.",
-            workload.key,
-        )
+        return _settings_differ(subject, differing, workload.key)
     if association.owner_arn:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,
@@ -77,15 +89,39 @@ def _find_difference(workload: Workload, association: ObservedAssociation, role_
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
+    if not association.owned:
+        return unmarked(subject, workload.key)
+    change = tags.compare(association.tags, spec.tags, False)
+    if change:
+        after = tags.after(association.tags, change)
+        differing = differences({"tags": association.tags}, {"tags": after})
+        return replace(_settings_differ(subject, differing, workload.key), raised_as="warning")
     return None
 
 
-def _differing_settings(spec: AssociationSpec, association: ObservedAssociation) -> list[str]:
-    settings = (
-        ("disable_session_tags", _differs(spec.disable_session_tags, association.disable_session_tags)),
-        ("session_policy", not same_session_policy(spec.session_policy, association)),
+def _settings_differ(subject: str, differing: Sequence[str], key: WorkloadKey) -> Finding:
+    return Finding(
+        Code.ASSOCIATION_SETTINGS_DIFFER,
+        f"{subject} is not as asked for: {', '.join(differing)}.",
+        "Apply the workload, which corrects it.",
+        key,
     )
-    return [name for name, differs in settings if differs]
+
+
+def _differing_settings(spec: AssociationSpec, association: ObservedAssociation) -> list[str]:
+    settings = []
+    if _differs(spec.disable_session_tags, association.disable_session_tags):
+        present, asked = association.disable_session_tags, spec.disable_session_tags
+        settings.append(f"disable_session_tags is {shown(present)}, not {shown(asked)}")
+    if not same_session_policy(spec.session_policy, association):
+        settings.append(
+            f"session_policy is {_brief(association.session_policy)}, not {_brief(spec.session_policy)}"
+        )
+    return settings
+
+
+def _brief(document: Mapping[str, object] | None) -> str:
+    return to_json(document) if document else "(none)"
 
 
 def _differs(wanted: object, present: object) -> bool:

@@ -21,8 +21,10 @@ from ..model.desired import Desired, RoleSpec, Workload
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from .association import check_association
 from .cluster import check_agent
+from .grants import check_grants, extra_permissions, with_extra
 from .permissions import check_permissions
-from .policies import check_attachment, check_contents, check_version, extra_policies
+from .policies import check_attachment, check_contents, check_version
+from .settings import policy_settings, role_settings, with_settings
 from .trust_policy import check_trust_policy
 from .width import widest_scopes
 
@@ -33,19 +35,19 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
     # What is wrong with the cluster is one finding, not one for every workload.
     repeated = replace(agent, findings=())
     scopes = widest_scopes(desired)
-    extra = extra_policies(desired, observed)
+    extra = extra_permissions(desired, observed, reads)
     verified = []
     for index, workload in enumerate(desired.workloads):
         checks = (
-            check_trust_policy(workload, observed, scopes),
-            check_attachment(workload, observed, extra.get(workload.key, ())),
+            with_settings(check_trust_policy(workload, observed, scopes), role_settings(workload, observed)),
+            with_extra(check_attachment(workload, observed), extra.get(workload.key, [])),
             check_version(workload, observed),
-            check_contents(workload, observed, reads),
-            check_permissions(workload, observed, reads),
-            check_association(workload, observed),
+            with_settings(check_contents(workload, observed, reads), policy_settings(workload, observed)),
+            check_permissions(workload, observed, reads) or check_grants(workload, observed, reads),
+            check_association(workload, observed, reads),
             agent if index == 0 else repeated,
         )
-        verified.append(Verified(workload, checks))
+        verified.append(Verified(workload, tuple(check for check in checks if check is not None)))
     return verified
 
 

@@ -43,11 +43,11 @@ NAME = "permissions"
 SESSION_POLICY = "the session policy of the association"
 
 
-def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """Nothing is asked for when the workload names neither permissions nor a target role."""
+def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
+    """None where nothing is asked: the workload names neither permissions nor a target role."""
     target = target_of(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
-        return Check(NAME, PASS)
+        return None
     name = workload.role.name.lower()
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
@@ -65,7 +65,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
                 _check_target_trust(workload, observed, reads, subject, target),
             ],
         )
-    layers = _layers(permissions, _session_policy(workload, observed))
+    layers = _layers(permissions, session_policy_of(workload, observed))
     context = pod_context(subject, role.tags)
     without_limits = _layers(RolePermissions(permissions.identity))
     checks = []
@@ -101,14 +101,14 @@ def _set_consequence_aside(
     identity.update({arn: document for arn, document in wanted.items() if document is not None})
     session: Mapping[str, object] | None = workload.association.session_policy
     if session is None:
-        session = _session_policy(workload, observed)
+        session = session_policy_of(workload, observed)
     as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)
     if unknown or is_allowed(_layers(as_asked, session)):
         return replace(check, findings=(), follows=check.findings)
     return check
 
 
-def _session_policy(workload: Workload, observed: Observed) -> Document | None:
+def session_policy_of(workload: Workload, observed: Observed) -> Document | None:
     association = observed.associations.get(workload.key)
     return association.session_policy if association is not None else None
 

@@ -8,35 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
-from ..model.desired import Desired, PolicySpec, Workload
+from ..model.desired import PolicySpec, Workload
 from ..model.observed import Observed, VerificationReads
-from ..model.shared import shared_roles
-from ..plan import retained
 from .trust_policy import find_role
 
 
-def extra_policies(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
-    """What is attached to roles made here without being asked for, by the first workload of each role."""
-    findings: dict[WorkloadKey, list[Finding]] = {}
-    for shared in shared_roles(observed.cluster, desired.workloads):
-        role = observed.roles.get(shared.spec.name.lower())
-        if role is None or shared.spec.existing or not role.owned:
-            continue
-        first = shared.keys[0]
-        extra = [arn for arn in role.attached if arn not in shared.policy_users]
-        findings[first] = [retained.attached_extra(role, first, arn) for arn in extra]
-    return findings
-
-
-def check_attachment(workload: Workload, observed: Observed, extra: Sequence[Finding] = ()) -> Check:
-    """Confirmation 2: every policy that was asked for is attached to the role. ``extra`` is shown as well."""
+def check_attachment(workload: Workload, observed: Observed) -> Check:
+    """Confirmation 2: every policy that was asked for is attached to the role."""
     role, end = find_role(workload, observed, "attachment")
     if role is None:
         return end
@@ -44,7 +28,7 @@ def check_attachment(workload: Workload, observed: Observed, extra: Sequence[Fin
         arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
     ]
     if not missing:
-        return Check("attachment", PASS, str(len(workload.policies) or ""), tuple(extra))
+        return Check("attachment", PASS, str(len(workload.policies) or ""))
     findings = [
         Finding(
             Code.POLICY_NOT_ATTACHED,
@@ -56,7 +40,7 @@ def check_attachment(workload: Workload, observed: Observed, extra: Sequence[Fin
         # That a policy does not exist is a finding of another check.
         if observed.policies.get(arn) is not None or arn not in observed.policies
     ]
-    return Check("attachment", FAIL, findings=(*findings, *extra))
+    return Check("attachment", FAIL, findings=tuple(findings))
 
 
 def check_version(workload: Workload, observed: Observed) -> Check:

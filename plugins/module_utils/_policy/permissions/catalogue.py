@@ -37,6 +37,7 @@ class Catalogue:
 
     def __init__(self, data: Any) -> None:
         self._data = data
+        self._arns: dict[str, list[str | None]] = {}
 
     def action_problem(self, action: str) -> str | None:
         """What is wrong with the name of an action without wildcards, or None."""
@@ -54,12 +55,9 @@ class Catalogue:
         """Why an existing action can never be about a resource, or None."""
         if resource == "*":
             return None
-        service, _separator, name = action.partition(":")
-        details = self._data.actions.get_action_details(service.lower(), name)
-        types = [kind["name"] for kind in details["resourceTypes"]]
-        if not types:
+        arns = self._arns_of(action)
+        if not arns:
             return f"{action} has no resource types: it is only ever asked about '*'"
-        arns = [self._arn(service.lower(), kind) for kind in types]
         # A policy's * may stand for anything, a variable too.
         pattern = _PLACEHOLDER.sub("*", resource)
         parts = _complete(arn_parts(pattern))
@@ -68,6 +66,15 @@ class Catalogue:
         if not all(arns):
             return None
         return f"{action} acts on {' or '.join(str(arn) for arn in arns)}, not on {resource}"
+
+    def _arns_of(self, action: str) -> list[str | None]:
+        """The ARNs of its resource types, None for one that is not known. A thousand policies name the same few actions."""
+        if action not in self._arns:
+            service, _separator, name = action.partition(":")
+            details = self._data.actions.get_action_details(service.lower(), name)
+            kinds = [kind["name"] for kind in details["resourceTypes"]]
+            self._arns[action] = [self._arn(service.lower(), kind) for kind in kinds]
+        return self._arns[action]
 
     def _arn(self, service: str, kind: str) -> str | None:
         if not self._data.resources.resource_type_exists(service, kind):

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+    has_many_policies,
     validate_accounts,
+    validate_attachments,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.arns import (
     IamArn,
@@ -136,3 +138,43 @@ def test_a_role_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
 )
 def test_a_policy_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
     assert parse_policy_arn(arn) == parts
+
+
+def with_policies(count: int) -> Any:
+    policies = [{"arn": f"arn:aws:iam::aws:policy/Any{number}"} for number in range(count)]
+    return desired(workload(policies=policies))
+
+
+@pytest.mark.parametrize(("count", "asks"), [(10, False), (11, True)])
+def test_the_quota_matters_from_eleven_policies_on(count: int, asks: bool) -> None:
+    assert has_many_policies(with_policies(count), HERE) is asks
+
+
+@pytest.mark.parametrize(
+    ("count", "quota", "problem"),
+    [
+        (11, 20, ""),
+        (
+            21,
+            20,
+            "workload default/app: role my-role is to have 21 policies; 20 are allowed. Join some of them, or have the "
+            "quota 'Managed policies per role' raised.",
+        ),
+        (
+            11,
+            None,
+            "workload default/app: role my-role is to have 11 policies; 10 are allowed unless the account's quota was "
+            "raised, which iam:GetAccountSummary would tell. Join some of them, or have the quota 'Managed policies per "
+            "role' raised.",
+        ),
+    ],
+)
+def test_a_role_takes_no_more_policies_than_the_account_allows(
+    count: int, quota: int | None, problem: str
+) -> None:
+    if not problem:
+        validate_attachments(with_policies(count), HERE, quota)
+        return
+    with pytest.raises(InputError) as caught:
+        validate_attachments(with_policies(count), HERE, quota)
+    assert caught.value.problems == (problem,)

@@ -132,6 +132,17 @@ def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
     assert found.role.existing
 
 
+def long_document(size: int) -> dict[str, Any]:
+    """A policy of about that many characters; white space does not count."""
+    base = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+    }
+    left = size - len(json.dumps(base, separators=(",", ":"))) + 1
+    base["Statement"][0]["Resource"] = "*" * (left + 1)  # type: ignore[index]
+    return base
+
+
 @pytest.mark.parametrize(
     ("value", "parsed"),
     [
@@ -468,6 +479,44 @@ KNOWN_WORKLOAD = (
                 "name instead of arn to have the role managed."
             ],
             id="description of an existing role",
+        ),
+        pytest.param(
+            {"role": {"name": "r", "description": "café 日本"}},
+            [
+                f"{PLACE} role: description must be text of letters, digits and punctuation of Latin-1, as IAM takes it, "
+                "got 'café 日本'."
+            ],
+            id="description that IAM refuses",
+        ),
+        pytest.param(
+            {"role": {"name": "r", "tags": {"a;b": "c", "Team": "x", "team": "y"}}},
+            [
+                f"{PLACE} role: tags: key and value of tag 'a;b' must have only letters, digits, spaces and _.:/=+-@, as "
+                "IAM takes them.",
+                f"{PLACE} role: tags: tags 'Team' and 'team' differ only in letter case, and IAM takes them for one.",
+            ],
+            id="tags that IAM refuses",
+        ),
+        pytest.param(
+            {"policies": [{"name": "p", "document": long_document(6200)}]},
+            [
+                f"{PLACE} policies[0]: document has 6201 characters without white space; 6144 are allowed, and no quota "
+                "raises that. Split it into several policies, or use wildcards."
+            ],
+            id="policy that is too long",
+        ),
+        pytest.param(
+            {"disable_session_tags": True, "session_policy": long_document(2100), "role": {"arn": ROLE}},
+            [
+                f"{PLACE}: session_policy has 2101 characters without white space; 2048 are allowed, and no quota raises "
+                "that. Shorten it."
+            ],
+            id="session policy that is too long",
+        ),
+        pytest.param(
+            {"service_account_annotations": {"a": "x" * 262144}},
+            [f"{PLACE}: service_account_annotations have 262145 bytes together; Kubernetes takes 262144."],
+            id="annotations that are too large",
         ),
         pytest.param(
             {"role": {"name": "r", "extend_trust": True}},

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     plan_absent,
     plan_present,
     plan_purge,
+    without_failed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     parse_aws_result,
@@ -197,6 +199,25 @@ def test_a_missing_namespace_is_a_problem() -> None:
     )
 
 
+def test_nothing_is_made_for_a_namespace_that_is_going() -> None:
+    asked = request(namespace="leaving", labels={"a": "1"})
+    assert plan_present([asked], {}, [*EXISTING, "leaving"], going=["leaving"]) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload leaving/app: namespace leaving is being deleted, with everything in it. Wait until it is gone and "
+            "create it anew, or remove the workload."
+        ],
+    )
+
+
+def test_a_service_account_that_is_going_is_neither_applied_nor_removed_again() -> None:
+    accounts = {key: replace(found, is_going=True) for key, found in account(labels=OURS).items()}
+    assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], problems=[])
+    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan([], findings=[])
+    assert plan_purge([], accounts) == AccountPlan(unlisted=[], problems=[])
+
+
 @pytest.mark.parametrize("others", [True, False])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_namespace_that_one_workload_makes_exists_for_the_others(others: bool, first: bool) -> None:
@@ -221,11 +242,31 @@ def test_a_service_account_that_must_not_be_made_is_a_problem() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("namespaces", "answer"), [(set(), True), ({"batch"}, True), ({"default", "batch"}, False)]
-)
-def test_namespaces_are_read_only_when_they_may_be_missing(namespaces: set[str], answer: bool) -> None:
-    assert needs_namespaces([request()], namespaces) is answer
+@pytest.mark.parametrize(("name", "answer"), [("other", True), ("app", False)])
+def test_namespaces_are_read_only_when_they_may_be_missing(name: str, answer: bool) -> None:
+    assert needs_namespaces([request()], account(name)) is answer
+
+
+def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
+    asked = [
+        request("one"),
+        request("two", "batch", create_namespace=True),
+        request("three", "new", create_namespace=True),
+    ]
+    plan = plan_present(asked, {}, EXISTING)
+    failures = [{"workload": "default/one"}, {"workload": "batch/two"}]
+    left = without_failed(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    assert left.manifests == [new_namespace("new")]
+    assert [item["metadata"] for item in left.waiting] == [
+        {"namespace": "new", "name": "three", "labels": dict(OURS)}
+    ]
+    assert [(finding.code.value, finding.message) for finding in left.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
+        )
+    ]
+    assert without_failed(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
 # Removal

@@ -230,7 +230,9 @@ def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object]
             "remedy": NOT_KEPT,
         }
     ]
-    assert half.outcome.checks[build.KEY][0].status == ("pass" if after else "fail")
+    # One that is on its way out is not there for long.
+    is_passing = bool(after) and "on its way" not in message and "being removed" not in message
+    assert half.outcome.checks[build.KEY][0].status == ("pass" if is_passing else "fail")
 
 
 def test_what_is_there_after_it_was_removed_is_a_failure() -> None:

@@ -71,11 +71,20 @@ def preflight_of(
         ([API], "present", None, ["list ServiceAccount shop"]),
         ([API, LATE], "present", None, ["list ServiceAccount", "list Namespace"]),
         ([API, LATE], "absent", None, ["list ServiceAccount"]),
-        ([API, LATE], "verify", None, ["list ServiceAccount"]),
+        ([API, LATE], "verify", None, ["list ServiceAccount", "list Namespace"]),
+        ([API], "verify", None, ["list ServiceAccount shop"]),
         ([API], "present", PurgeScope(), ["list ServiceAccount"]),
         ([], "present", None, ["list ServiceAccount"]),
     ],
-    ids=["one namespace", "a new namespace", "removal", "verification", "purge", "no workloads"],
+    ids=[
+        "one namespace",
+        "a new namespace",
+        "removal",
+        "verification",
+        "verification of what is there",
+        "purge",
+        "no workloads",
+    ],
 )
 def test_only_what_matters_is_read(
     workloads: list[Workload], state: State, purge: PurgeScope | None, log: list[str]

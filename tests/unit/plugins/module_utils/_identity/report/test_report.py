@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_findings import (
+    AccountState,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     FailureRow,
 )
@@ -90,8 +93,7 @@ def report(given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None,
     state = state_of(aws.verification, reads or {}, build.NOW)
     kubernetes = judge_cluster(
         aws.verification,
-        {account.key: account for account in there},
-        (),
+        AccountState({account.key: account for account in there}),
         verify_pods(aws.verification.workloads, state, build.CLUSTER),
         ProofVerdict(),
     )

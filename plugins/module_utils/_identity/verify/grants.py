@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a role has beside what was asked for, and whether anything of what was asked for is left. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..._policy.evaluation.evaluate import ALLOWED
+from ..._policy.language.context import Context
+from ..._policy.language.elements import PolicyError
+from ..._policy.permissions.futile import find_what_takes_all
+from ..._policy.permissions.permissions import NamedPolicy, Required, check_permission, permission_layers
+from ..model.checks import Check, conclude, conclude_unread, join_checks
+from ..model.desired import Desired, Workload
+from ..model.observed import Document, Observed, ObservedRole, ReadFailure, VerificationReads, target_of
+from ..model.shared import shared_roles
+from ..plan import retained
+from ..plan.trust_usability import subject_of
+from .permissions import NAME, SESSION_POLICY, session_policy_of
+from .trust_policy import tags_disabled
+
+# Whoever has one of these on every resource can give himself the rest.
+ADMINISTRATION = ("*", "iam:*")
+
+
+def extra_permissions(
+    desired: Desired, observed: Observed, reads: VerificationReads
+) -> dict[WorkloadKey, list[Check]]:
+    """What roles made here have without being asked for, by the first workload of each."""
+    found: dict[WorkloadKey, list[Check]] = {}
+    for shared in shared_roles(observed.cluster, desired.workloads):
+        name = shared.spec.name.lower()
+        role = observed.roles.get(name)
+        if role is None or shared.spec.existing or not role.owned:
+            continue
+        first = shared.keys[0]
+        extra = [arn for arn in role.attached if arn not in shared.policy_users]
+        findings = [
+            retained.attached_extra(role, first, arn, administers=_administers(reads.documents.get(arn)))
+            for arn in extra
+        ]
+        inline = reads.inline.get(name, {})
+        if isinstance(inline, ReadFailure):
+            unread = [conclude_unread("attachment", inline, first)]
+        else:
+            unread = []
+            findings += [
+                _inline(role, first, policy, _administers(document)) for policy, document in inline.items()
+            ]
+        found[first] = [*(conclude("attachment", finding) for finding in findings), *unread]
+    return found
+
+
+def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
+    """Where no permission is required: a finding when nothing of what the policies grant can have an effect. None when
+    there is nothing to say."""
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    if role is None or workload.required_permissions or target_of(workload, observed):
+        return None
+    inline = reads.inline.get(role.name.lower(), {})
+    granting = [(arn, _document(arn, observed, reads)) for arn in role.attached]
+    known = [NamedPolicy(arn, document) for arn, document in granting if document is not None]
+    if isinstance(inline, ReadFailure) or len(known) < len(granting):
+        return None
+    limits = list(_limits(workload, role, observed, reads))
+    policies = [
+        *known,
+        *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
+    ]
+    subject = subject_of(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
+    try:
+        causes = find_what_takes_all(policies, [], limits, subject, dict(role.tags))
+    except PolicyError:
+        return None
+    if not causes:
+        return None
+    where = " and ".join(causes)
+    finding = Finding(
+        Code.PERMISSION_NOTHING_LEFT,
+        f"role {role.arn} is not allowed to do anything of what its policies grant: {where} does not let any of it be.",
+        f"Allow in {where} what the workload needs, or take the Deny there away.",
+        workload.key,
+    )
+    return conclude(NAME, finding)
+
+
+def with_extra(check: Check, others: list[Check]) -> Check:
+    return join_checks(check.name, [check, *others]) if others else check
+
+
+def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | None:
+    policy = observed.policies.get(arn)
+    if policy is not None and policy.document is not None:
+        return policy.document
+    document = reads.documents.get(arn)
+    return None if isinstance(document, ReadFailure) else document
+
+
+def _limits(
+    workload: Workload, role: ObservedRole, observed: Observed, reads: VerificationReads
+) -> Iterator[NamedPolicy]:
+    boundary = reads.documents.get(role.permissions_boundary)
+    if boundary is not None and not isinstance(boundary, ReadFailure):
+        yield NamedPolicy(f"permissions boundary {role.permissions_boundary}", boundary)
+    session = session_policy_of(workload, observed)
+    if session:
+        yield NamedPolicy(SESSION_POLICY, session)
+
+
+def _administers(document: Mapping[str, object] | ReadFailure | None) -> bool:
+    if document is None or isinstance(document, ReadFailure):
+        return False
+    try:
+        layers = permission_layers([NamedPolicy("", document)])
+    except PolicyError:
+        return False
+    return any(
+        check_permission(layers, Required(action, "arn:*:*:*:*:*"), Context()).decision == ALLOWED
+        for action in ADMINISTRATION
+    )
+
+
+def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
+    what = "lets it administer the account" if administers else "is not asked for"
+    return Finding(
+        Code.ROLE_INLINE_POLICY,
+        f"role {role.name} has the inline policy {name}, which {what}.",
+        "List what the workload needs of it under policies, and delete it: aws iam delete-role-policy "
+        f"--role-name {role.name} --policy-name {name}",
+        key,
+        raised_as="error" if administers else None,
+    )

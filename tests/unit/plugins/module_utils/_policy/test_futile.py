@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether anything of what policies grant is left: only what is certainly taken away counts as that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.futile import (
+    find_what_takes_all,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    NamedPolicy,
+)
+
+SUBJECT = Subject(
+    cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    namespace="default",
+    service_account="app",
+    account_id="111122223333",
+    partition="aws",
+    role_arn="arn:aws:iam::111122223333:role/my-role",
+    session_tags=True,
+)
+OBJECTS = "arn:aws:s3:::bucket/*"
+ONE = "arn:aws:s3:::bucket/one"
+
+
+def policy(*actions: str, effect: str = "Allow", resource: str = "*", **more: Any) -> dict[str, Any]:
+    statement = {"Effect": effect, "Action": list(actions), "Resource": resource, **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def all_but(action: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": action, "Resource": "*"}]}
+
+
+GET = policy("s3:GetObject", resource=OBJECTS)
+DENY = policy("s3:*", effect="Deny")
+TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
+
+
+@pytest.mark.parametrize(
+    ("granting", "others", "limits", "cause"),
+    [
+        pytest.param(GET, [], [policy("ec2:*")], "limit", id="a boundary of another service"),
+        pytest.param(GET, [], [policy("s3:*")], "", id="a boundary that has it"),
+        pytest.param(
+            policy("s3:*", resource=OBJECTS),
+            [],
+            [policy("s3:GetObject", resource=ONE)],
+            "",
+            id="a part is left",
+        ),
+        pytest.param(
+            policy("s3:*"), [], [policy("s3:GetObject", resource=ONE)], "", id="a part of everything is left"
+        ),
+        pytest.param(GET, [DENY], [], "other", id="a Deny of all"),
+        pytest.param(policy("s3:GetObject"), [DENY], [], "other", id="a Deny of all, of every resource"),
+        pytest.param(GET, [policy("s3:*", effect="Deny", resource=ONE)], [], "", id="a Deny of a part"),
+        pytest.param(
+            GET,
+            [policy("s3:*", effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}})],
+            [],
+            "",
+            id="a Deny that need not take effect",
+        ),
+        pytest.param(GET, [], [policy("s3:*", Condition=TAG)], "limit", id="a boundary for other Pods"),
+        pytest.param(GET, [], [all_but("s3:*")], "limit", id="a boundary with NotAction"),
+        pytest.param(GET, [], [all_but("iam:*")], "", id="a boundary of all but other services"),
+        pytest.param(
+            all_but("iam:*"), [], [policy("ec2:*")], "", id="what a NotAction grants is not taken apart"
+        ),
+        pytest.param(DENY, [], [policy("ec2:*")], "", id="nothing is granted"),
+        pytest.param(
+            {"Version": "2012-10-17", "Statement": [*GET["Statement"], *policy("ec2:Run*")["Statement"]]},
+            [],
+            [policy("ec2:*")],
+            "",
+            id="one of two grants is left",
+        ),
+    ],
+)
+def test_what_takes_all(
+    granting: dict[str, Any], others: list[dict[str, Any]], limits: list[dict[str, Any]], cause: str
+) -> None:
+    found = find_what_takes_all(
+        [NamedPolicy("own", granting)],
+        [NamedPolicy("other", one) for one in others],
+        [NamedPolicy("limit", one) for one in limits],
+        SUBJECT,
+        {},
+    )
+    assert found == ([cause] if cause else [])
