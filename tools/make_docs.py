@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.de
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
     CLUSTER,
+    INJECTION,
     PROOF,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.policy_codes import (
@@ -83,6 +84,7 @@ TABLES: Mapping[str, Table] = {
         (FAILURE_CAUSE, FAILURE_REMEDY),
     ),
     "kubernetes": Table("kubernetes-findings.md", tuple(CLUSTER), (SEVERITY, CAUSE, EVIDENCE, REMEDY)),
+    "injection": Table("kubernetes-findings.md", tuple(INJECTION), (SEVERITY, CAUSE, REMEDY)),
     "proof": Table("kubernetes-findings.md", tuple(PROOF), (SEVERITY, ANSWER, REMEDY)),
     "trust-reasons": Table("trust-findings.md", tuple(TRUST_REASONS), ORDINARY),
     "trust-notes": Table("trust-findings.md", (Code.TRUST_CONDITIONAL, *TRUST_NOTES), ORDINARY),

@@ -20,6 +20,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     HalfSettings,
     run_half,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection import (
+    ProbeSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection_run import (
+    SAMPLE,
+    InjectionSettings,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
     outcome_row,
 )
@@ -39,6 +46,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     connect,
 )
 
+# For the injection probe, whose Pod never runs.
+DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
@@ -52,6 +62,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "preflight": {"type": "str", "required": True},
                 "result": {"type": "str", "required": True},
                 "verify_pods": {"type": "bool", "default": True},
+                "verify_injection": {
+                    "type": "str",
+                    "choices": ["auto", "all", "none"],
+                    "default": "auto",
+                },
+                "injection_timeout": {"type": "int", "default": 60},
                 "restart_stale": {"type": "bool", "default": False},
                 "restart_timeout": {"type": "int", "default": 300},
                 "restart_settle": {"type": "int", "default": 15},
@@ -98,9 +114,18 @@ def _settings(options: Mapping[str, Any], check_mode: bool) -> HalfSettings:
         options["proof_resources"],
         options["proof_pod_spec"],
     )
+    injection = InjectionSettings(
+        ProbeSettings(
+            options["proof_image"] or DEFAULT_IMAGE, options["proof_resources"], options["proof_pod_spec"]
+        ),
+        options["injection_timeout"],
+        SAMPLE if options["verify_injection"] == "auto" else 0,
+    )
     return HalfSettings(
         check_mode,
         options["verify_pods"],
+        injection if options["verify_injection"] != "none" else None,
+        options["verify_injection"] == "all",
         restart if options["restart_stale"] else None,
         proof if options["runtime_proof"] else None,
         options["proof_impossible"],

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +26,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
     Query,
+    Trial,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
     mapping_of,
+    member,
     objects_of,
+    text_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
@@ -66,6 +70,9 @@ else:
 REQUEST_TIMEOUT = (10, 65)
 # Seconds for a whole answer, discovery and the client's own retries among it.
 LONGEST_CALL = 120.0
+# Dry runs that are under way at once, and seconds for all of them together.
+TRIALS_AT_ONCE = 8
+LONGEST_TRIALS = 180.0
 
 
 class ClientReader:
@@ -100,6 +107,18 @@ class ClientReader:
         )
         return bytes(response.data)
 
+    def try_pods(self, manifests: Sequence[Object]) -> list[Trial]:
+        try:
+            return within(LONGEST_TRIALS, partial(self._try_all, manifests))
+        except FAULTS as error:
+            return [Trial(error=parse_api_error(str(error)))] * len(manifests)
+
+    def _try_all(self, manifests: Sequence[Object]) -> list[Trial]:
+        client = self._connected()
+        pods = client.resource("Pod", "v1")
+        with ThreadPoolExecutor(TRIALS_AT_ONCE) as pool:
+            return list(pool.map(partial(_try_pod, client, pods), manifests))
+
     def read_version(self) -> Object:
         try:
             return within(
@@ -123,6 +142,28 @@ class ClientReader:
             with _variables(self._environment):
                 self._client = get_api_client(**self._options)
         return self._client
+
+
+def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
+    try:
+        response = client.create(
+            pods,
+            dict(manifest),
+            namespace=text_of(member(manifest, "metadata").get("namespace")),
+            dry_run="All",
+            serialize=False,
+            # A connection of its own: behind the endpoint are several API servers, and each connection leads to one.
+            header_params={"Connection": "close"},
+            _request_timeout=REQUEST_TIMEOUT,
+        )
+        pod = mapping_of(json.loads(response.data))
+    except ApiException as error:
+        return Trial(error=_answered(error))
+    except FAULTS as error:
+        return Trial(error=parse_api_error(str(error)))
+    if pod.get("kind") != "Pod":
+        return Trial(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
+    return Trial(pod)
 
 
 def _listing_of(answer: bytes, kind: str) -> Listing:

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ClusterReader,
     Listing,
     Query,
+    Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
@@ -39,6 +40,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import (
     listing_of,
+    trials_of,
     written_of,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
@@ -101,6 +103,16 @@ class ModuleReader:
             text_of(connection.get("host")), checks_certificate=connection.get("verify_ssl") is True
         )
 
+    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+        arguments = {
+            **self._connection,
+            "resource_definition": list(manifests),
+            "continue_on_error": True,
+        }
+        seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
+        result = run_action(self._caller, APPLY, arguments, self._variables, seconds, dry=True)
+        return trials_of(result, len(manifests))
+
 
 class TaskCluster:
     """``connection`` has the options of CONNECTION_SPEC that were given."""
@@ -123,6 +135,9 @@ class TaskCluster:
 
     def read_server(self) -> ApiServer:
         return self._reader.read_server()
+
+    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+        return self._reader.try_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         return self._write(manifests, state="present")

@@ -18,6 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
+    Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
@@ -50,6 +51,22 @@ def written_of(result: Mapping[str, Any]) -> Written:
         },
         diffs=[mapping_of(entry["diff"]) for entry in results if entry.get("diff")],
     )
+
+
+def trials_of(result: Mapping[str, Any], count: int) -> list[Trial]:
+    """A result of k8s in check mode, of ``count`` Pods."""
+    if result.get("failed"):
+        return [Trial(error=_error_of(result))] * count
+    several = member(result, "result").get("results")
+    results = [result] if several is None else objects_of(several)
+    if len(results) != count:
+        return [Trial(error=ApiError(0, "kubernetes.core answered for another number of Pods"))] * count
+    return [
+        Trial(error=parse_api_error(text_of(mapping_of(entry["error"]).get("msg"))))
+        if "error" in entry
+        else Trial(member(entry, "result"))
+        for entry in results
+    ]
 
 
 def _error_of(result: Mapping[str, Any]) -> ApiError:

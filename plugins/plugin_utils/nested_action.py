@@ -27,14 +27,19 @@ def run_action(
     arguments: Mapping[str, Any],
     variables: Mapping[str, Any],
     seconds: float | None = None,
+    *,
+    dry: bool = False,
 ) -> Result:
-    """The result of an action, with the host, check mode and module_defaults of the calling task.
+    """The result of an action, with the host, check mode and module_defaults of the calling task. With ``dry`` it is
+    run in check mode in any case.
 
     An action that raises gives a failed result, as the task of its own that it stands for would. So does one that
     takes longer than ``seconds``; its module may still go on.
     """
     task = caller._task.copy()
     task.action = name
+    if dry:
+        task.check_mode = True
     task.args = with_defaults(caller, name, arguments)
     action = caller._shared_loader_obj.action_loader.get(
         name,

@@ -176,6 +176,61 @@ CLUSTER: Descriptions = {
     ),
 }
 
+INJECTION: Descriptions = {
+    Code.INJECTION_NOT_YET: Description(
+        "The cluster does not know the association yet",
+        "error",
+        "nothing is injected, and the association is young: each API server learns of it by itself, within seconds",
+        "`verify.yml` again in a minute, before Pods start; `pod_identity_injection_timeout`",
+    ),
+    Code.INJECTION_MISSING: Description(
+        "Nothing is injected into new Pods",
+        "error",
+        "nothing is injected, though the association is old enough: EKS's webhook fails, or another one undoes its work",
+        "look at the mutating webhooks",
+    ),
+    Code.INJECTION_NO_WEBHOOK: Description(
+        "EKS's webhook is not there",
+        "error",
+        "nothing is injected, and the cluster has no mutating webhook `pod-identity-webhook`",
+        "find out who removed it; EKS makes it",
+    ),
+    Code.INJECTION_NAMESPACE_EXCLUDED: Description(
+        "EKS's webhook leaves the namespace out",
+        "error",
+        "nothing is injected, and the webhook's `namespaceSelector` does not select the namespace",
+        "change the labels of the namespace",
+    ),
+    Code.INJECTION_SKIPPED: Description(
+        "New Pods are marked to be left out",
+        "error",
+        "the Pod comes back with the label `eks.amazonaws.com/skip-pod-identity-webhook`, or the annotation "
+        "`eks.amazonaws.com/skip-containers`, which another webhook or policy added",
+        "except the namespace from it",
+    ),
+    Code.INJECTION_IRSA: Description(
+        "New Pods get IRSA",
+        "error",
+        "IRSA is injected instead of EKS Pod Identity, or beside it: the cluster does not know the association, or a "
+        "webhook of IRSA is there as well",
+        "remove the annotation of IRSA",
+    ),
+    Code.INJECTION_OTHER_IDENTITY: Description(
+        "New Pods get another identity",
+        "error",
+        "the Pod comes back under another service account, with keys that SDKs prefer, or with a token for another "
+        "audience",
+        "find the webhook or policy that does it",
+    ),
+    Code.INJECTION_UNKNOWN: Description(
+        "It could not be tried what new Pods get",
+        "info",
+        "the API server refuses the dry run: permission, quota, Pod Security, an admission policy; the check is "
+        "`unknown`",
+        "what the finding says of its reason",
+    ),
+}
+
 PROOF: Descriptions = {
     Code.PROOF_OTHER_ROLE: Description(
         "The proof ran as another role",

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from .descriptions import Descriptions
-from .kubernetes_codes import CLUSTER, PROOF
+from .kubernetes_codes import CLUSTER, INJECTION, PROOF
 from .policy_codes import PERMISSIONS, TRUST_NOTES, TRUST_REASONS
 from .run_codes import FAILURES, RUN
 from .verification_codes import VERIFICATION
@@ -19,6 +19,7 @@ TABLE: Descriptions = {
     **RUN,
     **FAILURES,
     **CLUSTER,
+    **INJECTION,
     **PROOF,
     **TRUST_REASONS,
     **TRUST_NOTES,

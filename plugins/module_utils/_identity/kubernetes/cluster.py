@@ -45,6 +45,14 @@ Reads: TypeAlias = Mapping[str, Listing]
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What came back of a Pod that was created with a dry run, or why nothing did."""
+
+    pod: Object = field(default_factory=dict)
+    error: ApiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What became of manifests that were to be applied or removed.
 
@@ -67,6 +75,9 @@ class ClusterReader(Protocol):
 
     def read_server(self) -> ApiServer:
         """Where the connection goes, and what it trusts; no request of its own where a client can tell."""
+
+    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+        """Create Pods with a dry run, which makes none. One trial for each, in order; never raises."""
 
 
 class Cluster(ClusterReader, Protocol):

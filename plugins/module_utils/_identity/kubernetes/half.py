@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
 from .account_findings import AccountState
-from .account_plan import describe_plan, plan_absent, without_failed
+from .account_plan import Accounts, describe_plan, plan_absent, without_failed
 from .applied import carry_out
 from .aws_result import AwsResult, is_pending
-from .cluster import Clock, Cluster
+from .cluster import Clock, Cluster, Reads
+from .injection_checks import InjectionVerdict, judge_injection, missing_in
+from .injection_run import InjectionRun, InjectionSettings, choose_workloads, proven, run_probes, unproven
 from .last_look import look_before_removal
 from .objects import Object
 from .outcome import KubernetesOutcome, judge_cluster
@@ -31,18 +34,23 @@ from .proof_run import run_proof
 from .read_back import ReadBack, read_back
 from .reads import read_cluster, state_of
 from .restart_run import RestartRun, RestartSettings, restart_stale
-from .restarts import Restarts
+from .restarts import Injection, Restarts, plan_restarts
+from .webhook import WebhookState, has_webhook, read_webhook
 
 
 @dataclass(frozen=True, slots=True)
 class HalfSettings:
-    """What is done beside applying service accounts; ``restart`` and ``proof`` are None when not asked for.
+    """What is done beside applying service accounts; ``injection``, ``restart`` and ``proof`` are None when not asked
+    for.
 
-    ``why_no_proof`` replaces the cluster's own word on whether Pods can run.
+    ``why_no_proof`` replaces the cluster's own word on whether Pods can run. With ``injects`` new Pods are taken to
+    be injected whatever the API server is, else only those of EKS's own.
     """
 
     check_mode: bool = False
     verify_pods: bool = True
+    injection: InjectionSettings | None = None
+    injects: bool = False
     restart: RestartSettings | None = None
     proof: ProofSettings | None = None
     why_no_proof: str | None = None
@@ -95,9 +103,11 @@ def run_half(
     if acts and preflight.server.required and _may_be_another(aws) and (settings.restart or settings.proof):
         acts = False
         warnings.append(_NOTHING_DONE)
+    probes = _probe(cluster, aws, accounts, reads, settings, clock)
     restarted = RestartRun(reads)
     if acts and settings.restart and settings.verify_pods:
-        restarted = restart_stale(cluster, verification, reads, settings.restart, clock)
+        injection = Injection(proven(probes), unproven(probes))
+        restarted = restart_stale(cluster, verification, reads, settings.restart, clock, injection)
     proof = ProofRun()
     if acts and settings.proof:
         proof = run_proof(cluster, verification, accounts, settings.proof, clock, settings.why_no_proof)
@@ -110,6 +120,7 @@ def run_half(
         pods,
         judge_proofs(verification.workloads, proof),
         back.unread,
+        _judge_probes(cluster, probes),
     )
     return HalfRun(
         replace(
@@ -125,6 +136,31 @@ def run_half(
         len(proof.jobs),
         [*warnings, *restarted.warnings],
     )
+
+
+def _probe(
+    cluster: Cluster,
+    aws: AwsResult,
+    accounts: Accounts,
+    reads: Reads,
+    settings: HalfSettings,
+    clock: Clock,
+) -> InjectionRun:
+    """Also in check mode: nothing is made."""
+    if settings.injection is None:
+        return {}
+    stale: list[WorkloadKey] = []
+    if settings.restart and settings.verify_pods:
+        stale = list(plan_restarts(aws.verification, reads, clock.now()).workloads)
+    workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
+    if not workloads or not (settings.injects or has_webhook(cluster.read_version())):
+        return {}
+    return run_probes(cluster, aws, workloads, settings.injection, clock)
+
+
+def _judge_probes(cluster: Cluster, probes: InjectionRun) -> InjectionVerdict:
+    missing = missing_in(probes)
+    return judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState())
 
 
 def _may_be_another(aws: AwsResult) -> bool:

@@ -25,6 +25,7 @@ from .aws_result import (
     parse_checks,
     parse_findings,
 )
+from .injection_checks import InjectionVerdict
 from .objects import Object, objects_of, text_of
 from .pod_checks import PodVerdict
 from .proof import ProofVerdict
@@ -69,14 +70,16 @@ def judge_cluster(
     pods: PodVerdict,
     proofs: ProofVerdict,
     unread: Mapping[WorkloadKey, Finding] | None = None,
+    injection: InjectionVerdict | None = None,
 ) -> KubernetesOutcome:
-    """The checks of service account, agent, Pods and proof, in the order in which they are shown.
+    """The checks of service account, agent, injection, Pods and proof, in the order in which they are shown.
 
     ``unread`` is why a service account is not known.
     """
     if state.namespaces is not None:
         inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
         state = replace(state, namespaces=inhabited)
+    injected = injection or InjectionVerdict()
     checks: dict[WorkloadKey, Sequence[Check]] = {}
     findings: list[Finding] = []
     for workload in verification.workloads:
@@ -86,10 +89,14 @@ def judge_cluster(
             if finding
             else check_account(workload.key, state)
         )
-        proof = proofs.checks.get(workload.key)
-        checks[workload.key] = [account, *pods.checks[workload.key], *([proof] if proof else [])]
+        further = (injected.checks.get(workload.key), proofs.checks.get(workload.key))
+        checks[workload.key] = [
+            account,
+            *pods.checks[workload.key],
+            *(check for check in further if check is not None),
+        ]
         findings += account.findings
-    findings += [*pods.findings, *proofs.findings]
+    findings += [*injected.findings, *pods.findings, *proofs.findings]
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
 
 

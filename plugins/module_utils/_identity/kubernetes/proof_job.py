@@ -20,17 +20,11 @@ from ..._findings.key import WorkloadKey
 from .aws_result import Verification
 from .objects import Object
 from .ownership import MANAGED_BY_LABELS
+from .proof_pod import ANSWER, ProofContainer, pod_template
 from .restarts import right_in_aws
 
 RUN_LABEL = "workload-identity/proof"
-ANSWER = "/dev/termination-log"
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
-# The image has no user of its own.
-USER = 65532
-RESOURCES: Object = {
-    "requests": {"cpu": "50m", "memory": "128Mi"},
-    "limits": {"cpu": "500m", "memory": "256Mi"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +41,8 @@ class ProofSettings:
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
     """The Job for a workload, as restricted as the Pod Security Standard "restricted" asks."""
     labels = {**MANAGED_BY_LABELS, RUN_LABEL: settings.run}
-    environment = [{"name": "HOME", "value": "/tmp"}]
-    if region:
-        environment.append({"name": "AWS_REGION", "value": region})
-    container = {
-        "name": "proof",
-        "image": settings.image,
-        "command": ["/bin/sh", "-c", COMMAND],
-        "env": environment,
-        "resources": dict(settings.resources or RESOURCES),
-        "terminationMessagePath": ANSWER,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    spec = {
-        "serviceAccountName": key.service_account,
-        "automountServiceAccountToken": False,
-        "restartPolicy": "Never",
-        "nodeSelector": {"kubernetes.io/os": "linux"},
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [{"name": "tmp", "emptyDir": {}}],
-        **settings.pod_spec,
-    }
-    # A mesh's proxy would not end with the Job.
-    template = {"metadata": {"labels": {**labels, "sidecar.istio.io/inject": "false"}}, "spec": spec}
+    container = ProofContainer(settings.image, COMMAND, settings.resources, settings.pod_spec)
+    template = pod_template(key, container, region, labels)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .aws_result import Verification
 from .cluster import Clock, Cluster, Reads
 from .objects import name_of
 from .reads import pods_query, read_cluster
-from .restarts import Restarts, plan_restarts
+from .restarts import Injection, Restarts, plan_restarts
 
 # Seconds between two looks at the cluster.
 PAUSE = 2
@@ -24,7 +24,8 @@ PAUSE = 2
 
 @dataclass(frozen=True, slots=True)
 class RestartSettings:
-    """In seconds: how long to wait for the new Pods, and how old an association must be before."""
+    """In seconds: how long to wait for the new Pods, and how old an association must be before, unless it is proven
+    that new Pods get the role."""
 
     timeout: int = 300
     settle: int = 15
@@ -41,21 +42,33 @@ class RestartRun:
 
 
 def restart_stale(
-    cluster: Cluster, verification: Verification, reads: Reads, settings: RestartSettings, clock: Clock
+    cluster: Cluster,
+    verification: Verification,
+    reads: Reads,
+    settings: RestartSettings,
+    clock: Clock,
+    injection: Injection | None = None,
 ) -> RestartRun:
-    restarts = plan_restarts(verification, reads, clock.now(), settings.settle)
+    """``injection`` is what the probe of it says; its time to settle is that of the settings."""
+    injection = replace(injection or Injection(), settle=settings.settle)
+    restarts = plan_restarts(verification, reads, clock.now(), injection)
+    warnings = []
+    if restarts.withheld:
+        warnings.append(
+            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
+        )
     if not restarts.manifests:
-        return RestartRun(reads, restarts)
+        return RestartRun(reads, restarts, warnings=warnings)
     if restarts.wait:
         clock.sleep(restarts.wait)
     written = cluster.patch(restarts.manifests)
-    warnings = [
+    warnings += [
         f"{restarts.manifests[index]['kind']} {name_of(restarts.manifests[index])} could not be restarted: {reason.text}"
         for index, reason in written.refused.items()
     ]
     if written.error is not None:
         warnings.append(f"{', '.join(restarts.names)} could not be restarted: {written.error.text}")
-    elif not _are_gone(cluster, verification, reads, settings.timeout, clock):
+    elif not _are_gone(cluster, verification, reads, settings.timeout, clock, injection):
         warnings.append(
             f"Restarted {', '.join(restarts.names)}, but stale Pods are still there after {settings.timeout} "
             "seconds. See why: kubectl rollout status and kubectl get events."
@@ -68,7 +81,14 @@ def attempts_within(timeout: float) -> int:
     return max(1, math.ceil(timeout / PAUSE))
 
 
-def _are_gone(cluster: Cluster, verification: Verification, reads: Reads, timeout: int, clock: Clock) -> bool:
+def _are_gone(
+    cluster: Cluster,
+    verification: Verification,
+    reads: Reads,
+    timeout: int,
+    clock: Clock,
+    injection: Injection,
+) -> bool:
     query = pods_query(verification)
     for attempt in range(attempts_within(timeout)):
         if attempt:
@@ -76,6 +96,6 @@ def _are_gone(cluster: Cluster, verification: Verification, reads: Reads, timeou
         if query is None:
             return True
         now = {**reads, "pods": cluster.list_objects(query)}
-        if not plan_restarts(verification, now, clock.now()).manifests:
+        if not plan_restarts(verification, now, clock.now(), injection).manifests:
             return True
     return False

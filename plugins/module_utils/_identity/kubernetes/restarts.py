@@ -8,18 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..._findings.codes import Code
+from ..._findings.key import WorkloadKey
 from ..model.checks import FAIL, UNKNOWN, Check
 from .aws_result import Verification, VerifiedWorkload
 from .cluster import Reads
 from .objects import Object
 from .owners import restart
 from .pod_checks import find_stale
-from .pods import shown_time
+from .pods import Owner, shown_time
 from .reads import state_of
 
 
@@ -27,31 +28,61 @@ from .reads import state_of
 class Restarts:
     """``manifests`` are patches of the owners, ``names`` theirs; ``unmanaged`` are Pods that no restart reaches.
 
-    ``wait`` is how many seconds pass until the youngest association is old enough: the webhook learns of
-    it with a delay, and a Pod admitted earlier would be stale again.
+    ``withheld`` are owners whose new Pods would not get the role either, ``workloads`` are those of the others.
+    ``wait`` is how many seconds pass until the youngest association is old enough: the webhook learns of it with a
+    delay, and a Pod admitted earlier would be stale again.
     """
 
     manifests: Sequence[Object] = ()
     names: Sequence[str] = ()
     unmanaged: Sequence[str] = ()
+    withheld: Sequence[str] = ()
+    workloads: Sequence[WorkloadKey] = ()
     wait: int = 0
 
 
-def plan_restarts(verification: Verification, reads: Reads, now: datetime, settle: int = 15) -> Restarts:
-    """What a restart of stale Pods takes; an association is to be ``settle`` seconds old by then.
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """What the injection probe says of new Pods: ``proven`` get the role, ``failing`` do not. Of others nothing is
+    known, and time has to do: their association is to be ``settle`` seconds old."""
 
-    A workload that is not right in AWS is left alone: new Pods would not get the role either.
+    proven: Collection[WorkloadKey] = ()
+    failing: Collection[WorkloadKey] = ()
+    settle: int = 15
+
+
+def plan_restarts(
+    verification: Verification, reads: Reads, now: datetime, injection: Injection | None = None
+) -> Restarts:
+    """What a restart of stale Pods takes.
+
+    A workload that is not right in AWS is left alone, and so is one whose new Pods would not get the role either.
     """
-    workloads = right_in_aws(verification)
-    owners, others = find_stale(workloads, state_of(verification, reads, now))
-    created = [workload.association_created for workload in workloads if workload.association_created]
-    wait = settle - (now - max(created)).total_seconds() if owners and created else 0
+    injection = injection or Injection()
+    state = state_of(verification, reads, now)
+    right = right_in_aws(verification)
+    workloads = [one for one in right if one.key not in injection.failing]
+    failing = [one for one in right if one.key in injection.failing]
+    owners, others = find_stale(workloads, state)
+    stale = [one for one in workloads if find_stale([one], state)[0]]
+    created = [
+        one.association_created
+        for one in stale
+        if one.association_created and one.key not in injection.proven
+    ]
+    wait = injection.settle - (now - max(created)).total_seconds() if created else 0
     return Restarts(
         [restart(owner, shown_time(now)) for owner in owners],
-        [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners],
+        _names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in others}),
-        int(min(max(wait, 0), settle)),
+        _names(find_stale(failing, state)[0]),
+        [one.key for one in stale],
+        int(min(max(wait, 0), injection.settle)),
     )
+
+
+def _names(owners: Sequence[Owner]) -> list[str]:
+    return [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners]
 
 
 def right_in_aws(verification: Verification) -> list[VerifiedWorkload]:

@@ -145,8 +145,9 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
             findings=(*aws.findings, *kubernetes.findings),
         )
     others = [check for check in checks if check.name != "agent"]
-    # The proof comes last: it needs all the others.
-    place = next((index for index, check in enumerate(others) if check.name == "proof"), len(others))
+    # Injection and proof come last: they need all the others.
+    last = ("injection", "proof")
+    place = next((index for index, check in enumerate(others) if check.name in last), len(others))
     return [*others[:place], joined, *others[place:]]
 
 

@@ -28,6 +28,7 @@ COLUMNS = (
     ("association", "ASSOCIATED"),
     ("service account", "ACCOUNT"),
     ("agent", "AGENT"),
+    ("injection", "INJECTED"),
     ("pods", "PODS"),
     ("proof", "PROOF"),
 )
@@ -109,7 +110,7 @@ def failure_line(failure: FailureRow) -> str:
 def table(rows: Sequence[VerifiedRow]) -> list[str]:
     """One line for each workload, the same columns for all, at most 100 characters wide.
 
-    What is too wide is set closer together, then the names of workloads are cut.
+    What is too wide is set closer together, then the names of workloads are cut, and at last the widest cells.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     known = {name for name, _title in COLUMNS}
@@ -120,7 +121,12 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     cells = _cells(rows, columns)
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     gap = 2 if longest + sum(width + 2 for width in widths) <= WIDTH else 1
-    room = max(WIDTH - sum(width + gap for width in widths), SMALLEST_NAME)
+    room = WIDTH - sum(width + gap for width in widths)
+    if room < SMALLEST_NAME:
+        room = SMALLEST_NAME
+        widest = (WIDTH - room) // len(columns) - gap
+        cells = [[_shortened(cell, widest) for cell in line] for line in cells]
+        widths = [min(width, widest) for width in widths]
     first = min(longest, room)
     return [
         (" " * gap).join([_shortened(name, room).ljust(first), *map(str.ljust, line, widths)]).rstrip()

@@ -15,12 +15,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
     Query,
+    Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
     ObjectName,
+    member,
     name_of,
+    text_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
@@ -34,6 +37,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 class FakeCluster:
     """``lists`` by kind, or by kind and namespace; ``refused`` by the name of an object.
 
+    ``trials`` are the answers to dry runs by service account, in order; the last of them stays.
     ``accounts`` are the service accounts that were applied and not removed; writes of those in ``undone`` are undone
     at once. ``log`` has every request: "list Pod shop", "apply api", "remove old".
     """
@@ -45,6 +49,7 @@ class FakeCluster:
     server: ApiServer = field(default_factory=ApiServer)
     accounts: dict[ObjectName, Object] = field(default_factory=dict)
     undone: frozenset[str] = frozenset()
+    trials: dict[str, list[Trial]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def list_objects(self, query: Query) -> Listing:
@@ -60,6 +65,11 @@ class FakeCluster:
 
     def read_server(self) -> ApiServer:
         return self.server
+
+    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+        names = [text_of(member(manifest, "spec").get("serviceAccountName")) for manifest in manifests]
+        self.log.append(f"try {' '.join(names)}")
+        return [answers.pop(0) if len(answers := self.trials[name]) > 1 else answers[0] for name in names]
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         return self._write("apply", manifests)

@@ -30,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restarts import (
     Restarts,
+    Injection,
     plan_restarts,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
@@ -146,14 +147,17 @@ def test_only_what_matters_is_read(
 
 def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: int = 15) -> Restarts:
     reads = {"pods": build.read(pods), "replica_sets": build.read([build.replica_set()])}
-    return plan_restarts(build.verification(row or build.row()), reads, build.NOW, settle)
+    injection = Injection(settle=settle)
+    return plan_restarts(build.verification(row or build.row()), reads, build.NOW, injection)
 
 
 def test_owners_of_stale_pods_are_restarted_once() -> None:
     restarts = restarted(
         STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new")
     )
-    assert restarts == Restarts([RESTART], ["Deployment shop/web"], ["shop/lone"], 0)
+    assert restarts == Restarts(
+        [RESTART], ["Deployment shop/web"], ["shop/lone"], withheld=[], workloads=[build.KEY]
+    )
 
 
 @pytest.mark.parametrize(
