@@ -20,10 +20,12 @@ from ansible_collections.workload_identity.aws.tests.findings.world import (
     ACCOUNT_NAME,
     NAMESPACE,
     ROLE,
+    Json,
     World,
 )
 
 ACCOUNTS = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+WEBHOOK = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pod-identity-webhook"
 AGENT_URI = "http://169.254.170.23/v1/credentials"
 
 Arrange = Callable[[World], None]
@@ -165,3 +167,58 @@ def proof_without_image(world: World) -> None:
 def proof_without_node(world: World) -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
     world.prove(condition={**condition, "message": "0/1 nodes are available: 1 Insufficient cpu."})
+
+
+def probed(arrange: Arrange = lambda _world: None) -> Arrange:
+    """The injection probe is made of a cluster that ``arrange`` changes."""
+
+    def arranged(world: World) -> None:
+        arrange(world)
+        world.probes = True
+
+    return arranged
+
+
+def unknown_to_webhook(world: World) -> None:
+    world.kube.control.set_associations([])
+
+
+def young_association(world: World) -> None:
+    unknown_to_webhook(world)
+    world.date_association(datetime.now(timezone.utc))
+
+
+def no_webhook(world: World) -> None:
+    world.kube.ask("DELETE", WEBHOOK)
+
+
+def excluded_namespace(world: World) -> None:
+    (webhook,) = world.kube.ask("GET", WEBHOOK)["webhooks"]
+    names = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [NAMESPACE]}
+    webhook["namespaceSelector"] = {"matchExpressions": [names]}
+    world.kube.ask("PATCH", WEBHOOK, {"webhooks": [webhook]})
+
+
+def irsa_instead(world: World) -> None:
+    annotate_account(world)
+    unknown_to_webhook(world)
+
+
+def marked_by_a_policy(world: World) -> None:
+    def mutate(pod: Json) -> None:
+        pod["metadata"]["labels"]["eks.amazonaws.com/skip-pod-identity-webhook"] = "true"
+
+    world.mutate = mutate
+
+
+def keys_by_a_policy(world: World) -> None:
+    def mutate(pod: Json) -> None:
+        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        pod["spec"]["containers"][0]["env"] += [{"name": name, "value": "x"} for name in keys]
+
+    world.mutate = mutate
+
+
+def probe_not_allowed(world: World) -> None:
+    world.kube.allow_reader({"": ["serviceaccounts", "pods", "nodes"]})
+    world.kube_token = READER

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
     Query,
+    Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
@@ -46,6 +48,7 @@ PLURALS = {
     "DaemonSet": "daemonsets",
     "ReplicaSet": "replicasets",
     "Job": "jobs",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
 }
 AGENT_LABEL = {"app.kubernetes.io/name": "eks-pod-identity-agent"}
 
@@ -146,10 +149,16 @@ def path_of(api_version: str, kind: str, namespace: str) -> str:
 
 class KubeCluster:
     """The cluster for a caller with ``token``. A Job gets its Pod as the Job controller and a kubelet would
-    leave it, with ``answer`` as the Pod's status."""
+    leave it, with ``answer`` as the Pod's status. ``mutate`` is what another webhook does to new Pods."""
 
-    def __init__(self, kube: Kube, token: str, answer: Mapping[str, Any]) -> None:
-        self._kube, self._token, self._answer = kube, token, answer
+    def __init__(
+        self,
+        kube: Kube,
+        token: str,
+        answer: Mapping[str, Any],
+        mutate: Callable[[Json], None] = lambda _pod: None,
+    ) -> None:
+        self._kube, self._token, self._answer, self._mutate = kube, token, answer, mutate
 
     def list_objects(self, query: Query) -> Listing:
         selectors = {
@@ -168,6 +177,17 @@ class KubeCluster:
 
     def read_server(self) -> ApiServer:
         return ApiServer(self._kube.endpoint)
+
+    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+        return [self._try(deepcopy(dict(manifest))) for manifest in manifests]
+
+    def _try(self, pod: Json) -> Trial:
+        self._mutate(pod)
+        path = path_of("v1", "Pod", name_of(pod).namespace)
+        try:
+            return Trial(self._kube.ask("POST", path, pod, self._token, dryRun="All"))
+        except AssociationError as error:
+            return Trial(error=parse_api_error(str(error)))
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         for manifest in manifests:

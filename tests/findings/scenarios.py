@@ -38,6 +38,7 @@ RIGHT = (
     Scenario("eleven workloads, read in bulk", aws.nothing, made=aws.many),
     Scenario("an agent that is no add-on", aws.delete_addon),
     Scenario("a caller who may do everything", aws.caller_with("*")),
+    Scenario("a new Pod would be injected", kube.probed()),
     Scenario("a runtime proof with the right role", kube.proved_as("my-role")),
     Scenario(
         "a proxy with an exception for the agent",
@@ -335,4 +336,21 @@ OF_THE_PROOF = (
     ),
 )
 
-SCENARIOS = (*RIGHT, *OF_AWS, *OF_KUBERNETES, *OF_THE_PROOF)
+OF_THE_PROBE = (
+    Scenario("association not known yet", kube.probed(kube.young_association), "INJECTION_NOT_YET"),
+    Scenario("webhook fails", kube.probed(kube.unknown_to_webhook), "INJECTION_MISSING"),
+    Scenario("webhook removed", kube.probed(kube.no_webhook), "INJECTION_NO_WEBHOOK"),
+    Scenario("namespace left out", kube.probed(kube.excluded_namespace), "INJECTION_NAMESPACE_EXCLUDED"),
+    Scenario("a policy marks new Pods", kube.probed(kube.marked_by_a_policy), "INJECTION_SKIPPED"),
+    Scenario("a policy sets keys", kube.probed(kube.keys_by_a_policy), "INJECTION_OTHER_IDENTITY"),
+    Scenario(
+        "IRSA is injected instead",
+        kube.probed(kube.irsa_instead),
+        "INJECTION_IRSA",
+        also=("IRSA_ANNOTATION",),
+        because="the annotation is what has IRSA injected",
+    ),
+    Scenario("Pods not to be tried", kube.probed(kube.probe_not_allowed), "INJECTION_UNKNOWN"),
+)
+
+SCENARIOS = (*RIGHT, *OF_AWS, *OF_KUBERNETES, *OF_THE_PROBE, *OF_THE_PROOF)

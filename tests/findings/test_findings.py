@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
     CLUSTER,
+    INJECTION,
     PROOF,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
@@ -34,7 +35,7 @@ OF_THE_RUN = (
 
 
 def test_every_code_of_a_verification_has_a_scenario() -> None:
-    codes = {code.value for code in (*VERIFICATION, *CLUSTER, *PROOF, *OF_THE_RUN)}
+    codes = {code.value for code in (*VERIFICATION, *CLUSTER, *INJECTION, *PROOF, *OF_THE_RUN)}
     assert {scenario.code for scenario in SCENARIOS if scenario.code} == codes
 
 

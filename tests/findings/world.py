@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -22,6 +22,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
     HalfSettings,
     run_half,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection import (
+    ProbeSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection_run import (
+    InjectionSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
@@ -113,6 +119,8 @@ class World:
         self.looks_at_pods = True
         self.checks_caller = False
         self.proves = False
+        self.probes = False
+        self.mutate: Callable[[Json], None] = lambda _pod: None
         self.container: Json | None = None
         self.proof_condition: Json | None = None
         self.server: ApiServer | None = None
@@ -258,14 +266,19 @@ class World:
     def report(self, **options: Any) -> Report:
         """What the role makes of AWS and Kubernetes; ``options`` are those of ReportSettings."""
         aws = parse_aws_result(self.verification(), CLUSTER)
-        cluster = KubeCluster(self.kube, self.kube_token, self._answer())
+        cluster = KubeCluster(self.kube, self.kube_token, self._answer(), self.mutate)
         preflight = read_accounts(
             KubeCluster(self.kube, TOKEN, {}), self._desired().workloads, CLUSTER, "verify"
         )
         assert isinstance(preflight, Preflight), preflight
         proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
+        # Nothing here changes while a run waits.
+        injection = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0) if self.probes else None
         settings = HalfSettings(
-            verify_pods=self.looks_at_pods, proof=proof, why_no_proof="" if self._answer() else None
+            verify_pods=self.looks_at_pods,
+            injection=injection,
+            proof=proof,
+            why_no_proof="" if self._answer() else None,
         )
         half = run_half(cluster, aws, preflight, settings, RestlessClock())
         return make_report(aws, half.outcome, ReportSettings(**options))

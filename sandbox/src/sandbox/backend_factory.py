@@ -34,4 +34,4 @@ def _kubernetes(
         return OwnKubernetes(settings.kubernetes_source)
     if settings.kubernetes == "kubebuilder":
         return KubebuilderKubernetes(settings, ports, token, servers)
-    return EmbeddedKubernetes(settings, ports.get("kubernetes", 0), token, servers)
+    return EmbeddedKubernetes(settings, ports.get("kubernetes", 0), token, servers, ports.get("aws", 0))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from sandbox.environment import LOCAL_HOSTS, EnvironmentChange
 from sandbox.errors import StartError
@@ -59,6 +60,7 @@ class EmbeddedKubernetes:
     port: int
     token: str
     servers: Servers
+    aws_port: int = 0
 
     label = "Kubernetes"
     processes = (PROCESS,)
@@ -91,7 +93,19 @@ class EmbeddedKubernetes:
         command = [sys.executable, "-P", "-m", "sandbox.kube", "--port", str(self.port)]
         command += ["--cert-dir", str(self.servers.layout.kubernetes), "--token", self.token]
         command += ["--rbac"] if settings.rbac else []
-        return command + (["--pod-identity-webhook"] if settings.pod_identity_webhook else [])
+        if settings.pod_identity_webhook:
+            command += ["--pod-identity-webhook", "--webhook-delay-ms", str(settings.webhook_delay_ms)]
+            command += ["--associations", self._associations] if self.aws_port else []
+        return command
+
+    @property
+    def _associations(self) -> str:
+        """Where the embedded AWS says what its cluster has."""
+        settings = self.settings
+        whose = urlencode(
+            {"account": settings.account, "region": settings.region, "cluster": settings.cluster}
+        )
+        return f"http://{LOOPBACK}:{self.aws_port}/_sandbox/associations?{whose}"
 
     def _first_state(self) -> None:
         """A reset takes the latency too."""

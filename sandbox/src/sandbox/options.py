@@ -22,6 +22,7 @@ SETTING_OPTIONS = (
     "auth",
     "rbac",
     "pod_identity_webhook",
+    "webhook_delay_ms",
     "latency_ms",
     "kube_latency_ms",
     "propagation_ms",
@@ -141,6 +142,12 @@ def _start_options() -> argparse.ArgumentParser:
         "--pod-identity-webhook",
         action="store_true",
         help="embedded Kubernetes: inject EKS Pod Identity into Pods, as EKS does",
+    )
+    add(
+        "--webhook-delay-ms",
+        type=int,
+        metavar="N",
+        help="with the webhook: how long after it was made it knows an association",
     )
     add("--latency-ms", type=int, metavar="N", help="embedded AWS: delay of each answer")
     add("--kube-latency-ms", type=int, metavar="N", help="embedded Kubernetes: the same")

@@ -40,6 +40,7 @@ class Settings:
     auth: bool = False
     rbac: bool = False
     pod_identity_webhook: bool = False
+    webhook_delay_ms: int = 0
     latency_ms: int = 0
     kube_latency_ms: int = 0
     propagation_ms: int = 0
@@ -60,7 +61,7 @@ class Settings:
                 f"--cluster {self.cluster!r} is not a cluster name.",
                 "Up to 100 letters, digits, hyphens and underscores; a letter or digit first.",
             )
-        for name in ("latency_ms", "kube_latency_ms", "propagation_ms", "read_lag_ms"):
+        for name in ("latency_ms", "kube_latency_ms", "propagation_ms", "read_lag_ms", "webhook_delay_ms"):
             if getattr(self, name) < 0:
                 option = name.replace("_", "-")
                 raise SandboxError(f"--{option} is 0 or more milliseconds.")

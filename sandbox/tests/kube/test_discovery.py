@@ -18,6 +18,7 @@ SERVED = {
         "secrets",
         "serviceaccounts",
     ],
+    "admissionregistration.k8s.io/v1": ["mutatingwebhookconfigurations"],
     "apps/v1": ["daemonsets", "deployments", "replicasets", "statefulsets"],
     "authentication.k8s.io/v1": ["selfsubjectreviews"],
     "authorization.k8s.io/v1": [

@@ -23,6 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Deployment": WORKLOAD,
     "Event": {"involvedObject": {"kind": "Pod", "name": "p"}, "reason": "Scheduled", "type": "Normal"},
     "Job": {"spec": {"template": {"spec": {**POD, "restartPolicy": "Never"}}}},
+    "MutatingWebhookConfiguration": {"webhooks": [{"name": "pods.example.com", "sideEffects": "None"}]},
     "Namespace": {},
     "Node": {"spec": {"providerID": "aws:///eu-central-1a/i-0"}},
     "Pod": {"spec": POD},

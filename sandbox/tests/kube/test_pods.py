@@ -116,6 +116,72 @@ def test_other_pods_are_left_alone(webhook: Any, enabled: bool, pairs: set[tuple
     assert "env" not in obj["spec"]["containers"][0]
 
 
+def trial(kube: Any, **query: str) -> bool:
+    """Whether a Pod that is tried with a dry run comes back injected."""
+    _, obj = kube("POST", PATH, pod(), query={"dryRun": "All", **query})
+    return "env" in obj["spec"]["containers"][0]
+
+
+def test_a_dry_run_shows_what_would_be_injected_and_makes_nothing(webhook: Any) -> None:
+    assert trial(webhook)
+    assert webhook("GET", f"{PATH}/p")[0] == 404
+
+
+def test_each_api_server_learns_of_an_association_by_itself(webhook: Any) -> None:
+    hook, now = webhook.cluster.webhook, [0.0]
+    hook.clock = lambda: now[0]
+    hook.associations = set()
+    hook.associations = {("default", "app")}
+    hook.delays = (1.0, 3.0)
+    seen = []
+    for moment in (0.0, 1.0, 3.0):
+        now[0] = moment
+        seen.append([trial(webhook), trial(webhook)])
+    assert seen == [[False, False], [True, False], [True, True]]
+
+
+def test_an_association_of_eks_is_known_at_its_age(webhook: Any) -> None:
+    webhook.cluster.webhook.associations = set()
+    webhook.cluster.webhook.delays = (5.0,)
+    for age, known in ((4.0, False), (5.0, True)):
+        webhook.cluster.webhook.follow = lambda age=age: {("default", "app"): age}
+        assert trial(webhook) is known
+
+
+def test_the_webhook_is_asked_as_it_is_registered(webhook: Any) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pod-identity-webhook"
+    (registered,) = webhook("GET", path)[1]["webhooks"]
+    assert registered["sideEffects"] == "None"
+    name = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["other"]}
+    changed = {**registered, "namespaceSelector": {"matchExpressions": [name]}}
+    webhook("PATCH", path, {"webhooks": [changed]}, content_type=MERGE)
+    assert not trial(webhook)
+    webhook("PATCH", path, {"webhooks": [registered]}, content_type=MERGE)
+    assert trial(webhook)
+    webhook("DELETE", path)
+    assert not trial(webhook)
+
+
+def test_a_pod_with_the_skip_label_is_left_alone(webhook: Any) -> None:
+    body = pod()
+    body["metadata"]["labels"] = {"eks.amazonaws.com/skip-pod-identity-webhook": "true"}
+    assert "env" not in webhook("POST", PATH, body)[1]["spec"]["containers"][0]
+
+
+def test_irsa_is_injected_where_no_association_is_known(webhook: Any) -> None:
+    annotations = {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/old"}}
+    path = "/api/v1/namespaces/default/serviceaccounts/app"
+    webhook("PATCH", path, {"metadata": annotations}, content_type=MERGE)
+    both = [webhook("POST", PATH, pod("a"))]
+    webhook.cluster.webhook.associations = set()
+    both.append(webhook("POST", PATH, pod("b")))
+    found = [list(environment(obj["spec"]["containers"][0])) for _code, obj in both]
+    assert found == [
+        ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"],
+        ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"],
+    ]
+
+
 def test_a_pod_admitted_earlier_stays_without(webhook: Any) -> None:
     webhook.cluster.webhook.associations = set()
     webhook("POST", PATH, pod())

@@ -480,6 +480,29 @@ def test_the_webhook_follows_the_control_endpoint(start_server: Any) -> None:
     ]
 
 
+def test_the_webhook_is_turned_on_and_off(server: Any, core: client.CoreV1Api) -> None:
+    def is_injected() -> bool:
+        body = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        return core.create_namespaced_pod("default", body, dry_run="All").spec.containers[0].env is not None
+
+    server.control.set_associations([("default", "default")])
+    assert not is_injected()
+    server.control.set_webhook(True)
+    assert is_injected()
+    server.control.set_webhook(True, delays_ms=[600_000])
+    assert not is_injected()
+    server.control.set_webhook(False)
+    assert not is_injected()
+
+
+def test_only_a_server_with_the_webhook_passes_for_one_of_eks(server: Any, start_server: Any) -> None:
+    versions = [
+        client.VersionApi(one.client()).get_code().git_version
+        for one in (server, start_server("--pod-identity-webhook"))
+    ]
+    assert versions == ["v1.36.2+sandbox", "v1.36.2-eks-0000000+sandbox"]
+
+
 def test_staged_logs(server: Any, core: client.CoreV1Api) -> None:
     body = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     core.create_namespaced_pod("default", body)

@@ -79,7 +79,7 @@ def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
 def judge_trial(trial: Trial, key: WorkloadKey) -> Seen:
     """The first reason that holds. Without one, SDKs in the Pod find the role's credentials."""
     if trial.error is not None:
-        return judge_refusal(trial.error, key)
+        return judge_refusal(trial.error)
     pod = parse_pod(trial.pod, key.cluster)
     container = next((one for one in pod.containers if one.name == CONTAINER), Container("", {}))
     for look in _LOOKS:
@@ -223,7 +223,7 @@ _REFUSALS = (
 _ANY = _Refusal("", "it was not answered", "Run verify.yml again, which tries it again.")
 
 
-def judge_refusal(error: ApiError, key: WorkloadKey) -> Seen:
+def judge_refusal(error: ApiError) -> Seen:
     """Nothing is known of the injection then."""
     refusal = next((one for one in _REFUSALS if re.search(one.pattern, error.text)), _ANY)
     status = f" ({error.status})" if error.status else ""

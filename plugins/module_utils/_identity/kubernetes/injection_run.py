@@ -43,8 +43,9 @@ class InjectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The probes of one workload: how many, how many in a row with injection, and what the last one showed that was
-    not so. ``pause`` is how many seconds an API server is to be left alone. ``is_young`` says that the cluster may not know its association yet."""
+    """The probes of one workload: how many, how many in a row with injection, how many without, and what the last of
+    those showed. ``pause`` is how many seconds an API server is to be left alone. ``is_young`` says that the cluster may
+    not know its association yet."""
 
     is_young: bool
     probes: int = 0

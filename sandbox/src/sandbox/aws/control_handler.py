@@ -54,6 +54,7 @@ class ControlHandler:
             ("PATCH", "cluster"): self._patch_cluster,
             ("PATCH", "addon"): self._patch_addon,
             ("PATCH", "association"): self._patch_association,
+            ("GET", "associations"): self._associations,
             ("GET", "state"): self._state,
             ("POST", "reset"): self._reset,
         }
@@ -146,6 +147,20 @@ class ControlHandler:
             raise ControlError(404, f"no association {association_id} on cluster {cluster}")
         record.update(data)
         return {}
+
+    def _associations(self, arguments: Arguments, _data: Any) -> Any:
+        """Those of one cluster, with their age: what EKS's webhook in the cluster learns."""
+        account, region, cluster = _names(arguments, "account", "region", "cluster")
+        now = self._overlay.clock.eks()
+        known = self._overlay.eks_state.associations(account, region, cluster)
+        return [
+            {
+                "namespace": record["namespace"],
+                "service_account": record["serviceAccount"],
+                "age_s": now - record["createdAt"],
+            }
+            for record in known.by_id.values()
+        ]
 
     def _state(self, arguments: Arguments, _data: Any) -> Any:
         return snapshot(self._overlay, *_names(arguments, "account"))

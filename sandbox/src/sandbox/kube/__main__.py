@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from sandbox.kube.cluster import Cluster
 from sandbox.kube.resources import resource_table
 from sandbox.kube.server import LOOPBACK, Connections, serve
 from sandbox.kube.tls import ensure_server_files
+from sandbox.kube.webhook import associations_of
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,6 +38,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="inject EKS Pod Identity into Pods of PUT /_sandbox/associations",
     )
+    parser.add_argument("--associations", metavar="URL", help="where the webhook reads EKS's associations")
+    parser.add_argument(
+        "--webhook-delay-ms",
+        type=float,
+        default=0,
+        metavar="N",
+        help="how long after it was made the webhook knows an association",
+    )
     return parser.parse_args(arguments)
 
 
@@ -53,6 +63,8 @@ def main() -> None:
             resource_table(),
             rbac=options.rbac,
             pod_identity_webhook=options.pod_identity_webhook,
+            webhook_delays=(options.webhook_delay_ms / 1000,),
+            follow=partial(associations_of, options.associations) if options.associations else None,
             root_ca=files.ca.read_text(encoding="ascii"),
         )
 

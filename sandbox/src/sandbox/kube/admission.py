@@ -9,7 +9,7 @@ Identity: how it works" and "Configure pods to use a service account with EKS Po
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Set
+from collections.abc import Callable
 
 from sandbox.kube.errors import forbidden
 from sandbox.kube.jsontree import Json, lookup
@@ -90,9 +90,22 @@ def inject_pod_identity(pod: Json) -> None:
         del pod["spec"]["volumes"]
 
 
-def wants_pod_identity(associations: Set[tuple[str, str]], namespace: str, pod: Json) -> bool:
-    """Whether the Pod's (namespace, service account) has an association."""
-    return (namespace, pod["spec"]["serviceAccountName"]) in associations
+def inject_irsa(pod: Json, role: str) -> None:
+    """What the same webhook does for a service account with the annotation of IRSA."""
+    directory = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
+    for container in _containers(pod):
+        container.setdefault("env", []).extend(
+            [
+                {"name": "AWS_ROLE_ARN", "value": role},
+                {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": f"{directory}/token"},
+            ]
+        )
+        container.setdefault("volumeMounts", []).append(
+            {"mountPath": directory, "name": "aws-iam-token", "readOnly": True}
+        )
+    token = {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}
+    projected = {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]}
+    pod["spec"].setdefault("volumes", []).append({"name": "aws-iam-token", "projected": projected})
 
 
 def _containers(pod: Json) -> list[Json]:

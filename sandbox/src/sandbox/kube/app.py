@@ -187,7 +187,7 @@ def discovery_response(cluster: Cluster, request: Request) -> Response:
     found: Json | None = None
     match parts:
         case ["version"]:
-            found = version_info(VERSION)
+            found = version_info(VERSION, eks=cluster.is_eks)
         case ["api"]:
             found = api_versions(request.url.netloc)
         case ["apis"]:

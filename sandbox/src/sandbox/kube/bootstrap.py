@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from sandbox.kube import webhook
 from sandbox.kube.jsontree import Json
 from sandbox.kube.operations import Operations, WriteOptions
 from sandbox.kube.resources import (
@@ -13,9 +14,11 @@ from sandbox.kube.resources import (
     BATCH,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
+    MUTATING_WEBHOOKS,
     NAMESPACES,
     RBAC,
 )
+from sandbox.kube.store import key_of
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _READ = ["get", "list", "watch"]
@@ -72,6 +75,13 @@ _BINDINGS = {
     "system:basic-user": "system:authenticated",
     "system:discovery": "system:authenticated",
 }
+
+
+def register_webhook(operations: Operations) -> None:
+    """EKS's, unless it is registered already."""
+    if operations.store.get(key_of(MUTATING_WEBHOOKS, "", webhook.NAME)) is None:
+        options = WriteOptions(manager="eks")
+        operations.create(MUTATING_WEBHOOKS, "", webhook.configuration(), options)
 
 
 def furnish(operations: Operations) -> None:

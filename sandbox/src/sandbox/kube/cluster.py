@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sandbox.kube.bootstrap import furnish
+from sandbox.kube.bootstrap import furnish, register_webhook
 from sandbox.kube.deletion import Deleter, parse_delete_options
 from sandbox.kube.errors import Cause, bad_request, invalid, method_not_allowed
 from sandbox.kube.jsontree import Json
 from sandbox.kube.listing import as_list, list_objects, parse_selection
-from sandbox.kube.operations import Operations, Outcome, Webhook, WriteOptions
+from sandbox.kube.operations import Operations, Outcome, WriteOptions
 from sandbox.kube.patch import APPLY
 from sandbox.kube.pods import evict, issue_token, read_log
 from sandbox.kube.rbac import Authorizer, User
@@ -20,6 +20,7 @@ from sandbox.kube.resources import PODS, ResourceTable
 from sandbox.kube.reviews import review
 from sandbox.kube.store import Store
 from sandbox.kube.target import TRUE, Target
+from sandbox.kube.webhook import Pair, Webhook
 
 
 class Cluster:
@@ -31,17 +32,22 @@ class Cluster:
         *,
         rbac: bool = False,
         pod_identity_webhook: bool = False,
+        webhook_delays: Sequence[float] = (0.0,),
+        follow: Callable[[], dict[Pair, float]] | None = None,
         root_ca: str = "",
         store: Store | None = None,
     ) -> None:
         self.table = table
         self.store = store if store is not None else Store()
-        self.webhook = Webhook(enabled=pod_identity_webhook)
+        self.webhook = Webhook(pod_identity_webhook, webhook_delays, follow)
+        self.is_eks = pod_identity_webhook
         self.logs: dict[tuple[str, str, str], str] = {}
         self.operations = Operations(self.store, self.webhook, root_ca)
         self.deleter = Deleter(self.store, table)
         self.authorizer = Authorizer(self.store, enforce=rbac)
         furnish(self.operations)
+        if pod_identity_webhook:
+            register_webhook(self.operations)
 
     def answer(
         self,
@@ -89,6 +95,11 @@ class Cluster:
         """The text of GET pods/NAME/log: what a test has staged."""
         _, pod = self.operations.find(PODS, target.namespace, target.name)
         return read_log(self.logs, pod, query)
+
+    def set_webhook(self, enabled: bool, delays: Sequence[float]) -> None:
+        self.webhook.enabled, self.webhook.delays = enabled, delays
+        if enabled:
+            register_webhook(self.operations)
 
     def snapshot(self) -> Json:
         """Every object by resource, for tests."""

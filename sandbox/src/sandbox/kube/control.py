@@ -73,6 +73,11 @@ class KubeControl:
         body = [{"namespace": space, "service_account": name} for space, name in pairs]
         self._ask("PUT", "associations", body)
 
+    def set_webhook(self, enabled: bool, delays_ms: Iterable[float] = (0,)) -> None:
+        """Turns the Pod Identity webhook on or off. It knows an association so long after it was
+        told; with several delays there are as many API servers, which answer in turn."""
+        self._ask("PUT", "webhook", {"enabled": enabled, "delays_ms": list(delays_ms)})
+
     def set_logs(self, logs: Mapping[tuple[str, str], str]) -> None:
         """What GET log answers, by (namespace, Pod)."""
         body = [{"namespace": n, "pod": pod, "text": text} for (n, pod), text in logs.items()]

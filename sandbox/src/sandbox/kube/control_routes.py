@@ -64,6 +64,9 @@ class ControlRoutes:
             case "PUT", "associations":
                 pairs = {(str(i["namespace"]), str(i["service_account"])) for i in body}
                 server.cluster.webhook.associations = pairs
+            case "PUT", "webhook":
+                delays = [float(ms) / 1000 for ms in body.get("delays_ms") or [0]]
+                server.cluster.set_webhook(bool(body["enabled"]), delays)
             case "PUT", "logs":
                 server.cluster.logs = {
                     (i["namespace"], i["pod"], i.get("container", "")): i["text"] for i in body

@@ -14,15 +14,15 @@ _OTHER_KINDS = {
 }
 
 
-def version_info(version: str) -> Json:
-    """/version; ``version`` as ``v1.36.2``."""
+def version_info(version: str, *, eks: bool = False) -> Json:
+    """/version; ``version`` as ``v1.36.2``, with a mark as of EKS's servers where its webhook is on."""
     major, minor = version.lstrip("v").split(".")[:2]
     return {
         "major": major,
         "minor": minor,
         "emulationMajor": major,
         "emulationMinor": minor,
-        "gitVersion": f"{version}+sandbox",
+        "gitVersion": f"{version}{'-eks-0000000' if eks else ''}+sandbox",
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

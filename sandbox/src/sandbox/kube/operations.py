@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sandbox.kube import admission, patch
@@ -40,6 +40,7 @@ from sandbox.kube.updates import (
     restrict,
 )
 from sandbox.kube.validate import check_valid
+from sandbox.kube.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,6 @@ class Outcome:
     obj: Json
     created: bool = False
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Webhook:
-    """The Pod Identity webhook: whether it is on, and the (namespace, service account) it knows."""
-
-    enabled: bool = False
-    associations: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Operations:
@@ -200,9 +193,7 @@ class Operations:
 
     def _admit_pod(self, namespace: str, pod: Json) -> None:
         admission.admit_service_account(self.store, namespace, pod, admission.random_suffix)
-        known = self.webhook.associations
-        if self.webhook.enabled and admission.wants_pod_identity(known, namespace, pod):
-            admission.inject_pod_identity(pod)
+        self.webhook.mutate(self.store, namespace, pod)
 
     def _furnish(self, namespace: str) -> None:
         """What the controllers of a cluster add to every namespace."""

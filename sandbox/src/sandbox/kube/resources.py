@@ -10,6 +10,7 @@ from dataclasses import dataclass
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 SUBRESOURCE_VERBS = ("get", "patch", "update")
 
+ADMISSION = "admissionregistration.k8s.io"
 APPS = "apps"
 AUTHENTICATION = "authentication.k8s.io"
 AUTHORIZATION = "authorization.k8s.io"
@@ -178,6 +179,15 @@ JOBS = ResourceType(
     fields=("status.successful",),
     has_generation=True,
 )
+MUTATING_WEBHOOKS = ResourceType(
+    ADMISSION,
+    "v1",
+    "mutatingwebhookconfigurations",
+    "MutatingWebhookConfiguration",
+    namespaced=False,
+    categories=("api-extensions",),
+    has_generation=True,
+)
 CLUSTER_ROLES = ResourceType(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDINGS = ResourceType(
     RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
@@ -257,6 +267,7 @@ def resource_table() -> ResourceTable:
             SELF_SUBJECT_ACCESS_REVIEWS,
             SELF_SUBJECT_RULES_REVIEWS,
             SUBJECT_ACCESS_REVIEWS,
+            MUTATING_WEBHOOKS,
             JOBS,
             CLUSTER_ROLES,
             CLUSTER_ROLE_BINDINGS,

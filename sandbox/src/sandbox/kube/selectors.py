@@ -64,6 +64,24 @@ def parse_label_selector(text: str) -> LabelSelector:
     return LabelSelector(tuple(_requirement(term) for term in terms))
 
 
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
+
+
+def object_selector(selector: Json | None) -> LabelSelector:
+    """metav1.LabelSelector; an empty one selects everything."""
+    equal = [Requirement(key, "in", frozenset({value})) for key, value in _labels(selector)]
+    expressions = (selector or {}).get("matchExpressions") or []
+    others = [
+        Requirement(term["key"], _OPERATORS[term["operator"]], frozenset(term.get("values") or ()))
+        for term in expressions
+    ]
+    return LabelSelector((*equal, *others))
+
+
+def _labels(selector: Json | None) -> list[tuple[str, str]]:
+    return list(((selector or {}).get("matchLabels") or {}).items())
+
+
 def _requirement(term: str) -> Requirement:
     if found := _SET_TERM.fullmatch(term):
         values = frozenset(value.strip() for value in found[3].split(","))

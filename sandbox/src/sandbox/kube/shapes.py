@@ -122,6 +122,7 @@ KINDS: Mapping[str, Struct] = {
     "DaemonSet": _workload("DaemonSet", updateStrategy=_STRATEGY),
     "Deployment": _workload("Deployment", replicas="int32", strategy=_STRATEGY),
     "Job": _workload("Job", backoffLimit="int32", completions="int32", parallelism="int32"),
+    "MutatingWebhookConfiguration": _kind("MutatingWebhookConfiguration", webhooks=ListOf(_named("Webhook"))),
     "Namespace": _kind(
         "Namespace", spec=Struct("NamespaceSpec", {"finalizers": _LIST_OF_STRINGS}), status="any"
     ),
