@@ -42,6 +42,20 @@ options:
     description: Whether to look at the Pods of the workloads, and where it matters at the agent, nodes and ReplicaSets.
     type: bool
     default: true
+  verify_injection:
+    description:
+      - Whether to try, by creating a Pod with a dry run, if a Pod that starts now would get the role. With V(auto) on API
+        servers of EKS, and of more than 50 workloads a sample of 50; with V(all) for all workloads, on any API server.
+    type: str
+    choices:
+      - auto
+      - all
+      - none
+    default: auto
+  injection_timeout:
+    description: How long to wait, in seconds, until the cluster knows a young association.
+    type: int
+    default: 60
   restart_stale:
     description: Whether to restart the owners of Pods that were admitted before their association.
     type: bool
@@ -51,7 +65,7 @@ options:
     type: int
     default: 300
   restart_settle:
-    description: The age, in seconds, that an association must have before a restart.
+    description: The age, in seconds, that an association must have before a restart, where the dry run shows nothing.
     type: int
     default: 15
   runtime_proof:

@@ -83,7 +83,7 @@ class Account:
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("account")
     sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded", "--auth", "--rbac")
+    sandbox.up("--kube", "embedded", "--auth", "--rbac", "--pod-identity-webhook")
     yield Account(sandbox, folder)
     sandbox.down()
 
@@ -137,7 +137,7 @@ ALL_TAKEN_BACK = {
     ("language", "names"),
     [
         ("json", ("verify-iam-policy.json", "converge-iam-policy.json")),
-        ("yaml", ("verify-rbac.yml", "converge-rbac.yml")),
+        ("yaml", ("verify-rbac.yml", "converge-rbac.yml", "injection-rbac.yml")),
     ],
 )
 def test_the_files_are_what_the_page_shows(language: str, names: tuple[str, ...]) -> None:

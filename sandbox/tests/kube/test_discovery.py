@@ -18,7 +18,11 @@ SERVED = {
         "secrets",
         "serviceaccounts",
     ],
-    "admissionregistration.k8s.io/v1": ["mutatingwebhookconfigurations"],
+    "admissionregistration.k8s.io/v1": [
+        "mutatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ],
     "apps/v1": ["daemonsets", "deployments", "replicasets", "statefulsets"],
     "authentication.k8s.io/v1": ["selfsubjectreviews"],
     "authorization.k8s.io/v1": [

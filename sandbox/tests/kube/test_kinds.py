@@ -33,6 +33,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "Secret": {"stringData": {"a": "b"}},
     "ServiceAccount": {"automountServiceAccountToken": False},
     "StatefulSet": WORKLOAD,
+    "ValidatingAdmissionPolicy": {"spec": {"validations": [{"expression": "true"}]}},
+    "ValidatingAdmissionPolicyBinding": {"spec": {"policyName": "p", "validationActions": ["Deny"]}},
 }
 
 

@@ -188,6 +188,25 @@ MUTATING_WEBHOOKS = ResourceType(
     categories=("api-extensions",),
     has_generation=True,
 )
+ADMISSION_POLICIES = ResourceType(
+    ADMISSION,
+    "v1",
+    "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicy",
+    namespaced=False,
+    subresources=("status",),
+    categories=("api-extensions",),
+    has_generation=True,
+)
+ADMISSION_POLICY_BINDINGS = ResourceType(
+    ADMISSION,
+    "v1",
+    "validatingadmissionpolicybindings",
+    "ValidatingAdmissionPolicyBinding",
+    namespaced=False,
+    categories=("api-extensions",),
+    has_generation=True,
+)
 CLUSTER_ROLES = ResourceType(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDINGS = ResourceType(
     RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
@@ -268,6 +287,8 @@ def resource_table() -> ResourceTable:
             SELF_SUBJECT_RULES_REVIEWS,
             SUBJECT_ACCESS_REVIEWS,
             MUTATING_WEBHOOKS,
+            ADMISSION_POLICIES,
+            ADMISSION_POLICY_BINDINGS,
             JOBS,
             CLUSTER_ROLES,
             CLUSTER_ROLE_BINDINGS,

@@ -139,4 +139,6 @@ KINDS: Mapping[str, Struct] = {
         secrets=ListOf(_named("ObjectReference", namespace="string", uid="string")),
     ),
     "StatefulSet": _workload("StatefulSet", replicas="int32", updateStrategy=_STRATEGY),
+    "ValidatingAdmissionPolicy": _kind("ValidatingAdmissionPolicy", spec="any", status="any"),
+    "ValidatingAdmissionPolicyBinding": _kind("ValidatingAdmissionPolicyBinding", spec="any"),
 }
