@@ -238,7 +238,8 @@ FAILURES: Descriptions = {
     ),
     Code.KUBERNETES_REFUSED: _failure(
         "Kubernetes refused an object",
-        "the API server did not take one service account or namespace; the message has its answer",
+        "the API server refused to apply or remove an object, to restart an owner of Pods, or to list what a Job made; the "
+        "message has its answer",
         "resolve that, and run again; for a 403 [iam-permissions.md](iam-permissions.md#kubernetes)",
     ),
     Code.SERVICE_ACCOUNT_NOT_KEPT: _failure(

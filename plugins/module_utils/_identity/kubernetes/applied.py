@@ -11,15 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..._findings.codes import Code
-from ..model.messages import sentence
 from ..model.rows import FailureRow
 from .account_plan import AccountPlan, workload_of
 from .api_errors import ApiError
 from .cluster import Cluster, Written
 from .objects import Object, name_of
-
-_REMEDY = "Resolve that and run again, which takes up only what is missing."
+from .refusals import refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +62,11 @@ def carry_out(
         unlisted=_without(plan.unlisted, unpurged),
     )
     action = "remove" if removes else "apply"
-    failures = [_failure(manifest, action, reason) for manifest, reason in refused]
-    failures += [_failure(manifest, "remove", reason) for manifest, reason in unpurged]
+    failures = [refusal(manifest, action, reason, workload_of(manifest)) for manifest, reason in refused]
+    failures += [refusal(manifest, "remove", reason, workload_of(manifest)) for manifest, reason in unpurged]
     return Applied(done, failures, None, changed, diffs)
 
 
 def _without(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
     names = {name_of(manifest) for manifest, _reason in refused}
     return [manifest for manifest in manifests if name_of(manifest) not in names]
-
-
-def _failure(manifest: Object, action: str, reason: ApiError) -> FailureRow:
-    answer = f"Kubernetes answered {reason.status}: " if reason.status else ""
-    return {
-        "workload": workload_of(manifest),
-        "resource": str(manifest["kind"]),
-        "name": str(name_of(manifest)),
-        "action": action,
-        "error_code": Code.KUBERNETES_REFUSED.value,
-        "message": f"{answer}{sentence(reason.text)}",
-        "remedy": _REMEDY,
-    }

@@ -125,8 +125,11 @@ def run_half(
     return HalfRun(
         replace(
             outcome,
-            changes=changes,
-            failures=applied.failures,
+            changes=[
+                *changes,
+                *(f"restart {name}" for name in restarted.restarts.names if restarted.changed),
+            ],
+            failures=[*applied.failures, *restarted.failures, *proof.failures],
             error=applied.error.text if applied.error else "",
             findings=[*plan.findings, *outcome.findings],
         ),

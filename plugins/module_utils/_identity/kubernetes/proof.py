@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.checks import FAIL, PASS, SKIPPED, Check
+from ..model.checks import FAIL, PASS, SKIPPED, UNKNOWN, Check
+from ..model.rows import FailureRow
 from .aws_result import VerifiedWorkload
 from .objects import Object, member, name_of, objects_of, text_of
 from .proof_causes import cause_of
@@ -27,7 +28,8 @@ _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 class ProofRun:
     """What a run of the proof gave. ``jobs`` are the workloads that got one, ``pods`` those of the Jobs.
 
-    ``skipped`` says why nothing was run, ``errors`` why a Job could not be made; ``timeout`` is in seconds.
+    ``skipped`` says why nothing was run; of the workloads in ``unknown`` the Job or its Pods were refused, as
+    ``failures`` says, which has what could not be removed as well. ``timeout`` is in seconds.
     """
 
     run: str = ""
@@ -35,7 +37,8 @@ class ProofRun:
     jobs: Collection[WorkloadKey] = ()
     pods: Sequence[Object] = ()
     skipped: str = ""
-    errors: Mapping[WorkloadKey, str] = field(default_factory=dict)
+    unknown: Collection[WorkloadKey] = ()
+    failures: Sequence[FailureRow] = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +72,9 @@ def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> Proo
     for workload in workloads:
         if workload.key not in proof.jobs:
             continue
+        if workload.key in proof.unknown:
+            verdict.checks[workload.key] = Check("proof", UNKNOWN)
+            continue
         fault = _judge(workload, pods.get(job_name(workload.key, proof.run)), proof)
         verdict.checks[workload.key] = Check("proof", FAIL if fault else PASS, findings=fault)
         verdict.findings += fault
@@ -79,7 +85,7 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
     """At most one finding."""
     key = workload.key
     if pod is None:
-        reason = proof.errors.get(key) or f"its Job made no Pod within {proof.timeout} seconds"
+        reason = f"its Job made no Pod within {proof.timeout} seconds"
         remedy = (
             "See the events of the namespace (quota, admission): kubectl get events -n "
             f"{key.namespace} --field-selector involvedObject.kind=Job"

@@ -23,6 +23,10 @@ from .ownership import MANAGED_BY_LABELS
 from .proof_pod import ANSWER, ProofContainer, pod_template
 from .restarts import right_in_aws
 
+# Seconds. A Job that ends at its deadline takes its Pod along, and with it the reason why no node took it; so the
+# deadline is later than the last look. Whatever happens to the run, Kubernetes removes the Job that long after its end.
+MARGIN = 60
+TTL = 300
 RUN_LABEL = "workload-identity/proof"
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
 
@@ -49,8 +53,8 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
         "metadata": {"namespace": key.namespace, "name": job_name(key, settings.run), "labels": labels},
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": settings.timeout,
-            "ttlSecondsAfterFinished": 300,
+            "activeDeadlineSeconds": settings.timeout + MARGIN,
+            "ttlSecondsAfterFinished": TTL,
             "template": template,
         },
     }

@@ -8,15 +8,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..._findings.key import WorkloadKey
+from ..model.rows import FailureRow
+from .api_errors import ApiError
 from .aws_result import Verification
 from .cluster import Clock, Cluster, Query
 from .objects import Object
 from .proof import ProofRun, is_finished, why_no_pod_runs
-from .proof_job import RUN_LABEL, ProofSettings, job_name, plan_proofs
+from .proof_job import RUN_LABEL, TTL, ProofSettings, job_name, plan_proofs
+from .refusals import ALLOW, refusal, refusal_of
 from .restart_run import PAUSE, attempts_within
+
+_REMOVE = (
+    f"Kubernetes removes it itself, {TTL} seconds after its end. For a 403, allow the caller to delete Jobs: "
+    "docs/iam-permissions.md has the manifests."
+)
 
 
 def run_proof(
@@ -37,28 +46,74 @@ def run_proof(
     if why_skipped or not jobs:
         return ProofRun(settings.run, settings.timeout, tuple(jobs), skipped=why_skipped)
     keys, manifests = list(jobs), list(jobs.values())
+    failures: list[FailureRow] = []
+    answers = Answers()
+    refused: dict[int, ApiError] = {}
     try:
         written = cluster.apply(manifests)
-        errors = {keys[index]: reason.text for index, reason in written.refused.items()}
+        refused = dict(written.refused)
         if written.error is not None:
-            errors = dict.fromkeys(keys, written.error.text)
-        names = {job_name(key, settings.run) for key in keys if key not in errors}
-        pods = _wait_for_answers(cluster, names, settings, clock)
+            refused = dict.fromkeys(range(len(keys)), written.error)
+        failures += [
+            refusal(manifests[index], "create", reason, str(keys[index]), ALLOW)
+            for index, reason in refused.items()
+        ]
+        running = [key for index, key in enumerate(keys) if index not in refused]
+        answers = _wait_for_answers(cluster, running, settings, clock)
     finally:
-        cluster.remove(manifests)
-    return ProofRun(settings.run, settings.timeout, tuple(jobs), pods, errors=errors)
+        removed = cluster.remove(manifests)
+    failures += [
+        refusal_of("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
+        for namespace, reason in answers.refused.items()
+    ]
+    left = dict(removed.refused)
+    if removed.error is not None:
+        left = dict.fromkeys(range(len(keys)), removed.error)
+    failures += [
+        refusal(manifests[index], "remove", reason, remedy=_REMOVE)
+        for index, reason in left.items()
+        if index not in refused
+    ]
+    unknown = {keys[index] for index in refused}
+    unknown |= {key for key in keys if key.namespace in answers.refused}
+    return ProofRun(settings.run, settings.timeout, tuple(jobs), answers.pods, "", unknown, failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The Pods of the Jobs, and by namespace why they could not be listed."""
+
+    pods: Sequence[Object] = ()
+    refused: Mapping[str, ApiError] = field(default_factory=dict)
 
 
 def _wait_for_answers(
-    cluster: Cluster, names: Collection[str], settings: ProofSettings, clock: Clock
-) -> Sequence[Object]:
-    """The Pods of the Jobs, once each has an answer or never will, or when the time is up."""
-    query = Query("v1", "Pod", label_selectors=(f"{RUN_LABEL}={settings.run}",))
-    pods: Sequence[Object] = ()
+    cluster: Cluster, keys: Sequence[WorkloadKey], settings: ProofSettings, clock: Clock
+) -> Answers:
+    """In the namespaces of the Jobs only, until each Job has an answer or never will, or until the time is up."""
+    jobs: dict[str, set[str]] = {}
+    for key in keys:
+        jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
+    pods: dict[str, Sequence[Object]] = {}
+    refused: dict[str, ApiError] = {}
     for attempt in range(attempts_within(settings.timeout)):
+        if not jobs:
+            break
         if attempt:
             clock.sleep(PAUSE)
-        pods = cluster.list_objects(query).items
-        if is_finished(names, pods):
-            break
-    return pods
+        for namespace, names in list(jobs.items()):
+            query = Query("v1", "Pod", namespace, label_selectors=(f"{RUN_LABEL}={settings.run}",))
+            listing = cluster.list_objects(query)
+            if listing.error is not None:
+                refused[namespace] = listing.error
+            else:
+                refused.pop(namespace, None)
+                pods[namespace] = listing.items
+            if is_finished(names, pods.get(namespace, ())) or _is_final(listing.error):
+                del jobs[namespace]
+    return Answers([pod for items in pods.values() for pod in items], refused)
+
+
+def _is_final(error: ApiError | None) -> bool:
+    """Whether asking again is no use."""
+    return error is not None and error.status in (401, 403)

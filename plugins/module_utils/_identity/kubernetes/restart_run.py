@@ -9,13 +9,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..model.rows import FailureRow
 from .aws_result import Verification
 from .cluster import Clock, Cluster, Reads
-from .objects import name_of
+from .held_back import find_held_back
 from .reads import pods_query, read_cluster
+from .refusals import ALLOW, refusal
 from .restarts import Injection, Restarts, plan_restarts
 
 # Seconds between two looks at the cluster.
@@ -33,12 +35,13 @@ class RestartSettings:
 
 @dataclass(frozen=True, slots=True)
 class RestartRun:
-    """``reads`` are those after the restart. Pods that stay are findings of the report."""
+    """``reads`` are those after the restart. Pods that stay are findings of the report; ``failures`` what was refused."""
 
     reads: Reads
     restarts: Restarts = field(default_factory=Restarts)
     changed: bool = False
     warnings: Sequence[str] = ()
+    failures: Sequence[FailureRow] = ()
 
 
 def restart_stale(
@@ -59,21 +62,40 @@ def restart_stale(
         )
     if not restarts.manifests:
         return RestartRun(reads, restarts, warnings=warnings)
+    held = find_held_back(cluster, restarts.manifests)
+    warnings += [f"{restarts.names[index]} not restarted: it {reason}" for index, reason in held.items()]
+    restarts = _without(restarts, held)
+    if not restarts.manifests:
+        return RestartRun(reads, restarts, warnings=warnings)
     if restarts.wait:
         clock.sleep(restarts.wait)
     written = cluster.patch(restarts.manifests)
-    warnings += [
-        f"{restarts.manifests[index]['kind']} {name_of(restarts.manifests[index])} could not be restarted: {reason.text}"
-        for index, reason in written.refused.items()
-    ]
+    refused = dict(written.refused)
     if written.error is not None:
-        warnings.append(f"{', '.join(restarts.names)} could not be restarted: {written.error.text}")
-    elif not _are_gone(cluster, verification, reads, settings.timeout, clock, injection):
+        refused = dict.fromkeys(range(len(restarts.manifests)), written.error)
+    failures = [
+        refusal(restarts.manifests[index], "restart", reason, remedy=ALLOW)
+        for index, reason in refused.items()
+    ]
+    restarts = _without(restarts, refused)
+    if restarts.names and not _are_gone(
+        cluster, verification, reads, settings.timeout, clock, restarts.names
+    ):
         warnings.append(
             f"Restarted {', '.join(restarts.names)}, but stale Pods are still there after {settings.timeout} "
             "seconds. See why: kubectl rollout status and kubectl get events."
         )
-    return RestartRun(read_cluster(cluster, verification, clock.now()), restarts, written.changed, warnings)
+    after = read_cluster(cluster, verification, clock.now()) if restarts.names else reads
+    return RestartRun(after, restarts, written.changed, warnings, failures)
+
+
+def _without(restarts: Restarts, places: Collection[int]) -> Restarts:
+    kept = [index for index in range(len(restarts.manifests)) if index not in places]
+    return replace(
+        restarts,
+        manifests=[restarts.manifests[index] for index in kept],
+        names=[restarts.names[index] for index in kept],
+    )
 
 
 def attempts_within(timeout: float) -> int:
@@ -87,15 +109,18 @@ def _are_gone(
     reads: Reads,
     timeout: int,
     clock: Clock,
-    injection: Injection,
+    names: Collection[str],
 ) -> bool:
+    """Whether none of these owners has stale Pods any more; what cannot be read is taken to be there."""
     query = pods_query(verification)
     for attempt in range(attempts_within(timeout)):
         if attempt:
             clock.sleep(PAUSE)
         if query is None:
             return True
-        now = {**reads, "pods": cluster.list_objects(query)}
-        if not plan_restarts(verification, now, clock.now(), injection).manifests:
-            return True
+        listing = cluster.list_objects(query)
+        if listing.error is None:
+            stale = plan_restarts(verification, {**reads, "pods": listing}, clock.now()).names
+            if not set(names) & set(stale):
+                return True
     return False

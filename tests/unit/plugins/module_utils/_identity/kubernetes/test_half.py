@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ke
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_plan import (
     AccountPlan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    ApiError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Cluster,
     Listing,
     Query,
+    Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
     HalfRun,
@@ -369,10 +374,80 @@ def test_pods_that_stay_are_findings_and_a_warning() -> None:
     assert [finding.code for finding in half.outcome.findings] == ["POD_BEFORE_ASSOCIATION"]
 
 
-def test_a_restart_that_is_refused_is_a_warning() -> None:
-    cluster = Restarting(looks=99)
-    cluster.refused = {"web": "forbidden"}
-    assert run(cluster, **RESTART).warnings[0] == "Deployment shop/web could not be restarted: forbidden"
+def test_a_restart_that_is_refused_is_a_failure() -> None:
+    cluster, clock = Restarting(looks=99), FakeClock()
+    cluster.refused = {"web": "deployments are forbidden"}
+    half = run(cluster, clock=clock, **RESTART)
+    assert half.outcome.failures == [
+        {
+            "workload": "",
+            "resource": "Deployment",
+            "name": "shop/web",
+            "action": "restart",
+            "error_code": "KUBERNETES_REFUSED",
+            "message": "Kubernetes answered 403: deployments are forbidden.",
+            "remedy": "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again.",
+        }
+    ]
+    assert (half.changed, half.outcome.changes, half.restarts.names, clock.slept) == (False, [], [], [])
+
+
+def test_a_run_that_restarted_something_says_so() -> None:
+    assert run(Restarting(looks=0), **RESTART).outcome.changes == ["restart Deployment shop/web"]
+
+
+def owner_with(**spec: Any) -> Listing:
+    return build.read([{"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "listing", "warning"),
+    [
+        (
+            "Deployment",
+            owner_with(paused=True),
+            "Deployment shop/web not restarted: it is paused. Resume it, then restart it: kubectl rollout resume "
+            "deployment/web -n shop",
+        ),
+        (
+            "StatefulSet",
+            owner_with(updateStrategy={"type": "OnDelete"}),
+            "StatefulSet shop/web not restarted: it replaces Pods only when they are deleted (updateStrategy OnDelete). "
+            "Delete them one by one: kubectl delete pod NAME -n shop",
+        ),
+        (
+            "DaemonSet",
+            owner_with(updateStrategy={"type": "OnDelete"}),
+            "DaemonSet shop/web not restarted: it replaces Pods only when they are deleted (updateStrategy OnDelete). "
+            "Delete them one by one: kubectl delete pod NAME -n shop",
+        ),
+        ("Deployment", owner_with(strategy={"type": "Recreate"}), ""),
+        ("StatefulSet", build.refused("statefulsets"), ""),
+    ],
+)
+def test_owners_that_would_not_replace_their_pods_are_named(
+    kind: str, listing: Listing, warning: str
+) -> None:
+    stale = build.pod(created=build.BEFORE, injected=False, owner=(kind, "web"))
+    cluster, clock = FakeCluster({**AGENTS, "Pod shop": build.read([stale]), kind: listing}), FakeClock()
+    half = run(cluster, clock=clock, **RESTART)
+    assert ("patch web" in cluster.log) is not bool(warning)
+    assert (half.warnings == [warning]) is bool(warning)
+    if warning:
+        assert (half.changed, half.outcome.changes, clock.slept) == (False, [], [])
+
+
+def test_pods_that_cannot_be_listed_are_not_taken_to_be_gone() -> None:
+    class Blind(Restarting):
+        def list_objects(self, query: Query) -> Listing:
+            listing = super().list_objects(query)
+            patched = any(entry.startswith("patch") for entry in self.log)
+            return build.refused("pods") if patched and query.namespace == "shop" else listing
+
+    half = run(Blind(looks=0), **RESTART)
+    assert half.warnings[0].startswith(
+        "Restarted Deployment shop/web, but stale Pods are still there after 10 seconds"
+    )
 
 
 @pytest.mark.parametrize("settings", [{}, {**RESTART, "check_mode": True}, {**RESTART, "verify_pods": False}])
@@ -401,7 +476,7 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/api/x"
 def test_the_proof_runs_a_job_and_removes_it() -> None:
     cluster = FakeCluster({"Pod": build.read([answer(SESSION)])})
     half = run(cluster, result=ROLE, **PROOF)
-    assert cluster.log == ["version", f"apply {NAME}", "list Pod", f"remove {NAME}"]
+    assert cluster.log == ["version", f"apply {NAME}", "list Pod shop", f"remove {NAME}"]
     assert (half.jobs, half.changed, half.outcome.findings) == (1, False, [])
     assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account", "proof"]
 
@@ -414,12 +489,64 @@ def test_an_answer_that_does_not_come_is_waited_for_with_a_bound() -> None:
     assert cluster.log[-1] == f"remove {NAME}"
 
 
+def refusal_of(resource: str, name: str, action: str, message: str) -> tuple[str, ...]:
+    return (resource, name, action, "KUBERNETES_REFUSED", message)
+
+
+def refusals(half: HalfRun) -> list[tuple[str, ...]]:
+    return [
+        (row["resource"], row["name"], row["action"], row["error_code"], row["message"])
+        for row in half.outcome.failures
+    ]
+
+
 def test_a_job_that_is_refused_is_not_waited_for() -> None:
     cluster, clock = FakeCluster(refused={NAME: "jobs are forbidden"}), FakeClock()
     half = run(cluster, clock=clock, result=ROLE, **PROOF)
     assert clock.slept == []
-    (finding,) = half.outcome.findings
-    assert finding.message == "the runtime proof did not run: jobs are forbidden."
+    # It is not there, so that it cannot be left.
+    message = "Kubernetes answered 403: jobs are forbidden."
+    assert refusals(half) == [refusal_of("Job", f"shop/{NAME}", "create", message)]
+    assert half.outcome.failures[0]["workload"] == "shop/api"
+    assert half.outcome.checks[build.KEY][-1].status == "unknown"
+    assert half.outcome.findings == []
+
+
+def test_pods_of_a_job_that_may_not_be_listed_are_a_failure() -> None:
+    cluster, clock = FakeCluster({"Pod": build.refused("pods")}), FakeClock()
+    half = run(cluster, clock=clock, result=ROLE, **PROOF)
+    ((resource, name, action, code, message),) = refusals(half)
+    assert (resource, name, action, code) == ("Pods of namespace", "shop", "list", "KUBERNETES_REFUSED")
+    assert message.startswith('Kubernetes answered 403: pods is forbidden: User "reader" cannot list')
+    assert clock.slept == []
+    assert half.outcome.checks[build.KEY][-1].status == "unknown"
+    assert half.outcome.findings == []
+
+
+def test_pods_that_could_not_be_listed_once_are_listed_again() -> None:
+    class Shaky(FakeCluster):
+        def list_objects(self, query: Query) -> Listing:
+            listing = super().list_objects(query)
+            return (
+                Listing(error=ApiError(0, "connection reset"))
+                if self.log.count("list Pod shop") == 1
+                else listing
+            )
+
+    half = run(Shaky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
+    assert (refusals(half), half.outcome.checks[build.KEY][-1].status) == ([], "pass")
+
+
+def test_a_job_that_could_not_be_removed_is_a_failure() -> None:
+    class Sticky(FakeCluster):
+        def remove(self, _manifests: Sequence[Object]) -> Written:
+            return Written(refused={0: ApiError(403, "jobs are not to be deleted")})
+
+    half = run(Sticky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
+    message = "Kubernetes answered 403: jobs are not to be deleted."
+    assert refusals(half) == [refusal_of("Job", f"shop/{NAME}", "remove", message)]
+    assert half.outcome.checks[build.KEY][-1].status == "pass"
+    assert "300 seconds after its end" in half.outcome.failures[0]["remedy"]
 
 
 def test_the_job_is_removed_when_the_run_is_interrupted() -> None:

@@ -29,8 +29,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     still_to_read,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restarts import (
-    Restarts,
     Injection,
+    Restarts,
     plan_restarts,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
