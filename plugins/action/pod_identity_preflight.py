@@ -30,10 +30,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
     ApiError,
     parse_api_error,
-    unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.breakage import (
     find_breakage,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
+    unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,

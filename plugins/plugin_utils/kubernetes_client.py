@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
     ApiError,
     parse_api_error,
@@ -66,6 +68,7 @@ else:
     )
 
 
+T = TypeVar("T")
 # Seconds to connect, and between two pieces of an answer: an API server itself gives up after 60.
 REQUEST_TIMEOUT = (10, 65)
 # Seconds for a whole answer, discovery and the client's own retries among it.
@@ -88,11 +91,11 @@ class ClientReader:
 
     def list_objects(self, query: Query) -> Listing:
         try:
-            return _listing_of(within(LONGEST_CALL, partial(self._ask, query)), query.kind)
+            return _listing_of(_credited(LONGEST_CALL, partial(self._ask, query)), query.kind)
         except ApiException as error:
             return Listing(error=_answered(error))
         except FAULTS as error:
-            return Listing(error=parse_api_error(str(error)))
+            return Listing(error=_fault(error))
 
     def _ask(self, query: Query) -> bytes:
         client = self._connected()
@@ -109,9 +112,9 @@ class ClientReader:
 
     def try_pods(self, manifests: Sequence[Object]) -> list[Trial]:
         try:
-            return within(LONGEST_TRIALS, partial(self._try_all, manifests))
+            return _credited(LONGEST_TRIALS, partial(self._try_all, manifests))
         except FAULTS as error:
-            return [Trial(error=parse_api_error(str(error)))] * len(manifests)
+            return [Trial(error=_fault(error))] * len(manifests)
 
     def _try_all(self, manifests: Sequence[Object]) -> list[Trial]:
         client = self._connected()
@@ -160,7 +163,7 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
     except ApiException as error:
         return Trial(error=_answered(error))
     except FAULTS as error:
-        return Trial(error=parse_api_error(str(error)))
+        return Trial(error=_fault(error))
     if pod.get("kind") != "Pod":
         return Trial(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
     return Trial(pod)
@@ -177,6 +180,12 @@ def _listing_of(answer: bytes, kind: str) -> Listing:
     return Listing(objects_of(items))
 
 
+def _fault(error: Exception) -> ApiError:
+    if isinstance(error, YAMLError):
+        return ApiError(0, visible_sentence(f"Invalid kube-config file: {' '.join(str(error).split())}"))
+    return parse_api_error(str(error))
+
+
 def _answered(error: ApiException) -> ApiError:
     """What the API said itself, without the headers around it."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
@@ -187,6 +196,40 @@ def _answered(error: ApiException) -> ApiError:
         status=int(error.status or 0),
         retry_after=int(header) if header.isdecimal() else parsed.retry_after,
     )
+
+
+def _credited(seconds: float, call: Callable[[], T]) -> T:
+    """What a call returns or raises within that time. Where the kubeconfig's exec plugin failed, CoreException says so
+    rather than that the caller is not known, which follows from it."""
+    with _plugin_errors() as errors:
+        try:
+            return within(seconds, call)
+        except (ApiException, CoreException, ResourceNotFoundError) as error:
+            if errors:
+                raise CoreException(f"exec plugin: {errors[-1]}") from error
+            raise
+
+
+@contextlib.contextmanager
+def _plugin_errors() -> Iterator[list[str]]:
+    """What the Kubernetes client logs of a kubeconfig's exec plugin that failed, before it goes on without credentials."""
+    errors: list[str] = []
+    handler = _Collector(errors)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield errors
+    finally:
+        root.removeHandler(handler)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._errors = errors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._errors.append(" ".join(record.getMessage().split()))
 
 
 @contextlib.contextmanager

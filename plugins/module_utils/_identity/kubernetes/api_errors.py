@@ -16,7 +16,6 @@ import re
 from dataclasses import dataclass
 
 from ..._findings.text import visible_sentence
-from ..model.messages import sentence
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
@@ -59,24 +58,3 @@ def _decoded(text: str) -> str:
         return str(json.loads(text, strict=False))
     except ValueError:
         return text
-
-
-def unreachable_message(error: ApiError, cluster: str, region: str) -> str:
-    """Why the service accounts of a cluster cannot be listed, and what to do. Nothing was changed by then."""
-    place = f"The Kubernetes API of cluster {cluster} (region {region})"
-    if not error.status:
-        return (
-            f"{place} does not answer:\n{error.text}\n"
-            "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "
-            "update-kubeconfig writes\none), its context and token, and that the endpoint can be reached from "
-            "here. Nothing was changed."
-        )
-    if error.status == 401:
-        remedy = (
-            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself)."
-        )
-    elif error.status == 403:
-        remedy = "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."
-    else:
-        remedy = "Run again when the API server is well."
-    return f"{place} answered {error.status}: {sentence(error.text)} {remedy} Nothing was changed."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
     Query,
+    Trial,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
@@ -44,6 +46,9 @@ class FakeClient:
 
     def resource(self, kind: str, api_version: str) -> str:
         return f"{api_version} {kind}"
+
+    def create(self, resource: str, definition: Any, **parameters: Any) -> Any:
+        return self.get(resource, definition=definition, **parameters)
 
     def get(self, resource: str, **parameters: Any) -> Any:
         self.asked.append({"resource": resource, **parameters})
@@ -105,6 +110,65 @@ def test_what_goes_wrong_is_the_listings_error(
 ) -> None:
     reader, _client, _made = reader_of(raised, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(error=error)
+
+
+@pytest.mark.parametrize(
+    "raised", [refusal('{"message":"Unauthorized","code":401}'), ResourceNotFoundError("No matches found")]
+)
+def test_an_exec_plugin_that_failed_is_told_rather_than_what_follows(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
+    """The Kubernetes client logs it, and goes on without credentials."""
+    reader, client, _made = reader_of(raised, monkeypatch)
+    found = client.resource
+
+    def resource(kind: str, api_version: str) -> str:
+        logging.error("exec: process returned 255.\nUnable to locate credentials")
+        return found(kind, api_version)
+
+    monkeypatch.setattr(client, "resource", resource)
+    error = ApiError(0, "exec plugin: exec: process returned 255. Unable to locate credentials")
+    assert reader.list_objects(QUERY) == Listing(error=error)
+    assert reader.try_pods([POD]) == [Trial(error=error)]
+
+
+POD = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "probe"}}
+
+
+def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, made = reader_of({**POD, "spec": {}}, monkeypatch)
+    assert reader.try_pods([POD, POD]) == [Trial({**POD, "spec": {}})] * 2
+    assert len(made) == 1
+    assert (
+        client.asked
+        == [
+            {
+                "resource": "v1 Pod",
+                "definition": POD,
+                "namespace": "shop",
+                "dry_run": "All",
+                "serialize": False,
+                "header_params": {"Connection": "close"},
+                "_request_timeout": (10, 65),
+            }
+        ]
+        * 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal('{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
+        (ConnectionRefusedError("Connection refused"), ApiError(0, "Connection refused")),
+        ({"items": []}, ApiError(0, "what answered is not the Kubernetes API: no Pod")),
+    ],
+)
+def test_a_pod_that_could_not_be_tried_has_the_reason(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, error: ApiError
+) -> None:
+    reader, _client, _made = reader_of(answer, monkeypatch)
+    assert reader.try_pods([POD]) == [Trial(error=error)]
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"

@@ -13,11 +13,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Listing,
+    Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import given_listings
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import (
     listing_of,
+    trials_of,
     written_of,
 )
 
@@ -62,6 +64,27 @@ def test_lists(result: dict[str, Any], listing: Listing) -> None:
 )
 def test_what_was_written(result: dict[str, Any], written: Written) -> None:
     assert written_of(result) == written
+
+
+@pytest.mark.parametrize(
+    ("result", "trials"),
+    [
+        ({"changed": True, "result": ITEM}, [Trial(ITEM)]),
+        ({**REFUSED}, [Trial(error=ApiError(403, "forbidden: no"))]),
+        (
+            {"changed": True, "result": {"results": [{"result": ITEM}, REFUSED]}},
+            [Trial(ITEM), Trial(error=ApiError(403, "forbidden: no"))],
+        ),
+        ({"failed": True, "msg": "no client"}, [Trial(error=ApiError(0, "no client"))] * 2),
+        (
+            {"changed": True, "result": {"results": [{"result": ITEM}]}},
+            [Trial(error=ApiError(0, "kubernetes.core answered for another number of Pods"))] * 2,
+        ),
+    ],
+    ids=["one", "one refused", "several", "ended", "another number"],
+)
+def test_what_came_back_of_dry_runs(result: dict[str, Any], trials: list[Trial]) -> None:
+    assert trials_of(result, len(trials)) == trials
 
 
 def test_reads_that_a_user_gives() -> None:

@@ -9,7 +9,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
     ApiError,
     parse_api_error,
-    unreachable_message,
 )
 
 HEADERS = "Reason: \nHTTP response headers: HTTPHeaderDict({'server': 'x'})\nHTTP response body: "
@@ -61,29 +60,3 @@ STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code"
 )
 def test_status_and_reason_of_an_error(text: str, status: int, reason: str) -> None:
     assert parse_api_error(text) == ApiError(status, reason)
-
-
-@pytest.mark.parametrize(
-    ("code", "remedy"),
-    [
-        (401, "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself)."),
-        (403, "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."),
-        (500, "Run again when the API server is well."),
-    ],
-)
-def test_a_refusal_has_a_remedy_of_its_own(code: int, remedy: str) -> None:
-    text = f"Exception '{code}\n{HEADERS}no{TRACEBACK}"
-    assert unreachable_message(parse_api_error(text), "my-cluster", "us-west-2") == (
-        f"The Kubernetes API of cluster my-cluster (region us-west-2) answered {code}: no. {remedy} Nothing was "
-        "changed."
-    )
-
-
-def test_no_answer_points_to_the_kubeconfig() -> None:
-    assert unreachable_message(ApiError(0, "Connection refused"), "my-cluster", "us-west-2") == (
-        "The Kubernetes API of cluster my-cluster (region us-west-2) does not answer:\n"
-        "Connection refused\n"
-        "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "
-        "update-kubeconfig writes\none), its context and token, and that the endpoint can be reached from here. "
-        "Nothing was changed."
-    )
