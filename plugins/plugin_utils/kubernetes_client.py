@@ -112,7 +112,7 @@ class ClientReader:
 
     def try_pods(self, manifests: Sequence[Object]) -> list[Trial]:
         try:
-            return _credited(LONGEST_TRIALS, partial(self._try_all, manifests))
+            return within(LONGEST_TRIALS, partial(self._try_all, manifests))
         except FAULTS as error:
             return [Trial(error=_fault(error))] * len(manifests)
 

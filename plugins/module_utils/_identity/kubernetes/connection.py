@@ -30,12 +30,13 @@ _NETWORK = (
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """``pattern`` is looked for in the text, ``what`` is the rest of a sentence about the API. ``detail`` finds the part
-    of the text that is shown; without it all of it is."""
+    of the text that is shown, its groups with ``joint`` between; without it all of it is."""
 
     pattern: str
     what: str
     remedy: str
     detail: re.Pattern[str] | None = None
+    joint: str = ":"
 
 
 _TROUBLES = (
@@ -73,7 +74,9 @@ _TROUBLES = (
     Trouble(
         r"required Python library \(kubernetes\)|No module named 'kubernetes'",
         "was not asked, as the Python package kubernetes is missing",
-        "Install it for the Python that Ansible uses there: python -m pip install kubernetes",
+        "Install it for that Python: python -m pip install kubernetes",
+        re.compile(r"\(kubernetes\) on (\S+) (Python \S+?)\.(?: |$)"),
+        " ",
     ),
     Trouble(
         r"exec plugin.*(?:No such file or directory|Permission denied|not executable)",
@@ -156,4 +159,4 @@ def _remedy_of(status: int) -> str:
 
 def _detail(text: str, trouble: Trouble) -> str:
     found = trouble.detail.search(text) if trouble.detail else None
-    return ":".join(found.groups()) if found else text
+    return trouble.joint.join(found.groups()) if found else text

@@ -129,7 +129,6 @@ def test_an_exec_plugin_that_failed_is_told_rather_than_what_follows(
     monkeypatch.setattr(client, "resource", resource)
     error = ApiError(0, "exec plugin: exec: process returned 255. Unable to locate credentials")
     assert reader.list_objects(QUERY) == Listing(error=error)
-    assert reader.try_pods([POD]) == [Trial(error=error)]
 
 
 POD = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "probe"}}

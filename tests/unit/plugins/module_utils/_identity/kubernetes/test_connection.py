@@ -101,10 +101,10 @@ KUBECONFIG = (
             id="no TLS",
         ),
         pytest.param(
-            "Failed to import the required Python library (kubernetes) on host's Python /usr/bin/python3.",
-            "was not asked, as the Python package kubernetes is missing: Failed to import the required Python library "
-            "(kubernetes) on host's Python /usr/bin/python3.",
-            "Install it for the Python that Ansible uses there: python -m pip install kubernetes",
+            "Failed to import the required Python library (kubernetes) on host's Python /usr/bin/python3. Please read "
+            "the module documentation and install it in the appropriate location.",
+            "was not asked, as the Python package kubernetes is missing: host's Python /usr/bin/python3.",
+            "Install it for that Python: python -m pip install kubernetes",
             id="no package",
         ),
         pytest.param(
