@@ -61,6 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "cluster_name": {"type": "str", "required": True},
                 "preflight": {"type": "str", "required": True},
                 "result": {"type": "str", "required": True},
+                "force_conflicts": {"type": "bool", "default": False},
                 "verify_pods": {"type": "bool", "default": True},
                 "verify_injection": {
                     "type": "str",

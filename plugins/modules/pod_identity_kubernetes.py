@@ -14,9 +14,9 @@ short_description: Internal - do the Kubernetes half of the role pod_identity
 description:
   - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
     any release.
-  - The step of the role P(workload_identity.aws.pod_identity#role) that follows the AWS half. It applies or removes service
-    accounts with M(kubernetes.core.k8s), looks at the Pods of verified workloads, and on request restarts the owners of
-    stale Pods and runs the runtime proof.
+  - The step of the role P(workload_identity.aws.pod_identity#role) that follows the AWS half. It applies service accounts
+    (server-side, as field manager C(workload-identity)) or removes them, with M(kubernetes.core.k8s), looks at the Pods of
+    verified workloads, and on request restarts the owners of stale Pods and runs the runtime proof.
   - What Kubernetes refuses, or does not let the caller read, does not make it fail. It is in the result, for
     M(workload_identity.aws.pod_identity_report).
   - It takes the names of variables rather than their values, which spares Ansible the templating of thousands of rows.
@@ -38,6 +38,11 @@ options:
         M(workload_identity.aws.eks_pod_identity_info).
     type: str
     required: true
+  force_conflicts:
+    description:
+      - Whether to take over labels and annotations of service accounts that another field manager owns with another value.
+    type: bool
+    default: false
   verify_pods:
     description: Whether to look at the Pods of the workloads, and where it matters at the agent, nodes and ReplicaSets.
     type: bool

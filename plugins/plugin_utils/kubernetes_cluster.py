@@ -53,6 +53,8 @@ APPLY, LIST, INFO = (f"kubernetes.core.{name}" for name in ("k8s", "k8s_info", "
 # What the role gives; what is left out is for kubernetes.core to find (K8S_AUTH_*, KUBECONFIG).
 # The modules of kubernetes.core have no timeouts: how long one may run, and how much longer for each manifest.
 MODULE_SECONDS = 180.0
+# Who we are among those who write a service account: never another name, or it would be another owner.
+FIELD_MANAGER = "workload-identity"
 MANIFEST_SECONDS = 2.0
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # Of kubernetes.core's modules, for those who set them with module_defaults.
@@ -115,7 +117,8 @@ class ModuleReader:
 
 
 class TaskCluster:
-    """``connection`` has the options of CONNECTION_SPEC that were given."""
+    """``connection`` has the options of CONNECTION_SPEC that were given. With ``force`` fields of other field managers
+    are taken over."""
 
     def __init__(
         self,
@@ -123,9 +126,10 @@ class TaskCluster:
         connection: Mapping[str, Any],
         variables: Mapping[str, Any],
         reader: ClusterReader,
+        force: bool = False,
     ) -> None:
         self._caller, self._connection, self._variables = caller, connection, variables
-        self._reader = reader
+        self._reader, self._force = reader, force
 
     def list_objects(self, query: Query) -> Listing:
         return self._reader.list_objects(query)
@@ -140,7 +144,28 @@ class TaskCluster:
         return self._reader.try_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> Written:
-        return self._write(manifests, state="present")
+        """Service accounts, which others write as well, by server-side apply; it needs the permission to patch."""
+        shared = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
+        others = [index for index in range(len(manifests)) if index not in set(shared)]
+        written = Written()
+        # Namespaces first, as service accounts go into them.
+        for places, arguments in ((others, {}), (shared, self._server_side())):
+            if places and written.error is None:
+                done = self._write([manifests[index] for index in places], state="present", **arguments)
+                refused = {places[index]: reason for index, reason in done.refused.items()}
+                written = Written(
+                    written.changed or done.changed,
+                    dict(sorted({**written.refused, **refused}.items())),
+                    done.error,
+                    [*written.diffs, *done.diffs],
+                )
+        return written
+
+    def _server_side(self) -> dict[str, Any]:
+        return {
+            "apply": True,
+            "server_side_apply": {"field_manager": FIELD_MANAGER, "force_conflicts": self._force},
+        }
 
     def patch(self, manifests: Sequence[Object]) -> Written:
         return self._write(manifests, state="patched")
@@ -176,7 +201,10 @@ def connect(caller: ActionBase, options: Mapping[str, Any], variables: Mapping[s
     """``options`` are the task's; raises AnsibleError for a kubeconfig that cannot be found."""
     connection = {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
     reader = reader_for(caller, connection, variables)
-    return PatientCluster(TaskCluster(caller, connection, variables, reader), SystemClock())
+    return PatientCluster(
+        TaskCluster(caller, connection, variables, reader, bool(options.get("force_conflicts"))),
+        SystemClock(),
+    )
 
 
 def _decrypted(caller: ActionBase, kubeconfig: str) -> str:

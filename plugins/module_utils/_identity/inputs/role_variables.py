@@ -78,6 +78,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "endpoint_url": _text,
     "fail_on": _choice("error", "warning"),
     "force": _flag,
+    "force_conflicts": _flag,
     "ignore": _names,
     "injection_timeout": _integer(0),
     "junit_file": _text,

@@ -15,6 +15,10 @@ from .api_errors import ApiError
 from .objects import Object, name_of
 
 AGAIN = "Resolve that and run again, which takes up only what is missing."
+CONFLICT = (
+    "Have the other field manager leave that field (its own manifests or values), or leave it out of the workload. "
+    "pod_identity_force_conflicts: true takes it over."
+)
 ALLOW = "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again."
 
 
@@ -28,6 +32,8 @@ def refusal(
 def refusal_of(
     kind: str, name: str, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
+    if reason.status == 409 and "conflict with" in reason.text:
+        remedy = CONFLICT
     answer = f"Kubernetes answered {reason.status}: " if reason.status else ""
     return {
         "workload": workload,

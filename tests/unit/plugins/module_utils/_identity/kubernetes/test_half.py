@@ -325,6 +325,23 @@ def test_a_removal_that_failed_in_aws_is_a_finding() -> None:
     assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNTS_WAIT"]
 
 
+def test_a_conflict_of_field_managers_names_the_other_and_the_way_out() -> None:
+    class Shared(FakeCluster):
+        def apply(self, _manifests: Sequence[Object]) -> Written:
+            text = 'Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team'
+            return Written(refused={0: ApiError(409, text)})
+
+    plan = AccountPlan([manifest("api")])
+    (failure,) = run(Shared(), replace(THERE, plan=plan), result=after_a_change()).outcome.failures
+    assert failure["message"] == (
+        'Kubernetes answered 409: Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team.'
+    )
+    assert failure["remedy"] == (
+        "Have the other field manager leave that field (its own manifests or values), or leave it out of the workload. "
+        "pod_identity_force_conflicts: true takes it over."
+    )
+
+
 # Restarts
 
 
