@@ -17,6 +17,7 @@ from pathlib import Path
 
 import boto3
 import kubernetes
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "guide.yml"
@@ -65,25 +66,35 @@ def changed_count(output: str) -> int:
     return int(found.group(1))
 
 
-def everything() -> Mapping[str, list[str]]:
-    """The names of what is in AWS and Kubernetes, as far as this project could have made it."""
+def own() -> Mapping[str, list[str]]:
+    """The names of what is there of the demo's own. In a cluster and an account of yours, others go on working."""
+    (workload,) = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["pod_identity_workloads"]
+    namespace, account = workload["namespace"], workload["service_account"]
+    names = {policy["name"] for policy in workload["policies"] if "name" in policy}
     iam, eks = boto3.client("iam"), boto3.client("eks")
     core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config())
     roles = iam.get_paginator("list_roles").paginate()
     policies = iam.get_paginator("list_policies").paginate(Scope="Local")
     associations = eks.get_paginator("list_pod_identity_associations").paginate(
-        clusterName=os.environ["SANDBOX_CLUSTER"]
+        clusterName=os.environ["SANDBOX_CLUSTER"], namespace=namespace, serviceAccount=account
     )
-    accounts = core.list_service_account_for_all_namespaces().items
+    accounts = core.list_namespaced_service_account(namespace).items
     return {
-        "IAM roles": sorted(role["RoleName"] for page in roles for role in page["Roles"]),
-        "IAM policies": sorted(one["PolicyName"] for page in policies for one in page["Policies"]),
-        "pod identity associations": sorted(
+        "IAM roles": [
+            role["RoleName"]
+            for page in roles
+            for role in page["Roles"]
+            if role["RoleName"] == workload["role"]["name"]
+        ],
+        "IAM policies": sorted(
+            one["PolicyName"] for page in policies for one in page["Policies"] if one["PolicyName"] in names
+        ),
+        "pod identity associations": [
             one["associationId"] for page in associations for one in page["associations"]
-        ),
-        "service accounts": sorted(
-            f"{one.metadata.namespace}/{one.metadata.name}" for one in accounts if one.metadata
-        ),
+        ],
+        "service accounts": [
+            f"{namespace}/{account}" for one in accounts if one.metadata and one.metadata.name == account
+        ],
     }
 
 
@@ -91,11 +102,11 @@ def demo() -> None:
     sandbox = ROOT / ".venv-sandbox" / "bin" / "sandbox"
     title("Who answers in this demo")
     print(subprocess.run([sandbox, "status"], check=True, text=True, capture_output=True).stdout)
-    before = everything()
+    before = own()
     started = time.monotonic()
     title("1. The plan: check mode with diff. Nothing is changed.")
     playbook("site", "--check", "--diff")
-    if everything() != before:
+    if own() != before:
         raise DemoError("check mode changed something.")
     title("2. The same for real, then the proof: the verification table.")
     playbook("site")
@@ -104,8 +115,8 @@ def demo() -> None:
         raise DemoError("the second run changed something.")
     title("4. Teardown: what was made is removed, in reverse.")
     playbook("teardown")
-    after = everything()
-    title("What is left, beside what was there before")
+    after = own()
+    title("What is there of the demo's own, before and after")
     for kind, names in after.items():
         print(f"{kind}: {len(before[kind])} before, {len(names)} after")
     if after != before:
