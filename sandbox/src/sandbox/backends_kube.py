@@ -93,6 +93,7 @@ class EmbeddedKubernetes:
         command = [sys.executable, "-P", "-m", "sandbox.kube", "--port", str(self.port)]
         command += ["--cert-dir", str(self.servers.layout.kubernetes), "--token", self.token]
         command += ["--rbac"] if settings.rbac else []
+        command += ["--controllers"] if settings.kube_controllers else []
         if settings.pod_identity_webhook:
             command += ["--pod-identity-webhook", "--webhook-delay-ms", str(settings.webhook_delay_ms)]
             command += ["--associations", self._associations] if self.aws_port else []

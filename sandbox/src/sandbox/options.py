@@ -21,6 +21,7 @@ SETTING_OPTIONS = (
     "cluster",
     "auth",
     "rbac",
+    "kube_controllers",
     "pod_identity_webhook",
     "webhook_delay_ms",
     "latency_ms",
@@ -138,6 +139,11 @@ def _start_options() -> argparse.ArgumentParser:
     add("--region", metavar="NAME", help="its region (us-west-2)")
     add("--auth", action="store_true", help="embedded AWS: enforce IAM permissions")
     add("--rbac", action="store_true", help="embedded Kubernetes: enforce RBAC")
+    add(
+        "--kube-controllers",
+        action="store_true",
+        help="embedded Kubernetes: make Pods of Jobs, end and remove Jobs",
+    )
     add(
         "--pod-identity-webhook",
         action="store_true",

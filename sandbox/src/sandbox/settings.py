@@ -39,6 +39,7 @@ class Settings:
     region: str = "us-west-2"
     auth: bool = False
     rbac: bool = False
+    kube_controllers: bool = False
     pod_identity_webhook: bool = False
     webhook_delay_ms: int = 0
     latency_ms: int = 0

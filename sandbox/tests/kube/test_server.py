@@ -503,6 +503,20 @@ def test_only_a_server_with_the_webhook_passes_for_one_of_eks(server: Any, start
     assert versions == ["v1.36.2+sandbox", "v1.36.2-eks-0000000+sandbox"]
 
 
+@pytest.mark.parametrize(
+    ("path", "token", "line"),
+    [
+        ("/version", TOKEN, "200 OK"),
+        ("/version", "wrong", "401 Unauthorized"),
+        ("/api/v1/namespaces/none", TOKEN, "404 Not Found"),
+    ],
+)
+def test_answers_have_a_reason_phrase(server: Any, path: str, token: str, line: str) -> None:
+    pool = urllib3.PoolManager(ca_certs=str(server.ca_file), retries=False)
+    answer = pool.request("GET", f"{server.endpoint}{path}", headers={"Authorization": f"Bearer {token}"})
+    assert f"{answer.status} {answer.reason}" == line
+
+
 def test_staged_logs(server: Any, core: client.CoreV1Api) -> None:
     body = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     core.create_namespaced_pod("default", body)

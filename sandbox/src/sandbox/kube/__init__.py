@@ -5,8 +5,8 @@
 It answers what kubernetes.core and the Python client ask about the kinds in ``resources.py``, in
 the words of a real API server. What it does not do, and a real cluster does:
 
-- Pods never run: no scheduler, kubelet or workload controllers. Status is what a test writes to
-  the status subresource, logs are what it stages. A deleted Pod goes at once.
+- Pods never run: no scheduler, no kubelet, and of controllers only those of ``controllers.py``, on
+  request. Status is what a test writes to the status subresource, logs are what it stages. A deleted Pod goes at once.
 - Schemas are known where they matter here. Unknown fields are noticed at the top of an object and
   in its metadata; deeper ones are kept.
 - A later page of a list shows the state of its own moment, not that of the first page.

@@ -33,6 +33,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="a further user; write %%3A for a colon in NAME",
     )
     parser.add_argument("--rbac", action="store_true", help="enforce roles and bindings")
+    parser.add_argument("--controllers", action="store_true", help="make Pods of Jobs, end and remove Jobs")
     parser.add_argument(
         "--pod-identity-webhook",
         action="store_true",
@@ -73,7 +74,7 @@ def main() -> None:
         if client is not None:
             connections.reset((client.host, client.port))
 
-    server = ApiServer(new_cluster, Authenticator(users), abort)
+    server = ApiServer(new_cluster, Authenticator(users), abort, controllers=options.controllers)
 
     def on_ready(port: int) -> None:
         print(f"Kubernetes {VERSION} emulator ready on https://{LOOPBACK}:{port}", flush=True)

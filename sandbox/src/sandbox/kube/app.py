@@ -17,6 +17,7 @@ from sandbox.kube import faults
 from sandbox.kube.authentication import Authenticator
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.control_routes import ControlRoutes
+from sandbox.kube.controllers import Controllers
 from sandbox.kube.discovery import (
     api_group,
     api_group_list,
@@ -35,6 +36,7 @@ from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 VERSION = "v1.36.2"
 SETTLE_SECONDS = 0.05
+TICK_SECONDS = 0.2
 STALL_SECONDS = 5.0
 Abort = Callable[[Request], None]
 
@@ -47,12 +49,16 @@ class ApiServer:
         new_cluster: Callable[[], Cluster],
         authenticator: Authenticator,
         abort: Abort,
+        *,
+        controllers: bool = False,
     ) -> None:
         self._new_cluster = new_cluster
         self.cluster = new_cluster()
         self.authenticator = authenticator
         self.instruments = faults.Instruments()
         self._abort = abort
+        self._controllers = controllers
+        self._ticking: asyncio.Task[None] | None = None
 
     def reset(self) -> None:
         """A new cluster, and nothing left of counters, faults and latency."""
@@ -74,10 +80,19 @@ class ApiServer:
         # Whatever is answered before the request has come whole closes its connection, perhaps at the
         # moment at which the client sends the next one.
         await request.body()
+        if self._controllers and self._ticking is None:
+            self._ticking = asyncio.create_task(self._tick())
         try:
             return await self._handle(request)
         except ApiError as error:
             return error_response(error)
+
+    async def _tick(self) -> None:
+        """Controllers work as long as the server does; of a new cluster from its start on."""
+        while True:
+            cluster = self.cluster
+            Controllers(cluster.operations, cluster.deleter).tick()
+            await asyncio.sleep(TICK_SECONDS)
 
     async def _handle(self, request: Request) -> Response:
         path, query = request.url.path, dict(request.query_params)

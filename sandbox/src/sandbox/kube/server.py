@@ -21,6 +21,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
+from sandbox.kube.reasons import send_reasons
 from sandbox.kube.tls import ServerFiles
 
 LOOPBACK = "127.0.0.1"
@@ -62,6 +63,7 @@ async def serve(
     on_ready: Callable[[int], None],
 ) -> None:
     """Serves until SIGTERM or SIGINT; ``on_ready`` gets the port (chosen when ``port`` is 0)."""
+    send_reasons()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
