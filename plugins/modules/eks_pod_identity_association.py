@@ -88,9 +88,15 @@ options:
   propagation_timeout:
     description:
       - How long to wait, in seconds, until EKS knows O(role_arn), when IAM says that the role was made only minutes ago
-        and its trust policy is right.
+        and its trust policy is right; and how long until a read shows the change that was made. What still does not is
+        the failure V(NOT_YET_VISIBLE).
     type: int
     default: 60
+  deadline:
+    description:
+      - How many seconds the task may take. What is not done by then is not begun; what has begun is brought to its end, and
+        the failure is V(DEADLINE). SIGINT and SIGTERM end it alike. Without it, or with 0, there is no such limit.
+    type: int
 attributes:
   check_mode:
     support: full
@@ -250,7 +256,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     AssociationError,
     Wanted,
     converge,
+    cut_short,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import TOLD, Guard
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.journal import Journal
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 
@@ -270,11 +279,13 @@ def main() -> None:
             "purge_tags": {"type": "bool", "default": True},
             "force": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
+            "deadline": {"type": "int"},
         },
         required_if=[("state", "present", ["role_arn"])],
         supports_check_mode=True,
     )
     params = module.params
+    guard = Guard(params["deadline"] or None, (*TOLD, AssociationError))
     try:
         validate_options(params)
         cluster_name = parse_cluster_name(params["cluster_name"])
@@ -288,7 +299,12 @@ def main() -> None:
             force=params["force"],
         )
         wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
-        result = converge(api_for(module, 10), wanted, module.region or "", module.check_mode, wait_policy)
+        journal = Journal()
+        with guard:
+            api = api_for(module, 10)
+            result = converge(api, wanted, module.region or "", module.check_mode, wait_policy, journal)
+        if guard.cause is not None:
+            raise cut_short(journal, wanted, guard.cause, module.check_mode)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
@@ -299,6 +315,7 @@ def main() -> None:
             error_code=error.failure.error_code,
             remedy=error.failure.remedy,
             changed=error.changed,
+            **({"exception": guard.trace} if guard.trace and module._verbosity >= 3 else {}),
         )
     if result.warning:
         module.warn(visible(result.warning))

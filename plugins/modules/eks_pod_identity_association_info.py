@@ -42,6 +42,11 @@ options:
       - How many requests may be under way at once.
     type: int
     default: 16
+  deadline:
+    description:
+      - How many seconds the task may take. What is not read by then makes it fail, with the code V(DEADLINE). SIGINT and
+        SIGTERM end it alike. Without it, or with 0, there is no such limit.
+    type: int
 attributes:
   check_mode:
     support: full
@@ -177,6 +182,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     list_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
+    Guard,
+    ended_reading,
+)
 
 
 def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[AssociationSummary]:
@@ -208,17 +217,21 @@ def main() -> None:
             "service_account": {"type": "str"},
             "details": {"type": "bool", "default": False},
             "concurrency": {"type": "int", "default": 16},
+            "deadline": {"type": "int"},
         },
         supports_check_mode=True,
     )
     try:
         validate_options(module.params)
-        api = api_for(module, module.params["concurrency"])
-        rows = associations(api, module.params, module.region or "")
+        with Guard(module.params["deadline"] or None) as guard:
+            api = api_for(module, module.params["concurrency"])
+            rows = associations(api, module.params, module.region or "")
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    if guard.cause is not None:
+        module.fail_json(**ended_reading(guard.cause))
     module.exit_json(changed=False, associations=rows)
 
 

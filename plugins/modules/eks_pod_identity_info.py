@@ -70,6 +70,11 @@ options:
       - How many requests may be under way at once.
     type: int
     default: 16
+  deadline:
+    description:
+      - How many seconds the task may take. What is not read by then makes it fail, with the code V(DEADLINE). SIGINT and
+        SIGTERM end it alike. Without it, or with 0, there is no such limit.
+    type: int
   parsed_input:
     description:
       - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
@@ -337,10 +342,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
+    Guard,
+    ended_reading,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
     verify,
     workloads_of,
@@ -362,6 +372,7 @@ def main() -> None:
             "check_caller": {"type": "bool", "default": False},
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
+            "deadline": {"type": "int"},
             "parsed_input": {
                 "type": "dict",
                 "options": {
@@ -389,26 +400,30 @@ def main() -> None:
         options = Options(trust_scope=params["trust_scope"])
         listed = any(params[way] is not None for way in ("parsed_input", "workloads", "workloads_from"))
         workloads = parsed_argument(params["parsed_input"]).workloads if listed else None
-        api = api_for(module, params["concurrency"])
-        cluster = find_cluster(api, name, module.region or "")
-        server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
-        other = judge_api_server(cluster, server) if server else None
-        observer = Observer(
-            api, cluster, params["concurrency"], progress_to(params["progress_file"]), "verify"
-        )
-        known = observer.all_associations() if workloads is None else None
-        desired = Desired(
-            name, workloads_of((known or {}).values()) if workloads is None else workloads, options
-        )
-        observed = observer.observe(desired, planning=False, known=known)
-        proof = read_for_verification(api, desired, observed, params["concurrency"])
-        caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
+        with Guard(params["deadline"] or None) as guard:
+            api = api_for(module, params["concurrency"])
+            cluster = find_cluster(api, name, module.region or "")
+            server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
+            other = judge_api_server(cluster, server) if server else None
+            observer = Observer(
+                api, cluster, params["concurrency"], progress_to(params["progress_file"]), "verify"
+            )
+            known = observer.all_associations() if workloads is None else None
+            desired = Desired(
+                name, workloads_of((known or {}).values()) if workloads is None else workloads, options
+            )
+            observed = observer.observe(desired, planning=False, known=known)
+            proof = read_for_verification(api, desired, observed, params["concurrency"])
+            verified = consider_age(verify(desired, observed, proof), observed)
+            caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+    if guard.cause is not None:
+        module.fail_json(**ended_reading(guard.cause))
     further = [*([other] if other else []), *caller, *lint_documents(desired.workloads, load_catalogue())]
-    module.exit_json(**verified_result(verify(desired, observed, proof), observed, further))
+    module.exit_json(**verified_result(verified, observed, further))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,11 @@ RUN: Descriptions = {
     ),
     Code.NOT_YET_VISIBLE: Description(
         "A change is not visible yet",
-        "warning",
-        "this run changed it, and AWS still answers as before after `propagation_timeout`",
-        "run again in a minute; raise `propagation_timeout`",
+        "error",
+        "this run changed it, and AWS still answers as before after `propagation_timeout`; as a warning also: a "
+        "teardown does not see what is listed, of a workload made less than five minutes ago",
+        "run again in a minute, or when the message says; raise `propagation_timeout`",
+        also=("warning",),
         failure=FailureText(
             "this run changed it, and AWS still answers as before after `propagation_timeout`",
             "run again in a minute; raise `propagation_timeout`",

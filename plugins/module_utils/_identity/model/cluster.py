@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from .desired import PolicySpec, RoleSpec
 
@@ -19,6 +20,7 @@ class Cluster:
 
     ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode`` is EKS Auto Mode.
     ``authorities`` are the SHA-256 of the certificates that sign for its Kubernetes API at ``endpoint``.
+    ``answered_at`` is when AWS told of it, by its own clock: that of this machine may be wrong.
     Sources: eks DescribeCluster, sts GetCallerIdentity.
     """
 
@@ -34,6 +36,7 @@ class Cluster:
     auto_mode: bool = False
     endpoint: str = ""
     authorities: frozenset[str] = frozenset()
+    answered_at: datetime | None = field(default=None, compare=False)
 
     def policy_arn(self, spec: PolicySpec) -> str:
         if spec.arn is not None:

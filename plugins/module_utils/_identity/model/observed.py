@@ -44,7 +44,8 @@ class ObservedPolicy:
     ``document`` is that of the default version; None when it was not read (a policy that is only
     attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
     entities that use the policy, read only for its removal. ``tags`` is None when they were not read,
-    because nothing turns on them: the policy is as wanted, and no tags are asked for.
+    because nothing turns on them: the policy is as wanted, and no tags are asked for. ``changed_at`` is when its
+    latest version was made, in ISO 8601.
     """
 
     arn: str
@@ -54,6 +55,7 @@ class ObservedPolicy:
     document: Document | None = None
     versions: tuple[PolicyVersion, ...] = ()
     attached_to: tuple[str, ...] = ()
+    changed_at: str = ""
 
     @property
     def owned(self) -> bool:
@@ -65,7 +67,8 @@ class ObservedRole:
     """An IAM role. Source: iam GetRole, ListAttachedRolePolicies.
 
     ``attached`` holds the ARNs of attached policies. ``inline`` and ``instance_profiles`` are names,
-    read only for the role's removal; ``inline_documents`` only where they came with the rest.
+    read only for the role's removal; ``inline_documents`` only where they came with the rest. ``created_at`` is in
+    ISO 8601; when a role was last changed, IAM does not say.
     """
 
     name: str
@@ -80,6 +83,7 @@ class ObservedRole:
     inline: tuple[str, ...] = ()
     inline_documents: Mapping[str, Document] | None = None
     instance_profiles: tuple[str, ...] = ()
+    created_at: str = ""
 
     @property
     def owned(self) -> bool:

@@ -13,6 +13,7 @@ from ..._aws.errors import classify
 from ..model.api_server import digests_of_data
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
+from .answers import answered_at
 
 # Associations can be managed while the control plane is being updated.
 USABLE = ("ACTIVE", "UPDATING")
@@ -53,6 +54,7 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
         auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
         endpoint=str(raw.get("endpoint") or ""),
         authorities=digests_of_data(str((raw.get("certificateAuthority") or {}).get("data") or "")),
+        answered_at=answered_at(caller),
     )
 
 

@@ -24,6 +24,7 @@ def decode_policy(raw: Answer) -> ObservedPolicy:
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
         tags=_tags(raw.get("Tags")),
+        changed_at=_changed_at(raw),
     )
 
 
@@ -46,6 +47,7 @@ def decode_role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
         permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
         tags=_tags(raw.get("Tags")),
         attached=tuple(entry["PolicyArn"] for entry in attached),
+        created_at=_time(raw.get("CreateDate")),
     )
 
 
@@ -72,6 +74,7 @@ def decode_policy_detail(raw: Answer) -> ObservedPolicy:
         tags=None,
         document=default.document if default else None,
         versions=versions,
+        changed_at=_changed_at(raw),
     )
 
 
@@ -106,6 +109,10 @@ def decode_association(raw: Answer) -> ObservedAssociation:
 def _tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     """IAM's list of Key and Value as a mapping."""
     return {tag["Key"]: tag["Value"] for tag in raw or ()}
+
+
+def _changed_at(raw: Answer) -> str:
+    return _time(raw.get("UpdateDate") or raw.get("CreateDate"))
 
 
 def _time(raw: object) -> str:

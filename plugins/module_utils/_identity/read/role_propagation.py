@@ -8,20 +8,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any
+from datetime import datetime
 
 from ..._aws.client import Api
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.text import Document, load
 from ..._policy.trust.trust import check_trust
+from ..model.age import YOUNG
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
-
-# IAM is eventually consistent; what is older than this has been propagated.
-YOUNG = timedelta(minutes=5)
+from .answers import answered_at
 
 
 def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
@@ -57,12 +53,3 @@ def read_trust_policy(api: Api, role_arn: str) -> Document | None:
     except AwsError:
         return None
     return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == role_arn else None
-
-
-def answered_at(answer: Mapping[str, Any]) -> datetime | None:
-    """When AWS answered, by its own clock; None when the answer does not say it. The clock here may be wrong."""
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    try:
-        return parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None

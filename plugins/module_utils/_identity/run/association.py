@@ -4,13 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""One association on its own: look, plan, apply, look again."""
+"""One association on its own: look, plan, apply, look again until the change is seen."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..._aws.client import Api
+from ..._aws.interrupt import raise_if_interrupted
+from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
 from ..._policy.trust.trust import check_trust
 from ..inputs.account_checks import foreign_role
@@ -19,11 +22,11 @@ from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
 from ..model.changes import Change, Plan
 from ..model.cluster import Cluster
-from ..model.desired import AssociationSpec
+from ..model.desired import AssociationSpec, Desired
 from ..model.errors import InputError
 from ..model.failures import Failure, request_failure
 from ..model.messages import sentence
-from ..model.observed import ObservedAssociation
+from ..model.observed import Observed, ObservedAssociation
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import association_target
 from ..plan.associations import (
@@ -39,7 +42,9 @@ from ..read.cluster import find_cluster
 from ..read.role_propagation import may_become_usable, read_trust_policy
 from .apply import apply_plan
 from .attempts import Attempts
+from .journal import Cause, Journal
 from .outcome import Outcome, Refusal
+from .visible import unseen
 from .waiting import WaitPolicy
 
 
@@ -80,8 +85,19 @@ class AssociationError(Exception):
         super().__init__(message)
 
 
-def converge(api: Api, wanted: Wanted, region: str, check_mode: bool, wait_policy: WaitPolicy) -> Result:
-    """Raises InputError and AwsError before anything is changed, AssociationError for what comes later."""
+def converge(
+    api: Api,
+    wanted: Wanted,
+    region: str,
+    check_mode: bool,
+    wait_policy: WaitPolicy,
+    journal: Journal | None = None,
+) -> Result:
+    """Raises InputError and AwsError before anything is changed, AssociationError for what comes later.
+
+    ``journal`` is told what is planned and made, for ``cut_short``.
+    """
+    journal = journal or Journal()
     cluster = find_cluster(api, wanted.key.cluster, region, "absent" if wanted.absent else "present")
     _validate_role(wanted, cluster)
     result = _converge(api, cluster, wanted, check_mode, wait_policy)
@@ -98,30 +114,77 @@ def _converge(
         if refusal is None:
             association = _find(api, cluster, wanted.key)
         else:
-            association = _look_again(api, cluster, wanted.key, refusal)
+            association = _look_again(api, cluster, wanted.key, refusal, attempts.perhaps_made(), wait_policy)
         change = _plan(wanted, association, refusal)
-        attempts.look(Plan((change,) if change else ()))
+        plan = Plan((change,) if change else ())
+        journal.begin(Observed(cluster), plan)
+        attempts.look(plan)
         if change is None:
             row = association_row(association) if association else None
             return Result(attempts.done[-1].change if attempts.done else None, row)
         if check_mode:
             return Result(change, predicted(change, association, wanted.key))
-        outcome = _apply(api, change, cluster, wanted, wait_policy)
+        outcome = _apply(api, change, cluster, wanted, wait_policy, journal)
         attempts.add(outcome, ())
         refusal = next(iter(attempts.pending.values()), None)
         if not outcome.conflict and not any(refused.vanished for refused in outcome.refusals):
             break
     if refusal:
         raise _error(refusal.failure, cluster, wanted.key)
-    return Result(attempts.done[-1].change, _read_back(api, cluster, wanted.key))
+    made = attempts.done[-1].change
+    return Result(made, _read_back(api, cluster, made, wait_policy))
 
 
-def _look_again(api: Api, cluster: Cluster, key: WorkloadKey, earlier: Refusal) -> ObservedAssociation | None:
+def cut_short(journal: Journal, wanted: Wanted, cause: Cause, check_mode: bool) -> AssociationError:
+    """What there is to tell of an association whose module ended before its time."""
+    key = wanted.key
+    if journal.observed is None:
+        failure = Failure((key,), association_target(key), "read", cause.code, cause.text, cause.remedy)
+        message = f"the association of {key.cluster} {key} was not looked at, and nothing was changed: "
+        return AssociationError(f"{message}{cause.text} {cause.remedy}", failure, changed=False)
+    cluster = journal.observed.cluster
+    run = journal.cut_short(Desired(cluster.name, ()), "present", cluster, cause, check_mode)
+    (failure,) = run.failures
+    if not run.done:
+        return _error(replace(failure, workloads=(key,)), cluster, key)
+    message = (
+        f"the association of {cluster.name} {key} was changed, but not read back: {cause.text} {cause.remedy}"
+    )
+    return AssociationError(message, failure, changed=True)
+
+
+def _look_again(
+    api: Api,
+    cluster: Cluster,
+    key: WorkloadKey,
+    earlier: Refusal,
+    awaited: Sequence[Change],
+    wait_policy: WaitPolicy,
+) -> ObservedAssociation | None:
+    """What there is after a refusal. What it says may be there already is waited for."""
     try:
-        return _find(api, cluster, key)
+        return _settled(api, cluster, key, awaited, wait_policy)[0]
     except AwsError as error:
         text = f"{sentence(earlier.failure.message)} What there is now cannot be read: {error}"
         raise _error(replace(earlier.failure, message=text), cluster, key) from error
+
+
+def _settled(
+    api: Api, cluster: Cluster, key: WorkloadKey, awaited: Sequence[Change], wait_policy: WaitPolicy
+) -> tuple[ObservedAssociation | None, bool]:
+    """The association, and whether it shows the changes. As long as it does not, it is read again."""
+    deadline = wait_policy.now() + wait_policy.timeout
+    pause = wait_policy.first_pause
+    while True:
+        raise_if_interrupted()
+        association = _find(api, cluster, key)
+        associations = {key: association} if association is not None else {}
+        if not unseen(awaited, Observed(cluster, associations=associations)):
+            return association, True
+        if wait_policy.now() + pause > deadline:
+            return association, False
+        wait_policy.sleep(pause)
+        pause = min(pause * 2, wait_policy.longest_pause)
 
 
 def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation | None:
@@ -168,16 +231,23 @@ def _convergence(wanted: Wanted, association: ObservedAssociation | None) -> Cha
     )
 
 
-def _apply(api: Api, change: Change, cluster: Cluster, wanted: Wanted, wait_policy: WaitPolicy) -> Outcome:
+def _apply(
+    api: Api,
+    change: Change,
+    cluster: Cluster,
+    wanted: Wanted,
+    wait_policy: WaitPolicy,
+    journal: Journal,
+) -> Outcome:
     """Make the change; wait for the role only when IAM says that EKS is merely behind."""
-    outcome = apply_plan(api, Plan((change,)), 1, wait_policy)
+    outcome = apply_plan(api, Plan((change,)), 1, wait_policy, journal=journal)
     # A replace has waited already; another would find nothing to delete, and its failure not tell what was.
     if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
         return outcome
     subject = subject_of(cluster, wanted.key, wanted.role_arn, bool(wanted.spec.disable_session_tags))
     if not may_become_usable(api, wanted.role_arn, subject):
         return outcome
-    return apply_plan(api, Plan((replace(change, awaits=True),)), 1, wait_policy)
+    return apply_plan(api, Plan((replace(change, awaits=True),)), 1, wait_policy, journal=journal)
 
 
 def _session_tags_warning(api: Api, cluster: Cluster, wanted: Wanted) -> str:
@@ -219,9 +289,11 @@ def _error(failure: Failure, cluster: Cluster, key: WorkloadKey) -> AssociationE
     return AssociationError(message, failure, failure.partly)
 
 
-def _read_back(api: Api, cluster: Cluster, key: WorkloadKey) -> AssociationRow | None:
+def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPolicy) -> AssociationRow | None:
+    """The association once it shows the change, for whoever reads it next."""
+    (key,) = change.workloads
     try:
-        association = _find(api, cluster, key)
+        association, seen = _settled(api, cluster, key, (change,), wait_policy)
     except AwsError as error:
         failure = request_failure(error, (key,), association_target(key), "read")
         message = (
@@ -229,4 +301,17 @@ def _read_back(api: Api, cluster: Cluster, key: WorkloadKey) -> AssociationRow |
             f"{sentence(str(error))} {error.remedy}"
         )
         raise AssociationError(message, failure, changed=True) from error
+    if not seen:
+        raise _not_yet_visible(cluster, change, wait_policy.timeout)
     return association_row(association) if association else None
+
+
+def _not_yet_visible(cluster: Cluster, change: Change, waited: float) -> AssociationError:
+    (key,) = change.workloads
+    text = (
+        f"the association of {cluster.name} {key} was changed ({change.action}), and EKS still answers as before it after "
+        f"{waited:g} s."
+    )
+    remedy = "Run again in a minute, or raise propagation_timeout."
+    failure = Failure((key,), change.target, "read", Code.NOT_YET_VISIBLE, text, remedy)
+    return AssociationError(f"{text} {remedy}", failure, changed=True)

@@ -20,15 +20,19 @@ from ..model.aws_errors import AwsError
 from ..model.errors import InputError
 from .journal import Cause
 
+# What a module tells by itself.
+TOLD: tuple[type[Exception], ...] = (InputError, AwsError)
+
 
 @dataclass(slots=True)
 class Guard:
     """Within it the work of a run; ``cause`` says afterwards what ended it before its time, if anything did.
 
-    InputError and AwsError, which a module tells itself, go through.
+    What is ``told``, as a failure that names the thing, goes through.
     """
 
     deadline: float | None = None
+    told: tuple[type[Exception], ...] = TOLD
     cause: Cause | None = None
     trace: str = ""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -45,11 +49,20 @@ class Guard:
         if isinstance(error, Interrupted):
             self.cause = _stopped(self._stop.reason, self.deadline)
             return True
-        if isinstance(error, Exception) and not isinstance(error, (InputError, AwsError)):
+        if isinstance(error, Exception) and not isinstance(error, self.told):
             self.cause = _unexpected(error)
             self.trace = "".join(traceback.format_exception(kind, error, trace))
             return True
         return None
+
+
+def ended_reading(cause: Cause) -> dict[str, str]:
+    """The failure of a module that only reads."""
+    return {
+        "msg": f"not everything was read: {cause.text} {cause.remedy}",
+        "error_code": str(cause.code),
+        "remedy": cause.remedy,
+    }
 
 
 def _stopped(reason: str, deadline: float | None) -> Cause:

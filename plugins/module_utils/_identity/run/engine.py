@@ -14,6 +14,7 @@ from functools import partial
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.changes import Change, Plan
 from ..model.cluster import Cluster
@@ -24,6 +25,7 @@ from ..model.targets import Target
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.present import make_plan
 from ..plan.trust_usability import subject_of
+from ..plan.young import perhaps_unseen
 from ..read.observe import Observer
 from ..read.role_propagation import may_become_usable
 from .apply import apply_plan
@@ -115,16 +117,20 @@ class Engine:
         """
         removal = state == "absent"
         attempts = Attempts()
+        unseen_perhaps: list[Finding] = []
         for turn in range(ROUNDS):
             first = first_look if turn == 0 else None
             observed = first or self._look(desired, removal, attempts)
+            if removal and turn == 0:
+                unseen_perhaps = perhaps_unseen(desired, observed)
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
                 plan = make_plan(desired, observed)
             self.journal.begin(observed, plan)
             if check_mode:
-                return Run(desired, state, observed, plan, (), plan.failures, plan.findings, True)
+                findings = (*plan.findings, *unseen_perhaps)
+                return Run(desired, state, observed, plan, (), plan.failures, findings, True)
             if turn:
                 plan = _awaiting(plan)
             attempts.look(plan)
@@ -153,7 +159,8 @@ class Engine:
             pause = self.wait_policy.first_pause * 2**turn
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
         failures = attempts.failures(plan, outcome)
-        return Run(desired, state, observed, plan, tuple(attempts.done), failures, plan.findings)
+        findings = (*plan.findings, *unseen_perhaps)
+        return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
 
     def _look(self, desired: Desired, removal: bool, attempts: Attempts) -> Observed:
         perhaps = attempts.perhaps_made()

@@ -265,6 +265,7 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
             f"{failure.target.label}: {failure.error.text}",
             failure.error.remedy,
             keys.get(failure.target),
+            raised_as="warning",
         )
         for failure in observed.failures
         if failure.error.code == Code.NOT_YET_VISIBLE

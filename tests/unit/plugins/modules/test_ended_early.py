@@ -8,21 +8,32 @@ from __future__ import annotations
 import os
 import signal
 import time
+from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.modules import eks_pod_identity
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import Interrupted, pause
+from ansible_collections.workload_identity.aws.plugins.modules import (
+    eks_pod_identity,
+    eks_pod_identity_association,
+    eks_pod_identity_association_info,
+    eks_pod_identity_info,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
     CLUSTER,
+    REGION,
     FakeAws,
     desired,
     document,
+    role_arn,
     workload,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     run as converge,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_eks_pod_identity import (
+    ONE,
     Run,
     aws,
     run,
@@ -102,3 +113,79 @@ def test_an_error_of_the_verification_does_not_hide_the_changes(
     ]
     assert "verification" not in ended
     assert len(aws.state()["associations"]) == 1
+
+
+ASSOCIATION = {**ONE, "role_arn": role_arn("r")}
+PLACE = f"the association of {CLUSTER} default/app"
+WHERE = f"{PLACE} (account {ACCOUNT}, region {REGION})"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_association_that_is_replaced_is_finished_and_reported(
+    run: Run, aws: FakeAws, number: signal.Signals
+) -> None:
+    session = {"disable_session_tags": True, "session_policy": document("s3:GetObject")}
+    run(eks_pod_identity_association, **ASSOCIATION, **session)
+    aws.before("eks:DeletePodIdentityAssociation", lambda: end_by(number))
+    ended = run(eks_pod_identity_association, **ASSOCIATION, session_policy="")
+    assert [one.get("policy") for one in aws.state()["associations"]] == [None]
+    assert (ended["failed"], ended["changed"], ended["error_code"]) == (True, True, "INTERRUPTED")
+    assert ended["msg"] == (
+        f"{PLACE} was changed, but not read back: the run was ended by {number.name}. Run again: what is done stays done."
+    )
+
+
+def test_one_association_is_not_made_after_the_deadline(run: Run, aws: FakeAws) -> None:
+    aws.before("eks:ListPodIdentityAssociations", lambda: time.sleep(1.2))
+    ended = run(eks_pod_identity_association, **ASSOCIATION, deadline=1)
+    assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])
+    assert ended["msg"] == (
+        f"create of {WHERE} failed: DEADLINE: not done: the deadline of 1 s has passed. Run again: what is done stays "
+        "done. Raise deadline for more in one run."
+    )
+
+
+def test_one_association_that_was_not_looked_at_in_time_says_so(run: Run, aws: FakeAws) -> None:
+    aws.replace("eks:ListPodIdentityAssociations", lambda _asked: interrupt())
+    ended = run(eks_pod_identity_association, **ASSOCIATION)
+    assert (ended.get("changed", False), ended["error_code"]) == (False, "INTERRUPTED")
+    assert ended["msg"] == (
+        f"{PLACE} was not looked at, and nothing was changed: the run was ended by SIGTERM. Run again: what is done "
+        "stays done."
+    )
+
+
+def interrupt() -> dict[str, Any]:
+    end_by(signal.SIGTERM)
+    raise Interrupted
+
+
+def test_an_unexpected_error_of_one_association_is_told_without_a_traceback(
+    run: Run, aws: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_down() -> None:
+        raise KeyError("associations")
+
+    aws.before("eks:CreatePodIdentityAssociation", break_down)
+    ended = run(eks_pod_identity_association, **ASSOCIATION)
+    assert (ended["changed"], ended["error_code"]) == (False, "INTERNAL_ERROR")
+    assert "exception" not in ended
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("module", [eks_pod_identity_info, eks_pod_identity_association_info])
+def test_a_module_that_reads_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
+    def wait(_asked: object) -> dict[str, Any]:
+        # As a request that waits for its turn.
+        pause(5)
+        return {"associations": []}
+
+    aws.replace("eks:ListPodIdentityAssociations", wait)
+    began = time.monotonic()
+    ended = run(module, cluster_name=CLUSTER, deadline=1)
+    assert time.monotonic() - began < 4
+    assert (ended["failed"], ended["error_code"]) == (True, "DEADLINE")
+    assert ended["msg"] == (
+        "not everything was read: the deadline of 1 s has passed. Run again: what is done stays done. Raise deadline for "
+        "more in one run."
+    )

@@ -44,6 +44,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
     CREATED,
 )
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.late_aws import (
+    LateAws,
+)
 
 KEY = key("app")
 TARGET = "arn:aws:iam::444455556666:role/target"
@@ -665,3 +668,66 @@ def test_a_role_that_may_not_be_read_is_not_warned_of() -> None:
     aws = account()
     aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "no"))
     assert make(aws, wanted(disable_session_tags=True)).warning == ""
+
+
+def late(clock: Clock, lag: float, replicas: int = 1) -> LateAws:
+    aws = LateAws(clock, lag, replicas)
+    given(aws, "r", TRUST_BARE)
+    given(aws, "other", TRUST_BARE)
+    return aws
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
+def test_what_was_written_is_what_is_read_back(lag: float, replicas: int) -> None:
+    clock = Clock()
+    aws = late(clock, lag, replicas)
+    made = make(aws, wanted(), clock=clock)
+    assert (action(made), made.association) == ("create", ROW)
+    # What two replicas disagree on, the next task may not see.
+    clock.sleep(lag if replicas > 1 else 0)
+    changed = make(aws, wanted(role_arn("other"), tags={"team": "a"}, purge_tags=False), clock=clock)
+    assert changed.association is not None
+    assert changed.association["role_arn"] == role_arn("other")
+    assert changed.association["tags"] == {**OWNED, "team": "a"}
+    clock.sleep(lag if replicas > 1 else 0)
+    removed = make(aws, wanted(absent=True), clock=clock)
+    assert (action(removed), removed.association) == ("delete", None)
+    assert aws.writes == [
+        "eks:CreatePodIdentityAssociation",
+        "eks:UpdatePodIdentityAssociation",
+        "eks:TagResource",
+        "eks:DeletePodIdentityAssociation",
+    ]
+
+
+@pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
+def test_one_that_is_there_already_is_waited_for_until_it_is_seen(lag: float) -> None:
+    """As after a run that was killed a moment ago."""
+    clock = Clock()
+    aws = late(clock, lag)
+    aws.freeze()
+    aws.call("eks", "CreatePodIdentityAssociation", {**ASKED, "tags": OWNED})
+    made = make(aws, wanted(), clock=clock)
+    assert (action(made), made.association) == ("none", ROW)
+
+
+ASKED = {
+    "clusterName": CLUSTER,
+    "namespace": "default",
+    "serviceAccount": "app",
+    "roleArn": role_arn("r"),
+}
+
+
+def test_what_is_not_seen_in_time_is_a_change_and_a_failure() -> None:
+    clock = Clock()
+    aws = late(clock, 300)
+    with pytest.raises(AssociationError) as raised:
+        make(aws, wanted(), clock=clock)
+    assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
+    assert str(raised.value) == (
+        f"the association of {CLUSTER} default/app was changed (create), and EKS still answers as before it after 60 s. "
+        "Run again in a minute, or raise propagation_timeout."
+    )
+    assert sum(clock.pauses) <= 60

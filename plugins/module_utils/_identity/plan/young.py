@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What of a workload was made or changed so recently that reads may not show the rest of it yet. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..model.age import YOUNG, age_of, is_young
+from ..model.desired import Desired, Workload
+from ..model.observed import Observed
+from ..model.shared import unread_targets
+from ..model.targets import Target, association_target, policy_target, role_target
+
+
+@dataclass(frozen=True, slots=True)
+class Young:
+    """``name`` is like "role my-role"."""
+
+    name: str
+    age: timedelta
+
+    @property
+    def reason(self) -> str:
+        """Why a read may be wrong, as the end of a sentence."""
+        return (
+            f"{self.name} was made or changed {self.age.total_seconds():.0f} s ago, and what AWS answers may be older "
+            "than that."
+        )
+
+    @property
+    def minutes_left(self) -> int:
+        """Minutes until it is no longer young."""
+        return math.ceil((YOUNG - self.age) / timedelta(minutes=1))
+
+
+def youngest(workload: Workload, observed: Observed) -> Young | None:
+    """The part of a workload that was made or changed last, where that was moments ago by the clock of AWS."""
+    now = observed.cluster.answered_at
+    young = [
+        Young(name, age)
+        for name, moment in _moments(workload, observed)
+        if (age := age_of(moment, now)) is not None and is_young(age)
+    ]
+    return min(young, key=lambda one: (one.age, one.name), default=None)
+
+
+def perhaps_unseen(desired: Desired, observed: Observed) -> list[Finding]:
+    """What a removal does not find of workloads of which something is young: it may be there all the same."""
+    findings = []
+    for workload in desired.workloads:
+        young = youngest(workload, observed)
+        missing = [target.label for target in _missing(workload, observed)] if young else []
+        if young is None or not missing:
+            continue
+        findings.append(
+            Finding(
+                Code.NOT_YET_VISIBLE,
+                f"{' and '.join(missing)} of {workload.key} cannot be seen, so nothing of that is removed. It may be there: "
+                f"{young.reason}",
+                f"Run again in {in_minutes(young.minutes_left)}.",
+                workload.key,
+                raised_as="warning",
+            )
+        )
+    return findings
+
+
+def in_minutes(number: int) -> str:
+    return f"{number} minute{'s' if number > 1 else ''}"
+
+
+def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str]]:
+    """When the parts of a workload were made or changed, as far as AWS says it."""
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    if role is not None:
+        yield f"role {role.name}", role.created_at
+    for spec in workload.policies:
+        policy = observed.policies.get(observed.cluster.policy_arn(spec))
+        if policy is not None:
+            yield f"policy {policy.name}", policy.changed_at
+    association = observed.associations.get(workload.key)
+    if association is not None:
+        name = f"association {association.association_id}"
+        yield name, association.created_at
+        yield name, association.modified_at
+
+
+def _missing(workload: Workload, observed: Observed) -> Iterator[Target]:
+    """What this collection would have made for a workload and a look did not find."""
+    unread = unread_targets(observed.failures)
+    listing = Target("associations", observed.cluster.name)
+    if (
+        workload.key not in observed.associations
+        and not {listing, association_target(workload.key)} & unread.keys()
+    ):
+        yield association_target(workload.key)
+    role = workload.role
+    if role is not None and not role.existing and observed.roles.get(role.name.lower(), role) is None:
+        yield role_target(role.name)
+    for spec in workload.policies:
+        arn = observed.cluster.policy_arn(spec)
+        if spec.document is not None and observed.policies.get(arn, spec) is None:
+            yield policy_target(arn)

@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is missing of a workload that was made moments ago, by the clock of AWS, may be invisible yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Agent,
+    Observed,
+    VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    REGION,
+    Clock,
+    FakeAws,
+    desired,
+    document,
+    engine,
+    key,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
+OLD = NOW - timedelta(days=30)
+WANTED = desired(workload(), workload("web", role={"name": "web"}, policies=[policy("web")]))
+READS = VerificationReads(Agent("ACTIVE", "v1.3.8-eksbuild.2"))
+
+
+def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
+    """Two workloads, one of them with a role or an association that was made so long ago."""
+    aws = FakeAws()
+    run(aws, WANTED)
+    for one in aws.iam.roles.values():
+        one["CreateDate"] = OLD
+    for one in aws.eks.associations.values():
+        one["createdAt"] = one["modifiedAt"] = OLD
+    if role is not None:
+        aws.iam.roles["my-role"]["CreateDate"] = NOW - role
+    if association is not None:
+        _association(aws)["modifiedAt"] = NOW - association
+    return aws
+
+
+def _association(aws: FakeAws) -> dict[str, Any]:
+    return next(one for one in aws.eks.associations.values() if one["serviceAccount"] == "app")
+
+
+def look(aws: FakeAws, now: datetime | None = NOW) -> Observed:
+    observed = engine(aws, WANTED).observer().observe(WANTED, planning=False)
+    return replace(observed, cluster=replace(observed.cluster, answered_at=now))
+
+
+def verified(aws: FakeAws, now: datetime | None = NOW) -> list[Verified]:
+    observed = look(aws, now)
+    return consider_age(verify(WANTED, observed, READS), observed)
+
+
+def statuses(one: Verified) -> dict[str, str]:
+    return {check.name: check.status for check in one.checks if check.status != "pass"}
+
+
+def delete_role(aws: FakeAws) -> None:
+    del aws.iam.roles["my-role"]
+
+
+def delete_association(aws: FakeAws) -> None:
+    del aws.eks.associations[_association(aws)["associationId"]]
+
+
+def delete_policy(aws: FakeAws) -> None:
+    del aws.iam.policies[policy_arn("my-policy")]
+    aws.iam.roles["my-role"]["attached"] = []
+
+
+def detach(aws: FakeAws) -> None:
+    aws.iam.roles["my-role"]["attached"] = []
+
+
+def change_policy(aws: FakeAws) -> None:
+    aws.iam.policies[policy_arn("my-policy")]["versions"]["v1"] = document("kms:Decrypt")
+
+
+def close(aws: FakeAws) -> None:
+    aws.iam.roles["my-role"]["trust"] = aws.iam.roles["web"]["trust"]
+
+
+def point_elsewhere(aws: FakeAws) -> None:
+    _association(aws)["roleArn"] = role_arn("web")
+
+
+FAULTS: list[tuple[Callable[[FakeAws], None], str]] = [
+    (delete_role, "ROLE_MISSING"),
+    (delete_association, "ASSOCIATION_MISSING"),
+    (delete_policy, "POLICY_MISSING"),
+    (detach, "POLICY_NOT_ATTACHED"),
+    (change_policy, "POLICY_CONTENTS_DIFFER"),
+    (close, "TRUST_NOT_USABLE"),
+    (point_elsewhere, "ASSOCIATION_OTHER_ROLE"),
+]
+YOUNG = {"role": timedelta(seconds=40), "association": timedelta(seconds=40)}
+
+
+@pytest.mark.parametrize(("fault", "code"), FAULTS)
+def test_what_a_young_workload_lacks_is_unknown(fault: Callable[[FakeAws], None], code: str) -> None:
+    """The finding keeps its code and its severity, so that nothing passes by it."""
+    aws = made(**YOUNG)
+    fault(aws)
+    app, web = verified(aws)
+    assert set(statuses(app).values()) == {"unknown"}
+    assert {(finding.code, finding.severity) for finding in app.findings} == {(code, "error")}
+    assert statuses(web) == {}
+    aws = made()
+    fault(aws)
+    assert set(statuses(verified(aws)[0]).values()) == {"fail"}
+
+
+@pytest.mark.parametrize(
+    ("age", "status"),
+    [
+        (timedelta(minutes=-10), "unknown"),
+        (timedelta(), "unknown"),
+        (timedelta(minutes=4, seconds=59), "unknown"),
+        (timedelta(minutes=5), "fail"),
+        (timedelta(hours=1), "fail"),
+    ],
+)
+def test_it_is_young_for_five_minutes(age: timedelta, status: str) -> None:
+    """Something made after the clock was read is as young as can be."""
+    aws = made(association=age)
+    delete_role(aws)
+    assert statuses(verified(aws)[0])["trust"] == status
+
+
+def test_without_the_time_of_aws_nothing_is_called_young() -> None:
+    aws = made(**YOUNG)
+    delete_role(aws)
+    assert statuses(verified(aws, None)[0])["trust"] == "fail"
+
+
+def test_the_message_says_what_is_young_and_when_to_look_again() -> None:
+    aws = made(role=timedelta(seconds=40))
+    delete_association(aws)
+    (finding,) = verified(aws)[0].findings
+    assert finding.message == (
+        f"cluster {CLUSTER} has no pod identity association for default/app (account {ACCOUNT}, region {REGION}). "
+        "Or that is not visible yet: role my-role was made or changed 40 s ago, and what AWS answers may be older than "
+        "that."
+    )
+    assert finding.remedy == (
+        "Run the verification again in 5 minutes. If it says the same: Apply the workload, which creates it."
+    )
+
+
+def test_what_age_does_not_explain_stays_a_failure() -> None:
+    aws = made(**YOUNG)
+    detach(aws)
+    observed = look(aws)
+    broken = replace(READS, agent=Agent("DEGRADED", "v1"))
+    app, web = consider_age(verify(WANTED, observed, broken), observed)
+    assert statuses(app) == {"attachment": "unknown", "agent": "fail"}
+    assert statuses(web) == {"agent": "fail"}
+
+
+def test_a_young_association_of_an_addon_is_no_less_of_the_addon() -> None:
+    aws = made(**YOUNG)
+    _association(aws)["ownerArn"] = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/x/1"
+    (finding,) = verified(aws)[0].findings
+    assert "visible" not in finding.message
+
+
+def removed(aws: FakeAws) -> list[tuple[str, str, str, str]]:
+    runner = engine(aws, WANTED, "absent")
+    runner = replace(runner, cluster=replace(runner.cluster, answered_at=NOW))
+    ended = runner.run(WANTED, "absent", check_mode=False)
+    assert ended.failures == ()
+    return [
+        (str(one.workload), str(one.code), one.message, one.remedy)
+        for one in ended.findings
+        if one.code == "NOT_YET_VISIBLE"
+    ]
+
+
+def test_a_teardown_says_what_it_may_not_see_yet() -> None:
+    """As after a run that was killed a moment ago: the association is there, and what it needs is not seen."""
+    aws = made(association=timedelta(seconds=10))
+    delete_role(aws)
+    delete_policy_alone(aws)
+    assert removed(aws) == [
+        (
+            "default/app",
+            "NOT_YET_VISIBLE",
+            f"role my-role and policy {policy_arn('my-policy')} of default/app cannot be seen, so nothing of that is "
+            f"removed. It may be there: association {'a-' + '1'.zfill(17)} was made or changed 10 s ago, and what AWS "
+            "answers may be older than that.",
+            "Run again in 5 minutes.",
+        )
+    ]
+
+
+def delete_policy_alone(aws: FakeAws) -> None:
+    del aws.iam.policies[policy_arn("my-policy")]
+
+
+@pytest.mark.parametrize("age", [timedelta(seconds=10), timedelta(days=1)])
+def test_a_teardown_of_what_is_whole_or_old_says_nothing_of_it(age: timedelta) -> None:
+    assert removed(made(role=age, association=age)) == []
+    aws = made()
+    delete_association(aws)
+    assert removed(aws) == []
+    assert aws.state()["associations"] == []
+    assert key() not in look(aws).associations
+
+
+def test_a_clock_here_that_is_wrong_changes_nothing() -> None:
+    """Only the date of AWS's answer counts: the clock of this machine is never asked."""
+    aws = made(**YOUNG)
+    caller = {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"}
+    headers = {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}
+    aws.replace(
+        "sts:GetCallerIdentity", lambda _asked: {**caller, "ResponseMetadata": {"HTTPHeaders": headers}}
+    )
+    assert engine(aws, WANTED, clock=Clock()).cluster.answered_at == NOW
