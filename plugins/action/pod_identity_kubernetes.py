@@ -16,6 +16,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     parse_aws_result,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
+    parse_deadline,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
     HalfSettings,
     run_half,
@@ -42,7 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     CONNECTION_SPEC,
-    SystemClock,
+    clock_of,
     connect,
 )
 
@@ -84,13 +87,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             required_if=[("runtime_proof", True, ("proof_image",))],
         )
         cluster = options["cluster_name"]
+        preflight = variables[options["preflight"]]
+        deadline = parse_deadline(preflight.get("deadline"))
         with interruptible() if options["runtime_proof"] else contextlib.nullcontext():
             run = run_half(
-                connect(self, options, variables),
+                connect(self, options, variables, deadline),
                 parse_aws_result(variables[options["result"]], cluster),
-                parse_preflight(variables[options["preflight"]]["kubernetes"], cluster),
+                parse_preflight(preflight["kubernetes"], cluster),
                 _settings(options, bool(self._task.check_mode)),
-                SystemClock(),
+                clock_of(deadline),
             )
         result.update(
             changed=run.changed,

@@ -16,6 +16,9 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
+    read_integer,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
     find_ineffective,
@@ -36,6 +39,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
     unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
+    Deadline,
+    begin_deadline,
+    deadline_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
@@ -121,7 +129,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         _check_files(options)
         parsed = read_input(_input_of(given), partial(locate_files, variables=variables), ROLE)
         state: State = "verify" if options["verify_only"] else parsed.state
-        preflight = self._read_accounts(parsed, state, options, variables)
+        deadline = begin_deadline(read_integer(given.get("deadline")))
+        preflight = self._read_accounts(parsed, state, options, variables, deadline)
         if isinstance(preflight, ApiError):
             message = unreachable_message(preflight, parsed.cluster_name, _region(options))
             return {"failed": True, "msg": message}
@@ -137,6 +146,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "changed": False,
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
+            "deadline": deadline_row(deadline),
             "kubernetes_api": api_server_row(preflight.server),
             "breakage": [finding_row(finding) for finding in preflight.breakage],
             **empty,
@@ -171,13 +181,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 yield f"{ROLE}{name}: {str(error).splitlines()[0]}"
 
     def _read_accounts(
-        self, parsed: ParsedInput, state: State, options: Mapping[str, Any], variables: dict[str, Any]
+        self,
+        parsed: ParsedInput,
+        state: State,
+        options: Mapping[str, Any],
+        variables: dict[str, Any],
+        deadline: Deadline | None,
     ) -> Preflight | ApiError:
         purge = None
         if parsed.purge and state == "present":
             purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
         try:
-            reader = connect(self, options, variables)
+            reader = connect(self, options, variables, deadline)
             preflight = read_accounts(
                 reader,
                 parsed.workloads,

@@ -81,7 +81,7 @@ options:
     description: As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
     type: int
   deadline:
-    description: As O(workload_identity.aws.eks_pod_identity#module:deadline).
+    description: How many seconds the whole run may take, from the beginning of this task.
     type: int
   create_service_accounts:
     description: Whether to make missing service accounts, for workloads that do not say it.
@@ -150,6 +150,12 @@ options:
     purge: false
 kubernetes:
   description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
+  returned: success
+  type: dict
+deadline:
+  description:
+    - When the run has to end, for M(workload_identity.aws.pod_identity_kubernetes); RV(ignore:left) is how many seconds are
+      left, for the module of the AWS half. Null without O(deadline).
   returned: success
   type: dict
 breakage:

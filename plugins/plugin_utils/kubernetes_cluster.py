@@ -17,11 +17,18 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Clock,
+    Cluster,
     ClusterReader,
     Listing,
     Query,
     Trial,
     Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
+    Deadline,
+    TimedClock,
+    TimedCluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
@@ -197,14 +204,25 @@ def reader_for(
     return ClientReader(options, environment_of(caller))
 
 
-def connect(caller: ActionBase, options: Mapping[str, Any], variables: Mapping[str, Any]) -> PatientCluster:
+def clock_of(deadline: Deadline | None) -> Clock:
+    return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
+
+
+def connect(
+    caller: ActionBase,
+    options: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    deadline: Deadline | None = None,
+) -> PatientCluster:
     """``options`` are the task's; raises AnsibleError for a kubeconfig that cannot be found."""
     connection = {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
     reader = reader_for(caller, connection, variables)
-    return PatientCluster(
-        TaskCluster(caller, connection, variables, reader, bool(options.get("force_conflicts"))),
-        SystemClock(),
+    cluster: Cluster = TaskCluster(
+        caller, connection, variables, reader, bool(options.get("force_conflicts"))
     )
+    if deadline:
+        cluster = TimedCluster(cluster, deadline)
+    return PatientCluster(cluster, clock_of(deadline))
 
 
 def _decrypted(caller: ActionBase, kubeconfig: str) -> str:
