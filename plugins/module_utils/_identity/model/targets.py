@@ -35,8 +35,8 @@ class Target:
 
     ``name`` is that of the role for a role, its trust policy and its attachments, the ARN of a policy,
     "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment,
-    ``cluster`` the cluster of an association. ``narrows`` is the second change of a trust policy, that lets
-    in fewer.
+    ``cluster`` the cluster of an association. ``narrows`` is the second change of a trust policy or a
+    policy document, that allows less.
     """
 
     resource: Resource
@@ -74,8 +74,8 @@ def attachment_target(role_name: str, policy_arn: str) -> Target:
     return Target("attachment", role_name, policy_arn)
 
 
-def policy_target(arn: str) -> Target:
-    return Target("policy", arn)
+def policy_target(arn: str, narrows: bool = False) -> Target:
+    return Target("policy", arn, narrows=narrows)
 
 
 def role_target(name: str) -> Target:

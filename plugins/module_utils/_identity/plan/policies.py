@@ -17,21 +17,24 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import to_json
+from ..._policy.language.text import policy_size, to_json
 from ..model import tags
 from ..model.changes import Call, Change, Draft
 from ..model.cluster import Cluster
 from ..model.desired import Options, PolicySpec
 from ..model.failures import Failure
-from ..model.observed import ObservedPolicy
+from ..model.observed import ObservedPolicy, PolicyVersion
 from ..model.ownership import CLUSTER_TAG, is_of_another
 from ..model.targets import policy_target
+from .document_steps import gives, takes, widened
 from .problems import owned_by_another
 
 STAGE = 1
 # As for attachments: what is taken away comes after all that is given.
 TAKING_STAGE = 5
 VERSION_LIMIT = 5
+# Characters of a managed policy, white space not counted.
+DOCUMENT_SIZE = 6144
 
 
 def plan_policy(
@@ -102,16 +105,10 @@ def _update(
     identity = {"PolicyArn": policy.arn}
     if not _same_document(spec, policy):
         before["document"], after["document"] = policy.document, spec.document
-        if len(policy.versions) >= VERSION_LIMIT:
-            oldest = min(
-                (version for version in policy.versions if not version.is_default),
-                key=lambda version: version.number,
-            )
+        oldest = _oldest(policy.versions)
+        if oldest is not None:
             before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
-            calls.append(Call("iam", "DeletePolicyVersion", {**identity, "VersionId": oldest.version_id}))
-        text = to_json(spec.document)
-        parameters = {**identity, "PolicyDocument": text, "SetAsDefault": True}
-        calls.append(Call("iam", "CreatePolicyVersion", parameters))
+        calls += _version_calls(policy.arn, oldest, spec.document)
     if policy.tags is not None:
         wanted = tags.with_owner(spec.tags) if policy.owned else _marked(spec, cluster)
         change = tags.compare(policy.tags, wanted, options.purge_tags)
@@ -121,23 +118,72 @@ def _update(
     if not calls:
         return None
     update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
-    return replace(update, stage=TAKING_STAGE, takes=True) if _only_takes(spec, policy) else update
+    present, document = policy.document or {}, spec.document or {}
+    only_takes = takes(present, document) and not gives(present, document)
+    return replace(update, stage=TAKING_STAGE, takes=True) if only_takes else update
 
 
-def _only_takes(spec: PolicySpec, policy: ObservedPolicy) -> bool:
-    """Whether the wanted document is the present one without some statements that allow something."""
-    present, wanted = _statements(policy.document), _statements(spec.document)
-    missing = [statement for statement in present if statement not in wanted]
-    return (
-        bool(missing)
-        and all(statement in present for statement in wanted)
-        and all(isinstance(lost, Mapping) and lost.get("Effect") == "Allow" for lost in missing)
+def in_two_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
+    """A change of a document that gives and takes, so that nothing is missing before other policies have it: first
+    all that either document allows, and the wanted one at the end.
+
+    Where IAM takes no document that holds both, there is one step, at the end.
+    """
+    wanted = (update.after or {}).get("document")
+    if not isinstance(wanted, Mapping) or policy.document is None or not takes(policy.document, wanted):
+        return (update,)
+    wide = widened(policy.document, wanted)
+    if wide is None or policy_size(wide) > DOCUMENT_SIZE:
+        return (replace(update, stage=TAKING_STAGE),)
+    oldest = _oldest(policy.versions)
+    rest = [
+        call for call in update.calls if call.operation not in ("CreatePolicyVersion", "DeletePolicyVersion")
+    ]
+    first = replace(
+        update,
+        after={**(update.after or {}), "document": wide},
+        calls=(*_version_calls(policy.arn, oldest, wide), *rest),
     )
+    versions = _with_another(policy.versions, oldest)
+    last = replace(
+        update,
+        stage=TAKING_STAGE,
+        target=policy_target(policy.arn, narrows=True),
+        before={"document": wide},
+        after={"document": wanted},
+        calls=_version_calls(policy.arn, _oldest(versions), wanted),
+        needs=update.needs | {update.target},
+        takes=True,
+    )
+    return (first, last)
 
 
-def _statements(document: Mapping[str, object] | None) -> list[object]:
-    statements = (document or {}).get("Statement", [])
-    return statements if isinstance(statements, list) else [statements]
+def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
+    """The version that has to go before another one is made."""
+    if len(versions) < VERSION_LIMIT:
+        return None
+    return min((one for one in versions if not one.is_default), key=lambda version: version.number)
+
+
+def _with_another(
+    versions: Sequence[PolicyVersion], oldest: PolicyVersion | None
+) -> tuple[PolicyVersion, ...]:
+    """The versions once another one is made, which IAM numbers."""
+    kept = [replace(one, is_default=False) for one in versions if one != oldest]
+    newest = max((one.number for one in versions), default=0) + 1
+    return (*kept, PolicyVersion(f"v{newest}", True))
+
+
+def _version_calls(
+    arn: str, oldest: PolicyVersion | None, document: Mapping[str, object] | None
+) -> tuple[Call, ...]:
+    identity = {"PolicyArn": arn}
+    create = Call(
+        "iam", "CreatePolicyVersion", {**identity, "PolicyDocument": to_json(document), "SetAsDefault": True}
+    )
+    if oldest is None:
+        return (create,)
+    return Call("iam", "DeletePolicyVersion", {**identity, "VersionId": oldest.version_id}), create
 
 
 def _same_document(spec: PolicySpec, policy: ObservedPolicy) -> bool:

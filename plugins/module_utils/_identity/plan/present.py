@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model import tags
 from ..model.changes import Change, Draft, Plan
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, RoleSpec, Workload
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedAssociation, ReadFailure
@@ -24,7 +25,7 @@ from ..model.shared import SharedRole, read_failure, shared_policies, shared_rol
 from ..model.targets import Target, association_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
-from .policies import plan_policy
+from .policies import TAKING_STAGE, in_two_steps, plan_policy
 from .problems import breaks
 from .shared_role import gains, plan_shared_role
 from .trust import scope_of
@@ -56,7 +57,10 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    draft.changes = [_after_what_is_given(change, all_shared, gained) for change in draft.changes]
+    replacing = _Replacing(
+        observed, all_shared, gained, _given(draft.changes), _movers(cluster, workloads, observed)
+    )
+    draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
@@ -74,21 +78,85 @@ def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
     return replace(observed, policies=policies)
 
 
-def _after_what_is_given(
-    change: Change, all_shared: Sequence[SharedRole], gained: Mapping[str, frozenset[Target]]
-) -> Change:
-    """A policy that loses statements waits for all that its roles get: they may have moved there."""
-    if not change.takes or change.target.resource != "policy":
-        return change
-    arn = change.target.name
-    needs = {
-        need
-        for shared in all_shared
-        if arn in shared.policy_users
-        for need in gained[shared.spec.name.lower()]
-        if need != change.target
-    }
-    return replace(change, needs=change.needs | needs)
+def _given(changes: Sequence[Change]) -> frozenset[Target]:
+    """The changes by which roles get something: policies that are attached, documents that allow more."""
+    return frozenset(
+        change.target
+        for change in changes
+        if change.target.resource in ("attachment", "policy")
+        and not change.takes
+        and change.action != "detach"
+    )
+
+
+def _movers(
+    cluster: Cluster, workloads: Sequence[Workload], observed: Observed
+) -> dict[str, frozenset[Target]]:
+    """By the ARN of a role in lower case, the associations that are to leave it."""
+    movers: dict[str, set[Target]] = {}
+    for workload in workloads:
+        association = observed.associations.get(workload.key)
+        if association is None or workload.role is None:
+            continue
+        if association.role_arn != cluster.role_arn(workload.role):
+            movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
+    return {arn: frozenset(targets) for arn, targets in movers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Replacing:
+    """What takes the place of statements that a policy loses: what its roles get, and the roles that their workloads
+    move to.
+
+    ``gained`` is all that a role gets, by its name, of which this plan gives what is ``given``. ``movers`` are the
+    associations that leave a role, by its ARN.
+    """
+
+    observed: Observed
+    all_shared: Sequence[SharedRole]
+    gained: Mapping[str, frozenset[Target]]
+    given: frozenset[Target]
+    movers: Mapping[str, frozenset[Target]]
+
+    def steps(self, change: Change) -> tuple[Change, ...]:
+        """A policy that gives and takes does so at once, unless something else replaces what it takes."""
+        policy = (
+            self.observed.policies.get(change.target.name) if change.target.resource == "policy" else None
+        )
+        if policy is None or change.action != "update" or change.takes:
+            return (change,)
+        arn = policy.arn
+        elsewhere = self._leaving(arn) | (self._gained(arn) & self.given)
+        return in_two_steps(change, policy) if elsewhere else (change,)
+
+    def ordered(self, change: Change) -> Change:
+        """A policy that loses statements waits for all that may replace them."""
+        if change.stage != TAKING_STAGE or change.target.resource != "policy":
+            return change
+        arn = change.target.name
+        return replace(change, needs=change.needs | self._gained(arn) | self._leaving(arn))
+
+    def _gained(self, arn: str) -> frozenset[Target]:
+        """What the roles of the policy get beside it."""
+        roles = self.observed.roles
+        return frozenset(
+            target
+            for shared in self.all_shared
+            if arn in shared.policy_users
+            or ((role := roles.get(shared.spec.name.lower())) is not None and arn in role.attached)
+            for target in self.gained[shared.spec.name.lower()]
+            if target.name != arn
+        )
+
+    def _leaving(self, arn: str) -> frozenset[Target]:
+        """The associations that leave a role of the policy, or one that was not looked at and may have it."""
+        without = {
+            role.arn.lower()
+            for role in self.observed.roles.values()
+            if role is not None and arn not in role.attached
+        }
+        leaving = (targets for role_arn, targets in self.movers.items() if role_arn not in without)
+        return frozenset(target for targets in leaving for target in targets)
 
 
 def _other_owner(change: Change) -> Finding | None:

@@ -76,7 +76,7 @@ def test_nothing_is_sent_after_it() -> None:
 
 def test_a_removal_waits_for_another_run() -> None:
     half = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
-    assert [str(finding.code) for finding in half.outcome.findings][0] == "SERVICE_ACCOUNTS_WAIT"
+    assert next(str(finding.code) for finding in half.outcome.findings) == "SERVICE_ACCOUNTS_WAIT"
     assert half.outcome.changes == []
 
 

@@ -366,6 +366,8 @@ def test_adoption_changes_tags_and_takes_over() -> None:
         "update trust_policy my-role",
         f"attach attachment my-role {policy_arn('my-policy')}",
         "update association default/app",
+        # The role that the workload leaves may have it too.
+        f"update policy {policy_arn('my-policy')}",
     ]
     assert [finding.code for finding in found.findings] == [
         "TRUST_STATEMENT_FOREIGN",

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a policy document gives and takes beside another one, statement by statement. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+Statement: TypeAlias = Mapping[str, object]
+# What may grow in a statement without anything being lost.
+_LISTS = ("Action", "Resource")
+
+
+def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Whether the wanted document allows something that the present one does not, as far as statements tell."""
+    more = any(not _is_covered(one, _allows(present)) for one in _allows(wanted))
+    return more or any(one not in _denies(wanted) for one in _denies(present))
+
+
+def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Whether the wanted document lacks something that the present one allows."""
+    return gives(wanted, present)
+
+
+def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object] | None:
+    """A document that allows all that either does; None where policy variables mean something else in the two."""
+    if present.get("Version") != wanted.get("Version"):
+        return None
+    allowed = _allows(wanted)
+    sids = {one.get("Sid") for one in _statements(wanted)} - {None}
+    kept = [_without_sid(one, sids) for one in _allows(present) if not _is_covered(one, allowed)]
+    denied = [one for one in _denies(wanted) if one in _denies(present)]
+    return {**wanted, "Statement": [*allowed, *denied, *kept]}
+
+
+def _statements(document: Mapping[str, object]) -> list[Statement]:
+    statements = document.get("Statement", [])
+    listed = statements if isinstance(statements, list) else [statements]
+    return [one for one in listed if isinstance(one, Mapping)]
+
+
+def _allows(document: Mapping[str, object]) -> list[Statement]:
+    return [one for one in _statements(document) if one.get("Effect") == "Allow"]
+
+
+def _denies(document: Mapping[str, object]) -> list[Statement]:
+    return [one for one in _statements(document) if one.get("Effect") != "Allow"]
+
+
+def _is_covered(statement: Statement, others: Iterable[Statement]) -> bool:
+    """Whether one of the others is the same, or the same with more actions or resources."""
+    return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in others)
+
+
+def _rest(statement: Statement) -> dict[str, object]:
+    return {name: value for name, value in statement.items() if name not in (*_LISTS, "Sid")}
+
+
+def _is_within(statement: Statement, other: Statement) -> bool:
+    return all(
+        (name in statement) == (name in other) and _listed(statement, name) <= _listed(other, name)
+        for name in _LISTS
+    )
+
+
+def _listed(statement: Statement, name: str) -> set[str]:
+    value = statement.get(name, [])
+    return set(map(str, value)) if isinstance(value, list) else {str(value)}
+
+
+def _without_sid(statement: Statement, taken: set[object]) -> Statement:
+    """IAM wants every Sid once."""
+    if statement.get("Sid") not in taken:
+        return statement
+    return {name: value for name, value in statement.items() if name != "Sid"}

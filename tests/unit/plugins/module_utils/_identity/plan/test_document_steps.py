@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A document that gives and takes, and the two versions by which it does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.document_steps import (
+    gives,
+    takes,
+    widened,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    FakeAws,
+    desired,
+    names,
+    plan,
+    policy_arn,
+    run,
+    workload,
+)
+
+READ = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}
+WRITE = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+BOTH = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"}
+NO_WRITE = {**WRITE, "Effect": "Deny"}
+ONLY_TLS = {**READ, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}
+
+
+def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[str, Any]:
+    return {"Version": version, "Statement": list(statements)}
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "more", "less"),
+    [
+        (document(READ), document(READ, WRITE), True, False),
+        (document(READ, WRITE), document(READ), False, True),
+        (document(READ), document(WRITE), True, True),
+        (document(READ), document(BOTH), True, False),
+        (document(BOTH), document(WRITE), False, True),
+        (document(BOTH), document(BOTH, NO_WRITE), False, True),
+        (document(BOTH, NO_WRITE), document(BOTH), True, False),
+        (document(READ), document(ONLY_TLS), True, True),
+        (document({**READ, "Sid": "One"}), document({**READ, "Sid": "Two"}), False, False),
+        (document({**READ, "NotResource": "a", "Resource": "b"}), document(READ), True, True),
+        ({"Version": "2012-10-17", "Statement": READ}, document(READ), False, False),
+    ],
+)
+def test_what_a_document_gives_and_takes(
+    present: dict[str, Any], wanted: dict[str, Any], more: bool, less: bool
+) -> None:
+    assert (gives(present, wanted), takes(present, wanted)) == (more, less)
+
+
+def test_the_wide_document_allows_what_either_does_and_denies_what_both_do() -> None:
+    one = document({**READ, "Sid": "S"}, NO_WRITE)
+    other = document({**WRITE, "Sid": "S"}, ONLY_TLS)
+    assert widened(one, other) == document({**WRITE, "Sid": "S"}, ONLY_TLS, READ)
+    assert widened(document(READ, NO_WRITE), document(WRITE, NO_WRITE)) == document(WRITE, NO_WRITE, READ)
+    # In the older language ${aws:username} is plain text.
+    assert widened(document(READ, version="2008-10-17"), document(WRITE)) is None
+
+
+def listing(one: dict[str, Any], two: dict[str, Any]) -> Any:
+    return desired(workload(policies=[{"name": "one", "document": one}, {"name": "two", "document": two}]))
+
+
+def test_documents_that_exchange_statements_have_two_versions_each() -> None:
+    aws = FakeAws()
+    run(aws, listing(document(READ), document(WRITE)))
+    wanted = listing(document(WRITE), document(READ))
+    arns = [policy_arn("one"), policy_arn("two")]
+    assert names(plan(aws, wanted)) == [f"update policy {arn}" for arn in (*arns, *arns)]
+    made = run(aws, wanted)
+    assert made.failures == ()
+    sent = [json.loads(asked["PolicyDocument"]) for asked in aws.parameters("iam:CreatePolicyVersion")]
+    assert sent == [document(WRITE, READ), document(READ, WRITE), document(WRITE), document(READ)]
+    assert names(plan(aws, wanted)) == []
+
+
+def test_a_document_that_changes_alone_does_so_at_once() -> None:
+    aws = FakeAws()
+    run(aws, listing(document(READ), document(WRITE)))
+    wanted = listing(document(WRITE), document(WRITE))
+    assert names(plan(aws, wanted)) == [f"update policy {policy_arn('one')}"]
+
+
+@pytest.mark.parametrize("default", ["v1", "v3", "v5"])
+def test_at_the_limit_of_versions_two_make_room(default: str) -> None:
+    aws = FakeAws()
+    run(aws, listing(document(READ), document(WRITE)))
+    for number in range(2, 6):
+        aws.iam.policies[policy_arn("one")]["versions"][f"v{number}"] = document(READ)
+    aws.iam.policies[policy_arn("one")] |= {"default": default, "last": 5}
+    assert run(aws, listing(document(WRITE), document(READ))).failures == ()
+    versions = aws.iam.policies[policy_arn("one")]["versions"]
+    assert sorted(versions) == ["v3", "v4", "v5", "v6", "v7"]
+    assert versions["v7"] == document(WRITE)
+
+
+def test_documents_that_fit_into_none_together_change_once_all_others_have() -> None:
+    aws = FakeAws()
+    long = {**READ, "Resource": [f"arn:aws:s3:::bucket/{number:04d}/*" for number in range(120)]}
+    other = {**WRITE, "Resource": [f"arn:aws:s3:::bucket/{number:04d}" for number in range(120)]}
+    run(aws, listing(document(long), document(WRITE)))
+    wanted = listing(document(other), document(READ))
+    assert names(plan(aws, wanted)) == [
+        f"update policy {policy_arn('two')}",
+        f"update policy {policy_arn('one')}",
+        f"update policy {policy_arn('two')}",
+    ]
+    assert run(aws, wanted).failures == ()
+    assert names(plan(aws, wanted)) == []
