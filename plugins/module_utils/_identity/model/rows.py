@@ -18,6 +18,7 @@ from ..._findings.severities import Severity
 from ..._findings.table import TABLE
 from ..._findings.text import visible
 from .checks import Check, Status
+from .leftover import workload_text
 from .observed import Document, ObservedAssociation
 from .targets import Action, Resource
 
@@ -219,7 +220,7 @@ def finding_row(finding: Finding) -> FindingRow:
     return {
         "code": finding.code.value,
         "severity": finding.severity,
-        "workload": str(finding.workload) if finding.workload else "",
+        "workload": workload_text(finding.workload),
         "message": visible(finding.message),
         "remedy": visible(finding.remedy),
     }

@@ -16,7 +16,7 @@ from .cluster import Cluster
 from .desired import PolicySpec, RoleSpec, Workload
 from .failures import Failure, request_failure
 from .observed import ReadFailure
-from .targets import Target
+from .targets import Target, association_target
 
 # How many managed policies IAM attaches to a role, unless the account's quota was raised.
 POLICIES_OF_A_ROLE = 10
@@ -80,6 +80,15 @@ def shared_policies(
         if boundary in users:
             users[boundary][workload.key] = None
     return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
+
+
+def unread_associations(
+    failures: Iterable[ReadFailure], cluster_name: str, keys: Iterable[WorkloadKey]
+) -> list[WorkloadKey]:
+    """The workloads whose associations could not be read."""
+    targets = {failure.target for failure in failures}
+    listing = Target("associations", cluster_name)
+    return [key for key in sorted(keys) if listing in targets or association_target(key) in targets]
 
 
 def unread_targets(failures: Iterable[ReadFailure]) -> dict[Target, ReadFailure]:

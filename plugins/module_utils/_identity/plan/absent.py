@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..._policy.trust.statements import closed_policy
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.desired import Desired, Options
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
@@ -50,6 +51,10 @@ class _Removal:
     unread: tuple[ReadFailure, ...]
     may_purge: MayPurge | None
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
+
+    @property
+    def purges(self) -> bool:
+        return self.may_purge is not None
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
@@ -134,12 +139,19 @@ def _plan_associations(
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
     """Let go of what is attached, delete the role, or at least take our statement out of its trust."""
-    if not shared.spec.existing and _is_of_another(removal.options, role.tags):
-        draft.findings.append(
-            retained.of_another_owner(role_target(role.name), role.tags, removal.options.owner, shared.keys)
-        )
-        return
+    if _is_of_another(removal.options, role.tags):
+        target, owner = role_target(role.name), removal.options.owner
+        if not shared.spec.existing:
+            draft.findings.append(retained.of_another_owner(target, role.tags, owner, shared.keys))
+            return
+        # Nobody names what a purge takes; whoever removes a workload names its role.
+        if removal.purges:
+            if _lets_in(removal, role):
+                draft.findings.append(retained.grant_stays(role, owner, shared.keys))
+            return
     part = Draft()
+    if not role.owned and not shared.spec.existing:
+        part.findings.append(retained.role_not_made_here(role, shared.keys))
     users = _users(removal, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
@@ -166,6 +178,12 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             removal.free(role.permissions_boundary, role.name, target)
     draft.changes += part.changes
     draft.findings += part.findings
+
+
+def _lets_in(removal: _Removal, role: ObservedRole) -> bool:
+    """Whether a trust policy grants the role to what is removed."""
+    cluster = removal.observed.cluster
+    return trust.without(cluster, role.trust, removal.listed, frozenset()) is not None
 
 
 def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
@@ -198,7 +216,7 @@ def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     """Whether nobody uses the role is known by now; here is asked what it is and what it holds."""
     if not role.owned or shared.spec.existing:
         return False
-    foreign = [arn for arn in role.attached if not _may_detach(removal.observed, shared, role, arn)]
+    foreign = [arn for arn in role.attached if not _may_detach(removal, shared, role, arn)]
     kept = [*role.inline, *foreign, *role.instance_profiles]
     if kept:
         draft.findings.append(retained.role_holds(role, shared.keys, kept))
@@ -230,6 +248,8 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
         key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
     narrowed = trust.without(cluster, role.trust, removal.listed - staying, staying)
+    if narrowed is not None and not narrowed.get("Statement") and role.owned and not shared.spec.existing:
+        narrowed = closed_policy(cluster.arn)
     if narrowed is not None and narrowed.get("Statement"):
         needs = _associations(removal, shared)
         change = roles.update_trust(role, narrowed, shared.keys, needs)
@@ -241,10 +261,10 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
         draft.findings.append(retained.statement_stays(role, shared.keys))
 
 
-def _may_detach(observed: Observed, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Never detach what we did not attach: what is listed for our role, or a policy of ours."""
-    listed = role.owned and not shared.spec.existing and arn in shared.policy_users
-    return listed or _owned(observed, arn)
+def _may_detach(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
+    """Never detach what we did not attach: what is listed for our role, or a policy of ours. A purge lists nothing."""
+    listed = role.owned and not shared.spec.existing and arn in shared.policy_users and not removal.purges
+    return listed or _owned(removal.observed, arn)
 
 
 def _owned(observed: Observed, arn: str) -> bool:
@@ -288,6 +308,7 @@ def _plan_policy(
     freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
+        draft.findings.append(retained.policy_not_made_here(policy, users))
         return
     present = policy.tags or {}
     if _is_of_another(options, present):

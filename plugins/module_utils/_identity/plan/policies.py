@@ -118,9 +118,12 @@ def _update(
     if not calls:
         return None
     update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
-    present, document = policy.document or {}, spec.document or {}
-    only_takes = takes(present, document) and not gives(present, document)
+    only_takes = _only_takes(policy.document or {}, spec.document or {})
     return replace(update, stage=TAKING_STAGE, takes=True) if only_takes else update
+
+
+def _only_takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    return takes(present, wanted) and not gives(present, wanted)
 
 
 def in_two_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:

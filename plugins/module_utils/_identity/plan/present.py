@@ -21,7 +21,14 @@ from ..model.desired import Desired, Options, RoleSpec, Workload
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedAssociation, ReadFailure
 from ..model.ownership import OWNER_TAG
-from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
+from ..model.shared import (
+    SharedRole,
+    read_failure,
+    shared_policies,
+    shared_roles,
+    unread_associations,
+    unread_targets,
+)
 from ..model.targets import Target, association_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
@@ -100,6 +107,9 @@ def _movers(
             continue
         if association.role_arn != cluster.role_arn(workload.role):
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
+    # Which role they use is not known.
+    unread = unread_associations(observed.failures, cluster.name, (workload.key for workload in workloads))
+    movers[""] = set(map(association_target, unread))
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
 
@@ -134,19 +144,33 @@ class _Replacing:
         if change.stage != TAKING_STAGE or change.target.resource != "policy":
             return change
         arn = change.target.name
-        return replace(change, needs=change.needs | self._gained(arn) | self._leaving(arn))
+        needs = self._gained(arn) | self._leaving(arn) | self._users(arn)
+        return replace(change, needs=change.needs | needs)
 
     def _gained(self, arn: str) -> frozenset[Target]:
         """What the roles of the policy get beside it."""
-        roles = self.observed.roles
         return frozenset(
             target
-            for shared in self.all_shared
-            if arn in shared.policy_users
-            or ((role := roles.get(shared.spec.name.lower())) is not None and arn in role.attached)
+            for shared in self._roles(arn)
             for target in self.gained[shared.spec.name.lower()]
             if target.name != arn
         )
+
+    def _users(self, arn: str) -> frozenset[Target]:
+        """The associations of all who use the policy's roles: where one of them fails, what it gets instead is not
+        even planned."""
+        return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
+
+    def _roles(self, arn: str) -> list[SharedRole]:
+        """The roles that have the policy, are to have it, or may have it, as they could not be read."""
+        roles = self.observed.roles
+        return [
+            shared
+            for shared in self.all_shared
+            if (name := shared.spec.name.lower()) not in roles
+            or arn in shared.policy_users
+            or ((role := roles[name]) is not None and arn in role.attached)
+        ]
 
     def _leaving(self, arn: str) -> frozenset[Target]:
         """The associations that leave a role of the policy, or one that was not looked at and may have it."""

@@ -20,20 +20,16 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import Document
-from ..._policy.trust.statements import read_grants
+from ..._policy.trust.statements import closed_for, read_grants
 from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
 from ..model.cluster import Cluster
 from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_purge
 from ..model.errors import InputError
+from ..model.leftover import NO_ASSOCIATION, NO_ROLE, display
 from ..model.messages import SHOWN_UNLISTED, listed
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole
 from ..model.ownership import CLUSTER_TAG, OWNER_TAG
-
-# Stands for the namespace of a role that no association names any more.
-NO_ASSOCIATION = "(no association)"
-# The same for a policy that no role has attached any more.
-NO_ROLE = "(no role)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +127,7 @@ def unlisted_workloads(
 def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
     """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
     going = {workload.key for workload in unlisted.workloads}
-    names = [str(workload.key) for workload in everybodys.workloads if workload.key not in going]
+    names = [display(workload.key) for workload in everybodys.workloads if workload.key not in going]
     if not names:
         return ()
     return (
@@ -198,7 +194,7 @@ def validate_purge_limit(
         if scope.percent is None
         else f"{scope.percent}% of the {kept + count} that are there, which is {allowed}"
     )
-    names = [str(workload.key) for workload in unlisted.workloads]
+    names = [display(workload.key) for workload in unlisted.workloads]
     raise InputError(
         [
             f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
@@ -222,7 +218,8 @@ def _roles(association: ObservedAssociation) -> set[str]:
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     grants, others = read_grants(role.trust)
-    tied = bool(grants) and not others and all(grant.cluster_arn == cluster.arn for grant in grants)
+    tied = bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
+    tied = not others and (tied or closed_for(role.trust) == cluster.arn)
     return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 

@@ -16,8 +16,8 @@ from ..._findings.key import WorkloadKey
 from ..model.cluster import Cluster
 from ..model.failures import Failure, request_failure
 from ..model.messages import listed, sentence
-from ..model.observed import ObservedRole, ReadFailure
-from ..model.ownership import OWNER_TAG
+from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
+from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
 
@@ -61,6 +61,30 @@ def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence
     )
 
 
+_RESTORE = "If it was made here and has lost the tag {tag}, set it again ({value}) and run again; else there is nothing to do."
+
+
+def role_not_made_here(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """In a removal."""
+    return Finding(
+        Code.NOT_MARKED,
+        f"role {role.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here.",
+        _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
+        keys[0],
+    )
+
+
+def policy_not_made_here(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """In a removal."""
+    return Finding(
+        Code.NOT_MARKED,
+        f"policy {policy.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made "
+        "here.",
+        _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
+        keys[0],
+    )
+
+
 def of_another_owner(
     target: Target, tags: Mapping[str, str], owner: str | None, keys: tuple[WorkloadKey, ...]
 ) -> Finding:
@@ -69,6 +93,17 @@ def of_another_owner(
         Code.OWNED_BY_ANOTHER,
         f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it stays.",
         f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set adopt: true.",
+        keys[0],
+    )
+
+
+def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, ...]) -> Finding:
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return Finding(
+        Code.OWNED_BY_ANOTHER,
+        f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy stays as it is: it "
+        f"still lets in {listed(map(str, keys), 10)}.",
+        "Set adopt: true to take that out, or have its owner do it.",
         keys[0],
     )
 

@@ -18,7 +18,7 @@ from ..model.desired import Options, RoleSpec
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
 from ..model.ownership import is_of_another
-from ..model.shared import POLICIES_OF_A_ROLE, SharedRole, unread_targets
+from ..model.shared import POLICIES_OF_A_ROLE, SharedRole, unread_associations, unread_targets
 from ..model.targets import (
     Target,
     association_target,
@@ -108,9 +108,10 @@ def _holders(
     observed: Observed, shared: SharedRole, role: ObservedRole | None, listed: frozenset[WorkloadKey]
 ) -> frozenset[Target]:
     """The associations that need the role as it is until they have changed: of workloads that move to another
-    role, or that are let in by their session tags only from then on."""
+    role, or that are let in by their session tags only from then on. Those that could not be read may be such."""
     if role is None:
         return frozenset()
+    unread = unread_associations(observed.failures, observed.cluster.name, listed)
     using = (
         observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
     )
@@ -121,7 +122,7 @@ def _holders(
         if association.key not in users
         or users[association.key].association.disable_session_tags
         not in (None, association.disable_session_tags)
-    )
+    ) | frozenset(map(association_target, unread))
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..._findings.key import WorkloadKey
 from ..._policy.evaluation.request import SERVICE
-from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, trust_policy, widest
+from ..._policy.trust.statements import (
+    TrustGrant,
+    closed_for,
+    covered,
+    grant_for,
+    read_grants,
+    trust_policy,
+    widest,
+)
 from ..model.cluster import Cluster
 from ..model.desired import Options, RoleSpec, TrustScope, Workload
 
@@ -89,10 +97,13 @@ def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKe
 
 
 def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object]:
-    """A trust policy that lets in all whom either of two does, but for those whom the present one denies."""
+    """A trust policy that lets in all whom either of two does, but for those whom the present one denies. A grant that
+    both have stays, even where a wider one covers it: it may be of others, and the wider one may go again."""
     grants, others = read_grants(present)
     new_grants, new_others = read_grants(wanted)
-    granted = trust_policy(widest(grants | new_grants))["Statement"]
+    kept = {grant for grant in grants if grant in new_grants or not covered(grant, new_grants)}
+    joining = {grant for grant in new_grants if grant in grants or not covered(grant, grants)}
+    granted = trust_policy(kept | joining)["Statement"]
     allowed = [statement for statement in new_others if _is_allow(statement) and statement not in others]
     statements = [*others, *allowed, *(granted if isinstance(granted, list) else [])]
     return {**wanted, "Statement": statements}
@@ -197,7 +208,9 @@ def still_granted(cluster: Cluster, present: Mapping[str, object], removed: froz
 def tied_to(cluster: Cluster, present: Mapping[str, object]) -> bool:
     """Whether our own statements tie the role to one cluster, as far as they say anything."""
     grants, _others = read_grants(present)
-    return bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
+    if not grants:
+        return closed_for(present) == cluster.arn
+    return all(grant.cluster_arn == cluster.arn for grant in grants)
 
 
 def granted_elsewhere(cluster: Cluster, present: Mapping[str, object]) -> list[str]:

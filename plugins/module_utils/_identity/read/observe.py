@@ -121,7 +121,7 @@ class Observer(Reader):
             self.progress.expect(self.stage, len(rest))
             self._work(rest)
         if planning:
-            self._read_extra_policies(answers, desired, demand)
+            self._read_extra_policies(answers, desired, demand, removal)
         return self._observed(answers, demand)
 
     def _observed(self, answers: _Answers, demand: _Demand) -> Observed:
@@ -163,7 +163,9 @@ class Observer(Reader):
     def _read_snapshot(self, answers: _Answers, singles: int, details: bool, policies: bool) -> None:
         answers.snapshots.append(read_snapshot(self.api, singles, details, policies))
 
-    def _read_extra_policies(self, answers: _Answers, desired: Desired, demand: _Demand) -> None:
+    def _read_extra_policies(
+        self, answers: _Answers, desired: Desired, demand: _Demand, removal: bool
+    ) -> None:
         """Read who owns the policies that are attached to our roles but not asked for there."""
         extra = sorted(
             {
@@ -180,7 +182,8 @@ class Observer(Reader):
 
         def read(arn: str) -> None:
             spec = demand.policies.get(arn) or PolicySpec(arn=arn)
-            ask = partial(read_policy, self.api, self.cluster, spec)
+            # A purge gives policies without a document to compare.
+            ask = partial(read_policy, self.api, self.cluster, spec, removal and arn in demand.policies)
             self._keep_policy(answers, arn, self.attempt(Target("owner", arn), ask))
 
         map_concurrently(read, extra, self.width)

@@ -21,6 +21,7 @@ from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Cluster
 from ..model.desired import Workload
 from ..model.failures import Failure
+from ..model.leftover import display, workload_text
 from ..model.messages import listed, sentence
 from ..model.observed import Observed, ObservedAssociation
 from ..model.rows import (
@@ -73,7 +74,7 @@ def result_of(run: Run, check_mode: bool) -> RunResult:
 
 def change_row(change: Change) -> ChangeRow:
     row: ChangeRow = {
-        "workload": str(change.workloads[0]) if change.workloads else "",
+        "workload": workload_text(change.workloads[0]) if change.workloads else "",
         "resource": change.target.resource,
         "name": change.target.full_name,
         "action": change.action,
@@ -89,7 +90,7 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
     """A row for each workload that misses what failed."""
     return [
         {
-            "workload": str(key),
+            "workload": workload_text(key),
             "resource": failure.target.resource,
             "name": failure.target.full_name,
             "action": failure.action,
@@ -116,7 +117,7 @@ def failure_message(run: Run) -> str:
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     for failure in causes[:SHOWN_FAILURES]:
         lines.append(
-            f"- {listed(map(str, failure.workloads))}: {failure.action} {failure.target.label}: "
+            f"- {listed(map(display, failure.workloads))}: {failure.action} {failure.target.label}: "
             f"{failure.error_code}: {sentence(failure.message)} {failure.remedy}"
         )
     if len(causes) > SHOWN_FAILURES:

@@ -12,11 +12,12 @@ to assume an IAM role with EKS Pod Identity"); each is a small function of its o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ..._findings.finding import Finding
 from ..model.arns import parse_role_arn
-from ..model.checks import Verified
+from ..model.checks import FAIL, Check, Verified
 from ..model.desired import Desired, RoleSpec, Workload
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from .association import check_association
@@ -25,6 +26,7 @@ from .grants import check_grants, extra_permissions, with_extra
 from .permissions import check_permissions
 from .policies import check_attachment, check_contents, check_version
 from .settings import policy_settings, role_settings, with_settings
+from .trust_others import others_let_in, with_others
 from .trust_policy import check_trust_policy
 from .width import widest_scopes
 
@@ -36,10 +38,14 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
     repeated = replace(agent, findings=())
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
+    let_in = others_let_in(desired, observed)
     verified = []
     for index, workload in enumerate(desired.workloads):
+        trust = check_trust_policy(workload, observed, scopes)
         checks = (
-            with_settings(check_trust_policy(workload, observed, scopes), role_settings(workload, observed)),
+            with_settings(
+                with_others(trust, let_in.get(workload.key, ())), role_settings(workload, observed)
+            ),
             with_extra(check_attachment(workload, observed), extra.get(workload.key, [])),
             check_version(workload, observed),
             with_settings(check_contents(workload, observed, reads), policy_settings(workload, observed)),

@@ -119,15 +119,49 @@ def _sid(place: TrustGrant, named: bool) -> str:
     return f"{SID_PREFIX}{scope}{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def closed_policy(cluster_arn: str) -> dict[str, object]:
+    """A trust policy that lets nobody in: IAM takes none without a statement. It says which cluster the role was for."""
+    statement = {
+        "Sid": f"{SID_PREFIX}Nobody",
+        "Effect": "Deny",
+        "Principal": {"Service": SERVICE},
+        "Action": list(ACTIONS),
+        "Condition": {"StringEquals": {_CLUSTER: cluster_arn}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def closed_for(document: Mapping[str, object]) -> str:
+    """The ARN of the cluster for which a trust policy was closed; empty when it was not."""
+    return next(filter(None, map(_closed_for, _statements(document))), "")
+
+
+def _closed_for(statement: object) -> str:
+    if not isinstance(statement, Mapping) or statement.get("Effect") != "Deny":
+        return ""
+    condition = statement.get("Condition", {})
+    equals = condition.get("StringEquals", {}) if isinstance(condition, Mapping) else {}
+    arn = _single(equals.get(_CLUSTER, "")) if isinstance(equals, Mapping) else ""
+    (closing,) = _statements(closed_policy(str(arn)))
+    return str(arn) if _comparable(statement) == _comparable(closing) else ""
+
+
+def _statements(document: Mapping[str, object]) -> list[object]:
+    statements = document.get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
+
+
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
     """The grants that our own statements give, and all other statements of a trust policy.
 
-    A statement counts as ours only if writing its grants again gives the very same statement.
+    A statement counts as ours only if writing its grants again gives the very same statement. One that closes the
+    policy grants nothing, and is gone as soon as something is granted.
     """
     grants: set[TrustGrant] = set()
     others: list[object] = []
-    statements = document.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
+    for statement in _statements(document):
+        if _closed_for(statement):
+            continue
         own = _grants_of(statement)
         if own is None:
             others.append(statement)

@@ -13,11 +13,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Agent,
+    VerificationReads,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     role_target,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     OTHER_CLUSTER_ARN,
@@ -27,6 +32,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
     desired,
     document,
+    engine,
     given,
     given_association,
     given_policy,
@@ -166,7 +172,10 @@ def test_nothing_of_others_is_touched() -> None:
     given_association(aws, "app", "my-role")
     before = aws.state()
     found = absent(aws, workload())
-    assert (names(found), codes(found)) == ([], ["ASSOCIATION_NOT_OWNED"])
+    assert (names(found), codes(found)) == (
+        [],
+        ["ASSOCIATION_NOT_OWNED", "NOT_MARKED", "NOT_MARKED"],
+    )
     remove(aws, workload())
     assert aws.state() == before
 
@@ -237,6 +246,7 @@ def test_a_role_that_holds_what_others_put_there_stays() -> None:
     assert names(found) == [
         "delete association default/app",
         f"detach attachment my-role {MINE}",
+        "update trust_policy my-role",
         f"delete policy {MINE}",
     ]
     assert found.findings == (
@@ -257,6 +267,7 @@ def test_a_policy_stays_the_boundary_of_a_role_that_stays() -> None:
     assert names(absent(aws, raw)) == [
         "delete association default/app",
         f"detach attachment my-role {MINE}",
+        "update trust_policy my-role",
     ]
     assert codes(absent(aws, raw)) == ["ROLE_HOLDS_FOREIGN", "POLICY_STILL_USED"]
 
@@ -708,3 +719,37 @@ def test_a_role_stays_that_an_association_names_in_another_letter_case() -> None
     aws = settled(workload())
     given_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
     assert codes(absent(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]
+
+
+def test_a_role_that_lost_its_tag_is_told_and_stays() -> None:
+    aws = settled(workload())
+    aws.iam.roles["my-role"]["tags"] = {}
+    aws.iam.policies[MINE]["tags"] = {}
+    gone = run(aws, desired(workload(), state="absent"), "absent")
+    assert [named(one.change) for one in gone.done] == ["delete association default/app"]
+    restore = (
+        "If it was made here and has lost the tag workload-identity/managed-by, set it again (workload_identity.aws) and "
+        "run again; else there is nothing to do."
+    )
+    assert [(one.severity, one.message, one.remedy) for one in gone.findings] == [
+        (
+            "info",
+            f"{kind} {arn} stays: it does not have the tag workload-identity/managed-by, so it is not known to have been "
+            "made here.",
+            restore,
+        )
+        for kind, arn in (("role", role_arn("my-role")), ("policy", MINE))
+    ]
+
+
+def test_whom_else_a_role_lets_in_is_told_by_the_verification() -> None:
+    aws = settled(workload())
+    trust = json.loads(aws.iam.roles["my-role"]["trust"])
+    trust["Statement"] += TRUST_EC2["Statement"]
+    aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
+    wanted = desired(workload())
+    (verified,) = verify(
+        wanted, engine(aws, wanted).observe(wanted), VerificationReads(Agent("ACTIVE", "v1"))
+    )
+    assert [str(one.code) for one in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
+    assert verified.status == "pass"

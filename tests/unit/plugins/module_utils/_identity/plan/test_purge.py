@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     CLUSTER_TAG,
@@ -19,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
+    result_of,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -62,8 +66,10 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
     return aws
 
 
-def purge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **scope: Any) -> Run:
-    wanted = desired(*workloads, owner=scope.get("owner"))
+def purge(
+    aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, adopt: bool = False, **scope: Any
+) -> Run:
+    wanted = desired(*workloads, owner=scope.get("owner"), adopt=adopt)
     return run_with_purge(engine(aws, wanted), wanted, PurgeScope(**scope), check_mode)
 
 
@@ -199,11 +205,32 @@ def test_a_policy_whose_tags_must_not_be_read_is_not_taken_for_ours() -> None:
     assert len(purge(aws, own("a")).done) == 1
 
 
+def test_no_denied_request_breaks_a_purge_down() -> None:
+    """A policy that one role lets go of, while it stays attached to another: it is read for both."""
+    shared = policy("shared")
+    before = [
+        workload("a", role={"name": "blue"}, policies=[shared]),
+        workload("b", role={"name": "green"}, policies=[shared]),
+        workload("c", role={"name": "green"}, policies=[]),
+    ]
+    left = workload("b", role={"name": "green"}, policies=[])
+    requests = 0
+    for number in range(1, 60):
+        aws = settled(*before)
+        sent = len(aws.requests)
+        aws.fail_at(number, DENIED)
+        # What everything depends on ends the run, with its name.
+        with contextlib.suppress(AwsError):
+            purge(aws, left)
+        requests = max(requests, len(aws.requests) - sent)
+    assert requests < 60
+
+
 def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
     aws = settled()
     given_policy(aws, "one", tags=MADE)
     given_policy(aws, "two", tags=MADE)
-    with pytest.raises(InputError, match=r"is 1: \(no role\)/one, \(no role\)/two\."):
+    with pytest.raises(InputError, match=r"is 1: policy one \(nothing has it attached\), policy two"):
         purge(aws, limit=1)
 
 
@@ -258,7 +285,8 @@ def test_a_role_that_other_associations_use_is_not_left() -> None:
     assert purge(aws, moved, kept).findings == ()
 
 
-def test_a_role_of_another_owner_stays_and_only_loses_our_grant() -> None:
+@pytest.mark.parametrize("adopt", [False, True])
+def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) -> None:
     aws = FakeAws()
     theirs = desired(own("b"), tags={OWNER_TAG: "b"})
     assert engine(aws, theirs).run(theirs, "present", check_mode=False).failures == ()
@@ -270,12 +298,19 @@ def test_a_role_of_another_owner_stays_and_only_loses_our_grant() -> None:
     aws.eks.associations = {
         key: one for key, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
     }
-    done = purge(aws, owner="a")
-    assert [named(one.change) for one in done.done] == [
-        "delete association default/a",
-        "update trust_policy role-b",
-    ]
-    assert (aws.state()["roles"], aws.state()["policies"]) == (before["roles"], before["policies"])
+    done = purge(aws, owner="a", adopt=adopt)
+    narrowed = ["update trust_policy role-b"] if adopt else []
+    assert [named(one.change) for one in done.done] == ["delete association default/a", *narrowed]
+    told = [(str(one.code), one.message, one.remedy) for one in done.findings]
+    stays = (
+        "OWNED_BY_ANOTHER",
+        f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy stays as it "
+        "is: it still lets in default/a.",
+        "Set adopt: true to take that out, or have its owner do it.",
+    )
+    assert told == ([] if adopt else [stays])
+    assert (aws.state()["roles"] == before["roles"]) is adopt
+    assert aws.state()["policies"] == before["policies"]
 
 
 def test_a_policy_of_another_owner_is_detached_and_stays() -> None:
@@ -410,3 +445,44 @@ def test_the_limit_may_be_a_share_of_what_is_there() -> None:
     )
     purge(aws, own("a"), own("b"), percent=50)
     assert there(aws) == ["a", "b"]
+
+
+def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
+    """What others attached keeps the role; the trust policy is ours, and IAM takes none without a statement."""
+    aws = settled(own("a"))
+    aws.iam.roles["role-a"]["attached"].append(given_policy(aws, "theirs"))
+    done = purge(aws)
+    assert [str(one.code) for one in done.findings] == ["ROLE_HOLDS_FOREIGN"]
+    trust = json.loads(aws.iam.roles["role-a"]["trust"])
+    assert [one["Effect"] for one in trust["Statement"]] == ["Deny"]
+    # Nothing is left to do, and what is left is told in words.
+    again = purge(aws)
+    assert again.done == ()
+    (finding,) = result_of(again, False)["findings"]
+    assert (finding["code"], finding["workload"]) == ("ROLE_HOLDS_FOREIGN", "")
+    assert finding["message"] == (
+        f"role {role_arn('role-a')} stays: it holds what is not known to be of this collection "
+        f"({policy_arn('theirs')})."
+    )
+    # Once that is detached, the role goes.
+    aws.iam.roles["role-a"]["attached"] = []
+    assert [named(one.change) for one in purge(aws).done] == ["delete role role-a"]
+
+
+def test_a_role_that_was_closed_is_opened_when_it_is_listed_again() -> None:
+    aws = settled(own("a"))
+    aws.iam.roles["role-a"]["attached"].append(given_policy(aws, "theirs"))
+    purge(aws)
+    listed = desired(own("a"))
+    assert engine(aws, listed).run(listed, "present", check_mode=False).failures == ()
+    trust = json.loads(aws.iam.roles["role-a"]["trust"])
+    assert [one["Effect"] for one in trust["Statement"]] == ["Allow"]
+
+
+def test_a_role_without_association_is_named_in_words() -> None:
+    aws = settled(own("a"), own("b"))
+    aws.eks.associations = {}
+    with pytest.raises(InputError, match=r"is 1: role role-a \(no association names it\), role role-b"):
+        purge(aws, limit=1)
+    rows = result_of(purge(aws), False)["changes"]
+    assert {row["workload"] for row in rows} == {""}

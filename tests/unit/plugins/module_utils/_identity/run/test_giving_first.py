@@ -169,31 +169,36 @@ def identifiers(aws: FakeAws) -> dict[tuple[str, str], str]:
 
 
 def disturb(before: Desired, wanted: Desired, purge: bool) -> None:
-    """Run it with each write failing or lost: nobody may lose what both the old and the wanted state allow, after
+    """Run it with each request failing, and each write lost: nobody may lose what both the old and the wanted state allow, after
     any request, which is wherever a run is killed."""
     aws = Watched()
     run(aws, before)
     old, backup, kept = access(aws), aws.backup(), identifiers(aws)
     sent = len(aws.requests)
     _attempt(aws, wanted, purge)
-    requests = [name for name, _parameters in aws.requests[sent:]]
+    ended = len(aws.requests)
+    # A purge may need another run for what the first one freed.
+    for _ in range(2):
+        _attempt(aws, wanted, purge)
+    requests = [name for name, _parameters in aws.requests[sent:ended]]
     # EKS takes a session policy away only with its association: docs/ownership.md names that gap.
     replaced = {
         place for place, identifier in identifiers(aws).items() if kept.get(place, identifier) != identifier
     }
     aws.floor = {one for one in old & access(aws) if one[:2] not in replaced}
-    writes = [number for number, name in enumerate(requests, 1) if not name.split(":")[1].startswith(READS)]
+    reads = [number for number, name in enumerate(requests, 1) if name.split(":")[1].startswith(READS)]
+    writes = [number for number, _name in enumerate(requests, 1) if number not in reads]
     disturbances: list[tuple[AwsError, bool]] = [(DENIED, False), (BUSY, False), (BUSY, True)]
     aws.restore(backup)
     _attempt(aws, wanted, purge)
     assert aws.missing == []
-    for number in writes:
-        for error, late in disturbances:
+    for number in range(1, len(requests) + 1):
+        for error, late in disturbances if number in writes else disturbances[:1]:
             aws.restore(backup)
             aws.fail_at(number, error, late)
             _attempt(aws, wanted, purge)
             assert aws.missing == [], (requests[number - 1], error.code, late)
-    for name in sorted({requests[number - 1] for number in writes}):
+    for name in sorted(set(requests)):
         aws.restore(backup)
         aws.heal()
         aws.fail_on(name, *[DENIED] * 20)
@@ -204,7 +209,7 @@ def disturb(before: Desired, wanted: Desired, purge: bool) -> None:
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(SLOW, max_examples=40)
+@settings(SLOW, max_examples=15)
 @given(before=lists(), wanted=lists(), purge=st.booleans())
 def test_nobody_loses_what_both_the_old_and_the_wanted_state_allow(
     before: Desired, wanted: Desired, purge: bool
@@ -212,7 +217,7 @@ def test_nobody_loses_what_both_the_old_and_the_wanted_state_allow(
     disturb(before, wanted, purge)
 
 
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=25)
 @given(before=moves(), wanted=moves(), purge=st.booleans())
 def test_nobody_loses_a_statement_that_moves(before: Desired, wanted: Desired, purge: bool) -> None:
     disturb(before, wanted, purge)
@@ -361,6 +366,19 @@ def test_a_role_that_one_joins_while_another_leaves_is_first_wider_and_then_narr
         ("my-role", False, True),
         ("other", True, False),
     ]
+
+
+def test_the_wider_trust_policy_on_the_way_keeps_the_grants_of_others() -> None:
+    """A wider grant of ours may go again; then only their own lets them in."""
+    aws = FakeAws()
+    run(aws, desired(workload("one"), workload("two"), workload("unlisted")))
+    wanted = desired(workload("one"), workload("two", role={"name": "other"}), trust_scope="namespace")
+    aws.fail_on("eks:UpdatePodIdentityAssociation", *[DENIED] * 9)
+    run(aws, wanted)
+    assert "unlisted" in aws.iam.roles["my-role"]["trust"]
+    aws.heal()
+    assert run(aws, wanted).failures == ()
+    assert "unlisted" in aws.iam.roles["my-role"]["trust"]
 
 
 def test_a_trust_policy_that_is_too_long_on_the_way_is_refused() -> None:
