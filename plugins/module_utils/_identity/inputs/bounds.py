@@ -20,12 +20,13 @@ CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file or option may hold. docs/workloads.md names the numbers.
+    """What one file or option may hold, and how many files there may be. docs/workloads.md names the numbers.
 
     ``values`` counts keys and values, and each alias as all that it stands for. A text counts once more for
     each 100 characters. A mapping or list in another is one level deeper.
     """
 
+    files: int = 10_000
     file_bytes: int = 16 * 1024 * 1024
     values: int = 500_000
     depth: int = 64

@@ -38,7 +38,6 @@ def load(document: object) -> Document:
     if isinstance(document, str):
         content = _from_text(document)
     elif isinstance(document, Mapping):
-        _check_bounds(document)
         content = document
     else:
         raise PolicyError(
@@ -48,6 +47,7 @@ def load(document: object) -> Document:
     if not isinstance(content, Mapping):
         kind = "null" if content is None else type(content).__name__
         raise PolicyError(f"a policy document must be a JSON object, got {kind}")
+    _check_bounds(content)
     return Document(content)
 
 

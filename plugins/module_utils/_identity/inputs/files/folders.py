@@ -85,7 +85,11 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> Source:
         problems.append("the list of files with workloads is empty; give workloads: [] for no workloads.")
     workloads: list[object] = []
     places: list[str] = []
-    for path in _files(paths, problems):
+    files = _files(paths, problems)
+    if len(files) > limits.files:
+        more = f"there are {len(files):,} files with workloads, and {limits.files:,} are read"
+        raise InputError([f"{', '.join(paths[:3])}: {more}; write more workloads into each."])
+    for path in files:
         try:
             text = _text(path, limits)
             read = read_json if path.suffix.lower() == ".json" else read_yaml

@@ -63,6 +63,7 @@ def cyclic():
         ('{"a":' * 20_000, "nested more than 32 levels deep"),
         ('{"a":' * 300_000, "the document has 1,500,000 characters; at most 1,000,000 are read"),
         ("%7B" * 100_000, "not JSON"),
+        ('{"Statement": ' + "[" * 40 + "]" * 40 + "}", "nested more than 32 levels deep"),
         ({"Statement": nested(100)}, "nested more than 32 levels deep"),
         ({"Statement": nested(100_000)}, "nested more than 32 levels deep"),
         (cyclic(), "nested more than 32 levels deep"),
@@ -73,7 +74,7 @@ def cyclic():
         ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got str"),
         ("\x00{}", "not JSON"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_too_much_is_an_error_that_says_so(document, message):
     with pytest.raises(PolicyError, match=message):

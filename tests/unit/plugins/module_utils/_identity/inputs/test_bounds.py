@@ -217,4 +217,14 @@ def test_the_bounds_are_those_of_the_documentation() -> None:
     page = (ROOT / "docs/workloads.md").read_text(encoding="utf-8")
     table = page.partition("### Bounds")[2]
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\| ([\d,]+)(?: |\n)", table)]
-    assert numbers[:4] == [LIMITS.file_bytes, LIMITS.values, LIMITS.depth, LIMITS.digits]
+    assert numbers[:5] == [LIMITS.files, LIMITS.file_bytes, LIMITS.values, LIMITS.depth, LIMITS.digits]
+
+
+def test_files_without_number_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.yml").write_text("not: [closed", encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        read_sources([str(tmp_path)], Limits(files=3))
+    assert list(refused.value.problems) == [
+        f"{tmp_path}: there are 4 files with workloads, and 3 are read; write more workloads into each."
+    ]
