@@ -244,6 +244,11 @@ OF_KUBERNETES = (
         "POD_HOST_PORT",
     ),
     Scenario(
+        "security groups for Pods",
+        kube.new_pod(annotations={"vpc.amazonaws.com/pod-eni": '[{"eniId":"eni-1"}]'}),
+        "POD_OWN_INTERFACE",
+    ),
+    Scenario(
         "container skipped",
         kube.new_pod(
             more=[{"name": "sidecar", "image": "sidecar"}],

@@ -101,6 +101,14 @@ CLUSTER: Descriptions = {
         "another host port",
         "`hostPort: 80`, which Kubernetes also writes for `hostNetwork`",
     ),
+    Code.POD_OWN_INTERFACE: Description(
+        "A Pod has security groups of its own",
+        "warning",
+        "the Pod has security groups of its own: it cannot reach the agent if the VPC CNI enforces them in strict mode, "
+        "which is not known here",
+        "look at `POD_SECURITY_GROUP_ENFORCING_MODE` of the DaemonSet `aws-node`; the message has the command",
+        "annotation `vpc.amazonaws.com/pod-eni`",
+    ),
     Code.POD_CONTAINERS_SKIPPED: Description(
         "Containers of a Pod are left out",
         "warning",

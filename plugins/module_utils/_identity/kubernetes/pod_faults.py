@@ -207,6 +207,21 @@ def takes_agent_port(pod: Pod, state: KubeState, _association: Association) -> F
     return None
 
 
+def has_own_interface(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """Security groups for Pods: in strict mode all traffic of a Pod goes by its own interface, and the agent's address is
+    one of its node. The mode is a setting of the DaemonSet aws-node, which would be one more request."""
+    if not pod.has_own_interface:
+        return None
+    return Fault(
+        Code.POD_OWN_INTERFACE,
+        "it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in "
+        "strict mode, which is not known here",
+        "Look: kubectl -n kube-system set env daemonset/aws-node --list | grep POD_SECURITY_GROUP_ENFORCING_MODE. If it "
+        "says strict, set it to standard, or take the Pod out of its SecurityGroupPolicy. "
+        f"{recreate(state.owner_of(pod), pod)}",
+    )
+
+
 def other_credentials_first(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """SDKs take keys, then a web identity, from the environment before they ask the agent."""
     for container in pod.containers:
@@ -240,6 +255,7 @@ FLAWS: tuple[Predicate, ...] = (
     containers_skipped,
     other_credentials_first,
     takes_agent_port,
+    has_own_interface,
 )
 
 

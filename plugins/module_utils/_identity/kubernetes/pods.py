@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 from ..._findings.key import WorkloadKey
 from .objects import Object, member, name_of, number_of, objects_of, text_of, texts_of
 
+# Written by the VPC resource controller for a Pod with security groups of its own.
+OWN_INTERFACE = "vpc.amazonaws.com/pod-eni"
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 # The webhook leaves Pods with this label alone.
 SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
@@ -50,7 +52,8 @@ class Container:
 class Pod:
     """A Pod that runs or will run. ``node`` is "" before it is scheduled; ``created`` is in UTC.
 
-    ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet.
+    ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet. ``has_own_interface``: the VPC CNI gave it
+    a network interface of its own, for security groups for Pods.
     """
 
     workload: WorkloadKey
@@ -63,6 +66,7 @@ class Pod:
     skipped: frozenset[str]
     has_token: bool
     operating_system: str
+    has_own_interface: bool = False
 
     @property
     def namespace(self) -> str:
@@ -103,6 +107,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
         skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
         has_token=any(volume.get("name") == TOKEN_VOLUME for volume in objects_of(spec.get("volumes"))),
         operating_system=text_of(member(spec, "os").get("name")) or selected,
+        has_own_interface=bool(text_of(member(metadata, "annotations").get(OWN_INTERFACE))),
     )
 
 

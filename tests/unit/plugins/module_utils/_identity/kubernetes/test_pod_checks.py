@@ -153,6 +153,19 @@ CASES = [
         ),
     ),
     Case(
+        "security groups for Pods",
+        [build.pod(annotations={"vpc.amazonaws.com/pod-eni": '[{"eniId":"eni-1"}]'})],
+        ("pass", "warning 1/1"),
+        (
+            "POD_OWN_INTERFACE",
+            "warning",
+            f"{ONE} (2 hours old): it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the "
+            "VPC CNI enforces them in strict mode, which is not known here.",
+            "Look: kubectl -n kube-system set env daemonset/aws-node --list | grep POD_SECURITY_GROUP_ENFORCING_MODE. If it "
+            f"says strict, set it to standard, or take the Pod out of its SecurityGroupPolicy. {RESTART}",
+        ),
+    ),
+    Case(
         "another port of the node",
         [build.pod(containers=[{**build.container(), "ports": [{"containerPort": 80, "hostPort": 8080}]}])],
         ("pass", "pass 1"),
