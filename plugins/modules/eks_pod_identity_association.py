@@ -95,7 +95,7 @@ options:
   deadline:
     description:
       - How many seconds the task may take. What is not done by then is not begun; what has begun is brought to its end, and
-        the failure is V(DEADLINE). SIGINT and SIGTERM end it alike. Without it, or with 0, there is no such limit.
+        the failure is V(DEADLINE). SIGINT and SIGTERM end it alike. Without it there is no such limit.
     type: int
 attributes:
   check_mode:

@@ -73,7 +73,7 @@ options:
   deadline:
     description:
       - How many seconds the task may take. What is not read by then makes it fail, with the code V(DEADLINE). SIGINT and
-        SIGTERM end it alike. Without it, or with 0, there is no such limit.
+        SIGTERM end it alike. Without it there is no such limit.
     type: int
   parsed_input:
     description:

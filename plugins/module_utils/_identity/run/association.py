@@ -100,12 +100,17 @@ def converge(
     journal = journal or Journal()
     cluster = find_cluster(api, wanted.key.cluster, region, "absent" if wanted.absent else "present")
     _validate_role(wanted, cluster)
-    result = _converge(api, cluster, wanted, check_mode, wait_policy)
+    result = _converge(api, cluster, wanted, check_mode, wait_policy, journal)
     return replace(result, warning=_session_tags_warning(api, cluster, wanted))
 
 
 def _converge(
-    api: Api, cluster: Cluster, wanted: Wanted, check_mode: bool, wait_policy: WaitPolicy
+    api: Api,
+    cluster: Cluster,
+    wanted: Wanted,
+    check_mode: bool,
+    wait_policy: WaitPolicy,
+    journal: Journal,
 ) -> Result:
     attempts = Attempts()
     refusal: Refusal | None = None

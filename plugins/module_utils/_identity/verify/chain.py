@@ -12,12 +12,11 @@ to assume an IAM role with EKS Pod Identity"); each is a small function of its o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
-from ..._findings.finding import Finding
 from ..model.arns import parse_role_arn
-from ..model.checks import FAIL, Check, Verified
+from ..model.checks import Verified
 from ..model.desired import Desired, RoleSpec, Workload
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from .association import check_association
