@@ -43,13 +43,13 @@ class Young:
         return math.ceil((YOUNG - self.age) / timedelta(minutes=1))
 
 
-def youngest(workload: Workload, observed: Observed) -> Young | None:
+def youngest(workload: Workload, observed: Observed, only_ours: bool = False) -> Young | None:
     """The part of a workload that was made or changed last, where that was moments ago by the clock of AWS."""
     now = observed.cluster.answered_at
     young = [
         Young(name, age)
-        for name, moment in _moments(workload, observed)
-        if (age := age_of(moment, now)) is not None and is_young(age)
+        for name, moment, ours in _moments(workload, observed)
+        if (ours or not only_ours) and (age := age_of(moment, now)) is not None and is_young(age)
     ]
     return min(young, key=lambda one: (one.age, one.name), default=None)
 
@@ -58,7 +58,7 @@ def perhaps_unseen(desired: Desired, observed: Observed) -> list[Finding]:
     """What a removal does not find of workloads of which something is young: it may be there all the same."""
     findings = []
     for workload in desired.workloads:
-        young = youngest(workload, observed)
+        young = youngest(workload, observed, only_ours=True)
         missing = [target.label for target in _missing(workload, observed)] if young else []
         if young is None or not missing:
             continue
@@ -79,20 +79,20 @@ def in_minutes(number: int) -> str:
     return f"{number} minute{'s' if number > 1 else ''}"
 
 
-def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str]]:
-    """When the parts of a workload were made or changed, as far as AWS says it."""
+def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
+    """When the parts of a workload were made or changed, as far as AWS says it, and whether they are ours."""
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        yield f"role {role.name}", role.created_at
+        yield f"role {role.name}", role.created_at, role.owned
     for spec in workload.policies:
         policy = observed.policies.get(observed.cluster.policy_arn(spec))
         if policy is not None:
-            yield f"policy {policy.name}", policy.changed_at
+            yield f"policy {policy.name}", policy.changed_at, policy.owned
     association = observed.associations.get(workload.key)
     if association is not None:
         name = f"association {association.association_id}"
-        yield name, association.created_at
-        yield name, association.modified_at
+        yield name, association.created_at, association.owned
+        yield name, association.modified_at, association.owned
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[Target]:
