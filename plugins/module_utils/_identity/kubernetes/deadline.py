@@ -18,7 +18,7 @@ from datetime import datetime
 
 from ..model.api_server import ApiServer
 from .api_errors import ApiError
-from .cluster import Clock, Cluster, Listing, Query, Written
+from .cluster import Clock, Cluster, Listing, Query, Trial, Written
 from .objects import Object, name_of
 
 
@@ -95,6 +95,11 @@ class TimedCluster:
 
     def read_server(self) -> ApiServer:
         return ApiServer() if self.deadline.error else self.cluster.read_server()
+
+    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+        if error := self.deadline.error:
+            return [Trial(error=error)] * len(manifests)
+        return self.cluster.try_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> Written:
         if error := self.deadline.error:
