@@ -220,6 +220,24 @@ permissions:
       type: list
       elements: str
       sample: []
+    allowed_when:
+      description:
+        - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is absent.
+        - Null when the answer is definite, and when no such values were found within the work that a verdict may cost.
+      type: dict
+      sample:
+        aws:RequestTag/kubernetes-pod-name: web-1
+    denied_when:
+      description: The same for values with which it is denied.
+      type: dict
+      sample:
+        aws:RequestTag/kubernetes-pod-name: x
+    undecided:
+      description:
+        - Whether it is V(conditional) for lack of a proof. One of the two outcomes was not found, nor was it excluded within
+          the work that a verdict may cost.
+      type: bool
+      sample: false
     statements:
       description: The statements that decide; for V(conditional), those that may.
       type: list

@@ -185,6 +185,27 @@ conditional_on:
   elements: str
   sample:
     - aws:RequestTag/kubernetes-pod-name
+allowed_when:
+  description:
+    - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is absent.
+    - Null when the answer is definite, and when no such values were found within the work that a verdict may cost.
+  returned: always
+  type: dict
+  sample:
+    aws:RequestTag/kubernetes-pod-name: web-1
+denied_when:
+  description: The same for values with which it is denied.
+  returned: always
+  type: dict
+  sample:
+    aws:RequestTag/kubernetes-pod-name: x
+undecided:
+  description:
+    - Whether it is V(conditional) for lack of a proof. One of the two outcomes was not found, nor was it excluded within
+      the work that a verdict may cost.
+  returned: always
+  type: bool
+  sample: false
 findings:
   description: What is wrong with the policy, and what is worth knowing about it.
   returned: always

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..language.context import Context
+from .answer import Answer, Witness
 from .query import Question
 from .rules import Request, Rule
 from .search import explore
@@ -41,13 +42,17 @@ class Verdict:
 
     ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional"; ``rules`` are the
     statements that decide it (for conditional: those that may); ``missing`` the layers without an
-    Allow; ``conditional_on`` the keys, in the policy's spelling, on which the answer turns.
+    Allow; ``conditional_on`` the keys, in the policy's spelling, on which the answer turns, with a
+    witness for each outcome (see ``Answer``).
     """
 
     decision: str
     conditional_on: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     missing: tuple[str, ...] = ()
+    allowed_when: Witness | None = None
+    denied_when: Witness | None = None
+    undecided: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -59,32 +64,27 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     """Judge one request."""
     question = ask(layers, request)
     allowed = question.allowed(context)
-    keys: tuple[str, ...] = ()
-    if allowed is None:
-        exploration = explore((question,), context)
-        allowed, keys = exploration.answers[0], exploration.keys[0]
-    return describe(question, context, allowed, keys)
+    answer = Answer(allowed) if allowed is not None else explore((question,), context).answers[0]
+    return describe(question, context, answer)
 
 
 def evaluate_together(
     layers: Sequence[Layer], requests: Iterable[Request], context: Context
-) -> tuple[tuple[Verdict, ...], bool | None, tuple[str, ...]]:
+) -> tuple[tuple[Verdict, ...], Answer]:
     """Judge requests that must all be allowed at once, with the same values of the unknown keys.
 
-    :returns: the verdict of each, whether all are allowed (None: conditional), and on which keys.
+    :returns: the verdict of each, and whether all are allowed.
     """
     questions = tuple(ask(layers, request) for request in requests)
     first = tuple(question.allowed(context) for question in questions)
-    keys: tuple[tuple[str, ...], ...] = ((),) * (len(first) + 1)
-    answers = (*first, False if False in first else None if None in first else True)
     if None in first:
-        exploration = explore(questions, context)
-        answers, keys = exploration.answers, exploration.keys
+        *each, together = explore(questions, context).answers
+    else:
+        each, together = [Answer(answer) for answer in first], Answer(all(first))
     verdicts = tuple(
-        describe(question, context, answer, turning)
-        for question, answer, turning in zip(questions, answers, keys, strict=False)
+        describe(question, context, answer) for question, answer in zip(questions, each, strict=True)
     )
-    return verdicts, answers[-1], keys[-1]
+    return verdicts, together
 
 
 def ask(layers: Sequence[Layer], request: Request) -> Question:
@@ -100,9 +100,10 @@ def ask(layers: Sequence[Layer], request: Request) -> Question:
     return Question(request, tuple(denies), tuple(allows))
 
 
-def describe(question: Question, context: Context, allowed: bool | None, keys: tuple[str, ...]) -> Verdict:
+def describe(question: Question, context: Context, answer: Answer) -> Verdict:
     """Name what decided an answer."""
     request = question.request
+    allowed = answer.proven
     denies = [(rule, rule.applies(request, context)) for rule in question.denies]
     allows = [
         (name, [(rule, rule.applies(request, context)) for rule in rules]) for name, rules in question.allows
@@ -110,7 +111,15 @@ def describe(question: Question, context: Context, allowed: bool | None, keys: t
     if allowed is None:
         turning = [rule for rule, answer in denies if answer is None]
         turning += [rule for _name, rules in allows for rule, answer in rules if answer is None]
-        return Verdict(CONDITIONAL, keys, tuple(turning))
+        return Verdict(
+            CONDITIONAL,
+            answer.keys,
+            tuple(turning),
+            (),
+            answer.allowed_when,
+            answer.denied_when,
+            answer.undecided,
+        )
     if allowed:
         deciding = tuple(rule for _name, rules in allows for rule, answer in rules if answer)
         if not deciding:
@@ -124,7 +133,7 @@ def describe(question: Question, context: Context, allowed: bool | None, keys: t
         return Verdict(IMPLICIT_DENY, missing=missing)
     # Whenever an Allow would take effect, a Deny takes effect too, or no Allow ever does.
     possible = tuple(rule for rule, answer in denies if answer is None)
-    if possible and explore((question.without_denies(),), context).answers[0] is not False:
+    if possible and explore((question.without_denies(),), context).answers[0].proven is not False:
         return Verdict(EXPLICIT_DENY, rules=possible)
     never = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
     return Verdict(IMPLICIT_DENY, missing=never)

@@ -14,12 +14,13 @@ answer stays conditional, because then neither "allowed" nor "denied" is proven.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..language.context import Context, State
 from ..language.template import Variable
+from .answer import Answer, Witness
 from .candidates import candidates
 from .query import Question
 
@@ -33,10 +34,9 @@ Completion: TypeAlias = dict[str, State]
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """``answers`` has one entry a question and a last one for all together; ``keys`` likewise."""
+    """``answers`` has one entry a question and a last one for all together."""
 
-    answers: tuple[bool | None, ...]
-    keys: tuple[tuple[str, ...], ...]
+    answers: tuple[Answer, ...]
     leaves: tuple[tuple[Completion, tuple[bool, ...]], ...]
     complete: bool
 
@@ -89,6 +89,17 @@ class _Search:
         if new or len(self.leaves) < MAX_LEAVES:
             self.leaves.append((completion, leaf))
 
+    def witness(self, component: int, value: bool, spelled: Mapping[str, str]) -> Witness | None:
+        """A completion that was found with this answer."""
+        for completion, leaf in self.leaves:
+            if leaf[component] is value:
+                return {
+                    spelled.get(key, key): state
+                    for key, state in completion.items()
+                    if isinstance(state, tuple)
+                }
+        return None
+
     def pivots(self, component: int) -> tuple[str, ...]:
         """The keys that alone can turn this answer, somewhere among the completions found."""
         pivots: set[str] = set()
@@ -112,16 +123,16 @@ def explore(questions: Sequence[Question], context: Context) -> Exploration:
     search = _Search(questions, context, seen=[set() for _index in range(len(questions) + 1)])
     search.walk({})
     complete = search.work < MAX_WORK and not search.stuck
-    answers: list[bool | None] = []
-    for seen in search.seen:
-        certain = len(seen) == 1 and complete
-        answers.append(next(iter(seen)) if certain else None)
     spelled = _spelling(questions, context)
-    keys = tuple(
-        tuple(spelled.get(key, key) for key in search.pivots(at)) if answer is None else ()
-        for at, answer in enumerate(answers)
-    )
-    return Exploration(tuple(answers), keys, tuple(search.leaves), complete)
+    answers: list[Answer] = []
+    for at, seen in enumerate(search.seen):
+        if len(seen) == 1 and complete:
+            answers.append(Answer(next(iter(seen))))
+            continue
+        keys = tuple(spelled.get(key, key) for key in search.pivots(at))
+        allowed, denied = (search.witness(at, value, spelled) for value in (True, False))
+        answers.append(Answer(None, keys, allowed, denied, allowed is None or denied is None))
+    return Exploration(tuple(answers), tuple(search.leaves), complete)
 
 
 def _spelling(questions: Sequence[Question], context: Context) -> dict[str, str]:

@@ -19,6 +19,7 @@ from types import NoneType
 from typing import Any
 
 from ..._findings.text import visible
+from ..evaluation.answer import Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
 from ..evaluation.request import Subject
 from ..evaluation.rules import Request, Rule, rules_of
@@ -57,7 +58,8 @@ class Required:
 class PermissionVerdict:
     """``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional"; ``statements``
     are those that decide (policy name, statement); ``change`` the policies that would have to
-    change for the answer to be allowed."""
+    change for the answer to be allowed. The witnesses and ``undecided`` (see ``Answer``) are there only for
+    "conditional"."""
 
     required: Required
     decision: str
@@ -65,6 +67,9 @@ class PermissionVerdict:
     statements: tuple[tuple[str, str, str], ...]
     change: tuple[str, ...]
     message: str
+    allowed_when: Witness | None = None
+    denied_when: Witness | None = None
+    undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """For a module's result."""
@@ -73,6 +78,9 @@ class PermissionVerdict:
             "resource": self.required.resource,
             "decision": self.decision,
             "conditional_on": list(map(visible, self.conditional_on)),
+            "allowed_when": witness_row(self.allowed_when),
+            "denied_when": witness_row(self.denied_when),
+            "undecided": self.undecided,
             "statements": [
                 {"policy": policy, "statement": label, "effect": effect}
                 for policy, label, effect in self.statements
@@ -146,6 +154,9 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
         statements,
         change,
         _message(required, verdict, statements, change),
+        verdict.allowed_when,
+        verdict.denied_when,
+        verdict.undecided,
     )
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import visible
+from ..evaluation.answer import Answer, Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
 from ..evaluation.rules import Request, Rule, rules_of
@@ -37,7 +38,8 @@ from .repair import Remedy, pod_identity_remedy, repairs
 @dataclass(frozen=True, slots=True)
 class TrustVerdict:
     """``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are
-    "allowed", "denied" or "conditional". ``suggested_trust_policy`` is there only for "no"."""
+    "allowed", "denied" or "conditional". ``suggested_trust_policy`` is there only for "no",
+    the witnesses and ``undecided`` (see ``Answer``) only for "conditional"."""
 
     usable: str
     assume_role: str
@@ -46,6 +48,9 @@ class TrustVerdict:
     findings: tuple[Finding, ...]
     suggested_trust_policy: dict[str, object] | None
     trust_policy: dict[str, object]
+    allowed_when: Witness | None = None
+    denied_when: Witness | None = None
+    undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """For a module's result."""
@@ -54,6 +59,9 @@ class TrustVerdict:
             "assume_role": self.assume_role,
             "tag_session": self.tag_session,
             "conditional_on": list(map(visible, self.conditional_on)),
+            "allowed_when": witness_row(self.allowed_when),
+            "denied_when": witness_row(self.denied_when),
+            "undecided": self.undecided,
             "findings": [policy_finding_row(finding) for finding in self.findings],
             "suggested_trust_policy": self.suggested_trust_policy,
             "trust_policy": self.trust_policy,
@@ -108,6 +116,9 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
             verdict,
             usable="no",
             conditional_on=(),
+            allowed_when=None,
+            denied_when=None,
+            undecided=False,
             findings=(foreign, *verdict.findings),
             suggested_trust_policy=None,
         )
@@ -121,8 +132,8 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
     """Whether ``check_trust`` would say "yes", without working out why not and what would help."""
     if _foreign_role(subject) is not None:
         return False
-    _verdicts, usable, _keys = _judge(trust.rules, pod_identity_requests(), pod_identity_context(subject))
-    return usable is True
+    _verdicts, answer = _judge(trust.rules, pod_identity_requests(), pod_identity_context(subject))
+    return answer.proven is True
 
 
 def check_requests(
@@ -134,25 +145,29 @@ def check_requests(
 ) -> TrustVerdict:
     """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller."""
     rules = trust.rules
-    verdicts, usable, keys = _judge(rules, requests, context)
+    verdicts, answer = _judge(rules, requests, context)
+    usable = answer.proven
     findings = diagnose(rules, requests, context, usable, session_tags)
     findings.extend(trust.lints)
     if usable is None:
-        findings.append(_conditional(keys))
+        findings.append(_conditional(answer.keys))
     return TrustVerdict(
-        usable=_word(usable, "yes", "no"),
+        usable=answer.decision,
         assume_role=_decision(verdicts[0]),
         tag_session=_decision(verdicts[1]),
-        conditional_on=keys if usable is None else (),
+        conditional_on=answer.keys,
         findings=tuple(findings),
         suggested_trust_policy=(_suggest(trust, requests, context, remedy) if usable is False else None),
         trust_policy=display(trust.policy),
+        allowed_when=answer.allowed_when,
+        denied_when=answer.denied_when,
+        undecided=answer.undecided,
     )
 
 
 def _judge(
     rules: Sequence[Rule], requests: Sequence[Request], context: Context
-) -> tuple[tuple[Verdict, ...], bool | None, tuple[str, ...]]:
+) -> tuple[tuple[Verdict, ...], Answer]:
     return evaluate_together((Layer("trust", tuple(rules)),), requests, context)
 
 
@@ -161,7 +176,7 @@ def _suggest(
 ) -> dict[str, object] | None:
     for repaired in repairs(trust.document, trust.rules, requests, context, remedy):
         repaired_rules = rules_of(parse_policy(repaired, "trust", strict=False))
-        if _judge(repaired_rules, requests, context)[1]:
+        if _judge(repaired_rules, requests, context)[1].proven:
             return repaired
     return None
 
@@ -191,7 +206,3 @@ def _decision(verdict: Verdict) -> str:
     if verdict.decision in (ALLOWED, CONDITIONAL):
         return verdict.decision
     return "denied"
-
-
-def _word(answer: bool | None, yes: str, no: str) -> str:
-    return "conditional" if answer is None else yes if answer else no
