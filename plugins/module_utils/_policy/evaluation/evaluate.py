@@ -64,7 +64,7 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     """Judge one request."""
     question = ask(layers, request)
     allowed = question.allowed(context)
-    answer = Answer(allowed) if allowed is not None else explore((question,), context).answers[0]
+    answer = Answer(allowed) if allowed is not None else explore((question,), context)[0]
     return describe(question, context, answer)
 
 
@@ -78,7 +78,7 @@ def evaluate_together(
     questions = tuple(ask(layers, request) for request in requests)
     first = tuple(question.allowed(context) for question in questions)
     if None in first:
-        *each, together = explore(questions, context).answers
+        *each, together = explore(questions, context)
     else:
         each, together = [Answer(answer) for answer in first], Answer(all(first))
     verdicts = tuple(
@@ -133,7 +133,7 @@ def describe(question: Question, context: Context, answer: Answer) -> Verdict:
         return Verdict(IMPLICIT_DENY, missing=missing)
     # Whenever an Allow would take effect, a Deny takes effect too, or no Allow ever does.
     possible = tuple(rule for rule, answer in denies if answer is None)
-    if possible and explore((question.without_denies(),), context).answers[0].proven is not False:
+    if possible and explore((question.without_denies(),), context)[0].proven is not False:
         return Verdict(EXPLICIT_DENY, rules=possible)
     never = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
     return Verdict(IMPLICIT_DENY, missing=never)

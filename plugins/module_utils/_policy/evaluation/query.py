@@ -57,8 +57,13 @@ class Question:
         """Every statement that speaks of the request."""
         return (*self.denies, *(rule for _name, rules in self.allows for rule in rules))
 
+    @property
+    def weight(self) -> int:
+        """How much work one answer is."""
+        return sum(rule.weight for rule in self.rules)
+
     def turning_keys(self, context: Context) -> Iterator[str]:
-        """The unknown keys that keep a statement's answer open, in lower case."""
+        """The unknown keys that keep a statement's answer open, as the policy refers to them, in lower case."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
@@ -66,8 +71,19 @@ class Question:
                 if test.holds(context) is None:
                     yield from _unknown((test.key, *test.variables), context)
             if rule.means_resource(self.request, context) is None:
-                for tokens in rule.open_resources:
-                    yield from _unknown(variable_keys(tokens), context)
+                for value in rule.open_resources:
+                    yield from _unknown(variable_keys(value.tokens), context)
+
+    def open_points(self, context: Context) -> Iterator[object]:
+        """What is open although every key that matters has a value or stands for many."""
+        for rule in self.rules:
+            if rule.applies(self.request, context) is not None:
+                continue
+            for test in rule.tests:
+                if test.holds(context) is None:
+                    yield test.question(context)[0]
+            if rule.means_resource(self.request, context) is None:
+                yield rule.resource_question(self.request)
 
     def without_denies(self) -> Question:
         """The same question, were there no Deny."""
@@ -77,4 +93,4 @@ class Question:
 def _unknown(keys: tuple[str, ...], context: Context) -> Iterator[str]:
     for key in keys:
         if isinstance(context.get(key), Unknown):
-            yield context.canonical(key)
+            yield key

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, State, Unknown
+from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
 
 SERVICE = "pods.eks.amazonaws.com"
 ASSUME_ROLE = "sts:AssumeRole"
@@ -110,7 +110,7 @@ def pod_identity_context(subject: Subject) -> Context:
     """The keys of the request by which EKS Pod Identity assumes the role of an association."""
     account = _known(subject.account)
     cluster = _cluster(subject)
-    keys: dict[str, State | str] = {
+    keys: dict[str, State | Part] = {
         **_tag_keys(subject),
         "aws:sourceaccount": account,
         "aws:sourcearn": Unknown(
@@ -124,9 +124,9 @@ def pod_identity_context(subject: Subject) -> Context:
         "aws:principalservicenameslist": (SERVICE,),
         "aws:principaltype": UNKNOWN,
         "aws:userid": UNKNOWN,
-        "aws:resourceaccount": "aws:sourceaccount",
-        "aws:resourceorgid": "aws:sourceorgid",
-        "aws:resourceorgpaths": "aws:sourceorgpaths",
+        "aws:resourceaccount": Part("aws:sourceaccount"),
+        "aws:resourceorgid": Part("aws:sourceorgid"),
+        "aws:resourceorgpaths": Part("aws:sourceorgpaths"),
         "aws:viaawsservice": ("false",),
         **_every_call(),
         "sts:externalid": ABSENT,
@@ -148,7 +148,7 @@ def chained_context(
     if subject.session_tags:
         # The guide speaks of the external ID only for associations without session tags.
         expected = Unknown(choices=(given,)) if given else UNKNOWN
-    keys: dict[str, State | str] = {
+    keys: dict[str, State | Part] = {
         **_tag_keys(subject),
         **{
             f"aws:principaltag/{name}": _tag(value)
@@ -184,10 +184,10 @@ _TAG_FAMILIES: tuple[tuple[str, State], ...] = (
 )
 
 
-def _tag_keys(subject: Subject) -> dict[str, State | str]:
+def _tag_keys(subject: Subject) -> dict[str, State | Part]:
     if not subject.session_tags:
         return {}
-    keys: dict[str, State | str] = {
+    keys: dict[str, State | Part] = {
         f"aws:requesttag/{name}": _tag(value) for name, value in subject.tags().items()
     }
     keys["aws:requesttag/eks-cluster-arn"] = _cluster(subject)
@@ -196,7 +196,7 @@ def _tag_keys(subject: Subject) -> dict[str, State | str]:
     return keys
 
 
-def _every_call() -> dict[str, State | str]:
+def _every_call() -> dict[str, State | Part]:
     """Keys of every call to STS. STS answers over TLS only."""
     return {
         "aws:securetransport": ("true",),

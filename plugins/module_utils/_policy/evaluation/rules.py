@@ -17,8 +17,8 @@ from ..language.context import Context
 from ..language.document import Policy, Statement
 from ..language.match import Cover, Glob, arn_parts
 from ..language.principals import Caller, PrincipalTest
-from ..language.resources import ResourceTest
-from ..language.template import Token, Wild, tokenize
+from ..language.resources import OpenResource, ResourceTest
+from ..language.template import Wild, tokenize
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 
@@ -27,11 +27,12 @@ class Request:
     """An action on a resource by a caller. ``resource`` is an ARN, ``*`` for actions that have no
     resource, or None where the policy has no Resource element (trust)."""
 
-    __slots__ = ("action", "action_wild", "caller", "parts", "resource", "resource_wild")
+    __slots__ = ("action", "action_wild", "caller", "parts", "resource", "resource_wild", "service")
 
     def __init__(self, action: str, resource: str | None = None, caller: Caller | None = None) -> None:
         self.action = action.lower()
         self.action_wild = "*" in action or "?" in action
+        self.service = self.action.partition(":")[0]
         self.resource = resource
         self.caller = caller
         self.parts = arn_parts(resource) if resource is not None else ()
@@ -51,9 +52,10 @@ class Rule:
         "source",
         "statement",
         "tests",
+        "weight",
     )
 
-    def __init__(self, statement: Statement, variables: bool, source: str) -> None:
+    def __init__(self, statement: Statement, variables: bool, source: str, complete: bool = True) -> None:
         self.statement = statement
         self.source = source
         # Under Version 2008-10-17 what looks like a variable is literal text.
@@ -70,11 +72,17 @@ class Rule:
         )
         # Matching more resources grants less in a Deny, and as an exception of an Allow.
         wide = self.allow is statement.not_resource
-        self._resources = ResourceTest(statement.resources, variables, wide) if statement.resources else None
+        self._resources = (
+            ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
+        )
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
+        # How much work it is to look at, in values of the document.
+        self.weight = 1 + sum(test.weight for test in self.tests)
+        if self._resources is not None:
+            self.weight += self._resources.weight
 
     @property
-    def open_resources(self) -> tuple[tuple[Token, ...], ...]:
+    def open_resources(self) -> tuple[OpenResource, ...]:
         """The Resource values that have policy variables."""
         return self._resources.open if self._resources is not None else ()
 
@@ -94,12 +102,32 @@ class Rule:
         """Whether the resource is meant; None when that turns on a policy variable."""
         if request.resource is None or self._resources is None:
             return True
-        least, most = self._resources.covers(request.parts, request.resource_wild, context)
+        if request.resource == "*":
+            least = most = self._resources.covers_service(request.service, request.action_wild)
+        else:
+            least, most = self._resources.covers(request.parts, request.resource_wild, context)
         negated = self.statement.not_resource
         answer = self._effective(self._turn(least, negated))
         if least is most or answer is self._effective(self._turn(most, negated)):
             return answer
+        if context.decided:
+            covered = context.decided.get(self.resource_question(request))
+            return covered if covered is None or not negated else not covered
         return None
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether its Resource values have to cover all of a request with wildcards to count; else some is enough."""
+        return self.allow is not self.statement.not_resource
+
+    def resource_question(self, request: Request) -> object:
+        """What an unknown variable in the Resource leaves open, the same for statements that ask the same."""
+        early = self._resources is not None and self._resources.early
+        return (
+            self.statement.resources,
+            request.resource,
+            self.needs_all and (request.resource_wild or early),
+        )
 
     def applies(self, request: Request, context: Context) -> bool | None:
         """Whether a statement that ``speaks_of`` the request takes effect; None when unknown."""
@@ -137,7 +165,8 @@ class Rule:
 
 def rules_of(policy: Policy, source: str = "") -> tuple[Rule, ...]:
     """Prepare every statement of a policy."""
-    return tuple(Rule(s, policy.has_variables, source) for s in policy.statements)
+    complete = policy.kind != "session"
+    return tuple(Rule(s, policy.has_variables, source, complete) for s in policy.statements)
 
 
 def _glob(text: str) -> Glob:

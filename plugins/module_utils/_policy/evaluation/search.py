@@ -6,145 +6,232 @@
 
 """Whether an open answer really turns on the unknown keys, and on which.
 
-Unknown keys are given values one after the other, taken from the policy itself (and one that the
-policy does not name, and absence), until the answer is certain. "Conditional" is said only when
-one completion allows and another denies; the search is bounded, and where it ends early the
-answer stays conditional, because then neither "allowed" nor "denied" is proven.
+Two walks, both over the kinds of values that each unknown key can have:
+
+* One gives the keys values, and looks for a completion that allows and one that denies. Where every
+  kind was tried, and one value of a kind is as good as another, that is a proof as well.
+* Values are not as good as each other where one key is compared with another. The second walk then
+  leaves them open, and takes both results of such a comparison for possible. What is the same at
+  every end of it is proven.
+
+What neither walk settles within the budget stays conditional, and is marked undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from ..language.context import Context, State
+from ..language.budget import Budget
+from ..language.context import Context, Part, Some, State, Unknown
 from ..language.template import Variable
 from .answer import Answer, Witness
-from .candidates import candidates
+from .asked import Asked, home
 from .query import Question
+from .values import values_of
 
-# Statements looked at before the search, and then the naming of keys, ends early.
-MAX_WORK = 20_000
-MAX_LEAVES = 64
-
-# Values for some of the unknown keys.
-Completion: TypeAlias = dict[str, State]
+# Steps for the walk over values, for that over kinds, and for naming the keys.
+VALUE_STEPS, KIND_STEPS, KEY_STEPS = 4_000, 4_000, 1_500
+_MAX_LEAVES = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Exploration:
-    """``answers`` has one entry a question and a last one for all together."""
+def explore(questions: Sequence[Question], context: Context) -> tuple[Answer, ...]:
+    """Answer the questions for every completion of the unknown keys: each, and last all together."""
+    asked = Asked(questions, context)
+    walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), hold=False)
+    walk.run()
+    proven = walk.proven()
+    if None in proven and not walk.settled():
+        kinds = _Walk(questions, context, asked, Budget(KIND_STEPS), hold=True)
+        kinds.run()
+        proven = tuple(
+            one if one is not None else other for one, other in zip(proven, kinds.proven(), strict=True)
+        )
+    names = _spelling(questions)
+    return tuple(_answer(at, value, walk, names) for at, value in enumerate(proven))
 
-    answers: tuple[Answer, ...]
-    leaves: tuple[tuple[Completion, tuple[bool, ...]], ...]
-    complete: bool
+
+def _answer(at: int, proven: bool | None, walk: _Walk, names: Mapping[str, str]) -> Answer:
+    if proven is not None:
+        return Answer(proven)
+    allowed, denied = walk.witness(at, True, names), walk.witness(at, False, names)
+    return Answer(None, walk.keys(at, names), allowed, denied, allowed is None or denied is None)
 
 
 @dataclass(slots=True)
-class _Search:
+class _Walk:
+    """``hold``: a value that stands for many is left open in comparisons with other keys."""
+
     questions: Sequence[Question]
     context: Context
-    values: dict[str, tuple[State, ...]] = field(default_factory=dict)
-    leaves: list[tuple[Completion, tuple[bool, ...]]] = field(default_factory=list)
+    asked: Asked
+    budget: Budget
+    hold: bool
+    weight: int = 0
+    first: tuple[bool | None, ...] = ()
     seen: list[set[bool]] = field(default_factory=list)
-    work: int = 0
-    stuck: bool = False
-    order: list[str] = field(default_factory=list)
+    leaves: list[tuple[dict[str, State | Part], tuple[bool | None, ...]]] = field(default_factory=list)
+    tried: dict[str, tuple[State | Part, ...]] = field(default_factory=dict)
+    order: dict[str, None] = field(default_factory=dict)
+    opaque: set[str] = field(default_factory=set)
+    exact: bool = True
+
+    def run(self) -> None:
+        self.weight = 1 + sum(question.weight for question in self.questions) // 4
+        self.first = self.answers(self.context)
+        self.seen = [set() if answer is None else {answer} for answer in self.first]
+        self.step(self.context, {})
 
     def answers(self, context: Context) -> tuple[bool | None, ...]:
-        self.work += sum(len(question.rules) for question in self.questions)
         each = tuple(question.allowed(context) for question in self.questions)
         return (*each, False if False in each else None if None in each else True)
 
-    def states(self, key: str) -> tuple[State, ...]:
-        if key not in self.values:
-            self.values[key] = candidates(key, self.context, self.questions)
-            self.order.append(key)
-        return self.values[key]
-
     def settled(self) -> bool:
-        return all(len(seen) == 2 for seen in self.seen)
+        """Whether both outcomes were found wherever the answer is open."""
+        return all(
+            answer is not None or len(seen) == 2 for answer, seen in zip(self.first, self.seen, strict=True)
+        )
 
-    def walk(self, completion: Completion) -> None:
-        context = self.context.assume(completion)
+    def proven(self) -> tuple[bool | None, ...]:
+        """What is the same for every completion."""
+        whole = self.exact and self.budget.left >= 0
+        return tuple(
+            answer if answer is not None else next(iter(seen)) if whole and len(seen) == 1 else None
+            for answer, seen in zip(self.first, self.seen, strict=True)
+        )
+
+    def step(self, context: Context, given: dict[str, State | Part]) -> None:
+        if not self.budget.spend(self.weight):
+            return
         answers = self.answers(context)
-        if None not in answers:
-            self.record(completion, answers)
+        open_ones = [
+            at
+            for at, answer in enumerate(answers)
+            if answer is None and self.first[at] is None and len(self.seen[at]) < 2
+        ]
+        self.record(given, answers)
+        if not open_ones or self.settled():
             return
-        key = next((k for q in self.questions for k in q.turning_keys(context)), None)
-        if key is None:
-            self.stuck = True
+        key = self.next_key(context, open_ones)
+        if key is not None:
+            self.branch(key, context, given)
             return
-        for state in self.states(key):
-            if self.work >= MAX_WORK or self.settled():
+        point = next((point for question in self.questions for point in question.open_points(context)), None)
+        if point is None or not self.hold:
+            self.exact = False
+            return
+        for answer in (True, False):
+            self.step(context.decide(point, answer), given)
+
+    def branch(self, key: str, context: Context, given: dict[str, State | Part]) -> None:
+        found = values_of(key, self.asked, context, self.budget)
+        if not found.complete and self.hold:
+            # Nothing is known of the key: what its conditions say is taken for possible either way.
+            self.opaque.add(key)
+            self.step(context, given)
+            self.opaque.discard(key)
+            return
+        self.exact = self.exact and found.complete
+        self.tried.setdefault(key, found.states)
+        for state in found.states:
+            if isinstance(state, Some) and not self.hold:
+                self.exact = False
+                state = state.values
+            if self.budget.left < 0 or self.settled():
                 return
-            self.walk({**completion, key: state})
+            self.step(context.assume({key: state}), {**given, key: state})
 
-    def record(self, completion: Completion, answers: tuple[bool | None, ...]) -> None:
-        leaf = tuple(bool(answer) for answer in answers)
-        new = any(value not in seen for seen, value in zip(self.seen, leaf, strict=True))
-        for seen, value in zip(self.seen, leaf, strict=True):
-            seen.add(value)
-        if new or len(self.leaves) < MAX_LEAVES:
-            self.leaves.append((completion, leaf))
+    def next_key(self, context: Context, open_ones: Sequence[int]) -> str | None:
+        """The next key to give a value: one that others are compared with before those, so that what they
+        are compared with is known."""
+        fallback = None
+        for key in self.turning(context, open_ones):
+            root = context.canonical(key)
+            self.order.setdefault(key)
+            if root in self.opaque:
+                continue
+            if fallback is None:
+                fallback = root
+            if not self.waits(root, context):
+                return root
+        return fallback
 
-    def witness(self, component: int, value: bool, spelled: Mapping[str, str]) -> Witness | None:
-        """A completion that was found with this answer."""
-        for completion, leaf in self.leaves:
-            if leaf[component] is value:
-                return {
-                    spelled.get(key, key): state
-                    for key, state in completion.items()
-                    if isinstance(state, tuple)
-                }
+    def turning(self, context: Context, open_ones: Sequence[int]) -> Iterator[str]:
+        asked = (
+            self.questions if len(self.questions) in open_ones else [self.questions[at] for at in open_ones]
+        )
+        for question in asked:
+            yield from question.turning_keys(context)
+
+    def waits(self, root: str, context: Context) -> bool:
+        """Whether a condition on the key has a variable that is still unknown."""
+        return any(
+            isinstance(context.get(name), Unknown) and home(name, context)[0] != root
+            for test, _extract in self.asked.tests.get(root, ())
+            for name in test.variables
+            if home(name, context)[0] not in self.opaque
+        )
+
+    def record(self, given: dict[str, State | Part], answers: tuple[bool | None, ...]) -> None:
+        new = False
+        for at, answer in enumerate(answers):
+            if answer is not None and answer not in self.seen[at]:
+                self.seen[at].add(answer)
+                new = True
+        if new or (len(self.leaves) < _MAX_LEAVES and None not in answers):
+            self.leaves.append((given, answers))
+
+    def witness(self, at: int, answer: bool, names: Mapping[str, str]) -> Witness | None:
+        """A completion with this answer, by the names of the policy; checked by evaluating it."""
+        for given, answers in self.leaves:
+            if answers[at] is not answer:
+                continue
+            completed = self.context.assume(given)
+            found: dict[str, tuple[str, ...]] = {}
+            for key in names:
+                state = completed.get(key)
+                if isinstance(self.context.get(key), Unknown) and isinstance(state, tuple):
+                    found[key] = state
+            if self.answers(self.context.assume(found))[at] is answer:
+                return {names[key]: state for key, state in found.items()}
         return None
 
-    def pivots(self, component: int) -> tuple[str, ...]:
-        """The keys that alone can turn this answer, somewhere among the completions found."""
+    def keys(self, at: int, names: Mapping[str, str]) -> tuple[str, ...]:
+        """The keys that alone can turn this answer, somewhere among the completions found; all that were
+        given values when none is found to."""
         pivots: set[str] = set()
-        self.work = 0
-        for completion, leaf in self.leaves:
-            for key in completion:
-                if key in pivots:
+        budget = Budget(KEY_STEPS)
+        for given, answers in self.leaves:
+            for key in given:
+                if key in pivots or answers[at] is None:
                     continue
-                for state in self.states(key):
-                    if self.work >= MAX_WORK:
+                for state in self.tried.get(key, ()):
+                    if not budget.spend(self.weight):
                         break
-                    answers = self.answers(self.context.assume({**completion, key: state}))
-                    if answers[component] is not None and answers[component] != leaf[component]:
+                    value = state.values if isinstance(state, Some) else state
+                    other = self.answers(self.context.assume({**given, key: value}))[at]
+                    if other is not None and other is not answers[at]:
                         pivots.add(key)
                         break
-        return tuple(key for key in self.order if key in pivots) or tuple(self.order)
+        chosen = pivots or {self.context.canonical(key) for key in self.order}
+        named: dict[tuple[object, ...], str] = {}
+        for key in self.order:
+            place = home(key, self.context)
+            if key in chosen or self.context.canonical(key) in chosen or place[0] in chosen:
+                named.setdefault(place, names.get(key, key))
+        return tuple(named.values())
 
 
-def explore(questions: Sequence[Question], context: Context) -> Exploration:
-    """Answer the questions for every completion of the unknown keys."""
-    search = _Search(questions, context, seen=[set() for _index in range(len(questions) + 1)])
-    search.walk({})
-    complete = search.work < MAX_WORK and not search.stuck
-    spelled = _spelling(questions, context)
-    answers: list[Answer] = []
-    for at, seen in enumerate(search.seen):
-        if len(seen) == 1 and complete:
-            answers.append(Answer(next(iter(seen))))
-            continue
-        keys = tuple(spelled.get(key, key) for key in search.pivots(at))
-        allowed, denied = (search.witness(at, value, spelled) for value in (True, False))
-        answers.append(Answer(None, keys, allowed, denied, allowed is None or denied is None))
-    return Exploration(tuple(answers), tuple(search.leaves), complete)
-
-
-def _spelling(questions: Sequence[Question], context: Context) -> dict[str, str]:
+def _spelling(questions: Sequence[Question]) -> dict[str, str]:
     """Condition keys as the policy writes them."""
     names: dict[str, str] = {}
     for question in questions:
         for rule in question.rules:
-            for tokens in rule.open_resources:
-                names.update((t.key, t.name) for t in tokens if isinstance(t, Variable))
+            for value in rule.open_resources:
+                names.update((t.key, t.name) for t in value.tokens if isinstance(t, Variable))
             for test in rule.tests:
                 names.update(test.variable_names)
     for question in questions:
         for rule in question.rules:
             names.update((test.key, test.condition.key) for test in rule.tests)
-    return {context.canonical(key): name for key, name in names.items()}
+    return names

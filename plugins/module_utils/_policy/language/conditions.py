@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .context import ABSENT, Context, State, Unknown
+from .context import ABSENT, Context, Some, State, Unknown
 from .elements import Condition
-from .operators import NEGATED, comparison, family, value_tokens
-from .template import Variable
+from .operators import NEGATED, OpenValue, comparison, family, language, value_tokens
+from .template import Variable, Wild, resolve
+from .words import Language
 
 
 class Test:
@@ -27,11 +28,15 @@ class Test:
 
     __slots__ = (
         "_absent",
+        "_closed",
         "_compare",
+        "_language",
         "_negated",
         "_nulls",
+        "_same",
         "condition",
         "key",
+        "open_values",
         "variable_names",
         "variables",
     )
@@ -46,9 +51,26 @@ class Test:
             token.key: token.name for value in tokens for token in value if isinstance(token, Variable)
         }
         self.variables = tuple(self.variable_names)
+        closed = tuple(v for v in tokens if not any(isinstance(token, Variable) for token in v))
+        opened = [v for v in tokens if any(isinstance(token, Variable) for token in v)]
+        self.open_values = tuple(OpenValue(v, base) for v in opened)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
-        self._compare = comparison(base, condition.values, tokens)
+        self._closed = closed
+        self._compare = comparison(base, condition.values, closed)
+        self._language: Language | None = None
+        # The key that must be equal, where that is all that the condition asks.
+        self._same = (
+            opened[0][0].key
+            if len(tokens) == 1
+            and opened
+            and len(opened[0]) == 1
+            and isinstance(opened[0][0], Variable)
+            and family(base) == "String"
+            and "IgnoreCase" not in base
+            and not condition.quantifier
+            else None
+        )
         if self._nulls is not None:
             self._absent = "true" in self._nulls
         elif condition.if_exists or condition.quantifier == "ForAllValues":
@@ -56,14 +78,60 @@ class Test:
         else:
             self._absent = self._negated and not condition.quantifier
 
+    @property
+    def language(self) -> Language | None:
+        """The texts that the values without variables match; None when it asks for no text."""
+        if self._language is None:
+            self._language = language(self.condition.base, self.condition.values, self._closed)
+        return self._language
+
+    @property
+    def weight(self) -> int:
+        """How much work it is to look at, in values."""
+        looked_up = "Equals" in self.condition.base and not self.condition.base.startswith("Arn")
+        return 1 + len(self.open_values) + (0 if looked_up else len(self.condition.values))
+
+    @property
+    def presence(self) -> bool:
+        """Whether it only asks if the key is there."""
+        return self._nulls is not None
+
+    def matches(self, value: str) -> bool:
+        """Whether a value matches one of those without variables. Negation does not count here."""
+        return self._nulls is None and self._compare(value)
+
     def holds(self, context: Context) -> bool | None:
         """Whether the condition holds for a request with these keys."""
         state = context.get(self.key)
-        if isinstance(state, Unknown):
-            return self._unknown(state, context)
-        return self._known(state, context)
+        if isinstance(state, tuple):
+            answer = self._known(state, context, None)
+        elif isinstance(state, Some):
+            answer = self._known(state.values, context, state)
+        else:
+            answer = self._unknown(state, context)
+        if answer is None and context.decided:
+            question, negated = self.question(context)
+            assumed = context.decided.get(question)
+            return assumed if assumed is None or not negated else not assumed
+        return answer
 
-    def _known(self, values: tuple[str, ...], context: Context) -> bool | None:
+    def question(self, context: Context) -> tuple[object, bool]:
+        """What an answer of None leaves open, the same for conditions that ask the same, and whether
+        this one is its opposite."""
+        if self._same is not None and self._single(self.key, context) and self._single(self._same, context):
+            return ("same", frozenset({context.root(self.key), context.root(self._same)})), self._negated
+        condition = self.condition
+        negated = self._negated and not condition.quantifier
+        base = condition.base.replace("Not", "", 1) if negated else condition.base
+        return (condition.quantifier, base, context.root(self.key), condition.values), negated
+
+    @staticmethod
+    def _single(key: str, context: Context) -> bool:
+        state = context.get(key)
+        values = state if isinstance(state, tuple) else () if isinstance(state, Unknown) else state.values
+        return len(values) == 1
+
+    def _known(self, values: tuple[str, ...], context: Context, some: Some | None) -> bool | None:
         if not values:
             return self._absent
         if self._nulls is not None:
@@ -71,28 +139,55 @@ class Test:
         quantifier = self.condition.quantifier
         if not quantifier:
             if len(values) == 1:
-                answer = self._compare(values[0], context)
+                answer = self._match(values[0], context, some)
             else:
-                answer = _any(self._compare(value, context) for value in values)
+                answer = _any(self._match(value, context, some) for value in values)
             return _not(answer) if self._negated else answer
         # A key whose only values are empty counts as no values for the set operators.
-        each = [self._each(value, context) for value in values if value]
+        each = [self._each(value, context, some) for value in values if value]
         return _any(each) if quantifier == "ForAnyValue" else _all(each)
 
-    def _each(self, value: str, context: Context) -> bool | None:
-        answer = self._compare(value, context)
+    def _each(self, value: str, context: Context, some: Some | None) -> bool | None:
+        answer = self._match(value, context, some)
         return _not(answer) if self._negated else answer
 
+    def _match(self, value: str, context: Context, some: Some | None) -> bool | None:
+        if self._compare(value):
+            return True
+        if not self.open_values:
+            return False
+        return _any(self._open(each, value, context, some) for each in self.open_values)
+
+    def _open(self, each: OpenValue, value: str, context: Context, some: Some | None) -> bool | None:
+        if some is None or each in some.exact:
+            return each.matches(value, context)
+        if isinstance(resolve(each.tokens, context, each), bool):
+            return False
+        variables = [token for token in each.tokens if isinstance(token, Variable)]
+        own = context.root(self.key)
+        if len(some.values) > 1:
+            return False if any(context.root(token.key) == own for token in variables) else None
+        if any(context.root(token.key) != own for token in variables) or each.arn or not value:
+            return None
+        # The value beside itself: equal when nothing else has to be there.
+        return len(variables) == 1 and not any(
+            token for token in each.tokens if token is not Wild.ANY and not isinstance(token, Variable)
+        )
+
     def _unknown(self, state: Unknown, context: Context) -> bool | None:
-        if self._nulls is not None and not state.may_be_absent:
-            return "false" in self._nulls
+        if self._nulls is not None:
+            return (
+                "false" in self._nulls if not state.may_be_absent else True if len(self._nulls) == 2 else None
+            )
         if state.choices is None:
             return None
         cases: list[State] = [(choice,) for choice in state.choices]
         if state.may_be_absent:
             cases.append(ABSENT)
         answers = {
-            self._known(case, context.assume({self.key: case})) for case in cases if isinstance(case, tuple)
+            self._known(case, context.assume({self.key: case}), None)
+            for case in cases
+            if isinstance(case, tuple)
         }
         return answers.pop() if len(answers) == 1 else None
 

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from .parts import WHOLE, Extract
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,26 @@ class Unknown:
     shape: str | None = None
 
 
-# The values of a key (an empty tuple: certainly absent), or Unknown.
-State: TypeAlias = tuple[str, ...] | Unknown
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A key that has one of many values, which are alike to every condition without variables: ``values``
+    stand for all of them. ``exact`` are the values with variables to which they are alike, too."""
+
+    values: tuple[str, ...]
+    exact: frozenset[object] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A key whose value is part of another key's, ``root``, or absent when that is or when ``may_be_absent``."""
+
+    root: str
+    extract: Extract = WHOLE
+    may_be_absent: bool = False
+
+
+# The values of a key (an empty tuple: certainly absent), or what stands for values not known.
+State: TypeAlias = tuple[str, ...] | Unknown | Some
 ABSENT: tuple[str, ...] = ()
 UNKNOWN = Unknown()
 PRESENT = Unknown(may_be_absent=False)
@@ -38,30 +58,52 @@ PRESENT = Unknown(may_be_absent=False)
 class Context:
     """The keys of one request, by lower-case name.
 
-    In place of a state, ``keys`` may name another key that always has the same value.
     ``prefixes`` gives the state of whole families such as ``aws:requesttag/``; ``default`` that of
-    every other key.
+    every other key. ``decided`` holds results that were assumed of conditions with variables.
     """
 
-    keys: Mapping[str, State | str] = field(default_factory=dict)
+    keys: Mapping[str, State | Part] = field(default_factory=dict)
     prefixes: tuple[tuple[str, State], ...] = ()
     default: State = UNKNOWN
+    decided: Mapping[object, bool] = field(default_factory=dict)
 
     def get(self, key: str) -> State:
         """The state of a key, given in lower case."""
         state = self.keys.get(key)
-        if state is not None:
-            return self.get(state) if isinstance(state, str) else state
-        for prefix, family in self.prefixes:
-            if key.startswith(prefix):
-                return family
-        return self.default
+        if state is None:
+            for prefix, family in self.prefixes:
+                if key.startswith(prefix):
+                    return family
+            return self.default
+        if isinstance(state, Part):
+            return UNKNOWN if state.may_be_absent else _part(self.get(state.root), state.extract)
+        return state
+
+    def root(self, key: str) -> tuple[str, Extract]:
+        """The key whose value this one's is part of, and which part; itself and the whole for others."""
+        state = self.keys.get(key)
+        if not isinstance(state, Part) or state.may_be_absent:
+            return key, WHOLE
+        return state.root, state.extract
 
     def canonical(self, key: str) -> str:
         """The key that holds the value of this one."""
-        state = self.keys.get(key)
-        return self.canonical(state) if isinstance(state, str) else key
+        return self.root(key)[0]
 
-    def assume(self, more: Mapping[str, State]) -> Context:
+    def assume(self, more: Mapping[str, State | Part]) -> Context:
         """The same context with the states of some keys replaced."""
-        return Context({**self.keys, **more}, self.prefixes, self.default)
+        return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
+
+    def decide(self, question: object, answer: bool) -> Context:
+        """The same context with one more result assumed."""
+        return replace(self, decided={**self.decided, question: answer})
+
+
+def _part(state: State, extract: Extract) -> State:
+    if extract is WHOLE:
+        return state
+    if isinstance(state, tuple):
+        return tuple(map(extract.take, state))
+    if isinstance(state, Some):
+        return Some(tuple(map(extract.take, state.values)), state.exact)
+    return Unknown(state.may_be_absent)

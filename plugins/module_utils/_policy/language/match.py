@@ -19,6 +19,9 @@ from enum import IntEnum
 from .template import Literal, Wild
 
 ARN_PARTS = 6
+# What stands for the wildcards of a request, so that no value that happens to be "*" is taken for one.
+STAR, MARK = "\U0010fffe", "\U0010ffff"
+_SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
 
 
 class Cover(IntEnum):
@@ -55,7 +58,7 @@ class _Chunk:
         for hole in self.holes:
             if not text.startswith(self.text[previous:hole], start + previous):
                 return False
-            if symbolic and text[start + hole] == "*":
+            if symbolic and text[start + hole] == STAR:
                 return False
             previous = hole + 1
         return text.startswith(self.text[previous:], start + previous)
@@ -73,7 +76,7 @@ class _Chunk:
         for at in range(start, end):
             character = text[at]
             mask = self.masks.get(character, 0)
-            if not (symbolic and character == "*"):
+            if not (symbolic and character == STAR):
                 mask |= hole_bits
             state = (state << 1 | 1) & mask
             if state & complete:
@@ -114,6 +117,8 @@ class Glob:
         :arg symbolic: the text is itself a pattern: its ``*`` is then matched by ``*`` alone, so
             that the answer is whether this pattern covers everything that the text stands for.
         """
+        if symbolic:
+            text = symbolise(text)
         if self.literal is not None:
             return text == self.literal
         first, last = self.chunks[0], self.chunks[-1]
@@ -135,7 +140,7 @@ class Glob:
         """How much of the text, itself a pattern when ``wild``, this pattern covers."""
         if self.matches(text, wild):
             return Cover.ALL
-        if wild and overlap(self.tokens, as_tokens(text)) is not None:
+        if wild and overlaps(self.tokens, as_tokens(text)):
             return Cover.SOME
         return Cover.NONE
 
@@ -143,25 +148,28 @@ class Glob:
 class ArnGlob:
     """An ARN pattern, matched part by part: no wildcard reaches over one of the first five colons.
 
-    Missing parts count as ``*``: IAM completes ``arn:aws:sqs:*`` to ``arn:aws:sqs:*:*:*``.
+    :arg complete: whether missing parts count as ``*``, as IAM completes ``arn:aws:sqs:*`` to
+        ``arn:aws:sqs:*:*:*`` in the Resource of an identity policy. Elsewhere such a pattern matches
+        nothing. A lone ``*`` matches every ARN.
     """
 
     __slots__ = ("parts",)
 
-    def __init__(self, tokens: Iterable[Literal]) -> None:
+    def __init__(self, tokens: Iterable[Literal], complete: bool = True) -> None:
         parts = cut_arn(tokens)
-        parts.extend([[Wild.ANY] for _index in range(ARN_PARTS - len(parts))])
+        if complete or parts == [[Wild.ANY]]:
+            parts.extend([[Wild.ANY] for _index in range(ARN_PARTS - len(parts))])
         self.parts = tuple(Glob(part) for part in parts)
 
     def matches(self, parts: tuple[str, ...]) -> bool:
         """Whether an ARN, cut by ``arn_parts``, matches."""
-        return len(parts) == ARN_PARTS and all(
+        return len(parts) == len(self.parts) == ARN_PARTS and all(
             glob.matches(part) for glob, part in zip(self.parts, parts, strict=True)
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
         """How much of an ARN, cut by ``arn_parts`` and itself a pattern when ``wild``, it covers."""
-        if len(parts) != ARN_PARTS:
+        if not len(parts) == len(self.parts) == ARN_PARTS:
             return Cover.NONE
         least = Cover.ALL
         for glob, part in zip(self.parts, parts, strict=True):
@@ -185,6 +193,11 @@ def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
     return parts
 
 
+def symbolise(text: str) -> str:
+    """The text of a request with wildcards, to be covered as text."""
+    return text.translate(_SYMBOLS)
+
+
 def arn_parts(text: str) -> tuple[str, ...]:
     """Six parts of an ARN, the last with all its colons; fewer when the text is no ARN."""
     return tuple(text.split(":", ARN_PARTS - 1))
@@ -197,62 +210,42 @@ def as_tokens(text: str) -> tuple[Literal, ...]:
     )
 
 
-# ARNs of IAM have at most 2,048 characters, and two of a few hundred stay below this.
-_OVERLAP_LIMIT = 100_000
+def overlaps(one: Iterable[Literal], other: Iterable[Literal]) -> bool:
+    """Whether some text matches both patterns.
 
-
-def overlap(one: Iterable[Literal], other: Iterable[Literal], limit: int = _OVERLAP_LIMIT) -> str | None:
-    """A text that both patterns match, or None when there is none.
-
-    When the product of their lengths is over the limit they are taken to overlap, in the empty
-    text.
+    The first pattern is read unit by unit; the bits of a number say where in the second that may be.
     """
-    a, b = _units(one), _units(other)
-    if len(a) * len(b) > limit:
-        return ""
-    # Walk both patterns at once; a state is a place in each. The way to it spells the text.
-    goal = (len(a), len(b))
-    came: dict[tuple[int, int], tuple[tuple[int, int], str]] = {(0, 0): ((0, 0), "")}
-    queue = [(0, 0)]
-    while queue:
-        state = queue.pop()
-        if state == goal:
-            return _spell(came, goal)
-        for following, text in _steps(a, b, *state):
-            if following not in came:
-                came[following] = (state, text)
-                queue.append(following)
-    return None
+    units = _units(other)
+    runs = sum(1 << at for at, unit in enumerate(units) if unit is Wild.ANY)
+    singles = sum(1 << at for at, unit in enumerate(units) if unit is Wild.ONE)
+    texts: dict[str, int] = {}
+    for at, unit in enumerate(units):
+        if isinstance(unit, str):
+            texts[unit] = texts.get(unit, 0) | 1 << at
+    everywhere = (1 << len(units) + 1) - 1
+    end = 1 << len(units)
+    state = _past(1, runs)
+    for unit in _units(one):
+        if unit is Wild.ANY:
+            # Any text may come next, so every later place can be reached.
+            state &= -state
+            state = everywhere & -state
+            continue
+        taken = everywhere ^ end if unit is Wild.ONE else runs | singles | texts.get(str(unit), 0)
+        taken &= state
+        stay = taken & runs
+        state = _past((taken ^ stay) << 1 | stay, runs)
+        if not state:
+            return False
+    return bool(state & end)
 
 
-def _steps(
-    a: tuple[Literal, ...], b: tuple[Literal, ...], i: int, j: int
-) -> list[tuple[tuple[int, int], str]]:
-    x = a[i] if i < len(a) else None
-    y = b[j] if j < len(b) else None
-    steps: list[tuple[tuple[int, int], str]] = []
-    if x is Wild.ANY:
-        steps.append(((i + 1, j), ""))
-    if y is Wild.ANY:
-        steps.append(((i, j + 1), ""))
-    if x is None or y is None:
-        return steps
-    if x is Wild.ANY and y is Wild.ANY:
-        return steps
-    if isinstance(x, str) and isinstance(y, str) and x != y:
-        return steps
-    text = x if isinstance(x, str) else y if isinstance(y, str) else "x"
-    steps.append(((i if x is Wild.ANY else i + 1, j if y is Wild.ANY else j + 1), text))
-    return steps
-
-
-def _spell(came: dict[tuple[int, int], tuple[tuple[int, int], str]], goal: tuple[int, int]) -> str:
-    spelled: list[str] = []
-    state = goal
-    while state != (0, 0):
-        state, text = came[state]
-        spelled.append(text)
-    return "".join(reversed(spelled))
+def _past(state: int, runs: int) -> int:
+    """A state with what follows the runs in it, which may be empty."""
+    more = state | (state & runs) << 1
+    while more != state:
+        state, more = more, more | (more & runs) << 1
+    return state
 
 
 def _units(tokens: Iterable[Literal]) -> tuple[Literal, ...]:

@@ -14,21 +14,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import datetime
 import ipaddress
 import operator
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypeAlias
 
 from .context import Context
-from .match import ArnGlob, Glob, arn_parts
-from .template import Literal, Token, Wild, resolve, tokenize, variable_keys
+from .match import ARN_PARTS, ArnGlob, Glob, arn_parts
+from .template import Literal, Token, Wild, relax, resolve, tokenize
+from .words import Language, Pattern, arn_units, fold, text_units
 
-# Whether one value of the request matches any value of the policy; None when that turns on
-# a policy variable whose key is unknown.
-Compare: TypeAlias = Callable[[str, Context], "bool | None"]
+# Whether one value of the request matches any value of the policy.
+Compare: TypeAlias = Callable[[str], bool]
 
 NEGATED = frozenset(
     {
@@ -43,13 +44,12 @@ NEGATED = frozenset(
     }
 )
 _ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
-    "Equals": operator.eq,
-    "NotEquals": operator.eq,
     "LessThan": operator.lt,
     "LessThanEquals": operator.le,
     "GreaterThan": operator.gt,
     "GreaterThanEquals": operator.ge,
 }
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?")
 # https://www.w3.org/TR/NOTE-datetime, to which the IAM User Guide refers.
 _DATE = re.compile(
     r"(?P<month>[0-9]{4}-[0-9]{2})(?:-(?P<day>[0-9]{2})"
@@ -75,7 +75,8 @@ def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[t
 def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Compare:
     """The comparison for an operator and its values, prepared to run many times.
 
-    :arg tokens: the ``value_tokens`` of a String or Arn operator; not looked at for others.
+    :arg tokens: the ``value_tokens`` of a String or Arn operator, without those that have variables;
+        not looked at for others.
     """
     kind = family(base)
     if kind == "String":
@@ -83,114 +84,162 @@ def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ..
     if kind == "Arn":
         return _arns(tokens)
     if kind == "Numeric":
-        return _ordered(number, values, _ORDER[base.removeprefix("Numeric")])
+        return _ordered(number, values, base.removeprefix("Numeric"))
     if kind == "Date":
-        return _ordered(date, values, _ORDER[base.removeprefix("Date")])
+        return _ordered(date, values, base.removeprefix("Date"))
     if kind == "Ip":
         return _addresses(values)
-    plain = binary if kind == "Binary" else str.lower
+    plain = binary if kind == "Binary" else fold
     wanted = frozenset(plain(value) for value in values)
-    return lambda value, _context: plain(value) in wanted
+    return lambda value: plain(value) in wanted
+
+
+def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Language | None:
+    """The texts that ``comparison`` matches, as words and patterns; None for an operator that reads numbers,
+    dates, addresses or bytes."""
+    kind = family(base)
+    if kind == "Bool":
+        return Language(
+            patterns=tuple(Pattern(text_units((value,), True)) for value in dict.fromkeys(values))
+        )
+    if kind not in ("String", "Arn"):
+        return None
+    words: dict[str, None] = {}
+    patterns: dict[Pattern, None] = {}
+    for each in tokens:
+        found = language_of(_literals(each), kind == "Arn", "IgnoreCase" in base)
+        words.update(dict.fromkeys(found.words))
+        patterns.update(dict.fromkeys(found.patterns))
+    return Language(tuple(words), tuple(patterns))
+
+
+def language_of(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) -> Language:
+    """The texts that one value without variables matches."""
+    if not ignore_case and not any(isinstance(token, Wild) for token in tokens):
+        word = "".join(token for token in tokens if isinstance(token, str))
+        return Language() if arn and word.count(":") < ARN_PARTS - 1 else Language((word,))
+    units = arn_units(tokens) if arn else text_units(tokens, ignore_case)
+    return Language() if units is None else Language(patterns=(Pattern(units),))
+
+
+class OpenValue:
+    """A value of a condition that has policy variables."""
+
+    __slots__ = ("_relaxed", "arn", "ignore_case", "tokens")
+
+    def __init__(self, tokens: tuple[Token, ...], base: str) -> None:
+        self.tokens = tokens
+        self.arn = family(base) == "Arn"
+        self.ignore_case = "IgnoreCase" in base
+        # What every value of the variables leaves possible.
+        self._relaxed = Glob(_fold(t, self.ignore_case) for t in relax(tokens))
+
+    def matches(self, value: str, context: Context) -> bool | None:
+        """Whether a value of the request matches; None when that turns on a variable."""
+        resolved = resolve(self.tokens, context, self)
+        text = fold(value) if self.ignore_case else value
+        if resolved is None:
+            return None if self._relaxed.matches(text) else False
+        if isinstance(resolved, bool):
+            return False
+        if self.arn:
+            return ArnGlob(resolved, complete=False).matches(arn_parts(value))
+        return Glob(_fold(token, self.ignore_case) for token in resolved).matches(text)
 
 
 def _strings(values: tuple[tuple[Token, ...], ...], ignore_case: bool) -> Compare:
     texts: set[str] = set()
     globs: list[Glob] = []
-    open_values: list[tuple[Token, ...]] = []
     for tokens in values:
         if not tokens or (len(tokens) == 1 and isinstance(tokens[0], str)):
             text = "".join(token for token in tokens if isinstance(token, str))
-            texts.add(text.lower() if ignore_case else text)
-            continue
-        if variable_keys(tokens):
-            open_values.append(tokens)
-            continue
-        glob = Glob(_fold(token, ignore_case) for token in tokens if isinstance(token, str | Wild))
-        globs.append(glob)
-    if not globs and not open_values and not ignore_case:
-        return lambda value, _context: value in texts
-
-    def compare(value: str, context: Context) -> bool | None:
-        text = value.lower() if ignore_case else value
-        if text in texts or any(glob.matches(text) for glob in globs):
-            return True
-        answer: bool | None = False
-        for tokens in open_values:
-            resolved = resolve(tokens, context)
-            if resolved is None:
-                answer = None
-            elif not isinstance(resolved, bool) and Glob(
-                _fold(token, ignore_case) for token in resolved
-            ).matches(text):
-                return True
-        return answer
-
-    return compare
+            texts.add(fold(text) if ignore_case else text)
+        else:
+            globs.append(Glob(_literals(tokens)))
+    if ignore_case:
+        return lambda value: fold(value) in texts
+    if not globs:
+        return texts.__contains__
+    return lambda value: value in texts or any(glob.matches(value) for glob in globs)
 
 
 def _arns(values: tuple[tuple[Token, ...], ...]) -> Compare:
-    globs: list[ArnGlob] = []
-    open_values: list[tuple[Token, ...]] = []
-    for tokens in values:
-        if variable_keys(tokens):
-            open_values.append(tokens)
-        else:
-            globs.append(ArnGlob(token for token in tokens if isinstance(token, str | Wild)))
+    globs = [ArnGlob(_literals(tokens), complete=False) for tokens in values]
 
-    def compare(value: str, context: Context) -> bool | None:
+    def compare(value: str) -> bool:
         parts = arn_parts(value)
-        if any(glob.matches(parts) for glob in globs):
-            return True
-        answer: bool | None = False
-        for tokens in open_values:
-            resolved = resolve(tokens, context)
-            if resolved is None:
-                answer = None
-            elif not isinstance(resolved, bool) and ArnGlob(resolved).matches(parts):
-                return True
-        return answer
+        return any(glob.matches(parts) for glob in globs)
 
     return compare
 
 
-def _ordered(
-    read: Callable[[str], Decimal | None],
-    values: tuple[str, ...],
-    holds: Callable[[Decimal, Decimal], bool],
-) -> Compare:
-    wanted = tuple(limit for limit in map(read, values) if limit is not None)
+def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], order: str) -> Compare:
+    wanted = frozenset(limit for limit in map(read, values) if limit is not None)
+    if order in ("Equals", "NotEquals"):
+        return lambda value: read(value) in wanted
+    if not wanted:
+        return lambda _value: False
+    # One of several limits is enough, so the furthest is the only one that counts.
+    limit = max(wanted) if order.startswith("Less") else min(wanted)
+    holds = _ORDER[order]
 
-    def compare(value: str, _context: Context) -> bool:
+    def compare(value: str) -> bool:
         given = read(value)
-        return given is not None and any(holds(given, limit) for limit in wanted)
+        return given is not None and holds(given, limit)
 
     return compare
 
 
 def _addresses(values: tuple[str, ...]) -> Compare:
-    networks = tuple(block for block in map(network, values) if block is not None)
+    ranges = {version: _merged(blocks) for version, blocks in address_ranges(values).items()}
 
-    def compare(value: str, _context: Context) -> bool:
+    def compare(value: str) -> bool:
         try:
             address = ipaddress.ip_address(value)
         except ValueError:
             return False
-        return any(address in each for each in networks)
+        starts, ends = ranges[address.version]
+        at = bisect.bisect_right(starts, int(address)) - 1
+        return at >= 0 and int(address) <= ends[at]
 
     return compare
 
 
+def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
+    """The first and last address of each block, as numbers, by IP version."""
+    ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+    for block in map(network, values):
+        if block is not None:
+            ranges[block.version].append((int(block.network_address), int(block.broadcast_address)))
+    return ranges
+
+
+def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Starts and ends of the same addresses, in order and without overlap."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in sorted(blocks):
+        if ends and start <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+    return starts, ends
+
+
+def _literals(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
+    return tuple(token for token in tokens if isinstance(token, str | Wild))
+
+
 def _fold(token: Literal, ignore_case: bool) -> Literal:
-    return token.lower() if ignore_case and isinstance(token, str) else token
+    return fold(token) if ignore_case and isinstance(token, str) else token
 
 
 def number(text: str) -> Decimal | None:
-    """A number, or None when the text is not one."""
-    try:
-        value = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
+    """A number in digits, with a decimal point and an exponent of at most three digits, or None when
+    the text is not one."""
+    text = text.strip()
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 def date(text: str) -> Decimal | None:

@@ -10,77 +10,100 @@ from __future__ import annotations
 
 from .context import Context
 from .match import ARN_PARTS, ArnGlob, Cover, Glob, cut_arn
-from .template import Token, Variable, Wild, resolve, tokenize, variable_keys
+from .template import Token, Variable, Wild, relax, resolve, tokenize, variable_keys
 
 
-class _Open:
-    """An ARN with policy variables after the fifth colon."""
+class OpenResource:
+    """An ARN with policy variables.
 
-    __slots__ = ("head", "tail")
+    ``head`` are the parts before the fifth colon; None where a variable stands among them, where IAM is
+    said to take none.
+    """
 
-    def __init__(self, head: tuple[Glob, ...], tail: tuple[Token, ...]) -> None:
-        self.head = head
-        self.tail = tail
-
-    def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """The least and the most that it may cover; they differ when a variable is unknown."""
-        head = Cover.ALL
-        for glob, part in zip(self.head, parts, strict=False):
-            head = min(head, glob.covers(part, wild))
-            if head is Cover.NONE:
-                return head, head
-        resolved = resolve(self.tail, context)
-        if resolved is None:
-            return Cover.NONE, head
-        if isinstance(resolved, bool):
-            return Cover.NONE, Cover.NONE
-        cover = min(head, Glob(resolved).covers(parts[-1], wild))
-        return cover, cover
-
-
-class _Early:
-    """An ARN with policy variables before the fifth colon, where IAM is said to take none."""
-
-    __slots__ = ("tokens",)
+    __slots__ = ("_relaxed", "head", "tail", "tokens")
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self.tokens = tokens
+        first = next(at for at, token in enumerate(tokens) if isinstance(token, Variable))
+        parts = cut_arn(token for token in tokens[:first] if isinstance(token, str | Wild))
+        late = len(parts) == ARN_PARTS
+        self.head = tuple(Glob(part) for part in parts[:-1]) if late else None
+        self.tail: tuple[Token, ...] = (*parts[-1], *tokens[first:]) if late else tokens
+        # What every value of the variables leaves possible.
+        self._relaxed = Glob(relax(self.tail))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """As ``_Open.covers``."""
-        resolved = resolve(self.tokens, context)
+        """The least and the most of an ARN that it may cover; they differ when a variable is unknown."""
+        head = self.head_cover(parts, wild)
+        if head is Cover.NONE:
+            return head, head
+        text = parts[-1] if self.head is not None else ":".join(parts)
+        resolved = resolve(self.tail, context, self)
         if resolved is None:
-            return Cover.NONE, Cover.ALL
+            return Cover.NONE, min(head, self._relaxed.covers(text, wild))
         if isinstance(resolved, bool):
             return Cover.NONE, Cover.NONE
-        cover = ArnGlob(resolved).covers(parts, wild)
+        glob = (
+            ArnGlob(resolved).covers(parts, wild) if self.head is None else Glob(resolved).covers(text, wild)
+        )
+        cover = min(head, glob)
         return cover, cover
+
+    def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
+        """How much of the parts before the fifth colon it covers."""
+        cover = Cover.ALL
+        for glob, part in zip(self.head or (), parts, strict=False):
+            cover = min(cover, glob.covers(part, wild))
+        return cover
+
+
+_ALL = ((), ("",), (Wild.ANY,))
 
 
 class ResourceTest:
-    """All values; ``open`` are the token texts of those with policy variables.
+    """All values; ``open`` are those with policy variables.
 
     ``wide`` says how to read variables where IAM is said to take none: put in when matching more
     makes the statement grant less (a Deny, the exceptions of an Allow), else matching nothing.
+    ``complete`` says whether an ARN with too few parts is completed (see ``ArnGlob``).
     """
 
-    __slots__ = ("_everything", "_globs", "_open", "open")
+    __slots__ = ("_everything", "_globs", "_services", "early", "open")
 
-    def __init__(self, values: tuple[str, ...], variables: bool, wide: bool) -> None:
+    def __init__(self, values: tuple[str, ...], variables: bool, wide: bool, complete: bool = True) -> None:
         self._everything = False
         self._globs: list[ArnGlob] = []
-        self._open: list[_Open | _Early] = []
-        texts: list[tuple[Token, ...]] = []
+        # The services of which a value names everything.
+        self._services: list[Glob] = []
+        self.early = False
+        opened: list[OpenResource] = []
         for value in values:
             tokens = tokenize(value, variables=variables, wildcards=True)
             if tokens == (Wild.ANY,):
                 self._everything = True
             elif not variable_keys(tokens):
-                self._globs.append(ArnGlob(t for t in tokens if isinstance(t, str | Wild)))
-            elif (cut := _cut_open(tokens)) is not None or wide:
-                self._open.append(cut or _Early(tokens))
-                texts.append(tokens)
-        self.open = tuple(texts)
+                glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
+                self._globs.append(glob)
+                if len(glob.parts) == ARN_PARTS and all(part.tokens in _ALL for part in glob.parts[3:]):
+                    self._services.append(glob.parts[2])
+            else:
+                each = OpenResource(tokens)
+                self.early = self.early or each.head is None
+                if each.head is not None or wide:
+                    opened.append(each)
+        self.open = tuple(opened)
+
+    @property
+    def weight(self) -> int:
+        """How much work it is to look at, in values."""
+        return len(self._globs) + len(self.open)
+
+    def covers_service(self, service: str, wild: bool) -> Cover:
+        """How much it covers of a request of this service that has no resource: a value that names all of the
+        service's resources is as good as a lone ``*``, as the Amazon S3 User Guide shows for s3:ListAllMyBuckets."""
+        if self._everything:
+            return Cover.ALL
+        return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
         """The least and the most of an ARN (cut by ``arn_parts``, itself a pattern when ``wild``)
@@ -94,17 +117,7 @@ class ResourceTest:
                 return least, least
         most = least
         if len(parts) == ARN_PARTS:
-            for each in self._open:
+            for each in self.open:
                 low, high = each.covers(parts, wild, context)
                 least, most = max(least, low), max(most, high)
         return least, most
-
-
-def _cut_open(tokens: tuple[Token, ...]) -> _Open | None:
-    """None when a variable stands before the fifth colon."""
-    first = next(at for at, token in enumerate(tokens) if isinstance(token, Variable))
-    parts = cut_arn(token for token in tokens[:first] if isinstance(token, str | Wild))
-    if len(parts) < ARN_PARTS:
-        return None
-    head = tuple(Glob(part) for part in parts[:-1])
-    return _Open(head, (*parts[-1], *tokens[first:]))

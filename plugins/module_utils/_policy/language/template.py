@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from .context import Context
+from .context import Context, Unknown
 
 
 class Wild(Enum):
@@ -80,12 +79,20 @@ def variable_keys(tokens: tuple[Token, ...]) -> tuple[str, ...]:
     return tuple(token.key for token in tokens if isinstance(token, Variable))
 
 
-def resolve(tokens: tuple[Token, ...], context: Context) -> tuple[Literal, ...] | bool | None:
+def relax(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
+    """The tokens with anything in place of the variables."""
+    return tuple(Wild.ANY if isinstance(token, Variable) else token for token in tokens)
+
+
+def resolve(
+    tokens: tuple[Token, ...], context: Context, asker: object = None
+) -> tuple[Literal, ...] | bool | None:
     """Put the values of the request in place of the variables.
 
     :returns: tokens without variables; False when a variable has no value in this request, so
         that nothing equals the text; None when a needed key is unknown. A value is literal text:
         its ``*`` is no wildcard. A key with several values cannot be a variable.
+    :arg asker: what a value that stands for many is as good as each of them for (``Some.exact``).
     """
     resolved: list[Literal] = []
     unknown = False
@@ -93,8 +100,12 @@ def resolve(tokens: tuple[Token, ...], context: Context) -> tuple[Literal, ...] 
         if not isinstance(token, Variable):
             resolved.append(token)
             continue
-        values = context.get(token.key)
-        if not isinstance(values, tuple):
+        state = context.get(token.key)
+        if isinstance(state, Unknown):
+            unknown = True
+            continue
+        values = state if isinstance(state, tuple) else state.values
+        if len(values) == 1 and not isinstance(state, tuple) and asker not in state.exact:
             unknown = True
         elif len(values) == 1:
             resolved.append(values[0])

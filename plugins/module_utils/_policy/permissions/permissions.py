@@ -23,7 +23,7 @@ from ..evaluation.answer import Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
 from ..evaluation.request import Subject
 from ..evaluation.rules import Request, Rule, rules_of
-from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, State
+from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State
 from ..language.document import parse_policy
 from ..language.elements import PolicyError
 from ..language.match import ARN_PARTS, arn_parts
@@ -171,7 +171,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     """
     if subject is None:
         return Context()
-    keys: dict[str, State | str] = {
+    keys: dict[str, State | Part] = {
         "aws:principaltype": ("AssumedRole",),
         "aws:principalarn": (subject.role_arn,) if subject.role_arn else PRESENT,
         "aws:principalaccount": (subject.account,) if subject.account else PRESENT,

@@ -10,7 +10,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Cover,
     Glob,
     arn_parts,
-    overlap,
+    overlaps,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import (
     Variable,
@@ -98,15 +98,31 @@ def test_an_arn_is_covered_as_far_as_its_least_covered_part():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "text"),
-    [("a*", "*b", "ab"), ("a", "b", None), ("a?c", "*", "axc"), ("a*c", "ab?", "abc"), ("", "*", "")],
+    ("one", "other", "expected"),
+    [
+        ("a*", "*b", True),
+        ("a", "b", False),
+        ("a?c", "*", True),
+        ("a*c", "ab?", True),
+        ("", "*", True),
+        ("", "?", False),
+        ("?", "?", True),
+        ("*a", "*b", False),
+        ("*?", "", False),
+        ("a*b*c", "ac", False),
+        ("a" * 2000, "b" * 2000, False),
+        ("*a" * 1000, "a?" * 1000, True),
+    ],
+    ids=str,
 )
-def test_overlap_gives_a_text_for_both(one, other, text):
-    assert overlap(tokens(one), tokens(other)) == text
+def test_patterns_overlap_when_some_text_matches_both(one, other, expected):
+    assert overlaps(tokens(one), tokens(other)) is expected
+    assert overlaps(tokens(other), tokens(one)) is expected
 
 
-def test_long_patterns_are_taken_to_overlap():
-    assert overlap(tokens("a" * 2000), tokens("b" * 2000)) == ""
+def test_a_value_that_is_a_star_is_no_wildcard():
+    assert Glob(("b/", "*")).covers("b/*", True) is Cover.SOME
+    assert Glob(("b/", "?")).covers("b/?", True) is Cover.SOME
 
 
 def test_tokens():

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Numbers, dates, addresses and bytes that conditions tell apart: each value that is named, and one of each
+stretch between."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Context as Arithmetic
+from decimal import Decimal
+
+from ..language.budget import Budget
+from ..language.conditions import Test
+from ..language.operators import address_ranges, date, family, number
+from .keys import ADDRESSES, DATES, NUMBERS
+
+# Exact for the numbers that ``number`` reads.
+_EXACT = Arithmetic(prec=3000)
+_FIRST_YEAR, _LAST_YEAR = -62_135_596_800, 253_402_300_799
+_NOTHING = "x"
+_SIZES = {4: 32, 6: 128}
+
+
+def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
+    """A value of each kind, and whether these are all: not when the conditions read the key in several ways."""
+    families = {family(test.condition.base) for test in tests}
+    values = [value for test in tests for value in test.condition.values]
+    if not budget.spend(4 * len(values)):
+        return values[:8], False
+    texts: list[str] = []
+    complete = families <= {"Numeric", "Date"} or len(families) == 1
+    if families & {"Numeric", "Date"}:
+        named = [
+            moment
+            for test in tests
+            for value in test.condition.values
+            if (moment := _read(family(test.condition.base), value)) is not None
+        ]
+        points = list(_between(sorted(set(named))))
+        if "Date" in families:
+            texts += [text for point in points if (text := _as_date(point)) is not None]
+        if "Numeric" in families or len(texts) < len(points):
+            numbers = [_as_number(point) for point in points]
+            # Numbers of very many digits are not read as such.
+            complete = complete and [number(text) for text in numbers] == points
+            texts += numbers
+    if "Ip" in families:
+        texts += _addresses(values)
+    if "Binary" in families:
+        texts += dict.fromkeys(values)
+    if key not in ADDRESSES | DATES | NUMBERS:
+        texts.append(_NOTHING)
+    return texts, complete
+
+
+def _read(kind: str, value: str) -> Decimal | None:
+    return number(value) if kind == "Numeric" else date(value) if kind == "Date" else None
+
+
+def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
+    """Each point, and one below, between and above them."""
+    if not points:
+        yield Decimal(0)
+        return
+    yield _EXACT.subtract(points[0], Decimal(1))
+    for at, point in enumerate(points):
+        yield point
+        if at + 1 < len(points):
+            yield _EXACT.divide(_EXACT.add(point, points[at + 1]), Decimal(2))
+    yield _EXACT.add(points[-1], Decimal(1))
+
+
+def _as_number(point: Decimal) -> str:
+    exponent = point.as_tuple().exponent
+    short = isinstance(exponent, int) and -400 < exponent < 20
+    return format(point, "f") if short else str(point)
+
+
+def _as_date(point: Decimal) -> str | None:
+    if not _FIRST_YEAR <= point <= _LAST_YEAR:
+        return None
+    whole = int(point // 1)
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=whole)
+    fraction = format(_EXACT.subtract(point, Decimal(whole)), "f").partition(".")[2].rstrip("0")
+    return moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
+
+
+def _addresses(values: Iterable[str]) -> Iterator[str]:
+    for version, ranges in address_ranges(tuple(values)).items():
+        size = 1 << _SIZES[version]
+        edges = {edge for start, end in ranges for edge in (start, end + 1) if edge < size}
+        for edge in sorted({*edges, 0}):
+            address = ipaddress.IPv4Address(edge) if version == 4 else ipaddress.IPv6Address(edge)
+            yield str(address)

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The values of an unknown key, sorted into the few kinds that its conditions can tell apart.
+
+Every value that IAM allows for the key is of one of the kinds, and each kind is there with one value,
+unless the budget ended early, which is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..language.budget import Budget
+from ..language.context import ABSENT, Context, Part, Some, State, Unknown
+from ..language.operators import family
+from ..language.words import Pattern, kinds, other_than, shape_form, shape_units, within, word_pattern
+from .asked import Asked, Closed
+from .keys import BOOLEANS, is_multivalued, shape_of
+from .typed import typed_values
+
+_MAX_STATES = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """``states`` of a key; ``complete``: there is no other that could make a difference."""
+
+    states: tuple[State | Part, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One value, and whether it is the only one of its kind."""
+
+    text: str
+    single: bool
+
+
+def values_of(key: str, asked: Asked, context: Context, budget: Budget) -> Values:
+    """The states of an unknown key."""
+    given = context.keys.get(key)
+    if isinstance(given, Part):
+        return Values((Part(given.root, given.extract), ABSENT), True)
+    state = context.get(key)
+    if not isinstance(state, Unknown):
+        return Values((state,), True)
+    return _Sorter(key, state, asked, context, budget).values()
+
+
+class _Sorter:
+    def __init__(self, key: str, state: Unknown, asked: Asked, context: Context, budget: Budget) -> None:
+        self.key, self.state, self.budget = key, state, budget
+        self.tests = [(test, extract) for test, extract in asked.tests.get(key, ()) if not test.presence]
+        self.closed: list[Closed] = list(asked.closed(key, context, budget))
+        exact = {each.value for each in self.closed if each.exact}
+        self.exact: frozenset[object] = frozenset(exact - {c.value for c in self.closed if not c.exact})
+        self.entangled = asked.entangled(key, self.exact, context)
+        self.languages = [
+            *(within(extract, test.language) for test, extract in self.tests if test.language is not None),
+            *(within(each.extract, each.language) for each in self.closed),
+        ]
+        self.typed = [test for test, _extract in self.tests if test.language is None]
+        shape = state.shape if state.shape is not None else shape_of(key)
+        self.shape = None if shape == "*" else shape
+
+    def values(self) -> Values:
+        found, complete = self._kinds()
+        alone = any(family(test.condition.base) in ("Numeric", "Date", "Ip") for test in self.typed)
+        if is_multivalued(self.key, alone) and self.state.choices is None:
+            states, all_of_them = self._sets(found)
+            complete = complete and all_of_them
+        else:
+            states = [self._state((kind,)) for kind in found]
+        if self.state.may_be_absent:
+            states.append(ABSENT)
+        return Values(tuple(states), complete)
+
+    def _state(self, several: Sequence[_Kind]) -> State:
+        texts = tuple(kind.text for kind in several)
+        if not self.entangled or all(kind.single for kind in several):
+            return texts
+        return Some(texts, self.exact)
+
+    def _kinds(self) -> tuple[list[_Kind], bool]:
+        choices = ("true", "false") if self.key in BOOLEANS else self.state.choices
+        if choices is not None:
+            return [_Kind(choice, True) for choice in choices], True
+        if self.typed and not self.languages:
+            texts, complete = typed_values(self.key, self.typed, self.budget)
+            return self._different([_Kind(text, False) for text in texts]), complete
+        found, complete = self._texts()
+        if self.typed:
+            # Texts that are also numbers, dates or addresses: good to try, but not all there is.
+            more, _all = typed_values(self.key, self.typed, self.budget)
+            found += [_Kind(text, False) for text in more if self._fits(text)]
+            complete = False
+        return found, complete
+
+    def _texts(self) -> tuple[list[_Kind], bool]:
+        words = dict.fromkeys(word for language in self.languages for word in language.words)
+        if self.shape is None:
+            words[""] = None
+        fitting = [word for word in words if self._fits(word)]
+        if not self.budget.spend(len(words) + len(fitting) * len(self.languages) // 4):
+            return [_Kind(word, True) for word in fitting[:8]], False
+        listed = [_Kind(word, True) for word in fitting]
+        patterns = [language.patterns for language in self.languages]
+        if not any(patterns) and self.shape in (None, "?*"):
+            return self._different([*listed, _Kind(next(other_than(fitting)), False)]), True
+        inside = -1
+        if self.shape is not None:
+            inside = len(patterns)
+            patterns.append((Pattern(shape_units(self.shape)),))
+        found, complete = kinds(patterns, inside, -1, self.budget)
+        if complete and any(text in words for text in found.values()):
+            patterns.append(tuple(map(word_pattern, fitting)))
+            found, complete = kinds(patterns, inside, len(patterns) - 1, self.budget)
+        if not complete:
+            listed += [_Kind(text, False) for text in self._samples() if text not in words]
+        return self._different(
+            [*listed, *(_Kind(text, False) for text in found.values() if text not in words)]
+        ), complete
+
+    def _samples(self) -> Iterable[str]:
+        """A text for each pattern, for where there was no time to find all kinds."""
+        for language in self.languages:
+            for pattern in language.patterns[:_MAX_STATES]:
+                if pattern.ends is None and self.budget.spend(1 + len(pattern.units) // 16):
+                    for fill in ("", "x"):
+                        text = "".join(
+                            fill
+                            if unit.run and unit.negated
+                            else ""
+                            if unit.run
+                            else "x"
+                            if unit.negated
+                            else unit.chars[:1]
+                            for unit in pattern.units
+                        )
+                        if self._fits(text):
+                            yield text
+
+    def _fits(self, text: str) -> bool:
+        return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
+
+    def _different(self, found: list[_Kind]) -> list[_Kind]:
+        """One of each kind, where nothing else tells them apart."""
+        if self.entangled:
+            return list({kind.text: kind for kind in reversed(found)}.values())[::-1]
+        kept: dict[tuple[bool, ...], _Kind] = {}
+        for kind in found:
+            if not self.budget.spend(1 + len(self.tests) // 4) and kept:
+                break
+            kept.setdefault(self._matched(kind.text), kind)
+        return list(kept.values())
+
+    def _matched(self, text: str) -> tuple[bool, ...]:
+        """What a value matches; empty texts are of a kind of their own, as set operators leave them out."""
+        marks = [text == "" and self.shape is None]
+        marks += [test.matches(extract.take(text)) for test, extract in self.tests]
+        marks += [_in(each, text) for each in self.closed]
+        return tuple(marks)
+
+    def _sets(self, found: list[_Kind]) -> tuple[list[State], bool]:
+        """The states of a key that may have several values: every set of kinds that makes a difference."""
+        singles = [self._state((kind,)) for kind in found]
+        marks = {kind.text: self._matched(kind.text) for kind in found}
+        if self.entangled:
+            # Two values of one kind: as a variable they are no value at all.
+            doubles = [
+                more for kind in found if not kind.single and (more := self._twin(kind, marks)) is not None
+            ]
+        else:
+            doubles = []
+        reached: dict[tuple[object, ...], tuple[_Kind, ...]] = {}
+        queue: list[tuple[_Kind, ...]] = []
+        for several in [*((kind,) for kind in found), *doubles]:
+            sign = _sign(several, marks, self.entangled)
+            if sign not in reached:
+                reached[sign] = several
+                queue.append(several)
+        for several in queue:
+            for kind in found:
+                if kind in several:
+                    continue
+                more = (*several, kind)
+                sign = _sign(more, marks, self.entangled)
+                if not self.budget.spend(1 + len(more) // 2) or len(reached) > _MAX_STATES:
+                    return [*singles, *map(self._state, reached.values())], False
+                if sign not in reached:
+                    reached[sign] = more
+                    queue.append(more)
+        states = [*singles, *map(self._state, reached.values())]
+        return list(dict.fromkeys(states)), True
+
+    def _twin(self, kind: _Kind, marks: dict[str, tuple[bool, ...]]) -> tuple[_Kind, ...] | None:
+        for text in (
+            kind.text + "x",
+            "x" + kind.text,
+            kind.text[:-1] + "y",
+            kind.text[:-1] + "z",
+            "y" + kind.text[1:],
+        ):
+            if text != kind.text and self._fits(text) and self._matched(text) == marks[kind.text]:
+                marks[text] = marks[kind.text]
+                return kind, _Kind(text, False)
+        return None
+
+
+def _sign(several: Sequence[_Kind], marks: dict[str, tuple[bool, ...]], counted: bool) -> tuple[object, ...]:
+    """All that conditions can tell of a set of values: what any of them matches, and what all do."""
+    every = [marks[kind.text] for kind in several]
+    filled = [mark for mark in every if not mark[0]]
+    return (
+        tuple(map(any, zip(*every, strict=True))),
+        tuple(map(any, zip(*filled, strict=True))),
+        tuple(map(all, zip(*filled, strict=True))),
+        counted and len(several) > 1,
+    )
+
+
+def _in(each: Closed, text: str) -> bool:
+    return each.language.matches(each.extract.take(text))
