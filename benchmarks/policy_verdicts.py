@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many policy verdicts a second one core gives.
 
-Usage: PYTHONPATH=.collections .venv/bin/python benchmarks/policy_verdicts.py [--seconds S] [--floor N]
+Usage: PYTHONPATH=.collections .venv/bin/python benchmarks/policy_verdicts.py [--seconds S] [--floor N] [--ceiling N]
 
 One verdict is the answer for one action and resource, or for both actions of a trust policy
 together. Each line is the best of three rounds. With --floor the exit status is 1 when repeated
-verdicts on one parsed policy come slower than N a second.
+verdicts on one parsed policy come slower than N a second, with --ceiling when one on a document of
+hostile_policies.py takes longer than N milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
@@ -33,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import to_json
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     permission_layers,
@@ -43,6 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     pod_identity_requests,
     prepare_trust,
 )
+from hostile_policies import permission_documents, trust_documents
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 SUBJECT = Subject(
@@ -109,10 +112,59 @@ def rate(work: Callable[[], object], seconds: float) -> float:
     return best
 
 
+def longest(work: Callable[[], object]) -> float:
+    """Milliseconds of processor time of one call: the least of five."""
+    spent = []
+    for _ in range(5):
+        start = time.process_time()
+        work()
+        spent.append(time.process_time() - start)
+    return min(spent) * 1000
+
+
+def hostile() -> Iterator[tuple[str, int, float]]:
+    """Name, size, and the most that a verdict took, with all keys known, some, or none."""
+    requests = pod_identity_requests()
+    contexts = [pod_identity_context(subject) for subject in (SUBJECT, Subject())]
+    for name, document in trust_documents():
+        text = to_json(document)
+        prepared = (Layer("trust", rules_of(parse_policy(text, "trust"))),)
+        yield (
+            f"trust, {name}",
+            len(text),
+            max(
+                longest(lambda p=prepared, c=context: evaluate_together(fresh(p), requests, c))
+                for context in contexts
+            ),
+        )
+    asked = [
+        Request("s3:GetObject", resource)
+        for resource in ("arn:aws:s3:::b/" + "ab/" * 340, "arn:aws:s3:::b/" + "*a?" * 340, "arn:aws:s3:::b/a")
+    ]
+    for name, document in permission_documents():
+        text = to_json(document)
+        prepared = permission_layers([NamedPolicy("p", text)])
+        yield (
+            f"permissions, {name}",
+            len(text),
+            max(
+                longest(lambda p=prepared, r=request, c=context: evaluate(fresh(p), r, c))
+                for request in asked
+                for context in (pod_context(SUBJECT, {}), pod_context())
+            ),
+        )
+
+
+def fresh(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The same policies, with nothing found of them yet."""
+    return tuple(Layer(layer.name, layer.rules) for layer in layers)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each line")
     parser.add_argument("--floor", type=float, default=0.0)
+    parser.add_argument("--ceiling", type=float, default=0.0)
     options = parser.parse_args()
     requests, context = pod_identity_requests(), pod_identity_context(SUBJECT)
     scoped_text = json.dumps(trust(SCOPED))
@@ -144,6 +196,10 @@ def main() -> int:
         found = rate(work, options.seconds)
         print(f"  {name:<40}{found:>12,.0f}")
         slow = slow or (name in repeated and found < options.floor)
+    print("milliseconds for one verdict on a document made to hurt")
+    for name, size, spent in hostile():
+        print(f"  {name:<48}{size:>7,} characters{spent:>9.1f}")
+        slow = slow or (options.ceiling > 0 and spent > options.ceiling)
     return 1 if slow else 0
 
 
