@@ -70,6 +70,13 @@ CASES = [
         "EKS names each session anew",
     ),
     ("only AssumeRole", policy(Action="sts:AssumeRole"), POD, "no", "both are needed"),
+    (
+        "only AssumeRole, tags off",
+        policy(Action="sts:AssumeRole"),
+        UNTAGGED,
+        "yes",
+        "a request without tags does not tag the session",
+    ),
     ("PrincipalArn", policy("*", {"ArnEquals": {"aws:PrincipalArn": ROLE}}), POD, "yes", "the role's ARN"),
     (
         "PrincipalTag",

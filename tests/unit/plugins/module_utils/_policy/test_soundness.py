@@ -1,0 +1,477 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No definite answer is refuted by a value that an unknown key can have, and both witnesses of a conditional one hold.
+
+Policies are random, over every operator, qualifier, position of a variable and kind of key; so is what is
+unknown. SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS make the run longer (the defaults are for every day).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
+    Layer,
+    evaluate,
+    evaluate_together,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+    SERVICE,
+    Subject,
+    pod_identity_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    Request,
+    rules_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
+    ABSENT,
+    UNKNOWN,
+    Context,
+    Unknown,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
+    pod_identity_requests,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150"))
+COMPLETIONS = int(os.environ.get("SOUNDNESS_COMPLETIONS", "40"))
+SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+TEXT = ["String"]
+# A key, how its values are compared, and whether it may have several.
+KEYS = {
+    "t:one": (["String", "Bool", "Binary"], True),
+    "t:two": (["String", "Arn"], True),
+    "aws:PrincipalTag/team": (["String"], False),
+    "aws:ResourceTag/team": (["String", "Numeric"], False),
+    "aws:PrincipalArn": (["Arn", "String"], False),
+    "aws:PrincipalAccount": (["String", "Numeric"], False),
+    "aws:SecureTransport": (["Bool"], False),
+    "aws:CurrentTime": (["Date"], False),
+    "s3:max-keys": (["Numeric"], False),
+    "ec2:moment": (["Date", "Numeric"], False),
+    "aws:SourceIp": (["Ip"], False),
+    "aws:TagKeys": (["String"], True),
+    "t:blob": (["Binary"], True),
+}
+OPERATORS = {
+    "String": [
+        "StringEquals",
+        "StringNotEquals",
+        "StringEqualsIgnoreCase",
+        "StringNotEqualsIgnoreCase",
+        "StringLike",
+        "StringNotLike",
+    ],
+    "Arn": ["ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"],
+    "Numeric": [
+        f"Numeric{name}"
+        for name in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+    ],
+    "Date": [
+        f"Date{name}"
+        for name in ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+    ],
+    "Bool": ["Bool"],
+    "Binary": ["BinaryEquals"],
+    "Ip": ["IpAddress", "NotIpAddress"],
+}
+VARIABLES = ["t:one", "t:two", "aws:PrincipalTag/team", "aws:ResourceTag/team", "aws:PrincipalAccount"]
+WORDS = ["a", "b", "ab", "aB", "A", "", "web-1", "a/b", "111122223333", "*", "k"]
+PATTERNS = ["*", "a*", "*b", "?", "??", "a?b", "*a*", "web-*", "*-1", "[ab]*", "A*", "*/*", "k", "?*", "1*"]
+ARNS = [
+    "arn:aws:iam::111122223333:role/a",
+    "arn:aws:iam::111122223333:role/b/a",
+    "arn:aws-cn:iam::222233334444:role/a",
+    "arn:aws:sts::111122223333:assumed-role/a/b",
+]
+ARN_PATTERNS = [
+    "*",
+    "arn:*",
+    "arn:aws:iam::*:role/a*",
+    "arn:aws:iam::111122223333:*",
+    "arn:*:iam::*:role/*a",
+    "arn:aws*:iam::?11122223333:role/?",
+    "arn:aws:*:*:*:role/b/*",
+    "arn:aws:iam:*:role/a",
+]
+NUMBERS = ["1", "2", "2.5", "10", "-1", "1e1", "ten", "1_0"]
+DATES = ["2026-01-01", "2026-01-01T00:00:00Z", "2026-06-01T12:00:00+02:00", "1767225600", "2026", "soon"]
+BLOCKS = [
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "10.1.2.3",
+    "0.0.0.0/0",
+    "2001:db8::/32",
+    "192.0.2.0/25",
+    "192.0.2.128/25",
+]
+BLOBS = ["QUJD", "QQ==", "QR==", "no"]
+
+
+def variable(draw):
+    name = draw(VARIABLES)
+    return "${" + name + (", 'a'" if draw([0, 0, 0, 1]) else "") + "}"
+
+
+def text_value(draw, wild):
+    shape = draw(range(9))
+    plain = draw(PATTERNS if wild and draw([0, 1]) else WORDS)
+    one = variable(draw)
+    if shape == 0:
+        return one
+    if shape == 1:
+        return one + variable(draw)  # beside each other
+    if shape == 2:
+        return f"{one}/{one}" if draw([0, 1]) else one + one  # the same twice
+    if shape == 3:
+        return f"{plain}{one}{draw(WORDS)}"
+    return plain
+
+
+def value(draw, base, family):
+    if family == "String":
+        return text_value(draw, "Like" in base)
+    if family == "Arn":
+        arn = draw(ARN_PATTERNS + ARNS)
+        if draw([0, 0, 1]):
+            arn = arn.replace("role/a", f"role/{variable(draw)}").replace(
+                "111122223333", "${aws:PrincipalAccount}"
+            )
+        return arn
+    return draw(
+        {"Numeric": NUMBERS, "Date": DATES, "Bool": ["true", "false"], "Binary": BLOBS, "Ip": BLOCKS}[family]
+    )
+
+
+def condition_block(draw, keys):
+    block: dict[str, dict[str, object]] = {}
+    for _ in range(draw([0, 1, 1, 2, 3])):
+        key = draw(list(keys))
+        if draw([0, 0, 0, 0, 1]):
+            block.setdefault("Null", {})[key] = draw(["true", "false"])
+            continue
+        family = draw(keys[key][0])
+        base = draw(OPERATORS[family])
+        operator = draw(["", "", "ForAllValues:", "ForAnyValue:"]) + base + draw(["", "", "IfExists"])
+        block.setdefault(operator, {})[key] = [value(draw, base, family) for _ in range(draw([1, 1, 2, 3]))]
+    return block
+
+
+RESOURCES = [
+    "*",
+    "arn:aws:s3:::b/*",
+    "arn:aws:s3:::b/a/b",
+    "arn:aws:s3:::c/*",
+    "arn:aws:s3:::b/{v}",
+    "arn:aws:s3:::b/{v}/*",
+    "arn:aws:s3:::b/{v}{w}",
+    "arn:aws:s3:::b/{v}/{w}",
+    "arn:aws:s3:::b/{v}/{v}",
+    "arn:aws:s3:::*/{v}/?",
+    "arn:aws:s3:::{v}/*",
+    "arn:aws:s3::{v}:b/*",
+]
+REQUESTED = ["arn:aws:s3:::b/a/b", "arn:aws:s3:::b/a/a", "arn:aws:s3:::b/ab", "arn:aws:s3:::b/a/*", "*"]
+
+
+def identity_policy(draw, most):
+    statements = []
+    for _ in range(draw(list(range(1, most + 1)))):
+        targets = [
+            draw(RESOURCES).replace("{v}", variable(draw)).replace("{w}", variable(draw))
+            for _ in range(draw([1, 1, 2]))
+        ]
+        statements.append(
+            {
+                "Effect": draw(["Allow", "Allow", "Deny"]),
+                draw(["Action"] * 5 + ["NotAction"]): draw(["s3:GetObject", "s3:*", "*", "s3:Put*"]),
+                draw(["Resource"] * 4 + ["NotResource"]): targets,
+                "Condition": condition_block(draw, KEYS),
+            }
+        )
+    return {"Version": draw(["2012-10-17"] * 6 + ["2008-10-17"]), "Statement": statements}
+
+
+def completion(draw, key):
+    """A state that IAM allows for a key."""
+    _families, several = KEYS[key]
+    if draw([0, 0, 0, 1]):
+        return ABSENT
+
+    def single():
+        if key == "aws:PrincipalArn":
+            return draw(ARNS)
+        if key == "aws:PrincipalAccount":
+            return draw(["111122223333", "222233334444", "000000000000"])
+        if key == "aws:SecureTransport":
+            return draw(["true", "false"])
+        if key == "aws:CurrentTime":
+            return draw(
+                [*DATES[:4], "2025-12-31T23:59:59Z", "2026-03-01T00:00:00Z", "2030-01-01T00:00:00.5Z"]
+            )
+        if key == "aws:SourceIp":
+            return draw(
+                [
+                    "10.1.2.3",
+                    "10.1.9.9",
+                    "10.9.9.9",
+                    "192.0.2.5",
+                    "192.0.2.200",
+                    "8.8.8.8",
+                    "2001:db8::1",
+                    "::1",
+                ]
+            )
+        if key == "s3:max-keys":
+            return draw(["0", "1", "2", "2.2", "3", "10", "11", "-5"])
+        if key == "ec2:moment":
+            return draw([*DATES, *NUMBERS, "x", "5", "2026-03-01"])
+        pool = [
+            *WORDS,
+            "ba",
+            "abb",
+            "web-",
+            "x",
+            "xy",
+            "a/a",
+            "b/a",
+            "K",
+            "\u212a",
+            "?",
+            "1",
+            "3",
+            *ARNS,
+            *BLOBS,
+            "true",
+        ]
+        if draw([0, 0, 1]):
+            return "".join(draw("abA/-:1*") for _ in range(draw(range(5))))
+        return draw(pool)
+
+    values = tuple(dict.fromkeys(single() for _ in range(draw([1, 1, 2, 3]) if several else 1)))
+    if key.startswith("aws:") and "Tag/" not in key:
+        values = tuple(text or "x" for text in values)
+    return values
+
+
+def layer(name, document, kind="identity"):
+    return Layer(name, rules_of(parse_policy(document, kind, strict=False), name))
+
+
+@SETTINGS
+@given(st.randoms(use_true_random=False))
+def test_no_permission_verdict_is_refuted(random):
+    def draw(options):
+        return options[random.randrange(len(options))]
+
+    layers = [layer("identity", identity_policy(draw, 3))]
+    if draw([0, 0, 0, 1]):
+        layers.append(layer("boundary", identity_policy(draw, 2), "boundary"))
+    if draw([0, 0, 0, 1]):
+        layers.append(layer("session", identity_policy(draw, 2), "session"))
+    request = Request("s3:GetObject", draw(REQUESTED))
+    known = {key.lower(): completion(draw, key) for key in KEYS if draw([0, 0, 0, 1])}
+    context = Context(known, default=UNKNOWN)
+    verdict = evaluate(layers, request, context)
+    if verdict.decision != "conditional":
+        for _ in range(COMPLETIONS):
+            completed = context.assume(
+                {k.lower(): completion(draw, k) for k in KEYS if k.lower() not in known}
+            )
+            assert evaluate(layers, request, completed).allowed is verdict.allowed
+        return
+    assert verdict.conditional_on
+    assert verdict.undecided is (verdict.allowed_when is None or verdict.denied_when is None)
+    for witness, allowed in ((verdict.allowed_when, True), (verdict.denied_when, False)):
+        if witness is not None:
+            for _ in range(5):
+                completed = context.assume(
+                    {k.lower(): completion(draw, k) for k in KEYS if k.lower() not in known}
+                )
+                completed = completed.assume({k.lower(): state for k, state in witness.items()})
+                assert evaluate(layers, request, completed).allowed is allowed
+
+
+# ---- trust policies: the request of EKS Pod Identity, with keys that are part of one another
+
+CLUSTERS = [
+    "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    "arn:aws:eks:us-east-1:111122223333:cluster/other",
+    "arn:aws-cn:eks:cn-north-1:222233334444:cluster/my-cluster",
+]
+PATHS = ["o-abcd/r-ab12/ou-ab12-11111111/", "o-abcd/r-cd34/", "o-efgh/r-ab12/"]
+SUBJECT = {
+    "cluster_arn": CLUSTERS,
+    "namespace": ["default", "team-a", "kube-system"],
+    "service_account": ["web", "my-service-account"],
+    "pod_name": ["web-1", "api-7f"],
+    "pod_uid": ["u-1", "u-2"],
+}
+# Each key of the request with values to compare it with.
+TRUST_KEYS = {
+    "aws:RequestTag/eks-cluster-arn": (
+        [*CLUSTERS, "arn:aws:eks:*:111122223333:cluster/*", "*/my-*"],
+        ["String", "Arn"],
+    ),
+    "aws:RequestTag/eks-cluster-name": (["my-cluster", "other", "my-*", "?*r", "*-*"], ["String"]),
+    "aws:RequestTag/kubernetes-namespace": (
+        ["default", "team-*", "*-a", "Default", "t*", "?????*"],
+        ["String"],
+    ),
+    "aws:RequestTag/kubernetes-service-account": (["web", "my-*", "*"], ["String"]),
+    "aws:RequestTag/kubernetes-pod-name": (["web-1", "web-*", "*-7?"], ["String"]),
+    "aws:RequestTag/kubernetes-pod-uid": (["u-1", "u-?"], ["String"]),
+    "aws:RequestTag/team": (["x"], ["String"]),
+    "aws:TagKeys": (["kubernetes-*", "eks-cluster-*", "team"], ["String"]),
+    "sts:TransitiveTagKeys": (["kubernetes-namespace", "*"], ["String"]),
+    "aws:SourceAccount": (["111122223333", "222233334444", "1*", "????????????"], ["String", "Numeric"]),
+    "aws:ResourceAccount": (["111122223333", "${aws:SourceAccount}", "2*"], ["String"]),
+    "aws:SourceArn": ([*CLUSTERS, "arn:aws:eks:*:*:cluster/my-*", "arn:aws:eks:*"], ["String", "Arn"]),
+    "aws:SourceOrgID": (["o-abcd", "o-*", "${aws:ResourceOrgID}"], ["String"]),
+    "aws:ResourceOrgID": (["o-efgh", "${aws:SourceOrgID}"], ["String"]),
+    "aws:SourceOrgPaths": (["o-abcd/*", "o-abcd/r-ab12/*", "*/r-ab12/*", "${aws:SourceOrgID}/*"], ["String"]),
+    "aws:ResourceOrgPaths": (["o-abcd/*"], ["String"]),
+    "aws:PrincipalIsAWSService": (["true", "false"], ["Bool"]),
+    "aws:PrincipalServiceName": ([SERVICE, "*.eks.*"], ["String"]),
+    "aws:PrincipalServiceNamesList": ([SERVICE], ["String"]),
+    "aws:PrincipalOrgID": (["o-abcd"], ["String"]),
+    "aws:PrincipalType": (["Service", "AssumedRole"], ["String"]),
+    "aws:SecureTransport": (["true", "false"], ["Bool"]),
+    "aws:ViaAWSService": (["true", "false"], ["Bool"]),
+    "aws:CurrentTime": (["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"], ["Date"]),
+    "aws:EpochTime": (["1767225600", "1800000000"], ["Date", "Numeric"]),
+    "aws:RequestedRegion": (["us-west-2", "us-*", "eu-*"], ["String"]),
+    "aws:ResourceTag/team": (
+        ["x", "${aws:RequestTag/kubernetes-namespace}", "${aws:ResourceTag/owner, 'x'}"],
+        ["String"],
+    ),
+    "aws:ResourceTag/owner": (
+        ["x", "${aws:RequestTag/kubernetes-namespace}-${aws:RequestTag/kubernetes-service-account}"],
+        ["String"],
+    ),
+    "aws:UserAgent": (["aws-*"], ["String"]),
+    "sts:RoleSessionName": (["eks-*", "*-web"], ["String"]),
+    "sts:DurationSeconds": (["900", "3600"], ["Numeric"]),
+    "sts:ExternalId": (["x"], ["String"]),
+    "aws:SourceIp": (["10.0.0.0/8"], ["Ip"]),
+}
+OTHERS = {
+    "aws:principaltype": ["Service", "AssumedRole", None],
+    "aws:userid": ["AROAEXAMPLE:x", None],
+    "aws:currenttime": [
+        "2025-12-31T00:00:00Z",
+        "2026-05-05T00:00:00Z",
+        "2027-01-01T00:00:00Z",
+        "2030-01-01T00:00:00Z",
+    ],
+    "aws:epochtime": ["1767225600", "1767225599", "1790000000", "1900000000"],
+    "aws:requestedregion": ["us-west-2", "us-gov-west-1", "eu-central-1"],
+    "aws:useragent": ["aws-internal", "x", None],
+    "aws:referer": [None],
+    "sts:rolesessionname": ["eks-my-cluster-web", "x"],
+    "sts:durationseconds": ["900", "3600", "1000", "21600", None],
+    "aws:resourcetag/team": ["x", "y", "default", "team-a", "", None],
+    "aws:resourcetag/owner": ["x", "default-web", "team-a-web", "default", None],
+}
+
+
+def trust_policy(draw):
+    statements = []
+    for _ in range(draw([1, 2, 2, 3])):
+        block: dict[str, dict[str, object]] = {}
+        for _ in range(draw([0, 1, 1, 2, 3])):
+            key = draw(list(TRUST_KEYS))
+            if draw([0] * 9 + [1]):
+                block.setdefault("Null", {})[key] = draw(["true", "false"])
+                continue
+            values, families = TRUST_KEYS[key]
+            operator = draw(["", "", "", "ForAllValues:", "ForAnyValue:"]) + draw(OPERATORS[draw(families)])
+            block.setdefault(operator + draw(["", "", "", "IfExists"]), {})[key] = [
+                draw(values) for _ in range(draw([1, 1, 2]))
+            ]
+        statements.append(
+            {
+                "Effect": draw(["Allow", "Allow", "Deny"]),
+                "Principal": draw([{"Service": SERVICE}, "*", {"Service": SERVICE, "AWS": "111122223333"}]),
+                "Action": draw(
+                    [["sts:AssumeRole", "sts:TagSession"], "sts:*", "sts:AssumeRole", "sts:TagSession"]
+                ),
+                "Condition": block,
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def full_context(draw, subject):
+    """A request of EKS with everything known, of which ``subject`` says a part."""
+    given = {name: getattr(subject, name) or draw(choices) for name, choices in SUBJECT.items()}
+    fitting = [
+        arn
+        for arn in CLUSTERS
+        if (subject.cluster is None or arn.endswith("/" + subject.cluster))
+        and (subject.account is None or f":{subject.account}:" in arn)
+    ]
+    given["cluster_arn"] = subject.cluster_arn or draw(fitting)
+    path = draw([p for p in PATHS if not subject.source_org_id or p.startswith(subject.source_org_id)])
+    path = path if subject.source_org_id or draw([0, 1]) else None
+    organization = path.partition("/")[0] if path else None
+    context = pod_identity_context(replace(subject, **given, source_org_id=organization))
+    states: dict[str, tuple[str, ...]] = {}
+    for key, choices in OTHERS.items():
+        choice = draw(choices)
+        states[key] = ABSENT if choice is None else (choice,)
+    for key in ("aws:sourceorgid", "aws:resourceorgid"):
+        states[key] = (organization,) if organization else ABSENT
+    for key in ("aws:sourceorgpaths", "aws:resourceorgpaths"):
+        states[key] = (path,) if path else ABSENT
+    states["aws:sourcearn"] = (given["cluster_arn"],) if draw([0, 1, 1]) else ABSENT
+    completed = context.assume(states)
+    assert not any(isinstance(completed.get(key.lower()), Unknown) for key in TRUST_KEYS)
+    return completed
+
+
+@SETTINGS
+@given(st.randoms(use_true_random=False))
+def test_no_trust_verdict_is_refuted(random):
+    def draw(options):
+        return options[random.randrange(len(options))]
+
+    layers = [layer("trust", trust_policy(draw), "trust")]
+    requests = pod_identity_requests()
+    given = {name: draw([None, choices[0]]) for name, choices in SUBJECT.items()}
+    subject = Subject(
+        **given,
+        cluster=draw([None, "my-cluster"]),
+        account_id=draw([None, "111122223333"]),
+        source_org_id=draw([None, None, "o-abcd"]),
+        session_tags=draw([True, True, False]),
+    )
+    context = pod_identity_context(subject)
+    verdicts, answer = evaluate_together(layers, requests, context)
+    every = [
+        *((v.decision == "conditional", v.allowed) for v in verdicts),
+        (answer.proven is None, answer.proven),
+    ]
+    for _ in range(COMPLETIONS):
+        completed = full_context(draw, subject)
+        each, together = evaluate_together(layers, requests, completed)
+        for (open_, expected), found in zip(
+            every, (*(v.allowed for v in each), together.proven), strict=True
+        ):
+            assert open_ or found is bool(expected)
+    if answer.proven is not None:
+        return
+    assert answer.keys
+    assert answer.undecided is (answer.allowed_when is None or answer.denied_when is None)
+    for witness, allowed in ((answer.allowed_when, True), (answer.denied_when, False)):
+        if witness is not None:
+            completed = context.assume({key.lower(): state for key, state in witness.items()})
+            assert evaluate_together(layers, requests, completed)[1].proven is allowed

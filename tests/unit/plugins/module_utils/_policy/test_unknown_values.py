@@ -1,0 +1,551 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts with unknown keys: what is proven for every value, and the witnesses of what is not.
+
+A definite answer is right for every value of the key; a conditional one is shown both ways.
+"""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
+    Layer,
+    evaluate,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    Request,
+    rules_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
+    UNKNOWN,
+    Context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
+
+VPC, TAGS, ARN = "aws:SourceVpc", "aws:TagKeys", "aws:PrincipalArn"
+ONE, TWO, THREE = "aws:PrincipalTag/one", "aws:PrincipalTag/two", "aws:PrincipalTag/three"
+RESOURCE = "arn:aws:s3:::b/a/b"
+
+
+def allow(condition=None, resource="*", effect="Allow"):
+    statement = {"Effect": effect, "Action": "s3:GetObject", "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def deny(condition=None, resource="*"):
+    return allow(condition, resource, "Deny")
+
+
+def judge(statements, resource=RESOURCE, keys=None):
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    layer = Layer("identity", rules_of(parse_policy(document)))
+    context = Context({key.lower(): state for key, state in (keys or {}).items()}, default=UNKNOWN)
+    request = Request("s3:GetObject", resource)
+    found = evaluate((layer,), request, context)
+    for witness, allowed in ((found.allowed_when, True), (found.denied_when, False)):
+        if witness is not None:
+            completed = context.assume({key.lower(): state for key, state in witness.items()})
+            assert evaluate((layer,), request, completed).allowed is allowed
+    return found
+
+
+def like(key, *patterns):
+    return {"StringLike": {key: list(patterns)}}
+
+
+# What is so for every value of the unknown keys.
+PROVEN = [
+    (
+        "ARN parts are compared one by one",
+        [
+            allow({"ArnLike": {ARN: "arn:aws:iam::*:role/a*"}}),
+            deny({"ArnNotLike": {ARN: "arn:*:iam::*:role/a*"}}),
+        ],
+        None,
+    ),
+    (
+        "a wildcard does not reach into the next part",
+        [allow({"ArnLike": {ARN: "arn:aws:iam::1*:role/x"}, "ArnEquals": {ARN: "arn:aws:iam::*2:role/y"}})],
+        "implicit_deny",
+    ),
+    (
+        "another partition",
+        [allow({"ArnLike": {ARN: "arn:aws:*:*:*:*"}, "ArnEquals": {ARN: "arn:aws-cn:*:*:*:*"}})],
+        "implicit_deny",
+    ),
+    (
+        "more values than anybody tries",
+        [
+            allow({"StringEquals": {VPC: [f"v{n}" for n in range(90)]}}),
+            deny({"StringEquals": {VPC: [f"v{n}" for n in range(89)]}}),
+            deny({"StringEquals": {VPC: "v89"}}),
+        ],
+        "explicit_deny",
+    ),
+    (
+        "three patterns, one negated",
+        [allow({**like(VPC, "a*"), "StringLikeIfExists": {VPC: "*b"}, "StringNotLike": {VPC: "a*b"}})],
+        "implicit_deny",
+    ),
+    (
+        "three patterns that exclude each other",
+        [allow({**like(VPC, "a*"), "StringLikeIfExists": {VPC: "*b"}, "StringNotLike": {VPC: ["a*", "z"]}})],
+        "implicit_deny",
+    ),
+    (
+        "three patterns that leave nothing over",
+        [allow({"Null": {VPC: "false"}}), deny(like(VPC, "?*")), deny({"StringEquals": {VPC: ""}})],
+        "explicit_deny",
+    ),
+    (
+        "one character is not two",
+        [allow({**like(VPC, "?"), "StringLikeIfExists": {VPC: "??"}})],
+        "implicit_deny",
+    ),
+    (
+        "one character or more is something",
+        [allow(like(VPC, "?*")), allow({"StringNotLike": {VPC: "?*"}})],
+        "allowed",
+    ),
+    (
+        "a long beginning and a long end",
+        [allow({**like(VPC, "p" * 70 + "*"), "StringLikeIfExists": {VPC: "*" + "s" * 70}})],
+        "conditional",
+    ),
+    (
+        "a block with a hole",
+        [
+            allow({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+            deny({"IpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/10"]}}),
+        ],
+        "explicit_deny",
+    ),
+    (
+        "a block with a hole in the hole",
+        [
+            allow({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+            deny({"IpAddress": {"aws:SourceIp": ["10.0.0.0/9", "10.128.0.0/10", "10.192.0.0/11"]}}),
+        ],
+        "conditional",
+    ),
+    (
+        "between two dates",
+        [
+            allow(
+                {
+                    "DateGreaterThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"},
+                    "DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:01Z"},
+                }
+            )
+        ],
+        "conditional",
+    ),
+    (
+        "no moment between",
+        [
+            allow(
+                {
+                    "DateGreaterThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"},
+                    "DateLessThan": {"aws:CurrentTime": "2026-01-01T01:00:00+01:00"},
+                }
+            )
+        ],
+        "implicit_deny",
+    ),
+    (
+        "between two numbers",
+        [allow({"NumericGreaterThan": {"s3:max-keys": "5"}, "NumericLessThan": {"s3:max-keys": "5.0001"}})],
+        "conditional",
+    ),
+    (
+        "every number is one or the other",
+        [
+            allow({"NumericLessThan": {"s3:max-keys": "5"}}),
+            allow({"NumericGreaterThanEquals": {"s3:max-keys": "5"}}),
+            allow({"Null": {"s3:max-keys": "true"}}),
+        ],
+        "allowed",
+    ),
+    (
+        "letter case beside the same text",
+        [allow({"StringEqualsIgnoreCase": {VPC: "abc"}, "StringNotEquals": {VPC: ["abc", "ABC"]}})],
+        "conditional",
+    ),
+    (
+        "every spelling denied",
+        [
+            allow({"StringEqualsIgnoreCase": {VPC: "ab"}}),
+            deny({"StringEquals": {VPC: ["ab", "aB", "Ab", "AB"]}}),
+        ],
+        "explicit_deny",
+    ),
+    ("a variable in a Resource", [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/b")], "conditional"),
+    (
+        "a variable in a Resource that may be one value only",
+        [
+            allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/b"),
+            deny({"StringEquals": {ONE: "a"}}),
+        ],
+        "explicit_deny",
+    ),
+    (
+        "a variable in the middle",
+        [allow(resource="arn:aws:s3:::b/*${aws:PrincipalTag/one}*"), deny(like(ONE, "*x*"))],
+        "conditional",
+    ),
+    ("no value fits", [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/c")], "implicit_deny"),
+    (
+        "two variables beside each other",
+        [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}${aws:PrincipalTag/two}")],
+        "conditional",
+    ),
+    (
+        "the same variable twice",
+        [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/${aws:PrincipalTag/one}")],
+        "implicit_deny",
+    ),
+    (
+        "a variable with a default",
+        [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one, 'a'}/b"), deny({"StringEquals": {ONE: "a"}})],
+        "conditional",
+    ),
+    (
+        "a default that does not count where the tag is there",
+        [
+            allow(
+                {"Null": {ONE: "false"}, "StringEquals": {ONE: "c"}},
+                resource="arn:aws:s3:::b/${aws:PrincipalTag/one, 'a'}/b",
+            )
+        ],
+        "implicit_deny",
+    ),
+    (
+        "a key that is compared with another",
+        [
+            allow({"StringEquals": {ONE: "${aws:PrincipalTag/two}"}}),
+            deny({"StringEquals": {TWO: "${aws:PrincipalTag/one}"}}),
+        ],
+        "explicit_deny",
+    ),
+    (
+        "equal or not",
+        [
+            allow({"StringEquals": {ONE: "${aws:PrincipalTag/two}"}}),
+            allow({"StringNotEquals": {ONE: "${aws:PrincipalTag/two}"}}),
+        ],
+        "allowed",
+    ),
+    (
+        "a key that is another with something behind it",
+        [
+            allow({"StringEquals": {ONE: "${aws:PrincipalTag/two}x"}, "StringLike": {ONE: "*y"}}),
+        ],
+        "implicit_deny",
+    ),
+    (
+        "any of a set",
+        [
+            allow({"ForAnyValue:StringEquals": {TAGS: "a"}, "ForAllValues:StringLike": {TAGS: "b*"}}),
+        ],
+        "implicit_deny",
+    ),
+    (
+        "a set with one of each",
+        [
+            allow({"ForAnyValue:StringEquals": {TAGS: "a"}, "ForAllValues:StringLike": {TAGS: ["b*", "a"]}}),
+            deny({"ForAllValues:StringEquals": {TAGS: "a"}}),
+        ],
+        "conditional",
+    ),
+    (
+        "no set is left over",
+        [
+            allow({"ForAllValues:StringEquals": {TAGS: ["a", "b"]}}),
+            deny({"ForAnyValue:StringEquals": {TAGS: ["a", "b"]}}),
+            deny({"Null": {TAGS: "true"}}),
+        ],
+        "explicit_deny",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", PROVEN, ids=lambda case: case[0])
+def test_what_is_so_for_every_value(case):
+    _name, statements, decision = case
+    found = judge(statements)
+    if decision is not None:
+        assert found.decision == decision
+    assert found.undecided is False
+    assert (found.allowed_when is not None) is (found.decision == "conditional")
+    assert (found.denied_when is not None) is (found.decision == "conditional")
+
+
+def test_two_variables_beside_each_other_of_which_one_is_known():
+    target = "arn:aws:s3:::b/${aws:PrincipalTag/one}${aws:PrincipalTag/two}"
+    statements = [allow(resource=target), deny({"StringEquals": {TWO: "b"}})]
+    assert judge(statements, keys={ONE: ("a/",)}).decision == "explicit_deny"
+    assert judge(statements, keys={ONE: ("b/",)}).decision == "implicit_deny"
+    assert judge(statements[:1], keys={ONE: ("a/",)}).decision == "conditional"
+
+
+def test_witnesses_name_the_unknown_keys_and_their_values():
+    found = judge([allow({"StringEquals": {VPC: "vpc-1"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})])
+    assert found.conditional_on == (VPC, "aws:SourceIp")
+    assert found.allowed_when == {VPC: ("vpc-1",), "aws:SourceIp": ("10.0.0.0",)}
+    assert found.denied_when is not None
+    assert set(found.denied_when) <= {VPC, "aws:SourceIp"}
+
+
+def test_what_no_tried_value_shows_is_not_excluded_by_that():
+    # "q/x" from "q" and "x"; neither the policy nor its patterns name these.
+    both = {
+        "StringEquals": {ONE: "${aws:PrincipalTag/two}/${aws:PrincipalTag/three}"},
+        "StringLike": {ONE: "q*"},
+    }
+    assert judge([allow(both)]).decision == "conditional"
+
+
+def test_where_the_work_ends_the_answer_is_undecided():
+    names = [f"aws:PrincipalTag/{name}" for name in "abcdefgh"]
+    pairs = [(one, other) for one in names for other in names if one < other]
+    statements = [allow(), *(deny({"StringEquals": {one: f"*${{{other}}}?"}}) for one, other in pairs)]
+    statements += [
+        deny({"StringNotLike": {name: f"{n}*${{{names[n - 1]}}}"}}) for n, name in enumerate(names)
+    ]
+    found = judge(statements)
+    assert (found.decision, found.undecided) == ("conditional", True)
+    assert found.allowed_when is None
+    assert found.denied_when is not None
+
+
+CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+SERVICE = {"Service": "pods.eks.amazonaws.com"}
+
+
+def trust(*conditions):
+    statements = [
+        {
+            "Effect": effect,
+            "Principal": SERVICE,
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": c,
+        }
+        for effect, c in conditions
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+ARN_TAG, NAME_TAG = "aws:RequestTag/eks-cluster-arn", "aws:RequestTag/eks-cluster-name"
+LINKED = [
+    (
+        "the account is that of the cluster's ARN",
+        trust(("Allow", {"StringEquals": {ARN_TAG: CLUSTER, "aws:SourceAccount": "999999999999"}})),
+        Subject(),
+        "no",
+    ),
+    (
+        "and the other way round",
+        trust(
+            ("Allow", {"StringEquals": {"aws:SourceAccount": "111122223333"}, "ArnLike": {ARN_TAG: CLUSTER}})
+        ),
+        Subject(),
+        "conditional",
+    ),
+    (
+        "the name is that of the cluster's ARN",
+        trust(("Allow", {"StringEquals": {NAME_TAG: "other"}, "ArnEquals": {ARN_TAG: CLUSTER}})),
+        Subject(),
+        "no",
+    ),
+    (
+        "a name that is known",
+        trust(("Allow", {"ArnLike": {ARN_TAG: "arn:*:eks:*:*:cluster/my-cluster"}})),
+        Subject(cluster="my-cluster"),
+        "yes",
+    ),
+    (
+        "a name that is known to be another",
+        trust(("Allow", {"StringLike": {ARN_TAG: "*/other"}})),
+        Subject(cluster="my-cluster"),
+        "no",
+    ),
+    (
+        "an account has twelve digits",
+        trust(("Allow", {"StringLike": {"aws:SourceAccount": "????????????"}})),
+        Subject(),
+        "yes",
+    ),
+    (
+        "the source is the cluster, if it is there",
+        trust(
+            (
+                "Allow",
+                {"Null": {"aws:SourceArn": "false"}, "StringNotLike": {"aws:SourceArn": "arn:*:cluster/*"}},
+            )
+        ),
+        Subject(),
+        "no",
+    ),
+    (
+        "the source is of the cluster's account",
+        trust(
+            ("Allow", {"StringEquals": {"aws:SourceAccount": "111122223333"}}),
+            (
+                "Deny",
+                {
+                    "Null": {"aws:SourceArn": "false"},
+                    "ArnNotLike": {"aws:SourceArn": "arn:*:eks:*:111122223333:cluster/*"},
+                },
+            ),
+        ),
+        Subject(account_id="111122223333"),
+        "yes",
+    ),
+    (
+        "the path begins with the organization's ID",
+        trust(
+            (
+                "Allow",
+                {
+                    "StringEquals": {"aws:SourceOrgID": "o-abcd"},
+                    "StringLike": {"aws:SourceOrgPaths": "o-efgh/*"},
+                },
+            )
+        ),
+        Subject(),
+        "no",
+    ),
+    (
+        "no organization, no path",
+        trust(("Allow", {"Null": {"aws:SourceOrgID": "true", "aws:SourceOrgPaths": "false"}})),
+        Subject(),
+        "no",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", LINKED, ids=lambda case: case[0])
+def test_keys_that_are_part_of_one_another(case):
+    _name, document, subject, usable = case
+    found = check_trust(document, subject)
+    assert (found.usable, found.undecided) == (usable, False)
+
+
+def test_linked_keys_agree_in_a_witness():
+    found = check_trust(
+        trust(
+            (
+                "Allow",
+                {
+                    "ArnLike": {ARN_TAG: "arn:aws:eks:*:*:cluster/my-*"},
+                    "StringLike": {"aws:SourceAccount": "9*", NAME_TAG: "*-x"},
+                },
+            )
+        ),
+        Subject(),
+    )
+    assert found.allowed_when is not None
+    arn, account, name = (found.allowed_when[key][0] for key in (ARN_TAG, "aws:SourceAccount", NAME_TAG))
+    assert (arn.split(":")[4], arn.rpartition("/")[2]) == (account, name)
+
+
+def permission(identity, action, resource, session=None, **more):
+    layers = permission_layers(
+        [NamedPolicy("p", {"Version": "2012-10-17", "Statement": identity})],
+        session=None
+        if session is None
+        else NamedPolicy("s", {"Version": "2012-10-17", "Statement": session}),
+    )
+    return check_permission(layers, Required(action, resource), pod_context(**more)).decision
+
+
+def statement(action, resource, effect="Allow"):
+    return {"Effect": effect, "Action": action, "Resource": resource}
+
+
+QUEUE = "arn:aws:sqs:us-west-2:111122223333:q"
+KNOWN = [
+    (
+        "an identity policy's ARN is completed",
+        [statement("sqs:*", "arn:aws:sqs")],
+        "sqs:SendMessage",
+        QUEUE,
+        None,
+        "allowed",
+    ),
+    (
+        "a session policy's is not",
+        [statement("sqs:*", "*")],
+        "sqs:SendMessage",
+        QUEUE,
+        [statement("sqs:*", "arn:aws:sqs")],
+        "implicit_deny",
+    ),
+    (
+        "all of a service, for an action without resource",
+        [statement("s3:ListAllMyBuckets", "arn:aws:s3:::*")],
+        "s3:ListAllMyBuckets",
+        "*",
+        None,
+        "allowed",
+    ),
+    (
+        "the same of another service",
+        [statement("sqs:ListQueues", "arn:aws:sqs:*:*:*")],
+        "sqs:ListQueues",
+        "*",
+        None,
+        "allowed",
+    ),
+    (
+        "not all of the service",
+        [statement("s3:ListAllMyBuckets", "arn:aws:s3:::b*")],
+        "s3:ListAllMyBuckets",
+        "*",
+        None,
+        "implicit_deny",
+    ),
+    (
+        "all of another service",
+        [statement("s3:ListAllMyBuckets", "arn:aws:sqs:*:*:*")],
+        "s3:ListAllMyBuckets",
+        "*",
+        None,
+        "implicit_deny",
+    ),
+    (
+        "a Deny of all of a service",
+        [statement("s3:*", "*"), statement("s3:*", "arn:aws:s3:::*", "Deny")],
+        "s3:ListAllMyBuckets",
+        "*",
+        None,
+        "explicit_deny",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", KNOWN, ids=lambda case: case[0])
+def test_resources(case):
+    _name, identity, action, resource, session, decision = case
+    assert permission(identity, action, resource, session) == decision
+
+
+def test_a_tag_that_is_a_star_covers_no_more_than_itself():
+    identity = [statement("s3:*", "arn:aws:s3:::b/${aws:PrincipalTag/team}")]
+    context = pod_context().assume({"aws:principaltag/team": ("*",)})
+    layers = permission_layers([NamedPolicy("p", {"Version": "2012-10-17", "Statement": identity})])
+    assert (
+        check_permission(layers, Required("s3:GetObject", "arn:aws:s3:::b/*"), context).decision
+        == "implicit_deny"
+    )
