@@ -81,6 +81,10 @@ options:
     description:
       - ARN of the workload's EKS cluster; the value of the session tags C(eks-cluster-arn) and C(eks-cluster-name).
     type: str
+  cluster_name:
+    description:
+      - Name of the cluster, where its ARN is not known; the value of the session tag C(eks-cluster-name).
+    type: str
   namespace:
     description:
       - Kubernetes namespace of the workload; the value of the session tag C(kubernetes-namespace).
@@ -96,6 +100,7 @@ options:
   session_tags:
     description:
       - Whether the association has session tags; they are there unless an association disables them.
+      - With O(session_policy) there are none, as EKS takes a session policy only together with disabled session tags.
     type: bool
     default: true
   method:
@@ -375,7 +380,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     parse_subject,
 )
 
-FACTS = ("cluster_arn", "namespace", "service_account", "source_org_id", "role_arn")
+FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_org_id", "role_arn")
 
 
 def given_policies(params: Mapping[str, Any]) -> RolePolicies:
@@ -395,10 +400,12 @@ def given_policies(params: Mapping[str, Any]) -> RolePolicies:
 
 def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
     """Who makes the requests; None when nothing at all is said about it."""
+    # EKS takes a session policy only of an association without session tags.
+    facts = {**params, "session_tags": params["session_tags"] and params["session_policy"] is None}
     if policies.role is not None:
-        return parse_subject({**params, "role_arn": policies.role.arn})
+        return parse_subject({**facts, "role_arn": policies.role.arn})
     if any(params[name] for name in FACTS) or not params["session_tags"]:
-        return parse_subject(params)
+        return parse_subject(facts)
     return None
 
 
@@ -466,6 +473,7 @@ def main() -> None:
             "permissions_boundary": {"type": "raw"},
             "session_policy": {"type": "raw"},
             "cluster_arn": {"type": "str"},
+            "cluster_name": {"type": "str"},
             "namespace": {"type": "str"},
             "service_account": {"type": "str"},
             "source_org_id": {"type": "str"},

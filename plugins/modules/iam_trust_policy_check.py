@@ -40,6 +40,10 @@ options:
     description:
       - ARN of the workload's EKS cluster.
     type: str
+  cluster_name:
+    description:
+      - Name of the cluster, where its ARN is not known.
+    type: str
   namespace:
     description:
       - Kubernetes namespace of the workload.
@@ -295,6 +299,7 @@ def main() -> None:
             "role_arn": {"type": "str"},
             "trust_policy": {"type": "raw"},
             "cluster_arn": {"type": "str"},
+            "cluster_name": {"type": "str"},
             "namespace": {"type": "str"},
             "service_account": {"type": "str"},
             "pod_name": {"type": "str"},
