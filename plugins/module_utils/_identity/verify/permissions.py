@@ -87,10 +87,15 @@ def _set_consequence_aside(
     observed: Observed,
     permissions: RolePermissions,
     is_allowed: Callable[[Sequence[Layer]], bool],
+    *,
+    restricted: bool = True,
 ) -> Check:
     """A finding that would not be there if policies and association were as asked only follows from theirs.
 
     What a policy allows is not known when it is given by its ARN alone and is not attached.
+
+    :arg restricted: whether the session policy restricts the session that asks. With a target role it restricts
+        that role's session only, not the one that assumes it.
     """
     if not check.findings:
         return check
@@ -103,7 +108,7 @@ def _set_consequence_aside(
     if session is None:
         session = session_policy_of(workload, observed)
     as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)
-    if unknown or is_allowed(_layers(as_asked, session)):
+    if unknown or is_allowed(_layers(as_asked, session if restricted else None)):
         return replace(check, findings=(), follows=check.findings)
     return check
 
@@ -196,7 +201,9 @@ def _check_way_to_target(
             workload.key,
         ),
     )
-    return _set_consequence_aside(check, workload, observed, permissions, lambda layers: not denials(layers))
+    return _set_consequence_aside(
+        check, workload, observed, permissions, lambda layers: not denials(layers), restricted=False
+    )
 
 
 def _check_target_trust(

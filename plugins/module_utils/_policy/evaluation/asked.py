@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..language.budget import Budget
 from ..language.conditions import Test
-from ..language.context import Context, Part, Unknown
+from ..language.context import Context, Part, State, Unknown
 from ..language.match import Cover, symbolise
 from ..language.operators import OpenValue, language_of
 from ..language.parts import WHOLE, Extract
@@ -26,6 +26,14 @@ from .windows import filled, window
 
 # As many words of a condition are tried for what is compared with its key.
 _WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """``states`` of a key; ``complete``: there is no other that could make a difference."""
+
+    states: tuple[State | Part, ...]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +72,37 @@ def home(key: str, context: Context) -> tuple[str, Extract]:
 class Asked:
     """The conditions and open values of questions."""
 
-    def __init__(self, questions: Sequence[Question], context: Context) -> None:
+    def __init__(self, questions: Sequence[Question], context: Context, memo: dict[object, Values]) -> None:
+        # What was found of keys: whatever else is known, and with what is known of others here.
+        self.memo = memo
+        self.found: dict[object, Values] = {}
         tests = {id(test): test for q in questions for rule in q.rules for test in rule.tests}
         self.tests: dict[str, list[tuple[Test, Extract]]] = {}
         self.open: list[OpenCondition | OpenTarget] = []
-        self.variables: dict[str, None] = {}
         for test in tests.values():
             root, extract = home(test.key, context)
             self.tests.setdefault(root, []).append((test, extract))
             self.open.extend(OpenCondition(value, test) for value in test.open_values)
-            self.variables.update(dict.fromkeys(home(key, context)[0] for key in test.variables))
         for question in questions:
             for rule in question.rules:
                 for value in rule.open_resources:
                     self.open.append(OpenTarget(value, rule, question.request))
-                    keys = variable_keys(value.tokens)
-                    self.variables.update(dict.fromkeys(home(key, context)[0] for key in keys))
+        self._open_of: dict[str, list[OpenCondition | OpenTarget]] = {}
+        for each in self.open:
+            for root in _roots(each, context):
+                self._open_of.setdefault(root, []).append(each)
 
-    def entangled(self, key: str, exact: frozenset[object], context: Context) -> bool:
+    def compared(self, key: str) -> bool:
+        """Whether a value with variables has to do with the key."""
+        return key in self._open_of
+
+    def entangled(self, key: str, exact: frozenset[object]) -> bool:
         """Whether a value with variables is still open that the key has a part in."""
-        return any(each.value not in exact and key in _roots(each, context) for each in self.open)
+        return any(each.value not in exact for each in self._open_of.get(key, ()))
 
     def closed(self, key: str, context: Context, budget: Budget) -> Iterator[Closed]:
         """The open values that ask something of this key alone, the others being known."""
-        for each in self.open:
-            if key not in _roots(each, context):
-                continue
+        for each in self._open_of.get(key, ()):
             if isinstance(each, OpenTarget):
                 yield from _target(each, key, context, budget)
             else:
@@ -100,6 +113,13 @@ class Asked:
         own, extract = home(test.key, context)
         names = _names(value.tokens, key, context)
         if own == key:
+            same = all(home(name, context) == (own, extract) for name in variable_keys(value.tokens))
+            if same and value.more_than_variables:
+                # A value beside more of the same is never the value.
+                yield Closed(value, Language(), extract, True)
+                return
+            # What its variables leave possible tells values apart in any case.
+            yield Closed(value, value.possible, extract, False)
             if names:
                 return
             if _never(value.tokens, context):
@@ -135,7 +155,7 @@ def _target(each: OpenTarget, key: str, context: Context, budget: Budget) -> Ite
     value, rule, request = each.value, each.rule, each.request
     if request.resource is None or request.resource == "*":
         return
-    if request.resource_wild and not rule.needs_all:
+    if value.head is None or (request.resource_wild and not rule.needs_all):
         return
     if value.head_cover(request.parts, request.resource_wild) is not Cover.ALL:
         yield Closed(value, Language(), WHOLE, True)
@@ -146,10 +166,9 @@ def _target(each: OpenTarget, key: str, context: Context, budget: Budget) -> Ite
         if _never(value.tokens, context):
             yield Closed(value, Language(), WHOLE, True)
         return
-    early = value.head is None
-    text = request.resource if early else request.parts[-1]
+    text = request.parts[-1]
     texts = (symbolise(text) if request.resource_wild else text,)
-    yield from _windows(value, tokens, names, texts, (early, False), True, context, budget)
+    yield from _windows(value, tokens, names, texts, (False, False), True, context, budget)
 
 
 def _windows(

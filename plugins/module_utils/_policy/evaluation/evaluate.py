@@ -14,10 +14,11 @@ Source: IAM User Guide, "Policy evaluation logic".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..language.context import Context
 from .answer import Answer, Witness
+from .asked import Values
 from .query import Question
 from .rules import Request, Rule
 from .search import explore
@@ -30,10 +31,14 @@ CONDITIONAL = "conditional"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A set of statements that must allow the request together, such as all identity policies."""
+    """A set of statements that must allow the request together, such as all identity policies.
+
+    ``memo`` keeps what was found of the values that they tell apart.
+    """
 
     name: str
     rules: tuple[Rule, ...]
+    memo: dict[object, Values] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     """Judge one request."""
     question = ask(layers, request)
     allowed = question.allowed(context)
-    answer = Answer(allowed) if allowed is not None else explore((question,), context)[0]
+    answer = Answer(allowed) if allowed is not None else explore((question,), context, layers[0].memo)[0]
     return describe(question, context, answer)
 
 
@@ -77,8 +82,11 @@ def evaluate_together(
     """
     questions = tuple(ask(layers, request) for request in requests)
     first = tuple(question.allowed(context) for question in questions)
-    if None in first:
-        *each, together = explore(questions, context)
+    if None in first and all(question.same_as(questions[0]) for question in questions):
+        each = [explore(questions[:1], context, layers[0].memo)[0]] * len(questions)
+        together = each[0]
+    elif None in first:
+        *each, together = explore(questions, context, layers[0].memo)
     else:
         each, together = [Answer(answer) for answer in first], Answer(all(first))
     verdicts = tuple(

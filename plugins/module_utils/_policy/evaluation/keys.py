@@ -32,6 +32,7 @@ _MULTIVALUED = frozenset(
         "aws:resourceorgpaths",
         "aws:sourceorgpaths",
         "aws:tagkeys",
+        "aws:vpceorgpaths",
         "sts:identitytokenaudience",
         "sts:requestcontextproviders",
         "sts:transitivetagkeys",
@@ -65,7 +66,8 @@ def is_multivalued(key: str, alone: bool) -> bool:
     """
     if key.startswith(("aws:", "sts:")):
         return key in _MULTIVALUED
-    return not is_tag(key) and not alone
+    # What starts so is no condition key, but what several are parts of.
+    return not key.startswith("~") and not is_tag(key) and not alone
 
 
 def shape_of(key: str) -> str | None:

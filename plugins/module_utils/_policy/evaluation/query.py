@@ -85,6 +85,18 @@ class Question:
             if rule.means_resource(self.request, context) is None:
                 yield rule.resource_question(self.request)
 
+    def without(self, rules: frozenset[Rule]) -> Question:
+        """The same question, were these statements not there."""
+        if not rules:
+            return self
+        denies = tuple(rule for rule in self.denies if rule not in rules)
+        allows = tuple((name, tuple(r for r in each if r not in rules)) for name, each in self.allows)
+        return Question(self.request, denies, allows)
+
+    def same_as(self, other: Question) -> bool:
+        """Whether the same statements speak of both, and none of a resource, so that the answers are the same."""
+        return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
+
     def without_denies(self) -> Question:
         """The same question, were there no Deny."""
         return Question(self.request, (), self.allows)

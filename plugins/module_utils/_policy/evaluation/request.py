@@ -32,6 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
+from ..language.parts import ACCOUNT, CLUSTER_NAME, ORGANIZATION
 
 SERVICE = "pods.eks.amazonaws.com"
 ASSUME_ROLE = "sts:AssumeRole"
@@ -45,15 +46,19 @@ SESSION_TAGS = (
     "kubernetes-pod-name",
     "kubernetes-pod-uid",
 )
-_CLUSTER_SHAPE = "arn:*:eks:*:{account}:cluster/*"
+# Not condition keys: what several of them are parts of.
+_CLUSTER = "~cluster"
+ORG_PATH = "~organization path"
+_ANY_ACCOUNT = "#" * 12
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is known of a workload and its association. None means: not known.
 
-    ``account_id`` is the cluster's, which is also the role's; it is read from ``cluster_arn`` or
-    ``role_arn`` when not given. ``source_org_id`` is that account's organization.
+    ``cluster`` is the cluster's name, for where its ARN is not known. ``account_id`` is the cluster's, which is
+    also the role's; it is read from ``cluster_arn`` or ``role_arn`` when not given. ``source_org_id`` is that
+    account's organization.
     """
 
     cluster_arn: str | None = None
@@ -66,6 +71,7 @@ class Subject:
     role_arn: str | None = None
     pod_name: str | None = None
     pod_uid: str | None = None
+    cluster: str | None = None
 
     @property
     def account(self) -> str | None:
@@ -80,8 +86,8 @@ class Subject:
 
     @property
     def cluster_name(self) -> str | None:
-        """The name at the end of the cluster's ARN."""
-        return self.cluster_arn.rpartition("/")[2] if self.cluster_arn else None
+        """The name at the end of the cluster's ARN, or as given."""
+        return self.cluster_arn.rpartition("/")[2] if self.cluster_arn else self.cluster
 
     @property
     def external_id(self) -> str | None:
@@ -108,25 +114,28 @@ class Subject:
 
 def pod_identity_context(subject: Subject) -> Context:
     """The keys of the request by which EKS Pod Identity assumes the role of an association."""
-    account = _known(subject.account)
-    cluster = _cluster(subject)
+    account: State | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
+    organization, path = org_keys(subject.source_org_id)
     keys: dict[str, State | Part] = {
         **_tag_keys(subject),
+        **_cluster(subject),
+        ORG_PATH: Unknown(shape="o-+/r-*"),
         "aws:sourceaccount": account,
-        "aws:sourcearn": Unknown(
-            choices=cluster if isinstance(cluster, tuple) else None,
-            shape=None if isinstance(cluster, tuple) else cluster.shape,
+        "aws:sourcearn": (
+            Unknown(choices=(subject.cluster_arn,))
+            if subject.cluster_arn
+            else Part(_CLUSTER, may_be_absent=True)
         ),
-        "aws:sourceorgid": _org(subject),
-        "aws:sourceorgpaths": _org_paths(subject),
+        "aws:sourceorgid": organization,
+        "aws:sourceorgpaths": path,
         "aws:principalisawsservice": ("true",),
         "aws:principalservicename": (SERVICE,),
         "aws:principalservicenameslist": (SERVICE,),
         "aws:principaltype": UNKNOWN,
         "aws:userid": UNKNOWN,
-        "aws:resourceaccount": Part("aws:sourceaccount"),
-        "aws:resourceorgid": Part("aws:sourceorgid"),
-        "aws:resourceorgpaths": Part("aws:sourceorgpaths"),
+        "aws:resourceaccount": account,
+        "aws:resourceorgid": organization,
+        "aws:resourceorgpaths": path if isinstance(path, Part) else Part("aws:sourceorgpaths"),
         "aws:viaawsservice": ("false",),
         **_every_call(),
         "sts:externalid": ABSENT,
@@ -148,19 +157,18 @@ def chained_context(
     if subject.session_tags:
         # The guide speaks of the external ID only for associations without session tags.
         expected = Unknown(choices=(given,)) if given else UNKNOWN
+    organization, path = org_keys(subject.source_org_id)
     keys: dict[str, State | Part] = {
         **_tag_keys(subject),
-        **{
-            f"aws:principaltag/{name}": _tag(value)
-            for name, value in subject.tags().items()
-            if subject.session_tags
-        },
+        **_tag_keys(subject, "aws:principaltag/"),
+        **_cluster(subject),
+        ORG_PATH: Unknown(shape="o-+/r-*"),
         "aws:principalarn": (role,) if role else PRESENT,
         "aws:principalaccount": _known(subject.account),
         "aws:principaltype": ("AssumedRole",),
         "aws:principalisawsservice": ("false",),
-        "aws:principalorgid": _org(subject),
-        "aws:principalorgpaths": UNKNOWN,
+        "aws:principalorgid": organization,
+        "aws:principalorgpaths": path,
         "aws:userid": PRESENT,
         "aws:tokenissuetime": PRESENT,
         "aws:sourceip": UNKNOWN,
@@ -184,13 +192,14 @@ _TAG_FAMILIES: tuple[tuple[str, State], ...] = (
 )
 
 
-def _tag_keys(subject: Subject) -> dict[str, State | Part]:
+def _tag_keys(subject: Subject, prefix: str = "aws:requesttag/") -> dict[str, State | Part]:
     if not subject.session_tags:
         return {}
-    keys: dict[str, State | Part] = {
-        f"aws:requesttag/{name}": _tag(value) for name, value in subject.tags().items()
-    }
-    keys["aws:requesttag/eks-cluster-arn"] = _cluster(subject)
+    keys: dict[str, State | Part] = {f"{prefix}{name}": _tag(value) for name, value in subject.tags().items()}
+    if not subject.cluster_arn:
+        keys[f"{prefix}eks-cluster-arn"] = Part(_CLUSTER)
+        if not subject.cluster:
+            keys[f"{prefix}eks-cluster-name"] = Part(_CLUSTER, CLUSTER_NAME)
     keys["aws:tagkeys"] = SESSION_TAGS
     keys["sts:transitivetagkeys"] = SESSION_TAGS
     return keys
@@ -210,22 +219,20 @@ def _every_call() -> dict[str, State | Part]:
     }
 
 
-def _cluster(subject: Subject) -> tuple[str, ...] | Unknown:
+def _cluster(subject: Subject) -> dict[str, State | Part]:
+    """The cluster's ARN, of which account and name are parts, unless it is known."""
     if subject.cluster_arn:
-        return (subject.cluster_arn,)
-    shape = _CLUSTER_SHAPE.format(account=subject.account or "*")
-    return Unknown(may_be_absent=False, shape=shape)
+        return {}
+    shape = f"arn:+:eks:+:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '+'}"
+    return {_CLUSTER: Unknown(may_be_absent=False, shape=shape)}
 
 
-def _org(subject: Subject) -> State:
-    return (subject.source_org_id,) if subject.source_org_id else Unknown(shape="o-*")
-
-
-def _org_paths(subject: Subject) -> State:
-    # A path is o-id/r-root/ou-.../, for every account of an organization.
-    if subject.source_org_id:
-        return Unknown(may_be_absent=False, shape=f"{subject.source_org_id}/r-*")
-    return Unknown(shape="o-*/r-*")
+def org_keys(org_id: str | None) -> tuple[State | Part, State | Part]:
+    """ID and path of an account's organization. A path is o-id/r-root/ou-.../, of which an account has one; both
+    are absent for an account that is in none."""
+    if org_id:
+        return (org_id,), Unknown(may_be_absent=False, shape=f"{org_id}/r-*")
+    return Part(ORG_PATH, ORGANIZATION), Part(ORG_PATH)
 
 
 def _known(value: str | None) -> State:
@@ -233,4 +240,5 @@ def _known(value: str | None) -> State:
 
 
 def _tag(value: str | None) -> State:
-    return (value,) if value else PRESENT
+    # EKS sets none of its tags to an empty text.
+    return (value,) if value else Unknown(may_be_absent=False, shape="?*")

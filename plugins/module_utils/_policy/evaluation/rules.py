@@ -15,10 +15,10 @@ from __future__ import annotations
 from ..language.conditions import Test
 from ..language.context import Context
 from ..language.document import Policy, Statement
-from ..language.match import Cover, Glob, arn_parts
+from ..language.match import Cover, Glob, WildText, arn_parts
 from ..language.principals import Caller, PrincipalTest
 from ..language.resources import OpenResource, ResourceTest
-from ..language.template import Wild, tokenize
+from ..language.template import Wild, tokenize, variable_keys
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 
@@ -35,8 +35,12 @@ class Request:
         self.service = self.action.partition(":")[0]
         self.resource = resource
         self.caller = caller
-        self.parts = arn_parts(resource) if resource is not None else ()
+        self.parts: tuple[str, ...] = arn_parts(resource) if resource is not None else ()
         self.resource_wild = resource not in (None, "*") and ("*" in resource or "?" in resource)
+        if self.action_wild:
+            self.action = WildText(self.action)
+        if self.resource_wild:
+            self.parts = tuple(map(WildText, self.parts))
 
 
 class Rule:
@@ -85,6 +89,16 @@ class Rule:
     def open_resources(self) -> tuple[OpenResource, ...]:
         """The Resource values that have policy variables."""
         return self._resources.open if self._resources is not None else ()
+
+    @property
+    def often(self) -> tuple[str, ...]:
+        """The keys that it asks about, if it asks several things."""
+        names = [test.key for test in self.tests]
+        for test in self.tests:
+            names.extend(test.variables)
+        for value in self.open_resources:
+            names.extend(variable_keys(value.tokens))
+        return tuple(dict.fromkeys(names)) if len(names) > 1 else ()
 
     def means_caller(self, caller: Caller | None) -> bool:
         """Whether the principal is meant; a statement without principals means everyone."""

@@ -26,18 +26,26 @@ from ..language.budget import Budget
 from ..language.context import Context, Part, Some, State, Unknown
 from ..language.template import Variable
 from .answer import Answer, Witness
-from .asked import Asked, home
+from .asked import Asked, Values, home
 from .query import Question
+from .rules import Request, Rule
 from .values import values_of
 
-# Steps for the walk over values, for that over kinds, and for naming the keys.
-VALUE_STEPS, KIND_STEPS, KEY_STEPS = 4_000, 4_000, 1_500
+# Steps for statements that never apply, for the walk over values, for that over kinds, and for naming the keys.
+RULE_STEPS, VALUE_STEPS, KIND_STEPS, KEY_STEPS = 800, 2_000, 1_600, 500
 _MAX_LEAVES = 24
 
 
-def explore(questions: Sequence[Question], context: Context) -> tuple[Answer, ...]:
-    """Answer the questions for every completion of the unknown keys: each, and last all together."""
-    asked = Asked(questions, context)
+def explore(
+    questions: Sequence[Question], context: Context, memo: dict[object, Values] | None = None
+) -> tuple[Answer, ...]:
+    """Answer the questions for every completion of the unknown keys: each, and last all together.
+
+    :arg memo: keeps what was found of the policy, for the next question about the same statements.
+    """
+    asked = Asked(questions, context, {} if memo is None else memo)
+    budget = Budget(RULE_STEPS)
+    questions = [question.without(_dead(question, context, asked, budget)) for question in questions]
     walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), hold=False)
     walk.run()
     proven = walk.proven()
@@ -49,6 +57,35 @@ def explore(questions: Sequence[Question], context: Context) -> tuple[Answer, ..
         )
     names = _spelling(questions)
     return tuple(_answer(at, value, walk, names) for at, value in enumerate(proven))
+
+
+def _dead(question: Question, context: Context, asked: Asked, budget: Budget) -> frozenset[Rule]:
+    """Statements that never apply, as no value of some key meets all that they ask."""
+    return frozenset(
+        rule
+        for rule in question.rules
+        if rule.applies(question.request, context) is None
+        and any(
+            _excluded(rule, question.request, key, context, asked, budget)
+            for key in dict.fromkeys(home(name, context)[0] for name in rule.often)
+        )
+    )
+
+
+def _excluded(rule: Rule, request: Request, key: str, context: Context, asked: Asked, budget: Budget) -> bool:
+    """Whether a statement does not apply for any value of a key."""
+    found = values_of(key, asked, context, budget)
+    if not found.complete:
+        return False
+    for state in found.states:
+        if not budget.spend(1 + rule.weight // 2):
+            return False
+        completed = context.assume({key: state})
+        if rule.applies(request, completed) is not False and not (
+            isinstance(state, Unknown) and _excluded(rule, request, key, completed, asked, budget)
+        ):
+            return False
+    return True
 
 
 def _answer(at: int, proven: bool | None, walk: _Walk, names: Mapping[str, str]) -> Answer:
@@ -77,9 +114,10 @@ class _Walk:
     exact: bool = True
 
     def run(self) -> None:
-        self.weight = 1 + sum(question.weight for question in self.questions) // 4
+        self.weight = 1 + sum(question.weight for question in self.questions) // 2 + len(self.asked.open)
         self.first = self.answers(self.context)
         self.seen = [set() if answer is None else {answer} for answer in self.first]
+        self.order = dict.fromkeys(self.turning(self.context, [len(self.questions)]))
         self.step(self.context, {})
 
     def answers(self, context: Context) -> tuple[bool | None, ...]:
@@ -132,7 +170,7 @@ class _Walk:
             self.opaque.discard(key)
             return
         self.exact = self.exact and found.complete
-        self.tried.setdefault(key, found.states)
+        self.tried[key] = tuple(dict.fromkeys([*self.tried.get(key, ()), *found.states]))
         for state in found.states:
             if isinstance(state, Some) and not self.hold:
                 self.exact = False
@@ -186,7 +224,7 @@ class _Walk:
         for given, answers in self.leaves:
             if answers[at] is not answer:
                 continue
-            completed = self.context.assume(given)
+            completed = self.filled(self.context.assume(given), given)
             found: dict[str, tuple[str, ...]] = {}
             for key in names:
                 state = completed.get(key)
@@ -196,9 +234,17 @@ class _Walk:
                 return {names[key]: state for key, state in found.items()}
         return None
 
+    def filled(self, context: Context, given: dict[str, State | Part]) -> Context:
+        """With a value for each key of which only is said that it is there."""
+        for key, state in given.items():
+            if isinstance(state, Unknown):
+                first = values_of(key, self.asked, context, Budget(KEY_STEPS)).states[0]
+                context = context.assume({key: first.values if isinstance(first, Some) else first})
+        return context
+
     def keys(self, at: int, names: Mapping[str, str]) -> tuple[str, ...]:
-        """The keys that alone can turn this answer, somewhere among the completions found; all that were
-        given values when none is found to."""
+        """The keys that alone can turn this answer, somewhere among the completions found; all that keep it open
+        when there is no time to tell."""
         pivots: set[str] = set()
         budget = Budget(KEY_STEPS)
         for given, answers in self.leaves:
@@ -208,16 +254,19 @@ class _Walk:
                 for state in self.tried.get(key, ()):
                     if not budget.spend(self.weight):
                         break
+                    if isinstance(state, Unknown):
+                        continue
                     value = state.values if isinstance(state, Some) else state
                     other = self.answers(self.context.assume({**given, key: value}))[at]
                     if other is not None and other is not answers[at]:
                         pivots.add(key)
                         break
-        chosen = pivots or {self.context.canonical(key) for key in self.order}
+        if not pivots or budget.left < 0:
+            pivots = {home(key, self.context)[0] for key in self.order}
         named: dict[tuple[object, ...], str] = {}
         for key in self.order:
             place = home(key, self.context)
-            if key in chosen or self.context.canonical(key) in chosen or place[0] in chosen:
+            if key in pivots or place[0] in pivots:
                 named.setdefault(place, names.get(key, key))
         return tuple(named.values())
 

@@ -13,25 +13,20 @@ unless the budget ended early, which is said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..language.budget import Budget
 from ..language.context import ABSENT, Context, Part, Some, State, Unknown
 from ..language.operators import family
+from ..language.parts import WHOLE
 from ..language.words import Pattern, kinds, other_than, shape_form, shape_units, within, word_pattern
-from .asked import Asked, Closed
+from .asked import Asked, Closed, Values
 from .keys import BOOLEANS, is_multivalued, shape_of
 from .typed import typed_values
 
 _MAX_STATES = 96
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """``states`` of a key; ``complete``: there is no other that could make a difference."""
-
-    states: tuple[State | Part, ...]
-    complete: bool
+# So few words are left out of the patterns' texts from the start.
+_FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,24 @@ def values_of(key: str, asked: Asked, context: Context, budget: Budget) -> Value
     state = context.get(key)
     if not isinstance(state, Unknown):
         return Values((state,), True)
-    return _Sorter(key, state, asked, context, budget).values()
+    if state.may_be_absent and any(test.presence for test, _extract in asked.tests.get(key, ())):
+        # Whether it is there at all is asked, and may be enough.
+        return Values((replace(state, may_be_absent=False), ABSENT), True)
+    if asked.compared(key):
+        sorter = _Sorter(key, state, asked, context, budget)
+        asking = (key, state, sorter.entangled, *sorter.closed)
+        found = asked.found.get(asking)
+        if found is None:
+            found = asked.found[asking] = sorter.values()
+        return found
+    # What a key is not compared with does not count, so that the answer is the same every time.
+    always = (key, state, *asked.tests.get(key, ()))
+    known = asked.memo.get(always)
+    if known is None:
+        known = _Sorter(key, state, asked, context, budget).values()
+        if known.complete:
+            asked.memo[always] = known
+    return known
 
 
 class _Sorter:
@@ -58,9 +70,8 @@ class _Sorter:
         self.key, self.state, self.budget = key, state, budget
         self.tests = [(test, extract) for test, extract in asked.tests.get(key, ()) if not test.presence]
         self.closed: list[Closed] = list(asked.closed(key, context, budget))
-        exact = {each.value for each in self.closed if each.exact}
-        self.exact: frozenset[object] = frozenset(exact - {c.value for c in self.closed if not c.exact})
-        self.entangled = asked.entangled(key, self.exact, context)
+        self.exact: frozenset[object] = frozenset(each.value for each in self.closed if each.exact)
+        self.entangled = asked.entangled(key, self.exact)
         self.languages = [
             *(within(extract, test.language) for test, extract in self.tests if test.language is not None),
             *(within(each.extract, each.language) for each in self.closed),
@@ -70,6 +81,11 @@ class _Sorter:
         self.shape = None if shape == "*" else shape
 
     def values(self) -> Values:
+        found = self._values()
+        # Work that ended early may have left out kinds anywhere.
+        return found if self.budget.left >= 0 else Values(found.states, False)
+
+    def _values(self) -> Values:
         found, complete = self._kinds()
         alone = any(family(test.condition.base) in ("Numeric", "Date", "Ip") for test in self.typed)
         if is_multivalued(self.key, alone) and self.state.choices is None:
@@ -91,12 +107,14 @@ class _Sorter:
         choices = ("true", "false") if self.key in BOOLEANS else self.state.choices
         if choices is not None:
             return [_Kind(choice, True) for choice in choices], True
-        if self.typed and not self.languages:
+        free = self.shape in (None, "?*") and all(extract is WHOLE for _test, extract in self.tests)
+        if self.typed and free and not self.languages:
             texts, complete = typed_values(self.key, self.typed, self.budget)
             return self._different([_Kind(text, False) for text in texts]), complete
         found, complete = self._texts()
         if self.typed:
-            # Texts that are also numbers, dates or addresses: good to try, but not all there is.
+            # Texts that are also numbers, dates or addresses, or these within a shape: good to try, but
+            # not all there is.
             more, _all = typed_values(self.key, self.typed, self.budget)
             found += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
@@ -117,10 +135,11 @@ class _Sorter:
         if self.shape is not None:
             inside = len(patterns)
             patterns.append((Pattern(shape_units(self.shape)),))
-        found, complete = kinds(patterns, inside, -1, self.budget)
-        if complete and any(text in words for text in found.values()):
-            patterns.append(tuple(map(word_pattern, fitting)))
-            found, complete = kinds(patterns, inside, len(patterns) - 1, self.budget)
+        # The words are of kinds of their own, so that the other kinds are shown by texts that are none of them.
+        few = len(fitting) <= _FEW
+        found, complete = kinds([*patterns, *([_words(fitting)] if few else [])], inside, self.budget)
+        if complete and not few and any(text in words for text in found.values()):
+            found, complete = kinds([*patterns, _words(fitting)], inside, self.budget)
         if not complete:
             listed += [_Kind(text, False) for text in self._samples() if text not in words]
         return self._different(
@@ -227,3 +246,7 @@ def _sign(several: Sequence[_Kind], marks: dict[str, tuple[bool, ...]], counted:
 
 def _in(each: Closed, text: str) -> bool:
     return each.language.matches(each.extract.take(text))
+
+
+def _words(words: Iterable[str]) -> tuple[Pattern, ...]:
+    return tuple(map(word_pattern, words))

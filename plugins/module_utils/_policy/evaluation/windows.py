@@ -52,7 +52,7 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
         text = fold(text)
     starts = places(_covering(first), text)
     if len(spots) > 1:
-        return _repeated(tokens, starts, spots[0], text, ignore_case, budget)
+        return _repeated(tokens, starts, text, ignore_case, budget)
     last = _covering(text_units(after, ignore_case))
     ends = sorted(len(text) - length for length in places(last[::-1], text[::-1]))
     pairs = [(start, end) for start in starts[:_LISTED] for end in ends if end >= start][: _LISTED + 1]
@@ -64,7 +64,7 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
 
 
 def _repeated(
-    tokens: list[Token], starts: list[int], spot: int, text: str, ignore_case: bool, budget: Budget
+    tokens: list[Token], starts: list[int], text: str, ignore_case: bool, budget: Budget
 ) -> Language | None:
     """As ``window``, for a variable that stands there more than once."""
     if len(text) > _TRIED and len(starts) > 1:

@@ -123,7 +123,16 @@ class Test:
         condition = self.condition
         negated = self._negated and not condition.quantifier
         base = condition.base.replace("Not", "", 1) if negated else condition.base
-        return (condition.quantifier, base, context.root(self.key), condition.values), negated
+        # Alike only when it is the same for an absent key, too, and when the same values have variables.
+        absent = self._absent is not negated
+        return (
+            condition.quantifier,
+            base,
+            context.root(self.key),
+            condition.values,
+            absent,
+            self.variables,
+        ), negated
 
     @staticmethod
     def _single(key: str, context: Context) -> bool:
@@ -161,7 +170,7 @@ class Test:
     def _open(self, each: OpenValue, value: str, context: Context, some: Some | None) -> bool | None:
         if some is None or each in some.exact:
             return each.matches(value, context)
-        if isinstance(resolve(each.tokens, context, each), bool):
+        if not each.may_match(value) or isinstance(resolve(each.tokens, context, each), bool):
             return False
         variables = [token for token in each.tokens if isinstance(token, Variable)]
         own = context.root(self.key)

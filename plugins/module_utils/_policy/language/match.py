@@ -118,7 +118,7 @@ class Glob:
             that the answer is whether this pattern covers everything that the text stands for.
         """
         if symbolic:
-            text = symbolise(text)
+            text = text.symbolic if isinstance(text, WildText) else symbolise(text)
         if self.literal is not None:
             return text == self.literal
         first, last = self.chunks[0], self.chunks[-1]
@@ -138,11 +138,12 @@ class Glob:
 
     def covers(self, text: str, wild: bool) -> Cover:
         """How much of the text, itself a pattern when ``wild``, this pattern covers."""
-        if self.matches(text, wild):
+        if not wild:
+            return Cover.ALL if self.matches(text) else Cover.NONE
+        asked = text if isinstance(text, WildText) else WildText(text)
+        if self.matches(asked, symbolic=True):
             return Cover.ALL
-        if wild and overlaps(self.tokens, as_tokens(text)):
-            return Cover.SOME
-        return Cover.NONE
+        return Cover.SOME if overlaps(self.tokens, asked) else Cover.NONE
 
 
 class ArnGlob:
@@ -203,40 +204,52 @@ def arn_parts(text: str) -> tuple[str, ...]:
     return tuple(text.split(":", ARN_PARTS - 1))
 
 
-def as_tokens(text: str) -> tuple[Literal, ...]:
-    """The text of a request as a pattern: ``*`` and ``?`` are wildcards, all else is itself."""
-    return tuple(
-        Wild.ANY if character == "*" else Wild.ONE if character == "?" else character for character in text
-    )
+class WildText(str):
+    """The text of a request as a pattern: ``*`` and ``?`` are wildcards, all else is itself. Prepared to be
+    compared with many patterns."""
+
+    __slots__ = ("end", "runs", "singles", "symbolic", "texts")
+
+    symbolic: str
+    runs: int
+    singles: int
+    end: int
+    texts: dict[str, int]
+
+    def __new__(cls, text: str) -> WildText:
+        made = super().__new__(cls, text)
+        made.symbolic = symbolise(text)
+        made.runs = made.singles = 0
+        made.texts = {}
+        for at, character in enumerate(text):
+            if character == "*":
+                made.runs |= 1 << at
+            elif character == "?":
+                made.singles |= 1 << at
+            else:
+                made.texts[character] = made.texts.get(character, 0) | 1 << at
+        made.end = 1 << len(text)
+        return made
 
 
-def overlaps(one: Iterable[Literal], other: Iterable[Literal]) -> bool:
+def overlaps(pattern: Iterable[Literal], asked: WildText) -> bool:
     """Whether some text matches both patterns.
 
-    The first pattern is read unit by unit; the bits of a number say where in the second that may be.
+    The first is read unit by unit; the bits of a number say where in the second that may be.
     """
-    units = _units(other)
-    runs = sum(1 << at for at, unit in enumerate(units) if unit is Wild.ANY)
-    singles = sum(1 << at for at, unit in enumerate(units) if unit is Wild.ONE)
-    texts: dict[str, int] = {}
-    for at, unit in enumerate(units):
-        if isinstance(unit, str):
-            texts[unit] = texts.get(unit, 0) | 1 << at
-    everywhere = (1 << len(units) + 1) - 1
-    end = 1 << len(units)
+    runs, singles, texts, end = asked.runs, asked.singles, asked.texts, asked.end
     state = _past(1, runs)
-    for unit in _units(one):
-        if unit is Wild.ANY:
+    for token in pattern:
+        if token is Wild.ANY:
             # Any text may come next, so every later place can be reached.
-            state &= -state
-            state = everywhere & -state
+            state = ((end << 1) - 1) & -(state & -state)
             continue
-        taken = everywhere ^ end if unit is Wild.ONE else runs | singles | texts.get(str(unit), 0)
-        taken &= state
-        stay = taken & runs
-        state = _past((taken ^ stay) << 1 | stay, runs)
-        if not state:
-            return False
+        for character in token if isinstance(token, str) else "?":
+            taken = state & (end - 1 if isinstance(token, Wild) else runs | singles | texts.get(character, 0))
+            stay = taken & runs
+            state = _past((taken ^ stay) << 1 | stay, runs)
+            if not state:
+                return False
     return bool(state & end)
 
 
@@ -246,13 +259,3 @@ def _past(state: int, runs: int) -> int:
     while more != state:
         state, more = more, more | (more & runs) << 1
     return state
-
-
-def _units(tokens: Iterable[Literal]) -> tuple[Literal, ...]:
-    units: list[Literal] = []
-    for token in tokens:
-        if isinstance(token, Wild):
-            units.append(token)
-        else:
-            units.extend(token)
-    return tuple(units)

@@ -25,7 +25,7 @@ from typing import TypeAlias
 
 from .context import Context
 from .match import ARN_PARTS, ArnGlob, Glob, arn_parts
-from .template import Literal, Token, Wild, relax, resolve, tokenize
+from .template import Literal, Token, Variable, Wild, relax, resolve, tokenize
 from .words import Language, Pattern, arn_units, fold, text_units
 
 # Whether one value of the request matches any value of the policy.
@@ -134,14 +134,30 @@ class OpenValue:
         # What every value of the variables leaves possible.
         self._relaxed = Glob(_fold(t, self.ignore_case) for t in relax(tokens))
 
+    @property
+    def possible(self) -> Language:
+        """The texts that it matches for some values of its variables, or more."""
+        return language_of(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
+
+    @property
+    def more_than_variables(self) -> bool:
+        """Whether it has a character beside its variables."""
+        return any(
+            token for token in self.tokens if token is not Wild.ANY and not isinstance(token, Variable)
+        )
+
+    def may_match(self, value: str) -> bool:
+        """Whether a value is in ``possible``."""
+        return self._relaxed.matches(fold(value) if self.ignore_case else value)
+
     def matches(self, value: str, context: Context) -> bool | None:
         """Whether a value of the request matches; None when that turns on a variable."""
         resolved = resolve(self.tokens, context, self)
-        text = fold(value) if self.ignore_case else value
         if resolved is None:
-            return None if self._relaxed.matches(text) else False
+            return None if self.may_match(value) else False
         if isinstance(resolved, bool):
             return False
+        text = fold(value) if self.ignore_case else value
         if self.arn:
             return ArnGlob(resolved, complete=False).matches(arn_parts(value))
         return Glob(_fold(token, self.ignore_case) for token in resolved).matches(text)

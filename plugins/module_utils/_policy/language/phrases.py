@@ -23,6 +23,11 @@ def describe_values(values: tuple[str, ...]) -> str:
     return " or ".join(shown) + (f" or {more} more" if more > 0 else "")
 
 
+def describe_action(action: str) -> str:
+    """An action as it stands there, in quotes where that shows more than the letters do."""
+    return action if all("!" <= character <= "~" for character in action) else repr(action)
+
+
 def describe_condition(condition: Condition) -> str:
     """A condition in words."""
     return f"{condition.operator} {condition.key} {describe_values(condition.values)}"
@@ -31,7 +36,10 @@ def describe_condition(condition: Condition) -> str:
 def describe_actual(key: str, context: Context) -> str:
     """What the request has for a key, in words."""
     state = context.get(key.lower())
-    if isinstance(state, Unknown):
+    if isinstance(state, Unknown) and state.choices:
+        known = " or ".join(repr(choice) for choice in state.choices)
+        return f"{known}, or no such key" if state.may_be_absent else known
+    if not isinstance(state, tuple):
         return "a value that is not known"
     if not state:
         return "no such key"

@@ -30,7 +30,7 @@ class OpenResource:
         self.head = tuple(Glob(part) for part in parts[:-1]) if late else None
         self.tail: tuple[Token, ...] = (*parts[-1], *tokens[first:]) if late else tokens
         # What every value of the variables leaves possible.
-        self._relaxed = Glob(relax(self.tail))
+        self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
         """The least and the most of an ARN that it may cover; they differ when a variable is unknown."""
@@ -57,9 +57,6 @@ class OpenResource:
         return cover
 
 
-_ALL = ((), ("",), (Wild.ANY,))
-
-
 class ResourceTest:
     """All values; ``open`` are those with policy variables.
 
@@ -68,9 +65,10 @@ class ResourceTest:
     ``complete`` says whether an ARN with too few parts is completed (see ``ArnGlob``).
     """
 
-    __slots__ = ("_everything", "_globs", "_services", "early", "open")
+    __slots__ = ("_everything", "_globs", "_services", "complete", "early", "open")
 
     def __init__(self, values: tuple[str, ...], variables: bool, wide: bool, complete: bool = True) -> None:
+        self.complete = complete
         self._everything = False
         self._globs: list[ArnGlob] = []
         # The services of which a value names everything.
@@ -84,7 +82,7 @@ class ResourceTest:
             elif not variable_keys(tokens):
                 glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
                 self._globs.append(glob)
-                if len(glob.parts) == ARN_PARTS and all(part.tokens in _ALL for part in glob.parts[3:]):
+                if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):
                     self._services.append(glob.parts[2])
             else:
                 each = OpenResource(tokens)
@@ -121,3 +119,7 @@ class ResourceTest:
                 low, high = each.covers(parts, wild, context)
                 least, most = max(least, low), max(most, high)
         return least, most
+
+
+def _is_all(part: Glob) -> bool:
+    return tuple(token for token in part.tokens if token) in ((), (Wild.ANY,))

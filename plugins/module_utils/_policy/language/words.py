@@ -248,6 +248,7 @@ class _Machine:
         alike: dict[int, str] = {self.negated: self.other}
         same = {character: alike.setdefault(takes, character) for character, takes in self.takes.items()}
         self.apart = [tuple(dict.fromkeys(same[character] for character in each)) for each in chars]
+        self.telling = sum(1 << at for at, each in enumerate(self.apart) if each)
         self.start = self.settle(self.start)
 
     def settle(self, state: int) -> int:
@@ -269,10 +270,11 @@ class _Machine:
     def told_apart(self, state: int) -> list[str]:
         """The characters that lead on differently from here; any other is as good as the last."""
         found: dict[str, None] = {}
-        rest = state
+        rest = state & self.telling
         while rest:
             low = rest & -rest
-            found.update(dict.fromkeys(self.apart[low.bit_length() - 1]))
+            for character in self.apart[low.bit_length() - 1]:
+                found[character] = None
             rest ^= low
         return [*found, self.other]
 
@@ -281,27 +283,25 @@ class _Machine:
 
 
 def kinds(
-    languages: Sequence[Sequence[Pattern]], inside: int, without: int, budget: Budget
+    languages: Sequence[Sequence[Pattern]], inside: int, budget: Budget
 ) -> tuple[dict[tuple[bool, ...], str], bool]:
     """Each combination of matches that some text has, with a text, and whether these are all.
 
     :arg inside: the place of the language that a text must be in; negative for none.
-    :arg without: the place of the language that it must not be in; negative for none.
     """
     machine = _Machine(languages)
     found: dict[tuple[bool, ...], str] = {}
     needed = machine.places[inside] if inside >= 0 else 0
     came: dict[int, str] = {machine.start: ""}
     queue = [machine.start]
-    width = 1 + len(machine.apart) // 400
+    width = 1 + len(machine.apart) // 400 + len(machine.finals) // 8
     for state in queue:
         text = came[state]
         matched = machine.matched(state)
-        fits = (inside < 0 or matched[inside]) and (without < 0 or not matched[without])
-        if fits and matched not in found:
+        if (inside < 0 or matched[inside]) and matched not in found:
             found[matched] = text
         steps = machine.told_apart(state)
-        if not budget.spend(width * (len(steps) + 1)):
+        if not budget.spend(width * (len(steps) + 1) + bin(state).count("1") // 16):
             return found, False
         for character in steps:
             following = machine.step(state, character)

@@ -22,6 +22,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..language.document import Policy, parse_policy
 from ..language.match import ArnGlob, Cover, arn_parts
+from ..language.phrases import describe_action
 from ..language.template import Wild, tokenize
 from .permissions import NamedPolicy, Required
 
@@ -145,7 +146,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 findings.append(
                     Finding(
                         Code.PERMISSION_NO_SUCH_ACTION,
-                        f"{label} allows {action}, but {problem}",
+                        f"{label} allows {describe_action(action)}, but {problem}",
                         "Correct the name; what does not exist allows nothing.",
                         statement=label,
                     )
@@ -158,7 +159,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 findings.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
-                        f"{label} allows {action} on nothing it could act on: {problems[0]}.",
+                        f"{label} allows {describe_action(action)} on nothing it could act on: {problems[0]}.",
                         "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the"
                         " objects of a bucket.",
                         statement=label,

@@ -21,12 +21,13 @@ from typing import Any
 from ..._findings.text import visible
 from ..evaluation.answer import Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
-from ..evaluation.request import Subject
+from ..evaluation.request import ORG_PATH, Subject, org_keys
 from ..evaluation.rules import Request, Rule, rules_of
-from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State
+from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
 from ..language.document import parse_policy
 from ..language.elements import PolicyError
 from ..language.match import ARN_PARTS, arn_parts
+from ..language.parts import ACCOUNT
 from .subject import FactError
 
 IDENTITY = "identity policies"
@@ -171,10 +172,15 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     """
     if subject is None:
         return Context()
+    organization, path = org_keys(subject.source_org_id)
+    role = f"arn:+:iam::{subject.account or '############'}:role/?*"
     keys: dict[str, State | Part] = {
         "aws:principaltype": ("AssumedRole",),
-        "aws:principalarn": (subject.role_arn,) if subject.role_arn else PRESENT,
-        "aws:principalaccount": (subject.account,) if subject.account else PRESENT,
+        "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, shape=role),
+        "aws:principalaccount": (subject.account,) if subject.account else Part("aws:principalarn", ACCOUNT),
+        ORG_PATH: Unknown(shape="o-+/r-*"),
+        "aws:principalorgid": organization,
+        "aws:principalorgpaths": path,
         "aws:userid": PRESENT,
         "aws:tokenissuetime": PRESENT,
         "aws:currenttime": PRESENT,
@@ -195,13 +201,11 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
         "aws:sourceorgpaths",
     ):
         keys[absent] = ABSENT
-    if subject.source_org_id:
-        keys["aws:principalorgid"] = (subject.source_org_id,)
     for key, value in (role_tags or {}).items():
         keys[f"aws:principaltag/{key.lower()}"] = (value,)
     if subject.session_tags:
         for key, known in subject.tags().items():
-            keys[f"aws:principaltag/{key}"] = (known,) if known else PRESENT
+            keys[f"aws:principaltag/{key}"] = (known,) if known else Unknown(False, shape="?*")
     other: State = UNKNOWN if role_tags is None else ABSENT
     return Context(keys, (("aws:principaltag/", other),), UNKNOWN)
 

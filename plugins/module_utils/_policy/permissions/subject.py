@@ -20,6 +20,7 @@ _FORMS = (
     ("cluster_arn", _CLUSTER, "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"),
     ("role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
     ("pod_identity_role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
+    ("cluster_name", re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z"), "my-cluster"),
     ("account_id", _ACCOUNT, "111122223333"),
     ("source_org_id", re.compile(r"o-[a-z0-9]{4,64}\Z"), "o-abcd123456"),
 )
@@ -41,6 +42,9 @@ def parse_subject(params: Mapping[str, object]) -> Subject:
     cluster, account = given.get("cluster_arn"), given.get("account_id")
     if cluster and account and str(cluster).split(":")[4] != account:
         raise FactError(f"account_id {account} is not the account of cluster_arn {cluster}.")
+    named = given.get("cluster_name")
+    if cluster and named and str(cluster).rpartition("/")[2] != named:
+        raise FactError(f"cluster_name {named} is not the name of cluster_arn {cluster}.")
     texts = {
         name: str(given[name]) if name in given else None
         for name in (
@@ -54,4 +58,5 @@ def parse_subject(params: Mapping[str, object]) -> Subject:
             "pod_uid",
         )
     }
-    return Subject(session_tags=bool(params.get("session_tags", True)), **texts)
+    tags = bool(params.get("session_tags", True))
+    return Subject(session_tags=tags, cluster=str(named) if named else None, **texts)

@@ -58,12 +58,21 @@ def check_chain(
         exempt=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
     )
     context = chained_context(subject, target_role_arn, external_id)
-    return check_requests(prepare_trust(document), requests, context, remedy, subject.session_tags)
+    return check_requests(
+        prepare_trust(document), requests, context, remedy, subject.session_tags, _needed(subject)
+    )
 
 
 def check_chain_permissions(
     layers: Sequence[Layer], subject: Subject, target_role_arn: str
 ) -> tuple[PermissionVerdict, ...]:
-    """Judge the pod identity role's own policies for both actions on the target role."""
+    """Judge the pod identity role's own policies for the actions that it needs on the target role. The
+    association's session policy is none of them: it restricts the target role's session only."""
     context = pod_context(subject)
-    return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in ACTIONS)
+    needed = ACTIONS[: _needed(subject)]
+    return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in needed)
+
+
+def _needed(subject: Subject) -> int:
+    """How many of ``ACTIONS`` the request is: without session tags it tags nothing."""
+    return len(ACTIONS) if subject.session_tags else 1

@@ -40,7 +40,7 @@ def diagnose(
     if not meant:
         findings.extend(explain_principals(allows, requests[0]))
         return findings
-    for request, action in zip(requests, ACTIONS, strict=True):
+    for request, action in zip(requests, ACTIONS, strict=False):
         granting = [rule for rule in meant if rule.means_action(request)]
         if not granting:
             findings.append(_missing_action(meant[0], request, action))

@@ -30,6 +30,7 @@ def reach(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) 
     stranger = replace(
         subject,
         cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_STRANGER}" if account else None,
+        cluster=None,
         namespace=_STRANGER,
         service_account=_STRANGER,
         pod_name=None,

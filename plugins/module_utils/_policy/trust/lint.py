@@ -16,6 +16,7 @@ from ..._findings.finding import Finding
 from ..evaluation.request import SERVICE, SESSION_TAGS
 from ..evaluation.rules import Rule
 from ..language.document import Policy
+from ..language.phrases import describe_action
 from .common_mistakes import is_irsa, lookalikes
 
 # IAM quotas: the role trust policy length is 2,048 characters, and can be raised to 4,096.
@@ -124,7 +125,7 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
         findings.append(
             Finding(
                 Code.TRUST_FOREIGN_ACTION,
-                f"{label} names {', '.join(foreign[:5])}; IAM takes only actions of AWS STS in a"
+                f"{label} names {', '.join(map(describe_action, foreign[:5]))}; IAM takes only actions of AWS STS in a"
                 " trust policy.",
                 "Name sts:AssumeRole and sts:TagSession.",
                 statement=label,

@@ -105,7 +105,7 @@ def _with_actions(base: Document, rule: Rule, requests: Sequence[Request]) -> Do
     document = copy.deepcopy(base)
     statement = _at(document, rule)
     missing = [
-        action for action, request in zip(ACTIONS, requests, strict=True) if not rule.means_action(request)
+        action for action, request in zip(ACTIONS, requests, strict=False) if not rule.means_action(request)
     ]
     if rule.statement.not_action:
         lowered = {action.lower() for action in missing}

@@ -142,10 +142,17 @@ def check_requests(
     context: Context,
     remedy: Remedy,
     session_tags: bool,
+    needed: int = len(ACTIONS),
 ) -> TrustVerdict:
-    """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller."""
+    """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller.
+
+    :arg needed: with how many of these requests, from the first, the role is usable.
+    """
     rules = trust.rules
     verdicts, answer = _judge(rules, requests, context)
+    if needed < len(requests):
+        requests = requests[:needed]
+        _verdicts, answer = _judge(rules, requests, context)
     usable = answer.proven
     findings = diagnose(rules, requests, context, usable, session_tags)
     findings.extend(trust.lints)
