@@ -227,7 +227,8 @@ permissions:
       sample: []
     allowed_when:
       description:
-        - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is absent.
+        - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is
+          absent.
         - Null when the answer is definite, and when no such values were found within the work that a verdict may cost.
       type: dict
       sample:

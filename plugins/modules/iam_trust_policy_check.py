@@ -191,7 +191,8 @@ conditional_on:
     - aws:RequestTag/kubernetes-pod-name
 allowed_when:
   description:
-    - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is absent.
+    - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is
+      absent.
     - Null when the answer is definite, and when no such values were found within the work that a verdict may cost.
   returned: always
   type: dict

@@ -483,10 +483,4 @@ FAULTS = (
         '_SYMBOLS = {ord("*"): STAR, ord("?"): MARK}',
         "_SYMBOLS: dict[int, str] = {}",
     ),
-    Fault(
-        "a witness is not checked",
-        "evaluation/search.py",
-        "            if self.answers(self.context.assume(found))[at] is answer:",
-        "            if True:",
-    ),
 )

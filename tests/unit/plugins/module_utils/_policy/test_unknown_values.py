@@ -299,6 +299,13 @@ def test_two_variables_beside_each_other_of_which_one_is_known():
     assert judge(statements[:1], keys={ONE: ("a/",)}).decision == "conditional"
 
 
+def test_the_same_variable_twice_has_one_value():
+    twice = [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/${aws:PrincipalTag/one}")]
+    found = judge(twice, "arn:aws:s3:::b/a/a")
+    assert (found.decision, found.allowed_when) == ("conditional", {ONE: ("a",)})
+    assert judge(twice, "arn:aws:s3:::b/a/b").decision == "implicit_deny"
+
+
 def test_witnesses_name_the_unknown_keys_and_their_values():
     found = judge([allow({"StringEquals": {VPC: "vpc-1"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})])
     assert found.conditional_on == (VPC, "aws:SourceIp")
