@@ -285,3 +285,18 @@ def test_an_error_of_aws_has_its_code_and_remedy(run):
     )
     assert (result["failed"], result["error_code"], result["region"]) == (True, "AccessDenied", "us-west-2")
     assert result["msg"] == f"Asking IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
+
+
+@pytest.mark.parametrize(
+    ("session", "decision"), [(None, "allowed"), (policy(), "conditional")], ids=["tags", "session policy"]
+)
+def test_with_a_session_policy_there_are_no_session_tags(run, session, decision):
+    tagged = policy(Condition={"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "default"}})
+    result = run(policies=[tagged], session_policy=session, namespace="default", required=[GET])
+    assert result["permissions"][0]["decision"] == decision
+
+
+def test_the_name_of_the_cluster_is_enough(run):
+    tagged = policy(Condition={"StringEquals": {"aws:PrincipalTag/eks-cluster-name": "my-cluster"}})
+    assert run(policies=[tagged], cluster_name="my-cluster", required=[GET])["allowed"] is True
+    assert run(policies=[tagged], cluster_name="other", required=[GET])["allowed"] is False

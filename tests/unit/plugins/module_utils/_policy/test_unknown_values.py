@@ -556,3 +556,25 @@ def test_a_tag_that_is_a_star_covers_no_more_than_itself():
         check_permission(layers, Required("s3:GetObject", "arn:aws:s3:::b/*"), context).decision
         == "implicit_deny"
     )
+
+
+def test_an_action_with_a_space_is_shown_in_quotes():
+    document = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": SERVICE, "Action": " sts:AssumeRole"},
+    }
+    (finding,) = [f for f in check_trust(document, Subject()).findings if f.code == "TRUST_FOREIGN_ACTION"]
+    assert finding.message == (
+        "Statement 1 names ' sts:AssumeRole'; IAM takes only actions of AWS STS in a trust policy."
+    )
+
+
+def test_a_source_that_is_the_cluster_or_absent_is_shown_as_that():
+    condition = {
+        "Null": {"aws:SourceArn": "false"},
+        "ArnEquals": {"aws:SourceArn": "arn:aws:eks:*:*:cluster/other"},
+    }
+    found = check_trust(trust(("Allow", condition)), Subject(cluster_arn=CLUSTER))
+    assert found.usable == "no"
+    (finding,) = [f for f in found.findings if f.code == "TRUST_CONDITION_UNMATCHED"]
+    assert finding.message.endswith(f"but the request has '{CLUSTER}', or no such key.")
