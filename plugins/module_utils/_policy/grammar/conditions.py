@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from ..language.document import Statement
 from ..language.elements import Condition
 from ..language.operators import binary, date, family, network, number
-from .reasons import Reason
+from .reasons import Reason, quote
 
 _FORM = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR block", "Binary": "base64"}
 
@@ -31,7 +31,7 @@ def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
             yield Reason(
                 True,
                 label,
-                f"the condition key {condition.key!r} has no service before it",
+                f"the condition key {quote(condition.key)} has no service before it",
                 "Write it as service:key, such as aws:SourceAccount.",
             )
         yield from _values(label, condition)
@@ -54,7 +54,7 @@ def _values(label: str, condition: Condition) -> Iterator[Reason]:
         yield Reason(
             kind == "Date" and "${" not in value,
             label,
-            f"{condition.operator} {condition.key} takes {_FORM.get(kind, 'true or false')}, not {value!r}",
+            f"{condition.operator} {condition.key} takes {_FORM.get(kind, 'true or false')}, not {quote(value)}",
             "Correct the value, or use a String operator.",
         )
 
@@ -81,6 +81,6 @@ def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason
             yield Reason(
                 False,
                 label,
-                f"whether IAM takes the condition operator {operator!r} in this letter case is not documented",
+                f"whether IAM takes the condition operator {quote(str(operator))} in this letter case is not documented",
                 f"Write {folded[0]}.",
             )

@@ -18,16 +18,55 @@ import re
 from collections.abc import Collection, Iterator
 
 from ..language.document import Statement
-from .reasons import Reason
+from .reasons import Reason, quote
 
 # Services whose own guides show them as the principal of a role.
 SERVICES = frozenset(
     f"{name}.amazonaws.com"
     for name in (
-        *("apigateway", "application-autoscaling", "autoscaling", "backup", "batch", "cloudformation", "cloudtrail"),
-        *("codebuild", "codedeploy", "codepipeline", "config", "delivery.logs", "dms", "ec2", "ecs", "ecs-tasks", "edgelambda"),
-        *("eks", "eks-fargate-pods", "eks-nodegroup", "elasticmapreduce", "events", "firehose", "glue", "lambda"),
-        *("monitoring.rds", "pods.eks", "pipes", "rds", "redshift", "s3", "sagemaker", "scheduler", "ssm", "states"),
+        *(
+            "apigateway",
+            "application-autoscaling",
+            "autoscaling",
+            "backup",
+            "batch",
+            "cloudformation",
+            "cloudtrail",
+        ),
+        *(
+            "codebuild",
+            "codedeploy",
+            "codepipeline",
+            "config",
+            "delivery.logs",
+            "dms",
+            "ec2",
+            "ecs",
+            "ecs-tasks",
+            "edgelambda",
+        ),
+        *(
+            "eks",
+            "eks-fargate-pods",
+            "eks-nodegroup",
+            "elasticmapreduce",
+            "events",
+            "firehose",
+            "glue",
+            "lambda",
+        ),
+        *(
+            "monitoring.rds",
+            "pods.eks",
+            "pipes",
+            "rds",
+            "redshift",
+            "s3",
+            "sagemaker",
+            "scheduler",
+            "ssm",
+            "states",
+        ),
         *("transfer", "vpc-flow-logs"),
     )
 )
@@ -37,7 +76,12 @@ _ENTITY = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:role|user)/[^*?\s]+\Z")
 _SESSION = re.compile(r"arn:[a-z0-9-]+:sts::[0-9]{12}:(?:assumed-role/[^*?\s/]+|federated-user)/[^*?\s]+\Z")
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}\Z")
 _PROVIDER = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:oidc|saml)-provider/[^*?\s]+\Z")
-_WEB_IDENTITY = ("cognito-identity.amazonaws.com", "www.amazon.com", "graph.facebook.com", "accounts.google.com")
+_WEB_IDENTITY = (
+    "cognito-identity.amazonaws.com",
+    "www.amazon.com",
+    "graph.facebook.com",
+    "accounts.google.com",
+)
 _NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
 
 
@@ -84,7 +128,7 @@ def _service(value: str) -> tuple[bool, str, str] | None:
     if value in SERVICES:
         return None
     if not _SERVICE.match(value):
-        return True, f"{value!r} is not the name of a service", "Write it as service.amazonaws.com."
+        return True, f"{quote(value)} is not the name of a service", "Write it as service.amazonaws.com."
     return (
         False,
         f"IAM refuses services that it does not know, and it is not known here whether it knows {value}",
@@ -103,7 +147,7 @@ def _federated(value: str) -> tuple[bool, str, str] | None:
         )
     return (
         True,
-        f"{value!r} is not an identity provider",
+        f"{quote(value)} is not an identity provider",
         "Write the ARN of an OpenID Connect or SAML provider.",
     )
 
@@ -131,7 +175,7 @@ def _aws(value: str, known: Collection[str]) -> tuple[bool, str, str] | None:
     if "*" in value or "?" in value:
         return (
             True,
-            f"the principal {value!r} has a wildcard, which may only stand alone",
+            f"the principal {quote(value)} has a wildcard, which may only stand alone",
             'Name the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
         )
-    return True, f"the principal {value!r} is neither an ARN of IAM or AWS STS nor an account ID", _NAMES
+    return True, f"the principal {quote(value)} is neither an ARN of IAM or AWS STS nor an account ID", _NAMES

@@ -13,6 +13,13 @@ from typing import TypedDict
 
 from ..._findings.text import visible
 
+_SHOWN = 120
+
+
+def quote(value: str) -> str:
+    """A value in quotes, shortened when it is long."""
+    return repr(value if len(value) <= _SHOWN else f"{value[: _SHOWN - 3]}...")
+
 
 class ReasonRow(TypedDict):
     """A reason as modules return it. ``statement`` is empty when it concerns the whole document."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from ..language.document import Statement
 from ..language.match import ARN_PARTS, arn_parts
-from .reasons import Reason
+from .reasons import Reason, quote
 
 PARTITIONS = frozenset(
     {"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"}
@@ -40,16 +40,16 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
     if resource == "*":
         return
     if not resource.startswith("arn:"):
-        yield ":" not in resource, f"the resource {resource!r} is neither an ARN nor '*'", _FULL
+        yield ":" not in resource, f"the resource {quote(resource)} is neither an ARN nor '*'", _FULL
         return
     parts = arn_parts(resource)
     if len(parts) < 3:
-        yield True, f"the resource {resource!r} names no service", _FULL
+        yield True, f"the resource {quote(resource)} names no service", _FULL
         return
     if session and len(parts) < ARN_PARTS:
         yield (
             True,
-            f"the resource {resource!r} has {len(parts)} of an ARN's six parts, and IAM completes ARNs in identity-based"
+            f"the resource {quote(resource)} has {len(parts)} of an ARN's six parts, and IAM completes ARNs in identity-based"
             " policies only, not in a session policy",
             _FULL,
         )
@@ -57,13 +57,13 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
     if partition not in PARTITIONS and partition != "*":
         yield (
             not any(sign in partition for sign in "*?"),
-            f"{partition!r} in the resource {resource!r} is not a partition of AWS",
+            f"{quote(partition)} in the resource {quote(resource)} is not a partition of AWS",
             "Write aws, aws-cn, aws-us-gov, or the partition that the account is in.",
         )
     if not _SERVICE.match(service):
         yield (
             service != "*",
-            f"the service {service!r} in the resource {resource!r} may only have letters, digits and hyphens, without"
+            f"the service {quote(service)} in the resource {quote(resource)} may only have letters, digits and hyphens, without"
             " wildcards",
             "Write the service in full, one ARN a service.",
         )
@@ -72,19 +72,19 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
     if "${" in region:
         yield (
             False,
-            f"a policy variable stands before the fifth colon of {resource!r}, where IAM takes none",
+            f"a policy variable stands before the fifth colon of {quote(resource)}, where IAM takes none",
             "Write the Region, or *.",
         )
     if not _ACCOUNT.match(account):
         yield (
             not _MAYBE_ACCOUNT.match(account),
-            f"{account!r} in the resource {resource!r} is not the ID of an account",
+            f"{quote(account)} in the resource {quote(resource)} is not the ID of an account",
             "Write twelve digits, *, or nothing where the service has none; policy variables only stand after the fifth"
             " colon.",
         )
     if region and len(parts) == ARN_PARTS and (service == "iam" or (service == "s3" and not account)):
         yield (
             True,
-            f"ARNs of {service} have no Region, but {resource!r} has {region!r}",
+            f"ARNs of {service} have no Region, but {quote(resource)} has {quote(region)}",
             "Leave the Region empty.",
         )

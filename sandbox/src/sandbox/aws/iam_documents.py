@@ -32,7 +32,9 @@ _SID = re.compile(r"[0-9A-Za-z]*")
 _VENDOR = re.compile(r"[a-zA-Z0-9-]+")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "*")
 _RESOURCE_ACCOUNT = re.compile(r"\d{12}|\*|aws|")
-_DATE = re.compile(r"\d+|\d{4}(?:-\d\d(?:-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?)?)?")
+_DATE = re.compile(
+    r"\d+|\d{4}(?:-\d\d(?:-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?)?)?"
+)
 _CHARACTERS = re.compile(r"[\u0009\u000A\u000D\u0020-\u00FF]+")
 _SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
 _EKS_SERVICES = frozenset(["pods.eks.amazonaws.com"])

@@ -188,6 +188,16 @@ def test_a_templated_number_is_a_number() -> None:
     assert found.role == RoleSpec("my-role", max_session_duration=7200)
 
 
+@pytest.mark.parametrize("action", ["sts:*", "*"])
+def test_what_iam_may_or_may_not_store_is_taken(action: str) -> None:
+    trust = {**TRUST, "Statement": {**TRUST["Statement"], "Action": action}}
+    (parsed,) = parse_workloads(
+        [workload(role={"name": "r", "trust_policy": trust})], CLUSTER, "present", Defaults()
+    )
+    assert parsed.role is not None
+    assert parsed.role.trust_policy == trust
+
+
 def test_a_document_may_be_text() -> None:
     text = json.dumps(document("s3:GetObject"))
     (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])], CLUSTER)
@@ -599,6 +609,30 @@ KNOWN_WORKLOAD = (
                 "Deny, got 'Permit'"
             ],
             id="document with a bad effect",
+        ),
+        pytest.param(
+            {"policies": [{"name": "p", "document": document("s3*:GetObject", "s3:Get", "iam :List")}]},
+            [
+                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service of the action "
+                f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces"
+                for action in ("s3*:GetObject", "iam :List")
+            ],
+            id="document that IAM refuses",
+        ),
+        pytest.param(
+            {
+                "policies": [
+                    {
+                        "name": "p",
+                        "document": {key: v for key, v in document("s3:*").items() if key != "Version"},
+                    }
+                ]
+            },
+            [
+                f"{PLACE} policies[0]: document is not a valid policy: the document names no version, and a "
+                "managed policy must have 2012-10-17"
+            ],
+            id="document of an old version",
         ),
         pytest.param(
             {"target_role_arn": "lake"},
