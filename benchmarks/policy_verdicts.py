@@ -38,9 +38,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
+    pod_identity_inquiry,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
-    pod_identity_requests,
     prepare_trust,
 )
 
@@ -114,7 +116,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="for each line")
     parser.add_argument("--floor", type=float, default=0.0)
     options = parser.parse_args()
-    requests, context = pod_identity_requests(), pod_identity_context(SUBJECT)
+    requests, context = pod_identity_inquiry(SUBJECT).requests, pod_identity_context(SUBJECT)
     scoped_text = json.dumps(trust(SCOPED))
 
     def layers(document: object) -> tuple[Layer, ...]:
