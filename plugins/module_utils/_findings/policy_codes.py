@@ -186,6 +186,12 @@ TRUST_NOTES: Descriptions = {
 }
 
 PERMISSIONS: Descriptions = {
+    Code.PERMISSION_NOT_STORABLE: Description(
+        "IAM refuses a permissions policy",
+        "error",
+        "a policy that IAM does not store, so that it allows nothing",
+        "correct what the message names",
+    ),
     Code.PERMISSION_NO_SUCH_ACTION: Description(
         "An action does not exist",
         "warning",

@@ -363,7 +363,7 @@ def _document(fields: Fields, name: str, kind: str) -> Document | None:
         return None
     refusals = storability(raw, kind).refusals
     for refusal in refusals:
-        fields.problems.add(fields.place, f"{name} is not a valid policy: {refusal.text}")
+        fields.problems.add(fields.place, f"{name} is not a valid policy: {refusal.advice}")
     return None if refusals else Document(json.loads(to_json(raw)))
 
 

@@ -33,7 +33,7 @@ class ReasonRow(TypedDict):
 @dataclass(frozen=True, slots=True)
 class Reason:
     """``certain``: AWS documents or answers that it refuses this. Otherwise the documentation leaves open
-    whether it does, and ``message`` says what that turns on."""
+    whether it does, and ``message`` says what that turns on. ``remedy`` is empty where the message is enough."""
 
     certain: bool
     statement: str
@@ -44,6 +44,11 @@ class Reason:
     def text(self) -> str:
         """The message with its place."""
         return f"{self.statement}: {self.message}" if self.statement else self.message
+
+    @property
+    def advice(self) -> str:
+        """The same with what to do about it."""
+        return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
     def as_row(self) -> ReasonRow:
         return {

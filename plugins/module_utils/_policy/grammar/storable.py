@@ -12,9 +12,10 @@ document lets in is another question, for which it has to be stored first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..._findings.text import visible
 from ..language.document import LEGACY_VERSION, Policy, Statement, parse_policy
 from ..language.elements import PolicyError
 from ..language.text import load, to_json
@@ -53,6 +54,22 @@ class Storability:
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
+class NamedReasonRow(ReasonRow):
+    """A reason with the policy that it is about."""
+
+    policy: str
+
+
+def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
+    """Whether all of several named documents are stored, with the reasons that decide it."""
+    answers = [one.answer for _name, one in judged]
+    answer = next((word for word in ("no", "unknown") if word in answers), "yes")
+    rows: list[NamedReasonRow] = [
+        {"policy": visible(name), **row} for name, one in judged if one.answer == answer for row in one.rows
+    ]
+    return answer, rows
+
+
 def storability(
     document: object, kind: str, *, known: Collection[str] = (), trust_limit: int | None = None
 ) -> Storability:
@@ -69,7 +86,7 @@ def storability(
         policy = parse_policy(content, kind if kind in ("trust", "session") else "identity", strict=False)
         text = to_json(content)
     except PolicyError as error:
-        return Storability((Reason(True, "", str(error), "Correct it there."),))
+        return Storability((Reason(True, "", str(error), ""),))
     return Storability(
         (
             *_document(policy, content, kind),

@@ -100,9 +100,8 @@ def _workloads(asked: _Asked) -> Iterator[str]:
         pod_name=None,
         pod_uid=None,
     )
-    place = "the account" if account else "any account"
     if asked.newly(stranger):
-        yield f"every workload of every cluster in {place}"
+        yield "every workload of every cluster in the account"
         return
     if not subject.session_tags:
         return
@@ -115,10 +114,10 @@ def _workloads(asked: _Asked) -> Iterator[str]:
         yield "every workload of the cluster"
     everywhere = asked.newly(in_namespace)
     if everywhere:
-        yield f"every service account of namespace {namespace} in every cluster of {place}"
+        yield f"every service account of namespace {namespace} in every cluster of the account"
     elsewhere = asked.newly(namesake)
     if elsewhere:
-        yield f"service account {account_name} of every namespace in every cluster of {place}"
+        yield f"service account {account_name} of every namespace in every cluster of the account"
     if (
         not whole_cluster
         and not everywhere
@@ -132,7 +131,7 @@ def _workloads(asked: _Asked) -> Iterator[str]:
     ):
         yield f"service account {account_name} of every namespace in the cluster"
     if not everywhere and not elsewhere and asked.newly(replace(namesake, namespace=subject.namespace)):
-        yield f"service account {account_name} of namespace {namespace} in every cluster of {place}"
+        yield f"service account {account_name} of namespace {namespace} in every cluster of the account"
     if asked.newly(replace(stranger, session_tags=False)):
         yield "every workload without session tags"
 

@@ -510,16 +510,16 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"policies": [{"name": "p", "document": long_document(6200)}]},
             [
-                f"{PLACE} policies[0]: document has 6201 characters without white space; 6144 are allowed, and no quota "
-                "raises that. Split it into several policies, or use wildcards."
+                f"{PLACE} policies[0]: document is not a valid policy: the document has 6,201 characters without white "
+                "space; a managed policy may have 6,144. Spread it over several policies."
             ],
             id="policy that is too long",
         ),
         pytest.param(
             {"disable_session_tags": True, "session_policy": long_document(2100), "role": {"arn": ROLE}},
             [
-                f"{PLACE}: session_policy has 2101 characters without white space; 2048 are allowed, and no quota raises "
-                "that. Shorten it."
+                f"{PLACE}: session_policy is not a valid policy: the document has 2,101 characters without white space; a "
+                "session policy may have 2,048. Shorten it."
             ],
             id="session policy that is too long",
         ),
@@ -614,7 +614,8 @@ KNOWN_WORKLOAD = (
             {"policies": [{"name": "p", "document": document("s3*:GetObject", "s3:Get", "iam :List")}]},
             [
                 f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service of the action "
-                f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces"
+                f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces. Write "
+                "the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon."
                 for action in ("s3*:GetObject", "iam :List")
             ],
             id="document that IAM refuses",
@@ -630,7 +631,7 @@ KNOWN_WORKLOAD = (
             },
             [
                 f"{PLACE} policies[0]: document is not a valid policy: the document names no version, and a "
-                "managed policy must have 2012-10-17"
+                'managed policy must have 2012-10-17. Set "Version": "2012-10-17".'
             ],
             id="document of an old version",
         ),
