@@ -28,7 +28,10 @@ FINDINGS = Path("plugins/module_utils/_findings")
 TESTS = Path("tests/unit/plugins/module_utils/_policy")
 # The quick tables first, so that most faults are noticed early; properties and hostile documents
 # are left out for their time.
-FILES = ("test_conditions.py", "test_match.py", "test_trust.py", "test_permissions.py", "test_chain.py")
+FILES = (
+    *("test_conditions.py", "test_match.py", "test_trust.py", "test_permissions.py", "test_chain.py"),
+    *("test_storable.py", "test_explanation.py", "test_who_can.py", "test_repairs.py"),
+)
 LIMIT = 300
 
 

@@ -186,12 +186,6 @@ TRUST_NOTES: Descriptions = {
 }
 
 PERMISSIONS: Descriptions = {
-    Code.PERMISSION_NOT_STORABLE: Description(
-        "IAM refuses a permissions policy",
-        "error",
-        "a policy that IAM does not store, so that it allows nothing",
-        "correct what the message names",
-    ),
     Code.PERMISSION_NO_SUCH_ACTION: Description(
         "An action does not exist",
         "warning",
@@ -204,5 +198,11 @@ PERMISSIONS: Descriptions = {
         "an action with resources that it can never be about, such as `s3:GetObject` on a bucket",
         "name the right kind of resource, such as `arn:aws:s3:::bucket/*`",
         also=("info",),
+    ),
+    Code.PERMISSION_NOT_STORABLE: Description(
+        "IAM refuses a permissions policy",
+        "error",
+        "a policy that IAM does not store, so that it allows nothing",
+        "correct what the message names",
     ),
 }
