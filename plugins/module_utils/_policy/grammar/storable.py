@@ -83,7 +83,7 @@ def storability(
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     try:
         content = load(document)
-        policy = parse_policy(content, kind if kind in ("trust", "session") else "identity", strict=False)
+        policy = parse_policy(content, kind if kind in ("trust", "session") else "identity")
         text = to_json(content)
     except PolicyError as error:
         return Storability((Reason(True, "", str(error), ""),))

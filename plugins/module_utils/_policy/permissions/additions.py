@@ -48,7 +48,7 @@ def additions(
     if any(storability(one.document, "managed").answer != "yes" for one in wanted):
         return ()
     granted = [
-        replace(layer, rules=(*layer.rules, *rules_of(parse_policy(one.document, strict=False), one.policy)))
+        replace(layer, rules=(*layer.rules, *rules_of(parse_policy(one.document), one.policy)))
         if (one := next((each for each in wanted if each.policy == layer.name), None)) is not None
         else layer
         for layer in layers

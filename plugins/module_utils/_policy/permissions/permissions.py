@@ -212,7 +212,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
 
 def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
     try:
-        parsed = parse_policy(policy.document, kind, strict=False)
+        parsed = parse_policy(policy.document, kind)
     except PolicyError as error:
         raise PolicyError(f"{policy.name}: {error}") from error
     return rules_of(parsed, policy.name)

@@ -192,4 +192,4 @@ def _questions(rules: Sequence[Rule], inquiry: Inquiry) -> list[Question]:
 
 def _rules(statement: Document, whole: Mapping[str, object]) -> tuple[Rule, ...]:
     version = {"Version": whole["Version"]} if "Version" in whole else {}
-    return rules_of(parse_policy({**version, "Statement": [statement]}, "trust", strict=False))
+    return rules_of(parse_policy({**version, "Statement": [statement]}, "trust"))

@@ -86,7 +86,7 @@ def _judge(trust: TrustPolicy, draft: Draft, inquiry: Inquiry, accepted: frozens
     document = draft.document
     if not document["Statement"]:
         return None
-    rules = rules_of(parse_policy(document, "trust", strict=False))
+    rules = rules_of(parse_policy(document, "trust"))
     _verdicts, answer = evaluate_together((Layer("trust", rules),), inquiry.requests, inquiry.context)
     judged = storability(document, "trust", known=known_to(inquiry))
     stored = Storability(tuple(reason for reason in judged.reasons if reason.message not in accepted))

@@ -82,7 +82,7 @@ def prepare_trust(document: object) -> TrustPolicy:
     if isinstance(document, TrustPolicy):
         return document
     given = load(display(document) if isinstance(document, Policy) else document)
-    policy = document if isinstance(document, Policy) else parse_policy(given, "trust", strict=False)
+    policy = document if isinstance(document, Policy) else parse_policy(given, "trust")
     rules = rules_of(policy)
     return TrustPolicy(given, policy, rules, tuple(lint(rules)))
 

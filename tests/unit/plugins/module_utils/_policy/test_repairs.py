@@ -432,6 +432,9 @@ def test_conditions_that_name_others_too_are_no_proof():
     like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, NAMED: "my-service-accoun?"}})
     _narrow, wide = check_policy(policy(like), KNOWN).suggestions
     assert wide.also_lets_in == ("others, which could not be ruled out",)
+    starred = replace(KNOWN, namespace="web*")
+    like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, IN_NAMESPACE: "web*"}})
+    assert check_policy(policy(like), starred).suggestions[-1].also_lets_in != ()
     if_exists = allow(Action="sts:AssumeRole", Condition={"StringEqualsIfExists": WORKLOAD})
     _narrow, wide = check_policy(policy(if_exists), KNOWN).suggestions
     assert wide.also_lets_in == ("every workload without session tags",)
