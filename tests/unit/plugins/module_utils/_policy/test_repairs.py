@@ -469,6 +469,13 @@ def test_what_iam_has_it_stores_again_but_for_principals_that_are_gone():
     assert suggestion.storable.answer == "unknown"
 
 
+def test_what_iam_refuses_for_good_is_not_suggested():
+    # Read as a Deny it means every role; there is no other form of it that is certain to mean the same.
+    wildcard = deny(principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, Action=BOTH)
+    found = check_policy(policy(allow(Action="sts:AssumeRole"), wildcard), KNOWN)
+    assert (found.verdict.usable, found.storable.answer, found.suggestions) == ("no", "no", ())
+
+
 def test_the_document_given_is_not_touched():
     document = policy(allow(Action="sts:AssumeRole"), deny(principal={"AWS": "*"}))
     check_policy(document, KNOWN)
