@@ -139,7 +139,7 @@ def long_document(size: int) -> dict[str, Any]:
         "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
     }
     left = size - len(json.dumps(base, separators=(",", ":"))) + 1
-    base["Statement"][0]["Resource"] = "*" * (left + 1)  # type: ignore[index]
+    base["Statement"][0]["Resource"] = "arn:aws:s3:::".ljust(left + 1, "x")  # type: ignore[index]
     return base
 
 
