@@ -40,9 +40,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
+    pod_identity_inquiry,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
-    pod_identity_requests,
     prepare_trust,
 )
 from hostile_policies import permission_documents, trust_documents
@@ -124,7 +126,7 @@ def longest(work: Callable[[], object]) -> float:
 
 def hostile() -> Iterator[tuple[str, int, float]]:
     """Name, size, and the most that a verdict took, with all keys known, some, or none."""
-    requests = pod_identity_requests()
+    requests = pod_identity_inquiry(SUBJECT).requests
     contexts = [pod_identity_context(subject) for subject in (SUBJECT, Subject())]
     for name, document in trust_documents():
         text = to_json(document)
@@ -166,7 +168,7 @@ def main() -> int:
     parser.add_argument("--floor", type=float, default=0.0)
     parser.add_argument("--ceiling", type=float, default=0.0)
     options = parser.parse_args()
-    requests, context = pod_identity_requests(), pod_identity_context(SUBJECT)
+    requests, context = pod_identity_inquiry(SUBJECT).requests, pod_identity_context(SUBJECT)
     scoped_text = json.dumps(trust(SCOPED))
 
     def layers(document: object) -> tuple[Layer, ...]:

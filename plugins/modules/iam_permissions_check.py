@@ -161,6 +161,10 @@ EXAMPLES = r"""
     that: permissions.allowed
     fail_msg: "{{ permissions.permissions | rejectattr('decision', 'equalto', 'allowed') | map(attribute='message') | join(' ') }}"
 
+- name: Show how that was decided, and what would have to be added
+  ansible.builtin.debug:
+    msg: "{{ permissions.permissions | map(attribute='reasoning') | list + permissions.addition }}"
+
 - name: Check a policy with the session tags of a workload
   workload_identity.aws.iam_permissions_check:
     policies:
@@ -196,7 +200,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 allowed:
-  description: Whether every item is allowed, whatever the unknown keys are.
+  description: Whether every item is allowed, whatever the unknown keys are, by documents that IAM does not refuse.
   returned: always
   type: bool
   sample: true
@@ -266,6 +270,27 @@ permissions:
       type: list
       elements: str
       sample: []
+    reasoning:
+      description:
+        - What each statement that names the action says to the request, in sentences. Deny statements come first, then the
+          Allow statements of the identity policies, the permissions boundary and the session policy, of which each needs one.
+      type: list
+      elements: str
+      sample:
+        - Statement 1 of my-policy (Allow) applies.
+    addition:
+      description:
+        - The statements that are missing, one for each kind of policy that lacks it. With them the item is allowed, which was
+          evaluated, and IAM stores them. Empty when nothing is missing, and when a statement to add does not help.
+      type: list
+      elements: dict
+      sample:
+        - policy: identity policies
+          statement:
+            Effect: Allow
+            Action:
+              - s3:GetObject
+            Resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
     message:
       description: The verdict in a sentence.
       type: str
@@ -288,18 +313,63 @@ permissions:
           description: Whether a definite verdict is another than the simulator's.
           type: bool
           sample: false
+addition:
+  description: The RV(permissions[].addition) of all items, with one statement for all actions on a resource.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - policy: identity policies
+      statement:
+        Effect: Allow
+        Action:
+          - s3:GetObject
+        Resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
+storable:
+  description:
+    - Whether IAM would store the documents that were given. V(no) when it certainly refuses one, so that RV(allowed) is false,
+      too; V(unknown) when the documentation of AWS leaves that open. What was read from IAM is stored.
+  returned: always
+  type: str
+  sample: "yes"
+storable_reasons:
+  description: Why RV(storable) is V(no), or what it turns on when it is V(unknown).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    policy:
+      description: Name of the policy.
+      type: str
+      sample: my-policy
+    certain:
+      description: Whether IAM is certain to refuse the document for it.
+      type: bool
+      sample: true
+    statement:
+      description: The statement that it is about; empty when it is about the whole document.
+      type: str
+      sample: Statement 1
+    message:
+      description: What IAM refuses, or what it turns on.
+      type: str
+      sample: the action 's3:Get:Object' has more than one colon
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: Write it as service:Action.
 findings:
-  description: Actions that do not exist and actions that can never be about a resource.
+  description: Policies that IAM refuses, actions that do not exist, and actions that can never be about a resource.
   returned: always
   type: list
   elements: dict
   contains:
     code:
-      description: A stable code, V(PERMISSION_NO_SUCH_ACTION) or V(PERMISSION_RESOURCE_MISMATCH).
+      description: A stable code, V(PERMISSION_NOT_STORABLE), V(PERMISSION_NO_SUCH_ACTION) or V(PERMISSION_RESOURCE_MISMATCH).
       type: str
       sample: PERMISSION_RESOURCE_MISMATCH
     severity:
-      description: V(warning) or V(info).
+      description: V(error), V(warning) or V(info).
       type: str
       sample: warning
     statement:
@@ -359,14 +429,25 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     IMPLICIT_DENY,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+    Storability,
+    storability,
+    together,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (
     policy_finding_row,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.additions import (
+    joined,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     lint_all,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
+    explain,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
@@ -375,6 +456,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     parse_required,
     permission_layers,
     pod_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.refusals import (
+    refusal_findings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
     FactError,
@@ -397,6 +481,18 @@ def given_policies(params: Mapping[str, Any]) -> RolePolicies:
         identity=tuple(identity),
         boundary=None if boundary is None else NamedPolicy("permissions boundary", boundary),
     )
+
+
+def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[tuple[str, Storability]]:
+    """Whether IAM would store the documents that were given; what was read from IAM is stored."""
+    judged = []
+    if policies.role is None:
+        judged = [(one.name, storability(one.document, "identity")) for one in policies.identity]
+        if policies.boundary is not None:
+            judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
+    if params["session_policy"] is not None:
+        judged.append(("session policy", storability(params["session_policy"], "session")))
+    return judged
 
 
 def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
@@ -422,7 +518,13 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     context = pod_context(caller(params, policies), tags)
     required = parse_required(params["required"], params["context"])
     verdicts = [check_permission(layers, one, context) for one in required]
-    rows = [verdict.as_dict() for verdict in verdicts]
+    explanations = [explain(layers, verdict, context) for verdict in verdicts]
+    rows = [
+        {**verdict.as_dict(), **explanation.as_dict()}
+        for verdict, explanation in zip(verdicts, explanations, strict=True)
+    ]
+    judged = judge_documents(params, policies)
+    storable, reasons = together(judged)
     notes: list[str] = []
     if api is not None:
 
@@ -441,16 +543,19 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
             }
         if session is not None:
             notes.append("The simulator of IAM does not know the session policy.")
-    findings = []
+    findings = list(refusal_findings(judged))
     if params["lint"]:
         found, note = lint_all(policies.identity, required)
-        findings = [policy_finding_row(finding) for finding in found]
+        findings += found
         notes += [note] if note else []
     decisions = [verdict.decision for verdict in verdicts]
     return {
-        "allowed": all(decision == ALLOWED for decision in decisions),
+        "allowed": storable != "no" and all(decision == ALLOWED for decision in decisions),
         "permissions": rows,
-        "findings": findings,
+        "addition": [one.as_dict() for one in joined(a for e in explanations for a in e.addition)],
+        "storable": storable,
+        "storable_reasons": reasons,
+        "findings": [policy_finding_row(finding) for finding in findings],
         "notes": notes,
         "summary": {
             word: decisions.count(word) for word in (ALLOWED, CONDITIONAL, EXPLICIT_DENY, IMPLICIT_DENY)

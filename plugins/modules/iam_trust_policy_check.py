@@ -13,7 +13,9 @@ version_added: 0.1.0
 short_description: Check whether EKS Pod Identity can use a role, for a workload
 description:
   - Evaluates the trust policy of an IAM role for the request that EKS Pod Identity makes for a workload, and says
-    whether the role can be used, why not, and what the smallest edit is that makes it usable.
+    whether the role can be used, why not, and which small edits make it usable without letting in anybody else.
+  - Says also whether IAM would store the document (RV(storable)). A document that IAM refuses lets nobody in, so
+    RV(usable) is then V(no).
   - Both C(sts:AssumeRole) and C(sts:TagSession) must be allowed in the same request, also when session tags are disabled,
     because EKS refuses a role whose trust policy lacks either.
   - What is not given counts as unknown, not as absent. When the answer turns on something unknown it is V(conditional),
@@ -127,20 +129,22 @@ EXAMPLES = r"""
     service_account: my-service-account
   register: verdict
 
-- name: Stop when the workload cannot use the role
+- name: Stop when the workload cannot use the role, or IAM may not store the policy
   ansible.builtin.assert:
-    that: verdict.usable == 'yes'
+    that:
+      - verdict.usable == 'yes'
+      - verdict.storable == 'yes'
     fail_msg: "{{ verdict.findings | map(attribute='message') | join(' ') }}"
 
-- name: See what the smallest repair of a policy is
+- name: See how a policy can be repaired
   workload_identity.aws.iam_trust_policy_check:
     trust_policy: '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"},
       "Action": "sts:AssumeRole"}]}'
   register: broken
 
-- name: Show it
+- name: Show what would be changed, and whom that lets in beside the workload
   ansible.builtin.debug:
-    var: broken.suggested_trust_policy
+    msg: "{{ broken.suggestions | map(attribute='edits') | zip(broken.suggestions | map(attribute='also_lets_in')) }}"
 
 - name: Check a role of the account
   workload_identity.aws.iam_trust_policy_check:
@@ -237,10 +241,76 @@ findings:
       description: What to do about it.
       type: str
       sample: Add sts:TagSession to the actions of Statement 1.
-suggested_trust_policy:
+storable:
   description:
-    - The trust policy with the smallest edit that makes it usable for this workload, which was evaluated as usable.
-    - Null unless RV(usable=no), and when no edit helps.
+    - V(yes) when IAM stores the document, which is certain of one that was read from IAM; V(no) when it certainly refuses
+      it; V(unknown) when the documentation of AWS leaves that open, or when it turns on something that is not known, such as
+      whether a role exists that the document names.
+  returned: always
+  type: str
+  sample: "yes"
+storable_reasons:
+  description: Why RV(storable) is V(no), or what it turns on when it is V(unknown).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    certain:
+      description: Whether IAM is certain to refuse the document for it.
+      type: bool
+      sample: true
+    statement:
+      description: The statement that it is about; empty when it is about the whole document.
+      type: str
+      sample: Statement 1
+    message:
+      description: What IAM refuses, or what it turns on.
+      type: str
+      sample: NotPrincipal is not allowed in the trust policy of a role
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: Name the callers in Principal.
+suggestions:
+  description:
+    - Edits of the trust policy, each of which makes it usable for this workload, the narrowest first. Each was evaluated as
+      usable, and none is one that IAM certainly refuses.
+    - Empty unless RV(usable=no), and when no edit helps.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    trust_policy:
+      description: The whole policy with the edit.
+      type: dict
+    edits:
+      description: What is changed, in sentences.
+      type: list
+      elements: str
+      sample:
+        - Add a statement for this workload alone.
+    also_lets_in:
+      description:
+        - Who else can use the role with this policy that could not before. Empty when that is proven to be nobody.
+      type: list
+      elements: str
+      sample: []
+    storable:
+      description: The same as RV(storable), for this policy.
+      type: str
+      sample: "yes"
+    storable_reasons:
+      description: The same as RV(storable_reasons), for this policy.
+      type: list
+      elements: dict
+      sample: []
+    findings:
+      description: What is worth knowing about this policy, with the keys of RV(findings).
+      type: list
+      elements: dict
+      sample: []
+suggested_trust_policy:
+  description: The policy of the first of RV(suggestions); null when there are none.
   returned: always
   type: dict
 trust_policy:
@@ -277,20 +347,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     FactError,
     parse_subject,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.chain import check_chain
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    TrustVerdict,
-    check_trust,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
+    TrustCheck,
+    check_policy,
 )
 
 
-def judge(params: dict[str, Any], document: object, role_arn: str | None) -> TrustVerdict:
-    """The verdict on a trust policy; ``role_arn`` is the role that has it, where known."""
+def judge(params: dict[str, Any], document: object, role_arn: str | None) -> TrustCheck:
+    """What is said of a trust policy; ``role_arn`` is the role that has it, where known."""
     source = params["pod_identity_role_arn"]
-    subject = parse_subject({**params, "role_arn": source or role_arn})
-    if source is None:
-        return check_trust(document, subject)
-    return check_chain(document, subject, target_role_arn=role_arn, external_id=params["external_id"])
+    return check_policy(
+        document,
+        parse_subject({**params, "role_arn": source or role_arn}),
+        chained=source is not None,
+        target_role_arn=role_arn if source is not None else None,
+        external_id=params["external_id"],
+        stored=params["trust_policy"] is None,
+    )
 
 
 def main() -> None:
@@ -326,7 +399,7 @@ def main() -> None:
             asked = params["role_name"] or role_arn
             role = find_role(api_for(module, 1), asked, module.region)
             document, role_arn = role.trust_policy, role.arn
-        verdict = judge(params, document, role_arn)
+        checked = judge(params, document, role_arn)
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
@@ -340,7 +413,7 @@ def main() -> None:
             remedy=error.remedy,
             region=module.region,
         )
-    module.exit_json(changed=False, **verdict.as_dict())
+    module.exit_json(changed=False, **checked.as_dict())
 
 
 if __name__ == "__main__":

@@ -29,13 +29,9 @@ TESTS = Path("tests/unit/plugins/module_utils/_policy")
 # The quick tables first, so that most faults are noticed early; properties and hostile documents
 # are left out for their time.
 FILES = (
-    "test_conditions.py",
-    "test_match.py",
-    "test_words.py",
-    "test_trust.py",
-    "test_permissions.py",
-    "test_chain.py",
-    "test_unknown_values.py",
+    *("test_conditions.py", "test_match.py", "test_words.py", "test_trust.py"),
+    *("test_permissions.py", "test_chain.py", "test_unknown_values.py"),
+    *("test_storable.py", "test_explanation.py", "test_who_can.py", "test_repairs.py"),
 )
 LIMIT = 300
 

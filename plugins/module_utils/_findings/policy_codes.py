@@ -126,6 +126,12 @@ TRUST_REASONS: Descriptions = {
         "each condition can be met, but not all in one request",
         "put both actions in one statement; check what the Deny statements leave over",
     ),
+    Code.TRUST_NOT_STORABLE: Description(
+        "IAM refuses the document",
+        "error",
+        "a document that IAM does not store, so that it lets nobody in",
+        "correct what the message names; `storable_reasons` has every reason",
+    ),
     Code.TRUST_ROLE_IN_OTHER_ACCOUNT: Description(
         "The role belongs to another account",
         "error",
@@ -171,35 +177,11 @@ TRUST_NOTES: Descriptions = {
         "IAM roles for service accounts can still use the role",
         "remove the statement when no Pod needs it",
     ),
-    Code.TRUST_FOREIGN_ACTION: Description(
-        "An action does not belong to AWS STS",
-        "warning",
-        "actions that do not belong to AWS STS, which IAM refuses in a trust policy",
-        "name the two actions",
-    ),
-    Code.TRUST_NOT_PRINCIPAL: Description(
-        "NotPrincipal is not supported",
-        "warning",
-        "`NotPrincipal`, which IAM does not support in trust policies",
-        "use `Principal` with conditions",
-    ),
     Code.TRUST_MISSPELT_KEY: Description(
         "A condition key is misspelt",
         "warning",
         "a condition key that is near to a known one",
         "correct it",
-    ),
-    Code.TRUST_DUPLICATE_SID: Description(
-        "Two statements have the same Sid",
-        "warning",
-        "two statements have the same Sid, which IAM refuses",
-        "give each its own, or none",
-    ),
-    Code.TRUST_TOO_LARGE: Description(
-        "The trust policy is larger than the quota",
-        "warning",
-        "more characters than the quota for trust policies",
-        "use a wider scope, or ask for a higher quota",
     ),
 }
 
@@ -216,5 +198,11 @@ PERMISSIONS: Descriptions = {
         "an action with resources that it can never be about, such as `s3:GetObject` on a bucket",
         "name the right kind of resource, such as `arn:aws:s3:::bucket/*`",
         also=("info",),
+    ),
+    Code.PERMISSION_NOT_STORABLE: Description(
+        "IAM refuses a permissions policy",
+        "error",
+        "a policy that IAM does not store, so that it allows nothing",
+        "correct what the message names",
     ),
 }

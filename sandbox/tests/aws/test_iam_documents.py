@@ -94,7 +94,38 @@ def store_trust(request: pytest.FixtureRequest, iam: Any) -> Callable[[str], Any
             'Partition "oops" is not valid for resource "arn:oops:s3:::bucket".',
             id="partition",
         ),
-        pytest.param(identity(Resource="arn:aws:s3"), "The policy failed legacy parsing", id="short-arn"),
+        pytest.param(
+            identity(Resource="arn:aws"),
+            "Resource vendor must be fully qualified and cannot contain regexes.",
+            id="short-arn",
+        ),
+        pytest.param(
+            identity(Resource="arn:aws:s3*:::b"),
+            "Resource vendor must be fully qualified and cannot contain regexes.",
+            id="service-wildcard",
+        ),
+        pytest.param(
+            identity(Resource="arn:aws:s3::my-bucket"), "The policy failed legacy parsing", id="account"
+        ),
+        pytest.param(
+            identity(Resource="arn:aws:s3:us-west-2::b"),
+            "Resource arn:aws:s3:us-west-2::b can not contain region information.",
+            id="bucket-with-region",
+        ),
+        pytest.param(
+            identity(Resource="arn:aws:iam:us-west-2:111122223333:role/r"),
+            "IAM resource arn:aws:iam:us-west-2:111122223333:role/r cannot contain region information.",
+            id="iam-with-region",
+        ),
+        pytest.param(
+            identity(Condition={"DateLessThan": {"aws:CurrentTime": "tomorrow"}}),
+            "The policy failed legacy parsing",
+            id="date",
+        ),
+        pytest.param(
+            identity(Condition={"StringEquals": {"aws:x": "y", "AWS:X": "y"}}), SYNTAX, id="key-twice"
+        ),
+        pytest.param(identity()[:-1] + ', "Id": "a", "Id": "b"}', SYNTAX, id="element-twice"),
         pytest.param(
             identity(Sid="with spaces"),
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular "
@@ -138,6 +169,7 @@ def test_identity_policy_refused(store_identity: Callable[[str], Any], document:
         pytest.param(identity(Action=["s3:Get*", "ec2:*"], Resource=["arn:aws:s3:::b/*", "*"]), id="lists"),
         pytest.param(identity(Action=None, NotAction="iam:*"), id="not-action"),
         pytest.param(identity(Resource=None, NotResource="arn:aws:s3:::b"), id="not-resource"),
+        pytest.param(identity(Resource="arn:aws:sqs"), id="completed-arn"),
         pytest.param(
             identity(
                 Condition={

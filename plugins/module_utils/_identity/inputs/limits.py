@@ -6,8 +6,7 @@
 
 """What IAM, STS and Kubernetes take of texts and sizes, so that they refuse none of it halfway. Pure.
 
-Sources: IAM API Reference (roleDescriptionType, Tag), IAM User Guide "IAM and AWS STS quotas", STS AssumeRole
-(Policy), Kubernetes "Annotations" and its validation of object metadata.
+Sources: IAM API Reference (roleDescriptionType, Tag), Kubernetes "Annotations" and its validation of object metadata.
 """
 
 from __future__ import annotations
@@ -16,22 +15,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from ..._policy.language.text import to_json
-
-# Characters without white space. No quota raises either.
-POLICY_SIZE = 6144
-SESSION_POLICY_SIZE = 2048
 # Bytes, of all keys and values together.
 ANNOTATIONS_SIZE = 256 * 1024
 DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
 DESCRIPTION_RULE = "text of letters, digits and punctuation of Latin-1, as IAM takes it"
 TAG_RULE = "letters, digits, spaces and _.:/=+-@, as IAM takes them"
-_SPACE = re.compile(r"\s+")
-
-
-def size_of(document: Mapping[str, object]) -> int:
-    """What a document has at least, however white space within texts is counted."""
-    return len(_SPACE.sub("", to_json(document)))
 
 
 def is_tag_text(text: str) -> bool:

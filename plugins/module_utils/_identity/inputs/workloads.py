@@ -17,9 +17,8 @@ from types import NoneType
 from typing import cast
 
 from ..._findings.key import WorkloadKey
-from ..._policy.language.document import parse_policy
-from ..._policy.language.elements import PolicyError
-from ..._policy.language.text import Document, load, to_json
+from ..._policy.grammar.storable import storability
+from ..._policy.language.text import Document, to_json
 from ..model.arns import PATH_PATTERN, POLICY_NAME, ROLE_NAME, parse_policy_arn, parse_role_arn
 from ..model.desired import (
     TRUST_SCOPES,
@@ -41,10 +40,7 @@ from .limits import (
     ANNOTATIONS_SIZE,
     DESCRIPTION,
     DESCRIPTION_RULE,
-    POLICY_SIZE,
-    SESSION_POLICY_SIZE,
     annotations_size,
-    size_of,
 )
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
@@ -56,7 +52,6 @@ ROLE_KEYS = tuple(role_spec())
 EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
 POLICY_KEYS = tuple(policy_spec())
 PERMISSION_KEYS = tuple(permission_spec())
-_SPLIT = "Split it into several policies, or use wildcards."
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 
@@ -279,7 +274,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
             "a policy name (letters, digits and +=,.@_-, at most 128 characters)",
         )
         or "",
-        document=_sized(policy, "document", _document(policy, "document", "identity"), POLICY_SIZE, _SPLIT),
+        document=_document(policy, "document", "managed"),
         path=policy.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
         description=policy.text("description", longest=1000),
         tags=policy.tags("tags", common),
@@ -315,7 +310,6 @@ def _session_policy(fields: Fields, disabled: bool | None) -> Document | None:
     if fields.raw.get("session_policy") in ("", {}):
         return Document()
     document = _document(fields, "session_policy", "session")
-    _sized(fields, "session_policy", document, SESSION_POLICY_SIZE, "Shorten it.")
     if document is not None and disabled is not True:
         fields.problems.add(
             fields.place,
@@ -363,27 +357,14 @@ def _scalar(value: object) -> object:
 
 
 def _document(fields: Fields, name: str, kind: str) -> Document | None:
-    """A policy document as the user wrote it, in JSON values, once its grammar has been checked."""
+    """A policy document as the user wrote it, in JSON values, unless IAM is certain to refuse it."""
     raw = fields.raw.get(name)
     if raw is None:
         return None
-    try:
-        document = load(raw)
-        parse_policy(document, kind)
-        return Document(json.loads(to_json(document)))
-    except PolicyError as error:
-        fields.problems.add(fields.place, f"{name} is not a valid policy: {error}")
-        return None
-
-
-def _sized(fields: Fields, name: str, document: Document | None, limit: int, remedy: str) -> Document | None:
-    if document is not None and size_of(document) > limit:
-        fields.problems.add(
-            fields.place,
-            f"{name} has {size_of(document)} characters without white space; {limit} are allowed, and no quota raises "
-            f"that. {remedy}",
-        )
-    return document
+    refusals = storability(raw, kind).refusals
+    for refusal in refusals:
+        fields.problems.add(fields.place, f"{name} is not a valid policy: {refusal.advice}")
+    return None if refusals else Document(json.loads(to_json(raw)))
 
 
 def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:

@@ -29,7 +29,7 @@ def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -
         for spec in workload.policies:
             if spec.document is None or spec.name in findings:
                 continue
-            policy = parse_policy(spec.document, "identity", strict=False)
+            policy = parse_policy(spec.document, "identity")
             found = (
                 _bucket_grants(policy, spec.name)
                 if catalogue is None

@@ -52,7 +52,7 @@ def same_meaning(a: object, b: object, kind: str = "identity") -> bool:
 
 
 def _parse(document: object, kind: str) -> Policy:
-    return document if isinstance(document, Policy) else parse_policy(document, kind, strict=False)
+    return document if isinstance(document, Policy) else parse_policy(document, kind)
 
 
 def _statement(statement: Statement, fold: Callable[[str], str]) -> dict[str, object]:

@@ -6,8 +6,8 @@
 
 """IAM policy documents: from what people and IAM give us to typed values, or a located error.
 
-Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". Everything here is about
-what IAM accepts as a document; what a document *means* is decided in evaluate.py.
+Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". What is refused here has no meaning. What a
+document means is decided in evaluation, and what else IAM does not store in grammar.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ _STATEMENT_ELEMENTS = (
     "NotResource",
     "Condition",
 )
-_SID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +84,11 @@ class Policy:
         return self.version != LEGACY_VERSION
 
 
-def parse_policy(document: object, kind: str = "identity", *, strict: bool = True) -> Policy:
+def parse_policy(document: object, kind: str = "identity") -> Policy:
     """Parse a dict, JSON text, or URL-encoded JSON text.
 
     :arg kind: "identity", "session" and "boundary" need Resource and forbid Principal; "trust" is
         the reverse.
-    :arg strict: also refuse what IAM refuses but what cannot change a verdict (Sid characters and
-        duplicate Sids). Pass False for documents that are only judged, never sent.
     :raises PolicyError: with the statement, Sid and element in its text.
     """
     if kind not in KINDS:
@@ -108,9 +105,7 @@ def parse_policy(document: object, kind: str = "identity", *, strict: bool = Tru
     items = given if isinstance(given, list | tuple) else [given]
     if not items:
         raise PolicyError("Statement is empty: a policy needs at least one statement")
-    statements = tuple(_statement(item, at, kind, strict) for at, item in enumerate(items, 1))
-    if strict:
-        _refuse_duplicate_sids(statements)
+    statements = tuple(_statement(item, at, kind) for at, item in enumerate(items, 1))
     return Policy(kind=kind, version=version, statements=statements, id=identifier)
 
 
@@ -124,7 +119,7 @@ def _version(value: object) -> str:
     return str(value)
 
 
-def _statement(item: object, index: int, kind: str, strict: bool) -> Statement:
+def _statement(item: object, index: int, kind: str) -> Statement:
     if not isinstance(item, Mapping):
         raise PolicyError(f"Statement {index}: must be an object, got {_type(item)}")
     sid = item.get("Sid")
@@ -132,8 +127,6 @@ def _statement(item: object, index: int, kind: str, strict: bool) -> Statement:
         raise PolicyError(f"Statement {index}: Sid must be text, got {_type(sid)}")
     where = _label(index, sid)
     refuse_unknown(item, _STATEMENT_ELEMENTS, where)
-    if strict and kind != "trust" and sid and not _SID_CHARACTERS.issuperset(sid):
-        raise PolicyError(f"{where}: Sid may only contain the letters A-Z and a-z and digits")
     effect = item.get("Effect")
     if not isinstance(effect, str) or effect not in ("Allow", "Deny"):
         if effect is None:
@@ -207,19 +200,6 @@ def _one_of(item: Mapping[object, object], one: str, other: str, where: str) -> 
     if other in item:
         return other
     raise PolicyError(f"{where}: {one} (or {other}) is missing")
-
-
-def _refuse_duplicate_sids(statements: tuple[Statement, ...]) -> None:
-    seen: dict[str, int] = {}
-    for statement in statements:
-        if statement.sid is None:
-            continue
-        if statement.sid in seen:
-            raise PolicyError(
-                f"{statement.label}: the Sid is already used by statement"
-                f" {seen[statement.sid]}; Sids must be unique"
-            )
-        seen[statement.sid] = statement.index
 
 
 def _label(index: int, sid: str | None) -> str:

@@ -105,7 +105,7 @@ def lint_all(
     lints = [lint_required(catalogue, item.action, item.resource) for item in required]
     findings = [finding for finding in lints if finding is not None]
     for policy in policies:
-        parsed = parse_policy(policy.document, "identity", strict=False)
+        parsed = parse_policy(policy.document, "identity")
         findings.extend(lint_policy(catalogue, parsed, policy.name))
     return list(dict.fromkeys(findings)), None
 

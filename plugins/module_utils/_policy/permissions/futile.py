@@ -94,7 +94,7 @@ def _grants(policy: Policy) -> Iterator[Request | None]:
 
 
 def _parsed(policy: NamedPolicy, kind: str) -> Policy:
-    return parse_policy(policy.document, kind, strict=False)
+    return parse_policy(policy.document, kind)
 
 
 def _rules(policy: NamedPolicy, kind: str) -> list[Rule]:

@@ -144,8 +144,7 @@ def permission_layers(
 
 def check_permission(layers: Sequence[Layer], required: Required, context: Context) -> PermissionVerdict:
     """Judge one item. ``context`` is that of every item (see ``pod_context``)."""
-    given = {key.lower(): key_state(value) for key, value in required.context.items()}
-    verdict = evaluate(layers, Request(required.action, required.resource), context.assume(given))
+    verdict = evaluate(layers, Request(required.action, required.resource), context_of(required, context))
     statements = tuple((rule.source, rule.statement.label, rule.statement.effect) for rule in verdict.rules)
     change = _change(verdict)
     return PermissionVerdict(
@@ -159,6 +158,11 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
         verdict.denied_when,
         verdict.undecided,
     )
+
+
+def context_of(required: Required, context: Context) -> Context:
+    """The keys of the request for one item."""
+    return context.assume({key.lower(): key_state(value) for key, value in required.context.items()})
 
 
 def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | None = None) -> Context:
@@ -212,7 +216,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
 
 def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
     try:
-        parsed = parse_policy(policy.document, kind, strict=False)
+        parsed = parse_policy(policy.document, kind)
     except PolicyError as error:
         raise PolicyError(f"{policy.name}: {error}") from error
     return rules_of(parsed, policy.name)

@@ -15,13 +15,15 @@ Source: IAM User Guide, "Policy evaluation logic", within one account and across
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..evaluation.evaluate import Layer
 from ..evaluation.request import ACTIONS, Subject, chained_context
 from ..evaluation.rules import Request
+from ..language.context import Context
 from ..language.principals import Caller
 from ..permissions.permissions import PermissionVerdict, Required, check_permission, pod_context
-from .repair import Remedy
+from .inquiry import Inquiry, Remedy, identifying_tags, whole
 from .trust import TrustVerdict, check_requests, prepare_trust
 
 
@@ -38,28 +40,40 @@ def check_chain(
     :raises PolicyError: when it is not a trust policy document.
     :raises ValueError: when ``subject.role_arn`` is not given.
     """
+    return check_requests(prepare_trust(document), chain_inquiry(subject, target_role_arn, external_id))
+
+
+def chain_inquiry(
+    subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
+) -> Inquiry:
+    """Can the session of the association's role assume its target role?
+
+    :raises ValueError: when ``subject.role_arn`` is not given.
+    """
     if not subject.role_arn:
         raise ValueError("subject.role_arn, the pod identity role, is needed")
     caller = Caller(role_arn=subject.role_arn)
+    tags = identifying_tags(subject)
+    expected = external_id or subject.external_id
+    number = {"sts:ExternalId": expected} if expected and not subject.session_tags else {}
+
+    def context_of(other: Subject) -> Context:
+        own = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
+        return chained_context(other, target_role_arn, external_id if own else None)
+
     requests = tuple(Request(action, None, caller) for action in ACTIONS)
-    equals: dict[str, str] = {}
-    if not subject.session_tags and (external_id or subject.external_id):
-        equals["sts:ExternalId"] = str(external_id or subject.external_id)
-    elif subject.session_tags:
-        equals = {
-            f"aws:RequestTag/{name}": value
-            for name, value in subject.tags().items()
-            if value and not name.startswith("kubernetes-pod") and name != "eks-cluster-name"
-        }
-    remedy = Remedy(
-        sid="AllowPodIdentityRole",
-        principal={"AWS": subject.role_arn},
-        equals=equals,
-        exempt=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
-    )
-    context = chained_context(subject, target_role_arn, external_id)
-    return check_requests(
-        prepare_trust(document), requests, context, remedy, subject.session_tags, _needed(subject)
+    return Inquiry(
+        subject,
+        requests,
+        requests[: _needed(subject)],
+        context_of,
+        Remedy(
+            sid="AllowPodIdentityRole",
+            principal={"AWS": subject.role_arn},
+            equals={**tags, **number},
+            identity=number or whole(tags),
+            caller=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
+        ),
     )
 
 

@@ -17,15 +17,22 @@ from ..._findings.severities import Severity
 from ..evaluation.evaluate import Layer, ask
 from ..evaluation.query import Question
 from ..evaluation.request import Subject, pod_identity_context
-from ..evaluation.rules import Request, Rule
+from ..evaluation.rules import Rule
+from .inquiry import Inquiry
 
 _STRANGER = "~another~"
 
 
-def reach(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) -> tuple[Finding, ...]:
-    """Findings on a usable role that is open to more than this workload, the widest first."""
+def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
+    """Findings on a role that is open to more than this workload, the widest first, whether or not it is open to this one.
+
+    A target role is another matter: it is open to whoever has the role that it names.
+    """
+    if "Service" not in inquiry.remedy.principal:
+        return ()
+    subject = inquiry.subject
     layers = (Layer("trust", tuple(rules)),)
-    questions = [ask(layers, request) for request in requests]
+    questions = [ask(layers, request) for request in inquiry.needed]
     account = subject.account
     stranger = replace(
         subject,
@@ -46,7 +53,7 @@ def reach(rules: Sequence[Rule], requests: Sequence[Request], subject: Subject) 
         findings.append(
             _wide(Code.TRUST_ANY_CLUSTER, "warning", "the same workload of every cluster in the account")
         )
-    neighbour = replace(stranger, cluster_arn=subject.cluster_arn)
+    neighbour = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
     if _lets_in(questions, neighbour):
         findings.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
     elif _lets_in(questions, replace(neighbour, namespace=subject.namespace)):

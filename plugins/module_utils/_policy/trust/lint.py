@@ -15,13 +15,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..evaluation.request import SERVICE, SESSION_TAGS
 from ..evaluation.rules import Rule
-from ..language.document import Policy
-from ..language.phrases import describe_action
 from .common_mistakes import is_irsa, lookalikes
-
-# IAM quotas: the role trust policy length is 2,048 characters, and can be raised to 4,096.
-DEFAULT_LIMIT = 2048
-HARD_LIMIT = 4096
 
 _KEYS = (
     *(f"aws:RequestTag/{name}" for name in SESSION_TAGS),
@@ -41,37 +35,12 @@ _KEYS = (
 _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 
-def lint(policy: Policy, rules: Sequence[Rule], size: int) -> list[Finding]:
+def lint(rules: Sequence[Rule]) -> list[Finding]:
     """Findings that hold whoever calls."""
     findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
         findings.extend(_statement(rule, trusted))
-    sids: dict[str, str] = {}
-    for statement in policy.statements:
-        if statement.sid is not None and statement.sid in sids:
-            findings.append(
-                Finding(
-                    Code.TRUST_DUPLICATE_SID,
-                    f"{statement.label} has the Sid of statement {sids[statement.sid]}; IAM"
-                    " refuses a document in which Sids are not unique.",
-                    "Give each statement its own Sid, or none.",
-                    statement=statement.label,
-                )
-            )
-        elif statement.sid is not None:
-            sids[statement.sid] = str(statement.index)
-    if size > DEFAULT_LIMIT:
-        limit = HARD_LIMIT if size > HARD_LIMIT else DEFAULT_LIMIT
-        findings.append(
-            Finding(
-                Code.TRUST_TOO_LARGE,
-                f"The document has {size:,} characters without white space; IAM's limit for trust"
-                f" policies is {DEFAULT_LIMIT:,}, and can be raised to {HARD_LIMIT:,}.",
-                "Use a wider scope with fewer statements"
-                + ("." if limit == HARD_LIMIT else ", or ask for a higher quota."),
-            )
-        )
     return findings
 
 
@@ -109,26 +78,6 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
                 "Remove it unless another use of the role needs it.",
                 statement=label,
                 raised_as="warning",
-            )
-        )
-    if statement.not_principal:
-        findings.append(
-            Finding(
-                Code.TRUST_NOT_PRINCIPAL,
-                f"{label} uses NotPrincipal, which IAM does not support in trust policies.",
-                "Use Principal with conditions on aws:PrincipalArn or aws:PrincipalServiceName.",
-                statement=label,
-            )
-        )
-    foreign = [action for action in statement.actions if not action.lower().startswith("sts:")]
-    if foreign:
-        findings.append(
-            Finding(
-                Code.TRUST_FOREIGN_ACTION,
-                f"{label} names {', '.join(map(describe_action, foreign[:5]))}; IAM takes only actions of AWS STS in a"
-                " trust policy.",
-                "Name sts:AssumeRole and sts:TagSession.",
-                statement=label,
             )
         )
     findings.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))

@@ -4,181 +4,138 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Edits that make a trust policy usable, smallest first. Each keeps all that the author wrote.
+"""Edits that may make a trust policy usable for a workload. Each keeps all that the author wrote.
 
-The caller evaluates the results and takes the first that is usable.
+Nothing here decides: suggestions.py evaluates the results, and says of each whom else it lets in.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from ..evaluation.request import ACTIONS, SERVICE, Subject
-from ..evaluation.rules import Request, Rule
+from ..evaluation.request import ACTIONS, SERVICE
+from ..evaluation.rules import Rule
+from ..grammar.principals import SERVICES
 from ..language.conditions import Test
 from ..language.context import Context
-from ..language.text import load
+from ..language.operators import NEGATED
 from .common_mistakes import lookalikes
-from .statements import BARE_SID
+from .edits import (
+    Draft,
+    add_actions,
+    add_statement,
+    add_value,
+    draft_of,
+    drop_principals,
+    exempt,
+    rename_service,
+)
+from .inquiry import Inquiry
+from .mend import mend
 
-Document = dict[str, Any]
 _OPEN_ENDED = ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike")
+_CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """What lets a caller in: a statement with ``principal`` and conditions ``equals``, and
-    ``exempt``, the condition (operator, key, value) that leaves the caller out of a Deny."""
-
-    sid: str
-    principal: Mapping[str, str]
-    equals: Mapping[str, str]
-    exempt: tuple[str, str, str]
-
-
-def pod_identity_remedy(subject: Subject) -> Remedy:
-    """A statement for this workload, as narrow as what is known of it allows."""
-    equals: dict[str, str] = {}
-    if subject.account:
-        equals["aws:SourceAccount"] = subject.account
-    if subject.session_tags:
-        known = subject.tags()
-        for name in ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account"):
-            value = known[name]
-            if value:
-                equals[f"aws:RequestTag/{name}"] = value
-    return Remedy(
-        sid=BARE_SID,
-        principal={"Service": SERVICE},
-        equals=equals,
-        exempt=("StringNotEquals", "aws:PrincipalServiceName", SERVICE),
-    )
-
-
-def repairs(
-    document: object,
-    rules: Sequence[Rule],
-    requests: Sequence[Request],
-    context: Context,
-    remedy: Remedy,
-) -> Iterator[Document]:
-    """Documents to try, in the order in which to try them."""
-    original = _thaw(load(document))
-    base, exempted = _exempt(original, rules, requests, context, remedy)
-    if exempted:
+def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[Draft]:
+    """Documents to try. Wherever a workload can be let in alone, one of them does."""
+    mended = mend(draft_of(document), rules)
+    bases = [mended]
+    exempted = _exempted(mended, rules, inquiry)
+    if exempted is not mended:
+        bases = [exempted, *_listed(mended, rules, inquiry)]
+    for base in bases:
         yield base
-    meant = [rule for rule in rules if rule.allow and rule.means_caller(requests[0].caller)]
-    for rule in meant:
-        if all(test.holds(context) for test in rule.tests):
-            yield _with_actions(base, rule, requests)
-    for rule in rules:
-        if "Service" in remedy.principal and rule.allow and lookalikes(rule.statement):
-            renamed = _renamed(base, rule)
-            yield renamed
-            yield _with_actions(renamed, rule, requests)
-    for rule in meant:
-        failing = [test for test in rule.tests if test.holds(context) is False]
-        if len(failing) == 1:
-            widened = _with_value(base, rule, failing[0], context)
-            if widened is not None:
-                yield widened
-                yield _with_actions(widened, rule, requests)
-    yield _with_statement(base, remedy)
+        yield from _completed(base, rules, inquiry)
+        yield from _renamed(base, rules, inquiry)
+        yield add_statement(base, inquiry.remedy)
 
 
-def _thaw(document: Mapping[str, object]) -> Document:
-    copied: Document = copy.deepcopy(dict(document))
-    given = copied["Statement"]
-    copied["Statement"] = list(given) if isinstance(given, list | tuple) else [given]
-    return copied
+def _exempted(draft: Draft, rules: Sequence[Rule], inquiry: Inquiry) -> Draft:
+    """The workload, and nobody else, left out of every Deny that keeps it out."""
+    remedy = inquiry.remedy
+    own = set(remedy.principal.items())
+    allowed = {pair for rule in rules if rule.allow for pair in rule.statement.principals or ()}
+    for rule in _in_the_way(rules, inquiry):
+        statement = rule.statement
+        pins = [("StringNotEquals", key, value) for key, value in (remedy.identity or remedy.equals).items()]
+        # Other callers could give themselves the tags.
+        if not pins or (allowed - own and set(statement.principals or ()) - own):
+            pins.insert(0, remedy.caller)
+        draft = exempt(draft, statement, pins, freed=not remedy.identity) or draft
+    return draft
 
 
-def _at(document: Document, rule: Rule) -> Document:
-    statement: Document = document["Statement"][rule.statement.index - 1]
-    return statement
+def _listed(draft: Draft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[Draft]:
+    """The workload's own value beside the exceptions that each Deny in the way makes already: shorter, and wider."""
+    for rule in _in_the_way(rules, inquiry):
+        choices = (_with_value(draft, rule, test, inquiry.context) for test in rule.tests)
+        listed = next((choice for choice in choices if choice is not None), None)
+        if listed is None:
+            return
+        draft = listed
+    yield draft
 
 
-def _with_actions(base: Document, rule: Rule, requests: Sequence[Request]) -> Document:
-    document = copy.deepcopy(base)
-    statement = _at(document, rule)
-    missing = [
-        action for action, request in zip(ACTIONS, requests, strict=False) if not rule.means_action(request)
+def _in_the_way(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
+    context = inquiry.context
+    return [
+        rule
+        for rule in rules
+        if not rule.allow
+        and any(rule.speaks_of(r) and rule.applies(r, context) is not False for r in inquiry.needed)
     ]
-    if rule.statement.not_action:
-        lowered = {action.lower() for action in missing}
-        kept = [action for action in rule.statement.actions if action.lower() not in lowered]
-        if kept:
-            statement["NotAction"] = kept
-    elif missing:
-        statement["Action"] = [*rule.statement.actions, *missing]
-    return document
 
 
-def _renamed(base: Document, rule: Rule) -> Document:
-    document = copy.deepcopy(base)
-    wrong = set(lookalikes(rule.statement))
-    principal = _at(document, rule)["Principal"]
-    given = principal["Service"]
-    services = [given] if isinstance(given, str) else list(given)
-    renamed = list(dict.fromkeys(SERVICE if name in wrong else name for name in services))
-    principal["Service"] = renamed[0] if len(renamed) == 1 else renamed
-    return document
+def _completed(base: Draft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[Draft]:
+    """A statement that means the caller, with the action or the one value that it lacks."""
+    context = inquiry.context
+    for rule in rules:
+        if not rule.allow or not rule.means_caller(inquiry.needed[0].caller):
+            continue
+        missing = _missing(rule, inquiry)
+        failing = [test for test in rule.tests if test.holds(context) is False]
+        if not failing and (completed := add_actions(base, rule.statement, missing)) is not None:
+            yield completed
+        if len(failing) == 1 and (joined := _with_value(base, rule, failing[0], context)) is not None:
+            yield add_actions(joined, rule.statement, missing) or joined
 
 
-def _with_value(base: Document, rule: Rule, test: Test, context: Context) -> Document | None:
-    """The workload's own value beside those that a condition asks for."""
+def _renamed(base: Draft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[Draft]:
+    """Misspelt names of the service corrected, or taken out beside a statement for the workload alone.
+
+    The name of a service that exists is left alone: others may use the role by it.
+    """
+    if "Service" not in inquiry.remedy.principal:
+        return
+    for rule in rules:
+        wrong = [name for name in lookalikes(rule.statement) if name not in SERVICES]
+        if not rule.allow or not wrong:
+            continue
+        renamed = rename_service(base, rule.statement, wrong, SERVICE)
+        if renamed is not None:
+            yield add_actions(renamed, rule.statement, _missing(rule, inquiry)) or renamed
+        unwanted = [("Service", name) for name in wrong]
+        yield add_statement(
+            drop_principals(base, rule.statement, unwanted, "it is not the service of EKS Pod Identity"),
+            inquiry.remedy,
+        )
+
+
+def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
+    """The actions that a statement does not allow."""
+    # One by one in the same order; a request without session tags is the first of them alone.
+    pairs = zip(ACTIONS, inquiry.needed, strict=False)
+    return [action for action, request in pairs if not rule.means_action(request)]
+
+
+def _with_value(base: Draft, rule: Rule, test: Test, context: Context) -> Draft | None:
+    """The workload's own value beside those that a condition names."""
     condition = test.condition
     state = context.get(test.key)
-    if condition.base not in _OPEN_ENDED or condition.quantifier:
+    open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED
+    if condition.base not in open_ended or condition.quantifier or rule.allow is (condition.base in NEGATED):
         return None
     if not isinstance(state, tuple) or len(state) != 1:
         return None
-    document = copy.deepcopy(base)
-    for operator, keys in _at(document, rule)["Condition"].items():
-        if operator.lower() == condition.operator.lower() and condition.key in keys:
-            keys[condition.key] = [*condition.values, state[0]]
-    return document
-
-
-def _exempt(
-    base: Document,
-    rules: Sequence[Rule],
-    requests: Sequence[Request],
-    context: Context,
-    remedy: Remedy,
-) -> tuple[Document, bool]:
-    """Leave the caller out of every Deny that keeps it out."""
-    document = copy.deepcopy(base)
-    touched = False
-    for rule in rules:
-        if rule.allow:
-            continue
-        if any(rule.speaks_of(r) and rule.applies(r, context) is not False for r in requests):
-            operator, key, value = remedy.exempt
-            keys = _at(document, rule).setdefault("Condition", {}).setdefault(operator, {})
-            given = keys.get(key, [])
-            values = [*([given] if isinstance(given, str) else given), value]
-            keys[key] = values[0] if len(values) == 1 else values
-            touched = True
-    return document, touched
-
-
-def _with_statement(base: Document, remedy: Remedy) -> Document:
-    document = copy.deepcopy(base)
-    sids = {each.get("Sid") for each in document["Statement"]}
-    sid = remedy.sid
-    if sid in sids:
-        sid = next(f"{sid}{n}" for n in range(2, len(sids) + 3) if f"{sid}{n}" not in sids)
-    statement: Document = {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": dict(remedy.principal),
-        "Action": list(ACTIONS),
-    }
-    if remedy.equals:
-        statement["Condition"] = {"StringEquals": dict(remedy.equals)}
-    document["Statement"].append(statement)
-    return document
+    return add_value(base, rule.statement, (condition.operator, condition.key), state[0], ACTIONS)

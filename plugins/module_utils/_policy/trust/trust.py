@@ -21,32 +21,30 @@ from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..evaluation.answer import Answer, Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
-from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
+from ..evaluation.request import Subject
 from ..evaluation.rules import Request, Rule, rules_of
 from ..language.canonical import display
 from ..language.context import Context
 from ..language.document import Policy, parse_policy
-from ..language.principals import Caller
 from ..language.rows import policy_finding_row
-from ..language.text import Document, load, policy_size
+from ..language.text import Document, load
 from .diagnose import diagnose
 from .exposure import reach
+from .inquiry import Inquiry, pod_identity_inquiry
 from .lint import lint
-from .repair import Remedy, pod_identity_remedy, repairs
 
 
 @dataclass(frozen=True, slots=True)
 class TrustVerdict:
     """``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are
-    "allowed", "denied" or "conditional". ``suggested_trust_policy`` is there only for "no",
-    the witnesses and ``undecided`` (see ``Answer``) only for "conditional"."""
+    "allowed", "denied" or "conditional". The witnesses and ``undecided`` (see ``Answer``) are there
+    only for "conditional"."""
 
     usable: str
     assume_role: str
     tag_session: str
     conditional_on: tuple[str, ...]
     findings: tuple[Finding, ...]
-    suggested_trust_policy: dict[str, object] | None
     trust_policy: dict[str, object]
     allowed_when: Witness | None = None
     denied_when: Witness | None = None
@@ -63,15 +61,8 @@ class TrustVerdict:
             "denied_when": witness_row(self.denied_when),
             "undecided": self.undecided,
             "findings": [policy_finding_row(finding) for finding in self.findings],
-            "suggested_trust_policy": self.suggested_trust_policy,
             "trust_policy": self.trust_policy,
         }
-
-
-def pod_identity_requests() -> tuple[Request, Request]:
-    """The two actions that EKS Pod Identity asks AWS STS for."""
-    caller = Caller(service=SERVICE)
-    return (Request(ACTIONS[0], None, caller), Request(ACTIONS[1], None, caller))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +76,16 @@ class TrustPolicy:
 
 
 def prepare_trust(document: object) -> TrustPolicy:
-    """Parse a trust policy: a dict, JSON text, URL-encoded JSON text, or a parsed ``Policy``.
+    """Parse a trust policy: a dict, JSON text, URL-encoded JSON text, or a parsed ``Policy``; what is prepared stays.
 
     :raises PolicyError: when it is not a trust policy document.
     """
+    if isinstance(document, TrustPolicy):
+        return document
     given = load(display(document) if isinstance(document, Policy) else document)
-    policy = document if isinstance(document, Policy) else parse_policy(given, "trust", strict=False)
+    policy = document if isinstance(document, Policy) else parse_policy(given, "trust")
     rules = rules_of(policy)
-    return TrustPolicy(given, policy, rules, tuple(lint(policy, rules, policy_size(given))))
+    return TrustPolicy(given, policy, rules, tuple(lint(rules)))
 
 
 def check_trust(document: object, subject: Subject) -> TrustVerdict:
@@ -101,15 +94,9 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
     :arg document: what ``prepare_trust`` takes, or its result.
     :raises PolicyError: when it is not a trust policy document.
     """
-    trust = document if isinstance(document, TrustPolicy) else prepare_trust(document)
-    requests = pod_identity_requests()
-    verdict = check_requests(
-        trust,
-        requests,
-        pod_identity_context(subject),
-        pod_identity_remedy(subject),
-        subject.session_tags,
-    )
+    trust = prepare_trust(document)
+    inquiry = pod_identity_inquiry(subject)
+    verdict = check_requests(trust, inquiry)
     foreign = _foreign_role(subject)
     if foreign is not None:
         return replace(
@@ -120,41 +107,28 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
             denied_when=None,
             undecided=False,
             findings=(foreign, *verdict.findings),
-            suggested_trust_policy=None,
         )
-    if verdict.usable == "no":
-        return verdict
-    exposures = reach(trust.rules, requests, subject)
+    exposures = reach(trust.rules, inquiry)
     return replace(verdict, findings=(*verdict.findings, *exposures)) if exposures else verdict
 
 
 def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
     """Whether ``check_trust`` would say "yes", without working out why not and what would help."""
-    if _foreign_role(subject) is not None:
+    if is_foreign(subject):
         return False
-    _verdicts, answer = _judge(trust.rules, pod_identity_requests(), pod_identity_context(subject))
+    inquiry = pod_identity_inquiry(subject)
+    _verdicts, answer = _judge(trust.rules, inquiry.needed, inquiry.context)
     return answer.proven is True
 
 
-def check_requests(
-    trust: TrustPolicy,
-    requests: tuple[Request, ...],
-    context: Context,
-    remedy: Remedy,
-    session_tags: bool,
-    needed: int = len(ACTIONS),
-) -> TrustVerdict:
-    """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller.
-
-    :arg needed: with how many of these requests, from the first, the role is usable.
-    """
-    rules = trust.rules
-    verdicts, answer = _judge(rules, requests, context)
-    if needed < len(requests):
-        requests = requests[:needed]
-        _verdicts, answer = _judge(rules, requests, context)
+def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
+    """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller."""
+    rules, context = trust.rules, inquiry.context
+    verdicts, answer = _judge(rules, inquiry.requests, context)
+    if inquiry.needed != inquiry.requests:
+        _verdicts, answer = _judge(rules, inquiry.needed, context)
     usable = answer.proven
-    findings = diagnose(rules, requests, context, usable, session_tags)
+    findings = diagnose(rules, inquiry.needed, context, usable, inquiry.subject.session_tags)
     findings.extend(trust.lints)
     if usable is None:
         findings.append(_conditional(answer.keys))
@@ -164,7 +138,6 @@ def check_requests(
         tag_session=_decision(verdicts[1]),
         conditional_on=answer.keys,
         findings=tuple(findings),
-        suggested_trust_policy=(_suggest(trust, requests, context, remedy) if usable is False else None),
         trust_policy=display(trust.policy),
         allowed_when=answer.allowed_when,
         denied_when=answer.denied_when,
@@ -178,14 +151,9 @@ def _judge(
     return evaluate_together((Layer("trust", tuple(rules)),), requests, context)
 
 
-def _suggest(
-    trust: TrustPolicy, requests: Sequence[Request], context: Context, remedy: Remedy
-) -> dict[str, object] | None:
-    for repaired in repairs(trust.document, trust.rules, requests, context, remedy):
-        repaired_rules = rules_of(parse_policy(repaired, "trust", strict=False))
-        if _judge(repaired_rules, requests, context)[1].proven:
-            return repaired
-    return None
+def is_foreign(subject: Subject) -> bool:
+    """Whether EKS refuses the role, whatever its trust policy says, because it belongs to another account."""
+    return _foreign_role(subject) is not None
 
 
 def _foreign_role(subject: Subject) -> Finding | None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from sandbox.aws.eks_state import (
     public,
 )
 from sandbox.aws.eks_tags import check_tags
+from sandbox.aws.iam_documents import check_session_policy
 from sandbox.aws.model import ApiError, Call, Record
 from sandbox.aws.passing import RolePassing
 
@@ -161,11 +161,9 @@ def _set_policy(record: Record, request: Payload) -> None:
         if len(policy) > _SESSION_POLICY_SIZE:
             raise invalid(f"policy must not be longer than {_SESSION_POLICY_SIZE} characters.")
         try:
-            document = json.loads(policy)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict) or "Statement" not in document:
-            raise invalid("The session policy is not a valid JSON policy document.")
+            check_session_policy(policy)
+        except ApiError as error:
+            raise invalid("The session policy is not a valid JSON policy document.") from error
         record["policy"] = policy
     if "policy" in record and not record["disableSessionTags"]:
         raise invalid("disableSessionTags must be true when a session policy is specified.")

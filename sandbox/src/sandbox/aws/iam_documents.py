@@ -31,6 +31,11 @@ _OPERATOR = re.compile(
 _SID = re.compile(r"[0-9A-Za-z]*")
 _VENDOR = re.compile(r"[a-zA-Z0-9-]+")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "*")
+_RESOURCE_ACCOUNT = re.compile(r"\d{12}|\*|aws|")
+_DATE = re.compile(
+    r"\d+|\d{4}(?:-\d\d(?:-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?)?)?"
+)
+_CHARACTERS = re.compile(r"[\u0009\u000A\u000D\u0020-\u00FF]+")
 _SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
 _EKS_SERVICES = frozenset(["pods.eks.amazonaws.com"])
 _ACCOUNT = re.compile(r"\d{12}|arn:aws:iam::\d{12}:root")
@@ -71,6 +76,15 @@ def check_identity_policy(text: str, *, managed: bool) -> None:
         raise malformed("Policy document must be version 2012-10-17 or greater.")
 
 
+def check_session_policy(text: str) -> None:
+    """A session policy: IAM completes ARNs in identity-based policies only."""
+    check_identity_policy(text, managed=False)
+    for statement in _statements(_parse(text)):
+        for resource in _one_of(statement, "Resource", "NotResource"):
+            if resource != "*" and resource.count(":") < 5:
+                raise malformed("The policy failed legacy parsing")
+
+
 def check_trust_policy(text: str, exists: EntityExists) -> None:
     """A role's trust policy."""
     document = _parse(text)
@@ -107,8 +121,10 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _parse(text: str) -> dict[str, Any]:
+    if not _CHARACTERS.fullmatch(text):
+        raise malformed("The specified value for policyDocument is invalid.")
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
     except ValueError:
         raise malformed("This policy contains invalid Json") from None
     if not isinstance(document, dict) or document.keys() - {"Version", "Id", "Statement"}:
@@ -116,6 +132,14 @@ def _parse(text: str) -> dict[str, Any]:
     if "Version" in document and document["Version"] not in _VERSIONS:
         raise malformed(SYNTAX)
     return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which IAM takes no key twice."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise malformed(SYNTAX)
+    return members
 
 
 def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -168,8 +192,16 @@ def _check_resource(resource: str) -> None:
         raise malformed(f'Resource {resource} must be in ARN format or "*".')
     if len(parts) > 1 and parts[1] not in _PARTITIONS:
         raise malformed(f'Partition "{parts[1]}" is not valid for resource "{resource}".')
-    if len(parts) < 6 and not resource.endswith("*"):
+    vendor = parts[2] if len(parts) > 2 else ""
+    if vendor != "*" and not _VENDOR.fullmatch(vendor):
+        raise malformed("Resource vendor must be fully qualified and cannot contain regexes.")
+    region, account = (*parts[3:5], "", "")[:2]
+    if not _RESOURCE_ACCOUNT.fullmatch(account):
         raise malformed("The policy failed legacy parsing")
+    if vendor == "iam" and region and len(parts) == 6:
+        raise malformed(f"IAM resource {resource} cannot contain region information.")
+    if vendor == "s3" and region and not account and len(parts) == 6:
+        raise malformed(f"Resource {resource} can not contain region information.")
 
 
 def _check_principal(principal: Any, exists: EntityExists) -> None:
@@ -209,8 +241,12 @@ def _check_condition(statement: dict[str, Any]) -> None:
             raise malformed(f"Invalid Condition type : {operator}.")
         if not isinstance(keys, dict):
             raise malformed(SYNTAX)
+        if len({key.lower() for key in keys}) < len(keys):
+            raise malformed(SYNTAX)
         for key, values in keys.items():
             if ":" not in key:
                 raise malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+            if operator.startswith("Date") and not all(_DATE.fullmatch(str(v)) for v in as_list(values)):
+                raise malformed("The policy failed legacy parsing")
             if any(isinstance(value, (dict, list)) or value is None for value in as_list(values)):
                 raise malformed(SYNTAX)

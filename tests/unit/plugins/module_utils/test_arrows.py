@@ -16,15 +16,17 @@ PREFIX = "ansible_collections.workload_identity.aws.plugins.module_utils."
 _BOTTOM = frozenset({"_findings"})
 _LANGUAGE = _BOTTOM | {"_policy.language"}
 _EVALUATION = _LANGUAGE | {"_policy.evaluation"}
-_POLICY = _EVALUATION | {"_policy.trust", "_policy.permissions"}
+_JUDGING = _EVALUATION | {"_policy.grammar"}
+_POLICY = _JUDGING | {"_policy.trust", "_policy.permissions"}
 _MODEL = _POLICY | {"_identity.model"}
 # Room: what it may import beside itself.
 ARROWS: Mapping[str, frozenset[str]] = {
     "_findings": frozenset(),
     "_policy.language": _BOTTOM,
     "_policy.evaluation": _LANGUAGE,
-    "_policy.permissions": _EVALUATION,
-    "_policy.trust": _EVALUATION,
+    "_policy.grammar": _LANGUAGE,
+    "_policy.permissions": _JUDGING,
+    "_policy.trust": _JUDGING,
     "_aws": _BOTTOM | {"_identity.model"},
     "_identity.model": _POLICY,
     "_identity.inputs": _MODEL,

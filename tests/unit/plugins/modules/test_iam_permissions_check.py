@@ -114,6 +114,8 @@ def test_given_policies_need_no_aws(run, check_mode):
             "statements": [{"policy": "mine", "statement": "Statement 1", "effect": "Allow"}],
             "change": [],
             "message": "s3:GetObject on arn:aws:s3:::b/k is allowed by Statement 1 of mine.",
+            "reasoning": ["Statement 1 of mine (Allow) applies."],
+            "addition": [],
         },
         {
             "action": "iam:ListRoles",
@@ -126,10 +128,37 @@ def test_given_policies_need_no_aws(run, check_mode):
             "statements": [],
             "change": ["identity policies"],
             "message": "iam:ListRoles on * is denied because nothing allows it in: identity policies.",
+            "reasoning": ["No Allow of identity policies names the action."],
+            "addition": result["addition"],
         },
     ]
+    statement = {"Effect": "Allow", "Action": ["iam:ListRoles"], "Resource": "*"}
+    assert result["addition"] == [{"policy": "identity policies", "statement": statement}]
+    assert (result["storable"], result["storable_reasons"]) == ("yes", [])
     assert (result["changed"], result["allowed"]) == (False, False)
     assert result["summary"] == {"allowed": 1, "conditional": 0, "explicit_deny": 0, "implicit_deny": 1}
+
+
+def test_a_document_that_iam_refuses_allows_nothing(run):
+    given = {"policies": [policy()], "required": [GET]}
+    result = run(**given, session_policy=policy(resource="arn:aws:s3"))
+    assert (result["permissions"][0]["decision"], result["allowed"], result["storable"]) == (
+        "allowed",
+        False,
+        "no",
+    )
+    assert [(row["policy"], row["statement"]) for row in result["storable_reasons"]] == [
+        ("session policy", "Statement 1")
+    ]
+    assert [row["code"] for row in result["findings"]] == ["PERMISSION_NOT_STORABLE"]
+    assert run(**given, permissions_boundary={"Statement": policy()["Statement"]})["storable"] == "no"
+    assert run(policies=[policy("s3:Get Object")], required=[GET])["storable"] == "unknown"
+
+
+def test_what_iam_has_is_stored(run):
+    api = FakeIam(managed=policy("s3*:*"))
+    result = run(api, role_name="my-role", required=[GET])
+    assert (result["storable"], result["findings"]) == ("yes", [])
 
 
 def test_policies_without_a_name_are_called_by_their_place(run):

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     check_chain,
     check_chain_permissions,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 
 ROLE = "arn:aws:iam::111122223333:role/path/my-role"
 TARGET = "arn:aws:iam::444455556666:role/my-target-role"
@@ -164,9 +165,11 @@ def test_trust(case):
     _name, document, subject, usable, _why = case
     found = check_chain(document, subject, target_role_arn=TARGET)
     assert found.usable == usable
-    if usable == "no":
-        suggested = found.suggested_trust_policy
-        assert check_chain(suggested, subject, target_role_arn=TARGET).usable in ("yes", "conditional")
+    checked = check_policy(document, subject, chained=True, target_role_arn=TARGET)
+    assert bool(checked.suggestions) is (usable == "no")
+    for suggestion in checked.suggestions:
+        assert check_chain(suggestion.trust_policy, subject, target_role_arn=TARGET).usable == "yes"
+    assert not checked.suggestions or checked.suggestions[0].also_lets_in == ()
 
 
 def test_the_external_id_of_eks_comes_first():
@@ -182,8 +185,9 @@ def test_the_finding_names_the_role():
 
 
 def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
-    suggested = check_chain(policy("444455556666"), UNTAGGED).suggested_trust_policy
-    assert suggested["Statement"][1] == {
+    (suggestion,) = check_policy(policy("444455556666"), UNTAGGED, chained=True).suggestions
+    assert suggestion.also_lets_in == ()
+    assert suggestion.trust_policy["Statement"][1] == {
         "Sid": "AllowPodIdentityRole",
         "Effect": "Allow",
         "Principal": {"AWS": ROLE},

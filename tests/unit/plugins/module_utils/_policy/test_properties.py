@@ -38,6 +38,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     overlaps,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
+    check_policy,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
 )
@@ -347,15 +350,16 @@ subjects = st.builds(
 @SETTINGS
 @given(trusts, subjects)
 def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, subject):
-    found = check_trust(document, subject)
-    if found.usable != "no":
-        assert found.suggested_trust_policy is None
+    found = check_policy(document, subject)
+    if found.verdict.usable != "no":
+        assert found.suggestions == ()
         return
-    assert any(finding.severity == "error" for finding in found.findings)
-    suggested = found.suggested_trust_policy
-    assert suggested is not None
-    assert check_trust(suggested, subject).usable == "yes"
-    assert len(suggested["Statement"]) - len(document["Statement"]) in (0, 1)
+    assert any(finding.severity == "error" for finding in found.verdict.findings)
+    assert found.suggestions
+    for suggestion in found.suggestions:
+        assert check_trust(suggestion.trust_policy, subject).usable == "yes"
+        assert suggestion.storable.answer != "no"
+        assert suggestion.edits
 
 
 @SETTINGS

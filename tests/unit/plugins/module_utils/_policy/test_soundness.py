@@ -34,8 +34,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
-    pod_identity_requests,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
+    pod_identity_inquiry,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -263,7 +263,7 @@ def completion(draw, key):
 
 
 def layer(name, document, kind="identity"):
-    return Layer(name, rules_of(parse_policy(document, kind, strict=False), name))
+    return Layer(name, rules_of(parse_policy(document, kind), name))
 
 
 @SETTINGS
@@ -445,7 +445,7 @@ def test_no_trust_verdict_is_refuted(random):
         return options[random.randrange(len(options))]
 
     layers = [layer("trust", trust_policy(draw), "trust")]
-    requests = pod_identity_requests()
+    requests = pod_identity_inquiry(Subject()).requests
     given = {name: draw([None, choices[0]]) for name, choices in SUBJECT.items()}
     subject = Subject(
         **given,

@@ -756,7 +756,6 @@ def test_conditional_names_the_keys(case):
     _name, document, subject, keys, _why = case
     found = check_trust(document, subject)
     assert (found.usable, list(found.conditional_on)) == ("conditional", keys)
-    assert found.suggested_trust_policy is None
 
 
 @pytest.mark.parametrize(
@@ -784,12 +783,19 @@ def test_each_action_has_its_own_answer():
 def test_a_role_of_another_account_is_never_usable():
     found = check_trust(policy(allow()), replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/r"))
     assert found.usable == "no"
-    assert found.suggested_trust_policy is None
     assert found.findings[0].code == "TRUST_ROLE_IN_OTHER_ACCOUNT"
     assert found.findings[0].message == (
         "The role is in account 444455556666, the cluster in 111122223333: EKS refuses to pass a role of"
         " another account, whatever the trust policy says."
     )
+
+
+def test_what_others_can_is_said_beside_a_no():
+    found = check_trust(policy(allow(tag("kubernetes-namespace", "default", "StringNotEquals"))), KNOWN)
+    assert [(each.code, each.severity) for each in found.findings] == [
+        ("TRUST_CONDITION_UNMATCHED", "error"),
+        ("TRUST_ACCOUNT_WIDE", "warning"),
+    ]
 
 
 def test_the_policy_is_shown_spelled_out_in_the_authors_order():

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
-# ruff: noqa: E501
-"""What is said about a trust policy, and the edit that is suggested."""
+"""What is said about a trust policy."""
 
 from __future__ import annotations
 
@@ -208,8 +207,6 @@ def test_each_way_to_fail_has_its_finding(case):
     said = finding(found, code)
     assert (said.severity, said.statement, said.message, said.remedy) == ("error", statement, message, remedy)
     assert found.usable == "no"
-    assert found.suggested_trust_policy is not None
-    assert check_trust(found.suggested_trust_policy, subject).usable == "yes"
 
 
 LINTS = [
@@ -283,39 +280,11 @@ LINTS = [
         "Statement 2 trusts eks.amazonaws.com, which is not the service of EKS Pod Identity.",
     ),
     (
-        policy(allow(Action="*")),
-        KNOWN,
-        "TRUST_FOREIGN_ACTION",
-        "warning",
-        "Statement 1 names *; IAM takes only actions of AWS STS in a trust policy.",
-    ),
-    (
-        policy(allow(Sid="A"), allow(Sid="A")),
-        KNOWN,
-        "TRUST_DUPLICATE_SID",
-        "warning",
-        "Statement 2 (Sid 'A') has the Sid of statement 1; IAM refuses a document in which Sids are not unique.",
-    ),
-    (
-        policy(allow(), {"Effect": "Deny", "NotPrincipal": SERVICE, "Action": "sts:*"}),
-        KNOWN,
-        "TRUST_NOT_PRINCIPAL",
-        "warning",
-        "Statement 2 uses NotPrincipal, which IAM does not support in trust policies.",
-    ),
-    (
         policy(allow(), allow(Condition=equals(SourceAcount="1"))),
         KNOWN,
         "TRUST_MISSPELT_KEY",
         "warning",
         "Statement 2 has a condition on aws:SourceAcount, a key that requests of EKS Pod Identity do not have.",
-    ),
-    (
-        policy(allow(Sid="A" * 2500)),
-        KNOWN,
-        "TRUST_TOO_LARGE",
-        "warning",
-        "The document has 2,660 characters without white space; IAM's limit for trust policies is 2,048, and can be raised to 4,096.",
     ),
 ]
 
@@ -361,113 +330,6 @@ def test_a_deny_that_may_match_is_a_warning():
         "Statement 2 denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com for some requests, because of"
         " StringEquals aws:RequestTag/kubernetes-pod-name 'x'."
     )
-
-
-REPAIRS = [
-    ("the action is added", policy(allow(Action="sts:AssumeRole")), policy(allow())),
-    (
-        "the service is corrected",
-        policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})),
-        policy(allow()),
-    ),
-    (
-        "other services stay",
-        policy(
-            allow(Principal={"Service": ["ec2.amazonaws.com", "eks.amazonaws.com"]}, Action="sts:AssumeRole")
-        ),
-        policy(allow(Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})),
-    ),
-    (
-        "the left-out action comes in",
-        policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["sts:TagSession", "iam:*"]}),
-        policy({"Effect": "Allow", "Principal": SERVICE, "NotAction": ["iam:*"]}),
-    ),
-    (
-        "the value joins the list",
-        policy(allow(Condition=equals(RequestTag__kubernetes_namespace="other"))),
-        policy(allow(Condition=equals(RequestTag__kubernetes_namespace=["other", "default"]))),
-    ),
-    (
-        "two wrong values: a statement of its own, no cross product",
-        policy(
-            allow(
-                Condition=equals(
-                    RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b"
-                )
-            )
-        ),
-        policy(
-            allow(
-                Condition=equals(
-                    RequestTag__kubernetes_namespace="a", RequestTag__kubernetes_service_account="b"
-                )
-            ),
-            OURS,
-        ),
-    ),
-    ("IRSA stays", policy(IRSA), policy(IRSA, OURS)),
-    (
-        "a taken Sid is not used again",
-        policy({**IRSA, "Sid": OURS["Sid"]}),
-        policy({**IRSA, "Sid": OURS["Sid"]}, {**OURS, "Sid": OURS["Sid"] + "2"}),
-    ),
-    (
-        "the Deny leaves the service out",
-        policy(allow(), {"Effect": "Deny", "Principal": "*", "Action": "sts:*"}),
-        policy(
-            allow(),
-            {
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sts:*",
-                "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "pods.eks.amazonaws.com"}},
-            },
-        ),
-    ),
-    (
-        "the Deny keeps its exceptions",
-        policy(
-            allow(),
-            {
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sts:*",
-                "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": "ec2.amazonaws.com"}},
-            },
-        ),
-        policy(
-            allow(),
-            {
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sts:*",
-                "Condition": {
-                    "StringNotEquals": {
-                        "aws:PrincipalServiceName": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]
-                    }
-                },
-            },
-        ),
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("document", "suggested"), [case[1:] for case in REPAIRS], ids=[case[0] for case in REPAIRS]
-)
-def test_the_smallest_edit_is_suggested(document, suggested):
-    assert check_trust(document, KNOWN).suggested_trust_policy == suggested
-
-
-def test_the_document_given_is_not_touched():
-    document = policy(allow(Action="sts:AssumeRole"))
-    check_trust(document, KNOWN)
-    assert document == policy(allow(Action="sts:AssumeRole"))
-
-
-def test_without_session_tags_the_suggestion_needs_none():
-    found = check_trust(policy(IRSA), UNTAGGED)
-    assert found.suggested_trust_policy["Statement"][1]["Condition"] == equals(SourceAccount="111122223333")
 
 
 def test_the_result_of_a_module_is_plain_data():

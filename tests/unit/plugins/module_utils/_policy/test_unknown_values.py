@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
 
 VPC, TAGS, ARN = "aws:SourceVpc", "aws:TagKeys", "aws:PrincipalArn"
@@ -563,10 +564,15 @@ def test_an_action_with_a_space_is_shown_in_quotes():
         "Version": "2012-10-17",
         "Statement": {"Effect": "Allow", "Principal": SERVICE, "Action": " sts:AssumeRole"},
     }
-    (finding,) = [f for f in check_trust(document, Subject()).findings if f.code == "TRUST_FOREIGN_ACTION"]
+    checked = check_policy(document, Subject())
+    (finding,) = [f for f in checked.verdict.findings if f.code == "TRUST_NOT_STORABLE"]
     assert finding.message == (
-        "Statement 1 names ' sts:AssumeRole'; IAM takes only actions of AWS STS in a trust policy."
+        "IAM refuses the document: Statement 1: the action ' sts:AssumeRole' does not belong to AWS STS, and a trust"
+        " policy may only have actions that assume a role."
     )
+    assert [suggestion.edits[0] for suggestion in checked.suggestions] == [
+        "Remove Statement 1, which only has ' sts:AssumeRole'."
+    ]
 
 
 def test_a_source_that_is_the_cluster_or_absent_is_shown_as_that():

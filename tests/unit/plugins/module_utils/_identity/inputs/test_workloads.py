@@ -139,7 +139,7 @@ def long_document(size: int) -> dict[str, Any]:
         "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
     }
     left = size - len(json.dumps(base, separators=(",", ":"))) + 1
-    base["Statement"][0]["Resource"] = "*" * (left + 1)  # type: ignore[index]
+    base["Statement"][0]["Resource"] = "arn:aws:s3:::".ljust(left + 1, "x")  # type: ignore[index]
     return base
 
 
@@ -186,6 +186,16 @@ def test_a_templated_false_is_false(value: object) -> None:
 def test_a_templated_number_is_a_number() -> None:
     (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})], CLUSTER)
     assert found.role == RoleSpec("my-role", max_session_duration=7200)
+
+
+@pytest.mark.parametrize("action", ["sts:*", "*"])
+def test_what_iam_may_or_may_not_store_is_taken(action: str) -> None:
+    trust = {**TRUST, "Statement": {**TRUST["Statement"], "Action": action}}
+    (parsed,) = parse_workloads(
+        [workload(role={"name": "r", "trust_policy": trust})], CLUSTER, "present", Defaults()
+    )
+    assert parsed.role is not None
+    assert parsed.role.trust_policy == trust
 
 
 def test_a_document_may_be_text() -> None:
@@ -500,16 +510,16 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"policies": [{"name": "p", "document": long_document(6200)}]},
             [
-                f"{PLACE} policies[0]: document has 6201 characters without white space; 6144 are allowed, and no quota "
-                "raises that. Split it into several policies, or use wildcards."
+                f"{PLACE} policies[0]: document is not a valid policy: the document has 6,201 characters without white "
+                "space; a managed policy may have 6,144. Spread it over several policies."
             ],
             id="policy that is too long",
         ),
         pytest.param(
             {"disable_session_tags": True, "session_policy": long_document(2100), "role": {"arn": ROLE}},
             [
-                f"{PLACE}: session_policy has 2101 characters without white space; 2048 are allowed, and no quota raises "
-                "that. Shorten it."
+                f"{PLACE}: session_policy is not a valid policy: the document has 2,101 characters without white space; a "
+                "session policy may have 2,048. Shorten it."
             ],
             id="session policy that is too long",
         ),
@@ -599,6 +609,31 @@ KNOWN_WORKLOAD = (
                 "Deny, got 'Permit'"
             ],
             id="document with a bad effect",
+        ),
+        pytest.param(
+            {"policies": [{"name": "p", "document": document("s3*:GetObject", "s3:Get", "iam :List")}]},
+            [
+                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service of the action "
+                f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces. Write "
+                "the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon."
+                for action in ("s3*:GetObject", "iam :List")
+            ],
+            id="document that IAM refuses",
+        ),
+        pytest.param(
+            {
+                "policies": [
+                    {
+                        "name": "p",
+                        "document": {key: v for key, v in document("s3:*").items() if key != "Version"},
+                    }
+                ]
+            },
+            [
+                f"{PLACE} policies[0]: document is not a valid policy: the document names no version, and a "
+                'managed policy must have 2012-10-17. Set "Version": "2012-10-17".'
+            ],
+            id="document of an old version",
         ),
         pytest.param(
             {"target_role_arn": "lake"},

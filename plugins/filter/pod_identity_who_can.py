@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter that asks a list of workloads which of them can perform an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.holders import holders_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+    PolicyError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    parse_required,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
+    FactError,
+    parse_subject,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.who_can import who_can
+
+
+def pod_identity_who_can(
+    workloads: Sequence[Mapping[str, Any]],
+    action: str,
+    resource: str = "*",
+    context: Mapping[str, Any] | None = None,
+    documents: Mapping[str, Any] | None = None,
+    cluster_arn: str | None = None,
+) -> list[dict[str, object]]:
+    try:
+        parse_subject({"cluster_arn": cluster_arn})
+        (required,) = parse_required([{"action": action, "resource": resource}], context or {})
+        cluster = cluster_arn.rpartition("/")[2] if cluster_arn else "cluster"
+        parsed = parse_workloads(workloads, cluster)
+        holders = holders_of(parsed, documents or {}, cluster_arn)
+    except InputError as error:
+        raise AnsibleFilterError("\n".join(map(visible, error.problems))) from error
+    except (FactError, PolicyError) as error:
+        raise AnsibleFilterError(visible(str(error))) from error
+    return [holding.as_dict() for holding in who_can(holders, required)]
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"pod_identity_who_can": pod_identity_who_can}

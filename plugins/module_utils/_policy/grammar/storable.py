@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Would IAM store this document?
+
+"no" and "yes" rest on what AWS documents or answers; what that leaves open is "unknown", with what it turns on. Who a
+document lets in is another question, for which it has to be stored first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..._findings.text import visible
+from ..language.document import LEGACY_VERSION, Policy, Statement, parse_policy
+from ..language.elements import PolicyError
+from ..language.text import load, to_json
+from .actions import action_reasons
+from .conditions import condition_reasons
+from .principals import principal_reasons
+from .reasons import Reason, ReasonRow
+from .resources import resource_reasons
+from .sizes import size_reasons
+
+# "identity" is a permissions policy of which it is not known whether it is a managed or an inline one.
+KINDS = ("trust", "managed", "boundary", "identity", "session")
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Storability:
+    """``answer`` is "yes", "no" or "unknown"; ``reasons`` are in the order of the document."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        if not self.reasons:
+            return "yes"
+        return "no" if self.refusals else "unknown"
+
+    @property
+    def refusals(self) -> tuple[Reason, ...]:
+        """The reasons for which IAM certainly refuses it."""
+        return tuple(reason for reason in self.reasons if reason.certain)
+
+    @property
+    def rows(self) -> list[ReasonRow]:
+        """For a module's result: what decides, which is only the refusals where there are any."""
+        return [reason.as_row() for reason in self.refusals or self.reasons]
+
+
+class NamedReasonRow(ReasonRow):
+    """A reason with the policy that it is about."""
+
+    policy: str
+
+
+def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
+    """Whether all of several named documents are stored, with the reasons that decide it."""
+    answers = [one.answer for _name, one in judged]
+    answer = next((word for word in ("no", "unknown") if word in answers), "yes")
+    rows: list[NamedReasonRow] = [
+        {"policy": visible(name), **row} for name, one in judged if one.answer == answer for row in one.rows
+    ]
+    return answer, rows
+
+
+def storability(
+    document: object, kind: str, *, known: Collection[str] = (), trust_limit: int | None = None
+) -> Storability:
+    """Judge a document: a dict, JSON text, or URL-encoded JSON text.
+
+    :arg kind: one of ``KINDS``.
+    :arg known: account IDs, services and principals that are known to exist.
+    :arg trust_limit: the account's quota for trust policies, in characters; None when not known.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    try:
+        content = load(document)
+        policy = parse_policy(content, kind if kind in ("trust", "session") else "identity")
+        text = to_json(content)
+    except PolicyError as error:
+        return Storability((Reason(True, "", str(error), ""),))
+    return Storability(
+        (
+            *_document(policy, content, kind),
+            *_statements(policy, content, kind, known),
+            *size_reasons(text, kind, trust_limit),
+        )
+    )
+
+
+def _document(policy: Policy, content: Mapping[str, object], kind: str) -> Iterator[Reason]:
+    if policy.version == LEGACY_VERSION and kind != "trust":
+        given = "names the version 2008-10-17" if "Version" in content else "names no version"
+        managed = kind in ("managed", "boundary")
+        yield Reason(
+            managed,
+            "",
+            f"the document {given}, and a managed policy must have 2012-10-17"
+            + ("" if managed else "; whether this kind of policy must is not documented"),
+            'Set "Version": "2012-10-17".',
+        )
+
+
+def _statements(
+    policy: Policy, content: Mapping[str, object], kind: str, known: Collection[str]
+) -> Iterator[Reason]:
+    given = content["Statement"]
+    items = given if isinstance(given, list | tuple) else [given]
+    sids: dict[str, Statement] = {}
+    for statement, item in zip(policy.statements, items, strict=True):
+        yield from _sid(statement, sids, kind == "trust")
+        yield from action_reasons(statement, kind == "trust")
+        if kind == "trust":
+            yield from principal_reasons(statement, known)
+        else:
+            yield from resource_reasons(statement, kind == "session")
+        yield from condition_reasons(statement, item.get("Condition") if isinstance(item, Mapping) else None)
+
+
+def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:
+    """Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy whose
+    Sid has spaces."""
+    sid = statement.sid
+    if sid is None:
+        return
+    first = sids.setdefault(sid, statement)
+    if first is not statement:
+        yield Reason(
+            True,
+            statement.label,
+            f"the Sid is already used by statement {first.index}; Sids must be unique",
+            "Give each statement a Sid of its own, or none.",
+        )
+    allowed = _LETTERS | {" "} if trust else _LETTERS
+    if not allowed.issuperset(sid):
+        yield Reason(
+            not trust,
+            statement.label,
+            "the Sid may only have the letters A-Z and a-z and digits"
+            + ("; trust policies are known to take spaces, too, but not what else" if trust else ""),
+            "Use letters and digits only.",
+        )

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Why a request is allowed or not, statement by statement, in sentences that a person can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..evaluation.evaluate import Layer
+from ..evaluation.rules import Request, Rule
+from ..language.conditions import Test
+from ..language.context import Context, Unknown
+from ..language.phrases import describe_actual, describe_condition, describe_values
+
+_SHOWN = 12
+
+
+def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
+    """What each statement that names the action says to the request: Deny statements first, as IAM asks them, then each
+    layer, which needs an Allow of its own."""
+    lines: list[str] = []
+    for layer in layers:
+        denies = (rule for rule in layer.rules if not rule.allow and rule.speaks_of(request))
+        lines.extend(_shown([_says(rule, request, context) for rule in denies]))
+    for layer in layers:
+        allows = [rule for rule in layer.rules if rule.allow and rule.speaks_of(request)]
+        if not allows:
+            lines.append(f"No Allow of {layer.name} names {request_name(request)}{_near(layer, request)}.")
+        lines.extend(_shown([_says(rule, request, context) for rule in allows]))
+    return tuple(lines)
+
+
+def request_name(request: Request) -> str:
+    return "these actions" if request.action_wild else "the action"
+
+
+def _says(rule: Rule, request: Request, context: Context) -> str:
+    statement = rule.statement
+    who = f"{statement.label} of {rule.source} ({statement.effect})"
+    meant = rule.means_resource(request, context)
+    if meant is False:
+        element = "NotResource" if statement.not_resource else "Resource"
+        part = "all of the resources" if rule.allow and request.resource_wild else "the resource"
+        return f"{who} names the action, but not {part}: its {element} is {describe_values(statement.resources or ())}."
+    failing = [test for test in rule.tests if test.holds(context) is False]
+    if failing:
+        return f"{who} does not apply: {'; '.join(_fails(test, context) for test in failing)}."
+    open_tests = [test for test in rule.tests if test.holds(context) is None]
+    if open_tests or meant is None:
+        asked = [describe_condition(test.condition) for test in open_tests]
+        asked += ["the policy variables of its Resource"] if meant is None else []
+        return f"{who} applies to some requests: it turns on {'; '.join(asked)}."
+    return f"{who} applies."
+
+
+def _fails(test: Test, context: Context) -> str:
+    state = context.get(test.key)
+    actual = describe_actual(test.key, context)
+    has = (
+        f"what is known of {test.condition.key} excludes it"
+        if isinstance(state, Unknown)
+        else f"the request has {actual}"
+    )
+    return f"it asks for {describe_condition(test.condition)}, and {has}"
+
+
+def _near(layer: Layer, request: Request) -> str:
+    """Actions of the same service that the layer allows, as a hint at a wrong name."""
+    service = request.action.partition(":")[0]
+    named = [
+        action
+        for rule in layer.rules
+        if rule.allow and not rule.statement.not_action
+        for action in rule.statement.actions
+        if action.lower().partition(":")[0] == service
+    ]
+    return f"; of the same service it allows {describe_values(tuple(dict.fromkeys(named)))}" if named else ""
+
+
+def _shown(lines: Sequence[str]) -> Iterator[str]:
+    yield from lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        yield f"{len(lines) - _SHOWN} more statements name the action."

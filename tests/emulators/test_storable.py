@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the collection says of a document beside what the sandbox, which has a grammar of its own, does with it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+    storability,
+)
+from ansible_collections.workload_identity.aws.tests.emulators.documents import ACCOUNT, DOCUMENTS, Document
+from sandbox.aws.iam_documents import check_identity_policy, check_session_policy, check_trust_policy
+from sandbox.aws.model import ApiError
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/my-role"
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: f"{each.kind}: {each.name}")
+
+
+def sandbox_stores(document: Document) -> bool:
+    try:
+        if document.kind == "trust":
+            check_trust_policy(document.text, lambda arn: arn == ROLE)
+        elif document.kind == "session":
+            check_session_policy(document.text)
+        else:
+            check_identity_policy(document.text, managed=document.kind == "managed")
+    except ApiError:
+        return False
+    return True
+
+
+@each_document
+def test_the_collection_answers(document: Document) -> None:
+    answer = storability(document.text, document.kind, known={ACCOUNT, ROLE}).answer
+    assert answer == {"open": "unknown"}.get(document.answer, document.answer)
+
+
+@each_document
+def test_the_sandbox_does_the_same(document: Document) -> None:
+    if document.answer != "open":
+        assert sandbox_stores(document) is (document.answer == "yes")

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter that asks a list of workloads which of them can perform an action."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_who_can import FilterModule
+
+DOCS = Path(__file__).parents[4] / "plugins" / "filter" / "pod_identity_who_can.yml"
+FILTERS = FilterModule().filters()
+KEY = "arn:aws:s3:::b/web/x"
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
+
+
+def who_can(*args: Any, **more: Any) -> Any:
+    return FILTERS["pod_identity_who_can"](*args, **more)
+
+
+def document(action: str = "s3:GetObject", resource: str = "arn:aws:s3:::b/*", **more: Any) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def workload(name: str, *policies: Any, namespace: str = "web", **more: Any) -> dict[str, Any]:
+    specs = [
+        {"arn": policy} if isinstance(policy, str) else {"name": f"{name}-{at}", "document": policy}
+        for at, policy in enumerate(policies)
+    ]
+    return {
+        "namespace": namespace,
+        "service_account": name,
+        "role": {"name": name},
+        "policies": specs,
+        **more,
+    }
+
+
+def test_the_filter_is_documented() -> None:
+    docs = yaml.safe_load(DOCS.read_text(encoding="utf-8"))
+    assert list(FILTERS) == [docs["DOCUMENTATION"]["name"]] == ["pod_identity_who_can"]
+
+
+def test_each_workload_is_asked() -> None:
+    rows = who_can([workload("a", document()), workload("b", document("s3:PutObject"))], "s3:GetObject", KEY)
+    assert rows == [
+        {
+            "workload": "web/a",
+            "decision": "allowed",
+            "statements": [{"policy": "a-0", "statement": "Statement 1", "effect": "Allow"}],
+            "conditional_on": [],
+            "unknown": [],
+            "message": f"s3:GetObject on {KEY} is allowed by Statement 1 of a-0.",
+        },
+        {
+            "workload": "web/b",
+            "decision": "implicit_deny",
+            "statements": [],
+            "conditional_on": [],
+            "unknown": [],
+            "message": f"s3:GetObject on {KEY} is denied because nothing allows it in: identity policies.",
+        },
+    ]
+
+
+DENY = document(Effect="Deny")
+SESSION = {"disable_session_tags": True, "session_policy": document("s3:PutObject")}
+TAGGED = document(resource="arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*")
+TARGET = "arn:aws:iam::444455556666:role/lake"
+CASES = [
+    ("its namespace", workload("a", TAGGED), "allowed", []),
+    ("another namespace", workload("a", TAGGED, namespace="shop"), "implicit_deny", []),
+    ("no session tags", workload("a", TAGGED, disable_session_tags=True), "conditional", []),
+    ("a policy of AWS", workload("a", READ_ONLY), "unknown", [READ_ONLY]),
+    ("an Allow beside it", workload("a", READ_ONLY, document()), "unknown", [READ_ONLY]),
+    ("a Deny beside it", workload("a", READ_ONLY, DENY), "explicit_deny", []),
+    ("a session policy without it", workload("a", READ_ONLY, **SESSION), "implicit_deny", []),
+    (
+        "an unknown boundary",
+        workload("a", document(), role={"name": "a", "permissions_boundary": BOUNDARY}),
+        "unknown",
+        [BOUNDARY],
+    ),
+    (
+        "nothing for a boundary to limit",
+        workload("a", document("ec2:*", "*"), role={"name": "a", "permissions_boundary": BOUNDARY}),
+        "implicit_deny",
+        [],
+    ),
+    (
+        "a role that exists",
+        workload("a", role={"arn": "arn:aws:iam::111122223333:role/old"}),
+        "unknown",
+        ["the other policies of arn:aws:iam::111122223333:role/old"],
+    ),
+    (
+        "a target role",
+        workload("a", document(), target_role_arn=TARGET),
+        "unknown",
+        [f"the policies of target role {TARGET}"],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+def test_what_is_not_written_is_not_known(case: Any) -> None:
+    _name, given, decision, unknown = case
+    (row,) = who_can([given], "s3:GetObject", KEY)
+    assert (row["decision"], row["unknown"]) == (decision, unknown)
+    if unknown:
+        assert row["message"] == (
+            f"s3:GetObject on {KEY} turns on policies whose content is not known here: {unknown[0]}."
+        )
+
+
+def test_workloads_that_share_a_role_share_its_policies() -> None:
+    shared = {"role": {"name": "shared"}}
+    given = [workload("a", document(), **shared), workload("b", **shared), workload("c")]
+    rows = who_can(given, "s3:GetObject", KEY)
+    assert [row["decision"] for row in rows] == ["allowed", "allowed", "implicit_deny"]
+
+
+def test_documents_make_policies_known() -> None:
+    known = {READ_ONLY: document("s3:Get*", "*"), BOUNDARY: document("ec2:*", "*")}
+    limited = workload("b", READ_ONLY, role={"name": "b", "permissions_boundary": BOUNDARY})
+    rows = who_can([workload("a", READ_ONLY), limited], "s3:GetObject", KEY, documents=known)
+    assert [row["decision"] for row in rows] == ["allowed", "implicit_deny"]
+
+
+def test_keys_of_the_request_and_the_cluster() -> None:
+    condition = {
+        "StringEquals": {"aws:SourceVpc": "vpc-1", "aws:PrincipalTag/eks-cluster-name": "my-cluster"}
+    }
+    given = [workload("a", document(Condition=condition))]
+    cluster = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+    (row,) = who_can(given, "s3:GetObject", KEY)
+    assert sorted(row["conditional_on"]) == ["aws:PrincipalTag/eks-cluster-name", "aws:SourceVpc"]
+    (row,) = who_can(given, "s3:GetObject", KEY, {"aws:SourceVpc": "vpc-1"}, cluster_arn=cluster)
+    assert row["decision"] == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("workloads", "more", "message"),
+    [
+        (
+            [{"namespace": "web"}],
+            {},
+            "workloads[0] (web/?): service_account is missing",
+        ),
+        (
+            [workload("a")],
+            {"resource": "b"},
+            "required item 1: resource 'b' must be an ARN with its six parts",
+        ),
+        ([workload("a")], {"cluster_arn": "b"}, "cluster_arn 'b' has the wrong form"),
+        ([workload("a", READ_ONLY)], {"documents": {READ_ONLY: "{"}}, f"{READ_ONLY}: not JSON"),
+    ],
+)
+def test_bad_input_is_an_error_of_the_filter(workloads: Any, more: Any, message: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        who_can(workloads, "s3:GetObject", **more)
+    assert message in str(caught.value)

@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Permissions explained: what each statement says, what is missing, and what IAM would not store."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+    storability,
+    together,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.additions import (
+    joined,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
+    explain,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.refusals import (
+    refusal_findings,
+)
+
+KEY = "arn:aws:s3:::b/x"
+WEB = pod_context(Subject(namespace="web"))
+
+
+def allow(action="s3:GetObject", resource="arn:aws:s3:::b/*", **more):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(**more):
+    return {**allow(), "Effect": "Deny", **more}
+
+
+def equals(**tags):
+    keys = {f"aws:PrincipalTag/{name}": value for name, value in tags.items()}
+    return {"Condition": {"StringEquals": keys}}
+
+
+def policy(*statements):
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def explained(statements, action="s3:GetObject", resource=KEY, boundary=None, session=None, context=WEB):
+    layers = permission_layers(
+        [NamedPolicy("mine.json", policy(*statements))],
+        None if boundary is None else NamedPolicy("permissions boundary", policy(*boundary)),
+        None if session is None else NamedPolicy("session policy", policy(*session)),
+    )
+    verdict = check_permission(layers, Required(action, resource), context)
+    return verdict.decision, explain(layers, verdict, context)
+
+
+REASONING = [
+    ([allow()], {}, "allowed", ["Statement 1 of mine.json (Allow) applies."]),
+    (
+        [allow(Sid="Read"), deny(Sid="Stop")],
+        {},
+        "explicit_deny",
+        [
+            "Statement 2 (Sid 'Stop') of mine.json (Deny) applies.",
+            "Statement 1 (Sid 'Read') of mine.json (Allow) applies.",
+        ],
+    ),
+    (
+        [allow(resource="arn:aws:s3:::b")],
+        {},
+        "implicit_deny",
+        [
+            "Statement 1 of mine.json (Allow) names the action, but not the resource: its Resource is 'arn:aws:s3:::b'."
+        ],
+    ),
+    (
+        [allow(resource="arn:aws:s3:::b/logs/*")],
+        {"resource": "arn:aws:s3:::b/*"},
+        "implicit_deny",
+        [
+            "Statement 1 of mine.json (Allow) names the action, but not all of the resources: its Resource is"
+            " 'arn:aws:s3:::b/logs/*'."
+        ],
+    ),
+    (
+        [{"Effect": "Allow", "Action": "s3:*", "NotResource": KEY}],
+        {},
+        "implicit_deny",
+        [
+            f"Statement 1 of mine.json (Allow) names the action, but not the resource: its NotResource is '{KEY}'."
+        ],
+    ),
+    (
+        [allow(**equals(**{"kubernetes-namespace": "shop"}))],
+        {},
+        "implicit_deny",
+        [
+            "Statement 1 of mine.json (Allow) does not apply: it asks for StringEquals"
+            " aws:PrincipalTag/kubernetes-namespace 'shop', and the request has 'web'."
+        ],
+    ),
+    (
+        [allow(**equals(team="a"))],
+        {},
+        "conditional",
+        [
+            "Statement 1 of mine.json (Allow) applies to some requests: it turns on StringEquals aws:PrincipalTag/team 'a'."
+        ],
+    ),
+    (
+        [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/team}")],
+        {},
+        "conditional",
+        [
+            "Statement 1 of mine.json (Allow) applies to some requests: it turns on the policy variables of its Resource."
+        ],
+    ),
+    (
+        [allow("s3:PutObject"), allow("ec2:*", "*")],
+        {},
+        "implicit_deny",
+        ["No Allow of identity policies names the action; of the same service it allows 's3:PutObject'."],
+    ),
+    (
+        [allow("ec2:*", "*")],
+        {"action": "s3:Get*"},
+        "implicit_deny",
+        ["No Allow of identity policies names these actions."],
+    ),
+    (
+        [allow()],
+        {"boundary": [allow("ec2:*", "*")], "session": [allow()]},
+        "implicit_deny",
+        [
+            "Statement 1 of mine.json (Allow) applies.",
+            "No Allow of permissions boundary names the action.",
+            "Statement 1 of session policy (Allow) applies.",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REASONING, ids=lambda case: case[3][0][:70])
+def test_each_statement_says_something(case):
+    statements, more, decision, lines = case
+    found, explanation = explained(statements, **more)
+    assert (found, list(explanation.reasoning)) == (decision, lines)
+
+
+def test_many_statements_are_counted():
+    _decision, explanation = explained([allow(resource=f"arn:aws:s3:::c{at}") for at in range(15)])
+    assert len(explanation.reasoning) == 13
+    assert explanation.reasoning[-1] == "3 more statements name the action."
+
+
+def missing(name, action="s3:GetObject", resource=KEY):
+    return {"policy": name, "statement": {"Effect": "Allow", "Action": [action], "Resource": resource}}
+
+
+ADDITIONS = [
+    ("nothing is missing", [allow()], {}, []),
+    ("an Allow", [allow("ec2:*", "*")], {}, [missing("identity policies")]),
+    (
+        "in two places",
+        [allow("ec2:*", "*")],
+        {"boundary": [allow("ec2:*", "*")]},
+        [missing("identity policies"), missing("permissions boundary")],
+    ),
+    ("in the session policy alone", [allow()], {"session": [allow("s3:Put*")]}, [missing("session policy")]),
+    (
+        "for all that wildcards stand for",
+        [allow()],
+        {"action": "s3:Get*", "resource": "arn:aws:s3:::b/*"},
+        [missing("identity policies", "s3:Get*", "arn:aws:s3:::b/*")],
+    ),
+    ("a Deny is in the way", [allow("ec2:*", "*"), deny()], {}, []),
+    ("a Deny may be in the way", [allow("ec2:*", "*"), deny(**equals(team="a"))], {}, []),
+    ("it turns on what is not known", [allow(**equals(team="a"))], {}, []),
+    ("IAM would not store it", [allow("ec2:*", "*")], {"action": "s3:Get Object"}, []),
+]
+
+
+@pytest.mark.parametrize("case", ADDITIONS, ids=lambda case: case[0])
+def test_the_smallest_addition_is_one_that_helps(case):
+    _name, statements, more, expected = case
+    _decision, explanation = explained(statements, **more)
+    assert explanation.as_dict()["addition"] == expected
+
+
+def test_additions_for_one_resource_are_one_statement():
+    items = [
+        one
+        for action in ("s3:GetObject", "s3:PutObject", "s3:GetObject")
+        for one in explained([allow("ec2:*", "*")], action)[1].addition
+    ]
+    items += explained([allow("ec2:*", "*")], "s3:ListBucket", "arn:aws:s3:::b")[1].addition
+    assert [one.as_dict()["statement"] for one in joined(items)] == [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": KEY},
+        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "arn:aws:s3:::b"},
+    ]
+
+
+def test_several_documents_are_stored_when_each_is():
+    good = ("good", storability(policy(allow()), "identity"))
+    open_one = ("open", storability(policy(allow("s3:Get Object")), "identity"))
+    bad = ("bad", storability(policy(allow("s3*:Get")), "identity"))
+    assert together([]) == ("yes", [])
+    assert together([good]) == ("yes", [])
+    answer, rows = together([good, open_one])
+    assert (answer, [row["policy"] for row in rows]) == ("unknown", ["open"])
+    answer, rows = together([good, open_one, bad])
+    assert (answer, [row["policy"] for row in rows]) == ("no", ["bad"])
+
+
+def test_a_refused_policy_is_a_finding():
+    (finding,) = refusal_findings([("mine.json", storability(policy(allow("s3*:Get")), "identity"))])
+    assert (finding.code, finding.severity) == ("PERMISSION_NOT_STORABLE", "error")
+    assert finding.statement == "mine.json: Statement 1"
+    assert finding.message == (
+        "IAM refuses the document mine.json: Statement 1: the service of the action 's3*:Get' may only have letters,"
+        " digits and hyphens, without wildcards and spaces."
+    )
+    (whole,) = refusal_findings([("mine.json", storability("{", "identity"))])
+    assert whole.statement == "mine.json"

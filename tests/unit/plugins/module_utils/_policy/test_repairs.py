@@ -1,0 +1,636 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Repairs of trust policies: usable, stored, and open to nobody else wherever that is possible."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+    storability,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
+
+ACCOUNT = "111122223333"
+CLUSTER = f"arn:aws:eks:us-west-2:{ACCOUNT}:cluster/my-cluster"
+OTHER_CLUSTER = f"arn:aws:eks:us-west-2:{ACCOUNT}:cluster/other"
+KNOWN = Subject(cluster_arn=CLUSTER, namespace="default", service_account="my-service-account")
+UNTAGGED = replace(KNOWN, session_tags=False)
+SERVICE = {"Service": "pods.eks.amazonaws.com"}
+BOTH = ["sts:AssumeRole", "sts:TagSession"]
+CALLER = "aws:PrincipalServiceName"
+IN_CLUSTER = "aws:RequestTag/eks-cluster-arn"
+IN_NAMESPACE = "aws:RequestTag/kubernetes-namespace"
+NAMED = "aws:RequestTag/kubernetes-service-account"
+OIDC = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/A"}
+IRSA = {"Effect": "Allow", "Principal": OIDC, "Action": "sts:AssumeRoleWithWebIdentity"}
+WORKLOAD = {IN_CLUSTER: CLUSTER, IN_NAMESPACE: "default", NAMED: "my-service-account"}
+OURS = {
+    "Sid": "AllowEksAuthToAssumeRoleForPodIdentity",
+    "Effect": "Allow",
+    "Principal": SERVICE,
+    "Action": BOTH,
+    "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT, **WORKLOAD}},
+}
+
+
+def allow(equals=None, **more):
+    condition = {"Condition": {"StringEquals": equals}} if equals else {}
+    return {"Effect": "Allow", "Principal": SERVICE, "Action": BOTH, **condition, **more}
+
+
+def deny(condition=None, principal=SERVICE, **more):
+    rest = {"Condition": condition} if condition else {}
+    return {"Effect": "Deny", "Principal": principal, "Action": "sts:*", **rest, **more}
+
+
+def policy(*statements, version="2012-10-17"):
+    return {"Version": version, "Statement": list(statements)}
+
+
+def outline(suggestions):
+    return [(list(each.edits), list(each.also_lets_in), each.storable.answer) for each in suggestions]
+
+
+ADD = "Add a statement for this workload alone."
+EVERYONE = "every workload of every cluster in the account"
+
+# (what it is, document, the first suggestion's statements, all suggestions in words)
+REPAIRS = [
+    (
+        "an action is missing, for everyone",
+        policy(allow(Action="sts:AssumeRole")),
+        [allow(Action="sts:AssumeRole"), OURS],
+        [
+            ([ADD], [], "yes"),
+            (["Add sts:TagSession to the actions of Statement 1."], [EVERYONE], "yes"),
+        ],
+    ),
+    (
+        "an action is missing, for this workload",
+        policy(allow(WORKLOAD, Action="sts:AssumeRole")),
+        [allow(WORKLOAD, Action=BOTH)],
+        [(["Add sts:TagSession to the actions of Statement 1."], [], "yes")],
+    ),
+    (
+        "an action is left out",
+        policy({**allow(WORKLOAD), "Action": None, "NotAction": ["sts:TagSession", "sts:SetContext"]}),
+        [{**allow(WORKLOAD), "Action": None, "NotAction": ["sts:SetContext"]}],
+        [(["Take sts:TagSession out of NotAction in Statement 1."], [], "yes")],
+    ),
+    (
+        "a name is missing in a list for this cluster and namespace",
+        policy(allow({IN_CLUSTER: CLUSTER, IN_NAMESPACE: "default", NAMED: ["a", "b"]})),
+        [allow({IN_CLUSTER: CLUSTER, IN_NAMESPACE: "default", NAMED: ["a", "b", "my-service-account"]})],
+        [([f"Add 'my-service-account' to StringEquals {NAMED} of Statement 1."], [], "yes")],
+    ),
+    (
+        "lists are split, not crossed",
+        policy(
+            allow({IN_CLUSTER: CLUSTER, IN_NAMESPACE: ["payments", "default"], NAMED: ["checkout", "web"]})
+        ),
+        None,
+        [
+            ([ADD], [], "yes"),
+            (
+                [f"Add 'my-service-account' to StringEquals {NAMED} of Statement 1."],
+                ["service account my-service-account of namespace payments"],
+                "yes",
+            ),
+        ],
+    ),
+    (
+        "the cluster's own service stays",
+        policy(allow(Principal={"Service": "eks.amazonaws.com"}, Action="sts:AssumeRole")),
+        [allow(Principal={"Service": "eks.amazonaws.com"}, Action="sts:AssumeRole"), OURS],
+        [([ADD], [], "yes")],
+    ),
+    (
+        "a misspelt service means nobody",
+        policy(allow(Principal={"Service": "pods.eks.amazonaws.com.cn"})),
+        [OURS],
+        [
+            (
+                [
+                    "Remove Statement 1, which only names pods.eks.amazonaws.com.cn: it is not the service of EKS Pod"
+                    " Identity.",
+                    ADD,
+                ],
+                [],
+                "yes",
+            ),
+            (
+                ["Write pods.eks.amazonaws.com in the place of pods.eks.amazonaws.com.cn in Statement 1."],
+                [EVERYONE],
+                "yes",
+            ),
+        ],
+    ),
+    (
+        "a misspelt service with conditions for this workload",
+        policy(allow(WORKLOAD, Principal={"Service": ["ec2.amazonaws.com", "pod.eks.amazonaws.com"]})),
+        [allow(WORKLOAD, Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})],
+        [
+            (
+                ["Write pods.eks.amazonaws.com in the place of pod.eks.amazonaws.com in Statement 1."],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "a Deny of everyone leaves out this workload alone",
+        policy(allow(), deny(principal={"AWS": "*"}, Sid="Stop", Action=BOTH)),
+        [
+            allow(),
+            deny({"StringNotEquals": {IN_CLUSTER: CLUSTER}}, {"AWS": "*"}, Sid="Stop", Action=BOTH),
+            deny(
+                {"StringNotEquals": {IN_NAMESPACE: "default"}}, {"AWS": "*"}, Sid="StopUnless1", Action=BOTH
+            ),
+            deny(
+                {"StringNotEquals": {NAMED: "my-service-account"}},
+                {"AWS": "*"},
+                Sid="StopUnless2",
+                Action=BOTH,
+            ),
+        ],
+        [
+            (
+                [
+                    "Leave this workload out of Statement 2 (Sid 'Stop'), which becomes 3 statements, one for each of"
+                    f" {IN_CLUSTER}, {IN_NAMESPACE}, {NAMED}."
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "other callers could give themselves the tags",
+        policy(allow(Principal={**SERVICE, "AWS": ACCOUNT}), deny(principal={"AWS": "*"}, Action=BOTH)),
+        [
+            allow(Principal={**SERVICE, "AWS": ACCOUNT}),
+            deny({"StringNotEquals": {CALLER: SERVICE["Service"]}}, {"AWS": "*"}, Action=BOTH),
+            deny({"StringNotEquals": {IN_CLUSTER: CLUSTER}}, {"AWS": "*"}, Action=BOTH),
+            deny({"StringNotEquals": {IN_NAMESPACE: "default"}}, {"AWS": "*"}, Action=BOTH),
+            deny({"StringNotEquals": {NAMED: "my-service-account"}}, {"AWS": "*"}, Action=BOTH),
+        ],
+        [
+            (
+                [
+                    "Leave this workload out of Statement 2, which becomes 4 statements, one for each of"
+                    f" {CALLER}, {IN_CLUSTER}, {IN_NAMESPACE}, {NAMED}."
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "a Deny keeps its exceptions",
+        policy(
+            allow(),
+            deny({"StringNotEquals": {IN_NAMESPACE: ["payments"]}}, Action=BOTH),
+        ),
+        [
+            allow(),
+            deny({"StringNotEquals": {IN_NAMESPACE: ["payments"], IN_CLUSTER: CLUSTER}}, Action=BOTH),
+            deny({"StringNotEquals": {IN_NAMESPACE: ["payments", "default"]}}, Action=BOTH),
+            deny({"StringNotEquals": {IN_NAMESPACE: ["payments"], NAMED: "my-service-account"}}, Action=BOTH),
+        ],
+        [
+            (
+                [
+                    f"Leave this workload out of Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
+                    f" {IN_NAMESPACE}, {NAMED}."
+                ],
+                [],
+                "yes",
+            ),
+            (
+                [f"Add 'default' to StringNotEquals {IN_NAMESPACE} of Statement 2."],
+                ["every service account of namespace default in every cluster of the account"],
+                "yes",
+            ),
+        ],
+    ),
+    (
+        "a Deny of a list that has the workload's namespace",
+        policy(allow(), deny({"StringEquals": {IN_NAMESPACE: ["kube-system", "default"]}}, Action=BOTH)),
+        [
+            allow(),
+            deny(
+                {
+                    "StringEquals": {IN_NAMESPACE: ["kube-system", "default"]},
+                    "StringNotEquals": {IN_CLUSTER: CLUSTER},
+                },
+                Action=BOTH,
+            ),
+            deny({"StringEquals": {IN_NAMESPACE: "kube-system"}}, Action=BOTH),
+            deny(
+                {
+                    "StringEquals": {IN_NAMESPACE: ["kube-system", "default"]},
+                    "StringNotEquals": {NAMED: "my-service-account"},
+                },
+                Action=BOTH,
+            ),
+        ],
+        [
+            (
+                [
+                    f"Leave this workload out of Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
+                    f" {IN_NAMESPACE}, {NAMED}."
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "a Deny of this workload alone",
+        policy(allow(), deny({"StringEquals": WORKLOAD}, Action=BOTH)),
+        [allow()],
+        [(["Remove Statement 2, which only concerns this workload."], [], "yes")],
+    ),
+    (
+        "the Sids are not unique",
+        policy(allow(WORKLOAD, Sid="A"), {**IRSA, "Sid": "A"}),
+        [allow(WORKLOAD, Sid="A"), {**IRSA, "Sid": "A2"}],
+        [(["Give Statement 2 (Sid 'A') the Sid 'A2': Sids must be unique."], [], "unknown")],
+    ),
+    (
+        "an action of another service",
+        policy(allow(WORKLOAD, Action=[*BOTH, "s3:GetObject"])),
+        [allow(WORKLOAD, Action=BOTH)],
+        [(["Take s3:GetObject out of Statement 1, where IAM refuses it."], [], "yes")],
+    ),
+    (
+        "only an action of another service",
+        policy(allow(WORKLOAD), allow(Action="s3:GetObject")),
+        [allow(WORKLOAD)],
+        [(["Remove Statement 2, which only has s3:GetObject."], [], "yes")],
+    ),
+    (
+        "another service's actions are left out",
+        policy({**allow(WORKLOAD), "Action": None, "NotAction": ["iam:*", "sts:AssumeRoleWith*"]}),
+        [
+            {
+                **allow(WORKLOAD),
+                "Action": ["sts:AssumeRole", "sts:SetContext", "sts:SetSourceIdentity", "sts:TagSession"],
+            }
+        ],
+        [(["Name the actions of Statement 1: IAM refuses iam:* in a trust policy."], [], "yes")],
+    ),
+    (
+        "NotPrincipal with Allow",
+        policy(allow(WORKLOAD), {"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": BOTH}),
+        [allow(WORKLOAD)],
+        [(["Remove Statement 2: NotPrincipal with Allow grants nothing, and IAM refuses it."], [], "yes")],
+    ),
+    (
+        "NotPrincipal with Deny",
+        policy(
+            allow(WORKLOAD),
+            {
+                "Effect": "Deny",
+                "NotPrincipal": {
+                    **SERVICE,
+                    "AWS": [f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:role/my-role"],
+                },
+                "Action": BOTH,
+            },
+        ),
+        [
+            allow(WORKLOAD),
+            {
+                "Effect": "Deny",
+                "Action": BOTH,
+                "Principal": {"AWS": "*"},
+                "Condition": {
+                    "StringNotEquals": {
+                        CALLER: ["pods.eks.amazonaws.com"],
+                        "aws:PrincipalAccount": [ACCOUNT],
+                    },
+                    "ArnNotEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:role/my-role"]},
+                },
+            },
+        ],
+        [(["Write the NotPrincipal of Statement 2, which IAM refuses, as conditions."], [], "yes")],
+    ),
+    (
+        "a principal that cannot be",
+        policy(allow(WORKLOAD), allow(Principal={"AWS": ["my-role", ACCOUNT]}, Action="sts:AssumeRole")),
+        [allow(WORKLOAD), allow(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole")],
+        [(["Take my-role out of Statement 2: IAM refuses it."], [], "yes")],
+    ),
+]
+
+
+def without_nothing(document):
+    """Statements without the elements that a case takes out."""
+    statements = [
+        {name: value for name, value in each.items() if value is not None} for each in document["Statement"]
+    ]
+    return {**document, "Statement": statements}
+
+
+@pytest.mark.parametrize("case", REPAIRS, ids=lambda case: case[0])
+def test_repairs_from_the_narrowest(case):
+    _name, document, statements, expected = case
+    found = check_policy(without_nothing(document), KNOWN)
+    assert found.verdict.usable == "no"
+    assert outline(found.suggestions) == expected
+    if statements is not None:
+        assert found.suggestions[0].trust_policy == without_nothing(policy(*statements))
+    assert found.as_dict()["suggested_trust_policy"] == found.suggestions[0].trust_policy
+
+
+def test_a_taken_sid_is_not_used_again():
+    found = check_policy(policy({**IRSA, "Sid": OURS["Sid"]}), KNOWN)
+    assert found.suggestions[0].trust_policy["Statement"][1] == {**OURS, "Sid": OURS["Sid"] + "2"}
+
+
+def test_what_remains_to_be_known_of_a_repaired_policy():
+    narrow, wide = check_policy(policy(IRSA, allow(Action="sts:AssumeRole")), KNOWN).suggestions
+    assert [each.code for each in narrow.findings] == ["TRUST_IRSA_LEFTOVER"]
+    assert [each.code for each in wide.findings] == ["TRUST_IRSA_LEFTOVER", "TRUST_ACCOUNT_WIDE"]
+
+
+def test_without_session_tags_nothing_tells_workloads_apart():
+    (suggestion,) = check_policy(policy(IRSA), UNTAGGED).suggestions
+    assert suggestion.trust_policy["Statement"][1]["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT}
+    }
+    assert suggestion.edits == ("Add a statement for what is known of this workload.",)
+    assert suggestion.also_lets_in == ("every workload of every cluster in the account",)
+
+
+def test_what_is_not_known_of_the_workload_is_not_narrowed():
+    found = check_policy(policy(IRSA), replace(KNOWN, service_account=None))
+    assert found.suggestions[0].also_lets_in == ("every service account of namespace default in the cluster",)
+
+
+@pytest.mark.parametrize(
+    ("condition", "others"),
+    [
+        ({IN_CLUSTER: CLUSTER}, ["every workload of the cluster"]),
+        (
+            {IN_CLUSTER: CLUSTER, IN_NAMESPACE: "default"},
+            ["every service account of namespace default in the cluster"],
+        ),
+        (
+            {IN_CLUSTER: CLUSTER, NAMED: "my-service-account"},
+            ["service account my-service-account of every namespace in the cluster"],
+        ),
+        (
+            {IN_NAMESPACE: "default"},
+            ["every service account of namespace default in every cluster of the account"],
+        ),
+        (
+            {NAMED: "my-service-account"},
+            ["service account my-service-account of every namespace in every cluster of the account"],
+        ),
+        (
+            {IN_NAMESPACE: "default", NAMED: "my-service-account"},
+            ["service account my-service-account of namespace default in every cluster of the account"],
+        ),
+        (
+            {IN_CLUSTER: [CLUSTER, OTHER_CLUSTER], IN_NAMESPACE: "default", NAMED: "my-service-account"},
+            [f"service account my-service-account of namespace default in {OTHER_CLUSTER}"],
+        ),
+    ],
+)
+def test_whom_the_wider_repair_lets_in(condition, others):
+    found = check_policy(policy(allow(condition, Action="sts:AssumeRole")), KNOWN)
+    assert outline(found.suggestions) == [
+        ([ADD], [], "yes"),
+        (["Add sts:TagSession to the actions of Statement 1."], others, "yes"),
+    ]
+
+
+def test_callers_beside_the_service_are_others_too():
+    principal = {**SERVICE, "AWS": ACCOUNT}
+    _narrow, wide = check_policy(
+        policy(allow(WORKLOAD, Principal=principal, Action="sts:AssumeRole")), KNOWN
+    ).suggestions
+    assert wide.also_lets_in == (f"{ACCOUNT}, by sts:TagSession",)
+
+
+def test_who_could_use_the_role_before_is_not_let_in_anew():
+    everyone = allow(Condition={"StringNotEquals": {IN_NAMESPACE: "default"}})
+    (first, *_others) = check_policy(policy(everyone), KNOWN).suggestions
+    assert first.also_lets_in == ()
+
+
+def test_conditions_that_name_others_too_are_no_proof():
+    like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, NAMED: "my-service-accoun?"}})
+    _narrow, wide = check_policy(policy(like), KNOWN).suggestions
+    assert wide.also_lets_in == ("others, which could not be ruled out",)
+    starred = replace(KNOWN, namespace="web*")
+    like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, IN_NAMESPACE: "web*"}})
+    assert check_policy(policy(like), starred).suggestions[-1].also_lets_in != ()
+    if_exists = allow(Action="sts:AssumeRole", Condition={"StringEqualsIfExists": WORKLOAD})
+    _narrow, wide = check_policy(policy(if_exists), KNOWN).suggestions
+    assert wide.also_lets_in == ("every workload without session tags",)
+
+
+def test_a_document_that_iam_refuses_is_not_usable():
+    found = check_policy(policy(allow(WORKLOAD, Action=[*BOTH, "s3:GetObject"])), KNOWN)
+    assert check_trust(policy(allow(WORKLOAD, Action=[*BOTH, "s3:GetObject"])), KNOWN).usable == "yes"
+    assert (found.verdict.usable, found.storable.answer) == ("no", "no")
+    (said,) = found.verdict.findings
+    assert (said.code, said.severity, said.statement) == ("TRUST_NOT_STORABLE", "error", "Statement 1")
+    assert said.message == (
+        "IAM refuses the document: Statement 1: the action 's3:GetObject' does not belong to AWS STS, and a trust policy"
+        " may only have actions that assume a role."
+    )
+    row = found.as_dict()
+    assert [reason["certain"] for reason in row["storable_reasons"]] == [True]
+
+
+def test_a_document_that_iam_has_is_stored():
+    document = policy(allow(Sid="my-sid", Action=["sts:*", "s3:GetObject"]), IRSA)
+    found = check_policy(document, KNOWN, stored=True)
+    assert (found.verdict.usable, found.storable.answer) == ("yes", "yes")
+
+
+def test_what_iam_has_it_stores_again_but_for_principals_that_are_gone():
+    gone = allow(Principal={"AWS": "AROAEXAMPLEEXAMPLE123"}, Action="sts:AssumeRole")
+    kept = policy(allow(Sid="my-sid", Action="sts:Get*"))
+    assert check_policy(kept, KNOWN).suggestions[0].storable.answer == "unknown"
+    assert check_policy(kept, KNOWN, stored=True).suggestions[0].storable.answer == "yes"
+    suggestion = check_policy(policy(gone), KNOWN, stored=True).suggestions[0]
+    assert suggestion.storable.answer == "unknown"
+
+
+def test_what_iam_refuses_for_good_is_not_suggested():
+    # Read as a Deny it means every role; there is no other form of it that is certain to mean the same.
+    wildcard = deny(principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, Action=BOTH)
+    found = check_policy(policy(allow(Action="sts:AssumeRole"), wildcard), KNOWN)
+    assert (found.verdict.usable, found.storable.answer, found.suggestions) == ("no", "no", ())
+
+
+def test_the_document_given_is_not_touched():
+    document = policy(allow(Action="sts:AssumeRole"), deny(principal={"AWS": "*"}))
+    check_policy(document, KNOWN)
+    assert document == policy(allow(Action="sts:AssumeRole"), deny(principal={"AWS": "*"}))
+
+
+def test_a_role_of_another_account_is_not_repaired():
+    found = check_policy(policy(allow()), replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/r"))
+    assert (found.verdict.usable, found.suggestions) == ("no", ())
+
+
+# Acceptance: whatever is wrong, each suggestion is usable and stored, and the first lets in nobody else.
+
+NAMESPACES = ("default", "payments", "web", "kube-system")
+NAMES = ("my-service-account", "checkout", "frontend", "default")
+CLUSTERS = (CLUSTER, OTHER_CLUSTER)
+KEYS = {IN_CLUSTER: CLUSTERS, IN_NAMESPACE: NAMESPACES, NAMED: NAMES}
+MISSPELT = ("pod.eks.amazonaws.com", "pods.eks.amazonaws.com.cn", "pods.eks.us-west-2.amazonaws.com")
+SERVICES = (
+    "eks.amazonaws.com",
+    "ec2.amazonaws.com",
+    "eks-fargate-pods.amazonaws.com",
+    "lambda.amazonaws.com",
+)
+
+
+def scope(chance, operator="StringEquals"):
+    """Conditions on some of the identifying tags."""
+    block = {}
+    for key, values in KEYS.items():
+        if chance.random() < 0.6:
+            some = chance.sample(values, chance.randint(1, min(3, len(values))))
+            block[key] = some[0] if len(some) == 1 else some
+    return {"Condition": {operator: block}} if block else {}
+
+
+def missing_action(chance):
+    return [allow(Action=chance.choice([*BOTH, "sts:SetSourceIdentity"]), **scope(chance))]
+
+
+def left_out_action(chance):
+    statement = {**allow(**scope(chance)), "NotAction": [chance.choice(BOTH), "sts:SetContext"]}
+    return [{name: value for name, value in statement.items() if name != "Action"}]
+
+
+def other_values(chance):
+    return [allow(**scope(chance)) for _index in range(chance.randint(1, 3))]
+
+
+def wrong_service(chance):
+    return [allow(Principal={"Service": chance.choice(SERVICES)}, **scope(chance))]
+
+
+def misspelt_service(chance):
+    names = [chance.choice(MISSPELT), *chance.sample(SERVICES, chance.randint(0, 1))]
+    return [allow(Principal={"Service": names}, **scope(chance))]
+
+
+def other_principal(chance):
+    kind = chance.choice([{"AWS": ACCOUNT}, {"AWS": "*"}, {"Federated": "cognito-identity.amazonaws.com"}])
+    return [allow(Principal=kind, Action="sts:AssumeRole")]
+
+
+def no_allow(chance):
+    return [deny(chance.choice([None, {"Bool": {"aws:SecureTransport": "false"}}]), Action=BOTH)]
+
+
+def denied(chance):
+    operator = chance.choice(["StringEquals", "StringNotEquals", "StringLike", "StringNotEqualsIfExists"])
+    principal = chance.choice([SERVICE, {"AWS": "*"}, {**SERVICE, "AWS": ACCOUNT}])
+    block = scope(chance, operator).get("Condition")
+    sid = chance.choice([{}, {"Sid": "Stop"}])
+    return [allow(**scope(chance)), deny(block, principal, Action=chance.choice([BOTH, BOTH[1]]), **sid)]
+
+
+def refused(chance):
+    broken = [
+        [allow(Sid="A"), allow(Sid="A")],
+        [allow(Action=[*BOTH, "s3:GetObject"])],
+        [{"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": BOTH}],
+        [allow(), {"Effect": "Deny", "NotPrincipal": {"Service": chance.choice(SERVICES)}, "Action": BOTH}],
+        [allow(Principal={**SERVICE, "AWS": "my-role"})],
+        [allow(Action="s3:*"), allow(Action="sts:AssumeRole", **scope(chance))],
+    ]
+    return chance.choice(broken)
+
+
+def several(chance):
+    makers = chance.sample([missing_action, other_values, wrong_service, denied], 2)
+    return [
+        {**each, "Sid": f"S{at}"}
+        for at, each in enumerate(statement for one in makers for statement in one(chance))
+    ]
+
+
+CLASSES = (
+    missing_action,
+    left_out_action,
+    other_values,
+    wrong_service,
+    misspelt_service,
+    other_principal,
+    no_allow,
+    denied,
+    refused,
+    several,
+)
+
+
+def unusable(seed):
+    """The seed's policy of its class, drawn again until the workload cannot use it."""
+    chance = random.Random(seed)
+    make = CLASSES[seed % len(CLASSES)]
+    while True:
+        document = policy(*make(chance))
+        if check_policy(document, KNOWN).verdict.usable == "no":
+            return document
+
+
+def others():
+    """Every workload but ours that the generator can name, and one that it cannot."""
+    for cluster, namespace, name in product((*CLUSTERS, CLUSTER + "2"), (*NAMESPACES, "z"), (*NAMES, "z")):
+        subject = replace(KNOWN, cluster_arn=cluster, namespace=namespace, service_account=name)
+        if subject != KNOWN:
+            yield subject
+    yield replace(UNTAGGED, namespace="z", service_account="z")
+
+
+OTHERS = tuple(others())
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_every_suggestion_is_usable_and_stored_and_the_first_is_exact(seed):
+    document = unusable(seed)
+    found = check_policy(document, KNOWN)
+    assert found.suggestions
+    for suggestion in found.suggestions:
+        assert check_trust(suggestion.trust_policy, KNOWN).usable == "yes"
+        # Exempting one workload from a Deny takes statements, which may need a quota that was raised.
+        stored = storability(suggestion.trust_policy, "trust", known={ACCOUNT}, trust_limit=4096)
+        assert stored.answer == "yes"
+        assert suggestion.storable.answer == "yes" or policy_size(suggestion.trust_policy) > 2048
+    assert found.suggestions[0].also_lets_in == ()
+    assert [bool(each.also_lets_in) for each in found.suggestions[1:]] == [True] * (
+        len(found.suggestions) - 1
+    )
+
+
+@pytest.mark.parametrize("seed", range(0, 200, 7))
+def test_whom_a_suggestion_lets_in_is_asked_of_every_other_workload(seed):
+    document = unusable(seed)
+    before = [subject for subject in OTHERS if check_trust(document, subject).usable == "yes"]
+    for suggestion in check_policy(document, KNOWN).suggestions:
+        after = [s for s in OTHERS if check_trust(suggestion.trust_policy, s).usable == "yes"]
+        if not suggestion.also_lets_in:
+            assert [s for s in after if s not in before] == []
+        # Nobody loses the role by it.
+        assert [s for s in before if s not in after] == []

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One row of a table a line:
+# ruff: noqa: E501
+"""Whether IAM would store a document, and why not. The table of documents is in tests/emulators."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
+    storability,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
+
+ACCOUNT = "111122223333"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/my-role"
+ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+TRUST = {
+    "Effect": "Allow",
+    "Principal": {"Service": "pods.eks.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+}
+
+
+def policy(*statements, **more):
+    return {"Version": "2012-10-17", "Statement": list(statements), **more}
+
+
+def of_length(length, statement):
+    """A document of so many characters, compact."""
+    return policy({**statement, "Sid": "x" * (length - policy_size(policy({**statement, "Sid": ""})))})
+
+
+def spaced(length):
+    """The same with white space inside of a value, of which the guide does not say whether it counts."""
+    bucket = {**ALLOW, "Resource": "arn:aws:s3:::b/"}
+    return policy({**bucket, "Resource": bucket["Resource"] + " " * (length - policy_size(policy(bucket)))})
+
+
+# kind, document, certain, statement, message, remedy
+REASONS = [
+    ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon."),
+    ("managed", policy({**ALLOW, "Action": "s3:a:b"}), True, "Statement 1", "the action 's3:a:b' has more than one colon", "Write it as service:Action."),
+    ("managed", policy({**ALLOW, "Action": "s3:Get Object"}), False, "Statement 1", "no action has a name such as 'Get Object'; whether IAM stores it is not documented", "Correct the name of the action."),
+    ("managed", policy({**ALLOW, "Resource": "*x"}), True, "Statement 1", "the resource '*x' is neither an ARN nor '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("managed", policy({**ALLOW, "Resource": "${aws:x}"}), False, "Statement 1", "the resource '${aws:x}' is neither an ARN nor '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws"}), True, "Statement 1", "the resource 'arn:aws' names no service", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("session", policy({**ALLOW, "Resource": "arn:aws:sqs"}), True, "Statement 1", "the resource 'arn:aws:sqs' has 3 of an ARN's six parts, and IAM completes ARNs in identity-based policies only, not in a session policy", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("managed", policy({**ALLOW, "Resource": "arn:oops:s3:::b"}), True, "Statement 1", "'oops' in the resource 'arn:oops:s3:::b' is not a partition of AWS", "Write aws, aws-cn, aws-us-gov, or the partition that the account is in."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws-*:s3:::b"}), False, "Statement 1", "'aws-*' in the resource 'arn:aws-*:s3:::b' is not a partition of AWS", "Write aws, aws-cn, aws-us-gov, or the partition that the account is in."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:s?:::b"}), True, "Statement 1", "the service 's?' in the resource 'arn:aws:s?:::b' may only have letters, digits and hyphens, without wildcards", "Write the service in full, one ARN a service."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:sqs:${aws:RequestedRegion}:111122223333:q"}), False, "Statement 1", "a policy variable stands before the fifth colon of 'arn:aws:sqs:${aws:RequestedRegion}:111122223333:q', where IAM takes none", "Write the Region, or *."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:s3::my_bucket"}), True, "Statement 1", "'my_bucket' in the resource 'arn:aws:s3::my_bucket' is not the ID of an account", "Write twelve digits, *, or nothing where the service has none; policy variables only stand after the fifth colon."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:s3:us-west-2::b"}), True, "Statement 1", "ARNs of s3 have no Region, but 'arn:aws:s3:us-west-2::b' has 'us-west-2'", "Leave the Region empty."),
+    ("managed", policy(ALLOW, {**ALLOW, "Sid": "a-b"}), True, "Statement 2 (Sid 'a-b')", "the Sid may only have the letters A-Z and a-z and digits", "Use letters and digits only."),
+    ("trust", policy({**TRUST, "Sid": "a-b"}), False, "Statement 1 (Sid 'a-b')", "the Sid may only have the letters A-Z and a-z and digits; trust policies are known to take spaces, too, but not what else", "Use letters and digits only."),
+    ("trust", policy({**TRUST, "Sid": "A"}, TRUST, {**TRUST, "Sid": "A"}), True, "Statement 3 (Sid 'A')", "the Sid is already used by statement 1; Sids must be unique", "Give each statement a Sid of its own, or none."),
+    ("managed", policy(ALLOW, Version="2008-10-17"), True, "", "the document names the version 2008-10-17, and a managed policy must have 2012-10-17", 'Set "Version": "2012-10-17".'),
+    ("session", {"Statement": ALLOW}, False, "", "the document names no version, and a managed policy must have 2012-10-17; whether this kind of policy must is not documented", 'Set "Version": "2012-10-17".'),
+    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"team": "a"}}}), True, "Statement 1", "the condition key 'team' has no service before it", "Write it as service:key, such as aws:SourceAccount."),
+    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"aws:x": []}}}), False, "Statement 1", "StringEquals aws:x has no values; whether IAM stores that is not documented", "Give at least one value."),
+    ("managed", policy({**ALLOW, "Condition": {"stringequals": {"aws:x": "a"}}}), False, "Statement 1", "whether IAM takes the condition operator 'stringequals' in this letter case is not documented", "Write StringEquals."),
+    ("managed", policy({**ALLOW, "Condition": {"DateLessThan": {"aws:CurrentTime": "soon"}}}), True, "Statement 1", "DateLessThan aws:CurrentTime takes a date, not 'soon'", "Correct the value, or use a String operator."),
+    ("managed", policy({**ALLOW, "Condition": {"Bool": {"aws:SecureTransport": "yes"}}}), False, "Statement 1", "Bool aws:SecureTransport takes true or false, not 'yes'", "Correct the value, or use a String operator."),
+    ("managed", policy({**ALLOW, "Condition": {"BinaryEquals": {"aws:x": "~"}}}), False, "Statement 1", "BinaryEquals aws:x takes base64, not '~'", "Correct the value, or use a String operator."),
+    ("trust", policy({**TRUST, "Action": "s3:GetObject"}), True, "Statement 1", "the action 's3:GetObject' does not belong to AWS STS, and a trust policy may only have actions that assume a role", "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role."),
+    ("trust", policy({**TRUST, "Action": "sts:*"}), False, "Statement 1", "IAM takes the actions that assume a role in a trust policy; whether it takes 'sts:*' is not documented", "Name the actions: sts:AssumeRole and sts:TagSession."),
+    ("trust", policy({"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}), True, "Statement 1", "NotPrincipal is not allowed in the trust policy of a role", "Name the callers in Principal; leave callers out of a Deny by conditions, such as StringNotEquals on aws:PrincipalServiceName."),
+    ("trust", policy({**TRUST, "Principal": "*"}), False, "Statement 1", 'the guides of AWS contradict each other on "Principal": "*" in a trust policy', 'Write "Principal": {"AWS": "*"}, which means the same.'),
+    ("trust", policy({**TRUST, "Principal": {"Service": "lambda"}}), True, "Statement 1", "'lambda' is not the name of a service", "Write it as service.amazonaws.com."),
+    ("trust", policy({**TRUST, "Principal": {"Service": "pod.eks.amazonaws.com"}}), False, "Statement 1", "IAM refuses services that it does not know, and it is not known here whether it knows pod.eks.amazonaws.com", "Take the name from the guide of the service; that of EKS Pod Identity is pods.eks.amazonaws.com."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "444455556666"}}), False, "Statement 1", "it turns on whether account 444455556666 exists", "Check the account ID."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": ROLE + "2"}}), False, "Statement 1", f"it turns on whether {ROLE}2 exists: IAM refuses roles and users that do not", "Create it first, or name its account and add a condition on aws:PrincipalArn."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}), False, "Statement 1", "it turns on whether AROAEXAMPLEEXAMPLE123 exists: IAM refuses roles and users that do not", "Create it first, or name its account and add a condition on aws:PrincipalArn."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws:iam::111122223333:role/*"}}), True, "Statement 1", "the principal 'arn:aws:iam::111122223333:role/*' has a wildcard, which may only stand alone", 'Name the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".'),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "my-role"}}), True, "Statement 1", "the principal 'my-role' is neither an ARN of IAM or AWS STS nor an account ID", "Write an account ID, or the ARN of an account, role, user or session, in full."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "111122223333:root"}}), True, "Statement 1", "the principal '111122223333:root' is neither an ARN of IAM or AWS STS nor an account ID", "Write an account ID, or the ARN of an account, role, user or session, in full."),
+    ("trust", policy({**TRUST, "Principal": {"Federated": "idp"}}), True, "Statement 1", "'idp' is not an identity provider", "Write the ARN of an OpenID Connect or SAML provider."),
+    ("trust", policy({**TRUST, "Principal": {"CanonicalUser": "79a5"}}), False, "Statement 1", "a CanonicalUser belongs to Amazon S3; whether IAM takes it in a trust policy is not documented", "Write an account ID, or the ARN of an account, role, user or session, in full."),
+    ("managed", policy({**ALLOW, "Action": "s3:\u4e2d"}), True, "", "the character '\u4e2d' is not one of those that policy documents may have (U+0020 to U+00FF)", "Write it with other characters."),
+    ("managed", of_length(6145, ALLOW), True, "", "the document has 6,145 characters without white space; a managed policy may have 6,144", "Spread it over several policies."),
+    ("managed", spaced(6145), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144", "Spread it over several policies."),
+    ("identity", of_length(6145, ALLOW), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144, the inline policies of a role together 10,240", "Spread it over several managed policies."),
+    ("identity", of_length(10241, ALLOW), True, "", "the document has 10,241 characters without white space; the inline policies of a role together may have 10,240", "Spread it over several policies."),
+    ("session", of_length(2049, ALLOW), True, "", "the document has 2,049 characters without white space; a session policy may have 2,048", "Shorten it."),
+    ("trust", of_length(2049, TRUST), False, "", "the document has 2,049 characters without white space; the quota for trust policies is 2,048 unless the account has had it raised", "Use a wider scope with fewer statements, or have the quota 'Role trust policy length' raised."),
+    ("trust", of_length(8193, TRUST), True, "", "the document has 8,193 characters without white space; a trust policy may have 8,192", "Use a wider scope with fewer statements, or have the quota 'Role trust policy length' raised."),
+    ("managed", '{"Statement": [], "Statement": []}', True, "", "the key 'Statement' is given twice in one object", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REASONS, ids=[f"{case[0]}: {case[4][:60]}" for case in REASONS])
+def test_each_reason_says_what_is_wrong_where_and_what_to_do(case):
+    kind, document, *expected = case
+    found = storability(document, kind, known={ACCOUNT, ROLE})
+    rows = [[reason.certain, reason.statement, reason.message, reason.remedy] for reason in found.reasons]
+    assert expected in rows
+    certain = [row for row in rows if row[0]]
+    assert found.answer == ("no" if certain else "unknown")
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        ("managed", of_length(6144, ALLOW)),
+        ("boundary", of_length(6144, ALLOW)),
+        ("session", of_length(2048, ALLOW)),
+        ("trust", of_length(2048, TRUST)),
+    ],
+)
+def test_the_quotas_themselves_are_stored(kind, document):
+    assert storability(document, kind).answer == "yes"
+
+
+@pytest.mark.parametrize(("limit", "answer"), [(None, "unknown"), (4096, "yes"), (2048, "no"), (8192, "yes")])
+def test_the_quota_of_an_account_decides_where_it_is_known(limit, answer):
+    assert storability(of_length(3000, TRUST), "trust", trust_limit=limit).answer == answer
+
+
+def test_what_is_known_to_exist_is_not_asked_about():
+    document = policy({**TRUST, "Principal": {"AWS": [ACCOUNT, ROLE]}})
+    assert storability(document, "trust").answer == "unknown"
+    assert storability(document, "trust", known={ACCOUNT}).answer == "unknown"
+    assert storability(document, "trust", known={ACCOUNT, ROLE}).answer == "yes"
+
+
+def test_a_refusal_outweighs_what_is_open_and_alone_is_shown():
+    found = storability(policy({**TRUST, "Principal": "*", "Action": ["sts:*", "s3:GetObject"]}), "trust")
+    assert (found.answer, len(found.reasons)) == ("no", 3)
+    assert found.rows == [
+        {
+            "certain": True,
+            "statement": "Statement 1",
+            "message": "the action 's3:GetObject' does not belong to AWS STS, and a trust policy may only have actions"
+            " that assume a role",
+            "remedy": "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
+        }
+    ]
+
+
+def test_a_long_value_is_shortened():
+    (reason,) = storability(policy({**ALLOW, "Resource": "*" * 500}), "managed").reasons
+    assert reason.message == f"the resource '{'*' * 117}...' is neither an ARN nor '*'"
+
+
+def test_an_unknown_kind_is_an_error_of_the_caller():
+    with pytest.raises(ValueError, match=r"^kind must be one of .*, got 'group'$"):
+        storability(policy(ALLOW), "group")
