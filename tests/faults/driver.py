@@ -101,7 +101,7 @@ def _arm(account: Account, kill: Kill, dying: list[threading.Thread]) -> None:
             count += 1
             return count == kill.request
 
-    def before_request() -> None:
+    def before_request(_operation: str) -> None:
         if not reached():
             return
         if kill.moment == BEFORE:
