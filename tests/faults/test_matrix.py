@@ -74,11 +74,23 @@ def cells(fault: Fault, usual: Mapping[str, Usual]) -> list[Cell]:
             if fault.strikes(operation):
                 by_operation.setdefault(operation, []).append((name, number))
     if THOROUGH:
-        return [cell for found in by_operation.values() for cell in found]
+        return [cell for operation, found in by_operation.items() for cell in _thorough(fault, operation, found)]
     return [
         found[chosen(fault.label, operation, among=len(found))]
         for operation, found in by_operation.items()
         if not fault.alike or chosen(operation, fault.label, among=ALIKE) == 0
+    ]
+
+
+def _thorough(fault: Fault, operation: str, found: list[Cell]) -> list[Cell]:
+    """All requests; those that a lasting fault begins at, once for each scenario."""
+    if not fault.lasts:
+        return found
+    by_scenario: dict[str, list[Cell]] = {}
+    for cell in found:
+        by_scenario.setdefault(cell[0], []).append(cell)
+    return [
+        some[chosen(fault.label, operation, name, among=len(some))] for name, some in by_scenario.items()
     ]
 
 

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.faults.driver import FAILED, Task, run_all
+from ansible_collections.workload_identity.aws.tests.faults.driver import (
+    FAILED,
+    Kill,
+    Task,
+    run_all,
+    task,
+)
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
     differences,
@@ -20,6 +26,10 @@ from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED
 
 Workloads = tuple[Mapping[str, Any], ...]
 TIMES = 3
+
+
+def codes_of(*tasks: Task) -> set[int | None]:
+    return {result.code for result in run_all(tasks)}
 
 
 @pytest.mark.parametrize("time", range(TIMES))
@@ -53,10 +63,10 @@ def test_two_runs_at_once(
     if first:
         account.complete(desired(*first))
     account.control.set_latency(time)
-    codes = run_all([Task(account.url, one), Task(account.url, other)])
+    codes = codes_of(task(account.url, *one), task(account.url, *other))
     account.control.set_latency(0)
     # Who is always a step behind gives up with a failure; that is for the next run.
-    assert set(codes) <= {0, FAILED}
+    assert codes <= {0, FAILED}
     left = account.facets()
     assert unowned(left, before) == []
     assert left.keys() - before.keys() <= goal.keys()
@@ -74,10 +84,10 @@ def test_a_teardown_beside_a_converge_of_others(time: int, account: Account) -> 
     account.complete(desired(*WORKLOADS[2:]))
     account.control.set_latency(time)
     going, staying = WORKLOADS[2:3] + WORKLOADS[4:], (WORKLOADS[1], WORKLOADS[3])
-    codes = run_all([Task(account.url, going, "absent"), Task(account.url, staying)])
+    codes = codes_of(task(account.url, *going, state="absent"), task(account.url, *staying))
     account.control.set_latency(0)
     # Who is always a step behind gives up with a failure; that is for the next run.
-    assert set(codes) <= {0, FAILED}
+    assert codes <= {0, FAILED}
     account.complete(desired(*going, state="absent"), "absent")
     account.complete(desired(*staying))
     found = unversioned(account.facets())
