@@ -48,6 +48,8 @@ RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
+# A page holds up to 100 associations or 1000 roles; an account has at most 5000 roles.
+MOST_PAGES = 1000
 
 
 class Api(Protocol):
@@ -199,6 +201,8 @@ def _pages(
                 service, operation, "the answer names a page as the next one that was read before"
             )
         tokens.add(token)
+        if len(tokens) >= MOST_PAGES:
+            raise _malformed(service, operation, f"the answer names another page after {MOST_PAGES}")
         parameters = {**parameters, name: token}
 
 

@@ -144,6 +144,19 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str
     assert len(asked) == len(markers)
 
 
+def test_ever_new_pages_have_a_bound() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Iam:
+        def list_roles(self, **parameters: Any) -> dict[str, Any]:
+            asked.append(parameters)
+            return {"Roles": [], "IsTruncated": True, "Marker": str(len(asked))}
+
+    with pytest.raises(AwsError, match="the answer names another page after 1000") as caught:
+        list(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
+    assert (caught.value.code, len(asked)) == (MALFORMED, 1000)
+
+
 def test_answers_come_page_by_page_until_the_last() -> None:
     pages = {
         None: {"Roles": [1], "IsTruncated": True, "Marker": "a"},
