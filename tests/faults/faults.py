@@ -27,9 +27,13 @@ class Fault:
     to_writes: bool = False
     seconds: float = 0
     alike: bool = False
+    to_lists: bool = False
 
     def strikes(self, operation: str) -> bool:
-        return not (self.to_writes and operation.partition(":")[2].startswith(READS))
+        name = operation.partition(":")[2]
+        if self.to_lists:
+            return name.startswith("List") or name == "GetAccountAuthorizationDetails"
+        return not (self.to_writes and name.startswith(READS))
 
     def rule(self, operation: str, stall_seconds: float, scale: float) -> dict[str, Any]:
         """The rule for the sandbox, set immediately before the request. A second lasts ``scale`` seconds."""
@@ -55,6 +59,7 @@ FAULTS = (
     Fault("404 to a write", "not_found", to_writes=True),
     Fault("409 to a write", "conflict", to_writes=True),
     Fault("access denied", "access_denied", passes=False),
+    Fault("pages without end", "endless_pages", passes=False, lasts=True, to_lists=True),
     Fault("throttled to the end", "throttle", passes=False, lasts=True, alike=True),
     Fault("500 to the end", "error500", passes=False, lasts=True, alike=True),
     Fault("dropped to the end", "reset_before", passes=False, lasts=True, alike=True),

@@ -188,8 +188,13 @@ def _pages(
 ) -> Iterator[Response]:
     name = _PAGE_TOKENS[service]
     tokens: set[str] = set()
+    before: Response = {}
     while True:
         page = request(parameters)
+        content = {key: value for key, value in page.items() if key not in _ENVELOPE}
+        if content == before and any(content.values()):
+            raise _malformed(service, operation, "the answer gives the page again that was read before it")
+        before = content
         yield page
         token = page.get(name)
         if not page.get("IsTruncated", bool(token)):
@@ -256,6 +261,8 @@ def _malformed(service: str, operation: str, why: str) -> AwsError:
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # Where an answer says that there is another page, and a request which one it wants.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
+# What differs between two answers that give the same page.
+_ENVELOPE = ("IsTruncated", "Marker", "ResponseMetadata", "nextToken")
 # Where a request says which one it is, so that it is not taken for another when repeated.
 _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
