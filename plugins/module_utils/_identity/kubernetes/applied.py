@@ -84,3 +84,9 @@ def _is_doubtful(reason: ApiError) -> bool:
 def _without(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
     names = {name_of(manifest) for manifest, _reason in refused}
     return [manifest for manifest in manifests if name_of(manifest) not in names]
+
+
+def unread_failure(manifest: Object, reason: ApiError) -> FailureRow:
+    """Of what was to be removed, and could not be looked at immediately before."""
+    row = refusal(manifest, "remove", reason, workload_of(manifest))
+    return {**row, "message": f"it stays, as it could not be read immediately before: {row['message']}"}

@@ -278,17 +278,27 @@ def test_what_is_gone_already_is_no_change() -> None:
     assert (cluster.log, half.outcome.changes, half.changed) == (["list ServiceAccount shop"], [], False)
 
 
-def test_nothing_is_removed_that_cannot_be_read_before() -> None:
+@pytest.mark.parametrize("purge", [False, True])
+def test_nothing_is_removed_that_cannot_be_read_before(purge: bool) -> None:
     cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
-    half = run(cluster, result={"changes": [], "state": "absent"})
+    if purge:
+        plan = AccountPlan(unlisted=[manifest("api")])
+        half = run(cluster, Preflight(plan=plan), result=after_a_change(), verify_pods=False)
+    else:
+        half = run(cluster, result={"changes": [], "state": "absent"})
     assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
-    assert [(finding.code, finding.message) for finding in half.outcome.findings] == [
-        (
-            "SERVICE_ACCOUNTS_WAIT",
-            "service accounts that were to be removed stay, as they could not be read immediately before: shop/api. "
+    assert half.outcome.failures == [
+        {
+            "workload": "shop/api",
+            "resource": "ServiceAccount",
+            "name": "shop/api",
+            "action": "remove",
+            "error_code": "KUBERNETES_REFUSED",
+            "message": "it stays, as it could not be read immediately before: Kubernetes answered 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
-        )
+            "remedy": "Resolve that and run again, which takes up only what is missing.",
+        }
     ]
 
 
