@@ -180,7 +180,9 @@ def _described() -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("what answered 200 is not the Kubernetes API: no description of its resources") from error
+        raise ValueError(
+            "what answered 200 is not the Kubernetes API: no description of its resources"
+        ) from error
 
 
 def _listing_of(answer: bytes, kind: str) -> Listing:

@@ -15,7 +15,14 @@ from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT
 Facets = dict[tuple[str, str], Any]
 
 # What the documents of the world tell apart.
-PROBES = ("s3:GetObject", "s3:ListBucket", "sqs:SendMessage", "sqs:DeleteQueue", "sns:Publish", "ec2:RunInstances")
+PROBES = (
+    "s3:GetObject",
+    "s3:ListBucket",
+    "sqs:SendMessage",
+    "sqs:DeleteQueue",
+    "sns:Publish",
+    "ec2:RunInstances",
+)
 
 
 def access_of(facets: Facets) -> dict[str, frozenset[str]]:
@@ -27,7 +34,8 @@ def taken(before: Facets, goal: Facets, found: Facets) -> dict[str, list[str]]:
     """What workloads have no more, though both the old and the wanted state give it to them."""
     old, wanted, now = access_of(before), access_of(goal), access_of(found)
     lost = {
-        name: sorted((old[name] & wanted[name]) - now.get(name, frozenset())) for name in old.keys() & wanted.keys()
+        name: sorted((old[name] & wanted[name]) - now.get(name, frozenset()))
+        for name in old.keys() & wanted.keys()
     }
     return {name: missing for name, missing in lost.items() if missing}
 
@@ -44,7 +52,9 @@ def _access(facets: Facets, association: Mapping[str, Any]) -> frozenset[str]:
         return frozenset()
     if association.get("targetRoleArn"):
         return frozenset({association["targetRoleArn"]})
-    attached = [name.split(" ")[1] for kind, name in facets if kind == "attachment" and name.split(" ")[0] == role]
+    attached = [
+        name.split(" ")[1] for kind, name in facets if kind == "attachment" and name.split(" ")[0] == role
+    ]
     documents = [_document_of(facets, arn) for arn in attached if ("policy", arn) in facets]
     allowed = {action for action in PROBES if any(_allows(document, action) for document in documents)}
     boundary = facets["role", role].get("PermissionsBoundary")
@@ -90,7 +100,8 @@ def _document_of(facets: Facets, arn: str) -> Mapping[str, Any]:
 
 def _allows(document: Mapping[str, Any], action: str) -> bool:
     return any(
-        statement["Effect"] == "Allow" and any(fnmatchcase(action, pattern) for pattern in _list(statement["Action"]))
+        statement["Effect"] == "Allow"
+        and any(fnmatchcase(action, pattern) for pattern in _list(statement["Action"]))
         for statement in document["Statement"]
     )
 

@@ -28,12 +28,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     State,
     Workload,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import aws_message
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import VerificationResult
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    VerificationResult,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
@@ -291,7 +295,8 @@ def check_outcome(played: Played, usual: Usual, after: Facets) -> str:
     if isinstance(ended, AwsError):
         assert after == before, differences(after, before)
         for part in (ended.operation, REGION, ended.code, ended.remedy, "Nothing was changed."):
-            assert part and part in played.message, played.message
+            assert part, ended
+            assert part in played.message, played.message
         return "named"
     failed = {key for failure in ended.failures for key in failure.workloads}
     wanted = {workload.key for workload in asked.desired.workloads}
@@ -307,7 +312,9 @@ def check_outcome(played: Played, usual: Usual, after: Facets) -> str:
     assert not hidden, f"lost {sorted(hidden)}"
     # EKS takes a session policy away only with the association: one that could not be made anew is told in full.
     told_in_full = {
-        failure.target.full_name for failure in ended.failures if failure.action == "replace" and failure.partly
+        failure.target.full_name
+        for failure in ended.failures
+        if failure.action == "replace" and failure.partly
     }
     less = {name: lost for name, lost in taken(before, goal, after).items() if name not in told_in_full}
     assert not less, f"fewer permissions than the old and the wanted state give: {less}"

@@ -135,7 +135,11 @@ class Role:
         }
         half = self._act(
             pod_identity_kubernetes,
-            {"cluster_name": CLUSTER, "preflight": "pod_identity_preflight", "result": "pod_identity_converged"},
+            {
+                "cluster_name": CLUSTER,
+                "preflight": "pod_identity_preflight",
+                "result": "pod_identity_converged",
+            },
             {"pod_identity_preflight": preflight, "pod_identity_converged": aws},
         )
         assert not half.get("failed"), half
@@ -170,8 +174,8 @@ class Role:
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes_cluster, "run_action", self._run_module),
-            mock.patch.object(kubernetes_cluster, "SystemClock", lambda: clock),
-            mock.patch.object(pod_identity_kubernetes, "SystemClock", lambda: clock),
+            mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
+            mock.patch.object(pod_identity_kubernetes, "SystemClock", return_value=clock),
             mock.patch.object(kubernetes_cluster, "MODULE_SECONDS", patience.module),
             mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),
             mock.patch.object(kubernetes_client, "LONGEST_CALL", patience.answer),

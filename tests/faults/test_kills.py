@@ -31,7 +31,7 @@ from ansible_collections.workload_identity.aws.tests.faults.sampling import THOR
 from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCENARIOS, undisturbed
 
 SEED = 20260101
-KILLS = 25 if THOROUGH else 4
+KILLS = 25 if THOROUGH else 3
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # EKS takes a session policy away only with the whole association: killed in between, the workload has none until the
 # next run.
@@ -90,7 +90,11 @@ def test_a_killed_run_is_completed_by_the_next(
 def _wrong(name: str, kill: Kill, result: Result, usual: Usual, left: Facets) -> str:
     if kill.signal != signal.SIGKILL:
         # Before it has anything to tell, a signal ends the process as it ends any.
-        return result.problem if result.verdict or left == usual.before else f"ended with {result.code}, told nothing"
+        return (
+            result.problem
+            if result.verdict or left == usual.before
+            else f"ended with {result.code}, told nothing"
+        )
     less = {
         workload: lost
         for workload, lost in taken(usual.before, usual.goal, left).items()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, differences
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, differences
 from ansible_collections.workload_identity.aws.tests.faults.kube_outcome import (
     UsualRole,
     check_role_outcome,
@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
     SCENARIOS,
     accounts_of,
     furnish,
+    stage,
 )
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen
@@ -98,8 +99,8 @@ def prepare(role: Role, kube: Kube, name: str) -> None:
     furnish(kube)
     first = SCENARIOS[name].first
     if first:
-        run = role.run(Asked(desired(*first)), first, Patience())
-        assert not run.failed, run.shown
+        role.account.complete(desired(*first))
+        stage(kube, first)
     kube.control.reset_counters()
 
 
@@ -153,9 +154,7 @@ def test_a_disturbed_use_of_the_role_loses_nothing(
         scenario, normal = SCENARIOS[name], usual[name]
         prepare(user, kube, name)
         kube.control.set_faults([fault.rule(operation, number)])
-        run = user.run(
-            scenario.asked, scenario.workloads, IMPATIENT if fault.kind == "stall" else Patience()
-        )
+        run = user.run(scenario.asked, scenario.workloads, IMPATIENT if fault.kind == "stall" else Patience())
         assert kube.control.counters()["faults"], (name, operation, number)
         kube.control.set_faults([])
         counts["runs"] += 1

@@ -31,7 +31,7 @@ SCALE = 0.01
 # Each fault is as many tests, so that workers share it.
 PARTS = 8 if THOROUGH else 2
 # The short form takes one of so many operations for a fault that is like another one.
-ALIKE = 4
+ALIKE = 8
 
 
 Cell = tuple[str, int]
@@ -74,7 +74,9 @@ def cells(fault: Fault, usual: Mapping[str, Usual]) -> list[Cell]:
             if fault.strikes(operation):
                 by_operation.setdefault(operation, []).append((name, number))
     if THOROUGH:
-        return [cell for operation, found in by_operation.items() for cell in _thorough(fault, operation, found)]
+        return [
+            cell for operation, found in by_operation.items() for cell in _thorough(fault, operation, found)
+        ]
     return [
         found[chosen(fault.label, operation, among=len(found))]
         for operation, found in by_operation.items()
@@ -89,9 +91,7 @@ def _thorough(fault: Fault, operation: str, found: list[Cell]) -> list[Cell]:
     by_scenario: dict[str, list[Cell]] = {}
     for cell in found:
         by_scenario.setdefault(cell[0], []).append(cell)
-    return [
-        some[chosen(fault.label, operation, name, among=len(some))] for name, some in by_scenario.items()
-    ]
+    return [some[chosen(fault.label, operation, name, among=len(some))] for name, some in by_scenario.items()]
 
 
 @pytest.mark.parametrize("part", range(PARTS))

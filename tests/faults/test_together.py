@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.tests.faults.driver import (
+    BEFORE,
     FAILED,
     Kill,
     Task,
@@ -22,10 +25,14 @@ from ansible_collections.workload_identity.aws.tests.faults.harness import (
     unowned,
     unversioned,
 )
+from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH
 from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
 
 Workloads = tuple[Mapping[str, Any], ...]
 TIMES = 3
+LAGS = (0.5, 2, 5, 15) if THOROUGH else (2, 15)
+# The clocks of the processes run ten times as fast.
+LAG_MS = 100
 
 
 def codes_of(*tasks: Task) -> set[int | None]:
@@ -92,3 +99,44 @@ def test_a_teardown_beside_a_converge_of_others(time: int, account: Account) -> 
     account.complete(desired(*staying))
     found = unversioned(account.facets())
     assert found == goal, differences(found, goal)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_two_writers_of_one_role_whose_reads_are_late(lag: float, account: Account) -> None:
+    """A grant that one of them overwrote is named by its verification, and the next run of each puts it back."""
+    account.complete(desired(*WORKLOADS[:2]))
+    goal = unversioned(account.facets())
+    account.clean()
+    before = account.facets()
+    account.control.set_read_lags([{"ms": lag * LAG_MS}])
+    codes = codes_of(task(account.url, WORKLOADS[0]), task(account.url, WORKLOADS[1]))
+    assert codes <= {0, FAILED}
+    account.control.set_read_lags([])
+    assert unowned(account.facets(), before) == []
+    for workload in WORKLOADS[:2]:
+        account.complete(desired(workload))
+    found = unversioned(account.facets())
+    assert found == goal, differences(found, goal)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("share", [0.4, 0.8])
+def test_a_teardown_right_after_a_killed_run_within_the_lag(
+    share: float, lag: float, account: Account
+) -> None:
+    """What reads do not show yet stays, for nobody can know of it; once they do, a teardown removes it."""
+    before = account.facets()
+    account.complete(desired(*WORKLOADS[:3]))
+    requests = account.control.counters()["total"]
+    account.clean()
+    account.control.set_read_lags([{"ms": lag * LAG_MS}])
+    (killed,) = run_all(
+        [replace(task(account.url, *WORKLOADS[:3]), kill=Kill(int(requests * share), BEFORE, 0))]
+    )
+    assert killed.code == -signal.SIGKILL
+    left = account.facets()
+    assert codes_of(task(account.url, *WORKLOADS[:3], state="absent")) <= {0, FAILED}
+    assert account.facets().keys() <= left.keys()
+    account.control.set_read_lags([])
+    account.complete(desired(*WORKLOADS[:3], state="absent"), "absent")
+    assert account.facets() == before, differences(account.facets(), before)

@@ -100,7 +100,9 @@ class PatientCluster:
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
     """What to write again: what was refused for now, and what missed its namespace because that was."""
     busy = {index for index, reason in refused.items() if is_transient(reason)}
-    namespaces = {name_of(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"}
+    namespaces = {
+        name_of(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"
+    }
     missing = {
         index
         for index, reason in refused.items()

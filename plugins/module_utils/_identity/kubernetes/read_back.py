@@ -106,9 +106,7 @@ def _is_there(manifest: Object, cluster: str, found: Accounts) -> bool:
     return account is not None and not account.is_going and not _differs(manifest, account)
 
 
-def _has_come_true(
-    manifest: Object, cluster: str, plan: AccountPlan, found: Accounts, removes: bool
-) -> bool:
+def _has_come_true(manifest: Object, cluster: str, plan: AccountPlan, found: Accounts, removes: bool) -> bool:
     if removes or manifest in plan.unlisted:
         account = found.get(key_of(manifest, cluster))
         return account is None or account.is_going

@@ -194,7 +194,9 @@ def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answe
     )
 
 
-@pytest.mark.parametrize("error", [AttributeError("'str' object has no attribute 'groups'"), TypeError(), KeyError()])
+@pytest.mark.parametrize(
+    "error", [AttributeError("'str' object has no attribute 'groups'"), TypeError(), KeyError()]
+)
 def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

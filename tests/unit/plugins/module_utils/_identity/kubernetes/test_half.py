@@ -362,7 +362,9 @@ def test_the_lost_answer_of_a_removal_is_told_by_what_is_there(there: bool) -> N
 
 
 def test_what_a_purge_waited_for_stays_a_failure() -> None:
-    cluster = Answering({"ServiceAccount": Listing([kept(labels={"a": "1"}), kept("old", labels=MANAGED_BY_LABELS)])})
+    cluster = Answering(
+        {"ServiceAccount": Listing([kept(labels={"a": "1"}), kept("old", labels=MANAGED_BY_LABELS)])}
+    )
     plan = AccountPlan([WANTED], unlisted=[manifest("old")])
     half = run(cluster, Preflight(plan=plan), result=after_a_change())
     assert [one["name"] for one in half.outcome.failures] == ["shop/api"]
@@ -373,6 +375,7 @@ def test_a_namespace_that_was_taken_for_made_and_is_not_there_is_no_change() -> 
 
     class Missing(FakeCluster):
         def apply(self, manifests: Sequence[Object]) -> Written:
+            assert len(manifests) == 2
             return Written(True, {1: ApiError(404, 'namespaces "batch" not found')})
 
     plan = AccountPlan([NAMESPACE], [manifest("late", "batch")])
