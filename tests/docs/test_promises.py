@@ -66,7 +66,9 @@ def all_names() -> frozenset[str]:
 def test_every_test_that_a_page_names_exists(name: str) -> None:
     """Wherever it does, in tables and in sentences."""
     body = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    named = {one for code in re.findall(r"`([^`]+)`", body) for one in re.findall(r"\btest_\w+(?:\.py)?", code)}
+    named = {
+        one for code in re.findall(r"`([^`]+)`", body) for one in re.findall(r"\btest_\w+(?:\.py)?", code)
+    }
     assert named
     assert sorted(named - all_names()) == []
 
