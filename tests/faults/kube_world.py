@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.ownership import (
-    MANAGED_BY_LABELS,
-)
 from ansible_collections.workload_identity.aws.tests.faults.harness import Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import WORKLOADS, desired
 from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, READY, Kube
@@ -69,27 +66,10 @@ def furnish(kube: Kube) -> None:
     kube.account("default", "theirs", labels={"of": "others"})
     kube.node()
     kube.agent()
-    # What runs under it was admitted with EKS Pod Identity, as after an earlier association.
-    kube.control.set_associations([("old", "web")])
+    # The webhook knows the associations at once; what runs under "web" was admitted as after an earlier one.
+    kube.control.set_associations([(one["namespace"], one["service_account"]) for one in CHANGED])
     spec = {"serviceAccountName": "web", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
     kube.make("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
-
-
-def stage(kube: Kube, workloads: Iterable[Mapping[str, Any]]) -> None:
-    """The service accounts as a use of the role leaves them, with the namespaces that it makes."""
-    for workload in workloads:
-        namespace, name = workload["namespace"], workload["service_account"]
-        metadata = {
-            part: dict(workload.get(f"service_account_{part}", {})) for part in ("labels", "annotations")
-        }
-        if workload.get("create_namespace"):
-            kube.make("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": MANAGED_BY_LABELS}})
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-        if namespace == "old":
-            kube.ask("PATCH", f"{path}/{name}", {"metadata": metadata})
-        else:
-            metadata["labels"] |= MANAGED_BY_LABELS
-            kube.make(path, {"metadata": {"name": name, **metadata}})
 
 
 def accounts_of(kube: Kube) -> dict[tuple[str, str], Any]:

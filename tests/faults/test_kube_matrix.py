@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, differences
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, differences
 from ansible_collections.workload_identity.aws.tests.faults.kube_outcome import (
     UsualRole,
     check_role_outcome,
@@ -22,7 +22,6 @@ from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
     SCENARIOS,
     accounts_of,
     furnish,
-    stage,
 )
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen
@@ -99,8 +98,8 @@ def prepare(role: Role, kube: Kube, name: str) -> None:
     furnish(kube)
     first = SCENARIOS[name].first
     if first:
-        role.account.complete(desired(*first))
-        stage(kube, first)
+        run = role.run(Asked(desired(*first)), first, Patience())
+        assert not run.failed, run.shown
     kube.control.reset_counters()
 
 
