@@ -78,7 +78,8 @@ def _subject(aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[F
 def _kubernetes_place(aws: AwsResult) -> str:
     verb = "removed from" if aws.state == "absent" else "converged in"
     cluster = aws.cluster_arn.rpartition("/")[2]
-    return f"{verb} Kubernetes{f' (cluster {cluster})' if cluster else ''}"
+    place = f", account {aws.account_id}, region {aws.region}" if aws.account_id else ""
+    return f"{verb} Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
 
 
 def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
