@@ -28,6 +28,7 @@ GROUPS = (
     run_codes.RUN,
     run_codes.FAILURES,
     kubernetes_codes.CLUSTER,
+    kubernetes_codes.INJECTION,
     kubernetes_codes.PROOF,
     policy_codes.TRUST_REASONS,
     policy_codes.TRUST_NOTES,
