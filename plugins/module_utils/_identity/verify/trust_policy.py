@@ -68,7 +68,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         Finding(
             Code.TRUST_NOT_USABLE,
             f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
-            _how_to_let_in(workload),
+            _how_to_let_in(workload, role),
             workload.key,
         ),
     )
@@ -80,10 +80,15 @@ def is_foreign(workload: Workload, cluster: Cluster) -> bool:
     return parts is not None and parts.account_id != cluster.account_id
 
 
-def _how_to_let_in(workload: Workload) -> str:
+def _how_to_let_in(workload: Workload, role: ObservedRole) -> str:
     if workload.role is not None and workload.role.existing:
         return (
             "Set role.extend_trust: true and apply the workload, which adds our statement; or apply the "
+            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+        )
+    if not role.owned:
+        return (
+            "The role was not made here. Apply the workload with ⟨adopt⟩: true, which takes it over, or apply the "
             "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
         )
     return given_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
