@@ -222,6 +222,12 @@ options:
     type: list
     elements: dict
     default: []
+  option_prefix:
+    description:
+      - What the caller's options have before the names that they have here, for messages. The role
+        P(workload_identity.aws.pod_identity#role) sets it.
+    type: str
+    default: ""
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -528,6 +534,10 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    named_result,
+    with_option_names,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     has_many_policies,
     validate_accounts,
@@ -667,6 +677,7 @@ def main() -> None:
             },
             "breakage": {"type": "list", "elements": "dict", "default": []},
             "progress_file": {"type": "path"},
+            "option_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -697,7 +708,7 @@ def main() -> None:
         )
         run, verification, guard = perform(engine, desired, parsed, params, module.check_mode)
     except InputError as error:
-        module.fail_json(msg=input_message(error))
+        module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     run_result = result_of(run, module.check_mode)
@@ -719,8 +730,8 @@ def main() -> None:
         if guard.trace and module._verbosity >= 3:
             result["exception"] = guard.trace
         if not params["continue_on_error"]:
-            module.fail_json(**result)
-    module.exit_json(**result)
+            module.fail_json(**named_result(result, params["option_prefix"]))
+    module.exit_json(**named_result(result, params["option_prefix"]))
 
 
 def perform(

@@ -238,6 +238,9 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
@@ -306,14 +309,14 @@ def main() -> None:
         if guard.cause is not None:
             raise cut_short(journal, wanted, guard.cause, module.check_mode)
     except InputError as error:
-        module.fail_json(msg=input_message(error))
+        module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     except AssociationError as error:
         module.fail_json(
-            msg=visible(str(error)),
+            msg=with_option_names(visible(str(error)), ""),
             error_code=error.failure.error_code,
-            remedy=error.failure.remedy,
+            remedy=with_option_names(error.failure.remedy, ""),
             changed=error.changed,
             **({"exception": guard.trace} if guard.trace and module._verbosity >= 3 else {}),
         )

@@ -114,6 +114,12 @@ options:
         description: Whether a change stops unless it is the API of the cluster.
         type: bool
         default: true
+  option_prefix:
+    description:
+      - What the caller's options have before the names that they have here, for messages. The role
+        P(workload_identity.aws.pod_identity#role) sets it.
+    type: str
+    default: ""
   progress_file:
     description:
       - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
@@ -309,6 +315,10 @@ cluster_arn:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    named_result,
+    with_option_names,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
@@ -390,6 +400,7 @@ def main() -> None:
                 },
             },
             "progress_file": {"type": "path"},
+            "option_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -417,13 +428,14 @@ def main() -> None:
             verified = consider_age(verify(desired, observed, proof), observed)
             caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     except InputError as error:
-        module.fail_json(msg=input_message(error))
+        module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
     except AwsError as error:
         module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause))
     further = [*([other] if other else []), *caller, *lint_documents(desired.workloads, load_catalogue())]
-    module.exit_json(**verified_result(verified, observed, further))
+    result = verified_result(verified, observed, further)
+    module.exit_json(**named_result(result, params["option_prefix"]))
 
 
 if __name__ == "__main__":

@@ -98,9 +98,11 @@ class ClientReader:
             return Listing(error=_fault(error))
 
     def _ask(self, query: Query) -> bytes:
-        client = self._connected()
+        with _described():
+            client = self._connected()
+            resource = client.resource(query.kind, query.api_version)
         response = client.get(
-            client.resource(query.kind, query.api_version),
+            resource,
             namespace=query.namespace or None,
             label_selector=",".join(query.label_selectors),
             field_selector=",".join(query.field_selectors),
@@ -117,22 +119,25 @@ class ClientReader:
             return [Trial(error=_fault(error))] * len(manifests)
 
     def _try_all(self, manifests: Sequence[Object]) -> list[Trial]:
-        client = self._connected()
-        pods = client.resource("Pod", "v1")
+        with _described():
+            client = self._connected()
+            pods = client.resource("Pod", "v1")
         with ThreadPoolExecutor(TRIALS_AT_ONCE) as pool:
             return list(pool.map(partial(_try_pod, client, pods), manifests))
 
     def read_version(self) -> Object:
         try:
-            return within(
-                LONGEST_CALL, lambda: mapping_of(self._connected().client.version.get("kubernetes"))
-            )
+            with _described():
+                return within(
+                    LONGEST_CALL, lambda: mapping_of(self._connected().client.version.get("kubernetes"))
+                )
         except (ApiException, *FAULTS):
             return {}
 
     def read_server(self) -> ApiServer:
         try:
-            settings = self._connected().configuration
+            with _described():
+                settings = self._connected().configuration
             authorities = (
                 Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
             )
@@ -167,6 +172,17 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
     if pod.get("kind") != "Pod":
         return Trial(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
     return Trial(pod)
+
+
+@contextlib.contextmanager
+def _described() -> Iterator[None]:
+    """The client asks the API for a description of itself, and looks for its members in a web page as well."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            "what answered 200 is not the Kubernetes API: no description of its resources"
+        ) from error
 
 
 def _listing_of(answer: bytes, kind: str) -> Listing:

@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
@@ -22,11 +24,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+    Object,
     mapping_of,
     member,
     objects_of,
     text_of,
 )
+
+_STATUSES = {status.phrase: status.value for status in HTTPStatus}
 
 
 def listing_of(result: Mapping[str, Any]) -> Listing:
@@ -45,7 +50,7 @@ def written_of(result: Mapping[str, Any]) -> Written:
     return Written(
         bool(result.get("changed")),
         {
-            index: parse_api_error(text_of(mapping_of(entry["error"]).get("msg")))
+            index: _refusal_of(mapping_of(entry["error"]))
             for index, entry in enumerate(results)
             if "error" in entry
         },
@@ -62,11 +67,17 @@ def trials_of(result: Mapping[str, Any], count: int) -> list[Trial]:
     if len(results) != count:
         return [Trial(error=ApiError(0, "kubernetes.core answered for another number of Pods"))] * count
     return [
-        Trial(error=parse_api_error(text_of(mapping_of(entry["error"]).get("msg"))))
+        Trial(error=_refusal_of(mapping_of(entry["error"])))
         if "error" in entry
         else Trial(member(entry, "result"))
         for entry in results
     ]
+
+
+def _refusal_of(error: Object) -> ApiError:
+    """The API server answers some errors in plain text (429): then the status is in the reason phrase alone."""
+    parsed = parse_api_error(text_of(error.get("msg")))
+    return parsed if parsed.status else replace(parsed, status=_STATUSES.get(text_of(error.get("reason")), 0))
 
 
 def _error_of(result: Mapping[str, Any]) -> ApiError:

@@ -55,6 +55,24 @@ def test_a_promise_names_its_tests_and_they_exist(name: str) -> None:
     assert missing == []
 
 
+@cache
+def all_names() -> frozenset[str]:
+    """The tests there are, and their files."""
+    files = [path for folder in ("tests", "sandbox/tests") for path in (ROOT / folder).rglob("test_*.py")]
+    return frozenset(name for path in files for name in (path.name, *names_in(path.name)))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_test_that_a_page_names_exists(name: str) -> None:
+    """Wherever it does, in tables and in sentences."""
+    body = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    named = {
+        one for code in re.findall(r"`([^`]+)`", body) for one in re.findall(r"\btest_\w+(?:\.py)?", code)
+    }
+    assert named
+    assert sorted(named - all_names()) == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_situation_is_listed_once(name: str) -> None:
     situations = [row[0] for row in table(ROOT / "docs" / name)]

@@ -15,8 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
+from ansible_collections.workload_identity.aws.tests.faults.harness import (
+    Account,
+    Asked,
+    Clock,
+    Played,
+    Usual,
+    check_outcome,
+)
 from ansible_collections.workload_identity.aws.tests.faults.world import desired
 
 BEFORE, ANSWERED, UNDER_WAY = "before", "answered", "under way"
@@ -27,32 +34,50 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Kill:
-    """When a run dies: before its ``request``-th request, at its answer, or ``delay`` s after sending."""
+    """When a run gets a signal: before its ``request``-th request, at its answer, or ``delay`` s after sending."""
 
     request: int
     moment: str
     delay: float
+    signal: signal.Signals = signal.SIGKILL
 
 
 @dataclass(frozen=True)
 class Task:
+    """``usual`` is the task that nothing disturbs, for a verdict on this one."""
+
     url: str
-    workloads: tuple[Mapping[str, Any], ...]
-    state: str = "present"
+    asked: Asked
     kill: Kill | None = None
+    usual: Usual | None = None
 
 
-def run_all(tasks: Sequence[Task]) -> list[int | None]:
-    """Run each task in a process; all begin at the same time, once all are ready.
+@dataclass(frozen=True)
+class Result:
+    """``code``: 0 well, FAILED with failures that were printed; a negative number is the signal that ended the process,
+    None that nothing did. ``verdict`` is that of check_outcome, ``problem`` what it objects to; both are empty
+    where the process did not come to it."""
 
-    How each ended: 0 well, FAILED with failures that it printed; a negative number is the signal
-    that ended it, None that it never did.
-    """
+    code: int | None
+    verdict: str = ""
+    problem: str = ""
+
+
+def task(url: str, *workloads: Mapping[str, Any], state: State = "present") -> Task:
+    return Task(url, Asked(desired(*workloads, state=state), state))
+
+
+def run_all(tasks: Sequence[Task]) -> list[Result]:
+    """Run each task in a process; all begin at the same time, once all are ready."""
     context = multiprocessing.get_context("forkserver")
     # What takes long to import is there already when a process begins.
     context.set_forkserver_preload([__name__])
     barrier = context.Barrier(len(tasks))
-    processes = [context.Process(target=_work, args=(task, barrier)) for task in tasks]
+    pipes = [context.Pipe(duplex=False) for _task in tasks]
+    processes = [
+        context.Process(target=_work, args=(one, barrier, sending))
+        for one, (_receiving, sending) in zip(tasks, pipes, strict=True)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -61,34 +86,40 @@ def run_all(tasks: Sequence[Task]) -> list[int | None]:
     for process in processes:
         process.kill()
         process.join()
-    return codes
+    told = [receiving.recv() if receiving.poll() else ("", "") for receiving, _sending in pipes]
+    for ends in pipes:
+        for end in ends:
+            end.close()
+    return [Result(code, *verdict) for code, verdict in zip(codes, told, strict=True)]
 
 
-def _work(task: Task, barrier: Any) -> None:
-    account = Account(task.url)
+def _work(one: Task, barrier: Any, sending: Any) -> None:
+    account = Account(one.url)
     dying: list[threading.Thread] = []
-    if task.kill is not None:
-        _arm(account, task.kill, dying)
+    if one.kill is not None:
+        _arm(account, one.kill, dying)
     barrier.wait(TIMEOUT_SECONDS)
     # Two that meet must not meet again at once, so these clocks do let time pass.
-    ended = account.run(desired(*task.workloads, state=task.state), task.state, clock=Clock(0.1))
+    played = account.play(one.asked, clock=Clock(0.1))
     for thread in dying:
         thread.join()
-    if isinstance(ended, AwsError):
-        raise ended
-    if ended.failures:
-        assert all(one.workloads and one.action and one.message for one in ended.failures), ended.failures
-        print(ended.failures, file=sys.stderr)
+    if one.usual is not None:
+        sending.send(_verdict(account, played, one.usual))
+    if played.message:
+        print(played.message, file=sys.stderr)
         sys.exit(FAILED)
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _verdict(account: Account, played: Played, usual: Usual) -> tuple[str, str]:
+    try:
+        return check_outcome(played, usual, account.facets()), ""
+    except AssertionError as error:
+        return "lost", f"{error}\n{played.message}"
 
 
-def _die_later(delay: float) -> None:
-    time.sleep(delay)
-    _die()
+def _send_later(kill: Kill) -> None:
+    time.sleep(kill.delay)
+    os.kill(os.getpid(), kill.signal)
 
 
 def _arm(account: Account, kill: Kill, dying: list[threading.Thread]) -> None:
@@ -101,17 +132,18 @@ def _arm(account: Account, kill: Kill, dying: list[threading.Thread]) -> None:
             count += 1
             return count == kill.request
 
-    def before_request() -> None:
+    def before_request(_operation: str) -> None:
         if not reached():
             return
         if kill.moment == BEFORE:
-            _die()
-        dying.append(threading.Thread(target=_die_later, args=(kill.delay,)))
+            os.kill(os.getpid(), kill.signal)
+            return
+        dying.append(threading.Thread(target=_send_later, args=(kill,)))
         dying[0].start()
 
     def answered(**_event: Any) -> None:
         if reached():
-            _die()
+            os.kill(os.getpid(), kill.signal)
 
     if kill.moment == ANSWERED:
         for client in account.clients.values():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,18 +14,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import RETRIES, BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
+    ATTEMPT_SECONDS,
+    RETRIES,
+    BotoApi,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    ParsedInput,
+    State,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    VerificationResult,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    SHOWN_FAILURES,
+    failure_message,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.modules.eks_pod_identity import perform
+from ansible_collections.workload_identity.aws.tests.faults.access import Facets, taken, taken_from
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
     CLUSTER,
@@ -35,8 +58,22 @@ from botocore.config import Config
 from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 
-Facets = dict[tuple[str, str], Any]
 Ended = Run | AwsError
+
+
+# Codes of what a run did not come to, for it ended before.
+ENDED = ("INTERRUPTED", "DEADLINE", "INTERNAL_ERROR")
+_REQUEST = re.compile(r"\b(?:iam|eks|sts):[A-Z]\w+")
+
+
+@dataclass(frozen=True)
+class Usual:
+    """A task that nothing disturbed: its requests in order, what was there before and after, and what it verified."""
+
+    operations: tuple[str, ...]
+    before: Facets
+    goal: Facets
+    statuses: Mapping[str, Mapping[str, str]]
 
 
 class Clock:
@@ -57,6 +94,38 @@ class Clock:
             time.sleep(seconds * self._scale)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a task asks for; ``bystanders`` are the keys of other workloads that it may have to speak of."""
+
+    desired: Desired
+    state: State = "present"
+    purge: bool = False
+    bystanders: frozenset[WorkloadKey] = frozenset()
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a task ended. ``message`` is what the user is shown of a failure, ``cause`` what ended it before its time."""
+
+    asked: Asked
+    ended: Ended
+    message: str = ""
+    verification: VerificationResult | None = None
+    cause: str = ""
+
+    @property
+    def statuses(self) -> dict[str, dict[str, str]]:
+        """What the verification says, by workload and check."""
+        rows = self.verification["workloads"] if self.verification else []
+        return {
+            f"{row['namespace']}/{row['service_account']}": {
+                check["name"]: check["status"] for check in row["checks"]
+            }
+            for row in rows
+        }
+
+
 def client_of(url: str, service: Any) -> Any:
     """A client as the modules have it: it sends each request once."""
     retries: Any = RETRIES
@@ -72,20 +141,21 @@ def client_of(url: str, service: Any) -> Any:
 
 @dataclass
 class Account:
-    """One endpoint. ``before_request`` is called before each request of a run is sent."""
+    """One endpoint. ``before_request`` is called before each request of a run is sent, with its operation."""
 
     url: str
     clients: dict[str, Any] = field(default_factory=dict)
-    before_request: Callable[[], None] | None = None
+    before_request: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         for service in ("iam", "eks", "sts"):
             self.clients[service] = client_of(self.url, service)
             self.clients[service].meta.events.register("before-send", self._before_send)
 
-    def _before_send(self, **_event: Any) -> None:
+    def _before_send(self, event_name: str, **_event: Any) -> None:
         if self.before_request is not None:
-            self.before_request()
+            # "before-send.iam.CreateRole"
+            self.before_request(event_name.partition(".")[2].replace(".", ":"))
 
     @property
     def control(self) -> AwsControl:
@@ -116,6 +186,30 @@ class Account:
         except AwsError as error:
             return error
         return Engine(api, cluster, width, wait_policy).run(desired, state, check_mode=False)
+
+    def play(
+        self,
+        asked: Asked,
+        *,
+        width: int = 4,
+        clock: Clock | None = None,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+    ) -> Played:
+        """What the module makes of one task: a run with its purge, what is seen of it, and its verification."""
+        clock = clock or Clock()
+        retries = Retries(now=clock.now, sleep=clock.sleep)
+        api = BotoApi(self.clients.__getitem__, retries, attempt_seconds=attempt_seconds)
+        wait_policy = WaitPolicy(60, clock.now, clock.sleep)
+        desired = asked.desired
+        parsed = ParsedInput(CLUSTER, asked.state, desired.workloads, purge=asked.purge)
+        params = {"deadline": None, "verify": True, "concurrency": width}
+        try:
+            engine = Engine(api, find_cluster(api, CLUSTER, REGION, asked.state), width, wait_policy)
+            run, verification, guard = perform(engine, desired, parsed, params, check_mode=False)
+        except AwsError as error:
+            return Played(asked, error, aws_message(error, REGION))
+        message = failure_message(run) if run.failures else ""
+        return Played(asked, run, message, verification, guard.cause.code if guard.cause else "")
 
     def complete(self, desired: Desired, state: str = "present") -> Run:
         """A run that nothing disturbs."""
@@ -192,32 +286,88 @@ def unowned(facets: Facets, before: Facets) -> list[tuple[str, str]]:
     return [key for key, found in tags.items() if found.get(MANAGED_BY_TAG) != MANAGED_BY_VALUE]
 
 
-def check_outcome(ended: Ended, desired: Desired, before: Facets, after: Facets, goal: Facets) -> str:
-    """How a disturbed run ended: "well" or "named". AssertionError when it lost or hid something."""
+def check_outcome(played: Played, usual: Usual, after: Facets) -> str:
+    """How a disturbed task ended: "well" or "named". AssertionError when it lost or hid something."""
+    before, goal, asked, ended = usual.before, usual.goal, played.asked, played.ended
     assert unowned(after, before) == []
     surplus = after.keys() - goal.keys() - before.keys()
     assert not surplus, f"nobody asked for {sorted(surplus)}"
-    missing = (before.keys() & goal.keys()) - after.keys()
     if isinstance(ended, AwsError):
-        assert after == before
-        assert ended.operation in ("sts:GetCallerIdentity", "eks:DescribeCluster")
+        assert after == before, differences(after, before)
+        for part in (ended.operation, REGION, ended.code, ended.remedy, "Nothing was changed."):
+            assert part, ended
+            assert part in played.message, played.message
         return "named"
     failed = {key for failure in ended.failures for key in failure.workloads}
-    assert failed <= {workload.key for workload in desired.workloads}
+    wanted = {workload.key for workload in asked.desired.workloads}
+    assert failed <= wanted | asked.bystanders
     for failure in ended.failures:
         told = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
         assert all((*told, failure.error_code, failure.message, failure.remedy)), failure
-    hidden = missing - {(failure.target.resource, failure.target.full_name) for failure in ended.failures}
+        # What the failure of a change leaves undone names that change.
+        assert failure.error_code in ("SKIPPED", *ENDED) or _REQUEST.search(failure.message), failure
+    _check_message(played, ended)
+    named = {(failure.target.resource, failure.target.full_name) for failure in ended.failures}
+    hidden = (before.keys() & goal.keys()) - after.keys() - named
     assert not hidden, f"lost {sorted(hidden)}"
+    # EKS takes a session policy away only with the association: one that could not be made anew is told in full.
+    told_in_full = {
+        failure.target.full_name
+        for failure in ended.failures
+        if failure.action == "replace" and failure.partly
+    }
+    less = {name: lost for name, lost in taken(before, goal, after).items() if name not in told_in_full}
+    assert not less, f"fewer permissions than the old and the wanted state give: {less}"
     _check_changes(ended, before, after)
-    for workload in desired.workloads:
-        key = ("association", str(workload.key))
-        if workload.key not in failed:
-            assert after.get(key) == goal.get(key), f"{workload.key} is said to be done"
+    for key in wanted - failed:
+        name = ("association", str(key))
+        assert after.get(name) == goal.get(name), f"{key} is said to be done"
+    _check_verification(played, usual, after)
     if ended.failures:
         return "named"
     assert after == goal, differences(after, goal)
     return "well"
+
+
+def _check_message(played: Played, run: Run) -> None:
+    """What is shown names workload, account, region, request and what to do."""
+    causes = [failure for failure in run.failures if failure.error_code != "SKIPPED"]
+    if not run.failures:
+        assert played.message == ""
+        return
+    assert causes, run.failures
+    assert f"(account {ACCOUNT}, region {REGION})" in played.message, played.message
+    for failure in causes[:SHOWN_FAILURES]:
+        for part in (str(failure.workloads[0]), failure.error_code, failure.message, failure.remedy):
+            assert part in played.message, (part, played.message)
+
+
+def _check_verification(played: Played, usual: Usual, after: Facets) -> None:
+    """It neither passes what is not there nor misses what is; what it could not read it says."""
+    statuses = played.statuses
+    if not statuses:
+        return
+    for workload in played.asked.desired.workloads:
+        name = str(workload.key)
+        found, normal = statuses[name], usual.statuses[name]
+        if all(after.get(key) == usual.goal.get(key) for key in _pieces(workload, usual.goal)):
+            wrong = {
+                check: status
+                for check, status in found.items()
+                if status not in (normal.get(check), "unknown", "skipped")
+            }
+            assert not wrong, f"{name} is as wanted, and verified as {wrong} instead of {normal}"
+        elif taken_from(name, usual.goal, after):
+            assert found != normal, f"{name} is not as wanted, and verified as if it were"
+
+
+def _pieces(workload: Workload, goal: Facets) -> list[tuple[str, str]]:
+    """What a workload consists of."""
+    assert workload.role is not None
+    role = workload.role.name
+    attached = [key for key in goal if key[0] == "attachment" and key[1].split(" ")[0] == role]
+    policies = [("policy", name.split(" ")[1]) for _kind, name in attached]
+    return [("association", str(workload.key)), ("role", role), ("trust_policy", role), *attached, *policies]
 
 
 def _check_changes(run: Run, before: Facets, after: Facets) -> None:

@@ -1,163 +1,127 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every request of a run, disturbed in every way: nothing is lost, and the next run completes it."""
+"""Every request to AWS of a task, disturbed in every way: nothing is lost, and the next run completes it."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.tests.faults.faults import FAULTS, Fault
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
+    Asked,
     Clock,
-    Facets,
+    Played,
+    Usual,
     check_outcome,
     differences,
 )
-from ansible_collections.workload_identity.aws.tests.faults.world import (
-    CHANGED,
-    WORKLOADS,
-    desired,
-    wear_out,
-)
+from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen
+from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCENARIOS, undisturbed
 
+# The answer of a stalled request begins after so many seconds, and an attempt may take so many.
+STALL_SECONDS = 0.6
+ATTEMPT_SECONDS = 0.3
 # Ten seconds of throttling, a hundred times as fast.
 SCALE = 0.01
-LONG = "throttled for 10 s"
-KINDS: dict[str, str] = {
-    "throttled once": "throttle",
-    LONG: "throttle",
-    "500": "error500",
-    "503": "error503",
-    "reset before it took effect": "reset_before",
-    "reset after it took effect": "reset_after",
-    "malformed answer": "malformed",
-    "access denied": "access_denied",
-}
-# One test takes every third request, so that a short run can take one of three tests.
-PARTS = 3
-THOROUGH = os.environ.get("FAULTS") == "all"
+# Each fault is as many tests, so that workers share it.
+PARTS = 8 if THOROUGH else 2
+# The short form takes one of so many operations for a fault that is like another one.
+ALIKE = 8
 
 
-def nothing(account: Account) -> None:
-    account.clean()
-
-
-def made(account: Account) -> None:
-    account.clean()
-    account.complete(desired(*WORKLOADS))
-
-
-def made_and_worn(account: Account) -> None:
-    made(account)
-    wear_out(account.clients["iam"])
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """``prepare`` brings the account to where the disturbed run starts."""
-
-    prepare: Callable[[Account], None]
-    wanted: Desired
-    state: str = "present"
-
-
-SCENARIOS = {
-    "converge": Scenario(nothing, desired(*WORKLOADS)),
-    "change": Scenario(made_and_worn, desired(*CHANGED)),
-    "teardown": Scenario(made_and_worn, desired(*WORKLOADS, state="absent"), "absent"),
-}
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    requests: int
-    before: Facets
-    goal: Facets
+Cell = tuple[str, int]
 
 
 @pytest.fixture(scope="session")
-def undisturbed(shared_account: Account) -> Callable[[str], Undisturbed]:
-    """The same run without faults, made once for each scenario."""
-    known: dict[str, Undisturbed] = {}
-
-    def find(name: str) -> Undisturbed:
-        if name not in known:
-            scenario = SCENARIOS[name]
-            scenario.prepare(shared_account)
-            before = shared_account.facets()
-            shared_account.control.reset_counters()
-            shared_account.complete(scenario.wanted, scenario.state)
-            requests = shared_account.control.counters()["total"]
-            known[name] = Undisturbed(requests, before, shared_account.facets())
-        return known[name]
-
-    return find
+def usual(shared_account: Account) -> Mapping[str, Usual]:
+    """Each task without faults."""
+    return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
-def cases() -> list[Any]:
-    found = []
-    for row, scenario in enumerate(SCENARIOS):
-        for column, kind in enumerate(KINDS):
-            parts = range(PARTS) if THOROUGH else [(row + column) % PARTS]
-            found += [pytest.param(scenario, kind, part, id=f"{scenario}-{kind}-{part}") for part in parts]
-    return found
-
-
-def disturb(account: Account, kind: str, number: int) -> tuple[int, Clock]:
-    """Arm a fault for one request of the next run; gives the width and the clock for that run."""
-    if kind != LONG:
-        account.control.set_faults([{"kind": KINDS[kind], "nth": number}])
-        return 1, Clock()
+def disturb(account: Account, asked: Asked, fault: Fault, number: int) -> Played:
+    """The task with a fault at its ``number``-th request."""
     lock = threading.Lock()
     sent = 0
 
-    def count() -> None:
+    def count(operation: str) -> None:
         nonlocal sent
         with lock:
             sent += 1
             if sent == number:
-                account.control.set_faults([{"kind": "throttle", "duration_ms": 10_000 * SCALE}])
+                account.control.set_faults([fault.rule(operation, STALL_SECONDS, SCALE)])
 
     account.before_request = count
-    return 4, Clock(SCALE)
+    # A fault of all requests meets those of other threads as well.
+    width, clock = (4, Clock(SCALE)) if fault.seconds else (1, Clock())
+    attempt_seconds = ATTEMPT_SECONDS if fault.kind == "stall" else 60
+    played = account.play(asked, width=width, clock=clock, attempt_seconds=attempt_seconds)
+    account.before_request = None
+    account.control.set_faults([])
+    return played
 
 
-@pytest.mark.parametrize(("name", "kind", "part"), cases())
+def cells(fault: Fault, usual: Mapping[str, Usual]) -> list[Cell]:
+    """The scenarios and requests to disturb. The short form takes each operation once, in one of the scenarios;
+    of the faults that are like others, it meets some."""
+    by_operation: dict[str, list[Cell]] = {}
+    for name, normal in usual.items():
+        for number, operation in enumerate(normal.operations, 1):
+            if fault.strikes(operation):
+                by_operation.setdefault(operation, []).append((name, number))
+    if THOROUGH:
+        return [
+            cell for operation, found in by_operation.items() for cell in _thorough(fault, operation, found)
+        ]
+    return [
+        found[chosen(fault.label, operation, among=len(found))]
+        for operation, found in by_operation.items()
+        if not fault.alike or chosen(operation, fault.label, among=ALIKE) == 0
+    ]
+
+
+def _thorough(fault: Fault, operation: str, found: list[Cell]) -> list[Cell]:
+    """All requests; those that a lasting fault begins at, once for each scenario."""
+    if not fault.lasts:
+        return found
+    by_scenario: dict[str, list[Cell]] = {}
+    for cell in found:
+        by_scenario.setdefault(cell[0], []).append(cell)
+    return [some[chosen(fault.label, operation, name, among=len(some))] for name, some in by_scenario.items()]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.label)
 def test_a_disturbed_run_loses_nothing(
-    name: str,
-    kind: str,
+    fault: Fault,
     part: int,
     account: Account,
-    undisturbed: Callable[[str], Undisturbed],
+    usual: Mapping[str, Usual],
     record_property: Callable[[str, object], None],
 ) -> None:
-    scenario, usual = SCENARIOS[name], undisturbed(name)
     counts: Counter[str] = Counter()
     problems = []
-    for number in range(1 + part, usual.requests + 1, PARTS):
+    for name, number in cells(fault, usual)[part::PARTS]:
+        scenario, normal = SCENARIOS[name], usual[name]
         scenario.prepare(account)
-        width, clock = disturb(account, kind, number)
-        ended = account.run(scenario.wanted, scenario.state, width=width, clock=clock)
-        account.before_request = None
+        played = disturb(account, scenario.asked, fault, number)
         counts["runs"] += 1
         try:
-            how = check_outcome(ended, scenario.wanted, usual.before, account.facets(), usual.goal)
+            how = check_outcome(played, normal, account.facets())
             counts[how] += 1
-            # Only a refusal is final; everything else passes within the retries of one run.
-            assert how == "well" or kind == "access denied", ended
-            account.complete(scenario.wanted, scenario.state)
-            assert account.facets() == usual.goal, differences(account.facets(), usual.goal)
+            # What passes is got over within one run; a refusal is final, and so is what lasts.
+            assert how == "well" or not fault.passes, played.message
+            again = account.play(scenario.asked)
+            assert again.message == "", again.message
+            assert account.facets() == normal.goal, differences(account.facets(), normal.goal)
             counts["converged"] += 1
         except AssertionError as error:
             counts["lost"] += 1
-            problems.append(f"request {number}: {error}")
-    record_property("faults", {"kind": kind, **counts})
-    assert problems == []
+            problems.append(f"{name}, request {number} ({normal.operations[number - 1]}): {error}")
+    record_property("faults", {"kind": fault.label, **counts})
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)

@@ -5,21 +5,38 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.faults.driver import FAILED, Task, run_all
+from ansible_collections.workload_identity.aws.tests.faults.driver import (
+    BEFORE,
+    FAILED,
+    Kill,
+    Task,
+    run_all,
+    task,
+)
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
     differences,
     unowned,
     unversioned,
 )
+from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH
 from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
 
 Workloads = tuple[Mapping[str, Any], ...]
 TIMES = 3
+LAGS = (0.5, 2, 5, 15) if THOROUGH else (2, 15)
+# The clocks of the processes run ten times as fast.
+LAG_MS = 100
+
+
+def codes_of(*tasks: Task) -> set[int | None]:
+    return {result.code for result in run_all(tasks)}
 
 
 @pytest.mark.parametrize("time", range(TIMES))
@@ -53,10 +70,10 @@ def test_two_runs_at_once(
     if first:
         account.complete(desired(*first))
     account.control.set_latency(time)
-    codes = run_all([Task(account.url, one), Task(account.url, other)])
+    codes = codes_of(task(account.url, *one), task(account.url, *other))
     account.control.set_latency(0)
     # Who is always a step behind gives up with a failure; that is for the next run.
-    assert set(codes) <= {0, FAILED}
+    assert codes <= {0, FAILED}
     left = account.facets()
     assert unowned(left, before) == []
     assert left.keys() - before.keys() <= goal.keys()
@@ -74,11 +91,52 @@ def test_a_teardown_beside_a_converge_of_others(time: int, account: Account) -> 
     account.complete(desired(*WORKLOADS[2:]))
     account.control.set_latency(time)
     going, staying = WORKLOADS[2:3] + WORKLOADS[4:], (WORKLOADS[1], WORKLOADS[3])
-    codes = run_all([Task(account.url, going, "absent"), Task(account.url, staying)])
+    codes = codes_of(task(account.url, *going, state="absent"), task(account.url, *staying))
     account.control.set_latency(0)
     # Who is always a step behind gives up with a failure; that is for the next run.
-    assert set(codes) <= {0, FAILED}
+    assert codes <= {0, FAILED}
     account.complete(desired(*going, state="absent"), "absent")
     account.complete(desired(*staying))
     found = unversioned(account.facets())
     assert found == goal, differences(found, goal)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_two_writers_of_one_role_whose_reads_are_late(lag: float, account: Account) -> None:
+    """A grant that one of them overwrote is named by its verification, and the next run of each puts it back."""
+    account.complete(desired(*WORKLOADS[:2]))
+    goal = unversioned(account.facets())
+    account.clean()
+    before = account.facets()
+    account.control.set_read_lags([{"ms": lag * LAG_MS}])
+    codes = codes_of(task(account.url, WORKLOADS[0]), task(account.url, WORKLOADS[1]))
+    assert codes <= {0, FAILED}
+    account.control.set_read_lags([])
+    assert unowned(account.facets(), before) == []
+    for workload in WORKLOADS[:2]:
+        account.complete(desired(workload))
+    found = unversioned(account.facets())
+    assert found == goal, differences(found, goal)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("share", [0.4, 0.8])
+def test_a_teardown_right_after_a_killed_run_within_the_lag(
+    share: float, lag: float, account: Account
+) -> None:
+    """What reads do not show yet stays, for nobody can know of it; once they do, a teardown removes it."""
+    before = account.facets()
+    account.complete(desired(*WORKLOADS[:3]))
+    requests = account.control.counters()["total"]
+    account.clean()
+    account.control.set_read_lags([{"ms": lag * LAG_MS}])
+    (killed,) = run_all(
+        [replace(task(account.url, *WORKLOADS[:3]), kill=Kill(int(requests * share), BEFORE, 0))]
+    )
+    assert killed.code == -signal.SIGKILL
+    left = account.facets()
+    assert codes_of(task(account.url, *WORKLOADS[:3], state="absent")) <= {0, FAILED}
+    assert account.facets().keys() <= left.keys()
+    account.control.set_read_lags([])
+    account.complete(desired(*WORKLOADS[:3], state="absent"), "absent")
+    assert account.facets() == before, differences(account.facets(), before)

@@ -119,6 +119,7 @@ def furnish(iam: Any, eks: Any) -> None:
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
         resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
     )
+    eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
     iam.create_policy(PolicyName="theirs", PolicyDocument=json.dumps(document("ec2:*")))
     for name in ("legacy", "bystander"):
         iam.create_role(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
@@ -15,11 +16,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ku
     PROOF,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
     VERIFICATION,
 )
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import change_policy
 from ansible_collections.workload_identity.aws.tests.findings.conftest import NewWorld
+from ansible_collections.workload_identity.aws.tests.findings.remedies import (
+    REPAIRS,
+    commands_of,
+    run_command,
+)
 from ansible_collections.workload_identity.aws.tests.findings.scenarios import SCENARIOS, Scenario
 from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
 
@@ -60,28 +67,41 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
         assert statuses == {"pass"}
 
 
-REPAIRED = {
-    "role deleted": {},
-    "session tags turned off, which trust asks for": {"disable_session_tags": False},
-    "trust of every cluster": {},
-    "policy deleted": {},
-    "another version is the default": {},
-    "association deleted": {},
-    "association to another role": {},
-}
+def test_each_repair_is_of_a_scenario() -> None:
+    assert set(REPAIRS) <= {scenario.name for scenario in SCENARIOS}
 
 
-@pytest.mark.parametrize("name", REPAIRED)
+@pytest.mark.parametrize("name", REPAIRS)
 def test_the_remedy_repairs(new_world: NewWorld, name: str) -> None:
-    """Where the remedy is to apply the workload, perhaps with a setting, nothing is found after it."""
-    scenario = next(one for one in SCENARIOS if one.name == name)
+    """What the remedy says is done, as it says it, and verified again."""
+    scenario, repair = next(one for one in SCENARIOS if one.name == name), REPAIRS[name]
     world = new_world()
-    world.build(GUIDE)
+    world.build(*scenario.made(world))
     scenario.arrange(world)
-    assert re.search(r"[Aa]pply", world.report()["findings"][0]["remedy"])
-    world.asked = [{**GUIDE, **REPAIRED[name]}]
-    world.converge()
-    assert world.report()["findings"] == []
+    [remedy] = [one["remedy"] for one in world.report()["findings"] if one["code"] == scenario.code]
+    assert repair.says in remedy
+    if repair.runs:
+        [command] = commands_of(remedy)
+        run_command(world, command)
+    else:
+        world.asked = [{**one, **repair.changes} for one in world.asked]
+        world.converge()
+    assert [one["code"] for one in world.report()["findings"]] == []
+
+
+@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.code], ids=lambda one: one.name)
+def test_a_command_is_ready_to_paste(new_world: NewWorld, scenario: Scenario) -> None:
+    """After a colon, at the end, with nothing behind it; no other text begins as one does."""
+    world = new_world()
+    world.build(*scenario.made(world))
+    scenario.arrange(world)
+    for remedy in (one["remedy"] for one in world.report()["findings"]):
+        prose, commands = split_commands(remedy)
+        assert not re.search(r"(^|[^:] )(kubectl|aws (iam|eks|sts)) [a-z-]", prose), remedy
+        for command in commands:
+            assert not command.endswith((".", ",", ";")), remedy
+            assert ". " not in command, remedy
+            shlex.split(command)
 
 
 def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import named_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
@@ -261,7 +262,8 @@ class World:
         other = judge_api_server(cluster, self.server) if self.server else None
         linted = lint_documents(desired.workloads, load_catalogue())
         further = [*([other] if other else []), *caller, *linted]
-        return verified_result(verify(desired, observed, proof), observed, further)
+        result = verified_result(verify(desired, observed, proof), observed, further)
+        return named_result(result, "pod_identity_")
 
     def report(self, **options: Any) -> Report:
         """What the role makes of AWS and Kubernetes; ``options`` are those of ReportSettings."""

@@ -48,6 +48,8 @@ RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
+# A page holds up to 100 associations or 1000 roles; an account has at most 5000 roles.
+MOST_PAGES = 1000
 
 
 class Api(Protocol):
@@ -186,8 +188,13 @@ def _pages(
 ) -> Iterator[Response]:
     name = _PAGE_TOKENS[service]
     tokens: set[str] = set()
+    before: Response = {}
     while True:
         page = request(parameters)
+        content = {key: value for key, value in page.items() if key not in _ENVELOPE}
+        if content == before and any(content.values()):
+            raise _malformed(service, operation, "the answer gives the page again that was read before it")
+        before = content
         yield page
         token = page.get(name)
         if not page.get("IsTruncated", bool(token)):
@@ -199,6 +206,8 @@ def _pages(
                 service, operation, "the answer names a page as the next one that was read before"
             )
         tokens.add(token)
+        if len(tokens) >= MOST_PAGES:
+            raise _malformed(service, operation, f"the answer names another page after {MOST_PAGES}")
         parameters = {**parameters, name: token}
 
 
@@ -252,6 +261,8 @@ def _malformed(service: str, operation: str, why: str) -> AwsError:
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # Where an answer says that there is another page, and a request which one it wants.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
+# What differs between two answers that give the same page.
+_ENVELOPE = ("IsTruncated", "Marker", "ResponseMetadata", "nextToken")
 # Where a request says which one it is, so that it is not taken for another when repeated.
 _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 

@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+
+_COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
 
 def visible(text: str) -> str:
@@ -39,6 +42,15 @@ def visible_values(value: object) -> object:
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [visible_values(part) for part in value]
     return value
+
+
+def split_commands(text: str) -> tuple[str, list[str]]:
+    """A remedy's prose, and the commands at its end, each after a colon: they stand on lines of their own, so that they
+    can be copied."""
+    prose, *commands = _COMMAND.split(text)
+    if prose.startswith(("kubectl ", "aws ")):
+        return "", [prose, *commands]
+    return prose.strip(), commands
 
 
 def _shown(character: str) -> str:

@@ -91,6 +91,6 @@ def _no_pods(state: KubeState) -> Check:
 
 def _inspection() -> str:
     return (
-        f"See why: {SHOW_AGENTS}, then describe those Pods and read their logs ('listen tcp "
-        "[fd00:ec2::23]:80: bind: cannot assign requested address' means that IPv6 is off on the node)."
+        "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address' "
+        f"means that IPv6 is off on the node). To see them: {SHOW_AGENTS}"
     )

@@ -19,6 +19,8 @@ from ..._findings.text import visible_sentence
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
+# The one error that the API server answers in plain text.
+_BUSY = re.compile(r"\bToo many requests, please try again later\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
 _RETRY_AFTER = re.compile(r'"retryAfterSeconds":\s*(\d+)|[Rr]etry-[Aa]fter\W+(\d+)')
@@ -39,7 +41,8 @@ class ApiError:
 def parse_api_error(text: str) -> ApiError:
     """The error within the text of kubernetes.core or of the Kubernetes client."""
     match = _STATUS.search(text)
-    status = int(next(group for group in match.groups() if group)) if match else 0
+    plain_status = 429 if _BUSY.search(text) else 0
+    status = int(next(group for group in match.groups() if group)) if match else plain_status
     if message := _MESSAGE.search(text):
         reason = _decoded(message.group(1))
     elif body := _BODY.search(text):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from ..model.rows import FailureRow
 from .account_plan import AccountPlan, workload_of
@@ -24,7 +25,8 @@ class Applied:
     """``plan`` is what was done of the plan, ``failures`` what was refused.
 
     ``error`` is given when the work ended before its result; how far it got is then not known, and
-    ``plan`` is empty.
+    ``plan`` is empty. ``refused`` are the objects of the failures; those of ``doubtful`` may have been written all
+    the same, as the answer got lost.
     """
 
     plan: AccountPlan
@@ -32,6 +34,8 @@ class Applied:
     error: ApiError | None = None
     changed: bool = False
     diffs: Sequence[Object] = ()
+    refused: Sequence[Object] = ()
+    doubtful: Sequence[Object] = ()
 
 
 def carry_out(
@@ -42,6 +46,7 @@ def carry_out(
 
     In check mode the API server refuses what belongs into a namespace that does not exist.
     """
+    planned = plan
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
     write = cluster.remove if removes else cluster.apply
     written = write(manifests) if manifests else Written()
@@ -64,9 +69,24 @@ def carry_out(
     action = "remove" if removes else "apply"
     failures = [refusal(manifest, action, reason, workload_of(manifest)) for manifest, reason in refused]
     failures += [refusal(manifest, "remove", reason, workload_of(manifest)) for manifest, reason in unpurged]
-    return Applied(done, failures, None, changed, diffs)
+    # What a purge waited for stays a failure: the run after it is to make the purge.
+    waited = bool(planned.unlisted) and not plan.unlisted and purges
+    doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
+    objects = [item for item, _reason in (*refused, *unpurged)]
+    return Applied(done, failures, None, changed, diffs, objects, doubtful)
+
+
+def _is_doubtful(reason: ApiError) -> bool:
+    """Whether the object may have been written all the same: nothing answered, or not what was to answer."""
+    return not reason.status or reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _without(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
     names = {name_of(manifest) for manifest, _reason in refused}
     return [manifest for manifest in manifests if name_of(manifest) not in names]
+
+
+def unread_failure(manifest: Object, reason: ApiError) -> FailureRow:
+    """Of what was to be removed, and could not be looked at immediately before."""
+    row = refusal(manifest, "remove", reason, workload_of(manifest))
+    return {**row, "message": f"it stays, as it could not be read immediately before: {row['message']}"}

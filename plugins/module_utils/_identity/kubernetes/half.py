@@ -84,7 +84,7 @@ def run_half(
         if removes
         else without_failed(preflight.plan, aws)
     )
-    plan = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    plan, unread = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
@@ -92,8 +92,8 @@ def run_half(
     if not settings.check_mode:
         back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
     applied, accounts = back.applied, back.accounts
-    changes = describe_plan(applied.plan, removes)
-    if settings.check_mode and is_pending(aws, changes, applied.failures):
+    changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
+    if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.without_verification()
     verification = aws.verification
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
@@ -129,7 +129,7 @@ def run_half(
                 *changes,
                 *(f"restart {name}" for name in restarted.restarts.names if restarted.changed),
             ],
-            failures=[*applied.failures, *restarted.failures, *proof.failures],
+            failures=[*failures, *restarted.failures, *proof.failures],
             error=applied.error.text if applied.error else "",
             findings=[*plan.findings, *outcome.findings],
         ),

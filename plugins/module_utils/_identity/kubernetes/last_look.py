@@ -15,29 +15,30 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.messages import SHOWN_UNLISTED, listed, sentence
+from ..model.rows import FailureRow
 from .account_plan import AccountPlan, of_another
+from .applied import unread_failure
 from .cluster import Cluster, Query
-from .objects import Object, name_of, parse_service_account
+from .objects import name_of, parse_service_account
 from .ownership import is_managed, other_owner
 from .preflight import Preflight
 
 
 def look_before_removal(
     cluster: Cluster, name: str, plan: AccountPlan, preflight: Preflight, *, removes: bool
-) -> AccountPlan:
-    """The plan without removals of what is not ours any more, or not there. One request, when something is to go."""
+) -> tuple[AccountPlan, list[FailureRow]]:
+    """The plan without removals of what is not ours any more, or not there, and a failure for each that cannot be
+    looked at. One request, when something is to go."""
     going = [*(plan.manifests if removes else ()), *plan.unlisted]
     if not going:
-        return plan
+        return plan, []
     namespaces = {name_of(item).namespace for item in going}
     only = next(iter(namespaces)) if len(namespaces) == 1 else ""
     listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
     if listing.error is not None:
-        return _keeping(plan, set(), [_unread(going, listing.error.text)], removes)
+        return _keeping(plan, set(), [], removes), [unread_failure(item, listing.error) for item in going]
     found = [parse_service_account(item, name) for item in listing.items]
     ours = {account.key: account for account in found if is_managed(account.labels)}
     others = {
@@ -46,7 +47,7 @@ def look_before_removal(
     }
     keys = [WorkloadKey(name, *name_of(item)) for item in going]
     findings = [of_another(key, others[key]) for key in keys if others.get(key)]
-    return _keeping(plan, {key for key in ours if not others[key]}, findings, removes)
+    return _keeping(plan, {key for key in ours if not others[key]}, findings, removes), []
 
 
 def _keeping(
@@ -58,14 +59,4 @@ def _keeping(
         manifests=[item for item in plan.manifests if name_of(item) in names] if removes else plan.manifests,
         unlisted=[item for item in plan.unlisted if name_of(item) in names],
         findings=[*plan.findings, *findings],
-    )
-
-
-def _unread(items: Sequence[Object], reason: str) -> Finding:
-    names = listed((str(name_of(item)) for item in items), SHOWN_UNLISTED)
-    return Finding(
-        Code.SERVICE_ACCOUNTS_WAIT,
-        f"service accounts that were to be removed stay, as they could not be read immediately before: {names}. "
-        f"{sentence(reason)}",
-        "Run again, which removes them.",
     )

@@ -30,10 +30,8 @@ def recreate(owner: Owner, pod: Pod) -> str:
     if owner.kind == "ReplicaSet":
         return f"Delete the Pods, so that {owner} makes new ones: kubectl delete pod {pod.name} {namespace}"
     if owner.kind:
-        return f"Let {owner} make new Pods, by its own means or kubectl delete pod {pod.name} {namespace}"
-    return (
-        f"Nothing owns it: create it anew from its manifest, after kubectl delete pod {pod.name} {namespace}"
-    )
+        return f"Let {owner} make new Pods, by its own means or so: kubectl delete pod {pod.name} {namespace}"
+    return f"Nothing owns it, so create it anew from its manifest. Before that: kubectl delete pod {pod.name} {namespace}"
 
 
 def restart(owner: Owner, moment: str) -> Object:

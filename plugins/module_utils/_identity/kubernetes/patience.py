@@ -9,18 +9,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..model.api_server import ApiServer
 from .api_errors import ApiError
 from .cluster import Clock, Cluster, Listing, Query, Trial, Written
-from .objects import Object
+from .objects import Object, name_of
 
 # Kubernetes answers 429 when it is overloaded, and 500 to 504 when etcd or a webhook is; with most it says how long
 # to wait.
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
+NOT_FOUND = 404
 ATTEMPTS = 6
 # Seconds: nothing is asked again later than this after the first time, and no single pause is longer.
 PATIENCE = 120.0
@@ -79,7 +80,7 @@ class PatientCluster:
                 again = write(manifests)
                 written = replace(again, changed=written.changed or again.changed)
                 continue
-            busy = [index for index, reason in written.refused.items() if is_transient(reason)]
+            busy = _busy(manifests, written.refused)
             if not busy or not self._waits(attempt, [written.refused[index] for index in busy], began):
                 break
             written = _joined(written, write([manifests[index] for index in busy]), busy)
@@ -94,6 +95,20 @@ class PatientCluster:
             return False
         self.clock.sleep(pause)
         return True
+
+
+def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
+    """What to write again: what was refused for now, and what missed its namespace because that was."""
+    busy = {index for index, reason in refused.items() if is_transient(reason)}
+    namespaces = {
+        name_of(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"
+    }
+    missing = {
+        index
+        for index, reason in refused.items()
+        if reason.status == NOT_FOUND and name_of(manifests[index]).namespace in namespaces
+    }
+    return sorted(busy | missing)
 
 
 def _joined(before: Written, again: Written, busy: Sequence[int]) -> Written:

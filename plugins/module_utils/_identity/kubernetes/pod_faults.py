@@ -169,8 +169,8 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
     return Fault(
         Code.AGENT_NOT_ON_NODE,
         f"on a node where the EKS Pod Identity Agent {how}",
-        f"Look at the agent there: {SHOW_AGENTS}. Taints and node selectors keep it away; with IPv6 off on "
-        "the node its log says 'listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address'.",
+        "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp [fd00:ec2::23]:80: "
+        f"bind: cannot assign requested address'. To see where it runs: {SHOW_AGENTS}",
         _node(pod),
         "agent",
     )

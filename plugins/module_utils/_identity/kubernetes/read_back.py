@@ -40,12 +40,13 @@ def read_back(
 ) -> ReadBack:
     """One request, when something was written. ``plan`` is what was to be done, ``applied`` what is said of it.
 
-    Where the write ended without an answer, what is there tells how far it got.
+    Where the write ended without an answer, what is there tells how far it got; so it does of a single object.
     """
     claimed = plan if applied.error else applied.plan
     made = [] if removes else [*claimed.manifests, *claimed.waiting]
     gone = [*(claimed.manifests if removes else ()), *claimed.unlisted]
-    touched = [key_of(item, name) for item in (*made, *gone) if item["kind"] == "ServiceAccount"]
+    written = (*made, *gone, *applied.refused)
+    touched = [key_of(item, name) for item in written if item["kind"] == "ServiceAccount"]
     if not touched:
         return ReadBack(applied, accounts)
     namespaces = {key.namespace for key in touched}
@@ -66,14 +67,31 @@ def read_back(
         waiting=_without(claimed.waiting, lost),
         unlisted=_without(claimed.unlisted, left),
     )
+    inhabited = {key.namespace for key in found}
     if applied.error:
-        inhabited = {key.namespace for key in found}
         done = replace(done, manifests=[item for item in done.manifests if _is_proven(item, inhabited)])
         changed = applied.changed or any((done.manifests, done.waiting, done.unlisted))
         error = applied.error if lost or left else None
         return ReadBack(replace(applied, plan=done, error=error, changed=changed), after)
-    failures = [*applied.failures, *(_lost(item, found, name) for item in lost), *map(_left, left)]
-    return ReadBack(replace(applied, plan=done, failures=failures), after)
+    settled = [item for item in applied.doubtful if _has_come_true(item, name, plan, found, removes)]
+    missing = {name_of(item).namespace for item in applied.refused} - inhabited
+    done = replace(
+        done,
+        # A namespace that was taken for made, and whose service accounts were refused.
+        manifests=[
+            item
+            for item in plan.manifests
+            if (item in done.manifests or item in settled)
+            and not (item["kind"] == "Namespace" and name_of(item).name in missing)
+        ],
+        waiting=[item for item in plan.waiting if item in done.waiting or item in settled],
+        unlisted=[item for item in plan.unlisted if item in done.unlisted or item in settled],
+    )
+    known = {_named(item) for item in settled}
+    failures = [row for row in applied.failures if (row["resource"], row["name"]) not in known]
+    failures += [*(_lost(item, found, name) for item in lost), *map(_left, left)]
+    changed = applied.changed or bool(settled)
+    return ReadBack(replace(applied, plan=done, failures=failures, changed=changed), after)
 
 
 def key_of(manifest: Object, cluster: str) -> WorkloadKey:
@@ -86,6 +104,17 @@ def _is_there(manifest: Object, cluster: str, found: Accounts) -> bool:
         return True
     account = found.get(key_of(manifest, cluster))
     return account is not None and not account.is_going and not _differs(manifest, account)
+
+
+def _has_come_true(manifest: Object, cluster: str, plan: AccountPlan, found: Accounts, removes: bool) -> bool:
+    if removes or manifest in plan.unlisted:
+        account = found.get(key_of(manifest, cluster))
+        return account is None or account.is_going
+    return _is_proven(manifest, {key.namespace for key in found}) and _is_there(manifest, cluster, found)
+
+
+def _named(manifest: Object) -> tuple[str, str]:
+    return str(manifest["kind"]), str(name_of(manifest))
 
 
 def _is_proven(manifest: Object, inhabited: Collection[str]) -> bool:

@@ -127,7 +127,7 @@ def _plan_associations(
                 Finding(
                     Code.ASSOCIATION_NOT_OWNED,
                     f"association {association.association_id} was not made by this collection and stays.",
-                    "Delete it with workload_identity.aws.eks_pod_identity_association, or set force: true.",
+                    "Delete it with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
                     workload.key,
                 )
             )

@@ -194,7 +194,7 @@ def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
         Code.ASSOCIATION_OWNED_BY_ADDON,
         f"association {association.association_id} of {association.key.cluster} {association.key} is owned by the EKS "
         f"add-on {association.owner_arn}, which would undo a direct change.",
-        "Change the role in the add-on's podIdentityAssociations, or set force: true.",
+        "Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true.",
     )
 
 

@@ -199,8 +199,12 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
         policy_target(arn),
         "read",
         Code.POLICY_MISSING,
-        f"policy {arn} does not exist (asked in account {cluster.account_id}).",
-        "Correct the ARN, or give name and document to have the policy made.",
+        f"AWS manages no policy {arn}."
+        if ":iam::aws:policy/" in arn
+        else f"policy {arn} does not exist (asked in account {cluster.account_id}).",
+        "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
+        if ":iam::aws:policy/" in arn
+        else "Correct the ARN, or give name and document to have the policy made.",
     )
 
 
@@ -212,6 +216,6 @@ def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
         Code.POLICY_NOT_OWNED,
         f"policy {arn} exists with another document and was not made by this collection, "
         "so it is left as it is.",
-        "Give the policy another name, use the existing one by its arn, or set adopt: true to take "
+        "Give the policy another name, use the existing one by its arn, or set ⟨adopt⟩: true to take "
         "it over (check mode with diff shows what would change).",
     )

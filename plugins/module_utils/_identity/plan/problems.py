@@ -77,7 +77,7 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         f"role {role.arn} exists, was not made by this collection and would have to change "
         f"({roles.role_differences(changes)}), so it is left as it is.",
         "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
-        "another role.name, or adopt: true to take it over (check mode with diff shows what "
+        "another role.name, or ⟨adopt⟩: true to take it over (check mode with diff shows what "
         "would change).",
     )
 
@@ -98,7 +98,7 @@ def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tupl
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return (
         f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is left as it is.",
-        f"Run it for owner '{tags[OWNER_TAG]}', use another name, or set adopt: true to take it over (check mode with "
+        f"Run it for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to take it over (check mode with "
         "diff shows what would change).",
     )
 
@@ -111,7 +111,7 @@ def association_not_owned(association: ObservedAssociation) -> Failure:
         Code.ASSOCIATION_NOT_OWNED,
         f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
         f"{association.role_arn}, was not made by this collection and would have to change, so it is left as it is.",
-        "Set adopt: true to take it over (check mode with diff shows what would change), or delete it first.",
+        "Set ⟨adopt⟩: true to take it over (check mode with diff shows what would change), or delete it first.",
     )
 
 
@@ -159,7 +159,7 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
                 "allowed.",
                 "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
                 "for this role, or have the quota 'Role trust policy length' raised and set "
-                "trust_policy_size_limit.",
+                "⟨trust_policy_size_limit⟩.",
             )
         ]
     return []
@@ -179,7 +179,7 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             f"{size} characters; {options.trust_policy_size_limit} are allowed.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads "
             "roles of their own, or have the quota 'Role trust policy length' raised and set "
-            "trust_policy_size_limit.",
+            "⟨trust_policy_size_limit⟩.",
         )
     ]
 

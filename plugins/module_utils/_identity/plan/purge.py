@@ -198,9 +198,9 @@ def validate_purge_limit(
     raise InputError(
         [
             f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
-            f"region {cluster.region}) that are not listed, but purge_limit is {limit}: "
+            f"region {cluster.region}) that are not listed, but ⟨purge_limit⟩ is {limit}: "
             f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows "
-            f"what would go when purge_limit allows it), or raise purge_limit to {count}."
+            f"what would go when ⟨purge_limit⟩ allows it), or raise ⟨purge_limit⟩ to {count}."
         ]
     )
 

@@ -33,7 +33,7 @@ def attached_extra(
     message = f"role {role.name} also has {arn} attached, which is not asked for."
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
-    remedy = "List it under policies, detach it, or set purge_policies: true."
+    remedy = "List it under policies, detach it, or set ⟨purge_policies⟩: true."
     if unread is not None:
         error = unread.error
         message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
@@ -92,7 +92,7 @@ def of_another_owner(
     return Finding(
         Code.OWNED_BY_ANOTHER,
         f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it stays.",
-        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set adopt: true.",
+        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set ⟨adopt⟩: true.",
         keys[0],
     )
 
@@ -152,12 +152,12 @@ def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, 
         remedy = (
             "Look whether an association in the account's other clusters names it (aws eks "
             "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-            "get-role). When none does, list the workload with state: absent and force: true, or delete the role."
+            "get-role). When none does, list the workload with state: absent and ⟨force⟩: true, or delete the role."
         )
     else:
         unseen = "that cluster was not found, so its associations cannot be seen."
         remedy = (
-            "Check the cluster's name, the account and the region; if the cluster is gone, set force: true."
+            "Check the cluster's name, the account and the region; if the cluster is gone, set ⟨force⟩: true."
         )
     return Finding(
         Code.ROLE_PERHAPS_USED,

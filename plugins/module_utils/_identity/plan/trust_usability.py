@@ -52,11 +52,22 @@ def trust_failures(
                     "read",
                     Code.TRUST_NOT_USABLE,
                     f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",
-                    "Have the trust policy corrected, or set role.extend_trust: true to have our "
-                    "statement added to it.",
+                    given_trust_remedy(workload)
+                    or "Have the trust policy corrected, or set role.extend_trust: true to have our statement added "
+                    "to it.",
                 )
             )
     return failures
+
+
+def given_trust_remedy(workload: Workload) -> str:
+    """What to do where a user wrote the trust policy himself; "" where not."""
+    if workload.role is None or workload.role.trust_policy is None:
+        return ""
+    return (
+        "Correct role.trust_policy, and apply the workload; or leave it out, and the trust policy is written for the "
+        "workloads of the role."
+    )
 
 
 def reasons(verdict: TrustVerdict) -> str:

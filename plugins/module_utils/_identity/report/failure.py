@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ..._findings.codes import Code
-from ..._findings.text import visible, visible_lines
+from ..._findings.text import split_commands, visible, visible_lines
 from ..kubernetes.aws_result import AwsResult, key_of_row
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.messages import sentence
@@ -78,7 +78,8 @@ def _subject(aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[F
 def _kubernetes_place(aws: AwsResult) -> str:
     verb = "removed from" if aws.state == "absent" else "converged in"
     cluster = aws.cluster_arn.rpartition("/")[2]
-    return f"{verb} Kubernetes{f' (cluster {cluster})' if cluster else ''}"
+    place = f", account {aws.account_id}, region {aws.region}" if aws.account_id else ""
+    return f"{verb} Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
 
 
 def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
@@ -94,10 +95,11 @@ def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
 
 
 def _findings(failing: Sequence[FindingRow]) -> list[str]:
-    lines = [
-        f"{finding['workload']}: {finding['message']} {finding['remedy']}".removeprefix(": ")
-        for finding in failing[:SHOWN_FINDINGS]
-    ]
+    lines = []
+    for finding in failing[:SHOWN_FINDINGS]:
+        prose, commands = split_commands(finding["remedy"])
+        lines.append(f"{finding['workload']}: {finding['message']} {prose}".removeprefix(": ").rstrip())
+        lines += [f"  {command}" for command in commands]
     more = len(failing) - SHOWN_FINDINGS
     if more > 0:
         lines.append(f"and {more} more, listed in pod_identity_report.findings.")

@@ -8,10 +8,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from ..._findings.text import visible
+from ..._findings.text import split_commands, visible
 from ..model.checks import FAIL, UNKNOWN, WARNING
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .changes import ChangeText, change_lines, resource_line
@@ -38,8 +37,6 @@ SHOWN_FINDINGS = 40
 # What needs to be looked at comes first, and is what is left when there are too many rows.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
 _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
-# A command stays whole, on a line of its own, so that it can be copied.
-_COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
 
 def report_lines(
@@ -146,11 +143,11 @@ def note_lines(note: NoteRow) -> list[str]:
     """What is to be known, and its remedy below it."""
     about = " ".join(part for part in (note["label"], note["code"], note["workload"]) if part)
     lines = wrapped(visible(f"{about}: {note['message']}"), "  ", "    ")
-    for part in _COMMAND.split(visible(note["remedy"])):
-        if part.startswith(("kubectl ", "aws ")):
-            lines.append(f"      {part}")
-        elif part:
-            lines += wrapped(part, "    ", "    ")
+    prose, commands = split_commands(visible(note["remedy"]))
+    lines += [
+        *(wrapped(prose, "    ", "    ") if prose else []),
+        *(f"      {command}" for command in commands),
+    ]
     return lines
 
 

@@ -142,7 +142,7 @@ class Engine:
                 attempts.permanent,
                 self.progress,
                 self.journal,
-                UseCheck(self.observer("check"), observed) if removal else None,
+                UseCheck(self.observer("check"), observed, self.journal) if removal else None,
             )
             retryable = self._retryable(desired, outcome)
             if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):

@@ -22,14 +22,16 @@ from ..model.observed import Observed, ObservedAssociation, ReadFailure, users_o
 from ..read.cluster_associations import read_associations
 from ..read.decode import decode_role
 from ..read.reader import Reader
+from .journal import Journal
 
 
 @dataclass(slots=True)
 class UseCheck:
-    """``observed`` is what the plan was made of."""
+    """``observed`` is what the plan was made of, ``journal`` what the run has changed since."""
 
     reader: Reader
     observed: Observed
+    journal: Journal
     users: dict[str, str] = field(default_factory=dict)
     failure: AwsError | None = None
 
@@ -40,13 +42,23 @@ class UseCheck:
         if any(self._is_open(change) for change in changes):
             known = {}
         self.users, self.failure = {}, None
+        removed = self._removed()
         associations = []
         for result in read_associations(self.reader, (), True, known):
             if isinstance(result, ReadFailure):
                 self.failure = result.error
-            else:
+            elif result.association_id not in removed:
                 associations.append(result)
         self.users = _users(associations)
+
+    def _removed(self) -> set[object]:
+        """The IDs of associations that this run has deleted: a list that is late may still hold them."""
+        changes = (done.change for done in self.journal.done)
+        return {
+            (change.before or {}).get("association_id")
+            for change in changes
+            if change.target.resource == "association" and change.action in ("delete", "replace")
+        }
 
     def refusal(self, change: Change) -> AwsError | None:
         """Why the role of a change must be looked at anew."""

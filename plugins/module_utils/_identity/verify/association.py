@@ -17,12 +17,13 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.checks import PASS, Check, conclude, conclude_unread, find_read_failure
+from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure
 from ..model.desired import AssociationSpec, Workload
 from ..model.messages import listed
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from ..plan.associations import same_session_policy
 from .settings import differences, shown, unmarked
+from .trust_policy import is_foreign
 
 NAME = "association"
 
@@ -36,6 +37,9 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     if failure is not None:
         return conclude_unread(NAME, failure, workload.key)
     association = observed.associations.get(workload.key)
+    if association is None and is_foreign(workload, cluster):
+        # That the role is of another account is a finding of another check.
+        return Check(NAME, FAIL)
     if association is None:
         return conclude(
             NAME,

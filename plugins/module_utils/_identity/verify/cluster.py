@@ -43,8 +43,8 @@ def check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
             Finding(
                 Code.AGENT_ADDON_MISSING,
                 f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
-                f"Install it: aws eks create-addon --cluster-name {cluster.name} --addon-name "
-                "eks-pod-identity-agent. An agent that was installed by other means is found in the cluster.",
+                "An agent that was installed by other means is found in the cluster. To install the add-on: aws eks "
+                f"create-addon --cluster-name {cluster.name} --addon-name eks-pod-identity-agent",
             ),
         )
     if agent.status not in _WORKING or agent.issues:
@@ -54,7 +54,8 @@ def check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
             Finding(
                 Code.AGENT_ADDON_DEGRADED,
                 f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {why}.",
-                "Resolve what the add-on's health names (aws eks describe-addon shows it too).",
+                "Resolve what the add-on's health names. To see it again: aws eks describe-addon --cluster-name "
+                f"{cluster.name} --addon-name eks-pod-identity-agent",
             ),
         )
     return Check(NAME, PASS, agent.version.partition("-")[0])
@@ -70,7 +71,7 @@ def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
             f"cluster {cluster.name} runs EKS Auto Mode, which has the agent built in, and the add-on "
             "eks-pod-identity-agent as well.",
             f"Remove the add-on if all nodes are of Auto Mode: aws eks delete-addon --cluster-name "
-            f"{cluster.name} --addon-name eks-pod-identity-agent.",
+            f"{cluster.name} --addon-name eks-pod-identity-agent",
         ),
     )
 

@@ -30,11 +30,14 @@ def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -
             if spec.document is None or spec.name in findings:
                 continue
             policy = parse_policy(spec.document, "identity")
-            found = (
-                _bucket_grants(policy, spec.name)
-                if catalogue is None
-                else lint_policy(catalogue, policy, f"policy {spec.name}")
-            )
+            found = list(_bucket_grants(policy, spec.name))
+            if catalogue is not None:
+                told = {finding.statement for finding in found}
+                found += [
+                    finding
+                    for finding in lint_policy(catalogue, policy, f"policy {spec.name}")
+                    if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in told
+                ]
             findings[spec.name] = [
                 replace(finding, workload=workload.key)
                 for finding in found
@@ -51,5 +54,5 @@ def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
                 f"policy {name}: {statement.label} allows {action} on nothing it could act on: it acts on objects, and "
                 f"{bucket} is a bucket.",
                 f"Name the objects, such as {bucket}/*.",
-                statement=statement.label,
+                statement=f"policy {name}: {statement.label}",
             )

@@ -162,15 +162,21 @@ def _judge_verdict(
         Finding(
             Code.PERMISSION_DENIED,
             f"role {role_arn} is not allowed to perform {permission}: {_why(verdict)}.",
-            "Allow it in one of the workload's policies and apply the workload again"
-            + (
-                "; an object in a bucket has an ARN of its own, arn:aws:s3:::bucket/key."
-                if verdict.required.action.startswith("s3:")
-                else "."
-            ),
+            _how_to_allow(verdict),
             workload.key,
         ),
     )
+
+
+def _how_to_allow(verdict: PermissionVerdict) -> str:
+    denying = ", ".join(
+        f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"
+    )
+    if denying:
+        return f"A Deny wins over every Allow: narrow or remove {denying}."
+    hint = "; an object in a bucket has an ARN of its own, arn:aws:s3:::bucket/key"
+    more = hint if verdict.required.action.startswith("s3:") else ""
+    return f"Allow it in one of the workload's policies and apply the workload again{more}."
 
 
 def _why(verdict: PermissionVerdict) -> str:

@@ -51,17 +51,20 @@ def check_version(workload: Workload, observed: Observed) -> Check:
         policy = observed.policies.get(arn)
         if policy is not None:
             return Check("version", PASS, policy.default_version)
-        return conclude(
-            "version",
-            Finding(
-                Code.POLICY_MISSING,
-                f"policy {arn} does not exist in account {observed.cluster.account_id}.",
-                "Apply the workload, which creates it; for an existing policy correct its ARN.",
-                workload.key,
-            ),
-        )
+        return conclude("version", _missing(arn, spec, workload, observed))
 
     return _check_policies("version", workload, observed, judge)
+
+
+def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed) -> Finding:
+    message = f"policy {arn} does not exist in account {observed.cluster.account_id}."
+    remedy = "Apply the workload, which creates it."
+    if spec.document is None:
+        remedy = "Correct its ARN, or give name and document to have it made."
+    if ":iam::aws:policy/" in arn:
+        message = f"AWS manages no policy {arn}."
+        remedy = "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
+    return Finding(Code.POLICY_MISSING, message, remedy, workload.key)
 
 
 def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
@@ -84,7 +87,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
                     f"what was asked for is version {other} of policy {arn}, but its default version is "
                     f"{policy.default_version}, which means something else.",
                     "Apply the workload, which makes a new default version, or: aws iam "
-                    f"set-default-policy-version --policy-arn {arn} --version-id {other}.",
+                    f"set-default-policy-version --policy-arn {arn} --version-id {other}",
                     workload.key,
                 ),
             )

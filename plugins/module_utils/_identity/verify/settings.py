@@ -75,7 +75,7 @@ def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: 
     return Finding(
         Code.ROLE_SETTINGS_DIFFER,
         f"role {role.arn} is not as asked for: {', '.join(texts)}.",
-        _APPLY if role.owned else f"{_APPLY} The role was not made here, so that takes adopt: true.",
+        _APPLY if role.owned else f"{_APPLY} The role was not made here, so that takes ⟨adopt⟩: true.",
         key,
         raised_as=None if weighty else "warning",
     )
@@ -106,6 +106,6 @@ def unmarked(what: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.NOT_MARKED,
         f"{what} is not marked as made here, so that teardown and purge leave it.",
-        "If it is to be managed here, apply the workload with adopt: true; check mode with diff shows what would change.",
+        "If it is to be managed here, apply the workload with ⟨adopt⟩: true; check mode with diff shows what would change.",
         key,
     )

@@ -14,10 +14,12 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
+from ..model.arns import parse_role_arn
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure
+from ..model.cluster import Cluster
 from ..model.desired import TrustScope, Workload
 from ..model.observed import Observed, ObservedRole
-from ..plan.trust_usability import reasons, subject_of
+from ..plan.trust_usability import given_trust_remedy, reasons, subject_of
 from .width import check_width
 
 NAME = "trust"
@@ -66,11 +68,30 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         Finding(
             Code.TRUST_NOT_USABLE,
             f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
-            "Apply the workload again to restore the trust policy of a role that is managed, or apply the "
-            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check.",
+            _how_to_let_in(workload, role),
             workload.key,
         ),
     )
+
+
+def is_foreign(workload: Workload, cluster: Cluster) -> bool:
+    """Whether its role is one of another account, which no association can have."""
+    parts = parse_role_arn(workload.role.arn) if workload.role is not None and workload.role.arn else None
+    return parts is not None and parts.account_id != cluster.account_id
+
+
+def _how_to_let_in(workload: Workload, role: ObservedRole) -> str:
+    if workload.role is not None and workload.role.existing:
+        return (
+            "Set role.extend_trust: true and apply the workload, which adds our statement; or apply the "
+            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+        )
+    if not role.owned:
+        return (
+            "The role was not made here. Apply the workload with ⟨adopt⟩: true, which takes it over, or apply the "
+            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+        )
+    return given_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
 
 
 def tags_disabled(workload: Workload, observed: Observed) -> bool:
@@ -99,8 +120,18 @@ def find_role(workload: Workload, observed: Observed, check: str) -> tuple[Obser
     if check != NAME:
         return None, Check(check, FAIL)
     message = f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}"
-    remedy = "Apply the workload, which creates it; for an existing role correct its ARN."
-    if role is not None:
+    remedy = "Apply the workload, which creates it."
+    if spec.existing:
+        remedy = "Correct role.arn, or give role.name instead to have the role made."
+    if is_foreign(workload, cluster):
+        message = f"role {spec.arn} belongs to another account, and EKS takes only roles of the cluster's own"
+        message += f", {cluster.account_id}"
+        remedy = "Give a role of this account, and the other one as target_role_arn."
+    elif role is not None:
         message += f"; the role of that name is {role.arn}"
-        remedy = "Correct the path or the ARN of the workload's role: IAM tells roles apart by name alone."
+        remedy = (
+            f"Set role.path to {role.path}, or choose another role name: IAM tells roles apart by name alone."
+        )
+        if spec.existing:
+            remedy = f"Set role.arn to {role.arn}: IAM tells roles apart by name alone."
     return None, conclude(check, Finding(Code.ROLE_MISSING, f"{message}.", remedy, workload.key))

@@ -194,6 +194,23 @@ def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answe
     )
 
 
+@pytest.mark.parametrize(
+    "error", [AttributeError("'str' object has no attribute 'groups'"), TypeError(), KeyError()]
+)
+def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    reader, _client, _made = reader_of({"items": []}, monkeypatch)
+
+    def connect(**_options: Any) -> FakeClient:
+        raise error
+
+    monkeypatch.setattr(kubernetes_client, "get_api_client", connect)
+    text = "what answered 200 is not the Kubernetes API: no description of its resources"
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, text))
+    assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
+
+
 def test_a_list_that_stalls_ends_with_a_named_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, client, _made = reader_of({"items": []}, monkeypatch)
     monkeypatch.setattr(kubernetes_client, "LONGEST_CALL", 0.2)

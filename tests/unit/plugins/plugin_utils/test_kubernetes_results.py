@@ -25,6 +25,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_r
 
 ITEM = {"metadata": {"name": "x"}}
 DENIED = """Failed to create object: b'{"message":"forbidden: no","reason":"Forbidden","code":403}'"""
+# As the API server answers when it has too much to do, and a proxy that does not reach it: no JSON.
+BUSY = {"msg": "Failed to create object: Too many requests, please try again later.\n", "reason": ""}
+AWAY = {"msg": "Failed to create object: <html>no upstream</html>", "reason": "Bad Gateway"}
 REFUSED = {"changed": False, "result": {}, "error": {"msg": DENIED}}
 MADE = {"changed": True, "result": {"kind": "ServiceAccount"}, "diff": {"before": {}, "after": ITEM}}
 
@@ -58,9 +61,20 @@ def test_lists(result: dict[str, Any], listing: Listing) -> None:
             {"changed": True, "result": {"results": [MADE, REFUSED, MADE]}},
             Written(True, {1: ApiError(403, "forbidden: no")}, diffs=[MADE["diff"], MADE["diff"]]),
         ),
+        (
+            {"changed": False, "result": {"results": [{"error": BUSY}, {"error": AWAY}]}},
+            Written(
+                False,
+                {
+                    0: ApiError(429, "Failed to create object: Too many requests, please try again later."),
+                    1: ApiError(502, "Failed to create object: <html>no upstream</html>"),
+                },
+                diffs=[],
+            ),
+        ),
         ({"failed": True, "msg": "no client"}, Written(error=ApiError(0, "no client"))),
     ],
-    ids=["one", "one refused", "several", "ended"],
+    ids=["one", "one refused", "several", "refused in plain text", "ended"],
 )
 def test_what_was_written(result: dict[str, Any], written: Written) -> None:
     assert written_of(result) == written

@@ -144,6 +144,33 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str
     assert len(asked) == len(markers)
 
 
+def test_ever_new_pages_have_a_bound() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Iam:
+        def list_roles(self, **parameters: Any) -> dict[str, Any]:
+            asked.append(parameters)
+            return {"Roles": [], "IsTruncated": True, "Marker": str(len(asked))}
+
+    with pytest.raises(AwsError, match="the answer names another page after 1000") as caught:
+        list(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
+    assert (caught.value.code, len(asked)) == (MALFORMED, 1000)
+
+
+def test_a_page_that_comes_again_under_a_new_token_is_an_error() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Iam:
+        def list_roles(self, **parameters: Any) -> dict[str, Any]:
+            asked.append(parameters)
+            return {"Roles": [{"RoleName": "a"}], "IsTruncated": True, "Marker": str(len(asked))}
+
+    found: list[Any] = []
+    with pytest.raises(AwsError, match="the answer gives the page again that was read before it") as caught:
+        found.extend(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
+    assert (caught.value.code, len(asked)) == (MALFORMED, 2)
+
+
 def test_answers_come_page_by_page_until_the_last() -> None:
     pages = {
         None: {"Roles": [1], "IsTruncated": True, "Marker": "a"},

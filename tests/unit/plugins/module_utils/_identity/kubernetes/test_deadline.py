@@ -76,7 +76,9 @@ def test_nothing_is_sent_after_it() -> None:
 
 def test_a_removal_waits_for_another_run() -> None:
     half = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
-    assert next(str(finding.code) for finding in half.outcome.findings) == "SERVICE_ACCOUNTS_WAIT"
+    assert [(failure["workload"], failure["message"]) for failure in half.outcome.failures] == [
+        ("shop/old", f"it stays, as it could not be read immediately before: {TEXT}.")
+    ]
     assert half.outcome.changes == []
 
 

@@ -278,17 +278,27 @@ def test_what_is_gone_already_is_no_change() -> None:
     assert (cluster.log, half.outcome.changes, half.changed) == (["list ServiceAccount shop"], [], False)
 
 
-def test_nothing_is_removed_that_cannot_be_read_before() -> None:
+@pytest.mark.parametrize("purge", [False, True])
+def test_nothing_is_removed_that_cannot_be_read_before(purge: bool) -> None:
     cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
-    half = run(cluster, result={"changes": [], "state": "absent"})
+    if purge:
+        plan = AccountPlan(unlisted=[manifest("api")])
+        half = run(cluster, Preflight(plan=plan), result=after_a_change(), verify_pods=False)
+    else:
+        half = run(cluster, result={"changes": [], "state": "absent"})
     assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
-    assert [(finding.code, finding.message) for finding in half.outcome.findings] == [
-        (
-            "SERVICE_ACCOUNTS_WAIT",
-            "service accounts that were to be removed stay, as they could not be read immediately before: shop/api. "
+    assert half.outcome.failures == [
+        {
+            "workload": "shop/api",
+            "resource": "ServiceAccount",
+            "name": "shop/api",
+            "action": "remove",
+            "error_code": "KUBERNETES_REFUSED",
+            "message": "it stays, as it could not be read immediately before: Kubernetes answered 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
-        )
+            "remedy": "Resolve that and run again, which takes up only what is missing.",
+        }
     ]
 
 
@@ -309,6 +319,69 @@ def test_a_write_whose_answer_was_lost_is_told_by_what_is_there() -> None:
     half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
     assert (half.outcome.error, half.changed) == ("", True)
     assert half.outcome.changes == ["apply ServiceAccount shop/api"]
+
+
+class Answering(FakeCluster):
+    """Refuses the writes of all objects with one error."""
+
+    error = ApiError(0, "reset")
+
+    def apply(self, manifests: Sequence[Object]) -> Written:
+        return Written(False, dict.fromkeys(range(len(manifests)), self.error))
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        return Written(False, dict.fromkeys(range(len(manifests)), self.error))
+
+
+@pytest.mark.parametrize(
+    ("error", "done"),
+    [(ApiError(0, "reset"), True), (ApiError(500, "etcd"), True), (ApiError(403, "no"), False)],
+    ids=["no answer", "500", "refused"],
+)
+def test_the_lost_answer_of_one_object_is_told_by_what_is_there(error: ApiError, done: bool) -> None:
+    cluster = Answering({"ServiceAccount": Listing([kept(labels={"a": "1"})])})
+    cluster.error = error
+    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert half.changed is done
+    assert half.outcome.changes == (["apply ServiceAccount shop/api"] if done else [])
+    assert [one["name"] for one in half.outcome.failures] == ([] if done else ["shop/api"])
+    assert half.outcome.checks[build.KEY][0].status == "pass"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_lost_answer_of_a_removal_is_told_by_what_is_there(there: bool) -> None:
+    looks = iter([[kept(labels=MANAGED_BY_LABELS)], [kept(labels=MANAGED_BY_LABELS)] if there else []])
+
+    class Going(Answering):
+        def list_objects(self, query: Query) -> Listing:
+            return Listing(next(looks) if query.kind == "ServiceAccount" else [])
+
+    half = run(Going(), result={"changes": [], "state": "absent"})
+    assert half.outcome.changes == ([] if there else ["remove ServiceAccount shop/api"])
+    assert [one["message"] for one in half.outcome.failures] == (["reset."] if there else [])
+
+
+def test_what_a_purge_waited_for_stays_a_failure() -> None:
+    cluster = Answering(
+        {"ServiceAccount": Listing([kept(labels={"a": "1"}), kept("old", labels=MANAGED_BY_LABELS)])}
+    )
+    plan = AccountPlan([WANTED], unlisted=[manifest("old")])
+    half = run(cluster, Preflight(plan=plan), result=after_a_change())
+    assert [one["name"] for one in half.outcome.failures] == ["shop/api"]
+
+
+def test_a_namespace_that_was_taken_for_made_and_is_not_there_is_no_change() -> None:
+    """kubernetes.core takes a conflict (409) for done."""
+
+    class Missing(FakeCluster):
+        def apply(self, manifests: Sequence[Object]) -> Written:
+            assert len(manifests) == 2
+            return Written(True, {1: ApiError(404, 'namespaces "batch" not found')})
+
+    plan = AccountPlan([NAMESPACE], [manifest("late", "batch")])
+    half = run(Missing(), Preflight(plan=plan), result=after_a_change())
+    assert half.outcome.changes == []
+    assert [one["name"] for one in half.outcome.failures] == ["batch/late"]
 
 
 def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:

@@ -116,6 +116,19 @@ def test_only_what_was_refused_for_now_is_written_again() -> None:
     assert written == Written(True, {1: no}, diffs=[{"after": "d"}, {"after": "a"}])
 
 
+def test_what_misses_its_namespace_is_written_after_it() -> None:
+    made: list[Object] = [
+        {"kind": "Namespace", "metadata": {"name": "shop"}},
+        {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": "api"}},
+        {"kind": "ServiceAccount", "metadata": {"namespace": "other", "name": "api2"}},
+    ]
+    missing = ApiError(404, "not found")
+    cluster, asked, _clock = patient(Written(True, {0: BUSY, 1: missing, 2: missing}), Written(True))
+    written = cluster.apply(made)
+    assert (written.refused, written.error) == ({2: missing}, None)
+    assert asked.asked == [["shop", "api", "api2"], ["shop", "api"]]
+
+
 def test_a_write_that_ended_for_now_is_made_again() -> None:
     cluster, asked, _clock = patient(Written(error=BUSY), Written(True))
     assert cluster.apply(manifests("a", "b")) == Written(True)

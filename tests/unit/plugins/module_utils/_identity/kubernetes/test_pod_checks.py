@@ -213,7 +213,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before(
             "Pod x of Rollout web (3 days old)",
-            "Let Rollout web make new Pods, by its own means or kubectl delete pod x -n shop",
+            "Let Rollout web make new Pods, by its own means or so: kubectl delete pod x -n shop",
         ),
         reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
     ),
@@ -223,7 +223,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before(
             "Pod x (3 days old)",
-            "Nothing owns it: create it anew from its manifest, after kubectl delete pod x -n shop",
+            "Nothing owns it, so create it anew from its manifest. Before that: kubectl delete pod x -n shop",
         ),
     ),
     Case(
@@ -393,9 +393,8 @@ CASES = [
             "AGENT_NOT_READY",
             "error",
             f"no Pod of the EKS Pod Identity Agent is ready (node {build.NODE}); no Pod gets credentials.",
-            f"See why: {LOOK}, then describe those Pods and read their logs ('listen tcp [fd00:ec2::23]:80: "
-            "bind: "
-            "cannot assign requested address' means that IPv6 is off on the node).",
+            "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
+            f"address' means that IPv6 is off on the node). To see them: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False)])},
     ),
@@ -408,9 +407,8 @@ CASES = [
             "warning",
             "1 of 2 Pods of the EKS Pod Identity Agent not ready, on node other; Pods there get no "
             "credentials.",
-            f"See why: {LOOK}, then describe those Pods and read their logs ('listen tcp [fd00:ec2::23]:80: "
-            "bind: "
-            "cannot assign requested address' means that IPv6 is off on the node).",
+            "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
+            f"address' means that IPv6 is off on the node). To see them: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(), build.agent("other", ready=False)])},
     ),
@@ -423,9 +421,8 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
             f"{build.NODE}).",
-            f"Look at the agent there: {LOOK}. Taints and node selectors keep it away; with IPv6 off on the "
-            "node its log "
-            "says 'listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address'.",
+            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False), build.agent("other")])},
     ),
@@ -438,9 +435,8 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
-            f"Look at the agent there: {LOOK}. Taints and node selectors keep it away; with IPv6 off on the "
-            "node its log "
-            "says 'listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address'.",
+            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
         ),
         reads={"agents": build.read([build.agent("other")])},
     ),
@@ -472,9 +468,8 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
-            f"Look at the agent there: {LOOK}. Taints and node selectors keep it away; with IPv6 off on the "
-            "node its log "
-            "says 'listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address'.",
+            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
         ),
         reads={**NO_AGENTS, "nodes": build.read([build.node()])},
         auto_mode=True,

@@ -189,7 +189,7 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
         Finding(
             Code.ASSOCIATION_NOT_OWNED,
             "association a-00000000000000001 was not made by this collection and stays.",
-            "Delete it with workload_identity.aws.eks_pod_identity_association, or set force: true.",
+            "Delete it with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
             APP,
         ),
         Finding(
@@ -513,7 +513,7 @@ def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -
         "cluster was not found, so its associations cannot be seen."
     )
     assert found.findings[1].remedy == (
-        "Check the cluster's name, the account and the region; if the cluster is gone, set force: true."
+        "Check the cluster's name, the account and the region; if the cluster is gone, set ⟨force⟩: true."
     )
     assert names(found) == []
     assert names(absent(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
@@ -530,7 +530,7 @@ def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: s
         "whether another cluster does cannot be seen from here.",
         "Look whether an association in the account's other clusters names it (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-        "get-role). When none does, list the workload with state: absent and force: true, or delete the role.",
+        "get-role). When none does, list the workload with state: absent and ⟨force⟩: true, or delete the role.",
     )
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 
@@ -696,7 +696,7 @@ def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str
         (
             "OWNED_BY_ANOTHER",
             f"{name} belongs to owner 'a', and {this_run}, so it stays.",
-            "Remove it in a run for owner 'a', or set adopt: true.",
+            "Remove it in a run for owner 'a', or set ⟨adopt⟩: true.",
         )
         for name in ("role my-role", f"policy {policy_arn('my-policy')}")
     ]

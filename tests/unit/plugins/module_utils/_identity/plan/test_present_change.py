@@ -527,7 +527,7 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
         "default/app",
     )
     assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."
-    assert finding.remedy == "List it under policies, detach it, or set purge_policies: true."
+    assert finding.remedy == "List it under policies, detach it, or set ⟨purge_policies⟩: true."
     wanted = desired(workload())
     (verified,) = verify(
         wanted, engine(aws, wanted).observe(wanted), VerificationReads(Agent("ACTIVE", "v1"))

@@ -87,7 +87,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "(tags, trust policy), so it is left as it is.",
                 "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
                 "another "
-                "role.name, or adopt: true to take it over (check mode with diff shows what would change).",
+                "role.name, or ⟨adopt⟩: true to take it over (check mode with diff shows what would change).",
             ),
             id="role of somebody",
         ),
@@ -154,7 +154,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "POLICY_NOT_OWNED",
                 f"policy {policy_arn('my-policy')} exists with another document and was not made by this "
                 "collection, so it is left as it is.",
-                "Give the policy another name, use the existing one by its arn, or set adopt: true to "
+                "Give the policy another name, use the existing one by its arn, or set ⟨adopt⟩: true to "
                 "take it "
                 "over (check mode with diff shows what would change).",
             ),
@@ -198,7 +198,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "ASSOCIATION_OWNED_BY_ADDON",
                 "association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on "
                 f"{ADDON}, which would undo a direct change.",
-                "Change the role in the add-on's podIdentityAssociations, or set force: true.",
+                "Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true.",
             ),
             id="association of an add-on",
         ),
@@ -224,7 +224,7 @@ def test_a_trust_policy_that_is_too_long_names_the_wider_scope() -> None:
     )
     assert failure.remedy == (
         "Use a wider trust_scope for this role (namespace, then cluster), give the workloads roles of their "
-        "own, or have the quota 'Role trust policy length' raised and set trust_policy_size_limit."
+        "own, or have the quota 'Role trust policy length' raised and set ⟨trust_policy_size_limit⟩."
     )
     assert len(failure.workloads) == 100
     for options in ({"trust_scope": "namespace"}, {"trust_policy_size_limit": 4096}):
@@ -416,7 +416,7 @@ def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> N
             "update",
             f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, was not "
             "made by this collection and would have to change, so it is left as it is.",
-            "Set adopt: true to take it over (check mode with diff shows what would change), or delete it first.",
+            "Set ⟨adopt⟩: true to take it over (check mode with diff shows what would change), or delete it first.",
         )
     ]
     wanted = desired(workload(), adopt=True)
@@ -467,7 +467,7 @@ def test_what_belongs_to_another_owner_is_not_changed(
         (
             "OWNED_BY_ANOTHER",
             f"{target} belongs to owner 'a', and {this_run}, so it is left as it is.",
-            "Run it for owner 'a', use another name, or set adopt: true to take it over (check mode with diff "
+            "Run it for owner 'a', use another name, or set ⟨adopt⟩: true to take it over (check mode with diff "
             "shows what would change).",
         )
     ]

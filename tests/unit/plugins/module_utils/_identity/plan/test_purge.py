@@ -99,9 +99,9 @@ def test_an_empty_list_removes_nothing_over_the_limit_and_says_what_it_would(che
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert list(caught.value.problems) == [
         f"purge would remove 11 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) that are not "
-        f"listed, but purge_limit is 10: {names}. Check that the "
-        "list is complete (check mode with diff shows what would go when purge_limit allows it), or raise "
-        "purge_limit to 11."
+        f"listed, but ⟨purge_limit⟩ is 10: {names}. Check that the "
+        "list is complete (check mode with diff shows what would go when ⟨purge_limit⟩ allows it), or raise "
+        "⟨purge_limit⟩ to 11."
     ]
     assert aws.state() == before
 
@@ -370,7 +370,7 @@ def test_a_target_role_stays_however_it_is_spelt(spelt: str) -> None:
 PROOF = (
     "Look whether an association in the account's other clusters names it (aws eks "
     "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-    "get-role). When none does, list the workload with state: absent and force: true, or delete the role."
+    "get-role). When none does, list the workload with state: absent and ⟨force⟩: true, or delete the role."
 )
 
 
@@ -440,7 +440,7 @@ def test_the_limit_may_be_a_share_of_what_is_there() -> None:
     aws = settled(own("a"), own("b"), own("c"), own("d"))
     with pytest.raises(InputError) as caught:
         purge(aws, own("a"), own("b"), percent=49)
-    assert " but purge_limit is 49% of the 4 that are there, which is 1: default/c, default/d. " in str(
+    assert " but ⟨purge_limit⟩ is 49% of the 4 that are there, which is 1: default/c, default/d. " in str(
         caught.value
     )
     purge(aws, own("a"), own("b"), percent=50)

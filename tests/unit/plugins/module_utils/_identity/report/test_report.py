@@ -212,13 +212,13 @@ def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follow
 @pytest.mark.parametrize(("number", "count"), [(1, "1 object"), (2, "2 objects")])
 def test_what_kubernetes_refuses_is_the_failure(number: int, count: str) -> None:
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], [REFUSED] * number)
-    found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c"), kubernetes)
+    found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
         "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. Resolve that and run again, "
         "which takes up only what is missing."
     )
     assert found["failure"].splitlines() == [
-        f"{count} could not be converged in Kubernetes (cluster c); the others are done:",
+        f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others are done:",
         *[line] * number,
     ]
 

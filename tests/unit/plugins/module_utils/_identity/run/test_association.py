@@ -401,7 +401,7 @@ def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
         make(aws, wanted())
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
-        "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set force: true."
+        "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true."
         f"{end}"
     )
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
@@ -416,7 +416,7 @@ def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
         "undo a "
-        "direct change. Change the role in the add-on's podIdentityAssociations, or set force: true. "
+        "direct change. Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true. "
         "Nothing was "
         "changed."
     )

@@ -394,7 +394,7 @@ def test_a_trust_policy_that_is_too_long_on_the_way_is_refused() -> None:
             f"the trust policy of role {name} would have 456 characters while it lets in both the workloads "
             "that leave the role and those that join it; 450 are allowed.",
             "Let the workloads leave in one run and the others join in the next, use a wider trust_scope for "
-            "this role, or have the quota 'Role trust policy length' raised and set trust_policy_size_limit.",
+            "this role, or have the quota 'Role trust policy length' raised and set ⟨trust_policy_size_limit⟩.",
         )
         for joining, name in (("one", "other"), ("two", "my-role"))
     ]

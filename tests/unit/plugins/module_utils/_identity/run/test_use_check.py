@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -129,3 +129,32 @@ def test_the_failure_names_the_user_when_the_fight_goes_on() -> None:
         f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was looked "
         "at. Nothing was sent."
     ]
+
+
+class Disagreeing(FakeAws):
+    """Once an association is deleted, every second list is that of a replica that still has it."""
+
+    gone: tuple[dict[str, Any], dict[str, Any]] | None = None
+    lists = 0
+
+    def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if operation == "DeletePodIdentityAssociation" and self.gone is None:
+            listed = super()._answer(
+                "eks", "ListPodIdentityAssociations", {"clusterName": parameters["clusterName"]}
+            )
+            self.gone = listed, super()._answer("eks", "DescribePodIdentityAssociation", parameters)
+        if operation == "DescribePodIdentityAssociation" and self.gone is not None:
+            return self.gone[1]
+        answer = super()._answer(service, operation, parameters)
+        if operation == "ListPodIdentityAssociations" and self.gone is not None:
+            self.lists += 1
+            return self.gone[0] if self.lists % 2 else answer
+        return answer
+
+
+def test_an_association_that_the_run_itself_deleted_is_no_user_of_the_role() -> None:
+    aws = Disagreeing()
+    made(aws)
+    removed = run(aws, desired(workload()), "absent")
+    assert removed.failures == ()
+    assert aws.state() == {"roles": {}, "policies": {}, "associations": []}

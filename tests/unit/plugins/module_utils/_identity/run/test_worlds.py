@@ -49,6 +49,8 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# What a role that was there before has beside what is asked for.
+FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.POLICY_ATTACHED_EXTRA}
 STATES = st.sampled_from(["present", "absent"])
 
 
@@ -90,7 +92,7 @@ def test_a_plan_that_was_applied_leaves_nothing_to_do(
     assert made.failures == planned.failures
     again = plan(aws, wanted, state)
     assert names(again) == []
-    assert again.failures == planned.failures
+    assert _as_one_step(again.failures) == _as_one_step(planned.failures)
 
 
 @FEW
@@ -116,18 +118,19 @@ def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, want
 def test_what_was_asked_for_is_there_or_a_failure_says_why(aws: FakeAws, wanted: Desired) -> None:
     made = run(aws, wanted)
     failed = {key for failure in made.failures for key in failure.workloads}
+    waiting = any(one.error_code == Code.SKIPPED and one.target.resource == "policy" for one in made.failures)
     observed = engine(aws, wanted).observe(wanted)
     for one in verify(wanted, observed, VerificationReads(Agent("ACTIVE", "v1.3.8-eksbuild.2"))):
         if one.workload.key not in failed:
             # What the role may do has tests of its own: the fake account has no permissions to read.
             rest = {check.status for check in one.checks if check.name != "permissions"}
-            # Whom else an adopted role lets in was there before, and stays.
-            foreign = (
-                {"warning"}
-                if Code.TRUST_STATEMENT_FOREIGN in {found.code for found in one.findings}
-                else set()
-            )
-            assert rest - foreign == {"pass"}, one.findings
+            # What else an adopted role has was there before, and stays.
+            codes = {found.code for found in one.findings}
+            expected = {"warning"} if FOREIGN & codes else set()
+            # A document still allows too much while its second step waits for a workload that failed.
+            if Code.POLICY_CONTENTS_DIFFER in codes and waiting:
+                expected.add("fail")
+            assert rest - expected == {"pass"}, one.findings
 
 
 @FEW
@@ -179,7 +182,17 @@ def test_a_rerun_after_any_failure_ends_where_an_undisturbed_run_does(
         [one.message for one in disturbed.failures if "was deleted; it" in one.message] if disturbed else []
     )
     rerun = run(aws, wanted, state)
-    # The first of two steps may have been made already.
+    # The first of two steps may have been made already; the second then waits for a workload that stays where it was.
+    left_out = {key for failure in smooth.failures for key in failure.workloads}
+    waiting = [
+        one for one in rerun.failures if one.error_code == Code.SKIPPED and left_out >= {*one.workloads}
+    ]
+    if waiting and len(rerun.failures) > len(smooth.failures):
+        event("a second step waits for what is left out")
+        assert {one.target.name for one in rerun.failures if one not in waiting} <= {
+            one.target.name for one in smooth.failures
+        }
+        return
     assert _as_one_step(rerun.failures) == _as_one_step(smooth.failures)
     if gone:
         event("an association could not be created anew")
@@ -200,8 +213,9 @@ def test_a_purge_takes_what_is_ours_and_not_listed_and_nothing_else(
     theirs = aws.state()
     run(aws, before)
     scope = PurgeScope(limit=99)
-    # A role that the first run moved its last workload away from is an orphan in the second one.
-    for _ in range(2):
+    # A role that the first run moved its last workload away from is an orphan in the second one, and a policy that was
+    # only its boundary in the third.
+    for _ in range(3):
         predicted = run_with_purge(engine(aws, wanted), wanted, scope, check_mode=True)
         made = run_with_purge(engine(aws, wanted), wanted, scope, check_mode=False)
         assume(not made.failures)

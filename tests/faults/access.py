@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a workload is let do, from what the account holds: an answer of its own, for the policies of this world alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
+
+Facets = dict[tuple[str, str], Any]
+
+# What the documents of the world tell apart.
+PROBES = (
+    "s3:GetObject",
+    "s3:ListBucket",
+    "sqs:SendMessage",
+    "sqs:DeleteQueue",
+    "sns:Publish",
+    "ec2:RunInstances",
+)
+
+
+def access_of(facets: Facets) -> dict[str, frozenset[str]]:
+    """For each workload with an association: the actions, attached policies of AWS and target role that it gets."""
+    return {name: _access(facets, value) for (kind, name), value in facets.items() if kind == "association"}
+
+
+def taken(before: Facets, goal: Facets, found: Facets) -> dict[str, list[str]]:
+    """What workloads have no more, though both the old and the wanted state give it to them."""
+    old, wanted, now = access_of(before), access_of(goal), access_of(found)
+    lost = {
+        name: sorted((old[name] & wanted[name]) - now.get(name, frozenset()))
+        for name in old.keys() & wanted.keys()
+    }
+    return {name: missing for name, missing in lost.items() if missing}
+
+
+def taken_from(name: str, goal: Facets, found: Facets) -> list[str]:
+    """What one workload lacks of what the wanted state gives it."""
+    return sorted(access_of(goal).get(name, frozenset()) - access_of(found).get(name, frozenset()))
+
+
+def _access(facets: Facets, association: Mapping[str, Any]) -> frozenset[str]:
+    role = association["roleArn"].rpartition("/")[2]
+    trust = facets.get(("trust_policy", role))
+    if trust is None or not _lets_in(trust, association):
+        return frozenset()
+    if association.get("targetRoleArn"):
+        return frozenset({association["targetRoleArn"]})
+    attached = [
+        name.split(" ")[1] for kind, name in facets if kind == "attachment" and name.split(" ")[0] == role
+    ]
+    documents = [_document_of(facets, arn) for arn in attached if ("policy", arn) in facets]
+    allowed = {action for action in PROBES if any(_allows(document, action) for document in documents)}
+    boundary = facets["role", role].get("PermissionsBoundary")
+    if boundary:
+        arn = boundary["PermissionsBoundaryArn"] if isinstance(boundary, Mapping) else boundary
+        allowed = {action for action in allowed if _allows(_document_of(facets, arn), action)}
+    if association.get("policy"):
+        allowed = {action for action in allowed if _allows(_parsed(association["policy"]), action)}
+    return frozenset(allowed) | {arn for arn in attached if ":aws:policy/" in arn}
+
+
+def _lets_in(trust: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
+    context = {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}",
+    }
+    if not association.get("disableSessionTags"):
+        context |= {
+            "aws:RequestTag/eks-cluster-arn": context["aws:SourceArn"],
+            "aws:RequestTag/eks-cluster-name": CLUSTER,
+            "aws:RequestTag/kubernetes-namespace": association["namespace"],
+            "aws:RequestTag/kubernetes-service-account": association["serviceAccount"],
+        }
+    return any(_admits(statement, context) for statement in trust["Statement"])
+
+
+def _admits(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    principal = statement.get("Principal", {})
+    if statement["Effect"] != "Allow" or "pods.eks.amazonaws.com" not in _list(principal.get("Service")):
+        return False
+    for conditions in statement.get("Condition", {}).values():
+        for key, wanted in conditions.items():
+            if not any(fnmatchcase(context.get(key, ""), pattern) for pattern in _list(wanted)):
+                return False
+    return True
+
+
+def _document_of(facets: Facets, arn: str) -> Mapping[str, Any]:
+    policy = facets["policy", arn]
+    document: Mapping[str, Any] = policy["Versions"][policy["DefaultVersionId"]]
+    return document
+
+
+def _allows(document: Mapping[str, Any], action: str) -> bool:
+    return any(
+        statement["Effect"] == "Allow"
+        and any(fnmatchcase(action, pattern) for pattern in _list(statement["Action"]))
+        for statement in document["Statement"]
+    )
+
+
+def _parsed(document: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(document) if isinstance(document, str) else document
+    return found
+
+
+def _list(value: Any) -> Iterable[str]:
+    return [value] if isinstance(value, str) else (value or ())

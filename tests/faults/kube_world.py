@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The cluster beside the account: what is there of others, and the tasks that are disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.workload_identity.aws.tests.faults.harness import Asked
+from ansible_collections.workload_identity.aws.tests.faults.world import WORKLOADS, desired
+from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, READY, Kube
+
+IRSA = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"}
+API, _WORKER, REPORT, _SYNC, APP = WORKLOADS
+WEB = {**API, "namespace": "old", "service_account": "web"}
+# One makes its namespace, two use service accounts of others; the last one has a Pod.
+ACCOUNTS: tuple[Mapping[str, Any], ...] = (
+    {**API, "service_account_labels": {"team": "shop"}},
+    {**REPORT, "target_role_arn": "", "create_namespace": True},
+    {**APP, "service_account_annotations": {"team": "old"}},
+    WEB,
+)
+CHANGED: tuple[Mapping[str, Any], ...] = (
+    {**ACCOUNTS[0], "service_account_labels": {"team": "market"}},
+    {**API, "service_account": "worker"},
+    ACCOUNTS[1],
+    {**ACCOUNTS[2], "service_account_annotations": {"team": "older"}},
+    WEB,
+)
+
+
+@dataclass(frozen=True)
+class KubeScenario:
+    """``first`` is what an earlier use of the role made."""
+
+    first: tuple[Mapping[str, Any], ...]
+    workloads: tuple[Mapping[str, Any], ...]
+    state: Any = "present"
+    purge: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        others = desired(*self.first).workloads if self.purge else ()
+        keys = frozenset(workload.key for workload in others)
+        return Asked(desired(*self.workloads, state=self.state), self.state, self.purge, keys)
+
+
+SCENARIOS = {
+    "first run": KubeScenario((), ACCOUNTS),
+    "change": KubeScenario(ACCOUNTS, CHANGED),
+    "teardown": KubeScenario(ACCOUNTS, ACCOUNTS, "absent"),
+    "purge": KubeScenario(ACCOUNTS, (CHANGED[0], WEB), purge=True),
+}
+
+
+def furnish(kube: Kube) -> None:
+    """Namespaces and service accounts of others, and a Pod of one that a workload will use."""
+    for namespace in ("old", "theirs"):
+        kube.make("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    kube.account("old", "app", labels={"of": "others"}, annotations=IRSA)
+    kube.account("old", "web", labels={"of": "others"})
+    kube.account("theirs", "app", labels={"of": "others"})
+    kube.account("default", "theirs", labels={"of": "others"})
+    kube.node()
+    kube.agent()
+    # The webhook knows the associations at once; what runs under "web" was admitted as after an earlier one.
+    kube.control.set_associations([(one["namespace"], one["service_account"]) for one in CHANGED])
+    spec = {"serviceAccountName": "web", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
+    kube.make("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
+
+
+def accounts_of(kube: Kube) -> dict[tuple[str, str], Any]:
+    """Service accounts and namespaces as the cluster has them: labels and annotations alone."""
+    objects = kube.control.state()["objects"]
+    found: dict[tuple[str, str], Any] = {}
+    for kind in ("serviceaccounts", "namespaces"):
+        for item in objects[kind]:
+            metadata = item["metadata"]
+            name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+            found[kind, name] = {part: metadata.get(part, {}) for part in ("labels", "annotations")}
+    return found

@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A use of the role, task by task, in this process: its own action plugins, with the module of kubernetes.core in a
+fork instead of a Python of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.testing import patch_module_args
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.block import Block
+from ansible.playbook.play import Play
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins import loader as plugin_loader
+from ansible.template import Templar
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+from ansible_collections.kubernetes.core.plugins.modules import k8s
+from ansible_collections.workload_identity.aws.plugins.action import (
+    pod_identity_kubernetes,
+    pod_identity_preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+    parse_outcome,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
+    bounds,
+    kubernetes_client,
+    kubernetes_cluster,
+)
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: between two parts of an answer, for a whole list, and for the module that writes."""
+
+    read: float = 65
+    answer: float = 120
+    module: float = 180
+
+
+@dataclass(frozen=True)
+class RoleRun:
+    """How a use of the role ended. ``message`` is why it stopped before it changed anything, else ``report`` is there."""
+
+    message: str = ""
+    report: Report | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.report is None or bool(self.report["failed"])
+
+    @property
+    def shown(self) -> str:
+        return self.report["failure"] if self.report else self.message
+
+
+@dataclass
+class RestlessClock:
+    """Pauses take no time, and are counted as if they did."""
+
+    slept: float = 0
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc) + timedelta(seconds=self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+
+@dataclass
+class Role:
+    """One account and one cluster. ``children`` are the modules that were given up and may still be at work."""
+
+    account: Account
+    kubeconfig: Path
+    children: list[int] = field(default_factory=list)
+
+    def run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
+        with self._patched(patience):
+            return self._run(asked, workloads)
+
+    def wait(self) -> None:
+        """Until what was given up has ended."""
+        while self.children:
+            os.waitpid(self.children.pop(), 0)
+
+    def _run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...]) -> RoleRun:
+        more = {"purge": asked.purge, "state": asked.state}
+        preflight = self._act(
+            pod_identity_preflight,
+            {"cluster_name": CLUSTER, "workloads": list(workloads), "region": REGION, **more},
+            {},
+        )
+        if preflight.get("failed"):
+            return RoleRun(preflight["msg"])
+        played = self.account.play(asked)
+        if isinstance(played.ended, AwsError):
+            return RoleRun(played.message)
+        aws = {
+            **result_of(played.ended, False),
+            "msg": played.message,
+            "account_id": ACCOUNT,
+            "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}",
+            **({"verification": played.verification} if played.verification else {}),
+        }
+        half = self._act(
+            pod_identity_kubernetes,
+            {
+                "cluster_name": CLUSTER,
+                "preflight": "pod_identity_preflight",
+                "result": "pod_identity_converged",
+            },
+            {"pod_identity_preflight": preflight, "pod_identity_converged": aws},
+        )
+        assert not half.get("failed"), half
+        report = make_report(parse_aws_result(aws, CLUSTER), parse_outcome(half, CLUSTER), ReportSettings())
+        return RoleRun(report=report)
+
+    def _act(self, plugin: Any, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Json:
+        loader = DataLoader()
+        play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
+        task = Task(block=Block(play=play))
+        task.args = {**arguments, "kubeconfig": str(self.kubeconfig)}
+        action = plugin.ActionModule(
+            task,
+            SimpleNamespace(transport="local", _shell=SimpleNamespace(tmpdir="")),
+            PlayContext(play=play),
+            loader,
+            Templar(loader, variables=dict(variables)),
+            plugin_loader,
+        )
+        try:
+            result: Json = action.run(task_vars=dict(variables))
+        except AnsibleError as error:
+            return {"failed": True, "msg": str(error)}
+        return result
+
+    @contextlib.contextmanager
+    def _patched(self, patience: Patience) -> Iterator[None]:
+        clock = RestlessClock()
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            # What the client knows of an API server it keeps in a file: each use of the role finds out anew.
+            mock.patch.object(tempfile, "tempdir", folder),
+            mock.patch.dict(core_client._pool, clear=True),
+            mock.patch.object(kubernetes_cluster, "run_action", self._run_module),
+            mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
+            mock.patch.object(pod_identity_kubernetes, "SystemClock", return_value=clock),
+            mock.patch.object(kubernetes_cluster, "MODULE_SECONDS", patience.module),
+            mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),
+            mock.patch.object(kubernetes_client, "LONGEST_CALL", patience.answer),
+        ):
+            yield
+
+    def _run_module(
+        self, _caller: object, name: str, arguments: Json, _variables: object, seconds: float
+    ) -> Json:
+        """As plugin_utils.nested_action has it: the result, or why there is none."""
+        assert name == "kubernetes.core.k8s", name
+        reading, writing = os.pipe()
+        with warnings.catch_warnings():
+            # The threads of reads that were given up do nothing that the child needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            os.close(reading)
+            _answer(writing, arguments)
+        os.close(writing)
+        try:
+            with os.fdopen(reading, "rb") as stream, bounds.alarm(seconds):
+                text = stream.read()
+        except TimeoutError as error:
+            self.children.append(child)
+            return {"failed": True, "msg": f"{name}: {error}"}
+        os.waitpid(child, 0)
+        result: Json = json.loads(text)
+        return result
+
+
+def _answer(pipe: int, arguments: Json) -> None:
+    """The module's work, in a process of its own."""
+    code = 1
+    try:
+        core_client._pool.clear()
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown), patch_module_args(arguments), contextlib.suppress(SystemExit):
+            k8s.main()
+        with os.fdopen(pipe, "wb") as stream:
+            stream.write(shown.getvalue().strip().splitlines()[-1].encode())
+        code = 0
+    finally:
+        os._exit(code)

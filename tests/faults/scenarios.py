@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tasks that are disturbed: a first run, a change of everything, a teardown, a purge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, Usual
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    CHANGED,
+    WORKLOADS,
+    desired,
+    wear_out,
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``prepare`` brings the account to where a task starts."""
+
+    prepare: Callable[[Account], None]
+    asked: Asked
+
+
+def nothing(account: Account) -> None:
+    account.clean()
+
+
+def made(account: Account) -> None:
+    account.clean()
+    account.complete(desired(*WORKLOADS))
+
+
+def made_and_worn(account: Account) -> None:
+    made(account)
+    wear_out(account.clients["iam"])
+
+
+# Of a purge: what stays listed changes as well, so that the purge follows a converge.
+_PURGED = frozenset(workload.key for workload in desired(*WORKLOADS[2:]).workloads)
+SCENARIOS = {
+    "first run": Scenario(nothing, Asked(desired(*WORKLOADS))),
+    "change": Scenario(made_and_worn, Asked(desired(*CHANGED))),
+    "teardown": Scenario(made_and_worn, Asked(desired(*WORKLOADS, state="absent"), "absent")),
+    "purge": Scenario(made_and_worn, Asked(desired(*CHANGED[:2]), purge=True, bystanders=_PURGED)),
+}
+
+
+def undisturbed(account: Account, name: str) -> Usual:
+    """A task without faults."""
+    scenario = SCENARIOS[name]
+    scenario.prepare(account)
+    before = account.facets()
+    operations: list[str] = []
+    account.before_request = operations.append
+    played = account.play(scenario.asked, width=1)
+    account.before_request = None
+    assert played.message == "", played.message
+    return Usual(tuple(operations), before, account.facets(), played.statuses)
