@@ -96,7 +96,7 @@ def _workloads(asked: _Asked) -> Iterator[str]:
     stranger = replace(
         subject,
         cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_OTHER}" if account else None,
-        cluster=None,
+        cluster=_OTHER,
         namespace=_OTHER,
         service_account=_OTHER,
         pod_name=None,

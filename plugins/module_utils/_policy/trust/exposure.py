@@ -37,7 +37,7 @@ def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
     stranger = replace(
         subject,
         cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_STRANGER}" if account else None,
-        cluster=None,
+        cluster=_STRANGER,
         namespace=_STRANGER,
         service_account=_STRANGER,
         pod_name=None,

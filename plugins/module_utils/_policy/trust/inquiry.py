@@ -76,13 +76,15 @@ def pod_identity_inquiry(subject: Subject) -> Inquiry:
 
 
 def identifying_tags(subject: Subject) -> dict[str, str]:
-    """The known session tags that identify a workload, by condition key."""
+    """The known session tags that identify a workload, by condition key; the cluster's name where its ARN is not known."""
     if not subject.session_tags:
         return {}
     tags = subject.tags()
-    return {f"aws:RequestTag/{name}": value for name in IDENTIFYING if (value := tags[name])}
+    cluster, *others = IDENTIFYING
+    names = (cluster if tags[cluster] else "eks-cluster-name", *others)
+    return {f"aws:RequestTag/{name}": value for name in names if (value := tags[name])}
 
 
 def whole(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """The tags when none of the identifying ones is missing, else nothing."""
-    return tags if len(tags) == len(IDENTIFYING) else {}
+    """The tags when none of the identifying ones is missing, else nothing. Clusters of one name are in many regions."""
+    return tags if {f"aws:RequestTag/{name}" for name in IDENTIFYING} <= set(tags) else {}

@@ -21,7 +21,7 @@ from ..grammar.storable import Storability, storability
 from ..language.document import parse_policy
 from ..language.rows import policy_finding_row
 from ..language.text import policy_size
-from .admission import also_lets_in
+from .admission import UNPROVEN, also_lets_in
 from .edits import Document, Draft
 from .exposure import reach
 from .inquiry import Inquiry
@@ -102,10 +102,12 @@ def _messages(judged: Storability) -> frozenset[str]:
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
-    """What is certain to be stored and lets in nobody else first; then the smaller edit."""
+    """What lets in nobody else first, what nobody else was found for next, and of these what is certain to be stored;
+    then the smaller edit."""
     grown = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
         bool(suggestion.also_lets_in),
+        suggestion.also_lets_in not in ((), (UNPROVEN,)),
         suggestion.storable.answer != "yes",
         len(suggestion.edits),
         abs(grown),

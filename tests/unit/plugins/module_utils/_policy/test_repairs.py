@@ -376,6 +376,25 @@ def test_what_is_not_known_of_the_workload_is_not_narrowed():
     assert found.suggestions[0].also_lets_in == ("every service account of namespace default in the cluster",)
 
 
+@pytest.mark.parametrize("account", [ACCOUNT, None])
+def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
+    subject = replace(KNOWN, cluster_arn=None, cluster="my-cluster", account_id=account)
+    (suggestion,) = check_policy(policy(IRSA), subject).suggestions
+    tags = {
+        "aws:RequestTag/eks-cluster-name": "my-cluster",
+        IN_NAMESPACE: "default",
+        NAMED: "my-service-account",
+    }
+    source = {"aws:SourceAccount": account} if account else {}
+    assert suggestion.trust_policy["Statement"][1]["Condition"] == {"StringEquals": {**source, **tags}}
+    # A cluster of the same name can be in another region.
+    assert suggestion.also_lets_in == ("others, which could not be ruled out",)
+    wide = allow({"aws:RequestTag/eks-cluster-name": "my-cluster"}, Action="sts:AssumeRole")
+    assert check_policy(policy(wide), subject).suggestions[1].also_lets_in == (
+        "every workload of the cluster",
+    )
+
+
 @pytest.mark.parametrize(
     ("condition", "others"),
     [

@@ -246,6 +246,13 @@ LINTS = [
         "The policy lets every workload of the cluster use the role once an association names it.",
     ),
     (
+        policy(allow(Condition=equals(RequestTag__eks_cluster_name="my-cluster"))),
+        replace(KNOWN, cluster_arn=None, cluster="my-cluster"),
+        "TRUST_CLUSTER_WIDE",
+        "info",
+        "The policy lets every workload of the cluster use the role once an association names it.",
+    ),
+    (
         policy(
             allow(
                 Condition=equals(
