@@ -141,7 +141,7 @@ def test_given_policies_need_no_aws(run, check_mode):
 
 def test_a_document_that_iam_refuses_allows_nothing(run):
     given = {"policies": [policy()], "required": [GET]}
-    result = run(**given, session_policy=policy(resource="arn:aws:s3"))
+    result = run(**given, session_policy=policy(resource=["*", "arn:aws:s3"]))
     assert (result["permissions"][0]["decision"], result["allowed"], result["storable"]) == (
         "allowed",
         False,
