@@ -15,5 +15,5 @@ the words of a real API server. What it does not do, and a real cluster does:
 - Admission policies are stored and not evaluated, and of webhooks only EKS's for Pods is there.
 - Objects are JSON, requests also YAML. There is no protobuf, no table, no OpenAPI document and no
   aggregated discovery; kubectl, which uses them, is not a supported client.
-- There is no scale subresource, no CustomResourceDefinition, and no kind beside those listed.
+- There is no CustomResourceDefinition, and no kind beside those listed.
 """
