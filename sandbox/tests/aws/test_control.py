@@ -236,7 +236,7 @@ class TestClient:
         assert dates() == before
         control.grow_older(ACCOUNT, 3600)
         assert dates() == [date - timedelta(hours=1) for date in before]
-        with pytest.raises(AwsControlError, match="s must be a number of at least 0: -1.0"):
+        with pytest.raises(AwsControlError, match=r"s must be a number of at least 0: -1\.0"):
             control.grow_older(ACCOUNT, -1)
 
     def test_missing_resource(self, control: AwsControl) -> None:
