@@ -58,7 +58,9 @@ def test_it_shows_number_and_selector_of_the_owner(kube: Any, web: dict[str, Any
 @pytest.mark.parametrize(
     ("method", "content_type", "body"),
     [
-        pytest.param("PUT", "application/json", {"metadata": {"name": "web"}, "spec": {"replicas": 5}}, id="put"),
+        pytest.param(
+            "PUT", "application/json", {"metadata": {"name": "web"}, "spec": {"replicas": 5}}, id="put"
+        ),
         pytest.param("PATCH", MERGE, {"spec": {"replicas": 5}}, id="merge"),
         pytest.param("PATCH", STRATEGIC, {"spec": {"replicas": 5}}, id="strategic"),
         pytest.param(
@@ -83,7 +85,12 @@ def test_it_sets_the_number_and_nothing_else(kube: Any, method: str, content_typ
 
 @pytest.mark.usefixtures("web")
 def test_server_side_apply_meets_whoever_owns_the_number(kube: Any) -> None:
-    body = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "web"}, "spec": {"replicas": 3}}
+    body = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {"name": "web"},
+        "spec": {"replicas": 3},
+    }
     query = {"fieldManager": "autoscaler"}
     code, status = kube("PATCH", SCALE, body, content_type=APPLY, query=query)
     assert (code, status["details"]["causes"][0]["field"]) == (409, ".spec.replicas")
@@ -120,7 +127,9 @@ def test_what_is_not_there_has_no_scale(kube: Any) -> None:
 
 def test_it_is_discovered(kube: Any) -> None:
     listed = api_resource_list(kube.cluster.table, "apps", "v1") or {}
-    scales = {r["name"]: (r["group"], r["version"], r["kind"]) for r in listed["resources"] if "/scale" in r["name"]}
+    scales = {
+        r["name"]: (r["group"], r["version"], r["kind"]) for r in listed["resources"] if "/scale" in r["name"]
+    }
     assert scales == {
         f"{plural}/scale": ("autoscaling", "v1", "Scale")
         for plural in ("deployments", "replicasets", "statefulsets")

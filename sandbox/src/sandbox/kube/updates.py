@@ -79,7 +79,8 @@ def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Jso
 
 def is_final(rtype: ResourceType, obj: Json) -> bool:
     """Whether nothing holds an object that is being deleted any more."""
-    held = bool(obj["metadata"].get("finalizers"))
+    meta = obj["metadata"]
+    held = bool(meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"))
     if rtype is NAMESPACES:
         held = held or bool(lookup(obj, "spec", "finalizers"))
     return not held
