@@ -10,7 +10,6 @@ the words of a real API server. What it does not do, and a real cluster does:
   at once, unless it is told how long its end takes.
 - Schemas are known where they matter here. Unknown fields are noticed at the top of an object and
   in its metadata; deeper ones are kept.
-- A later page of a list shows the state of its own moment, not that of the first page.
 - Bindings may grant more than their author has, cluster roles are not aggregated, and tokens of
   service accounts open nothing.
 - Admission policies are stored and not evaluated, and of webhooks only EKS's for Pods is there.

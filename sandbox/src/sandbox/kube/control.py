@@ -83,6 +83,11 @@ class KubeControl:
         deleted namespace begins to be emptied. Without it Pods go at once, namespaces a moment later."""
         self._ask("PUT", "termination", {"pod_ms": pod_ms, "namespace_ms": namespace_ms})
 
+    def compact(self) -> None:
+        """Forgets the history so far: a watch or list as of an earlier version, and later pages of a list that
+        has begun, are answered with 410."""
+        self._ask("POST", "compact")
+
     def set_logs(self, logs: Mapping[tuple[str, str], str]) -> None:
         """What GET log answers, by (namespace, Pod)."""
         body = [{"namespace": n, "pod": pod, "text": text} for (n, pod), text in logs.items()]

@@ -71,6 +71,8 @@ class ControlRoutes:
             case "PUT", "termination":
                 given = (float(body.get(name) or 0) / 1000 for name in ("pod_ms", "namespace_ms"))
                 server.cluster.deleter.termination = Termination(*given)
+            case "POST", "compact":
+                server.cluster.store.events.compact(server.cluster.store.version)
             case "PUT", "logs":
                 server.cluster.logs = {
                     (i["namespace"], i["pod"], i.get("container", "")): i["text"] for i in body
