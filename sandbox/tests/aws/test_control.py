@@ -207,6 +207,38 @@ class TestClient:
         (found,) = eks.list_pod_identity_associations(clusterName="demo")["associations"]
         assert found["ownerArn"] == owner
 
+    def test_an_account_grows_older(self, eks: Any, iam: Any, control: AwsControl, role_arn: str) -> None:
+        create_cluster(eks, "demo")
+        policy = create_policy(iam, "p")
+        made = eks.create_pod_identity_association(
+            clusterName="demo", namespace="n", serviceAccount="s", roleArn=role_arn
+        )["association"]
+        name = role_arn.rpartition("/")[2]
+
+        def dates() -> list[Any]:
+            found = eks.describe_pod_identity_association(
+                clusterName="demo", associationId=made["associationId"]
+            )["association"]
+            document = iam.get_policy(PolicyArn=policy)["Policy"]
+            version = iam.get_policy_version(PolicyArn=policy, VersionId="v1")["PolicyVersion"]
+            role = iam.get_role(RoleName=name)["Role"]
+            return [
+                found["createdAt"],
+                found["modifiedAt"],
+                role["CreateDate"],
+                document["CreateDate"],
+                document["UpdateDate"],
+                version["CreateDate"],
+            ]
+
+        before = dates()
+        control.grow_older("444455556666", 60)
+        assert dates() == before
+        control.grow_older(ACCOUNT, 3600)
+        assert dates() == [date - timedelta(hours=1) for date in before]
+        with pytest.raises(AwsControlError, match=r"s must be a number of at least 0: -1\.0"):
+            control.grow_older(ACCOUNT, -1)
+
     def test_missing_resource(self, control: AwsControl) -> None:
         with pytest.raises(AwsControlError, match=f"no cluster nowhere in account {ACCOUNT}, {REGION}"):
             control.patch_cluster(ACCOUNT, REGION, "nowhere", status="FAILED")

@@ -536,6 +536,39 @@ def test_a_signal_ends_it_in_order_and_a_second_start_keeps_the_certificate(
     assert not server.control.ready()
 
 
+def test_a_pod_ends_by_itself_and_a_namespace_after_it(server: Any, core: client.CoreV1Api) -> None:
+    server.control.set_termination(pod_ms=300, namespace_ms=100)
+    core.create_namespace({"metadata": {"name": "ending"}})
+    spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
+    core.create_namespaced_pod("ending", {"metadata": {"name": "p"}, "spec": spec})
+    pod = core.delete_namespaced_pod("p", "ending", grace_period_seconds=20)
+    assert pod.metadata.deletion_grace_period_seconds == 20
+    core.delete_namespace("ending")
+    end = time.monotonic() + 60
+    while any(space.metadata.name == "ending" for space in core.list_namespace().items):
+        assert time.monotonic() < end, "the namespace is still there"
+        time.sleep(0.05)
+
+
+def test_history_ends_where_it_is_compacted(server: Any, core: client.CoreV1Api) -> None:
+    version = core.list_namespaced_config_map("default").metadata.resource_version
+    core.create_namespaced_config_map("default", {"metadata": {"name": "later"}})
+    server.control.compact()
+    with pytest.raises(ApiException) as raised:
+        core.list_namespaced_config_map("default", resource_version=version, resource_version_match="Exact")
+    assert status_of(raised.value) == (410, "The resourceVersion for the provided list is too old.")
+
+
+def test_the_client_scales(server: Any) -> None:
+    apps = client.AppsV1Api(server.client())
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": {"app": "a"}}, "template": template}
+    apps.create_namespaced_deployment("default", {"metadata": {"name": "scaled"}, "spec": spec})
+    apps.patch_namespaced_deployment_scale("scaled", "default", {"spec": {"replicas": 4}})
+    assert apps.read_namespaced_deployment_scale("scaled", "default").spec.replicas == 4
+    assert apps.read_namespaced_deployment("scaled", "default").spec.replicas == 4
+
+
 def test_thousands_of_objects_are_listed_in_pages(server: Any, core: client.CoreV1Api) -> None:
     for number in range(1000):
         core.create_namespaced_service_account("default", account(f"a-{number:04}"))

@@ -44,3 +44,8 @@ def parse_policy_arn(arn: str) -> IamArn | None:
     """The parts of a managed policy's ARN, or None; the account of an AWS managed policy is "aws"."""
     parts = POLICY_ARN.fullmatch(arn)
     return IamArn(*parts.groups()) if parts else None
+
+
+def is_aws_managed(policy_arn: str) -> bool:
+    """Whether AWS keeps the policy, for all accounts."""
+    return ":iam::aws:policy/" in policy_arn

@@ -24,7 +24,7 @@ def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
 
 def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Whether the wanted document lacks something that the present one allows."""
-    return gives(wanted, present)
+    return gives(present=wanted, wanted=present)
 
 
 def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object] | None:

@@ -19,6 +19,7 @@ from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import policy_size, to_json
 from ..model import tags
+from ..model.arns import is_aws_managed
 from ..model.changes import Call, Change, Draft
 from ..model.cluster import Cluster
 from ..model.desired import Options, PolicySpec
@@ -200,10 +201,10 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
         "read",
         Code.POLICY_MISSING,
         f"AWS manages no policy {arn}."
-        if ":iam::aws:policy/" in arn
+        if is_aws_managed(arn)
         else f"policy {arn} does not exist (asked in account {cluster.account_id}).",
         "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
-        if ":iam::aws:policy/" in arn
+        if is_aws_managed(arn)
         else "Correct the ARN, or give name and document to have the policy made.",
     )
 

@@ -16,6 +16,7 @@ from datetime import timedelta
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.age import YOUNG, age_of, is_young
+from ..model.arns import is_aws_managed
 from ..model.desired import Desired, Workload
 from ..model.observed import Observed
 from ..model.shared import unread_targets
@@ -86,7 +87,8 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
         yield f"role {role.name}", role.created_at, role.owned
     for spec in workload.policies:
         policy = observed.policies.get(observed.cluster.policy_arn(spec))
-        if policy is not None:
+        # When AWS changed a policy of its own says nothing of what was done in this account.
+        if policy is not None and not is_aws_managed(policy.arn):
             yield f"policy {policy.name}", policy.changed_at, policy.owned
     association = observed.associations.get(workload.key)
     if association is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.language.canonical import same_meaning
+from ..model.arns import is_aws_managed
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
 from ..model.desired import PolicySpec, Workload
 from ..model.observed import Observed, VerificationReads
@@ -61,7 +62,7 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
     remedy = "Apply the workload, which creates it."
     if spec.document is None:
         remedy = "Correct its ARN, or give name and document to have it made."
-    if ":iam::aws:policy/" in arn:
+    if is_aws_managed(arn):
         message = f"AWS manages no policy {arn}."
         remedy = "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
     return Finding(Code.POLICY_MISSING, message, remedy, workload.key)

@@ -124,6 +124,10 @@ class AwsControl:
         where = {"account": account, "region": region, "cluster": cluster}
         self._ask("PATCH", "association", members, {**where, "association": association_id})
 
+    def grow_older(self, account: str, seconds: float) -> None:
+        """Let the roles, policies and associations of an account be so much older."""
+        self._ask("POST", "age", {"s": seconds}, {"account": account})
+
     def state(self, account: str) -> dict[str, Any]:
         """What the account holds: roles, policies, clusters, addons, associations, …"""
         return self._ask("GET", "state", query={"account": account})

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from sandbox.aws.ageing import grow_older
 from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
@@ -54,6 +55,7 @@ class ControlHandler:
             ("PATCH", "cluster"): self._patch_cluster,
             ("PATCH", "addon"): self._patch_addon,
             ("PATCH", "association"): self._patch_association,
+            ("POST", "age"): self._age,
             ("GET", "associations"): self._associations,
             ("GET", "state"): self._state,
             ("POST", "reset"): self._reset,
@@ -161,6 +163,11 @@ class ControlHandler:
             }
             for record in known.by_id.values()
         ]
+
+    def _age(self, arguments: Arguments, data: Any) -> Any:
+        (account,) = _names(arguments, "account")
+        grow_older(self._overlay.stock, self._overlay.eks_state, account, float(data["s"]))
+        return {}
 
     def _state(self, arguments: Arguments, _data: Any) -> Any:
         return snapshot(self._overlay, *_names(arguments, "account"))

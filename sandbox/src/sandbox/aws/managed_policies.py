@@ -50,7 +50,9 @@ POLICIES = (
 
 
 def install(stock: Stock) -> None:
-    """Add the policies to ministack's, which a wipe brings back to its own set."""
+    """Add the policies to ministack's, which a wipe brings back to its own set, as old as it is."""
+    for known in stock.aws_managed_policies.values():
+        known.update(CreateDate=CREATED, UpdateDate=CREATED)
     for policy in POLICIES:
         arn = AWS_MANAGED_PREFIX + policy.name
         path, _, name = policy.name.rpartition("/")

@@ -59,9 +59,12 @@ class ApiServer:
         self._abort = abort
         self._controllers = controllers
         self._ticking: asyncio.Task[None] | None = None
+        self._settling: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
         """A new cluster, and nothing left of counters, faults and latency."""
+        if self._settling is not None:
+            self._settling.cancel()
         old = self.cluster
         self.cluster = self._new_cluster()
         self.instruments.clear()
@@ -93,6 +96,24 @@ class ApiServer:
             cluster = self.cluster
             Controllers(cluster.operations, cluster.deleter).tick()
             await asyncio.sleep(TICK_SECONDS)
+
+    def _settle_later(self, cluster: Cluster) -> None:
+        """Controllers act a moment after the request, and when something ends by itself."""
+        wait = cluster.deleter.wait()
+        if wait is None:
+            return
+        loop = asyncio.get_running_loop()
+        moment = loop.time() + max(wait, SETTLE_SECONDS)
+        if self._settling is not None and not self._settling.cancelled():
+            if self._settling.when() <= moment:
+                return
+            self._settling.cancel()
+        self._settling = loop.call_at(moment, self._settle, cluster)
+
+    def _settle(self, cluster: Cluster) -> None:
+        self._settling = None
+        cluster.deleter.settle()
+        self._settle_later(cluster)
 
     async def _handle(self, request: Request) -> Response:
         path, query = request.url.path, dict(request.query_params)
@@ -162,8 +183,7 @@ class ApiServer:
             body=body,
             agent=request.headers.get("user-agent", ""),
         )
-        if not cluster.deleter.is_settled:
-            asyncio.get_running_loop().call_later(SETTLE_SECONDS, cluster.deleter.settle)
+        self._settle_later(cluster)
         status = 201 if outcome.created else 200
         headers = [("warning", f"299 - {json.dumps(text)}") for text in outcome.warnings]
         return json_response(outcome.obj, status, headers)

@@ -18,6 +18,7 @@ from sandbox.kube.pods import evict, issue_token, read_log
 from sandbox.kube.rbac import Authorizer, User
 from sandbox.kube.resources import PODS, ResourceTable
 from sandbox.kube.reviews import review
+from sandbox.kube.scale import answer_scale
 from sandbox.kube.store import Store
 from sandbox.kube.target import TRUE, Target
 from sandbox.kube.webhook import Pair, Webhook
@@ -64,6 +65,8 @@ class Cluster:
         options = write_options(target, query, content_type, agent)
         if not rtype.stored:
             return Outcome(review(rtype, body, user, self.authorizer), True)
+        if target.subresource == "scale":
+            return answer_scale(self.operations, target, content_type, body, options)
         if target.subresource == "eviction":
             return Outcome(evict(self.deleter, namespace, name, body, options.dry_run), True)
         if target.subresource == "token":

@@ -78,6 +78,16 @@ class KubeControl:
         told; with several delays there are as many API servers, which answer in turn."""
         self._ask("PUT", "webhook", {"enabled": enabled, "delays_ms": list(delays_ms)})
 
+    def set_termination(self, *, pod_ms: float = 0, namespace_ms: float = 0) -> None:
+        """How long a Pod on a node takes to end, at most its grace period, and how long it is until a
+        deleted namespace begins to be emptied. Without it Pods go at once, namespaces a moment later."""
+        self._ask("PUT", "termination", {"pod_ms": pod_ms, "namespace_ms": namespace_ms})
+
+    def compact(self) -> None:
+        """Forgets the history so far: a watch or list as of an earlier version, and later pages of a list that
+        has begun, are answered with 410."""
+        self._ask("POST", "compact")
+
     def set_logs(self, logs: Mapping[tuple[str, str], str]) -> None:
         """What GET log answers, by (namespace, Pod)."""
         body = [{"namespace": n, "pod": pod, "text": text} for (n, pod), text in logs.items()]

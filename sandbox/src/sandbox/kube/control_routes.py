@@ -15,6 +15,7 @@ from sandbox.kube.cluster import Cluster
 from sandbox.kube.errors import ApiError
 from sandbox.kube.faults import FaultRule, Instruments
 from sandbox.kube.jsontree import Json
+from sandbox.kube.termination import Termination
 
 
 class Controlled(Protocol):
@@ -67,6 +68,11 @@ class ControlRoutes:
             case "PUT", "webhook":
                 delays = [float(ms) / 1000 for ms in body.get("delays_ms") or [0]]
                 server.cluster.set_webhook(bool(body["enabled"]), delays)
+            case "PUT", "termination":
+                given = (float(body.get(name) or 0) / 1000 for name in ("pod_ms", "namespace_ms"))
+                server.cluster.deleter.termination = Termination(*given)
+            case "POST", "compact":
+                server.cluster.store.events.compact(server.cluster.store.version)
             case "PUT", "logs":
                 server.cluster.logs = {
                     (i["namespace"], i["pod"], i.get("container", "")): i["text"] for i in body

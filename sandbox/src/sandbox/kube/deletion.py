@@ -2,21 +2,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Delete, and what follows from it: garbage collection and the end of namespaces.
 
-A real cluster's controllers do the second part a moment later; here ``settle`` does it when the
+A real cluster's controllers and kubelets do the second part a moment later; here ``settle`` does it when the
 server's loop (or a test) calls it.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sandbox.kube.errors import Cause, bad_request, conflict, invalid, not_found
 from sandbox.kube.jsontree import Json, clone_object, lookup
-from sandbox.kube.resources import JOBS, NAMESPACES, ResourceTable, ResourceType
+from sandbox.kube.resources import JOBS, NAMESPACES, PODS, ResourceTable, ResourceType
 from sandbox.kube.store import Key, Store, key_of
+from sandbox.kube.termination import Due, Termination, grace_of
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -30,12 +31,13 @@ JOB_WARNING = (
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """metav1.DeleteOptions; ``policy`` is empty for the kind's default."""
+    """metav1.DeleteOptions; ``policy`` is empty for the kind's default, and ``grace`` None for the object's."""
 
     policy: str = ""
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
+    grace: int | None = None
 
 
 def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> DeleteOptions:
@@ -60,17 +62,28 @@ def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> 
         preconditions.get("uid"),
         preconditions.get("resourceVersion"),
         dry_run or "All" in (options.get("dryRun") or []),
+        _grace(options.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))),
     )
 
 
-class Deleter:
-    """Deletes objects of a store."""
+def _grace(value: Any) -> int | None:
+    if value is None or value == "":
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
 
-    def __init__(self, store: Store, table: ResourceTable) -> None:
+
+class Deleter:
+    """Deletes objects of a store. ``termination`` may be replaced at any time."""
+
+    def __init__(self, store: Store, table: ResourceTable, due: Due | None = None) -> None:
+        self.termination = Termination()
         self._store = store
         self._by_resource = {rtype.qualified: rtype for rtype in table}
         self._by_kind = {(rtype.kind, rtype.group_version): rtype for rtype in table}
-        self._due: deque[Key] = deque()
+        self._due = due or Due()
         store.on_removal(self._after_removal)
 
     def delete(
@@ -86,7 +99,7 @@ class Deleter:
         policy = options.policy or ("Orphan" if rtype is JOBS else "Background")
         if options.dry_run:
             return self._answer(rtype, obj, gone=True), warnings
-        last = self._begin(rtype, key, obj, policy)
+        last = self._begin(rtype, key, obj, policy, options.grace)
         gone = self._store.get(key) is None
         return self._answer(rtype, last, gone=gone), warnings
 
@@ -98,17 +111,23 @@ class Deleter:
             self.delete(rtype, meta.get("namespace", ""), meta["name"], options)
         return deleted
 
-    @property
-    def is_settled(self) -> bool:
-        return not self._due
+    def wait(self) -> float | None:
+        """Seconds until something is due; None when nothing is left to do."""
+        return self._due.wait()
 
     def settle(self) -> None:
-        """Does what is due: dependents, orphans, contents of terminating namespaces."""
-        while self._due:
-            self._settle_one(self._due.popleft())
+        """Does what is due: dependents, orphans, Pods that have ended, contents of terminating namespaces."""
+        while (key := self._due.take()) is not None:
+            self._settle_one(key)
 
-    def _begin(self, rtype: ResourceType, key: Key, obj: Json, policy: str) -> Json:
+    def _begin(
+        self, rtype: ResourceType, key: Key, obj: Json, policy: str, asked_grace: int | None = None
+    ) -> Json:
         meta = obj["metadata"]
+        if rtype is PODS and self.termination.pod:
+            obj, is_ending = self._begin_pod(key, obj, grace_of(obj, asked_grace))
+            if is_ending:
+                return obj
         finalizers = list(meta.get("finalizers") or [])
         marker = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(policy)
         if marker and marker not in finalizers and rtype is not NAMESPACES:
@@ -123,13 +142,42 @@ class Deleter:
         if rtype is NAMESPACES:
             del marked["metadata"]["deletionGracePeriodSeconds"]
             marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
-        self._due.append(key)
+        if rtype is NAMESPACES and not meta.get("deletionTimestamp"):
+            self._due.add_end(key, self.termination.namespace)
+        else:
+            self._due.add(key)
         if marked == obj:
             return obj
         return self._store.put(key, marked)
 
+    def _begin_pod(self, key: Key, pod: Json, grace: int) -> tuple[Json, bool]:
+        """The Pod, and whether it goes on until its end: a period once begun may be made shorter, not longer."""
+        before = pod["metadata"].get("deletionGracePeriodSeconds")
+        if before is not None and grace >= before:
+            return pod, before > 0
+        if grace == 0:
+            self._due.forget(key)
+            return pod, False
+        ending = clone_object(pod)
+        ending["metadata"]["deletionTimestamp"] = self._store.timestamp(timedelta(seconds=grace))
+        ending["metadata"]["deletionGracePeriodSeconds"] = grace
+        self._due.add_end(key, min(self.termination.pod, grace))
+        return self._store.put(key, ending), True
+
+    def _end_pod(self, key: Key, pod: Json) -> Json | None:
+        """What the kubelet does once the containers have ended; None when the Pod is gone by that."""
+        ended = clone_object(pod)
+        ended["metadata"]["deletionGracePeriodSeconds"] = 0
+        self._store.put(key, ended)
+        if ended["metadata"].get("finalizers"):
+            return ended
+        self._store.remove(key)
+        return None
+
     def _settle_one(self, key: Key) -> None:
         obj = self._store.get(key)
+        if obj is not None and obj["metadata"].get("deletionGracePeriodSeconds"):
+            obj = self._end_pod(key, obj)
         if obj is None:
             return
         meta = obj["metadata"]
@@ -166,13 +214,15 @@ class Deleter:
 
     def _after_removal(self, key: Key, obj: Json) -> None:
         """A removal may free dependents, an owner that waits for it, or its namespace."""
-        self._due.extend(self._store.dependents(obj["metadata"]["uid"]))
+        self._due.forget(key)
+        for dependent in self._store.dependents(obj["metadata"]["uid"]):
+            self._due.add(dependent)
         waiting = [self._owner_key(key, o) for o in obj["metadata"].get("ownerReferences") or []]
         if key.namespace:
             waiting.append(key_of(NAMESPACES, "", key.namespace))
         for place in waiting:
             if place and lookup(self._store.get(place), "metadata", "deletionTimestamp"):
-                self._due.append(place)
+                self._due.add(place)
 
     def _delete_dependents(self, uid: str) -> None:
         for dependent in self._store.dependents(uid):
@@ -205,7 +255,7 @@ class Deleter:
             del meta["finalizers"]
         self._store.put(key, freed)
         if key.resource == NAMESPACES.qualified:
-            self._due.append(key)
+            self._due.add(key)
         elif "finalizers" not in meta:
             self._store.remove(key)
 

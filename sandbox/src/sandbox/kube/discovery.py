@@ -9,6 +9,7 @@ from sandbox.kube.resources import SUBRESOURCE_VERBS, ResourceTable, ResourceTyp
 
 # Subresources that take another kind than their parent's: (kind, group, version, verbs).
 _OTHER_KINDS = {
+    "scale": ("Scale", "autoscaling", "v1", SUBRESOURCE_VERBS),
     "eviction": ("Eviction", "policy", "v1", ("create",)),
     "token": ("TokenRequest", "authentication.k8s.io", "v1", ("create",)),
 }

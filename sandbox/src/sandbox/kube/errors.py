@@ -35,6 +35,7 @@ class ApiError(Exception):
         message: str,
         details: Json | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        metadata: Json | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -42,12 +43,13 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.headers = tuple(headers)
+        self.metadata = metadata or {}
 
     def status(self) -> Json:
         body: Json = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
@@ -156,5 +158,12 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message, {})
 
 
-def expired(message: str) -> ApiError:
-    return ApiError(410, "Expired", message)
+def expired(message: str, metadata: Json | None = None) -> ApiError:
+    return ApiError(410, "Expired", message, metadata=metadata)
+
+
+def too_large_version(version: int, current: int) -> ApiError:
+    """A list of a version that has not been yet; a real server waits some seconds for it."""
+    text = "Too large resource version"
+    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": text}], "retryAfterSeconds": 1}
+    return ApiError(504, "Timeout", f"Timeout: {text}: {version}, current: {current}", details)

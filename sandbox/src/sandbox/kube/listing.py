@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sandbox.kube.errors import bad_request
+from sandbox.kube.history import continue_token, moment_of, objects_at
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
 from sandbox.kube.selectors import (
@@ -60,19 +58,19 @@ def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[s
 
 
 def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -> Json:
-    """The list body. Items carry neither kind nor apiVersion; ``limit`` and ``continue`` page.
-
-    A later page shows the state of its own moment, not that of the first page: this store keeps
-    no old versions.
-    """
+    """The list body. Items carry neither kind nor apiVersion; ``limit`` and ``continue`` page through one moment."""
     limit = _limit(query.get("limit", ""))
-    after = _decode_continue(query.get("continue", ""))
-    found = list(selection.objects(store))
-    if after is not None:
-        found = [obj for obj in found if _position(obj) > after]
-    meta: Json = {"resourceVersion": str(store.version)}
+    resource = selection.rtype.qualified
+    moment = moment_of(store, resource, query)
+    if moment.version == store.version:
+        found = list(selection.objects(store))
+    else:
+        found = [obj for obj in objects_at(store, resource, moment.version) if selection.matches(obj)]
+    if moment.after is not None:
+        found = [obj for obj in found if _position(obj) > moment.after]
+    meta: Json = {"resourceVersion": str(moment.version)}
     if limit and len(found) > limit:
-        meta["continue"] = _encode_continue(store.version, _position(found[limit - 1]))
+        meta["continue"] = continue_token(moment.version, _position(found[limit - 1]))
         if not query.get("labelSelector") and not query.get("fieldSelector"):
             meta["remainingItemCount"] = len(found) - limit
         found = found[:limit]
@@ -100,19 +98,3 @@ def _limit(text: str) -> int:
     if not text.isdigit():
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
-
-
-def _encode_continue(version: int, position: tuple[str, str]) -> str:
-    token = json.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": position})
-    return base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
-
-
-def _decode_continue(text: str) -> tuple[str, str] | None:
-    if not text:
-        return None
-    try:
-        token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        namespace, name = token["start"]
-    except (binascii.Error, ValueError, KeyError, TypeError):
-        raise bad_request("continue key is not valid") from None
-    return str(namespace), str(name)

@@ -24,7 +24,6 @@ from sandbox.kube.errors import (
     bad_request,
     forbidden,
     not_found,
-    unsupported_media_type,
 )
 from sandbox.kube.immutable import check_immutable
 from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
@@ -117,14 +116,7 @@ class Operations:
         if content_type == patch.APPLY:
             return self._apply(rtype, namespace, name, body, options)
         key, old = self.find(rtype, namespace, name)
-        if content_type == patch.MERGE:
-            patched = patch.merge_patch(old, body)
-        elif content_type == patch.STRATEGIC:
-            patched = patch.strategic_merge(rtype.kind, old, body)
-        elif content_type == patch.JSON_PATCH:
-            patched = patch.json_patch(old, body)
-        else:
-            raise unsupported_media_type(patch.PATCHES)
+        patched = patch.patched(rtype.kind, old, content_type, body)
         new, warnings = self._decode(rtype, patched, options)
         return Outcome(self._commit(rtype, key, old, new, None, options), False, warnings)
 

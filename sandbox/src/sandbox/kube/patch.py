@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonpatch
 
-from sandbox.kube.errors import ApiError, bad_request
+from sandbox.kube.errors import ApiError, bad_request, unsupported_media_type
 from sandbox.kube.jsontree import Json, clone
 from sandbox.kube.schema import Path, list_rule
 
@@ -17,6 +17,17 @@ STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 PATCHES = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+
+
+def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
+    """``current`` after a patch in one of the formats that need no field managers; ApiError 415 for another."""
+    if content_type == MERGE:
+        return merge_patch(current, patch)
+    if content_type == STRATEGIC:
+        return strategic_merge(kind, current, patch)
+    if content_type == JSON_PATCH:
+        return json_patch(current, patch)
+    raise unsupported_media_type(PATCHES)
 
 
 def merge_patch(current: Any, patch: Any) -> Any:

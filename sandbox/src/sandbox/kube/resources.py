@@ -144,7 +144,7 @@ DEPLOYMENTS = ResourceType(
     "deployments",
     "Deployment",
     short_names=("deploy",),
-    subresources=("status",),
+    subresources=("scale", "status"),
     categories=("all",),
     has_generation=True,
 )
@@ -154,7 +154,7 @@ REPLICA_SETS = ResourceType(
     "replicasets",
     "ReplicaSet",
     short_names=("rs",),
-    subresources=("status",),
+    subresources=("scale", "status"),
     categories=("all",),
     fields=("status.replicas",),
     has_generation=True,
@@ -165,7 +165,7 @@ STATEFUL_SETS = ResourceType(
     "statefulsets",
     "StatefulSet",
     short_names=("sts",),
-    subresources=("status",),
+    subresources=("scale", "status"),
     categories=("all",),
     has_generation=True,
 )

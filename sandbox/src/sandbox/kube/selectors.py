@@ -78,6 +78,17 @@ def object_selector(selector: Json | None) -> LabelSelector:
     return LabelSelector((*equal, *others))
 
 
+def format_selector(selector: Json | None) -> str:
+    """metav1.LabelSelector as the API prints it: ``a=b,c in (d,e),!f``, in the order of the keys."""
+    terms = [(key, f"{key}={value}") for key, value in _labels(selector)]
+    for term in (selector or {}).get("matchExpressions") or []:
+        key, operator = term["key"], _OPERATORS[term["operator"]]
+        values = ",".join(sorted(term.get("values") or ()))
+        shown = {"exists": key, "absent": f"!{key}"}.get(operator, f"{key} {operator} ({values})")
+        terms.append((key, shown))
+    return ",".join(shown for _, shown in sorted(terms))
+
+
 def _labels(selector: Json | None) -> list[tuple[str, str]]:
     return list(((selector or {}).get("matchLabels") or {}).items())
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from sandbox.kube.jsontree import Json
@@ -51,9 +51,9 @@ class Store:
         """Calls ``listener`` with key and last state of every object that is removed."""
         self._on_removal.append(listener)
 
-    def timestamp(self) -> str:
-        """Now, as metav1.Time writes it."""
-        return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+    def timestamp(self, later: timedelta = timedelta()) -> str:
+        """Now, or so much later, as metav1.Time writes it."""
+        return (self._clock() + later).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def get(self, key: Key) -> Json | None:
         return self._objects.get(key.resource, {}).get(key.namespace, {}).get(key.name)

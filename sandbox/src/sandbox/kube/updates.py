@@ -57,11 +57,14 @@ def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
 
 def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
     """A subresource changes its own part only, and a plain update never the status."""
-    if subresource == "status":
+    if subresource in ("scale", "status"):
         meta = {**old["metadata"]}
         if "managedFields" in new["metadata"]:
             meta["managedFields"] = new["metadata"]["managedFields"]
-        return {**clone_object(old), "metadata": meta, "status": new.get("status") or {}}
+        kept = {**clone_object(old), "metadata": meta}
+        if subresource == "status":
+            return {**kept, "status": new.get("status") or {}}
+        return {**kept, "spec": {**kept["spec"], "replicas": new["spec"]["replicas"]}}
     if subresource == "finalize":
         finalizers = lookup(new, "spec", "finalizers") or []
         return {**clone_object(old), "spec": {"finalizers": finalizers}}
@@ -76,7 +79,8 @@ def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Jso
 
 def is_final(rtype: ResourceType, obj: Json) -> bool:
     """Whether nothing holds an object that is being deleted any more."""
-    held = bool(obj["metadata"].get("finalizers"))
+    meta = obj["metadata"]
+    held = bool(meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"))
     if rtype is NAMESPACES:
         held = held or bool(lookup(obj, "spec", "finalizers"))
     return not held

@@ -32,6 +32,7 @@ class EventLog:
         self._events: dict[str, list[Event]] = {}
         self._versions: dict[str, list[int]] = {}
         self._floors: dict[str, int] = {}
+        self._compacted = 0
         self._listeners: set[Callable[[], None]] = set()
         self.closed = False
 
@@ -57,11 +58,24 @@ class EventLog:
 
     def since(self, resource: str, version: int) -> list[Event]:
         """Events after ``version``; ApiError 410 when that history is gone."""
-        floor = self._floors.get(resource, 0)
-        if version < floor:
+        if not self.reaches(resource, version):
+            floor = self._floor(resource)
             raise expired(f"too old resource version: {version} ({floor})")
         start = bisect_right(self._versions.get(resource, []), version)
         return self._events.get(resource, [])[start:]
+
+    def reaches(self, resource: str, version: int) -> bool:
+        """Whether the history goes back to ``version``."""
+        return version >= self._floor(resource)
+
+    def compact(self, version: int) -> None:
+        """Forgets what was before ``version``, the present one, as etcd does every few minutes."""
+        self._compacted = version
+        self._events.clear()
+        self._versions.clear()
+
+    def _floor(self, resource: str) -> int:
+        return max(self._floors.get(resource, 0), self._compacted)
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Calls ``listener`` after each change; the answer ends that."""

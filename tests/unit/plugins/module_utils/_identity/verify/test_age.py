@@ -15,7 +15,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
+    ObservedPolicy,
     VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.young import (
+    Young,
+    youngest,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -145,6 +150,27 @@ def test_it_is_young_for_five_minutes(age: timedelta, status: str) -> None:
     aws = made(association=age)
     delete_role(aws)
     assert statuses(verified(aws)[0])["trust"] == status
+
+
+def test_a_policy_of_aws_makes_no_workload_young() -> None:
+    """AWS changes its own policies when it likes."""
+    arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    moment = (NOW - timedelta(seconds=40)).isoformat()
+    observed = look(made())
+    observed = replace(
+        observed,
+        policies={
+            **observed.policies,
+            arn: ObservedPolicy(arn, "AmazonS3ReadOnlyAccess", "v9", changed_at=moment),
+            policy_arn("theirs"): ObservedPolicy(policy_arn("theirs"), "theirs", "v9", changed_at=moment),
+        },
+    )
+
+    def age_by(given: str) -> Young | None:
+        return youngest(desired(workload(policies=[{"arn": given}])).workloads[0], observed)
+
+    assert age_by(arn) is None
+    assert age_by(policy_arn("theirs")) == Young("policy theirs", timedelta(seconds=40))
 
 
 def test_without_the_time_of_aws_nothing_is_called_young() -> None:
