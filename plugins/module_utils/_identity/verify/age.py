@@ -20,6 +20,7 @@ from ..model.checks import FAIL, UNKNOWN, Check, Status, Verified
 from ..model.messages import as_clause
 from ..model.observed import Observed
 from ..plan.young import Young, in_minutes, youngest
+from .trust_policy import is_foreign
 
 # What a late read can show of a workload that a run has made right. Not what no run repairs, as an inline policy; and not
 # what is told from documents that are as asked for by other checks, as what the role is allowed to do.
@@ -52,7 +53,8 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
     considered = []
     for subject in verified:
         young = youngest(subject.workload, observed)
-        if young is not None:
+        # A role of another account is refused for what was asked, not for what was read.
+        if young is not None and not is_foreign(subject.workload, observed.cluster):
             explained = any(_is_explained(finding) for finding in _errors(subject.findings))
             checks = tuple(_considered(check, young, explained) for check in subject.checks)
             subject = replace(subject, checks=checks)

@@ -267,6 +267,15 @@ def test_what_age_does_not_explain_stays_a_failure() -> None:
     assert statuses(web) == {"agent": "fail"}
 
 
+def test_no_age_explains_a_role_of_another_account() -> None:
+    """Its account is told from what was asked; that a role of its name here is young has nothing to do with it."""
+    wanted = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
+    observed = look(made(role=timedelta(seconds=40)))
+    (app,) = consider_age(verify(wanted, observed, READS), observed)
+    assert statuses(app)["trust"] == "fail"
+    assert not [finding for finding in app.findings if "last change" in finding.message]
+
+
 def test_a_young_association_of_an_addon_is_no_less_of_the_addon() -> None:
     aws = made(**YOUNG)
     _association(aws)["ownerArn"] = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/x/1"
