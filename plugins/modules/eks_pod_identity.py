@@ -167,7 +167,7 @@ options:
     description:
       - How long the whole run may take, in seconds. Then no more requests are sent, what has begun is brought to its
         end, and RV(failures) holds what was not done, with the code V(DEADLINE).
-      - Without it, or with V(0), only each request is bounded.
+      - Without it, only each request is bounded.
     type: int
   concurrency:
     description:

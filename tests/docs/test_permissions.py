@@ -165,7 +165,8 @@ def test_verify_alone_may_change_nothing(account: Account) -> None:
     done = account.attempt("verify", "site", variables())
     assert done.returncode != 0
     assert "AccessDenied" in done.stdout
-    assert "Done: 0 changes" not in done.stdout
+    # Nor in Kubernetes, where its workloads would have no role.
+    assert "Done: 0 changes." in done.stdout
 
 
 def test_converge_alone_may_not_take_down(account: Account) -> None:

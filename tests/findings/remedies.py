@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,15 @@ KINDS = {"serviceaccount": "serviceaccounts", "pod": "pods"}
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """``says`` must be in the remedy. Its command is run with ``runs``; else the workload is applied with ``changes``."""
+    """``says`` must be in the remedy. Its command is run with ``runs``; else the workload is applied with ``changes``.
+
+    ``leaves`` are the codes of what is found afterwards: what was right to be found all along, and stood behind it.
+    """
 
     says: str
     runs: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+    leaves: Sequence[str] = ()
 
 
 APPLY = Repair("pply the workload")
@@ -32,7 +36,8 @@ COMMAND = Repair("", runs=True)
 REPAIRS: Mapping[str, Repair] = {
     "role deleted": APPLY,
     "trust without sts:TagSession": APPLY,
-    "trust of another service": Repair("pply the workload"),
+    # The statement that lets that service in is not ours to take out.
+    "trust of another service": Repair("pply the workload", leaves=("TRUST_STATEMENT_FOREIGN",)),
     "session tags turned off, which trust asks for": Repair(
         "disable_session_tags: false", changes={"disable_session_tags": False}
     ),

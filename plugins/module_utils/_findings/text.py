@@ -53,6 +53,12 @@ def split_commands(text: str) -> tuple[str, list[str]]:
     return prose.strip(), commands
 
 
+def with_remedy(text: str, remedy: str, indent: str) -> list[str]:
+    """A text with the prose of its remedy as one line, and the commands of it below."""
+    prose, commands = split_commands(remedy)
+    return [f"{text} {prose}".rstrip(), *(f"{indent}{command}" for command in commands)]
+
+
 def _shown(character: str) -> str:
     if character.isprintable():
         return character

@@ -19,6 +19,7 @@ from .api_errors import ApiError
 
 _HOST = re.compile(r"host='([^']+)', port=(\d+)")
 _REASON = re.compile(r"certificate verify failed: (.*?)\.?(?: \(_ssl\.c:\d+\).*|['\"]?\)*)$")
+FORBIDDEN = 403
 _UPDATE = "aws eks update-kubeconfig writes one"
 _VARIABLES = "pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG"
 _NETWORK = (
@@ -40,6 +41,11 @@ class Trouble:
 
 
 _TROUBLES = (
+    Trouble(
+        r"^the deadline of \S+ s has passed",
+        "was not asked",
+        "Run again with a greater pod_identity_deadline.",
+    ),
     Trouble(
         r"Missing Authority Key Identifier|Missing Subject Key Identifier|key usage extension|Basic Constraints of CA",
         "has a certificate that Python 3.13 and newer refuse, as they verify strictly",
@@ -135,22 +141,32 @@ def unreachable_message(error: ApiError, cluster: str, region: str) -> str:
     """Why the service accounts of a cluster cannot be listed, and what to do. Nothing was changed by then."""
     place = f"The Kubernetes API of cluster {cluster} (region {region})"
     if error.status:
-        remedy = _remedy_of(error.status)
-        return f"{place} answered {error.status}: {sentence(error.text)} {remedy} Nothing was changed."
-    trouble = next((one for one in _TROUBLES if re.search(one.pattern, error.text)), _OTHER)
+        return (
+            f"{place} answered {error.status}: {sentence(error.text)} {remedy_of(error)} Nothing was changed."
+        )
+    trouble = _trouble_of(error)
     # A remedy that ends with a command leaves it whole.
     end = " " if trouble.remedy.endswith(".") else "\n"
     detail = sentence(_detail(error.text, trouble))
     return f"{place} {trouble.what}: {detail}\n{trouble.remedy}{end}Nothing was changed."
 
 
-def _remedy_of(status: int) -> str:
+def remedy_of(error: ApiError) -> str:
+    """What to do about an answer of the API, or that there is none."""
+    return _remedy_of_status(error.status) if error.status else _trouble_of(error).remedy
+
+
+def _trouble_of(error: ApiError) -> Trouble:
+    return next((one for one in _TROUBLES if re.search(one.pattern, error.text)), _OTHER)
+
+
+def _remedy_of_status(status: int) -> str:
     if status == 401:
         return (
             "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is "
             "new, the IAM principal has no access entry in the cluster."
         )
-    if status == 403:
+    if status == FORBIDDEN:
         return "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."
     if status == 429 or status >= 500:
         return "Run again when the API server is well."

@@ -17,7 +17,9 @@ from ..._findings.key import WorkloadKey
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
 from ..model.messages import listed
 from .agent import check_agent
+from .api_errors import ApiError
 from .aws_result import VerifiedWorkload
+from .connection import FORBIDDEN, remedy_of
 from .owners import can_restart
 from .pod_faults import Association, Fault, faults_of, may_be_repaired
 from .pods import Owner, Pod, age
@@ -48,7 +50,7 @@ class PodVerdict:
 def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
     verdict = PodVerdict()
     agent = check_agent(state, cluster_name, _has_addon(workloads))
-    unreadable = {name: _unreadable(name, reason) for name, reason in state.errors.items()}
+    unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
     for workload in workloads:
         faulty = find_faults(workload, state)
         findings = _findings(workload.key, faulty, state)
@@ -165,9 +167,10 @@ def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
     return f" ({oldest})" if len(group) == 1 else f" (up to {oldest})"
 
 
-def _unreadable(name: str, reason: str) -> Finding:
+def _unreadable(name: str, error: ApiError) -> Finding:
+    allow = f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}."
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
-        f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {reason}",
-        f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}.",
+        f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {error.text}",
+        allow if error.status == FORBIDDEN else remedy_of(error),
     )

@@ -207,7 +207,7 @@ def takes_agent_port(pod: Pod, state: KubeState, _association: Association) -> F
     return None
 
 
-def has_own_interface(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+def has_own_interface(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """Security groups for Pods: in strict mode all traffic of a Pod goes by its own interface, and the agent's address is
     one of its node. The mode is a setting of the DaemonSet aws-node, which would be one more request."""
     if not pod.has_own_interface:
@@ -216,9 +216,9 @@ def has_own_interface(pod: Pod, state: KubeState, _association: Association) -> 
         Code.POD_OWN_INTERFACE,
         "it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in "
         "strict mode, which is not known here",
-        "Look: kubectl -n kube-system set env daemonset/aws-node --list | grep POD_SECURITY_GROUP_ENFORCING_MODE. If it "
-        "says strict, set it to standard, or take the Pod out of its SecurityGroupPolicy. "
-        f"{recreate(state.owner_of(pod), pod)}",
+        "If the mode is strict, set it to standard, or take the Pod out of its SecurityGroupPolicy; then have it recreated. "
+        "To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
+        "POD_SECURITY_GROUP_ENFORCING_MODE",
     )
 
 

@@ -83,7 +83,7 @@ def restart_stale(
     ):
         warnings.append(
             f"Restarted {', '.join(restarts.names)}, but stale Pods are still there after {settings.timeout} "
-            "seconds. See why: kubectl rollout status and kubectl get events."
+            "seconds. kubectl rollout status and kubectl get events say why."
         )
     after = read_cluster(cluster, verification, clock.now()) if restarts.names else reads
     return RestartRun(after, restarts, written.changed, warnings, failures)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..._findings.key import WorkloadKey
+from .api_errors import ApiError
 from .cluster import Listing, Reads
 from .objects import Object, ObjectName, member, name_of, number_of, text_of, texts_of
 from .pods import Owner, Pod, controller, is_live, is_ready, parse_pod, service_account_of
@@ -37,7 +38,7 @@ class KubeState:
 
     ``pods`` holds live Pods by workload, ``nodes`` the labels by node name, ``agents`` by node whether a
     ready agent runs there, ``daemon_sets`` how many Pods each of the agent's is to have (None: not read),
-    ``owners`` what owns a ReplicaSet. ``errors`` says what could not be read, by the names of RESOURCES.
+    ``owners`` what owns a ReplicaSet. ``errors`` says why something could not be read, by the names of RESOURCES.
     """
 
     now: datetime
@@ -46,7 +47,7 @@ class KubeState:
     agents: Mapping[str, bool] | None = None
     daemon_sets: Sequence[int] | None = None
     owners: Mapping[ObjectName, Owner] = field(default_factory=dict)
-    errors: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, ApiError] = field(default_factory=dict)
     auto_mode: bool = False
 
     @property
@@ -100,10 +101,10 @@ def read_state(
     )
 
 
-def _errors(reads: Reads) -> dict[str, str]:
+def _errors(reads: Reads) -> dict[str, ApiError]:
     """In the order of RESOURCES, whatever was read first."""
     listings = {name: reads.get(name, Listing()) for name in RESOURCES}
-    return {name: listing.error.text for name, listing in listings.items() if listing.error is not None}
+    return {name: listing.error for name, listing in listings.items() if listing.error is not None}
 
 
 def _agents(items: Iterable[Object]) -> dict[str, bool]:

@@ -24,6 +24,11 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def as_clause(remedy: str) -> str:
+    """A remedy behind a colon. Remedies begin with a verb, so nothing is lost with its capital letter."""
+    return remedy[:1].lower() + remedy[1:]
+
+
 def listed(names: Iterable[str], shown: int = 3) -> str:
     """Like "a, b, c and 4 more"."""
     texts = list(names)

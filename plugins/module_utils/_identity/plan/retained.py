@@ -15,7 +15,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.cluster import Cluster
 from ..model.failures import Failure, request_failure
-from ..model.messages import listed, sentence
+from ..model.messages import as_clause, listed, sentence
 from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
 from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.shared import SharedRole
@@ -37,7 +37,7 @@ def attached_extra(
     if unread is not None:
         error = unread.error
         message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
-        remedy = f"{error.remedy} Or: {remedy[0].lower()}{remedy[1:]}"
+        remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
         Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
     )

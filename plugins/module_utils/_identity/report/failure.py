@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ..._findings.codes import Code
-from ..._findings.text import split_commands, visible, visible_lines
+from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.aws_result import AwsResult, key_of_row
 from ..kubernetes.outcome import KubernetesOutcome
 from ..model.messages import sentence
@@ -84,10 +84,10 @@ def _kubernetes_place(aws: AwsResult) -> str:
 
 def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
     count = f"{len(failures)} object{'' if len(failures) == 1 else 's'}"
-    lines = [
-        visible(f"- {failure_line(failure)}: {failure['message']} {failure['remedy']}")
-        for failure in failures[:SHOWN_FINDINGS]
-    ]
+    lines = []
+    for failure in failures[:SHOWN_FINDINGS]:
+        what = f"- {failure_line(failure)}: {failure['message']}"
+        lines += with_remedy(visible(what), visible(failure["remedy"]), "    ")
     more = len(failures) - SHOWN_FINDINGS
     if more > 0:
         lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
@@ -97,9 +97,8 @@ def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
 def _findings(failing: Sequence[FindingRow]) -> list[str]:
     lines = []
     for finding in failing[:SHOWN_FINDINGS]:
-        prose, commands = split_commands(finding["remedy"])
-        lines.append(f"{finding['workload']}: {finding['message']} {prose}".removeprefix(": ").rstrip())
-        lines += [f"  {command}" for command in commands]
+        what = f"{finding['workload']}: {finding['message']}".removeprefix(": ")
+        lines += with_remedy(what, finding["remedy"], "  ")
     more = len(failing) - SHOWN_FINDINGS
     if more > 0:
         lines.append(f"and {more} more, listed in pod_identity_report.findings.")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..._findings.text import visible
+from ..._findings.text import visible, with_remedy
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Cluster
@@ -116,10 +116,11 @@ def failure_message(run: Run) -> str:
         total = len(run.desired.workloads)
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     for failure in causes[:SHOWN_FAILURES]:
-        lines.append(
+        text = (
             f"- {listed(map(display, failure.workloads))}: {failure.action} {failure.target.label}: "
-            f"{failure.error_code}: {sentence(failure.message)} {failure.remedy}"
+            f"{failure.error_code}: {sentence(failure.message)}"
         )
+        lines += with_remedy(text, failure.remedy, "    ")
     if len(causes) > SHOWN_FAILURES:
         lines.append(f"- and {len(causes) - SHOWN_FAILURES} more, listed in failures.")
     if run.check_mode:

@@ -17,23 +17,31 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.checks import FAIL, UNKNOWN, Check, Status, Verified
+from ..model.messages import as_clause
 from ..model.observed import Observed
 from ..plan.young import Young, in_minutes, youngest
+from .trust_policy import is_foreign
 
-# What a late read can show of a workload that is right by now.
+# What a late read can show of a workload that a run has made right. Not what no run repairs, as an inline policy; and not
+# what is told from documents that are as asked for by other checks, as what the role is allowed to do.
 _OF_LATE_READS = frozenset(
     (
         Code.ASSOCIATION_MISSING,
         Code.ASSOCIATION_OTHER_ROLE,
         Code.ASSOCIATION_OTHER_TARGET_ROLE,
         Code.ASSOCIATION_SETTINGS_DIFFER,
+        Code.NOT_MARKED,
+        Code.POLICY_ATTACHED_EXTRA,
         Code.POLICY_CONTENTS_DIFFER,
         Code.POLICY_MISSING,
         Code.POLICY_NOT_ATTACHED,
         Code.POLICY_OTHER_VERSION_DEFAULT,
+        Code.POLICY_SETTINGS_DIFFER,
         Code.ROLE_MISSING,
+        Code.ROLE_SETTINGS_DIFFER,
         Code.TARGET_ROLE_MISSING,
         Code.TRUST_NOT_USABLE,
+        Code.TRUST_WIDER_THAN_ASKED,
     )
 )
 # The state of the cluster's add-on has nothing to do with the age of a workload.
@@ -45,23 +53,31 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
     considered = []
     for subject in verified:
         young = youngest(subject.workload, observed)
-        if young is not None and any(map(_is_explained, subject.findings)):
-            checks = tuple(_considered(check, young) for check in subject.checks)
+        # A role of another account is refused for what was asked, not for what was read.
+        if young is not None and not is_foreign(subject.workload, observed.cluster):
+            explained = any(_is_explained(finding) for finding in _errors(subject.findings))
+            checks = tuple(_considered(check, young, explained) for check in subject.checks)
             subject = replace(subject, checks=checks)
         considered.append(subject)
     return considered
 
 
-def _considered(check: Check, young: Young) -> Check:
-    """A check without a finding of its own failed for what another check found."""
-    if check.name == _OF_THE_CLUSTER or check.status != FAIL:
+def _considered(check: Check, young: Young, explained: bool) -> Check:
+    """A check without a finding of its own failed for what another check found; ``explained`` says whether any of those
+    has to do with the age."""
+    if check.name == _OF_THE_CLUSTER:
         return check
-    errors = [finding for finding in check.findings if finding.severity == "error"]
-    status: Status = UNKNOWN if all(map(_is_explained, errors)) else FAIL
+    status: Status = check.status
+    if status == FAIL and explained and all(map(_is_explained, _errors(check.findings))):
+        status = UNKNOWN
     findings = (
         _with_age(finding, young) if _is_explained(finding) else finding for finding in check.findings
     )
     return replace(check, status=status, findings=tuple(findings))
+
+
+def _errors(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity == "error"]
 
 
 def _is_explained(finding: Finding) -> bool:
@@ -71,6 +87,7 @@ def _is_explained(finding: Finding) -> bool:
 def _with_age(finding: Finding, young: Young) -> Finding:
     return replace(
         finding,
-        message=f"{finding.message} Or that is not visible yet: {young.reason}",
-        remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If it says the same: {finding.remedy}",
+        message=f"{finding.message} Or AWS does not show the last change yet: {young.reason}",
+        remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If it says the same: "
+        f"{as_clause(finding.remedy)}",
     )

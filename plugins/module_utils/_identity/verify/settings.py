@@ -106,6 +106,6 @@ def unmarked(what: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.NOT_MARKED,
         f"{what} is not marked as made here, so that teardown and purge leave it.",
-        "If it is to be managed here, apply the workload with ⟨adopt⟩: true; check mode with diff shows what would change.",
+        "Apply the workload with ⟨adopt⟩: true, if it is to be managed here; check mode with diff shows what would change.",
         key,
     )

@@ -88,7 +88,7 @@ def _how_to_let_in(workload: Workload, role: ObservedRole) -> str:
         )
     if not role.owned:
         return (
-            "The role was not made here. Apply the workload with ⟨adopt⟩: true, which takes it over, or apply the "
+            "Apply the workload with ⟨adopt⟩: true, which takes over the role, as it was not made here; or apply the "
             "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
         )
     return given_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."

@@ -63,6 +63,12 @@ KUBECONFIG = (
     ("text", "what", "remedy"),
     [
         pytest.param(
+            "the deadline of 60 s has passed",
+            "was not asked: the deadline of 60 s has passed.",
+            "Run again with a greater pod_identity_deadline.",
+            id="the deadline",
+        ),
+        pytest.param(
             tls("unable to get local issuer certificate"),
             "has a certificate that no authority of the kubeconfig has signed: unable to get local issuer certificate.",
             "Use the kubeconfig of this cluster (aws eks update-kubeconfig writes one with its authority). Behind a proxy "

@@ -457,8 +457,8 @@ def test_pods_that_stay_are_findings_and_a_warning() -> None:
     clock = FakeClock()
     half = run(Restarting(looks=99), clock=clock, **RESTART)
     assert half.warnings == [
-        "Restarted Deployment shop/web, but stale Pods are still there after 10 seconds. See why: kubectl "
-        "rollout status and kubectl get events."
+        "Restarted Deployment shop/web, but stale Pods are still there after 10 seconds. kubectl rollout "
+        "status and kubectl get events say why."
     ]
     assert sum(clock.slept) == 8
     assert [finding.code for finding in half.outcome.findings] == ["POD_BEFORE_ASSOCIATION"]

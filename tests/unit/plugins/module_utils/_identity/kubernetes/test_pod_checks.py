@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+    Listing,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pod_checks import (
     verify_pods,
 )
@@ -161,8 +167,9 @@ CASES = [
             "warning",
             f"{ONE} (2 hours old): it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the "
             "VPC CNI enforces them in strict mode, which is not known here.",
-            "Look: kubectl -n kube-system set env daemonset/aws-node --list | grep POD_SECURITY_GROUP_ENFORCING_MODE. If it "
-            f"says strict, set it to standard, or take the Pod out of its SecurityGroupPolicy. {RESTART}",
+            "If the mode is strict, set it to standard, or take the Pod out of its SecurityGroupPolicy; then have it "
+            "recreated. To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
+            "POD_SECURITY_GROUP_ENFORCING_MODE",
         ),
     ),
     Case(
@@ -587,6 +594,43 @@ CASES = [
             "Allow the caller of the Kubernetes API to list pods in namespace kube-system.",
         ),
         reads={"agents": build.refused("pods")},
+    ),
+    Case(
+        "Pods that are not read any more",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods could not be read, so what depends on them is unknown: the deadline of 60 s has passed",
+            "Run again with a greater pod_identity_deadline.",
+        ),
+        reads={"pods": Listing(error=ApiError(0, "the deadline of 60 s has passed"))},
+    ),
+    Case(
+        "Pods of an API server that is not well",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods could not be read, so what depends on them is unknown: etcdserver: request timed out",
+            "Run again when the API server is well.",
+        ),
+        reads={"pods": Listing(error=ApiError(500, "etcdserver: request timed out"))},
+    ),
+    Case(
+        "Pods of an API server that does not answer",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods could not be read, so what depends on them is unknown: Read timed out.",
+            "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint "
+            "only from its VPC or a network that is connected to it. Then look at firewalls and security groups.",
+        ),
+        reads={"pods": Listing(error=ApiError(0, "Read timed out."))},
     ),
 ]
 

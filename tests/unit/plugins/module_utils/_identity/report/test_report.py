@@ -223,6 +223,15 @@ def test_what_kubernetes_refuses_is_the_failure(number: int, count: str) -> None
     ]
 
 
+def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
+    refused = {**REFUSED, "remedy": "See why: kubectl get events -n shop"}
+    found = report_of(changed(), KubernetesOutcome(failures=[refused]))
+    assert found["failure"].splitlines()[1:] == [
+        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. See why:",
+        "    kubectl get events -n shop",
+    ]
+
+
 def test_many_refusals_are_cut() -> None:
     found = report_of(changed(), KubernetesOutcome(failures=[REFUSED] * 42))
     assert len(found["failure"].splitlines()) == 42

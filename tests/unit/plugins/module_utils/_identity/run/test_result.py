@@ -260,6 +260,16 @@ def test_the_message_says_first_what_failed_why_and_what_to_do(run_: Run, messag
     assert failure_message(run_) == message
 
 
+def test_a_command_stands_on_a_line_of_its_own() -> None:
+    missing = "arn:aws:iam::aws:policy/Missing"
+    ended = run(FakeAws(), desired(workload(policies=[{"arn": missing}])))
+    assert failure_message(ended).splitlines()[1:] == [
+        f"- default/app: read policy {missing}: POLICY_MISSING: AWS manages no policy {missing}. Correct its ARN; the "
+        "policies that AWS manages:",
+        "    aws iam list-policies --scope AWS",
+    ]
+
+
 def test_the_message_shows_ten_causes() -> None:
     failures = [failure(key(f"s{number}", "n"), name=f"r{number}") for number in range(12)]
     lines = failure_message(failed_run(*failures, workloads=12)).splitlines()

@@ -11,7 +11,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.severities import Severity
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
+    VERIFICATION,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
+    Check,
+    Verified,
+    conclude,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
@@ -185,12 +195,92 @@ def test_the_message_says_what_is_young_and_when_to_look_again() -> None:
     (finding,) = verified(aws)[0].findings
     assert finding.message == (
         f"cluster {CLUSTER} has no pod identity association for default/app (account {ACCOUNT}, region {REGION}). "
-        "Or that is not visible yet: role my-role was made or changed 40 s ago, and what AWS answers may be older than "
-        "that."
+        "Or AWS does not show the last change yet: role my-role was made or changed 40 s ago, and what AWS answers may "
+        "be older than that."
     )
     assert finding.remedy == (
-        "Run the verification again in 5 minutes. If it says the same: Apply the workload, which creates it."
+        "Run the verification again in 5 minutes. If it says the same: apply the workload, which creates it."
     )
+
+
+EXPLAINED = {
+    Code.ASSOCIATION_MISSING,
+    Code.ASSOCIATION_OTHER_ROLE,
+    Code.ASSOCIATION_OTHER_TARGET_ROLE,
+    Code.ASSOCIATION_SETTINGS_DIFFER,
+    Code.NOT_MARKED,
+    Code.POLICY_ATTACHED_EXTRA,
+    Code.POLICY_CONTENTS_DIFFER,
+    Code.POLICY_MISSING,
+    Code.POLICY_NOT_ATTACHED,
+    Code.POLICY_OTHER_VERSION_DEFAULT,
+    Code.POLICY_SETTINGS_DIFFER,
+    Code.ROLE_MISSING,
+    Code.ROLE_SETTINGS_DIFFER,
+    Code.TARGET_ROLE_MISSING,
+    Code.TRUST_NOT_USABLE,
+    Code.TRUST_WIDER_THAN_ASKED,
+}
+NOT_EXPLAINED = {
+    # No run repairs these, so that one was here moments ago says nothing of them.
+    Code.ROLE_INLINE_POLICY,
+    Code.TRUST_STATEMENT_FOREIGN,
+    Code.TARGET_ROLE_TRUST_NOT_USABLE,
+    Code.ASSOCIATION_OWNED_BY_ADDON,
+    # They follow from what other checks have found to be as asked for.
+    Code.PERMISSION_CONDITIONAL,
+    Code.PERMISSION_DENIED,
+    Code.PERMISSION_NOTHING_LEFT,
+    Code.PERMISSION_TAKEN_AWAY,
+    Code.TARGET_ROLE_NOT_ALLOWED,
+    Code.TRUST_CONDITIONAL,
+    # The cluster's.
+    Code.AGENT_ADDON_DEGRADED,
+    Code.AGENT_ADDON_MISSING,
+    Code.AGENT_ADDON_WITH_AUTO_MODE,
+    Code.CLUSTER_PLATFORM_TOO_OLD,
+    # Not read at all.
+    Code.NOT_READABLE,
+    Code.TARGET_ROLE_NOT_READABLE,
+}
+
+
+def test_each_code_of_a_verification_is_decided() -> None:
+    assert set(VERIFICATION) <= EXPLAINED | NOT_EXPLAINED
+    assert not EXPLAINED & NOT_EXPLAINED
+
+
+@pytest.mark.parametrize("code", sorted(EXPLAINED | NOT_EXPLAINED))
+@pytest.mark.parametrize("severity", ["error", "warning", "info"])
+def test_what_a_late_read_can_show(code: Code, severity: Severity) -> None:
+    """A failure is not known to be one; what is no failure keeps its status, and says the same of its age."""
+    finding = Finding(code, "it is so.", "Apply the workload.", key(), raised_as=severity)
+    observed = look(made(**YOUNG))
+    found = [Verified(WANTED.workloads[0], (conclude("trust", finding),))]
+    ((check,),) = [subject.checks for subject in consider_age(found, observed)]
+    explained = code in EXPLAINED
+    before = {"error": "fail", "warning": "warning", "info": "pass"}[severity]
+    assert check.status == ("unknown" if explained and severity == "error" else before)
+    (after,) = check.findings
+    assert (after.code, after.severity) == (code, severity)
+    assert (" Or AWS does not show the last change yet: " in after.message) is explained
+    assert after.remedy == (
+        "Run the verification again in 5 minutes. If it says the same: apply the workload."
+        if explained
+        else "Apply the workload."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"), [(Code.ROLE_MISSING, "unknown"), (Code.PERMISSION_DENIED, "fail")]
+)
+def test_what_follows_is_as_unknown_as_its_cause(cause: Code, status: str) -> None:
+    """A warning that the age explains is not what made another check fail."""
+    first = conclude("trust", Finding(cause, "it is so.", "Mend it.", key()))
+    warned = conclude("contents", Finding(Code.POLICY_SETTINGS_DIFFER, "it is so.", "Mend it.", key()))
+    found = [Verified(WANTED.workloads[0], (first, warned, Check("attachment", "fail")))]
+    (subject,) = consider_age(found, look(made(**YOUNG)))
+    assert statuses(subject) == {"trust": status, "contents": "warning", "attachment": status}
 
 
 def test_what_age_does_not_explain_stays_a_failure() -> None:
@@ -201,6 +291,15 @@ def test_what_age_does_not_explain_stays_a_failure() -> None:
     app, web = consider_age(verify(WANTED, observed, broken), observed)
     assert statuses(app) == {"attachment": "unknown", "agent": "fail"}
     assert statuses(web) == {"agent": "fail"}
+
+
+def test_no_age_explains_a_role_of_another_account() -> None:
+    """Its account is told from what was asked; that a role of its name here is young has nothing to do with it."""
+    wanted = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
+    observed = look(made(role=timedelta(seconds=40)))
+    (app,) = consider_age(verify(wanted, observed, READS), observed)
+    assert statuses(app)["trust"] == "fail"
+    assert not [finding for finding in app.findings if "last change" in finding.message]
 
 
 def test_a_young_association_of_an_addon_is_no_less_of_the_addon() -> None:
