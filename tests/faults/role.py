@@ -11,6 +11,7 @@ import io
 import json
 import os
 import tempfile
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -175,8 +176,8 @@ class Role:
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes_cluster, "run_action", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
-            mock.patch.object(pod_identity_kubernetes, "SystemClock", return_value=clock),
             mock.patch.object(kubernetes_cluster, "MODULE_SECONDS", patience.module),
+            mock.patch.object(kubernetes_cluster, "MANIFEST_SECONDS", 0),
             mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),
             mock.patch.object(kubernetes_client, "LONGEST_CALL", patience.answer),
         ):
@@ -213,10 +214,17 @@ def _answer(pipe: int, arguments: Json) -> None:
     try:
         core_client._pool.clear()
         shown = io.StringIO()
-        with contextlib.redirect_stdout(shown), patch_module_args(arguments), contextlib.suppress(SystemExit):
-            k8s.main()
+        try:
+            with contextlib.redirect_stdout(shown), patch_module_args(arguments):
+                k8s.main()
+        except SystemExit:
+            text = shown.getvalue().strip().splitlines()[-1]
+        except BaseException:
+            # A module that ends otherwise has no result, and Ansible says so.
+            told = {"module_stderr": traceback.format_exc(), "rc": 1}
+            text = json.dumps({"failed": True, "msg": "MODULE FAILURE", **told})
         with os.fdopen(pipe, "wb") as stream:
-            stream.write(shown.getvalue().strip().splitlines()[-1].encode())
+            stream.write(text.encode())
         code = 0
     finally:
         os._exit(code)
