@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
+import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,11 +19,13 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, differences
 from ansible_collections.workload_identity.aws.tests.faults.kube_outcome import (
     UsualRole,
+    check_cluster,
     check_role_outcome,
     statuses_of,
 )
 from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
     SCENARIOS,
+    KubeScenario,
     accounts_of,
     furnish,
 )
@@ -177,3 +183,69 @@ def test_a_disturbed_use_of_the_role_loses_nothing(
     record_property("faults", {"kind": f"Kubernetes: {fault.label}", **counts})
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
+
+
+def writes(usual: Mapping[str, UsualRole]) -> list[tuple[str, str]]:
+    """Tasks and the kinds of request in them that are no reads; the short form takes each kind in one of the tasks."""
+    found = [
+        (name, operation)
+        for name, normal in usual.items()
+        for operation in normal.operations
+        if not operation.startswith(("get ", "list "))
+    ]
+    return found if THOROUGH else list({operation: (name, operation) for name, operation in found}.values())
+
+
+def test_a_killed_use_of_the_role_is_completed_by_the_next(
+    role: tuple[Role, Kube], usual: Mapping[str, UsualRole], record_property: Callable[[str, object], None]
+) -> None:
+    """SIGKILL once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core, a
+    process of its own, goes on."""
+    user, kube = role
+    counts: Counter[str] = Counter()
+    for name, operation in writes(usual):
+        scenario, normal = SCENARIOS[name], usual[name]
+        prepare(user, kube, name)
+        kube.control.set_faults(
+            [{"operation": operation, "kind": "stall", "nth": 1, "seconds": STALL_SECONDS}]
+        )
+        counts["runs"] += 1
+        kill_when(lambda: bool(kube.control.counters()["faults"]), user, scenario)
+        kube.control.set_faults([])
+        check_cluster(normal, accounts_of(kube))
+        again = user.run(scenario.asked, scenario.workloads, Patience())
+        assert not again.failed, again.shown
+        assert accounts_of(kube) == normal.goal, differences(accounts_of(kube), normal.goal)
+        wrong = differences(user.account.facets(), normal.aws_goal)
+        assert not wrong, wrong
+        counts["converged"] += 1
+    record_property("faults", {"kind": "Kubernetes: SIGKILL", **counts})
+
+
+def kill_when(due: Callable[[], bool], user: Role, scenario: KubeScenario) -> None:
+    """Begin a use of the role in a process, kill it, and wait for what it began."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # The threads of clients do nothing that the child needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            # Connections of its own.
+            Role(Account(user.account.url), user.kubeconfig).run(
+                scenario.asked, scenario.workloads, Patience()
+            )
+        finally:
+            os._exit(0)
+    os.close(writing)
+    ended, pause = False, threading.Event()
+    while not ended and not due():
+        ended = os.waitpid(child, os.WNOHANG)[0] == child
+        pause.wait(0.02)
+    assert not ended, "it ended before it was killed"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as stream:
+        # The last process that has the other end closes it.
+        assert stream.read() == b""
