@@ -210,21 +210,15 @@ class Role:
 
 def _answer(pipe: int, arguments: Json) -> None:
     """The module's work, in a process of its own."""
-    code = 1
+    shown = io.StringIO()
+    core_client._pool.clear()
     try:
-        core_client._pool.clear()
-        shown = io.StringIO()
-        try:
-            with contextlib.redirect_stdout(shown), patch_module_args(arguments):
-                k8s.main()
-        except SystemExit:
-            text = shown.getvalue().strip().splitlines()[-1]
-        except BaseException:
-            # A module that ends otherwise has no result, and Ansible says so.
-            told = {"module_stderr": traceback.format_exc(), "rc": 1}
-            text = json.dumps({"failed": True, "msg": "MODULE FAILURE", **told})
-        with os.fdopen(pipe, "wb") as stream:
-            stream.write(text.encode())
-        code = 0
+        with contextlib.redirect_stdout(shown), patch_module_args(arguments):
+            k8s.main()
     finally:
-        os._exit(code)
+        lines = shown.getvalue().strip().splitlines()
+        # A module that ends by an error has no result, and Ansible says so.
+        failure = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": traceback.format_exc()}
+        with os.fdopen(pipe, "wb") as stream:
+            stream.write((lines[-1] if lines else json.dumps(failure)).encode())
+        os._exit(0)
