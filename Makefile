@@ -65,7 +65,7 @@ docs-tables: setup
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n 2 sandbox/tests
 
-# FAULTS=all disturbs every request instead of every third
+# FAULTS=all disturbs every request instead of every kind of request
 faults: setup
 	@$(VENV)/python -m pytest -q -n 2 tests/faults
 

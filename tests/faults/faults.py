@@ -64,6 +64,7 @@ FAULTS = (
     Fault("500 to the end", "error500", passes=False, lasts=True, alike=True),
     Fault("dropped to the end", "reset_before", passes=False, lasts=True, alike=True),
     Fault("answers lost to the end", "reset_after", passes=False, lasts=True, alike=True),
+    Fault("answers stall to the end", "stall", passes=False, lasts=True, alike=True),
     Fault("web page to the end", "html200", passes=False, lasts=True, alike=True),
     Fault("404 to writes to the end", "not_found", passes=False, lasts=True, alike=True, to_writes=True),
     Fault("409 to writes to the end", "conflict", passes=False, lasts=True, alike=True, to_writes=True),

@@ -9,6 +9,7 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -270,8 +271,7 @@ def unversioned(facets: Facets) -> Facets:
     found = dict(facets)
     for (kind, name), value in facets.items():
         if kind == "policy":
-            document = value["Versions"][value["DefaultVersionId"]]
-            found[kind, name] = {**value, "DefaultVersionId": "", "Versions": document}
+            found[kind, name] = _in_use(value)
     return found
 
 
@@ -325,7 +325,8 @@ def check_outcome(played: Played, usual: Usual, after: Facets) -> str:
     _check_verification(played, usual, after)
     if ended.failures:
         return "named"
-    assert after == goal, differences(after, goal)
+    wrong = differences(after, goal)
+    assert not wrong, wrong
     return "well"
 
 
@@ -373,7 +374,9 @@ def _pieces(workload: Workload, goal: Facets) -> list[tuple[str, str]]:
 def _check_changes(run: Run, before: Facets, after: Facets) -> None:
     """The changes that a run lists are those that were made; a failure may have made its own in part."""
     told = {(done.change.target.resource, done.change.target.full_name) for done in run.done}
-    assert len(told) == len(run.done), "a change is told twice"
+    # A policy gains in one step, and loses in another one, when what it gives moves: two changes with different ends.
+    ends = Counter((done.change.target, done.change.action, str(done.change.after)) for done in run.done)
+    assert max(ends.values(), default=0) <= 1, "a change is told twice"
     failed = {(failure.target.resource, failure.target.full_name) for failure in run.failures}
     made = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     # The trust policy of a role comes and goes with it.
@@ -383,5 +386,19 @@ def _check_changes(run: Run, before: Facets, after: Facets) -> None:
 
 
 def differences(found: Facets, wanted: Facets) -> str:
-    keys = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    """What is not as wanted, a line each; empty where all is."""
+    keys = sorted(
+        key for key in found.keys() | wanted.keys() if not _alike(key[0], found.get(key), wanted.get(key))
+    )
     return "\n".join(f"{key}: {found.get(key)} instead of {wanted.get(key)}" for key in keys)
+
+
+def _alike(kind: str, found: Any, wanted: Any) -> bool:
+    """A policy may have come to its content in fewer steps than usual, each of which is a version; never in more."""
+    if kind != "policy" or not found or not wanted or len(found["Versions"]) > len(wanted["Versions"]):
+        return bool(found == wanted)
+    return _in_use(found) == _in_use(wanted)
+
+
+def _in_use(policy: Mapping[str, Any]) -> dict[str, Any]:
+    return {**policy, "DefaultVersionId": "", "Versions": policy["Versions"][policy["DefaultVersionId"]]}

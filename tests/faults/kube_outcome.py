@@ -39,8 +39,8 @@ def statuses_of(run: RoleRun) -> dict[str, dict[str, str]]:
     }
 
 
-def check_role_outcome(run: RoleRun, usual: UsualRole, after: Facets, aws_after: Facets) -> str:
-    """ "well" or "named". AssertionError when it lost or hid something."""
+def check_cluster(usual: UsualRole, after: Facets) -> None:
+    """AssertionError where something is neither as it was nor as it is to be."""
     before, goal = usual.before, usual.goal
     surplus = after.keys() - goal.keys() - before.keys()
     assert not surplus, f"nobody asked for {sorted(surplus)}"
@@ -48,6 +48,12 @@ def check_role_outcome(run: RoleRun, usual: UsualRole, after: Facets, aws_after:
     assert not lost, f"lost {sorted(lost)}"
     strange = {key for key, value in after.items() if value not in (before.get(key), goal.get(key))}
     assert not strange, f"neither as before nor as wanted: {sorted(strange)}"
+
+
+def check_role_outcome(run: RoleRun, usual: UsualRole, after: Facets, aws_after: Facets) -> str:
+    """ "well" or "named". AssertionError when it lost or hid something."""
+    before, goal = usual.before, usual.goal
+    check_cluster(usual, after)
     if run.report is None:
         assert (after, aws_after) == (before, usual.aws_before)
         for part in (CLUSTER, f"region {REGION}", "Nothing was changed."):

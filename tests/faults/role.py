@@ -11,6 +11,7 @@ import io
 import json
 import os
 import tempfile
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -175,8 +176,8 @@ class Role:
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes_cluster, "run_action", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
-            mock.patch.object(pod_identity_kubernetes, "SystemClock", return_value=clock),
             mock.patch.object(kubernetes_cluster, "MODULE_SECONDS", patience.module),
+            mock.patch.object(kubernetes_cluster, "MANIFEST_SECONDS", 0),
             mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),
             mock.patch.object(kubernetes_client, "LONGEST_CALL", patience.answer),
         ):
@@ -209,14 +210,15 @@ class Role:
 
 def _answer(pipe: int, arguments: Json) -> None:
     """The module's work, in a process of its own."""
-    code = 1
+    shown = io.StringIO()
+    core_client._pool.clear()
     try:
-        core_client._pool.clear()
-        shown = io.StringIO()
-        with contextlib.redirect_stdout(shown), patch_module_args(arguments), contextlib.suppress(SystemExit):
+        with contextlib.redirect_stdout(shown), patch_module_args(arguments):
             k8s.main()
-        with os.fdopen(pipe, "wb") as stream:
-            stream.write(shown.getvalue().strip().splitlines()[-1].encode())
-        code = 0
     finally:
-        os._exit(code)
+        lines = shown.getvalue().strip().splitlines()
+        # A module that ends by an error has no result, and Ansible says so.
+        failure = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": traceback.format_exc()}
+        with os.fdopen(pipe, "wb") as stream:
+            stream.write((lines[-1] if lines else json.dumps(failure)).encode())
+        os._exit(0)

@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
+import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,16 +19,18 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, differences
 from ansible_collections.workload_identity.aws.tests.faults.kube_outcome import (
     UsualRole,
+    check_cluster,
     check_role_outcome,
     statuses_of,
 )
 from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
     SCENARIOS,
+    KubeScenario,
     accounts_of,
     furnish,
 )
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role
-from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen
+from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen, some
 from ansible_collections.workload_identity.aws.tests.faults.world import desired
 from ansible_collections.workload_identity.aws.tests.findings.cluster import TOKEN, Kube
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
@@ -34,7 +40,7 @@ from sandbox.kube.kubeconfig import write_kubeconfig
 STALL_SECONDS = 2.5
 IMPATIENT = Patience(read=0.4, answer=1.5, module=1.2)
 PARTS = 4 if THOROUGH else 1
-ALIKE = 4
+ALIKE = 6
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ FAULTS = (
     KubeFault("500 to the end", "error500", lasts=True, alike=True),
     KubeFault("dropped to the end", "reset_before", lasts=True, alike=True),
     KubeFault("answers lost to the end", "reset_after", lasts=True, alike=True),
+    KubeFault("answers stall to the end", "stall", lasts=True, alike=True),
     KubeFault("web page to the end", "html200", lasts=True, alike=True),
 )
 
@@ -114,7 +121,9 @@ def undisturbed(role: Role, kube: Kube, name: str) -> UsualRole:
     before, aws_before = accounts_of(kube), role.account.facets()
     run = role.run(scenario.asked, scenario.workloads, Patience())
     assert not run.failed, run.shown
-    operations = kube.control.counters()["operations"]
+    counters = kube.control.counters()
+    # The Pods of the injection probe are dry runs.
+    operations = Counter(counters["operations"]) + Counter(counters["dry_run_operations"])
     return UsualRole(
         operations, before, accounts_of(kube), aws_before, role.account.facets(), statuses_of(run)
     )
@@ -122,7 +131,7 @@ def undisturbed(role: Role, kube: Kube, name: str) -> UsualRole:
 
 def cells(fault: KubeFault, usual: Mapping[str, UsualRole]) -> list[tuple[str, str, int]]:
     """Scenarios, operations, and which request of the operation. The short form takes each operation once, in one of
-    the scenarios; of the faults that are like others, it meets some."""
+    the scenarios; of the faults that are like others, it meets some, at least one."""
     by_operation: dict[str, list[tuple[str, str, int]]] = {}
     for name, normal in usual.items():
         for operation, count in normal.operations.items():
@@ -130,10 +139,10 @@ def cells(fault: KubeFault, usual: Mapping[str, UsualRole]) -> list[tuple[str, s
             by_operation.setdefault(operation, []).extend((name, operation, number) for number in numbers)
     if THOROUGH:
         return [cell for found in by_operation.values() for cell in found]
+    operations = some(by_operation, fault.label, ALIKE if fault.alike else 1)
     return [
-        found[chosen(fault.label, operation, among=len(found))]
-        for operation, found in by_operation.items()
-        if not fault.alike or chosen(operation, fault.label, among=ALIKE) == 0
+        by_operation[operation][chosen(fault.label, operation, among=len(by_operation[operation]))]
+        for operation in operations
     ]
 
 
@@ -165,7 +174,8 @@ def test_a_disturbed_use_of_the_role_loses_nothing(
             again = user.run(scenario.asked, scenario.workloads, Patience())
             assert not again.failed, again.shown
             assert accounts_of(kube) == normal.goal, differences(accounts_of(kube), normal.goal)
-            assert user.account.facets() == normal.aws_goal
+            wrong = differences(user.account.facets(), normal.aws_goal)
+            assert not wrong, wrong
             counts["converged"] += 1
         except AssertionError as error:
             counts["lost"] += 1
@@ -173,3 +183,69 @@ def test_a_disturbed_use_of_the_role_loses_nothing(
     record_property("faults", {"kind": f"Kubernetes: {fault.label}", **counts})
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
+
+
+def writes(usual: Mapping[str, UsualRole]) -> list[tuple[str, str]]:
+    """Tasks and the kinds of request in them that are no reads; the short form takes each kind in one of the tasks."""
+    found = [
+        (name, operation)
+        for name, normal in usual.items()
+        for operation in normal.operations
+        if not operation.startswith(("get ", "list "))
+    ]
+    return found if THOROUGH else list({operation: (name, operation) for name, operation in found}.values())
+
+
+def test_a_killed_use_of_the_role_is_completed_by_the_next(
+    role: tuple[Role, Kube], usual: Mapping[str, UsualRole], record_property: Callable[[str, object], None]
+) -> None:
+    """SIGKILL once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core, a
+    process of its own, goes on."""
+    user, kube = role
+    counts: Counter[str] = Counter()
+    for name, operation in writes(usual):
+        scenario, normal = SCENARIOS[name], usual[name]
+        prepare(user, kube, name)
+        kube.control.set_faults(
+            [{"operation": operation, "kind": "stall", "nth": 1, "seconds": STALL_SECONDS}]
+        )
+        counts["runs"] += 1
+        kill_when(lambda: bool(kube.control.counters()["faults"]), user, scenario)
+        kube.control.set_faults([])
+        check_cluster(normal, accounts_of(kube))
+        again = user.run(scenario.asked, scenario.workloads, Patience())
+        assert not again.failed, again.shown
+        assert accounts_of(kube) == normal.goal, differences(accounts_of(kube), normal.goal)
+        wrong = differences(user.account.facets(), normal.aws_goal)
+        assert not wrong, wrong
+        counts["converged"] += 1
+    record_property("faults", {"kind": "Kubernetes: SIGKILL", **counts})
+
+
+def kill_when(due: Callable[[], bool], user: Role, scenario: KubeScenario) -> None:
+    """Begin a use of the role in a process, kill it, and wait for what it began."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # The threads of clients do nothing that the child needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            # Connections of its own.
+            Role(Account(user.account.url), user.kubeconfig).run(
+                scenario.asked, scenario.workloads, Patience()
+            )
+        finally:
+            os._exit(0)
+    os.close(writing)
+    ended, pause = False, threading.Event()
+    while not ended and not due():
+        ended = os.waitpid(child, os.WNOHANG)[0] == child
+        pause.wait(0.02)
+    assert not ended, "it ended before it was killed"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as stream:
+        # The last process that has the other end closes it.
+        assert stream.read() == b""
