@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Clock,
@@ -227,5 +228,14 @@ def connect(
 
 def _decrypted(caller: ActionBase, kubeconfig: str) -> str:
     """As kubernetes.core finds it: beside the playbook or the role, and from a vault."""
-    paths = [caller._find_needle("files", path) for path in kubeconfig.split(os.pathsep)]
+    paths = [_find_file(caller, path) for path in kubeconfig.split(os.pathsep)]
     return os.pathsep.join(caller._loader.get_real_file(path, decrypt=True) for path in paths)
+
+
+def _find_file(caller: ActionBase, path: str) -> str:
+    try:
+        found: str = caller._find_needle("files", path)
+    except AnsibleError as error:
+        # Before ansible-core 2.19 it does not name the file.
+        raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
+    return found

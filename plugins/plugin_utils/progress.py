@@ -56,11 +56,11 @@ class Watch(threading.Thread):
 
 
 def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
-    """ "my-cluster: read 1000 of 1000, policy 430 of 1000"."""
+    """ "my-cluster: read 1000 of 1000, policy 430 of 1000"; empty before anything is counted."""
     stages = ", ".join(
         f"{stage} {done} of {expected}" for stage, (done, expected) in counts.items() if expected
     )
-    return visible(f"{title}: {stages}")
+    return visible(f"{title}: {stages}") if stages else ""
 
 
 def is_text(callback: str) -> bool:

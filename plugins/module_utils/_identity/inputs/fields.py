@@ -70,12 +70,17 @@ class Fields:
         self.problems = problems
         self.prefix = prefix
 
-    def known(self, names: Iterable[str]) -> None:
-        """Report keys that do not exist, with the nearest one that does."""
+    def known(self, names: Iterable[str], within: Mapping[str, Iterable[str]] | None = None) -> None:
+        """Report keys that do not exist, with the nearest one that does.
+
+        ``within`` are the keys of mappings among the fields: role_name is taken for the name within role.
+        """
         names = tuple(names)
+        inner = {f"{name}_{key}": f"{name}.{key}" for name, keys in (within or {}).items() for key in keys}
         unknown = [key for key in self.raw if key not in names]
         for key in unknown[:SHOWN_KEYS]:
-            near = difflib.get_close_matches(shown(key), names, 1)
+            exact = inner.get(shown(key))
+            near = [exact] if exact else difflib.get_close_matches(shown(key), names, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}."
             self.problems.add(self.place, f"unknown key '{shown(key)}'; {hint}")
         if len(unknown) > SHOWN_KEYS:

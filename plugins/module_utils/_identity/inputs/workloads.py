@@ -134,7 +134,7 @@ def _workload(
     named = "/".join(shown(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
     before = len(problems.found)
-    fields.known(WORKLOAD_KEYS)
+    fields.known(WORKLOAD_KEYS, {"role": ROLE_KEYS})
     key = _key(fields, cluster_name)
     role = _role(fields, state, common)
     policies = tuple(

@@ -22,6 +22,10 @@ def test_the_counts_by_stage_are_one_line() -> None:
     assert progress_line("my-cluster", counts) == "my-cluster: policy 1000 of 1000, role 430 of 1000"
 
 
+def test_before_anything_is_counted_there_is_no_line() -> None:
+    assert progress_line("my-cluster", {}) == progress_line("my-cluster", {"read": (0, 0)}) == ""
+
+
 @pytest.mark.parametrize(
     ("callback", "shown"),
     [

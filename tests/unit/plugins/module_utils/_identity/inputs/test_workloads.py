@@ -305,6 +305,11 @@ KNOWN_WORKLOAD = (
             id="unknown key near a known one",
         ),
         pytest.param(
+            {"role_arn": "arn:aws:iam::111122223333:role/x"},
+            [f"{PLACE}: unknown key 'role_arn'; did you mean 'role.arn'?"],
+            id="a key of the role beside it",
+        ),
+        pytest.param(
             {"zzz": 1},
             [f"{PLACE}: unknown key 'zzz'; known are {KNOWN_WORKLOAD}."],
             id="unknown key near none",
