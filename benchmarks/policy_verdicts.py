@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
@@ -31,6 +32,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     Request,
     rules_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
 )
@@ -134,10 +136,7 @@ def hostile() -> Iterator[tuple[str, int, float]]:
         yield (
             f"trust, {name}",
             len(text),
-            max(
-                longest(lambda p=prepared, c=context: evaluate_together(fresh(p), requests, c))
-                for context in contexts
-            ),
+            max(longest(partial(judge, prepared, requests, context)) for context in contexts),
         )
     asked = [
         Request("s3:GetObject", resource)
@@ -145,16 +144,24 @@ def hostile() -> Iterator[tuple[str, int, float]]:
     ]
     for name, document in permission_documents():
         text = to_json(document)
-        prepared = permission_layers([NamedPolicy("p", text)])
+        layers = permission_layers([NamedPolicy("p", text)])
         yield (
             f"permissions, {name}",
             len(text),
             max(
-                longest(lambda p=prepared, r=request, c=context: evaluate(fresh(p), r, c))
+                longest(partial(decide, layers, request, context))
                 for request in asked
                 for context in (pod_context(SUBJECT, {}), pod_context())
             ),
         )
+
+
+def judge(layers: Sequence[Layer], requests: Sequence[Request], context: Context) -> object:
+    return evaluate_together(fresh(layers), requests, context)
+
+
+def decide(layers: Sequence[Layer], request: Request, context: Context) -> object:
+    return evaluate(fresh(layers), request, context)
 
 
 def fresh(layers: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from support import BIN, COLLECTIONS, ROOT, all_blocks, environment, run
 
 SCHEMA = Draft7Validator(json.loads(make_forms.SCHEMA.read_text(encoding="utf-8")))
 EXAMPLES = [
-    path for path in sorted((ROOT / "examples").glob("*.yml")) if "workloads:" in path.read_text("utf-8")
+    path
+    for path in sorted((ROOT / "examples").glob("*.yml"))
+    if re.search(r"^pod_identity_workloads:", path.read_text("utf-8"), re.MULTILINE)
 ]
 ROLE_ARN = "arn:aws:iam::111122223333:role/r"
 POLICY_ARN = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"

@@ -45,6 +45,8 @@ def explore(
     """
     asked = Asked(questions, context, {} if memo is None else memo)
     budget = Budget(RULE_STEPS)
+    names = _spelling(questions)
+    whole = questions
     questions = [question.without(_dead(question, context, asked, budget)) for question in questions]
     walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), hold=False)
     walk.run()
@@ -55,8 +57,7 @@ def explore(
         proven = tuple(
             one if one is not None else other for one, other in zip(proven, kinds.proven(), strict=True)
         )
-    names = _spelling(questions)
-    return tuple(_answer(at, value, walk, names) for at, value in enumerate(proven))
+    return tuple(_answer(at, value, walk, whole, names) for at, value in enumerate(proven))
 
 
 def _dead(question: Question, context: Context, asked: Asked, budget: Budget) -> frozenset[Rule]:
@@ -88,11 +89,18 @@ def _excluded(rule: Rule, request: Request, key: str, context: Context, asked: A
     return True
 
 
-def _answer(at: int, proven: bool | None, walk: _Walk, names: Mapping[str, str]) -> Answer:
+def _answer(
+    at: int, proven: bool | None, walk: _Walk, whole: Sequence[Question], names: Mapping[str, str]
+) -> Answer:
     if proven is not None:
         return Answer(proven)
-    allowed, denied = walk.witness(at, True, names), walk.witness(at, False, names)
+    allowed, denied = walk.witness(at, True, whole, names), walk.witness(at, False, whole, names)
     return Answer(None, walk.keys(at, names), allowed, denied, allowed is None or denied is None)
+
+
+def _answers(questions: Sequence[Question], context: Context) -> tuple[bool | None, ...]:
+    each = tuple(question.allowed(context) for question in questions)
+    return (*each, False if False in each else None if None in each else True)
 
 
 @dataclass(slots=True)
@@ -121,8 +129,7 @@ class _Walk:
         self.step(self.context, {})
 
     def answers(self, context: Context) -> tuple[bool | None, ...]:
-        each = tuple(question.allowed(context) for question in self.questions)
-        return (*each, False if False in each else None if None in each else True)
+        return _answers(self.questions, context)
 
     def settled(self) -> bool:
         """Whether both outcomes were found wherever the answer is open."""
@@ -219,8 +226,11 @@ class _Walk:
         if new or (len(self.leaves) < _MAX_LEAVES and None not in answers):
             self.leaves.append((given, answers))
 
-    def witness(self, at: int, answer: bool, names: Mapping[str, str]) -> Witness | None:
-        """A completion with this answer, by the names of the policy; checked by evaluating it."""
+    def witness(
+        self, at: int, answer: bool, whole: Sequence[Question], names: Mapping[str, str]
+    ) -> Witness | None:
+        """A completion with this answer, by the names of the policy; checked by evaluating all statements, also
+        those that never apply: a key of theirs may be linked with one that is given a value."""
         for given, answers in self.leaves:
             if answers[at] is not answer:
                 continue
@@ -230,7 +240,7 @@ class _Walk:
                 state = completed.get(key)
                 if isinstance(self.context.get(key), Unknown) and isinstance(state, tuple):
                     found[key] = state
-            if self.answers(self.context.assume(found))[at] is answer:
+            if _answers(whole, self.context.assume(found))[at] is answer:
                 return {names[key]: state for key, state in found.items()}
         return None
 

@@ -468,6 +468,21 @@ def test_linked_keys_agree_in_a_witness():
     assert (arn.split(":")[4], arn.rpartition("/")[2]) == (account, name)
 
 
+def test_a_witness_gives_keys_of_statements_that_never_apply_their_values_too():
+    """The first statement compares a key with itself, so it never applies."""
+    found = check_trust(
+        trust(
+            ("Allow", {"ForAnyValue:StringNotEquals": {"aws:ResourceOrgID": "${aws:SourceOrgID}"}}),
+            ("Allow", {"StringEquals": {"aws:SourceOrgID": "o-abcd"}}),
+        ),
+        Subject(),
+    )
+    assert found.usable == "conditional"
+    for witness in (found.allowed_when, found.denied_when):
+        assert witness is not None
+        assert witness["aws:ResourceOrgID"] == witness["aws:SourceOrgID"]
+
+
 def permission(identity, action, resource, session=None, **more):
     layers = permission_layers(
         [NamedPolicy("p", {"Version": "2012-10-17", "Statement": identity})],
