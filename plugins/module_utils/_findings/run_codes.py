@@ -151,8 +151,9 @@ RUN: Descriptions = {
     Code.SERVICE_ACCOUNTS_WAIT: Description(
         "Service accounts wait",
         "warning",
-        "service accounts are not applied, or in a teardown not removed, because their workloads failed in AWS",
-        "resolve the failures, run again",
+        "service accounts are not applied because their workloads failed in AWS, or in a teardown not removed because "
+        "their workloads are not gone there: they failed, or their association stays",
+        "resolve the failures, or remove the associations; run again",
     ),
     Code.SERVICE_ACCOUNT_OTHER_OWNER: Description(
         "The service account belongs to another owner",

@@ -125,7 +125,8 @@ def plan_absent(
 
     Those of another owner stay, unless with ``adopt``.
 
-    Where the removal in AWS failed, the service account stays for the next run. Without the cluster all
+    Where the removal in AWS failed, or the association stays there because it was not made here, the service account
+    stays for the next run. Without the cluster all
     stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
     name, account or region is wrong.
     """
@@ -138,10 +139,13 @@ def plan_absent(
     others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
     kept = [key for key in ours if others.get(key)]
     ours = [key for key in ours if not others.get(key)]
-    failed = {failure["workload"] for failure in removal.failures}
-    remaining = [key for key in ours if _shown(key) in failed]
+    there = {failure["workload"] for failure in removal.failures}
+    there |= {
+        str(finding.workload) for finding in removal.findings if finding.code == Code.ASSOCIATION_NOT_OWNED
+    }
+    remaining = [key for key in ours if _shown(key) in there]
     return AccountPlan(
-        [_service_account(key) for key in ours if _shown(key) not in failed],
+        [_service_account(key) for key in ours if _shown(key) not in there],
         findings=[
             *([_remaining(remaining)] if remaining else []),
             *(of_another(key, others[key]) for key in kept),
@@ -262,8 +266,8 @@ def _not_made(names: Sequence[str]) -> Finding:
 def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNTS_WAIT,
-        f"the service accounts of workloads that could not be removed in AWS stay: {_listed(keys)}.",
-        "Resolve those failures and run again, which removes them.",
+        f"the service accounts of workloads that are not gone in AWS stay: {_listed(keys)}.",
+        "Do what is said of those workloads and run again, which removes them.",
     )
 
 

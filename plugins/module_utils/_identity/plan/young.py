@@ -17,10 +17,12 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.age import YOUNG, age_of, is_young
 from ..model.arns import is_aws_managed
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
-from ..model.observed import Observed
+from ..model.observed import Observed, ObservedPolicy, ObservedRole
 from ..model.shared import unread_targets
 from ..model.targets import Target, association_target, policy_target, role_target
+from . import trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,13 @@ def perhaps_unseen(desired: Desired, observed: Observed) -> list[Finding]:
     findings = []
     for workload in desired.workloads:
         young = youngest(workload, observed, only_ours=True)
-        missing = [target.label for target in _missing(workload, observed)] if young else []
+        missing = list(_missing(workload, observed)) if young else []
         if young is None or not missing:
             continue
         findings.append(
             Finding(
                 Code.NOT_YET_VISIBLE,
-                f"{' and '.join(missing)} of {workload.key} cannot be seen, so nothing of that is removed. It may be there: "
-                f"{young.reason}",
+                f"{' and '.join(missing)} cannot be seen, so nothing of that is removed. It may be there: {young.reason}",
                 f"Run again in {in_minutes(young.minutes_left)}.",
                 workload.key,
                 raised_as="warning",
@@ -81,15 +82,18 @@ def in_minutes(number: int) -> str:
 
 
 def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
-    """When the parts of a workload were made or changed, as far as AWS says it, and whether they are ours."""
+    """When the parts of a workload were made or changed, as far as AWS says it, and whether they are ours, as far as
+    they are of this workload and not of others alone."""
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        yield f"role {role.name}", role.created_at, role.owned
+        lets_in = _may_let_in(observed.cluster, workload, role)
+        yield f"role {role.name}", role.created_at, role.owned and lets_in
     for spec in workload.policies:
         policy = observed.policies.get(observed.cluster.policy_arn(spec))
         # When AWS changed a policy of its own says nothing of what was done in this account.
         if policy is not None and not is_aws_managed(policy.arn):
-            yield f"policy {policy.name}", policy.changed_at, policy.owned
+            ours = policy.owned and not _is_of_others(policy, workload, observed)
+            yield f"policy {policy.name}", policy.changed_at, ours
     association = observed.associations.get(workload.key)
     if association is not None:
         name = f"association {association.association_id}"
@@ -97,19 +101,41 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
         yield name, association.modified_at, association.owned
 
 
-def _missing(workload: Workload, observed: Observed) -> Iterator[Target]:
-    """What this collection would have made for a workload and a look did not find."""
+def _may_let_in(cluster: Cluster, workload: Workload, role: ObservedRole) -> bool:
+    """Whether a role lets a workload in by a statement of ours, or by a trust policy that somebody wrote; a teardown
+    that was carried out has taken ours away, also from a role that stays for others."""
+    if workload.role is not None and workload.role.trust_policy is not None:
+        return True
+    keys = frozenset({workload.key})
+    granted = trust.without(cluster, role.trust, keys, frozenset()) is not None
+    return granted or trust.still_granted(cluster, role.trust, keys)
+
+
+def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
+    """Whether a policy is there for others than the workload: for roles that are not its own, or are no more."""
+    if not policy.attached_to or workload.role is None:
+        return False
+    name = workload.role.name.lower()
+    if f"role {name}" not in {holder.lower() for holder in policy.attached_to}:
+        return True
+    # A role that holds the policy and is not seen may be one of which reads do not show the rest.
+    role = observed.roles.get(name)
+    return role is not None and not _may_let_in(observed.cluster, workload, role)
+
+
+def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
+    """What this collection would have made for a workload and a look did not find, as in a sentence of that workload."""
     unread = unread_targets(observed.failures)
     listing = Target("associations", observed.cluster.name)
     if (
         workload.key not in observed.associations
         and not {listing, association_target(workload.key)} & unread.keys()
     ):
-        yield association_target(workload.key)
+        yield "the association"
     role = workload.role
     if role is not None and not role.existing and observed.roles.get(role.name.lower(), role) is None:
-        yield role_target(role.name)
+        yield role_target(role.name).label
     for spec in workload.policies:
         arn = observed.cluster.policy_arn(spec)
         if spec.document is not None and observed.policies.get(arn, spec) is None:
-            yield policy_target(arn)
+            yield policy_target(arn).label

@@ -291,8 +291,29 @@ def test_a_removal_that_failed_in_aws_leaves_its_service_account() -> None:
             "SERVICE_ACCOUNTS_WAIT",
             "warning",
             None,
-            "the service accounts of workloads that could not be removed in AWS stay: default/bad.",
-            "Resolve those failures and run again, which removes them.",
+            "the service accounts of workloads that are not gone in AWS stay: default/bad.",
+            "Do what is said of those workloads and run again, which removes them.",
+        )
+    ]
+
+
+def test_an_association_that_stays_keeps_its_service_account() -> None:
+    """That of another finding, about a role that others use, goes."""
+    accounts = {**account("app", labels=OURS), **account("kept", labels=OURS), **account("bad", labels=OURS)}
+    removal = {
+        **RIGHT,
+        "failures": [{"workload": "default/bad"}],
+        "findings": [
+            {"code": "ASSOCIATION_NOT_OWNED", "severity": "warning", "workload": "default/kept"},
+            {"code": "ROLE_STILL_USED", "severity": "warning", "workload": "default/app"},
+        ],
+    }
+    plan = plan_absent(accounts, parse_aws_result(removal, CLUSTER))
+    assert plan.manifests == [manifest("app")]
+    assert [(one.code, one.message) for one in plan.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "the service accounts of workloads that are not gone in AWS stay: default/kept, default/bad.",
         )
     ]
 

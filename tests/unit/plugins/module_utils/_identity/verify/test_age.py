@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Verified,
     conclude,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
@@ -30,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.young import (
     Young,
+    perhaps_unseen,
     youngest,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
@@ -38,6 +40,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     REGION,
+    TRUST_BARE,
     Clock,
     FakeAws,
     desired,
@@ -309,10 +312,10 @@ def test_a_young_association_of_an_addon_is_no_less_of_the_addon() -> None:
     assert "visible" not in finding.message
 
 
-def removed(aws: FakeAws) -> list[tuple[str, str, str, str]]:
-    runner = engine(aws, WANTED, "absent")
+def removed(aws: FakeAws, wanted: Desired = WANTED) -> list[tuple[str, str, str, str]]:
+    runner = engine(aws, wanted, "absent")
     runner = replace(runner, cluster=replace(runner.cluster, answered_at=NOW))
-    ended = runner.run(WANTED, "absent", check_mode=False)
+    ended = runner.run(wanted, "absent", check_mode=False)
     assert ended.failures == ()
     return [
         (str(one.workload), str(one.code), one.message, one.remedy)
@@ -330,9 +333,9 @@ def test_a_teardown_says_what_it_may_not_see_yet() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            f"role my-role and policy {policy_arn('my-policy')} of default/app cannot be seen, so nothing of that is "
-            f"removed. It may be there: association {'a-' + '1'.zfill(17)} was made or changed 10 s ago, and what AWS "
-            "answers may be older than that.",
+            f"role my-role and policy {policy_arn('my-policy')} cannot be seen, so nothing of that is removed. It may be "
+            f"there: association {'a-' + '1'.zfill(17)} was made or changed 10 s ago, and what AWS answers may be older "
+            "than that.",
             "Run again in 5 minutes.",
         )
     ]
@@ -350,6 +353,99 @@ def test_a_teardown_of_what_is_whole_or_old_says_nothing_of_it(age: timedelta) -
     assert removed(aws) == []
     assert aws.state()["associations"] == []
     assert key() not in look(aws).associations
+
+
+def test_a_teardown_does_not_see_an_association_whose_role_still_lets_it_in() -> None:
+    aws = made(role=timedelta(seconds=10))
+    delete_association(aws)
+    assert removed(aws) == [
+        (
+            "default/app",
+            "NOT_YET_VISIBLE",
+            "the association cannot be seen, so nothing of that is removed. It may be there: role my-role was made or "
+            "changed 10 s ago, and what AWS answers may be older than that.",
+            "Run again in 5 minutes.",
+        )
+    ]
+
+
+SHARED = (workload(), workload("web"))
+
+
+@pytest.mark.parametrize("listed", [SHARED, SHARED[:1]], ids=["all", "those that are gone"])
+def test_a_second_teardown_does_not_doubt_the_first(listed: tuple[dict[str, Any], ...]) -> None:
+    """The young role is there for another workload, and lets the one that is gone in no more."""
+    aws = FakeAws()
+    run(aws, desired(*SHARED))
+    aws.iam.roles["my-role"]["CreateDate"] = NOW
+    for one in aws.eks.associations.values():
+        one["createdAt"] = one["modifiedAt"] = NOW
+    _unmark(aws, "web")
+    wanted = desired(*listed, state="absent")
+    assert removed(aws, wanted) == []
+    assert [one["serviceAccount"] for one in aws.eks.associations.values()] == ["web"]
+    assert list(aws.iam.roles) == ["my-role"]
+    assert removed(aws, wanted) == []
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        {"name": "my-role", "trust_scope": "namespace"},
+        {"name": "my-role", "trust_scope": "account"},
+        {"name": "my-role", "trust_policy": TRUST_BARE},
+    ],
+)
+def test_a_wide_statement_leaves_the_doubt(role: dict[str, Any]) -> None:
+    """It lets in the workload that is gone as before, so that it does not show whether a teardown has been here."""
+    aws = FakeAws()
+    wanted = desired(workload(role=role), workload("web", role=role))
+    run(aws, wanted)
+    aws.iam.roles["my-role"]["CreateDate"] = NOW
+    for one in aws.eks.associations.values():
+        one["createdAt"] = one["modifiedAt"] = OLD
+    _unmark(aws, "web")
+    delete_association(aws)
+    assert [finding[:2] for finding in removed(aws, wanted)] == [("default/app", "NOT_YET_VISIBLE")]
+
+
+def _unmark(aws: FakeAws, name: str) -> None:
+    for one in aws.eks.associations.values():
+        if one["serviceAccount"] == name:
+            one["tags"] = {}
+
+
+@pytest.mark.parametrize(
+    ("holder", "seen", "doubted"),
+    [
+        ("other", None, []),
+        ("web", "web", []),
+        ("my-role", "web", []),
+        ("my-role", "my-role", ["the association"]),
+        ("my-role", None, ["the association and role my-role"]),
+        ("", None, ["the association and role my-role"]),
+    ],
+)
+def test_a_young_policy_that_others_hold_says_nothing_of_the_workload(
+    holder: str, seen: str | None, doubted: list[str]
+) -> None:
+    """``seen`` is the role whose trust policy my-role has; None where my-role is not there."""
+    observed = look(made())
+    arn = policy_arn("my-policy")
+    policy = observed.policies[arn]
+    assert policy is not None
+    policy = replace(policy, changed_at=NOW.isoformat(), attached_to=(f"role {holder}",) if holder else ())
+    role, other = observed.roles["my-role"], observed.roles[seen or "web"]
+    assert role is not None
+    assert other is not None
+    observed = replace(
+        observed,
+        roles={**observed.roles, "my-role": replace(role, trust=other.trust) if seen else None},
+        associations={},
+        policies={**observed.policies, arn: policy},
+    )
+    found = perhaps_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
+    assert [one.message.partition(" cannot be seen, ")[0] for one in found] == doubted
 
 
 def test_a_clock_here_that_is_wrong_changes_nothing() -> None:
