@@ -76,7 +76,7 @@ FAILURE_REMEDY = Column("remedy", lambda description: failure_text(description).
 ORDINARY = (SEVERITY, CAUSE, REMEDY)
 
 TABLES: Mapping[str, Table] = {
-    "verification": Table("verification.md", tuple(VERIFICATION), ORDINARY),
+    "verification": Table("verification.md", (*VERIFICATION, Code.TRUST_OPEN_TO_EVERYONE), ORDINARY),
     "run": Table("verification.md", tuple(RUN), ORDINARY),
     "failures": Table(
         "errors.md",

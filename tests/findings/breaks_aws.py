@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.workload_identity.aws.tests.findings.world import (
@@ -131,6 +131,17 @@ def trust_another_service(world: World) -> None:
 def trust_one_pod(world: World) -> None:
     name = {"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "my-pod"}}
     world.set_trust(trust(PODS, *ASSUME, Condition=name))
+
+
+def let_in_too(principal: Mapping[str, str]) -> Callable[[World], None]:
+    """A statement of others beside ours."""
+
+    def arrange(world: World) -> None:
+        present = world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
+        added = trust(principal, "sts:AssumeRole")["Statement"]
+        world.set_trust({**present, "Statement": [*present["Statement"], *added]})
+
+    return arrange
 
 
 def trust_every_cluster(world: World) -> None:

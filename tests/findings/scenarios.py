@@ -65,6 +65,12 @@ OF_AWS = (
     Scenario("trust of another service", aws.trust_another_service, "TRUST_NOT_USABLE"),
     Scenario("trust of one Pod only", aws.trust_one_pod, "TRUST_CONDITIONAL"),
     Scenario("trust of every cluster", aws.trust_every_cluster, "TRUST_WIDER_THAN_ASKED"),
+    Scenario("trust of everyone added", aws.let_in_too({"AWS": "*"}), "TRUST_OPEN_TO_EVERYONE"),
+    Scenario(
+        "trust of another account added",
+        aws.let_in_too({"AWS": "arn:aws:iam::999988887777:root"}),
+        "TRUST_STATEMENT_FOREIGN",
+    ),
     Scenario("policy detached", aws.detach_policy, "POLICY_NOT_ATTACHED"),
     Scenario(
         "policy detached, which the target role needs",

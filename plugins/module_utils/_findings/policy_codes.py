@@ -167,9 +167,10 @@ TRUST_NOTES: Descriptions = {
     ),
     Code.TRUST_OPEN_TO_EVERYONE: Description(
         "The role is open to everyone",
-        "warning",
-        "an Allow for every principal of every account",
-        "name the caller",
+        "error",
+        "an Allow for every principal of every account; a warning where a condition says whose they have to be",
+        "remove the statement, or name the caller",
+        also=("warning",),
     ),
     Code.TRUST_IRSA_LEFTOVER: Description(
         "IRSA can still use the role",

@@ -108,16 +108,6 @@ def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, 
     )
 
 
-def lets_in_others(role: ObservedRole, key: WorkloadKey, others: Sequence[str]) -> Finding:
-    return Finding(
-        Code.TRUST_STATEMENT_FOREIGN,
-        f"role {role.name} also lets in {listed(others, 10)}, which was not asked for; those statements stay.",
-        "Remove them from the trust policy when nothing needs them, or give the whole trust policy as "
-        "role.trust_policy.",
-        key,
-    )
-
-
 def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,

@@ -27,10 +27,10 @@ from ..model.targets import (
     role_target,
 )
 from . import problems, retained, roles
+from .let_in import everyone_let_in, others_let_in
 from .trust import (
     TAGGED_SCOPES,
     extended_trust,
-    foreign_principals,
     grants_of_others,
     wanted_trust,
 )
@@ -79,9 +79,9 @@ def plan_shared_role(
                 failure = problems.not_owned(shared, role, changes)
             draft.failures.append(failure)
             return
-        foreign = [] if spec.trust_policy is not None else foreign_principals(role.trust)
-        if foreign and _is_ours(role, options):
-            draft.findings.append(retained.lets_in_others(role, shared.keys[0], foreign))
+        if spec.trust_policy is None and _is_ours(role, options):
+            draft.findings.extend(everyone_let_in(role, shared.keys[0]))
+            draft.findings.extend(others_let_in(role, shared.keys[0]))
         leaving = _detachments(draft, observed, options, shared, role, listed)
         # A full role takes a policy only after another one has left; else there is never one too few.
         excess = max(0, len(role.attached) + len(joining) - POLICIES_OF_A_ROLE)

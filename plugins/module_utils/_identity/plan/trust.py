@@ -128,9 +128,17 @@ def foreign_statements(
 
 def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> list[str]:
     """Whom those statements let in, in words."""
+    return in_words(foreign_names(present, asked))
+
+
+def foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
+    """Whom those statements let in, as they name them."""
     statements = foreign_statements(present, asked)
-    names = {name for one in statements if _is_allow(one) for name in _principals(one)}
-    return [f"{name} (by the trust policy)" for name in sorted(names - {SERVICE})]
+    return {name for one in statements if _is_allow(one) for name in _principals(one)} - {SERVICE}
+
+
+def in_words(names: Iterable[str]) -> list[str]:
+    return [f"{name} (by the trust policy)" for name in sorted(names)]
 
 
 def _names_others(statement: Mapping[str, object]) -> bool:

@@ -71,6 +71,10 @@ def given_trust_remedy(workload: Workload) -> str:
 
 
 def reasons(verdict: TrustVerdict) -> str:
-    """The errors among the findings of a verdict, in one line."""
-    errors = [finding.message for finding in verdict.findings if finding.severity == "error"]
+    """The errors among the findings of a verdict that keep the workload out, in one line."""
+    errors = [
+        finding.message
+        for finding in verdict.findings
+        if finding.severity == "error" and finding.code != Code.TRUST_OPEN_TO_EVERYONE
+    ]
     return " ".join(errors) or "its trust policy does not allow EKS Pod Identity."

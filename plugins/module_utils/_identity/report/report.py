@@ -110,11 +110,15 @@ def _place(aws: AwsResult) -> Place:
     }
 
 
+_JUDGED_AGAIN = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_OPEN_TO_EVERYONE)
+
+
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
-    """What the plan says of policies that nobody asked for gives way to what the verification says, which reads them."""
-    judged = {finding.workload for finding in verified if finding.code == Code.POLICY_ATTACHED_EXTRA}
+    """What the plan says of what nobody asked for gives way to what the verification says, which reads the policies, and
+    reads the trust policy again."""
+    judged = {(finding.workload, finding.code) for finding in verified if finding.code in _JUDGED_AGAIN}
     for finding in planned:
-        if finding.code != Code.POLICY_ATTACHED_EXTRA or finding.workload not in judged:
+        if (finding.workload, finding.code) not in judged:
             yield finding
 
 

@@ -25,7 +25,7 @@ from .grants import check_grants, extra_permissions, with_extra
 from .permissions import check_permissions
 from .policies import check_attachment, check_contents, check_version
 from .settings import policy_settings, role_settings, with_settings
-from .trust_others import others_let_in, with_others
+from .trust_others import let_in_beside, with_others
 from .trust_policy import check_trust_policy
 from .width import widest_scopes
 
@@ -37,7 +37,7 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
     repeated = replace(agent, findings=())
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
-    let_in = others_let_in(desired, observed)
+    let_in = let_in_beside(desired, observed)
     verified = []
     for index, workload in enumerate(desired.workloads):
         trust = check_trust_policy(workload, observed, scopes)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -34,7 +35,7 @@ ADMINISTRATION = ("*", "iam:*")
 def extra_permissions(
     desired: Desired, observed: Observed, reads: VerificationReads
 ) -> dict[WorkloadKey, list[Check]]:
-    """What roles made here have without being asked for, by the first workload of each."""
+    """What roles made here have without being asked for, by each workload that uses them."""
     found: dict[WorkloadKey, list[Check]] = {}
     for shared in shared_roles(observed.cluster, desired.workloads):
         name = shared.spec.name.lower()
@@ -55,7 +56,8 @@ def extra_permissions(
             findings += [
                 _inline(role, first, policy, _administers(document)) for policy, document in inline.items()
             ]
-        found[first] = [*(conclude("attachment", finding) for finding in findings), *unread]
+        checks = [*(conclude("attachment", finding) for finding in findings), *unread]
+        found.update({key: [_told_of(check, key) for check in checks] for key in shared.keys})
     return found
 
 
@@ -94,6 +96,10 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
 
 def with_extra(check: Check, others: list[Check]) -> Check:
     return join_checks(check.name, [check, *others]) if others else check
+
+
+def _told_of(check: Check, key: WorkloadKey) -> Check:
+    return replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
 
 
 def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | None:

@@ -4,35 +4,38 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Whom else the roles let in that were made here: told beside the check of the trust policy. Pure."""
+"""Whom else the roles let in: told beside the check of the trust policy. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.checks import FAIL, Check
+from ..model.checks import FAIL, Check, conclude, join_checks
 from ..model.desired import Desired
 from ..model.observed import Observed
 from ..model.shared import shared_roles
-from ..plan import retained
-from ..plan.trust import foreign_principals
+from ..plan.let_in import everyone_let_in, others_let_in
 
 
-def others_let_in(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
-    """By the first workload of each role that is not given by its ARN."""
+def let_in_beside(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
+    """By each workload of a role. Everyone is told of every role, others of those alone that were made here and whose
+    trust policy is not given as a whole."""
     findings: dict[WorkloadKey, list[Finding]] = {}
     for shared in shared_roles(observed.cluster, desired.workloads):
-        role = observed.roles.get(shared.spec.name.lower())
-        if role is None or shared.spec.existing or not role.owned or shared.spec.trust_policy is not None:
+        spec = shared.spec
+        role = observed.roles.get(spec.name.lower())
+        if role is None or role.arn != observed.cluster.role_arn(spec):
             continue
-        if foreign := foreign_principals(role.trust):
-            findings[shared.keys[0]] = [retained.lets_in_others(role, shared.keys[0], foreign)]
+        told = not spec.existing and role.owned and spec.trust_policy is None
+        for key in shared.keys:
+            others = others_let_in(role, key) if told else ()
+            findings[key] = [*everyone_let_in(role, key), *others]
     return findings
 
 
 def with_others(check: Check, findings: Sequence[Finding]) -> Check:
-    """What keeps the workload out comes first."""
-    return check if check.status == FAIL else replace(check, findings=(*check.findings, *findings))
+    """What keeps the workload out comes first, and only errors are told beside it."""
+    told = [one for one in findings if check.status != FAIL or one.severity == "error"]
+    return join_checks(check.name, [check, *(conclude(check.name, one) for one in told)]) if told else check

@@ -16,6 +16,7 @@ from ..._findings.finding import Finding
 from ..evaluation.request import SERVICE, SESSION_TAGS
 from ..evaluation.rules import Rule
 from .common_mistakes import is_irsa, lookalikes
+from .everyone import allows_everyone, is_narrowed
 
 _KEYS = (
     *(f"aws:RequestTag/{name}" for name in SESSION_TAGS),
@@ -40,26 +41,16 @@ def lint(rules: Sequence[Rule]) -> list[Finding]:
     findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
-        findings.extend(_statement(rule, trusted))
+        findings.extend(_statement(rule, trusted, rules))
     return findings
 
 
-def _statement(rule: Rule, trusted: bool) -> list[Finding]:
+def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding]:
     statement = rule.statement
     label = statement.label
     findings: list[Finding] = []
-    principals = statement.principals or ()
-    everyone = ("*", "*") in principals or ("AWS", "*") in principals
-    if rule.allow and everyone and not statement.not_principal:
-        findings.append(
-            Finding(
-                Code.TRUST_OPEN_TO_EVERYONE,
-                f"{label} allows every principal of every AWS account, not EKS Pod Identity alone"
-                + ("; only its conditions stand in between." if rule.tests else "."),
-                f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
-                statement=label,
-            )
-        )
+    if allows_everyone(rule):
+        findings.append(_open_to_everyone(rule, is_narrowed(rule, rules)))
     if rule.allow and trusted and is_irsa(statement):
         findings.append(
             Finding(
@@ -82,6 +73,23 @@ def _statement(rule: Rule, trusted: bool) -> list[Finding]:
         )
     findings.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
     return findings
+
+
+def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
+    message = (
+        f"{rule.statement.label} allows every principal of every AWS account, not EKS Pod Identity alone"
+    )
+    if narrowed:
+        message += "; only conditions or a Deny stand in between."
+    else:
+        message += "; its conditions do not say whose they have to be." if rule.tests else "."
+    return Finding(
+        Code.TRUST_OPEN_TO_EVERYONE,
+        message,
+        f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
+        statement=rule.statement.label,
+        raised_as="warning" if narrowed else None,
+    )
 
 
 def _near(key: str) -> str | None:

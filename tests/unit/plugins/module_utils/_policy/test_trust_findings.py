@@ -269,7 +269,7 @@ LINTS = [
         policy(allow(Principal="*")),
         KNOWN,
         "TRUST_OPEN_TO_EVERYONE",
-        "warning",
+        "error",
         "Statement 1 allows every principal of every AWS account, not EKS Pod Identity alone.",
     ),
     (

@@ -227,6 +227,7 @@ EXPLAINED = {
 NOT_EXPLAINED = {
     # No run repairs these, so that one was here moments ago says nothing of them.
     Code.ROLE_INLINE_POLICY,
+    Code.TRUST_OPEN_TO_EVERYONE,
     Code.TRUST_STATEMENT_FOREIGN,
     Code.TARGET_ROLE_TRUST_NOT_USABLE,
     Code.ASSOCIATION_OWNED_BY_ADDON,

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Allow for every principal of every account is an error, unless something says whose they have to be."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust
+
+ME = "arn:aws:iam::111122223333:role/me"
+
+
+def allow(principal: object = "*", **condition: object) -> dict[str, object]:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def deny(**more: object) -> dict[str, object]:
+    return {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", **more}
+
+
+NOT_OURS = {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}
+CASES = [
+    ("error", allow()),
+    ("error", allow({"AWS": "*"})),
+    ("error", allow({"AWS": ["*", ME]})),
+    ("warning", allow(StringEquals={"aws:PrincipalOrgID": "o-1"})),
+    ("warning", allow(StringEquals={"AWS:principalaccount": ["111122223333", "444455556666"]})),
+    ("warning", allow(ArnLike={"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"})),
+    ("warning", allow(**{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
+    ("warning", allow(StringEquals={"sts:ExternalId": "x"})),
+    ("error", allow(StringLike={"aws:PrincipalOrgID": "*"})),
+    ("error", allow(StringLike={"aws:PrincipalOrgID": ["o-1", "o-*"]})),
+    ("error", allow(ArnLike={"aws:PrincipalArn": "arn:aws:iam::*:role/me"})),
+    ("error", allow(StringLike={"aws:PrincipalArn": "*"})),
+    ("error", allow(StringEquals={"aws:PrincipalAccount": "${aws:PrincipalAccount}"})),
+    ("error", allow(StringEqualsIfExists={"aws:PrincipalOrgID": "o-1"})),
+    ("error", allow(**{"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
+    ("error", allow(StringNotEquals={"aws:PrincipalAccount": "111122223333"})),
+    ("error", allow(Bool={"aws:SecureTransport": "true"})),
+    # Whoever calls gives these himself.
+    (
+        "error",
+        allow(
+            StringEquals={"aws:RequestTag/eks-cluster-arn": "arn:aws:eks:us-east-1:111122223333:cluster/c"}
+        ),
+    ),
+    ("error", allow(StringEquals={"aws:PrincipalTag/team": "a"})),
+    ("error", allow(StringEquals={"sts:RoleSessionName": "a"})),
+]
+
+
+@pytest.mark.parametrize(("severity", "statement"), CASES)
+def test_only_a_condition_that_says_whose_makes_it_a_warning(severity: str, statement: object) -> None:
+    (found,) = prepare_trust({"Version": "2012-10-17", "Statement": [statement]}).lints
+    assert (found.code, found.severity) == ("TRUST_OPEN_TO_EVERYONE", severity)
+
+
+@pytest.mark.parametrize(
+    ("severity", "denied"),
+    [
+        ("warning", deny(Condition=NOT_OURS)),
+        ("warning", deny()),
+        ("warning", deny(Principal={"AWS": "*"}, Action=["sts:*"], Condition=NOT_OURS)),
+        ("error", deny(Action="sts:TagSession", Condition=NOT_OURS)),
+        ("error", deny(Principal={"AWS": ME})),
+        ("error", deny(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+        ("error", deny(Condition={**NOT_OURS, "Bool": {"aws:SecureTransport": "false"}})),
+        ("error", deny(Condition={"ForAnyValue:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
+    ],
+)
+def test_a_deny_for_all_but_some_makes_it_a_warning(severity: str, denied: object) -> None:
+    (found,) = prepare_trust({"Version": "2012-10-17", "Statement": [allow(), denied]}).lints
+    assert (found.code, found.severity) == ("TRUST_OPEN_TO_EVERYONE", severity)
+
+
+def test_the_message_says_what_stands_in_between() -> None:
+    statements = [
+        allow(),
+        allow(StringEquals={"sts:RoleSessionName": "a"}),
+        allow(StringEquals={"aws:PrincipalOrgID": "o-1"}),
+    ]
+    what = "allows every principal of every AWS account, not EKS Pod Identity alone"
+    assert [
+        found.message for found in prepare_trust({"Version": "2012-10-17", "Statement": statements}).lints
+    ] == [
+        f"Statement 1 {what}.",
+        f"Statement 2 {what}; its conditions do not say whose they have to be.",
+        f"Statement 3 {what}; only conditions or a Deny stand in between.",
+    ]
