@@ -229,10 +229,11 @@ SEVERAL_VALUES = (
 def test_adding_a_deny_never_allows_more(document, statement):
     more = copy.deepcopy(document)
     more["Statement"].append({**statement, "Effect": "Deny"})
-    before, after = verdict(document).decision, verdict(more).decision
+    before, found = verdict(document).decision, verdict(more)
     if before in ("implicit_deny", "explicit_deny"):
-        assert after in ("implicit_deny", "explicit_deny")
-    assert not (before == "conditional" and after == "allowed")
+        # With more statements there may be more to try than the steps allow.
+        assert found.decision in ("implicit_deny", "explicit_deny") or found.undecided
+    assert not (before == "conditional" and found.decision == "allowed")
 
 
 @SETTINGS
@@ -241,7 +242,8 @@ def test_adding_an_allow_never_allows_less(document, statement):
     more = copy.deepcopy(document)
     more["Statement"].append({**statement, "Effect": "Allow"})
     if verdict(document).decision == "allowed":
-        assert verdict(more).decision == "allowed"
+        found = verdict(more)
+        assert found.decision == "allowed" or found.undecided
 
 
 @SETTINGS
