@@ -13,11 +13,11 @@ import os
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
+from types import SimpleNamespace, TracebackType
 from typing import Any
 from unittest import mock
 
@@ -210,15 +210,34 @@ class Role:
 
 def _answer(pipe: int, arguments: Json) -> None:
     """The module's work, in a process of its own."""
-    shown = io.StringIO()
-    core_client._pool.clear()
     try:
-        with contextlib.redirect_stdout(shown), patch_module_args(arguments):
-            k8s.main()
+        # Who gave it up listens no more.
+        with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb") as stream:
+            stream.write(_result_of(arguments).encode())
     finally:
-        lines = shown.getvalue().strip().splitlines()
-        # A module that ends by an error has no result, and Ansible says so.
-        failure = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": traceback.format_exc()}
-        with os.fdopen(pipe, "wb") as stream:
-            stream.write((lines[-1] if lines else json.dumps(failure)).encode())
+        # Whatever happens: what comes after the fork is the parent's.
         os._exit(0)
+
+
+def _result_of(arguments: Json) -> str:
+    """What the module prints; where it ends by an error and has no result, what Ansible makes of that."""
+    shown, trace = io.StringIO(), io.StringIO()
+    core_client._pool.clear()
+    with contextlib.ExitStack() as stack:
+        stack.push(_traced(trace))
+        stack.enter_context(contextlib.redirect_stdout(shown))
+        stack.enter_context(patch_module_args(arguments))
+        k8s.main()
+    lines = shown.getvalue().strip().splitlines()
+    failure = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": trace.getvalue()}
+    return lines[-1] if lines else json.dumps(failure)
+
+
+def _traced(stream: io.StringIO) -> Callable[[object, BaseException | None, TracebackType | None], bool]:
+    """Keeps how the module ended, which is by SystemExit as a rule."""
+
+    def ended(_kind: object, error: BaseException | None, _where: TracebackType | None) -> bool:
+        stream.write("".join(traceback.format_exception(error)) if error else "")
+        return True
+
+    return ended
