@@ -226,7 +226,8 @@ findings:
       type: str
       sample: TRUST_NO_TAG_SESSION
     severity:
-      description: V(error) for what makes the role unusable, V(warning) for what should be looked at, V(info) for the rest.
+      description: V(error) for what makes the role unusable or opens it to everyone, V(warning) for what should be looked at,
+        V(info) for the rest.
       type: str
       sample: error
     statement:
