@@ -101,6 +101,9 @@ def _work(one: Task, barrier: Any, sending: Any) -> None:
     barrier.wait(TIMEOUT_SECONDS)
     # Two that meet must not meet again at once, so these clocks do let time pass.
     played = account.play(one.asked, clock=Clock(0.1))
+    # A module answers and ends now; what is judged here comes after its end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     for thread in dying:
         thread.join()
     if one.usual is not None:
