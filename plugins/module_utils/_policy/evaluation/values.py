@@ -12,6 +12,7 @@ unless the budget ended early, which is said.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -198,13 +199,14 @@ class _Sorter:
         else:
             doubles = []
         reached: dict[tuple[object, ...], tuple[_Kind, ...]] = {}
-        queue: list[tuple[_Kind, ...]] = []
+        queue: deque[tuple[_Kind, ...]] = deque()
         for several in [*((kind,) for kind in found), *doubles]:
             sign = _sign(several, marks, self.entangled)
             if sign not in reached:
                 reached[sign] = several
                 queue.append(several)
-        for several in queue:
+        while queue:
+            several = queue.popleft()
             for kind in found:
                 if kind in several:
                     continue

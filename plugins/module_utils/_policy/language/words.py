@@ -14,6 +14,7 @@ shortest text of each first; what is not reached, no text can be.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -293,9 +294,10 @@ def kinds(
     found: dict[tuple[bool, ...], str] = {}
     needed = machine.places[inside] if inside >= 0 else 0
     came: dict[int, str] = {machine.start: ""}
-    queue = [machine.start]
+    queue = deque([machine.start])
     width = 1 + len(machine.apart) // 400 + len(machine.finals) // 8
-    for state in queue:
+    while queue:
+        state = queue.popleft()
         text = came[state]
         matched = machine.matched(state)
         if (inside < 0 or matched[inside]) and matched not in found:
