@@ -64,9 +64,9 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    replacing = _Replacing(
-        observed, all_shared, gained, _given(draft.changes), _movers(cluster, workloads, observed)
-    )
+    # What could not be read may be about to give something, too.
+    given = _given(draft.changes) | unread.keys()
+    replacing = _Replacing(observed, all_shared, gained, given, _movers(cluster, workloads, observed))
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
@@ -118,8 +118,8 @@ class _Replacing:
     """What takes the place of statements that a policy loses: what its roles get, and the roles that their workloads
     move to.
 
-    ``gained`` is all that a role gets, by its name, of which this plan gives what is ``given``. ``movers`` are the
-    associations that leave a role, by its ARN.
+    ``gained`` is all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
+    ``movers`` are the associations that leave a role, by its ARN.
     """
 
     observed: Observed

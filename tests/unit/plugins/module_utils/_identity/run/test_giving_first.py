@@ -269,6 +269,11 @@ def listed(**roles: tuple[str, dict[str, str]]) -> Desired:
             listed(app=("blue", {"one": "k"}), web=("blue", {"two": "s", "one": "k"})),
             id="a policy is exchanged while a role is left by its last workload",
         ),
+        pytest.param(
+            listed(app=("green", {"one": "t", "two": "s"})),
+            listed(app=("green", {"one": "s"}), web=("green", {"one": "s", "two": "st"})),
+            id="a statement moves to a policy that another workload lists",
+        ),
     ],
 )
 @pytest.mark.parametrize("purge", [False, True])
