@@ -396,8 +396,8 @@ FAULTS = (
     Fault(
         "one value of each kind at most",
         "evaluation/values.py",
-        "        for several in queue:",
-        "        for several in ():",
+        "        while queue:",
+        "        while False:",
     ),
     Fault(
         "a value that stands for many is all of them",

@@ -65,7 +65,10 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         for shared in all_shared
     }
     # What could not be read may be about to give something, too.
-    given = _given(draft.changes) | unread.keys()
+    left_out = {
+        target for name, targets in gained.items() if role_target(name) in unread for target in targets
+    }
+    given = _given(draft.changes) | unread.keys() | left_out
     replacing = _Replacing(observed, all_shared, gained, given, _movers(cluster, workloads, observed))
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, unread, gained)
