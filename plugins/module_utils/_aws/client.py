@@ -260,14 +260,15 @@ def _malformed(service: str, operation: str, why: str) -> AwsError:
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # Where an answer says that there is another page, and a request which one it wants.
-_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
+_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
 # What differs between two answers that give the same page.
-_ENVELOPE = ("IsTruncated", "Marker", "ResponseMetadata", "nextToken")
+_ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # Where a request says which one it is, so that it is not taken for another when repeated.
 _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
 # What an answer cannot do without: botocore takes a broken answer for an empty one.
 _ANSWERS = {
+    "AssumeRole": "Credentials",
     "CreatePolicy": "Policy",
     "CreatePolicyVersion": "PolicyVersion",
     "CreatePodIdentityAssociation": "association",
@@ -275,6 +276,7 @@ _ANSWERS = {
     "DescribeAddon": "addon",
     "DescribeCluster": "cluster",
     "DescribePodIdentityAssociation": "association",
+    "DescribeRegions": "Regions",
     "GetAccountAuthorizationDetails": "RoleDetailList",
     "GetCallerIdentity": "Account",
     "GetPolicy": "Policy",
