@@ -10,8 +10,8 @@ version_added: 0.1.0
 short_description: EKS clusters of several accounts and regions as hosts
 description:
   - Lists the Amazon EKS clusters of the given regions and accounts. Each cluster is a host.
-  - The variables of a host say what the cluster is, and give the role P(workload_identity.aws.pod_identity#role) all that it needs
-    to work on it, so that a playbook of this collection runs on the whole fleet or on any group of it.
+  - The variables of a host say what the cluster is, and give the role P(workload_identity.aws.pod_identity#role) all that it
+    needs to work on it, so that a playbook of this collection runs on the whole fleet or on any group of it.
   - The file of a source has a name that ends with C(eks_clusters.yml) or C(eks_clusters.yaml).
   - Only reads. The permissions that it needs are in C(docs/iam-permissions.md).
 author:
@@ -240,7 +240,6 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     check_sdk_version_supported,
 )
@@ -253,6 +252,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible_lines,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
+    check_credentials,
     check_names,
     read_request,
 )
@@ -278,6 +278,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.inert_text import inert
 
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
 # Jinja expressions, which Constructable evaluates for each host.
@@ -343,6 +344,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> list[Host]:
         options: dict[str, Any] = dict(self.get_options())
+        check_credentials(options)
         sessions = self._sessions(options)
         # The plugin's own region, else what boto3 finds in the profile.
         request = read_request({**options, "region": options.get("region") or sessions.region or None})
@@ -385,9 +387,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self._cache[key] = to_cache(clusters)
         return clusters
 
-    def _read(
-        self, request: InventoryRequest, sessions: Sessions
-    ) -> tuple[tuple[FoundCluster, ...], bool]:
+    def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
         """The clusters, and whether all could be read."""
         found = read_clusters(request, sessions, sessions.home)
         sentences = describe_failures(found.failures)
@@ -404,23 +404,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         for group in host.groups:
             self.inventory.add_host(host.name, group=group)
         for name, value in host.variables.items():
-            self.inventory.set_variable(host.name, name, _no_template(value))
+            self.inventory.set_variable(host.name, name, inert(value))
         variables = self.inventory.get_host(host.name).get_vars()
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, host.name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host.name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host.name, strict=strict)
-
-
-def _no_template(value: Any) -> Any:
-    """The value, with text that could be a template marked as none.
-
-    ansible-core before 2.19 takes all text of an inventory for templates, and so does who reads what
-    ``ansible-inventory --list`` prints. Other text is left as it is, for there a mark is shown as a mapping.
-    """
-    if isinstance(value, Mapping):
-        return {key: _no_template(part) for key, part in value.items()}
-    return wrap_var(value) if isinstance(value, str) and "{" in value else value
 
 
 def _message(error: Exception) -> str:

@@ -105,12 +105,19 @@ class Sessions:
         )
 
     def _client(self, role: AssumedRole | None, service: str, region: str) -> Any:
-        config = Config(retries=RETRIES, max_pool_connections=max(10, self._width), **TIMEOUTS)
+        settings: dict[str, Any] = {
+            "retries": RETRIES,
+            "max_pool_connections": max(10, self._width),
+            **TIMEOUTS,
+        }
         # A session of boto3 makes one client at a time.
         with self._lock:
-            return self._sessions[role].client(
-                service,
-                region_name=region,
-                endpoint_url=self._credentials.endpoint_url or None,
-                config=config,
-            )
+            try:
+                return self._sessions[role].client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self._credentials.endpoint_url or None,
+                    config=Config(**settings),
+                )
+            except BotoCoreError as error:
+                raise as_aws_error(error, service, "Client") from error

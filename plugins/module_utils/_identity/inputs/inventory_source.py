@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..model.arns import parse_role_arn
+from ..model.cluster_filters import TAG, Filter
 from ..model.errors import Problems
 from ..model.found_clusters import (
     ALL_REGIONS,
     AccountAccess,
     AssumedRole,
-    Filter,
     InventoryRequest,
     Organization,
 )
@@ -28,7 +28,6 @@ DEFAULT_HOSTNAME = "name.region.account"
 MOST_AT_ONCE = 64
 LEAST_SECONDS, MOST_SECONDS = 900, 43_200
 
-_TAG = "tag:"
 _CRITERIA = ("name", "status", "version", "region", "account")
 _ROLE_KEYS = (
     "assume_role_arn",
@@ -36,8 +35,8 @@ _ROLE_KEYS = (
     "assume_role_session_name",
     "assume_role_duration",
 )
-_ACCOUNT_KEYS = (*_ROLE_KEYS, "regions")
-_ORGANIZATION_KEYS = (
+ACCOUNT_KEYS = (*_ROLE_KEYS, "regions")
+ORGANIZATION_KEYS = (
     "role_name",
     *_ROLE_KEYS[1:],
     "include_accounts",
@@ -49,6 +48,7 @@ _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 _ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_URL = re.compile(r"(https?://.+)?", re.ASCII)
 _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
 
 
@@ -56,6 +56,22 @@ def check_names(given: Mapping[object, object], known: Sequence[str]) -> None:
     """InputError for options that the plugin does not have: Ansible passes them over in silence."""
     problems = Problems()
     Fields(given, "", problems).known(known)
+    problems.raise_if_any()
+
+
+def check_credentials(options: Mapping[str, object]) -> None:
+    """InputError for credentials that exclude each other or are not whole, before any of them is used."""
+    problems = Problems()
+    fields = Fields(dict(options.items()), "", problems)
+    if fields.raw.get("profile") and (fields.raw.get("access_key") or fields.raw.get("secret_key")):
+        problems.add(
+            "",
+            "profile and access_key exclude each other, and both are given, as options or as AWS_PROFILE and "
+            "AWS_ACCESS_KEY_ID. Give one of them.",
+        )
+    if bool(fields.raw.get("access_key")) != bool(fields.raw.get("secret_key")):
+        problems.add("", "access_key and secret_key belong together, and one of them is missing.")
+    fields.text("endpoint_url", pattern=_URL, rule="a URL that begins with https:// or http://")
     problems.raise_if_any()
 
 
@@ -74,12 +90,6 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
             "",
             f"assume_role_arn and {others[0]} exclude each other: the role of a play assumes one role, not one "
             "through another. Put the role of assume_role_arn into accounts.",
-        )
-    if fields.raw.get("profile") and (fields.raw.get("access_key") or fields.raw.get("secret_key")):
-        problems.add(
-            "",
-            "profile and access_key exclude each other, and both are given, as options or as AWS_PROFILE and "
-            "AWS_ACCESS_KEY_ID. Give one of them.",
         )
     own_account = fields.flag("own_account")
     request = InventoryRequest(
@@ -152,7 +162,7 @@ def _accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, 
             fields.problems.add(place, "must be a mapping with assume_role_arn.")
             continue
         inner = Fields(entry, place, fields.problems)
-        inner.known(_ACCOUNT_KEYS)
+        inner.known(ACCOUNT_KEYS)
         if not inner.has("assume_role_arn"):
             fields.problems.add(
                 place,
@@ -176,7 +186,7 @@ def _organization(fields: Fields) -> Organization | None:
     if given is None:
         return None
     inner = Fields(given, "organization", fields.problems)
-    inner.known(_ORGANIZATION_KEYS)
+    inner.known(ORGANIZATION_KEYS)
     name = inner.text("role_name", "", _ROLE_NAME, "the name of a role, with its path if it has one") or ""
     if not inner.has("role_name"):
         fields.problems.add("organization", "role_name is missing: the role to assume in each account.")
@@ -206,7 +216,7 @@ def _filters(fields: Fields, name: str) -> tuple[Filter, ...]:
             fields.problems.add(place, f"must be a mapping of {', '.join(_CRITERIA)} or tag:KEY to patterns.")
             continue
         inner = Fields(entry, place, fields.problems)
-        tags = [str(key) for key in entry if str(key).startswith(_TAG) and len(str(key)) > len(_TAG)]
+        tags = [str(key) for key in entry if str(key).startswith(TAG) and len(str(key)) > len(TAG)]
         inner.known((*_CRITERIA, *tags))
         found.append(Filter({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)}))
     return tuple(found)
@@ -239,7 +249,5 @@ def _group_by(fields: Fields) -> tuple[str, ...]:
     names = fields.names("default_groups")
     for name in names:
         if name not in GROUPINGS:
-            fields.problems.add(
-                fields.place, f"default_groups: '{name}' is none of {', '.join(GROUPINGS)}."
-            )
+            fields.problems.add(fields.place, f"default_groups: '{name}' is none of {', '.join(GROUPINGS)}.")
     return names

@@ -16,7 +16,9 @@ from ..model.found_clusters import ReadFailure
 # Of the clusters that one message names.
 NAMED = 5
 # What EKS answers where a region is not enabled for the account, to credentials that are valid elsewhere.
-_NOT_ENABLED = frozenset(("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired"))
+_NOT_ENABLED = frozenset(
+    ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired")
+)
 
 
 def describe_failures(failures: Sequence[ReadFailure]) -> list[str]:
@@ -30,7 +32,9 @@ def describe_failures(failures: Sequence[ReadFailure]) -> list[str]:
 
 def _describe(group: Sequence[ReadFailure]) -> str:
     first = group[0]
-    return f"{_place(group)} {_missing(first)}: {first.error} {_remedy(first)}"
+    cause = str(first.error)
+    stop = "" if cause.endswith((".", "!", "?")) else "."
+    return f"{_place(group)} {_missing(first)}: {cause}{stop} {_remedy(first)}"
 
 
 def _place(group: Sequence[ReadFailure]) -> str:

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model.errors import InputError
 from ..model.cluster_filters import TAG
+from ..model.errors import InputError
 from ..model.found_clusters import FoundCluster
 
 ALL_CLUSTERS = "eks_clusters"
