@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
+
+from .._identity.model.assume_role import AssumeRole
 from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
+from .assumed_session import AssumedSession, Connection
 from .bounded import OutOfTime, within
 from .concurrency import DEFAULT_WIDTH
 from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
@@ -27,6 +31,7 @@ from .retry import Retries
 
 # AnsibleAWSModule reports it when botocore is missing.
 with contextlib.suppress(ImportError):
+    from botocore.config import Config
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
@@ -80,7 +85,8 @@ class _Service:
 class BotoApi:
     """Requests through boto3 clients, each made once, at its first use, each with a rate of its own.
 
-    Safe to share by threads; no more than ``width`` requests are under way at once.
+    Safe to share by threads; no more than ``width`` requests are under way at once. ``ready`` is called before
+    each, for credentials that may have to be renewed; what it raises is the answer.
     """
 
     def __init__(
@@ -89,8 +95,10 @@ class BotoApi:
         retries: Retries | None = None,
         width: int = DEFAULT_WIDTH,
         attempt_seconds: float = ATTEMPT_SECONDS,
+        ready: Callable[[], None] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
+        self._ready = ready
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
@@ -131,6 +139,9 @@ class BotoApi:
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
+        # Not within an attempt: assuming a role has attempts, and a time, of its own.
+        if self._ready is not None:
+            self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
 
     def _send(
@@ -268,6 +279,7 @@ _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
 # What an answer cannot do without: botocore takes a broken answer for an empty one.
 _ANSWERS = {
+    "AssumeRole": "Credentials",
     "CreatePolicy": "Policy",
     "CreatePolicyVersion": "PolicyVersion",
     "CreatePodIdentityAssociation": "association",
@@ -301,7 +313,48 @@ def _botocore_hint(text: str) -> str:
     return ""
 
 
-def api_for(module: ClientModule, width: int) -> BotoApi:
-    """Requests with a module's credentials, region and endpoint, for ``width`` threads."""
-    config = {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
-    return BotoApi(lambda service: module.client(service, aws_config=config), width=width)
+def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
+    """Requests with a module's credentials, region and endpoint, for ``width`` threads.
+
+    With a ``role`` it is assumed with these credentials, and all requests are its own.
+    """
+    return api_with(module.client, partial(_connection_of, module), width, role)
+
+
+def api_with(
+    make_client: Callable[..., Any],
+    connect: Callable[[], Connection],
+    width: int,
+    role: AssumeRole | None,
+) -> BotoApi:
+    """Requests for ``width`` threads, as the ``role`` where one is given.
+
+    ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the job's own credentials;
+    ``connect`` says where the clients of a role connect.
+    """
+    own = partial(_own_client, make_client, client_config(width))
+    if role is None:
+        return BotoApi(own, width=width)
+    session = AssumedSession(role, BotoApi(own, width=1), connect())
+    return BotoApi(partial(_assumed_client, session, width), width=width, ready=session.ready)
+
+
+def client_config(width: int) -> dict[str, Any]:
+    """The configuration, of botocore, of every client that a BotoApi is to use."""
+    return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
+
+
+def _connection_of(module: ClientModule) -> Connection:
+    region, endpoint_url, options = get_aws_connection_info(module)
+    return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
+
+
+def _own_client(make_client: Callable[..., Any], config: Mapping[str, Any], service: str) -> Any:
+    return make_client(service, aws_config=dict(config))
+
+
+def _assumed_client(session: AssumedSession, width: int, service: str) -> Any:
+    try:
+        return session.client(service, Config(**client_config(width)))
+    except BotoCoreError as error:
+        raise as_aws_error(error, service, "connect") from error
