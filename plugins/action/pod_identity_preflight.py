@@ -112,9 +112,7 @@ It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or a
 and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
-GONE = (
-    "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
-)
+GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
 
@@ -159,7 +157,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         access = access_for(self, target, options)
         preflight = self._read_accounts(parsed, state, options, variables, deadline, access)
         if isinstance(preflight, ApiError):
-            return {"failed": True, "msg": _unreachable(preflight, parsed.cluster_name, options, target, access)}
+            return {
+                "failed": True,
+                "msg": _unreachable(preflight, parsed.cluster_name, options, target, access),
+            }
         server = replace(preflight.server, required=options["verify_cluster"])
         preflight = replace(preflight, server=server)
         if preflight.plan.problems:
@@ -272,7 +273,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
     """The arguments of this action that the role's variables stand for."""
-    names = (*OPTIONS, *FILES, "adopt", "allow_breakage", "verify_cluster", "kube_auth", "kubeconfig", *AWS_SPEC)
+    names = (
+        *OPTIONS,
+        *FILES,
+        "adopt",
+        "allow_breakage",
+        "verify_cluster",
+        "kube_auth",
+        "kubeconfig",
+        *AWS_SPEC,
+    )
     arguments = {name: given[name] for name in names if name in given}
     if "kube_context" in given:
         arguments["context"] = given["kube_context"]

@@ -22,7 +22,11 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for, as_aws_error
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
+    BotoApi,
+    api_for,
+    as_aws_error,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
     environment_of,
     with_defaults,
@@ -36,7 +40,12 @@ except ImportError:  # check_sdk_version_supported says so
 
 # The module whose module_defaults count.
 MODULE = "workload_identity.aws.eks_pod_identity"
-ASSUME_ROLE = ("assume_role_arn", "assume_role_external_id", "assume_role_session_name", "assume_role_duration")
+ASSUME_ROLE = (
+    "assume_role_arn",
+    "assume_role_external_id",
+    "assume_role_session_name",
+    "assume_role_duration",
+)
 SESSION_NAME = "workload-identity"
 # Credentials of a role are renewed when less than this is left, so that what they sign is good for long enough.
 LEAST_LEFT = timedelta(minutes=14, seconds=30)
@@ -113,11 +122,7 @@ def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
 
 
 def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Those of AWS among the arguments, by their names, with what amazon.aws takes from the environment."""
-    try:
-        check_sdk_version_supported()
-    except AnsibleBotocoreError as error:
-        raise AnsibleError(str(error)) from error
+    """Those of AWS among a module's arguments, by their names, with what amazon.aws takes from the environment."""
     spec = aws_argument_spec()
     known = {alias for name, one in spec.items() for alias in (name, *one.get("aliases", ()))}
     with variables(environment):
@@ -127,8 +132,14 @@ def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
     options = dict(checked.validated_parameters)
+    return check_options({**options, **{name: arguments.get(name) for name in ASSUME_ROLE}})
+
+
+def check_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as they are. Raises AnsibleError where boto3 is missing, and for a profile beside access keys."""
     try:
+        check_sdk_version_supported()
         _aws_connection_info(options)
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
-    return {**options, **{name: arguments.get(name) for name in ASSUME_ROLE}}
+    return options

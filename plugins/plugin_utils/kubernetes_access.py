@@ -68,10 +68,10 @@ class GivenAccess:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
 
-    def token(self, seconds: float) -> str | None:
+    def token(self, seconds: float) -> str | None:  # noqa: ARG002
         return None
 
-    def lent(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+    def lent(self, seconds: float) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
         return contextlib.nullcontext()
 
 

@@ -50,6 +50,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     EksTarget,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_eks_target,
 )
@@ -141,7 +142,9 @@ class ModuleReader:
         for part in parts_of(manifests, self._access.longest):
             arguments = {"resource_definition": list(part), "continue_on_error": True}
             seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(part)
-            result = run_with(self._access, self._caller, APPLY, arguments, self._variables, seconds, dry=True)
+            result = run_with(
+                self._access, self._caller, APPLY, arguments, self._variables, seconds, dry=True
+            )
             trials += trials_of(result, len(part))
         return trials
 
@@ -162,11 +165,9 @@ def run_with(
     """The result of an action of kubernetes.core that reaches the API by ``access``."""
     try:
         with access.lent(seconds):
-            return run_action(
-                caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry
-            )
+            return run_action(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
     except AwsError as error:
-        return {"failed": True, "msg": f"no token for the cluster: {error} {error.remedy}"}
+        return {"failed": True, "msg": f"no token for the cluster: {sentence(str(error))} {error.remedy}"}
 
 
 def parts_of(manifests: Sequence[Object], longest: float) -> list[Sequence[Object]]:
@@ -310,9 +311,7 @@ def connect(
     deadline: Deadline | None = None,
 ) -> PatientCluster:
     """Raises AnsibleError for a kubeconfig that cannot be found."""
-    cluster: Cluster = TaskCluster(
-        caller, access, variables, reader_for(caller, access, variables), force
-    )
+    cluster: Cluster = TaskCluster(caller, access, variables, reader_for(caller, access, variables), force)
     if deadline:
         cluster = TimedCluster(cluster, deadline)
     return PatientCluster(cluster, clock_of(deadline))

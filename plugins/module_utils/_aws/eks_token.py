@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -80,15 +81,17 @@ def _add_cluster(cluster: str, request: Any, **_others: Any) -> None:
 
 
 class TokenSource:
-    """Tokens for one cluster, each used as long as it is good for what it is wanted for."""
+    """Tokens for one cluster, each used as long as it is good for what it is wanted for. Safe to share by threads."""
 
     def __init__(self, sign: Callable[[], EksToken], now: Callable[[], datetime]) -> None:
         self._sign, self._now = sign, now
         self._token: EksToken | None = None
+        self._lock = threading.Lock()
 
     def token(self, seconds: float = 0.0) -> EksToken:
         """A token that is good for so many seconds more, as far as one can be. Raises AwsError."""
-        needed = self._now() + timedelta(seconds=seconds)
-        if self._token is None or self._token.expires_at <= needed:
-            self._token = self._sign()
-        return self._token
+        with self._lock:
+            needed = self._now() + timedelta(seconds=seconds)
+            if self._token is None or self._token.expires_at <= needed:
+                self._token = self._sign()
+            return self._token

@@ -199,8 +199,7 @@ def _remedy_of_status(status: int) -> str:
     if status == UNAUTHORIZED:
         return (
             "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is "
-            "new, the IAM principal has no access entry in the cluster. Without a kubeconfig the role makes the token "
-            "itself, and says what EKS knows of the caller."
+            "new, the IAM principal has no access entry in the cluster."
         )
     if status == FORBIDDEN:
         return "Allow it to that user, or its group: docs/iam-permissions.md has the manifests."

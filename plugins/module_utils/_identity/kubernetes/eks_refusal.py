@@ -27,7 +27,9 @@ def refusal_message(target: EksTarget, access: CallerAccess | None) -> str:
             f"The Kubernetes API of {place} answered 401: Unauthorized. STS does not accept the AWS credentials either "
             "(sts:GetCallerIdentity).\nRenew them, or check which profile is in use. Nothing was changed."
         )
-    head = f"The Kubernetes API of {place} answered 401: Unauthorized. The token is that of {access.caller_arn}."
+    head = (
+        f"The Kubernetes API of {place} answered 401: Unauthorized. The token is that of {access.caller_arn}."
+    )
     return "\n".join([head, *_reason(target, access), "Nothing was changed."])
 
 
@@ -61,9 +63,14 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         ]
     if access.has_entry is False:
         other = (
-            "" if mode == "API" else ", and the ConfigMap kube-system/aws-auth does not map it either, or not rightly"
+            ""
+            if mode == "API"
+            else ", and the ConfigMap kube-system/aws-auth does not map it either, or not rightly"
         )
-        return [f"The cluster has no access entry for {principal}{other}. Make one:", *_commands(target, principal)]
+        return [
+            f"The cluster has no access entry for {principal}{other}. Make one:",
+            *_commands(target, principal),
+        ]
     if access.has_entry:
         return [
             f"The cluster has an access entry for {principal}. It may be younger than a minute: run again. Or the "

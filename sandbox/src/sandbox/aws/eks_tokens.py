@@ -96,7 +96,9 @@ class TokenReview:
         name = str(entry.get("username") or _username(caller))
         name = name.replace("{{SessionName}}", session.group(3) if session else "")
         groups = tuple(map(str, entry.get("kubernetesGroups") or ()))
-        policies = self._stock.access_policies(place.account, place.region, place.cluster, entry["principalArn"])
+        policies = self._stock.access_policies(
+            place.account, place.region, place.cluster, entry["principalArn"]
+        )
         return User(name, (*groups, MASTERS) if ADMIN_POLICY in policies else groups)
 
     def _caller(self, request: Presigned, place: Place) -> str:

@@ -199,7 +199,9 @@ class Stock:
 
     def access_entry(self, account: str, region: str, cluster: str, principal: str) -> Record | None:
         entries = self.eks._access_entries
-        return cast("Record | None", entries.get_scoped(account, region, self.eks._ae_key(cluster, principal)))
+        return cast(
+            "Record | None", entries.get_scoped(account, region, self.eks._ae_key(cluster, principal))
+        )
 
     def access_policies(self, account: str, region: str, cluster: str, principal: str) -> set[str]:
         """The ARNs of the access policies that a principal has for the whole cluster."""
