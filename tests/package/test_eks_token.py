@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any
 import boto3
 import pytest
 
-from .conftest import ROOT, VENV, install, run
+from .conftest import ROOT, VENV, clean_environment, install, run
 from .test_main_job import GUIDE, make_and_remove, recap
 
 ACCOUNT = "111122223333"
@@ -27,16 +28,19 @@ CLUSTER = "my-cluster"
 KUBECONFIG = ("KUBECONFIG", "K8S_AUTH_KUBECONFIG")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 HEAD = f"The Kubernetes API of cluster {CLUSTER} (account {ACCOUNT}, region us-west-2) answered 401: Unauthorized."
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/deployer"
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job-7"
 PREFIX = "k8s-aws-v1."
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
 
 @pytest.fixture
-def bare(sandbox: Mapping[str, str], tmp_path: Path) -> dict[str, str]:
-    """The sandbox without a kubeconfig, and a home without one. An empty variable is as good as none."""
+def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path) -> dict[str, str]:
+    """The installed collection and the sandbox, with no kubeconfig given, and a home without one."""
     home = tmp_path / "home"
     home.mkdir()
-    return {**sandbox, **dict.fromkeys(KUBECONFIG, ""), "HOME": str(home)}
+    env = {**installed, **sandbox, "HOME": str(home)}
+    return {name: value for name, value in env.items() if name not in KUBECONFIG}
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,24 @@ class Aws:
             **keys,
         )
 
-    def make_user(self, name: str) -> dict[str, str]:
-        """The variables of the user's access key."""
-        iam = self.client("iam")
-        iam.create_user(UserName=name)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return dict(zip(KEYS, (key["AccessKeyId"], key["SecretAccessKey"]), strict=True))
+    def session(self) -> dict[str, str]:
+        """The variables of a session of ROLE, which is made."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRole",
+                    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                }
+            ],
+        }
+        self.client("iam").create_role(
+            Path="/ci/", RoleName="deployer", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        issued = self.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="job-7")["Credentials"]
+        given = (issued[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+        return dict(zip((*KEYS, "AWS_SESSION_TOKEN"), given, strict=True))
 
     def let_in(self, principal: str, *groups: str) -> None:
         self.client("eks").create_access_entry(
@@ -88,28 +104,33 @@ def failing(env: Mapping[str, str], cwd: Path, *more: str) -> str:
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment of Ansible and what requirements.txt of the collection names, with the versions of the others."""
     folder = tmp_path_factory.mktemp("declared") / "venv"
-    run([UV, "venv", "--quiet", "--python", VENV / "bin" / "python", folder], {}, ROOT)
-    install_ = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+    python = VENV / "bin" / "python"
+    run([UV, "venv", "--quiet", "--python", python, folder], clean_environment(), ROOT)
+    command = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "ansible-core"]
     constraints = ROOT / "requirements" / "run.txt"
-    run([*install_, "ansible-core", "-r", ROOT / "requirements.txt", "-c", constraints], clean_path({}), ROOT)
+    run([*command, "-r", ROOT / "requirements.txt", "-c", constraints], clean_environment(), ROOT)
     return folder
 
 
-def clean_path(env: Mapping[str, str]) -> dict[str, str]:
-    """With a PATH that has neither kubectl nor aws."""
-    path = "/usr/bin:/bin"
-    assert shutil.which("kubectl", path=path) is None
-    assert shutil.which("aws", path=path) is None
-    return {**env, "PATH": path}
+@pytest.fixture(scope="module")
+def path_without_clients(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH with what the system has, except kubectl and aws."""
+    folder = tmp_path_factory.mktemp("bin")
+    for place in map(Path, ("/bin", "/usr/bin")):
+        for program in place.iterdir():
+            link = folder / program.name
+            if program.name not in ("kubectl", "aws") and not link.is_symlink():
+                link.symlink_to(program)
+    assert shutil.which("kubectl", path=str(folder)) is None
+    assert shutil.which("aws", path=str(folder)) is None
+    return str(folder)
 
 
 def test_nothing_but_what_the_collection_declares_is_needed(
-    tarball: Path, declared: Path, bare: Mapping[str, str], tmp_path: Path
+    declared: Path, path_without_clients: str, bare: Mapping[str, str], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "installed"
-    folder.mkdir()
-    installed = clean_path(install(tarball, folder, VENV, ROOT / ".collections"))
-    [verified] = make_and_remove(declared, {**installed, **bare}, tmp_path, "verify")
+    env = {**bare, "PATH": path_without_clients}
+    [verified] = make_and_remove(declared, env, tmp_path, "verify")
     assert recap(verified)["changed"] == 0
 
 
@@ -117,27 +138,29 @@ def test_the_oldest_versions_make_tokens_too(tarball: Path, bare: Mapping[str, s
     oldest = ROOT / ".venv-2.17"
     if not oldest.exists():
         pytest.skip("no Python here that ansible-core 2.17 runs on")
-    env = {**install(tarball, tmp_path / "oldest", oldest, ROOT / ".cache" / "collections-2.17"), **bare}
+    there = install(tarball, tmp_path / "oldest", oldest, ROOT / ".cache" / "collections-2.17")
+    env = {**bare, **{name: there[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
     make_and_remove(oldest, env, tmp_path)
 
 
 def test_a_caller_without_access_entry_is_told_how_to_make_one(
-    installed: Mapping[str, str], bare: Mapping[str, str], aws: Aws, tmp_path: Path
+    bare: Mapping[str, str], aws: Aws, tmp_path: Path
 ) -> None:
-    env = {**installed, **bare, **aws.make_user("deployer")}
-    arn = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+    env = {**bare, **aws.session()}
     output = " ".join(failing(env, tmp_path).split())
-    assert f"{HEAD} The token is that of {arn}. The cluster has no access entry for {arn}" in output
-    command = f"aws eks create-access-entry --cluster-name {CLUSTER} --region us-west-2 --principal-arn {arn}"
+    assert f"{HEAD} The token is that of {SESSION}. The cluster has no access entry for {ROLE}" in output
+    command = (
+        f"aws eks create-access-entry --cluster-name {CLUSTER} --region us-west-2 --principal-arn {ROLE}"
+    )
     assert f"{command} --kubernetes-groups pod-identity-operators" in output
     assert "Nothing was changed." in output
     # What it says is enough: with the entry the job runs.
-    aws.let_in(arn, "pod-identity-operators")
+    aws.let_in(ROLE, "pod-identity-operators")
     make_and_remove(VENV, env, tmp_path)
 
 
 def test_what_only_lies_there_is_not_used(
-    installed: Mapping[str, str], sandbox: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
+    sandbox: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
 ) -> None:
     """~/.kube/config is of another cluster here: nothing listens where it leads."""
     own = Path(bare["HOME"]) / ".kube" / "config"
@@ -146,7 +169,7 @@ def test_what_only_lies_there_is_not_used(
     config = json.loads(text)
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
     own.write_text(json.dumps(config), encoding="utf-8")
-    env = {**installed, **bare}
+    env = {**bare}
     make_and_remove(VENV, env, tmp_path)
     assert "was not reached, as nothing listens at its endpoint" in " ".join(
         failing(env, tmp_path, "-e", "pod_identity_kube_auth=kubeconfig").split()
@@ -154,10 +177,10 @@ def test_what_only_lies_there_is_not_used(
 
 
 def test_a_token_beside_a_kubeconfig_is_refused_before_aws_is_asked(
-    installed: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
+    bare: Mapping[str, str], tmp_path: Path
 ) -> None:
     output = failing(
-        {**installed, **bare},
+        {**bare},
         tmp_path,
         "-e",
         "pod_identity_kube_auth=eks",
@@ -231,20 +254,23 @@ PROBE = """\
 """
 
 
-def test_no_secret_is_left_anywhere(
-    installed: Mapping[str, str], bare: Mapping[str, str], aws: Aws, tmp_path: Path
-) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose name is short enough for the socket that Ansible makes below its temporary folder."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
     """A run that AWX could make, as loud as can be: its screen, log, events, artifacts, diffs and files of modules."""
-    keys = aws.make_user("deployer")
-    aws.let_in(f"arn:aws:iam::{ACCOUNT}:user/deployer")
-    secrets = [PREFIX, "X-Amz-Signature=", keys["AWS_SECRET_ACCESS_KEY"]]
-    folder, job = tmp_path / "loud", tmp_path / "job"
+    keys = aws.session()
+    aws.let_in(ROLE)
+    secrets = [PREFIX, "X-Amz-Signature=", keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]]
+    folder, job = short / "loud", tmp_path / "job"
     credentials = tmp_path / "credentials"
-    credentials.write_text(
-        f"[default]\naws_access_key_id={keys[KEYS[0]]}\naws_secret_access_key={keys[KEYS[1]]}\n",
-        encoding="utf-8",
-    )
-    env = loud(folder, {**installed, **bare, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)})
+    lines = ["[default]", *(f"{name.lower()}={value}" for name, value in keys.items())]
+    credentials.write_text("\n".join(lines), encoding="utf-8")
+    env = loud(folder, {**bare, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)})
     env = {name: value for name, value in env.items() if name not in KEYS}
     env["PATH"] = f"{VENV / 'bin'}:{env['PATH']}"
     (job / "env").mkdir(parents=True)
@@ -279,15 +305,13 @@ def test_no_secret_is_left_anywhere(
     env = loud(
         tmp_path / "probe", {name: value for name, value in env.items() if not name.startswith("ANSIBLE_L")}
     )
-    with Watch(tmp_path / "probe") as watch:
+    with Watch(short / "probe") as watch:
         run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)
     given_away = [path.name for path, text in watch.seen.items() if PREFIX.encode() in text]
     assert {"ansible.log", "AnsiballZ_command.py"} <= set(given_away)
 
 
-def test_nothing_is_left_after_an_interruption(
-    installed: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
-) -> None:
+def test_nothing_is_left_after_an_interruption(bare: Mapping[str, str], tmp_path: Path) -> None:
     """Ctrl-C while the Kubernetes API has the service account of a Job's run."""
     state = Path(bare["SANDBOX_STATE"])
     from sandbox.kube.control import KubeControl
@@ -301,7 +325,7 @@ def test_nothing_is_left_after_an_interruption(
     control.set_faults([{"operation": "patch serviceaccounts", "kind": "stall", "seconds": 20}])
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    env = {**installed, **bare, "ANSIBLE_LOCAL_TEMP": str(temporary), "ANSIBLE_REMOTE_TEMP": str(temporary)}
+    env = {**bare, "ANSIBLE_LOCAL_TEMP": str(temporary), "ANSIBLE_REMOTE_TEMP": str(temporary)}
     command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", "-e", f"@{GUIDE}"]
     with subprocess.Popen(
         [str(part) for part in command],
@@ -317,4 +341,7 @@ def test_nothing_is_left_after_an_interruption(
         # As a terminal does it, to all of the foreground.
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
-    assert [path for path in temporary.rglob("*") if path.is_file()] == []
+    # Ansible itself leaves the file of the module that it was running.
+    left = [path for path in temporary.rglob("*") if path.is_file()]
+    assert {path.name for path in left} <= {"AnsiballZ_k8s.py"}
+    assert list(found([PREFIX], {path: path.read_bytes() for path in left})) == []
