@@ -60,30 +60,22 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Read where the cluster's API is
-  amazon.aws.eks_cluster_info:
-    name: my-cluster
-  register: eks
+- name: Write the certificate authority of the cluster, as the inventory eks_clusters has it, to a file
+  ansible.builtin.copy:
+    content: "{{ eks_certificate_authority_data | ansible.builtin.b64decode }}"
+    dest: /tmp/my-cluster.crt
+    mode: "0644"
 
-- name: List the namespaces of a cluster, without kubeconfig, kubectl and AWS CLI
+- name: List the namespaces of the cluster, without kubeconfig, kubectl and AWS CLI
   kubernetes.core.k8s_info:
     kind: Namespace
     host: "{{ eks_endpoint }}"
-    ca_cert: "{{ eks_ca_file }}"
-    api_key: "{{ lookup('workload_identity.aws.eks_token', 'my-cluster', region='us-west-2') }}"
-
-- name: The same in another account, whose role is assumed
-  kubernetes.core.k8s_info:
-    kind: Namespace
-    host: "{{ eks_endpoint }}"
-    ca_cert: "{{ eks_ca_file }}"
-    api_key: >-
-      {{ lookup('workload_identity.aws.eks_token', 'my-cluster', region='us-west-2',
-                assume_role_arn='arn:aws:iam::444455556666:role/fleet', assume_role_external_id='my-fleet') }}
+    ca_cert: /tmp/my-cluster.crt
+    api_key: "{{ lookup('workload_identity.aws.eks_token', 'my-cluster', region=eks_region) }}"
 
 - name: Show until when a token would be used
   ansible.builtin.debug:
-    msg: "{{ (lookup('workload_identity.aws.eks_token', 'my-cluster', want='credential')).expires_at }}"
+    msg: "{{ (lookup('workload_identity.aws.eks_token', 'my-cluster', want='credential', region=eks_region)).expires_at }}"
 """
 
 RETURN = r"""

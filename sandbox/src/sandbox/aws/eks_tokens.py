@@ -133,7 +133,8 @@ def _read(token: str, sts_host: str) -> Presigned:
         raise RefusedToken(f"token is missing expected prefix {PREFIX}")
     encoded = token.removeprefix(PREFIX)
     try:
-        url = urlsplit(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("ascii"))
+        padded = encoded + "=" * (-len(encoded) % 4)
+        url = urlsplit(base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii"))
         pairs = parse_qsl(url.query, keep_blank_values=True, strict_parsing=True)
     except ValueError as error:
         raise RefusedToken("token is no URL in base64") from error
