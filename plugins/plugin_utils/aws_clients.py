@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -33,10 +34,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_actio
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
-try:
+# check_options says when it is missing.
+with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError
-except ImportError:  # check_sdk_version_supported says so
-    BotoCoreError = Exception
 
 # The module whose module_defaults count.
 MODULE = "workload_identity.aws.eks_pod_identity"

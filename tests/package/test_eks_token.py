@@ -303,7 +303,7 @@ def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path:
     # And it finds one that is given away.
     (tmp_path / "probe.yml").write_text(PROBE, encoding="utf-8")
     env = loud(
-        tmp_path / "probe", {name: value for name, value in env.items() if not name.startswith("ANSIBLE_L")}
+        short / "probe", {name: value for name, value in env.items() if not name.startswith("ANSIBLE_L")}
     )
     with Watch(short / "probe") as watch:
         run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)

@@ -85,9 +85,9 @@ class Authenticator:
             for token, user in self._users.items():
                 if hmac.compare_digest(token.encode(), given.strip().encode()):
                     return user
-            user = self._reviewed(given.strip())
-            if user is not None:
-                return user
+            reviewed = self._reviewed(given.strip())
+            if reviewed is not None:
+                return reviewed
         raise unauthorized()
 
     def _reviewed(self, token: str) -> User | None:
