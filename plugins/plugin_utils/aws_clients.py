@@ -72,7 +72,7 @@ class AwsClients:
 
     @property
     def api(self) -> BotoApi:
-        return api_for(self, 1)
+        return api_for(self, 1, None)
 
     def client(self, service: str, **extra: Any) -> Any:
         """A boto3 client. Raises AwsError."""
