@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.aws.ageing import grow_older
+from sandbox.aws.eks_tokens import Place, RefusedToken
 from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
@@ -58,6 +59,7 @@ class ControlHandler:
             ("PATCH", "association"): self._patch_association,
             ("POST", "age"): self._age,
             ("GET", "associations"): self._associations,
+            ("POST", "token-review"): self._token_review,
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
             ("POST", "reset"): self._reset,
@@ -172,6 +174,15 @@ class ControlHandler:
             }
             for record in known.by_id.values()
         ]
+
+    def _token_review(self, arguments: Arguments, data: Any) -> Any:
+        """Who a bearer token of a cluster stands for: what EKS's authenticator in the cluster finds out."""
+        place = Place(*_names(arguments, "account", "region", "cluster", "sts_host"))
+        try:
+            user = self._overlay.token_review.user(str(data["token"]), place)
+        except RefusedToken as error:
+            return {"refused": str(error)}
+        return {"name": user.name, "groups": list(user.groups)}
 
     def _age(self, arguments: Arguments, data: Any) -> Any:
         (account,) = _names(arguments, "account")

@@ -14,6 +14,7 @@ from sandbox.aws.creation import check_creation
 from sandbox.aws.eks import Eks, Inner
 from sandbox.aws.eks_auth import PodIdentity
 from sandbox.aws.eks_state import EksState
+from sandbox.aws.eks_tokens import TokenReview
 from sandbox.aws.iam import Iam
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call, Query, Response
@@ -46,6 +47,7 @@ class Overlay:
         self.iam = Iam(self.iam_state)
         self.eks = Eks(self.eks_state, passing)
         self.read_lag = ReadLag(self.iam_state, self.eks_state, passing)
+        self.token_review = TokenReview(stock)
         self._pod_identity = PodIdentity(self.iam_state, self.eks_state, authorizer)
 
     def install(self) -> None:
