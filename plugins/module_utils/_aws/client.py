@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import threading
 import uuid
@@ -48,6 +49,8 @@ RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
+# Services of which each region has its own limits. IAM is one for an account.
+REGIONAL = frozenset(("eks",))
 # A page holds up to 100 associations or 1000 roles; an account has at most 5000 roles.
 MOST_PAGES = 1000
 
@@ -63,9 +66,16 @@ class Api(Protocol):
     ) -> Iterable[Any]:
         """What all pages list under ``results``, each asked for when it is wanted. Raises AwsError then."""
 
+    def in_region(self, region: str) -> Api:
+        """The same account, with what is regional asked in that region; "" is that of the credentials."""
+
 
 class ClientModule(Protocol):
     """The part of AnsibleAWSModule that makes clients."""
+
+    @property
+    def region(self) -> str | None:
+        """The region of the module, as asked for or as configured."""
 
     def client(self, service: str, **extra: Any) -> Any:
         """A boto3 client with the credentials and the region of the module."""
@@ -78,9 +88,12 @@ class _Service:
 
 
 class BotoApi:
-    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own.
+    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own: one for each
+    service of the account, and for each region of a service that is regional.
 
-    Safe to share by threads; no more than ``width`` requests are under way at once.
+    ``make_client`` takes the service, and ``make_regional`` also the region where it is not ``region``, that of the
+    credentials; without it there is no other. Safe to share by threads; no more than ``width`` requests are under way at
+    once, in all regions together.
     """
 
     def __init__(
@@ -89,20 +102,38 @@ class BotoApi:
         retries: Retries | None = None,
         width: int = DEFAULT_WIDTH,
         attempt_seconds: float = ATTEMPT_SECONDS,
+        region: str = "",
+        make_regional: Callable[[str, str], Any] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
-        self._services: dict[str, _Service] = {}
+        self._home = region
+        self._make_regional = make_regional
+        # Where the requests of this view go; "" for that of the credentials.
+        self._region = ""
+        self._services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
 
+    def in_region(self, region: str) -> BotoApi:
+        """The same clients and rates, but for those of regional services."""
+        other = copy.copy(self)
+        other._region = "" if region == self._home or self._make_regional is None else region
+        return other
+
     def _service(self, name: str) -> _Service:
+        place = name, self._region if name in REGIONAL else ""
         with self._lock:
-            if name not in self._services:
+            if place not in self._services:
                 limiter = RateLimiter(self._retries.now, self._retries.sleep)
-                self._services[name] = _Service(self._make_client(name), limiter)
-            return self._services[name]
+                self._services[place] = _Service(self._client(*place), limiter)
+            return self._services[place]
+
+    def _client(self, service: str, region: str) -> Any:
+        if region and self._make_regional is not None:
+            return self._make_regional(service, region)
+        return self._make_client(service)
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
         """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
@@ -304,4 +335,10 @@ def _botocore_hint(text: str) -> str:
 def api_for(module: ClientModule, width: int) -> BotoApi:
     """Requests with a module's credentials, region and endpoint, for ``width`` threads."""
     config = {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
-    return BotoApi(lambda service: module.client(service, aws_config=config), width=width)
+
+    return BotoApi(
+        lambda service: module.client(service, aws_config=config),
+        width=width,
+        region=module.region or "",
+        make_regional=lambda service, region: module.client(service, aws_config=config, region=region),
+    )

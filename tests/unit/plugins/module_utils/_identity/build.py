@@ -21,7 +21,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Change,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Cluster,
+    clusters_of,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
@@ -110,9 +113,12 @@ def desired(*workloads: Mapping[str, Any], state: str = "present", **options: An
     tags = options.pop("tags", None)
     options.setdefault("owner", (tags or {}).get(OWNER_TAG))
     cluster = options.pop("cluster", CLUSTER)
-    return Desired(
-        cluster, parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options)
-    )
+    return Desired(parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options))
+
+
+def cluster_name(wanted: Desired) -> str:
+    """The one cluster of what is desired."""
+    return next((workload.key.cluster for workload in wanted.workloads), CLUSTER)
 
 
 class Clock:
@@ -136,9 +142,9 @@ def wait_policy(clock: Clock | None = None, timeout: float = 60) -> WaitPolicy:
 
 
 def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
-    cluster = find_cluster(aws, wanted.cluster_name, REGION, state)
+    cluster = find_cluster(aws, cluster_name(wanted), REGION, state)
     validate_accounts(wanted, cluster)
-    return Engine(aws, cluster, 1, wait_policy(clock))
+    return Engine(aws, clusters_of(cluster), 1, wait_policy(clock))
 
 
 def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:

@@ -106,6 +106,9 @@ class FakeAws:
             found = found[key]
         return list(found)
 
+    def in_region(self, _region: str) -> FakeAws:
+        return self
+
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         if answer := self._answers.get(f"{service}:{operation}"):
             return answer(parameters)
