@@ -92,6 +92,10 @@ It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or a
 and a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
+PURGE_IN_A_FLEET = (
+    f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
+    "cluster. Leave it out here, and purge cluster by cluster with site.yml."
+)
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
 
@@ -108,8 +112,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             if "entry_point" not in self._task.args:
                 return {**result, **self._run(dict(self._task.args), variables)}
-            entry_point = self._entry_point()
+            entry_point, fleet = self._entry_point()
             given = self._role_variables(variables, entry_point)
+            if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":
+                raise InputError([PURGE_IN_A_FLEET])
             ready = self._run(_arguments_of(given, entry_point), variables)
         except MissingInput:
             return {**result, "failed": True, "msg": MISSING}
@@ -152,11 +158,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             **empty,
         }
 
-    def _entry_point(self) -> EntryPoint:
-        spec = {"entry_point": {"type": "str", "choices": ["main", "verify"], "required": True}}
+    def _entry_point(self) -> tuple[EntryPoint, bool]:
+        spec = {
+            "entry_point": {"type": "str", "choices": ["main", "verify"], "required": True},
+            "fleet": {"type": "bool", "default": False},
+        }
         _valid, options = self.validate_argument_spec(argument_spec=spec)
         entry_point: EntryPoint = options["entry_point"]
-        return entry_point
+        return entry_point, bool(options["fleet"])
 
     def _role_variables(self, variables: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
         """The variables of the role that have a value, with their types. Raises InputError."""

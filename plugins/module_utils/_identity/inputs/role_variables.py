@@ -116,7 +116,20 @@ VARIABLES: Mapping[str, _Reader] = {
 # For tests of the role: what tells the proof's Jobs apart, and why no Pod can run.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _text}
 # The playbooks' own, and what the role itself leaves behind.
-OTHERS = ("converged", "hosts", "kubernetes", "preflight", "report")
+OTHERS = (
+    "account",
+    "account_id",
+    "accounts",
+    "converged",
+    "hosts",
+    "kubernetes",
+    "max_fail_percentage",
+    "preflight",
+    "report",
+    "serial",
+    "stopped",
+    "verify_only",
+)
 _READERS = {**VARIABLES, **HIDDEN}
 # Of text, these may be written as JSON: a command line has nothing else for them.
 _JSON = frozenset(
