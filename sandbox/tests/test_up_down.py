@@ -404,3 +404,36 @@ def test_the_logs_are_kept_after_down(sandbox: Sandbox, state_folder: Path) -> N
     assert wrong.stderr == (
         f"sandbox: No log of 'etcd' in {state_folder}/logs.\nThere are logs of aws, kubernetes.\n"
     )
+
+
+def test_more_clusters_in_other_accounts_and_regions(sandbox: Sandbox, state_folder: Path) -> None:
+    assert sandbox("up").returncode == 0
+    other = ("--account", "444455556666", "--region", "eu-central-1")
+    blue = sandbox("cluster", "blue", *other, "--tag", "stage=prod", "--no-agent", "--version", "1.33")
+    assert (blue.returncode, blue.stdout, blue.stderr) == (
+        0,
+        "EKS cluster blue is ACTIVE in account 444455556666, eu-central-1.\n",
+        "",
+    )
+    assert sandbox("cluster", "green", "--auto-mode").returncode == 0
+    there = aws_control(state_folder).state("444455556666")
+    cluster = there["clusters"]["eu-central-1/blue"]
+    assert (cluster["tags"], cluster["version"]) == ({"stage": "prod"}, "1.33")
+    assert there["addons"] == {}
+    here = aws_control(state_folder).state(ACCOUNT)
+    assert sorted(here["clusters"]) == ["us-west-2/green", "us-west-2/my-cluster"]
+    assert here["clusters"]["us-west-2/green"]["computeConfig"] == {"enabled": True}
+    assert "us-west-2/green/eks-pod-identity-agent" in here["addons"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("blue", "--account", "4444"), "sandbox: --account '4444' is not an account ID of 12 digits.\n"),
+        (("blue", "--region", "moon"), "sandbox: --region 'moon' is not the name of a region.\n"),
+    ],
+)
+def test_a_cluster_that_cannot_be(sandbox: Sandbox, arguments: tuple[str, ...], message: str) -> None:
+    assert sandbox("up").returncode == 0
+    refused = sandbox("cluster", *arguments)
+    assert (refused.returncode, refused.stderr) == (1, message)

@@ -17,7 +17,7 @@ from sandbox.aws.control import AwsControl, AwsControlError
 from sandbox.aws.settings import CONTROL_PREFIX, ROOT_SECRET_ACCESS_KEY
 from sandbox.aws_request import AwsRequester
 from sandbox.backends import KubernetesBackend
-from sandbox.eks import create_cluster
+from sandbox.eks import ClusterRequest, create_cluster
 from sandbox.environment import LOCAL_HOSTS, EnvironmentChange
 from sandbox.errors import StartError
 from sandbox.ports import LOOPBACK
@@ -87,7 +87,8 @@ class EmbeddedAws:
         settings = self.settings
         with _told():
             self._control.set_clock_skew(settings.clock_skew_s)
-        create_cluster(AwsRequester(self.port, settings.account, settings.region), settings.cluster)
+        requester = AwsRequester(self.port, settings.account, settings.region)
+        create_cluster(requester, ClusterRequest(settings.cluster))
         with _told():
             self._control.set_read_lag(settings.read_lag_ms, replicas=settings.read_replicas)
             self._control.set_rate_limit(settings.rate_limit)

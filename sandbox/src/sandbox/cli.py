@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from sandbox.aws_request import AwsRequester
+from sandbox.eks import ClusterRequest, create_cluster
 from sandbox.ephemeral import ephemeral_folder
 from sandbox.errors import SandboxError
 from sandbox.foreground import run_command
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "reset": _reset,
         "run": _run,
         "env": _env,
+        "cluster": _cluster,
         "logs": _logs,
     }
     try:
@@ -108,6 +111,28 @@ def _reset(_parsed: argparse.Namespace, layout: Layout, _environment: Mapping[st
 def _env(_parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
     state = Supervisor(layout, say=_tell).require_running()
     print(environment_of(state, layout).as_shell(), end="")
+    return 0
+
+
+def _cluster(parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
+    state = Supervisor(layout, say=_tell).require_running()
+    if state.settings.aws != "embedded":
+        raise SandboxError("Clusters are created in the embedded AWS only; this sandbox uses a real one.")
+    place = replace(
+        state.settings,
+        cluster=parsed.name,
+        account=parsed.account or state.settings.account,
+        region=parsed.region or state.settings.region,
+    )
+    wanted = ClusterRequest(
+        name=place.cluster,
+        agent=not parsed.no_agent,
+        auto_mode=parsed.auto_mode,
+        version=parsed.version,
+        tags=dict(parsed.tag),
+    )
+    create_cluster(AwsRequester(state.ports["aws"], place.account, place.region), wanted)
+    print(f"EKS cluster {place.cluster} is ACTIVE in account {place.account}, {place.region}.")
     return 0
 
 

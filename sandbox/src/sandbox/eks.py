@@ -1,10 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create the sandbox's EKS cluster in the embedded AWS, as an administrator would have."""
+"""Create EKS clusters in the embedded AWS, as an administrator would have."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
 from sandbox.aws_request import AwsRequester
@@ -25,9 +28,20 @@ CLUSTER_TRUST = {
 }
 
 
-def create_cluster(aws: AwsRequester, name: str) -> None:
-    """An ACTIVE cluster with its role and the EKS Pod Identity Agent; what is there stays."""
-    role = f"{name}-cluster-role"[:64]
+@dataclass(frozen=True, slots=True)
+class ClusterRequest:
+    """A cluster to make. An empty version is the newest that the endpoint offers."""
+
+    name: str
+    agent: bool = True
+    auto_mode: bool = False
+    version: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def create_cluster(aws: AwsRequester, wanted: ClusterRequest) -> None:
+    """An ACTIVE cluster with its role and, if wanted, the EKS Pod Identity Agent; what is there stays."""
+    role = f"{wanted.name}-cluster-role"[:64]
     form = {
         "Action": "CreateRole",
         "Version": IAM_VERSION,
@@ -35,8 +49,8 @@ def create_cluster(aws: AwsRequester, name: str) -> None:
         "AssumeRolePolicyDocument": json.dumps(CLUSTER_TRUST),
     }
     aws.create("iam", "/", FORM, urlencode(form).encode())
-    cluster = {
-        "name": name,
+    cluster: dict[str, Any] = {
+        "name": wanted.name,
         "roleArn": f"arn:aws:iam::{aws.account}:role/{role}",
         "resourcesVpcConfig": {
             "subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"],
@@ -44,6 +58,13 @@ def create_cluster(aws: AwsRequester, name: str) -> None:
         },
         "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
     }
+    if wanted.auto_mode:
+        cluster["computeConfig"] = {"enabled": True}
+    if wanted.version:
+        cluster["version"] = wanted.version
+    if wanted.tags:
+        cluster["tags"] = dict(wanted.tags)
     aws.create("eks", "/clusters", JSON, json.dumps(cluster).encode())
-    addon = {"addonName": AGENT_ADDON}
-    aws.create("eks", f"/clusters/{name}/addons", JSON, json.dumps(addon).encode())
+    if wanted.agent:
+        addon = {"addonName": AGENT_ADDON}
+        aws.create("eks", f"/clusters/{wanted.name}/addons", JSON, json.dumps(addon).encode())

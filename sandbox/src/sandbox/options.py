@@ -119,10 +119,35 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fresh", action="store_true", help="a sandbox of its own in any case")
     run.add_argument("command_line", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     actions.add_parser("env", parents=[state], help='print its variables: eval "$(sandbox env)"')
+    cluster = actions.add_parser(
+        "cluster",
+        parents=[state, _cluster_options()],
+        help="create one more EKS cluster, in any account and region",
+    )
+    cluster.add_argument("name", help="its name; a cluster of that name that is there stays as it is")
     logs = actions.add_parser("logs", parents=[state], help="print the end of its logs")
     logs.add_argument("name", nargs="?", help="one server only, such as aws or kubernetes")
     logs.add_argument("--lines", type=int, default=LOG_LINES, help="of each log (%(default)s)")
     return parser
+
+
+def _cluster_options() -> argparse.ArgumentParser:
+    cluster = argparse.ArgumentParser(add_help=False)
+    add = cluster.add_argument
+    add("--account", metavar="ID", help="the account that it is in (the one of `up`)")
+    add("--region", metavar="NAME", help="its region (the one of `up`)")
+    add("--version", metavar="N.NN", default="", help="its Kubernetes version (the newest)")
+    add("--tag", metavar="KEY=VALUE", action="append", type=_tag, default=[], help="a tag of it; repeatable")
+    add("--auto-mode", action="store_true", help="with EKS Auto Mode")
+    add("--no-agent", action="store_true", help="without the add-on eks-pod-identity-agent")
+    return cluster
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
 
 
 def _start_options() -> argparse.ArgumentParser:

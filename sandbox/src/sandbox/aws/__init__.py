@@ -16,6 +16,8 @@ Where it differs from AWS:
 * EKS Auth does not check the signature of a service account's token.
 * There are no subnets: with --auth their IDs have to look like some, and to be two.
 * The root's signatures are not checked, even with --auth.
+* Without --auth an account's root may assume roles. With it a caller needs sts:AssumeRole also for a
+  role of its own account that trusts it by name.
 * Quotas on the number of roles, policies and associations are not kept.
 * AWS's own policies are a selection, some with shortened documents.
 * The codes of these refusals follow the API model, but their texts are this project's own: session

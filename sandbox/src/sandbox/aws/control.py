@@ -73,6 +73,10 @@ class AwsControl:
         """By how much the dates that IAM and EKS write are ahead of this machine's clock."""
         self._ask("PUT", "clock-skew", {"s": seconds})
 
+    def set_session_lifetime(self, seconds: float) -> None:
+        """How long the credentials of AssumeRole last, whatever was asked for; 0 is as asked."""
+        self._ask("PUT", "session-lifetime", {"s": seconds})
+
     def set_rate_limit(self, per_second: float) -> None:
         """Throttle what comes faster than so many requests a second; 0 is no limit."""
         self._ask("PUT", "rate-limit", {"per_second": per_second})
@@ -135,7 +139,8 @@ class AwsControl:
     def reset(self) -> None:
         """Delete every resource of every account, the counters, the fault rules and the read lag.
 
-        Latency, propagation delay, clock skew, rate limit and the Kubernetes endpoint stay.
+        Latency, propagation delay, clock skew, rate limit, session lifetime and the Kubernetes
+        endpoint stay.
         """
         self._ask("POST", "reset")
 

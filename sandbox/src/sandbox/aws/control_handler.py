@@ -47,6 +47,7 @@ class ControlHandler:
             ("PUT", "propagation"): self._propagation,
             ("PUT", "clock-skew"): self._clock_skew,
             ("PUT", "rate-limit"): self._rate_limit,
+            ("PUT", "session-lifetime"): self._session_lifetime,
             ("GET", "read-lag"): self._show_read_lag,
             ("PUT", "read-lag"): self._set_read_lag,
             ("GET", "faults"): self._show_faults,
@@ -98,6 +99,13 @@ class ControlHandler:
     def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
         self._instruments.rate_limit.set(float(data["per_second"]))
         return {"per_second": self._instruments.rate_limit.per_second}
+
+    def _session_lifetime(self, _arguments: Arguments, data: Any) -> Any:
+        seconds = float(data["s"])
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"s must be a number of at least 0: {data['s']!r}")
+        self._overlay.assume_role.lifetime_s = seconds
+        return {"s": seconds}
 
     def _show_read_lag(self, _arguments: Arguments, _data: Any) -> Any:
         return {"rules": self._overlay.read_lag.snapshot()}

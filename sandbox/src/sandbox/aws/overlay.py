@@ -42,7 +42,7 @@ class Overlay:
         self.eks_state = EksState(stock, self.clock)
         self._authorizer = authorizer = authz.Authorizer(stock)
         passing = RolePassing(self.iam_state, authorizer, self.propagation)
-        self._assume_role = AssumeRole(self.iam_state)
+        self.assume_role = AssumeRole(self.iam_state)
         self.iam = Iam(self.iam_state)
         self.eks = Eks(self.eks_state, passing)
         self.read_lag = ReadLag(self.iam_state, self.eks_state, passing)
@@ -110,9 +110,11 @@ class Overlay:
                 return await _answer_from(self, call, inner)
             finally:
                 self.read_lag.record(call)
-        self._assume_role.check(call)
         if call.operation == "AssumeRoleForPodIdentity":
             return json_response(self._pod_identity.assume(call))
+        if call.operation == "AssumeRole":
+            self.assume_role.check(call)
+            return self.assume_role.shortened(await inner())
         return await inner()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from importlib import import_module
 from typing import Any, cast
 
@@ -137,10 +138,16 @@ class Stock:
         """The access key the request was signed with, or an empty string."""
         return cast(str, self._router.extract_access_key_id(headers, query) or "")
 
-    def caller_arn(self, headers: Any, query: Any) -> str:
-        """Who signed a request; empty where that cannot be told."""
-        caller = self.sts._caller_identity(headers, query)
-        return str(caller["userArn"]) if isinstance(caller, dict) else ""
+    def caller(self, headers: Any, query: Any) -> Record:
+        """Who signed a request: userArn, accountId, principalType, and with --auth principalKeys.
+
+        With --auth ministack has refused requests of nobody before.
+        """
+        return cast(Record, self.sts._caller_identity(headers, query))
+
+    def end_session(self, access_key_id: str, seconds: float) -> None:
+        """Let a temporary access key expire so many seconds from now."""
+        self.sts._sessions[access_key_id]["Expiration"] = time.time() + seconds
 
     def account_of_session(self, access_key_id: str) -> str | None:
         """The account of a temporary or user's access key; None where nobody has that key."""

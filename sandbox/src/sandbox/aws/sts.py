@@ -1,36 +1,165 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What STS refuses before a role's trust policy is looked at; enforced only with --auth."""
+"""What AssumeRole refuses, within an account and across accounts.
+
+The role's trust policy, its MaxSessionDuration and the rules of the parameters hold always. With
+--auth ministack has asked the caller's own policies before, and an account's root assumes nothing.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
+from sandbox.aws.iam_documents import as_list
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_state import IamState
-from sandbox.aws.model import ApiError, Call
+from sandbox.aws.model import ApiError, Call, Record, Response
 
-_ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([^/]+)")
+LEAST_SECONDS = 900
+MOST_SECONDS = 43200
+DEFAULT_SECONDS = 3600
+CHAINED_SECONDS = 3600
+OK = 200
+
+_ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([\w+=,.@-]{1,64})", re.ASCII)
+_ACCESS_KEY_ID = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
+_EXPIRATION = re.compile(rb"<Expiration>[^<]*</Expiration>")
+
+
+@dataclass(frozen=True, slots=True)
+class _TextRule:
+    parameter: str
+    least: int
+    most: int
+    pattern: str
+
+
+_TEXT_RULES = (
+    _TextRule("RoleArn", 20, 2048, r"[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD]+"),
+    _TextRule("RoleSessionName", 2, 64, r"[\w+=,.@-]*"),
+    _TextRule("ExternalId", 2, 1224, r"[\w+=,.@:\/-]*"),
+)
 
 
 class AssumeRole:
+    """``lifetime_s`` is how many seconds each session lasts, whatever was asked for; 0 is as asked."""
+
     def __init__(self, iam: IamState) -> None:
         self._iam = iam
+        self.lifetime_s = 0.0
 
     def check(self, call: Call) -> None:
-        """Raise ``AccessDenied`` for an account's root, and for a role that does not exist."""
-        stock = self._iam.stock
-        if not stock.auth or call.operation != "AssumeRole":
-            return
-        caller = stock.caller_arn(call.headers, call.query)
-        if caller.endswith(":root"):
-            raise ApiError(403, "AccessDenied", "Roles may not be assumed by root accounts.")
-        arn = Form(call.account, call.body).text("RoleArn")
+        """Raise what AWS answers where the role cannot be assumed so."""
+        form = Form(call.account, call.body)
+        seconds = _check_parameters(form)
+        arn = form.text("RoleArn")
         match = _ROLE_ARN.fullmatch(arn)
-        role = self._iam.role(match.group(1), match.group(2)) if match else None
-        if match and (role is None or role["Arn"] != arn):
-            raise ApiError(
-                403,
-                "AccessDenied",
-                f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+        if match is None:
+            raise _invalid("Request ARN is invalid")
+        stock = self._iam.stock
+        caller = stock.caller(call.headers, call.query)
+        if stock.auth and caller["userArn"].endswith(":root"):
+            raise ApiError(403, "AccessDenied", "Roles may not be assumed by root accounts.")
+        role = self._iam.role(match.group(1), match.group(2))
+        if role is None or role["Arn"] != arn or not self._trusts(role, call, caller, form):
+            # AWS does not tell whether there is such a role.
+            who = caller["userArn"]
+            message = f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            raise ApiError(403, "AccessDenied", message)
+        if ":assumed-role/" in caller["userArn"] and seconds > CHAINED_SECONDS:
+            raise _invalid(
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
+                "role chaining"
             )
+        if seconds > int(role["MaxSessionDuration"]):
+            raise _invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+
+    def shortened(self, response: Response) -> Response:
+        """The answer with the lifetime that every session is to have, where one is set."""
+        if not self.lifetime_s or response.status != OK:
+            return response
+        key = _ACCESS_KEY_ID.search(response.body)
+        if key is None:
+            return response
+        self._iam.stock.end_session(key.group(1).decode(), self.lifetime_s)
+        ends = datetime.now(timezone.utc) + timedelta(seconds=self.lifetime_s)
+        text = f"<Expiration>{ends:%Y-%m-%dT%H:%M:%SZ}</Expiration>"
+        return response._replace(body=_EXPIRATION.sub(text.encode(), response.body))
+
+    def _trusts(self, role: Record, call: Call, caller: Record, form: Form) -> bool:
+        stock = self._iam.stock
+        tags = {tag["Key"]: tag["Value"] for tag in form.tags()}
+        context = stock.evaluator.EvalContext(
+            principal_arn=caller["userArn"],
+            principal_type=caller["principalType"],
+            principal_account=caller["accountId"],
+            action="sts:AssumeRole",
+            resource_arn=role["Arn"],
+            region=call.region,
+            service_context={
+                "sts:externalid": form.get("ExternalId"),
+                "sts:rolesessionname": form.get("RoleSessionName"),
+            },
+            principal_keys=caller.get("principalKeys", {}),
+            request_tags=tags,
+            tag_keys=list(tags),
+        )
+        trust = _for_principals(role["AssumeRolePolicyDocument"])
+        return bool(stock.evaluator.evaluate_trust_policy(trust, caller["userArn"], context))
+
+
+def _check_parameters(form: Form) -> int:
+    """The duration in seconds. Raises ``ValidationError`` as the service's front end does."""
+    for rule in _TEXT_RULES:
+        value = form.get(rule.parameter) if rule.parameter == "ExternalId" else form.required(rule.parameter)
+        if value is not None:
+            _check_text(rule, value)
+    given = form.get("DurationSeconds")
+    if given is None:
+        return DEFAULT_SECONDS
+    seconds = int(given)
+    for holds, bound in (
+        (seconds >= LEAST_SECONDS, f"greater than or equal to {LEAST_SECONDS}"),
+        (seconds <= MOST_SECONDS, f"less than or equal to {MOST_SECONDS}"),
+    ):
+        if not holds:
+            raise _violated(given, "durationSeconds", f"Member must have value {bound}")
+    return seconds
+
+
+def _check_text(rule: _TextRule, value: str) -> None:
+    member = rule.parameter[0].lower() + rule.parameter[1:]
+    if len(value) < rule.least:
+        raise _violated(value, member, f"Member must have length greater than or equal to {rule.least}")
+    if len(value) > rule.most:
+        raise _violated(value, member, f"Member must have length less than or equal to {rule.most}")
+    if not re.fullmatch(rule.pattern, value, re.ASCII):
+        raise _violated(value, member, f"Member must satisfy regular expression pattern: {rule.pattern}")
+
+
+def _violated(value: str, member: str, constraint: str) -> ApiError:
+    return _invalid(
+        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
+        f"{constraint}"
+    )
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, "ValidationError", message)
+
+
+def _for_principals(document: str) -> Mapping[str, Any]:
+    """The statements without the services they name: ministack's evaluator takes every root for a service."""
+    return {"Statement": [_without_services(s) for s in as_list(json.loads(document)["Statement"])]}
+
+
+def _without_services(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    principal = statement.get("Principal")
+    if not isinstance(principal, dict):
+        return statement
+    return {**statement, "Principal": {kind: who for kind, who in principal.items() if kind != "Service"}}
