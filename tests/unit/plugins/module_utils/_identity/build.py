@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
+    Asked,
+    Member,
+    members_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
@@ -28,6 +33,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
+    ParsedInput,
+    State,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     CLUSTER_TAG,
@@ -37,6 +44,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import (
+    Fleet,
+    assemble,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
@@ -44,6 +55,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     CLUSTER as CLUSTER,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    OTHER_CLUSTER as OTHER_CLUSTER,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     REGION as REGION,
@@ -149,6 +163,47 @@ def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock |
 
 def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:
     return engine(aws, wanted, state, clock).run(wanted, state, check_mode=False)
+
+
+def members(wanted: Desired, regions: Mapping[str, str] | None = None) -> list[Member]:
+    """The clusters of what is desired, in the order of their first workloads; each in the region that ``regions`` says."""
+    keys = dict.fromkeys(workload.key.cluster for workload in wanted.workloads)
+    asked = [
+        Asked(
+            ParsedInput(
+                name,
+                "present",
+                tuple(one for one in wanted.workloads if one.key.cluster == name),
+                wanted.options.owner,
+            ),
+            (regions or {}).get(name, REGION),
+        )
+        for name in keys
+    ]
+    return members_of(asked, REGION)
+
+
+def fleet_engine(
+    aws: FakeAws,
+    asked: Sequence[Member],
+    options: Options,
+    state: State = "present",
+    clock: Clock | None = None,
+) -> tuple[Engine, Fleet]:
+    fleet = assemble(aws, asked, options, state, 1)
+    return Engine(aws, fleet.clusters, 1, wait_policy(clock), unread=fleet.left_out), fleet
+
+
+def run_fleet(
+    aws: FakeAws,
+    wanted: Desired,
+    state: State = "present",
+    clock: Clock | None = None,
+    check_mode: bool = False,
+) -> Run:
+    """One run over all clusters of what is desired."""
+    engine_, fleet = fleet_engine(aws, members(wanted), wanted.options, state, clock)
+    return engine_.run(fleet.desired, state, check_mode)
 
 
 def plan(aws: FakeAws, wanted: Desired, state: str = "present") -> Plan:
