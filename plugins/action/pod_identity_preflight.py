@@ -19,6 +19,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_integer,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
+    read_layers,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
     find_ineffective,
@@ -68,12 +71,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
     why_not_writable,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import matches
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     CONNECTION_SPEC,
     connect,
 )
 
-WORKLOADS = ("workloads", "workloads_from")
+LAYERS = "fleet_workloads"
+WORKLOADS = ("workloads", "workloads_from", LAYERS)
 FILES = ("report_file", "junit_file")
 MISSING = """\
 The role needs pod_identity_cluster_name and pod_identity_workloads (or pod_identity_workloads_from), for example in a \
@@ -95,6 +100,11 @@ Nothing was changed."""
 PURGE_IN_A_FLEET = (
     f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
     "cluster. Leave it out here, and purge cluster by cluster with site.yml."
+)
+NOTHING_FOR_HOST = (
+    f"{ROLE}{LAYERS} has nothing for host {{host}}: none of its patterns is meant for it, and neither {ROLE}workloads nor "
+    f"{ROLE}workloads_from is set. Add an entry with hosts: {{host}} or a group of it (workloads: [] for none), or leave the "
+    "host out of the run."
 )
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
@@ -124,16 +134,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if ready.get("failed"):
             return {**result, **ready}
         warnings = [*find_ineffective(given, entry_point), *ready.pop("warnings", ())]
-        options = {
-            name: value for name, value in given.items() if name not in ("workloads", "workloads_from")
-        }
+        options = {name: value for name, value in given.items() if name not in WORKLOADS}
         return {**result, **ready, "options": options, **({"warnings": warnings} if warnings else {})}
 
     def _run(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The preflight with its arguments. Raises InputError."""
         options = self._options(given)
         _check_files(options)
-        parsed = read_input(_input_of(given), partial(locate_files, variables=variables), ROLE)
+        locate = partial(locate_files, variables=variables)
+        layers = None
+        if given.get(LAYERS) is not None:
+            names = {str(variables["inventory_hostname"]), "all", *map(str, variables["group_names"])}
+            layers = read_layers(
+                given[LAYERS], f"{ROLE}{LAYERS}", lambda hosts: matches(hosts, names), locate
+            )
+            if not layers and not any(given.get(name) is not None for name in WORKLOADS[:2]):
+                raise InputError([NOTHING_FOR_HOST.format(host=variables["inventory_hostname"])])
+        parsed = read_input(_input_of(given), locate, ROLE, layers)
         state: State = "verify" if options["verify_only"] else parsed.state
         deadline = begin_deadline(read_integer(given.get("deadline")))
         preflight = self._read_accounts(parsed, state, options, variables, deadline)
@@ -223,7 +240,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments beside the input; the validation copies what it is given, so it gets no workloads."""
         before = self._task.args
-        self._task.args = {name: value for name, value in given.items() if name not in OPTIONS}
+        self._task.args = {name: value for name, value in given.items() if name not in (*OPTIONS, LAYERS)}
         try:
             _valid, options = self.validate_argument_spec(
                 argument_spec={
@@ -245,7 +262,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
     """The arguments of this action that the role's variables stand for."""
     names = (*OPTIONS, *FILES, "adopt", "allow_breakage", "verify_cluster", "region", "kubeconfig")
-    arguments = {name: given[name] for name in names if name in given}
+    arguments = {name: given[name] for name in (*names, LAYERS) if name in given}
     if "kube_context" in given:
         arguments["context"] = given["kube_context"]
     return {**arguments, "verify_only": entry_point == "verify"}

@@ -77,6 +77,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "deadline": _integer(LEAST["deadline"]),
     "endpoint_url": _text,
     "fail_on": _choice("error", "warning"),
+    "fleet_workloads": _as_given,
     "force": _flag,
     "force_conflicts": _flag,
     "ignore": _names,
@@ -133,7 +134,16 @@ OTHERS = (
 _READERS = {**VARIABLES, **HIDDEN}
 # Of text, these may be written as JSON: a command line has nothing else for them.
 _JSON = frozenset(
-    ("ignore", "proof_pod_spec", "proof_resources", "purge_namespaces", "tags", "workloads", "workloads_from")
+    (
+        "fleet_workloads",
+        "ignore",
+        "proof_pod_spec",
+        "proof_resources",
+        "purge_namespaces",
+        "tags",
+        "workloads",
+        "workloads_from",
+    )
 )
 
 
@@ -169,7 +179,7 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     _check_together(values, entry_point, problems)
     problems.raise_if_any()
     # An owner or workloads without a value are for run_input to refuse.
-    kept = ("owner", "workloads", "workloads_from")
+    kept = ("fleet_workloads", "owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in kept}
 
 

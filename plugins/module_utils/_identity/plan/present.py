@@ -32,6 +32,7 @@ from ..model.shared import (
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
+from .differences import find_differences
 from .policies import TAKING_STAGE, in_two_steps, plan_policy
 from .problems import breaks
 from .shared_role import gains, plan_shared_role
@@ -47,7 +48,11 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     ]
     listed = frozenset(workload.key for workload in workloads)
     unread = unread_targets(observed.failures)
+    differing = find_differences(account, workloads)
+    draft.failures += dict.fromkeys(differing.values())
     for arn, (spec, users) in shared_policies(account, workloads).items():
+        if policy_target(arn) in differing:
+            continue
         if failure := unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
         else:
@@ -56,6 +61,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     observed = _with_taken_over(observed, draft.changes)
     all_shared = shared_roles(account, workloads)
     for shared in all_shared:
+        if role_target(shared.spec.name.lower()) in differing:
+            continue
         if failure := unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
         else:

@@ -323,6 +323,40 @@ def test_what_one_run_cannot_be_about(asked: list[ParsedInput], problem: str) ->
     assert caught.value.problems == (problem,)
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "message"),
+    [
+        pytest.param(
+            workload(role={"name": "shared", "description": "one"}),
+            workload(role={"name": "shared", "description": "two"}),
+            "role 'shared' has another description for default/app of cluster other-cluster than for default/app of cluster "
+            "my-cluster, and IAM has it once for all clusters of the account.",
+            id="a role",
+        ),
+        pytest.param(
+            workload(role={"name": "one"}, policies=[policy("p", "s3:GetObject")]),
+            workload(role={"name": "two"}, policies=[policy("P", "s3:GetObject", path="/x/")]),
+            "policy 'p' has another name for default/app of cluster other-cluster than for default/app of cluster "
+            "my-cluster, and IAM has it once for all clusters of the account.",
+            id="a policy",
+        ),
+    ],
+)
+def test_what_clusters_define_apart_is_left_as_it_is(here: Any, there: Any, message: str) -> None:
+    aws = FakeAws()
+    others = desired(workload("web", role={"name": "web"}, policies=None))
+    parts = (*desired(here).workloads, *others.workloads, *desired(there, cluster=OTHER_CLUSTER).workloads)
+    made = run_fleet(aws, replace(others, workloads=parts))
+    (failure,) = [one for one in made.failures if one.error_code == Code.DEFINITIONS_DIFFER]
+    assert failure.message == message
+    assert failures(made) == [
+        (CLUSTER, "default/app", "DEFINITIONS_DIFFER"),
+        (OTHER_CLUSTER, "default/app", "DEFINITIONS_DIFFER"),
+    ]
+    assert list(aws.state()["roles"]) == ["web"]
+    assert aws.state()["policies"] == {}
+
+
 def test_a_teardown_removes_a_role_that_only_the_clusters_of_the_run_use() -> None:
     aws = FakeAws()
     wanted = both(workload(role=ROLE))
