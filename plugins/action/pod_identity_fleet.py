@@ -19,6 +19,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
     run_account,
     take_part,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
+
+STOPPED = "pod_identity_stopped"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
@@ -46,7 +49,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             if step == "apply":
                 return {**result, **run_account(self, options["groups"], variables)}
             if step == "take":
-                return {**result, **take_part(options["part"])}
+                part = take_part(options["part"])
+                if part.get("left_out"):
+                    # Told at the end, with what failed elsewhere; until then the host only waits.
+                    set_fact(self, result, STOPPED, part["msg"])
+                return {**result, **part, "failed": False}
             return {**result, **show_fleet(variables)}
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}

@@ -254,6 +254,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.workloads
   - workload_identity.aws.attributes
 """
@@ -542,6 +543,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_accounts,
     validate_attachments,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
@@ -565,7 +570,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
@@ -650,6 +655,7 @@ def main() -> None:
             "verify": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "deadline": {"type": "int"},
+            **assume_role_spec(),
             "concurrency": {"type": "int", "default": 16},
             "parsed_input": {
                 "type": "dict",
@@ -676,9 +682,10 @@ def main() -> None:
     params = module.params
     try:
         validate_options(params)
+        role = read_assume_role(params, params["option_prefix"])
         parsed = parsed_argument(params["parsed_input"])
         desired = desired_of(parsed, params)
-        api = api_for(module, params["concurrency"])
+        api = api_for(module, params["concurrency"], role)
         cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
         validate_accounts(desired, cluster)
         if parsed.state == "present" and has_many_policies(desired, cluster):
@@ -709,7 +716,7 @@ def main() -> None:
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
     except AwsError as error:
-        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+        module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
     run = performed.run
     run_result = result_of(run, module.check_mode)
     result: dict[str, object] = {

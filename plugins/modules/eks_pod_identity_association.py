@@ -111,6 +111,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
 """
 
@@ -242,6 +243,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.op
     with_option_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -252,7 +257,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
@@ -283,6 +288,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "deadline": {"type": "int"},
+            **assume_role_spec(),
         },
         required_if=[("state", "present", ["role_arn"])],
         supports_check_mode=True,
@@ -291,6 +297,7 @@ def main() -> None:
     guard = Guard(params["deadline"] or None, (*TOLD, AssociationError))
     try:
         validate_options(params)
+        role = read_assume_role(params)
         cluster_name = parse_cluster_name(params["cluster_name"])
         wanted = Wanted(
             key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
@@ -304,14 +311,14 @@ def main() -> None:
         wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
         journal = Journal()
         with guard:
-            api = api_for(module, 10)
+            api = api_for(module, 10, role)
             result = converge(api, wanted, module.region or "", module.check_mode, wait_policy, journal)
         if guard.cause is not None:
             raise cut_short(journal, wanted, guard.cause, module.check_mode)
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:
-        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+        module.fail_json(**aws_failure(error, module.region))
     except AssociationError as error:
         module.fail_json(
             msg=with_option_names(visible(str(error)), ""),

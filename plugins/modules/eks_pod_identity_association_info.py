@@ -60,6 +60,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
 """
@@ -160,6 +161,10 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     validate_options,
 )
@@ -169,7 +174,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
@@ -218,18 +223,20 @@ def main() -> None:
             "details": {"type": "bool", "default": False},
             "concurrency": {"type": "int", "default": 16},
             "deadline": {"type": "int"},
+            **assume_role_spec(),
         },
         supports_check_mode=True,
     )
     try:
         validate_options(module.params)
+        role = read_assume_role(module.params)
         with Guard(module.params["deadline"] or None) as guard:
-            api = api_for(module, module.params["concurrency"])
+            api = api_for(module, module.params["concurrency"], role)
             rows = associations(api, module.params, module.region or "")
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except AwsError as error:
-        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+        module.fail_json(**aws_failure(error, module.region))
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause))
     module.exit_json(changed=False, associations=rows)

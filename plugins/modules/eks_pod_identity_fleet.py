@@ -210,6 +210,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
 """
 
@@ -356,6 +357,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.op
     named_result,
     with_option_names,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     Asked,
     Member,
@@ -377,7 +382,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
@@ -480,6 +485,7 @@ def main() -> None:
             "check_caller": {"type": "bool", "default": False},
             "propagation_timeout": {"type": "int", "default": 60},
             "deadline": {"type": "int"},
+            **assume_role_spec(),
             "concurrency": {"type": "int", "default": 16},
             "progress_file": {"type": "path"},
             "option_prefix": {"type": "str", "default": ""},
@@ -491,12 +497,12 @@ def main() -> None:
     try:
         validate_options(params)
         members = members_of([asked_of(row) for row in params["clusters"]], module.region or "")
-        api = api_for(module, params["concurrency"])
+        api = api_for(module, params["concurrency"], read_assume_role(params, prefix))
         result = verify_fleet(module, api, members) if params["verify_only"] else change(module, api, members)
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), prefix))
     except AwsError as error:
-        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+        module.fail_json(**aws_failure(error, module.region, prefix))
     if "msg" in result and not params["continue_on_error"]:
         module.fail_json(**named_result(result, prefix))
     module.exit_json(**named_result(result, prefix))

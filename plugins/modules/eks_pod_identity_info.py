@@ -142,6 +142,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.workloads
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
@@ -319,6 +320,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.op
     named_result,
     with_option_names,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
@@ -344,7 +349,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
@@ -384,6 +389,7 @@ def main() -> None:
             "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
             "concurrency": {"type": "int", "default": 16},
             "deadline": {"type": "int"},
+            **assume_role_spec(),
             "parsed_input": {
                 "type": "dict",
                 "options": {
@@ -408,12 +414,13 @@ def main() -> None:
     params = module.params
     try:
         validate_options(params)
+        role = read_assume_role(params, params["option_prefix"])
         name = parse_cluster_name(params["cluster_name"])
         options = Options(trust_scope=params["trust_scope"])
         listed = any(params[way] is not None for way in ("parsed_input", "workloads", "workloads_from"))
         workloads = parsed_argument(params["parsed_input"]).workloads if listed else None
         with Guard(params["deadline"] or None) as guard:
-            api = api_for(module, params["concurrency"])
+            api = api_for(module, params["concurrency"], role)
             cluster = find_cluster(api, name, module.region or "")
             server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
             other = judge_api_server(cluster, server) if server else None
@@ -435,7 +442,7 @@ def main() -> None:
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
     except AwsError as error:
-        module.fail_json(msg=aws_message(error, module.region), error_code=error.code, remedy=error.remedy)
+        module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause))
     further = [*([other] if other else []), *caller, *lint_documents(desired.workloads, load_catalogue())]

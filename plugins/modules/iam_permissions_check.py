@@ -136,6 +136,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
 """
@@ -411,8 +412,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurr
     map_concurrently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
     RolePolicies,
@@ -586,6 +598,7 @@ def main() -> None:
             "session_tags": {"type": "bool", "default": True},
             "method": {"type": "str", "choices": ["evaluate", "simulate"], "default": "evaluate"},
             "lint": {"type": "bool", "default": True},
+            **assume_role_spec(),
         },
         required_one_of=[("role_name", "role_arn", "policies")],
         mutually_exclusive=[("role_name", "role_arn"), ("role_name", "policies")],
@@ -598,23 +611,26 @@ def main() -> None:
     try:
         parse_subject(params)
         parse_required(params["required"], params["context"])
+        assumed = read_assume_role(params)
         if online:
             require_sdk(module)
-        api = api_for(module, DEFAULT_WIDTH) if online else None
+        api = api_for(module, DEFAULT_WIDTH, assumed) if online else None
         if params["policies"] is None and api is not None:
             policies = read_role_policies(api, params["role_name"] or params["role_arn"], module.region)
         else:
             policies = given_policies(params)
         result = judge(params, policies, api if params["method"] == "simulate" else None)
+    except InputError as error:
+        module.fail_json(msg=input_message(error))
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
         module.fail_json(msg=visible(f"A policy is not one that IAM accepts: {error}. Correct it there."))
     except AwsError as error:
         module.fail_json(
-            msg=f"Asking IAM failed: {error} {error.remedy}",
+            msg=with_option_names(f"Asking IAM failed: {error} {error.remedy}", ""),
             error_code=error.code,
-            remedy=error.remedy,
+            remedy=with_option_names(error.remedy, ""),
             region=module.region,
         )
     module.exit_json(changed=False, **result)

@@ -105,6 +105,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
 """
@@ -335,8 +336,19 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
     RoleNotFound,
     find_role,
@@ -384,6 +396,7 @@ def main() -> None:
             "session_tags": {"type": "bool", "default": True},
             "pod_identity_role_arn": {"type": "str"},
             "external_id": {"type": "str"},
+            **assume_role_spec(),
         },
         required_one_of=[("role_name", "role_arn", "trust_policy")],
         mutually_exclusive=[("role_name", "role_arn"), ("role_name", "trust_policy")],
@@ -395,12 +408,15 @@ def main() -> None:
     document, role_arn = params["trust_policy"], params["role_arn"]
     try:
         parse_subject(params)
+        assumed = read_assume_role(params)
         if document is None:
             require_sdk(module)
             asked = params["role_name"] or role_arn
-            role = find_role(api_for(module, 1), asked, module.region)
+            role = find_role(api_for(module, 1, assumed), asked, module.region)
             document, role_arn = role.trust_policy, role.arn
         checked = judge(params, document, role_arn)
+    except InputError as error:
+        module.fail_json(msg=input_message(error))
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
@@ -409,9 +425,9 @@ def main() -> None:
         )
     except AwsError as error:
         module.fail_json(
-            msg=f"Reading the role failed: {error} {error.remedy}",
+            msg=with_option_names(f"Reading the role failed: {error} {error.remedy}", ""),
             error_code=error.code,
-            remedy=error.remedy,
+            remedy=with_option_names(error.remedy, ""),
             region=module.region,
         )
     module.exit_json(changed=False, **checked.as_dict())

@@ -86,16 +86,13 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
 def _failed_row(result: Result) -> Result:
     """What each host of a run says that failed as a whole, before it looked at a cluster."""
     message = str(result.get("msg") or result.get("module_stderr") or "the AWS half did not run.")
-    told = {name: result[name] for name in ("error_code", "remedy", "exception") if name in result}
+    told: Result = {name: result[name] for name in ("error_code", "remedy", "exception") if name in result}
     return {"failed": True, "left_out": True, "changed": False, "msg": message, **told}
 
 
 def take_part(part: Mapping[str, str]) -> Result:
     """The result of the AWS half for one host, as the module for one cluster returns it."""
     row: Result = read_json(dict(part))
-    if not row.get("left_out"):
-        # Workloads that failed alone are reported at the end; the others go on.
-        row["failed"] = False
     # The task of the account has shown it.
     row.pop("diff", None)
     row["changed"] = False

@@ -28,6 +28,11 @@ TEXTS = {
     "pod_identity_region": "us-west-2",
     "pod_identity_profile": "",
     "pod_identity_endpoint_url": "{{ lookup('env', 'AWS_ENDPOINT_URL') }}",
+    # The account's root cannot be trusted by a role of the same name everywhere: what is set is in target assume_role.
+    "pod_identity_assume_role_arn": "",
+    "pod_identity_assume_role_external_id": "",
+    "pod_identity_assume_role_session_name": "",
+    "pod_identity_assume_role_duration": "",
     "pod_identity_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}",
     "pod_identity_kube_context": "",
     "pod_identity_trust_scope": "workload",

@@ -18,7 +18,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
 
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
+
+from .._identity.model.assume_role import AssumeRole
 from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
+from .assumed_session import AssumedSession, Connection
 from .bounded import OutOfTime, within
 from .concurrency import DEFAULT_WIDTH
 from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
@@ -28,6 +32,7 @@ from .retry import Retries
 
 # AnsibleAWSModule reports it when botocore is missing.
 with contextlib.suppress(ImportError):
+    from botocore.config import Config
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
@@ -93,7 +98,8 @@ class BotoApi:
 
     ``make_client`` takes the service, and ``make_regional`` also the region where it is not ``region``, that of the
     credentials; without it there is no other. Safe to share by threads; no more than ``width`` requests are under way at
-    once, in all regions together.
+    once, in all regions together. ``ready`` is called before each, for credentials that may have to be renewed; what it
+    raises is the answer.
     """
 
     def __init__(
@@ -104,8 +110,10 @@ class BotoApi:
         attempt_seconds: float = ATTEMPT_SECONDS,
         region: str = "",
         make_regional: Callable[[str, str], Any] | None = None,
+        ready: Callable[[], None] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
+        self._ready = ready
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
@@ -162,6 +170,9 @@ class BotoApi:
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
+        # Not within an attempt: assuming a role has attempts, and a time, of its own.
+        if self._ready is not None:
+            self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
 
     def _send(
@@ -299,6 +310,7 @@ _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
 # What an answer cannot do without: botocore takes a broken answer for an empty one.
 _ANSWERS = {
+    "AssumeRole": "Credentials",
     "CreatePolicy": "Policy",
     "CreatePolicyVersion": "PolicyVersion",
     "CreatePodIdentityAssociation": "association",
@@ -332,13 +344,53 @@ def _botocore_hint(text: str) -> str:
     return ""
 
 
-def api_for(module: ClientModule, width: int) -> BotoApi:
-    """Requests with a module's credentials, region and endpoint, for ``width`` threads."""
-    config = {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
+def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
+    """Requests with a module's credentials, region and endpoint, for ``width`` threads.
 
-    return BotoApi(
-        lambda service: module.client(service, aws_config=config),
-        width=width,
-        region=module.region or "",
-        make_regional=lambda service, region: module.client(service, aws_config=config, region=region),
-    )
+    With a ``role`` it is assumed with these credentials, and all requests are its own.
+    """
+    return api_with(module.client, partial(_connection_of, module), width, role, module.region or "")
+
+
+def api_with(
+    make_client: Callable[..., Any],
+    connect: Callable[[], Connection],
+    width: int,
+    role: AssumeRole | None,
+    region: str = "",
+) -> BotoApi:
+    """Requests for ``width`` threads, as the ``role`` where one is given; in ``region``, and in others.
+
+    ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the job's own credentials;
+    ``connect`` says where the clients of a role connect.
+    """
+    own = partial(_own_client, make_client, client_config(width))
+    if role is None:
+        return BotoApi(own, width=width, region=region, make_regional=own)
+    session = AssumedSession(role, BotoApi(own, width=1), connect())
+    assumed = partial(_assumed_client, session, width)
+    return BotoApi(assumed, width=width, ready=session.ready, region=region, make_regional=assumed)
+
+
+def client_config(width: int) -> dict[str, Any]:
+    """The configuration, of botocore, of every client that a BotoApi is to use."""
+    return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
+
+
+def _connection_of(module: ClientModule) -> Connection:
+    region, endpoint_url, options = get_aws_connection_info(module)
+    return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
+
+
+def _own_client(
+    make_client: Callable[..., Any], config: Mapping[str, Any], service: str, region: str = ""
+) -> Any:
+    where = {"region": region} if region else {}
+    return make_client(service, aws_config=dict(config), **where)
+
+
+def _assumed_client(session: AssumedSession, width: int, service: str, region: str = "") -> Any:
+    try:
+        return session.client(service, Config(**client_config(width)), region or None)
+    except BotoCoreError as error:
+        raise as_aws_error(error, service, "connect") from error

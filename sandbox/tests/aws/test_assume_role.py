@@ -72,6 +72,14 @@ def test_the_credentials_act_in_the_account_of_the_role(endpoint: Endpoint) -> N
     answer = assume(endpoint.client("sts"))
     session = f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/fleet/session"
     assert answer["AssumedRoleUser"]["Arn"] == session
+    assert endpoint.control.sessions() == [
+        {
+            "access_key_id": answer["Credentials"]["AccessKeyId"],
+            "secret_access_key": answer["Credentials"]["SecretAccessKey"],
+            "session_token": answer["Credentials"]["SessionToken"],
+            "arn": session,
+        }
+    ]
     caller = endpoint.client("sts", **keys(answer)).get_caller_identity()
     assert (caller["Account"], caller["Arn"]) == (OTHER_ACCOUNT, session)
     assert endpoint.client("eks", **keys(answer)).list_clusters()["clusters"] == ["there"]

@@ -13,6 +13,7 @@ that an earlier layer has, as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from ..model.errors import InputError, Problems
 from .fields import Fields
@@ -40,7 +41,7 @@ def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> lis
         if not isinstance(entry, Mapping):
             problems.add(place, f"must be a mapping with hosts and workloads, got a {type(entry).__name__}.")
             continue
-        layer = problems.attempt(lambda entry=entry, place=place: _layer(entry, place, matches, locate))
+        layer = problems.attempt(partial(_layer, entry, place, matches, locate))
         if layer is not None:
             layers.append(layer)
     problems.raise_if_any()

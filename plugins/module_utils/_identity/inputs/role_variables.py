@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 from ..._findings.codes import Code
 from ..model.desired import PURGE_LIMIT, STATES, TRUST_SCOPES
 from ..model.errors import Problems
+from .assume_role import read_assume_role, read_duration
 from .fields import Fields, shown
 from .options import LEAST, read_purge_limit
 from .run_input import ROLE, check_bounds
@@ -47,6 +48,11 @@ def _text(fields: Fields, name: str) -> object:
     return fields.text(name) or None
 
 
+def _duration(fields: Fields, name: str) -> object:
+    # A survey delivers empty text for what was not answered.
+    return None if fields.raw.get(name) == "" else read_duration(fields)
+
+
 def _names(fields: Fields, name: str) -> object:
     return None if fields.raw.get(name) is None else list(fields.names(name))
 
@@ -69,6 +75,10 @@ def _purge_limit(fields: Fields, name: str) -> object:
 VARIABLES: Mapping[str, _Reader] = {
     "adopt": _flag,
     "allow_breakage": _flag,
+    "assume_role_arn": _text,
+    "assume_role_duration": _duration,
+    "assume_role_external_id": _text,
+    "assume_role_session_name": _text,
     "check_caller": _flag,
     "cluster_name": _as_given,
     "concurrency": _integer(LEAST["concurrency"]),
@@ -226,6 +236,7 @@ def _check_codes(ignore: object, problems: Problems) -> None:
 
 
 def _check_together(values: Mapping[str, object], entry_point: EntryPoint, problems: Problems) -> None:
+    problems.attempt(lambda: read_assume_role(values, ROLE))
     if values.get("restart_stale") and values.get("verify_pods") is False:
         problems.add(
             "",

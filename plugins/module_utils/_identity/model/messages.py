@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..._findings.options import with_option_names
 from ..._findings.text import visible
 from .aws_errors import AwsError
 from .errors import InputError
@@ -54,3 +55,9 @@ def aws_message(error: AwsError, region: str | None) -> str:
     return (
         f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
     )
+
+
+def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[str, object]:
+    """The same as the arguments of fail_json. ``prefix`` is what the caller's options begin with."""
+    texts = {"msg": aws_message(error, region), "error_code": error.code, "remedy": error.remedy}
+    return {name: with_option_names(text, prefix) for name, text in texts.items()}

@@ -128,6 +128,11 @@ class AwsControl:
         where = {"account": account, "region": region, "cluster": cluster}
         self._ask("PATCH", "association", members, {**where, "association": association_id})
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """The temporary credentials that STS and EKS Auth gave since the start or a reset, to look for where none may
+        be: access_key_id, secret_access_key, session_token, arn."""
+        return cast("list[dict[str, Any]]", self._ask("GET", "sessions")["sessions"])
+
     def grow_older(self, account: str, seconds: float) -> None:
         """Let the roles, policies and associations of an account be so much older."""
         self._ask("POST", "age", {"s": seconds}, {"account": account})

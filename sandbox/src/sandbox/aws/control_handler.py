@@ -59,6 +59,7 @@ class ControlHandler:
             ("POST", "age"): self._age,
             ("GET", "associations"): self._associations,
             ("GET", "state"): self._state,
+            ("GET", "sessions"): self._sessions,
             ("POST", "reset"): self._reset,
         }
 
@@ -179,6 +180,19 @@ class ControlHandler:
 
     def _state(self, arguments: Arguments, _data: Any) -> Any:
         return snapshot(self._overlay, *_names(arguments, "account"))
+
+    def _sessions(self, _arguments: Arguments, _data: Any) -> Any:
+        return {
+            "sessions": [
+                {
+                    "access_key_id": key,
+                    "secret_access_key": session["SecretAccessKey"],
+                    "session_token": session["SessionToken"],
+                    "arn": session["Arn"],
+                }
+                for key, session in self._overlay.stock.sessions().items()
+            ]
+        }
 
     def _reset(self, _arguments: Arguments, _data: Any) -> Any:
         self._overlay.wipe()

@@ -145,6 +145,10 @@ class Stock:
         """
         return cast(Record, self.sts._caller_identity(headers, query))
 
+    def sessions(self) -> dict[str, Record]:
+        """Temporary credentials by their access key ID; those that have expired go when more are made."""
+        return dict(self.sts._sessions)
+
     def end_session(self, access_key_id: str, seconds: float) -> None:
         """Let a temporary access key expire so many seconds from now."""
         self.sts._sessions[access_key_id]["Expiration"] = time.time() + seconds

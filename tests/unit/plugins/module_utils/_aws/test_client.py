@@ -342,7 +342,7 @@ def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_t
             asked.append((service, extra))
             return iam.client
 
-    api_for(Module(), width).call("iam", "GetRole", {"RoleName": "r"})
+    api_for(Module(), width, None).call("iam", "GetRole", {"RoleName": "r"})
     assert asked == [
         ("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections, **TIMEOUTS}})
     ]

@@ -77,6 +77,51 @@ def test_text_becomes_what_it_stands_for(name: str, text: object, value: object)
     assert read_variables({name: text}, "main") == {name: value}
 
 
+ARN = "arn:aws:iam::444455556666:role/fleet"
+
+
+def test_a_role_to_assume_is_read_as_text() -> None:
+    given = {
+        "assume_role_arn": ARN,
+        "assume_role_external_id": 12345,
+        "assume_role_session_name": "job",
+        "assume_role_duration": "900",
+    }
+    expected = {**given, "assume_role_external_id": "12345", "assume_role_duration": 900}
+    assert read_variables(given, "verify") == expected
+
+
+def test_empty_answers_name_no_role_to_assume() -> None:
+    names = ("arn", "external_id", "session_name", "duration")
+    assert read_variables({f"assume_role_{name}": "" for name in names}, "main") == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"assume_role_arn": "fleet"},
+            "pod_identity_assume_role_arn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/my-role, "
+            "got 'fleet'.",
+        ),
+        (
+            {"assume_role_external_id": "my-fleet"},
+            "pod_identity_assume_role_external_id has no effect without pod_identity_assume_role_arn; give the ARN of "
+            "the role to assume, or leave pod_identity_assume_role_external_id out.",
+        ),
+        (
+            {"assume_role_arn": ARN, "assume_role_duration": "60"},
+            "pod_identity_assume_role_duration must be a number of seconds from 900 to 43200, got 60.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("entry_point", ["main", "verify"])
+def test_a_role_that_cannot_be_assumed_is_refused(
+    values: dict[str, object], problem: str, entry_point: Any
+) -> None:
+    assert problems_of(values, entry_point) == [problem]
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

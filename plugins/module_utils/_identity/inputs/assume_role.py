@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The options that name a role to assume, of every module and plugin that asks AWS and of the role. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..model.arns import ROLE_ARN
+from ..model.assume_role import (
+    DEFAULT_DURATION,
+    DEFAULT_SESSION_NAME,
+    LEAST_DURATION,
+    MOST_DURATION,
+    AssumeRole,
+)
+from ..model.errors import Problems
+from .fields import Fields
+
+ARN = "assume_role_arn"
+EXTERNAL_ID = "assume_role_external_id"
+SESSION_NAME = "assume_role_session_name"
+DURATION = "assume_role_duration"
+# What has no meaning without the ARN.
+DETAILS = (EXTERNAL_ID, SESSION_NAME, DURATION)
+ASSUME_ROLE_OPTIONS = (ARN, *DETAILS)
+
+# Source: the parameters of STS AssumeRole.
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_SESSION_ARN = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*", re.ASCII)
+
+
+def assume_role_spec() -> dict[str, dict[str, Any]]:
+    """The options for the argument spec of a module. What is not given is not sent, or has a default here.
+
+    The external ID is no secret to AWS: whoever may read the role may read it. With ``no_log`` Ansible would hide
+    the same text everywhere else in a result.
+    """
+    return {
+        ARN: {"type": "str"},
+        EXTERNAL_ID: {"type": "str", "no_log": False},
+        SESSION_NAME: {"type": "str"},
+        DURATION: {"type": "int"},
+    }
+
+
+def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeRole | None:
+    """The role to assume; None where none is named. InputError with all that is wrong.
+
+    ``options`` has the names without ``prefix``, which messages have. Empty text counts as not given, as surveys
+    deliver it.
+    """
+    given = {name: _as_text(options.get(name)) for name in ASSUME_ROLE_OPTIONS}
+    given = {name: value for name, value in given.items() if value not in (None, "")}
+    problems = Problems()
+    fields = Fields(dict(given.items()), "", problems, prefix)
+    if ARN not in given:
+        for name in given:
+            problems.add(
+                "",
+                f"{prefix}{name} has no effect without {prefix}{ARN}; give the ARN of the role to assume, or leave "
+                f"{prefix}{name} out.",
+            )
+        problems.raise_if_any()
+        return None
+    arn = _read_arn(fields, prefix)
+    external_id = fields.text(
+        EXTERNAL_ID, "", _EXTERNAL_ID, "2 to 1224 letters, digits and characters of _+=,.@:/-"
+    )
+    session_name = fields.text(
+        SESSION_NAME, DEFAULT_SESSION_NAME, _SESSION_NAME, "2 to 64 letters, digits and characters of _+=,.@-"
+    )
+    duration = read_duration(fields)
+    problems.raise_if_any()
+    return AssumeRole(
+        arn=arn,
+        external_id=external_id or "",
+        session_name=session_name or DEFAULT_SESSION_NAME,
+        duration=duration or DEFAULT_DURATION,
+    )
+
+
+def read_duration(fields: Fields) -> int | None:
+    return fields.integer(DURATION, LEAST_DURATION, MOST_DURATION, "seconds")
+
+
+def _as_text(value: object) -> object:
+    """YAML reads an external ID of digits as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _read_arn(fields: Fields, prefix: str) -> str:
+    value = fields.raw[ARN]
+    session = _SESSION_ARN.fullmatch(value) if isinstance(value, str) else None
+    if session is not None:
+        partition, account_id, name = session.groups()
+        fields.problems.add(
+            "",
+            f"{prefix}{ARN} is the ARN of a session of the role {name}; give the role's own, like "
+            f"arn:{partition}:iam::{account_id}:role/{name} (with its path, where it has one).",
+        )
+        return ""
+    rule = "the ARN of an IAM role, like arn:aws:iam::111122223333:role/my-role"
+    return fields.text(ARN, "", ROLE_ARN, rule) or ""

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/accounts.md: the credentials of an assumed role are nowhere but in memory, and a run may outlive them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+
+PAGE = ROOT / "docs" / "accounts.md"
+ACCOUNT = "444455556666"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/pod-identity-fleet"
+# A user who may do what the page says, and the role with the page's trust policy, for that user.
+SET_UP = """
+import json, os, sys, boto3
+caller_policy, trust_policy, permissions = json.load(sys.stdin)
+iam = boto3.client("iam")
+iam.create_user(UserName="awx")
+iam.put_user_policy(UserName="awx", PolicyName="page", PolicyDocument=json.dumps(caller_policy))
+key = iam.create_access_key(UserName="awx")["AccessKey"]
+user = iam.get_user(UserName="awx")["User"]["Arn"]
+trust_policy["Statement"][0]["Principal"]["AWS"] = user
+there = boto3.client("iam", aws_access_key_id="444455556666")
+there.create_role(RoleName="pod-identity-fleet", AssumeRolePolicyDocument=json.dumps(trust_policy))
+there.put_role_policy(RoleName="pod-identity-fleet", PolicyName="all", PolicyDocument=json.dumps(permissions))
+print("KEYS", json.dumps([key["AccessKeyId"], key["SecretAccessKey"]]))
+"""
+ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+class World:
+    """A sandbox that enforces permissions, a user in one account, and the role and the cluster in another."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        documents = [*(json.loads(block.text) for block in blocks(PAGE, "json")), ALL]
+        (folder / "given.json").write_text(json.dumps(documents), encoding="utf-8")
+        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
+        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <given.json", cwd=folder)
+        assert done.returncode == 0, done.stdout
+        key, secret = json.loads(done.stdout.partition("KEYS ")[2].splitlines()[0])
+        self.keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+
+    def play(self, variables: Mapping[str, Any], *options: str) -> str:
+        """What a run of the role says, with everything that Ansible can say and keep."""
+        workload = {
+            "namespace": "default",
+            "service_account": "app",
+            "role": {"name": "app"},
+            "policies": [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}],
+        }
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": {
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                "pod_identity_cluster_name": "blue",
+                "pod_identity_workloads": [workload],
+                "pod_identity_assume_role_arn": ROLE,
+                "pod_identity_assume_role_external_id": "my-fleet",
+                "pod_identity_report_file": str(self.folder / "report.json"),
+                **variables,
+            },
+            "roles": ["workload_identity.aws.pod_identity"],
+        }
+        (self.folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+        kept = {
+            "ANSIBLE_KEEP_REMOTE_FILES": "1",
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(self.folder / "remote"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),
+            "ANSIBLE_DEBUG": "1",
+        }
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        command = ("ansible-playbook", "play.yml", "-vvvv", "--diff", *options)
+        done = self.sandbox.run(*command, cwd=self.folder, env={**self.keys, **kept})
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout
+
+    def control(self) -> Any:
+        return json.loads(
+            self.sandbox.run(
+                BIN / "python",
+                "-c",
+                "import json, os, urllib.request as r\n"
+                "def ask(n): return json.load(r.urlopen(os.environ['AWS_ENDPOINT_URL'] + '/_sandbox/' + n))\n"
+                "print(json.dumps({**ask('sessions'), **ask('counters')}))",
+            ).stdout.splitlines()[-1]
+        )
+
+    def set_session_lifetime(self, seconds: float) -> None:
+        url = '"$AWS_ENDPOINT_URL/_sandbox/session-lifetime"'
+        command = f"curl -sf -X PUT {url} -d '{json.dumps({'s': seconds})}'"
+        assert self.sandbox.run("bash", "-c", command).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("accounts")
+    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--kube", "embedded", "--auth")
+    try:
+        made = sandbox.run(ROOT / ".venv-sandbox/bin/sandbox", "cluster", "blue", "--account", ACCOUNT)
+        assert made.returncode == 0, made.stdout
+        (folder / "work").mkdir()
+        yield World(sandbox, folder / "work")
+    finally:
+        sandbox.down()
+
+
+def test_what_the_page_allows_suffices_and_no_secret_is_left_anywhere(world: World) -> None:
+    said = world.play({})
+    assert "Verified: 1 workload; 1 pass." in said
+    assert f"account {ACCOUNT}" in said
+    assert f"as arn:aws:sts::{ACCOUNT}:assumed-role/pod-identity-fleet/workload-identity" in said
+    sessions = world.control()["sessions"]
+    assert sessions
+    secrets = [session[name] for session in sessions for name in ("secret_access_key", "session_token")]
+    written = {
+        path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file() and not path.is_socket()
+    }
+    # The log and the module's own files are among what is looked at.
+    assert any(path.name == "ansible.log" for path in written)
+    assert any("remote" in path.parts or "local" in path.parts for path in written)
+    for secret in (*secrets, *(session["access_key_id"] for session in sessions)):
+        assert secret not in said
+        assert [str(path) for path, text in written.items() if secret.encode() in text] == []
+
+
+def test_a_run_outlives_the_credentials(world: World) -> None:
+    """They expire sooner than they may be used for another request, so that each one is a renewal."""
+    before = world.control()["operations"]["sts:AssumeRole"]
+    world.set_session_lifetime(100)
+    try:
+        said = world.play({"pod_identity_state": "absent"})
+    finally:
+        world.set_session_lifetime(0)
+    assert "failed=0" in said
+    assert world.control()["operations"]["sts:AssumeRole"] > before + 2

@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import (
+    REFUSED_SECONDS,
+    AssumedSession,
+    Connection,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_with
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+
+pytest.importorskip("boto3")
+
+ARN = "arn:aws:iam::444455556666:role/fleet"
+CALLER = "arn:aws:iam::111122223333:user/deployer"
+BEGIN = datetime(2026, 11, 24, 10, 0, tzinfo=timezone.utc)
+DENIED = f"User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ARN}"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = BEGIN
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Sts:
+    """The job's own credentials: numbers the sessions it gives; ``error`` is given in their place."""
+
+    def __init__(self, clock: Clock, account: str = "444455556666") -> None:
+        self.clock = clock
+        self.account = account
+        self.error: AwsError | None = None
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self.lifetime: float | None = None
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert service == "sts"
+        self.asked.append((operation, parameters))
+        if operation == "GetCallerIdentity":
+            return {"Arn": CALLER, "Account": "111122223333"}
+        if self.error is not None:
+            raise self.error
+        number = len(self.sessions)
+        lifetime = self.lifetime if self.lifetime is not None else parameters["DurationSeconds"]
+        return {
+            "AssumedRoleUser": {"Arn": f"arn:aws:sts::{self.account}:assumed-role/fleet/me"},
+            "Credentials": {
+                "AccessKeyId": f"ASIA{number}",
+                "SecretAccessKey": f"secret-{number}",
+                "SessionToken": f"token-{number}",
+                "Expiration": self.clock.now + timedelta(seconds=lifetime),
+            },
+        }
+
+    @property
+    def sessions(self) -> list[Mapping[str, Any]]:
+        return [parameters for operation, parameters in self.asked if operation == "AssumeRole"]
+
+
+def session_of(
+    sts: Sts, role: AssumeRole | None = None, connection: Connection | None = None
+) -> AssumedSession:
+    return AssumedSession(
+        role or AssumeRole(ARN), sts, connection or Connection(region="us-west-2"), sts.clock
+    )
+
+
+def key_of(session: AssumedSession) -> str:
+    """With which key a client made now signs."""
+    frozen = session.client("iam")._request_signer._credentials.get_frozen_credentials()
+    assert frozen.secret_key.rpartition("-")[2] == frozen.token.rpartition("-")[2]
+    return str(frozen.access_key)
+
+
+def test_nothing_is_asked_before_credentials_are_needed() -> None:
+    sts = Sts(Clock())
+    session_of(sts).client("iam")
+    assert sts.asked == []
+
+
+@pytest.mark.parametrize(
+    ("role", "request_"),
+    [
+        (
+            AssumeRole(ARN),
+            {"RoleArn": ARN, "RoleSessionName": "workload-identity", "DurationSeconds": 3600},
+        ),
+        (
+            AssumeRole(ARN, "my-fleet", "job-42", 900),
+            {"RoleArn": ARN, "RoleSessionName": "job-42", "DurationSeconds": 900, "ExternalId": "my-fleet"},
+        ),
+    ],
+)
+def test_what_is_asked_for(role: AssumeRole, request_: dict[str, Any]) -> None:
+    sts = Sts(Clock())
+    session_of(sts, role).ready()
+    assert sts.asked == [("AssumeRole", request_)]
+
+
+@pytest.mark.parametrize("duration", [900, 3600, 43200])
+def test_credentials_serve_until_shortly_before_they_expire(duration: int) -> None:
+    sts = Sts(Clock())
+    session = session_of(sts, AssumeRole(ARN, duration=duration))
+    session.ready()
+    sts.clock.pass_by(duration - min(900, duration // 3) - 1)
+    session.ready()
+    assert len(sts.sessions) == 1
+    sts.clock.pass_by(2)
+    session.ready()
+    assert len(sts.sessions) == 2
+    session.ready()
+    assert len(sts.sessions) == 2
+
+
+def test_clients_that_are_there_get_the_new_credentials() -> None:
+    sts = Sts(Clock())
+    session = session_of(sts)
+    assert key_of(session) == "ASIA1"
+    client = session.client("eks", region="eu-central-1")
+    sts.clock.pass_by(3600)
+    assert client._request_signer._credentials.get_frozen_credentials().access_key == "ASIA2"
+    assert client.meta.region_name == "eu-central-1"
+    assert key_of(session) == "ASIA2"
+
+
+def test_all_threads_share_one_session() -> None:
+    sts = Sts(Clock())
+    session = session_of(sts)
+    together = threading.Barrier(8)
+
+    def work(_number: int) -> str:
+        together.wait()
+        session.ready()
+        return key_of(session)
+
+    assert map_concurrently(work, range(8), 8) == ["ASIA1"] * 8
+    assert len(sts.sessions) == 1
+
+
+def test_clients_go_where_the_connection_says() -> None:
+    sts = Sts(Clock())
+    session = session_of(sts, connection=Connection("us-west-2", "http://127.0.0.1:1", verify=False))
+    client = session.client("eks")
+    assert (client.meta.endpoint_url, client.meta.region_name) == ("http://127.0.0.1:1", "us-west-2")
+
+
+def test_the_keys_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    assert key_of(session_of(Sts(Clock()))) == "ASIA1"
+
+
+def refused(text: str, code: str = "AccessDenied") -> AwsError:
+    return classify("sts:AssumeRole", code, text)
+
+
+class TestRefusals:
+    def test_say_what_to_do(self) -> None:
+        sts = Sts(Clock())
+        sts.error = refused(DENIED)
+        with pytest.raises(AwsError) as caught:
+            session_of(sts).ready()
+        assert caught.value.text == f"{DENIED}. Asked in region us-west-2, for account 444455556666."
+        assert caught.value.remedy.startswith("Allow the caller sts:AssumeRole on this role")
+        # The message names the caller already.
+        assert [operation for operation, _ in sts.asked] == ["AssumeRole"]
+
+    def test_name_the_caller_where_aws_does_not(self) -> None:
+        sts = Sts(Clock())
+        sts.error = refused("Roles may not be assumed by root accounts.")
+        with pytest.raises(AwsError) as caught:
+            session_of(sts).ready()
+        assert f"Asked in region us-west-2, as {CALLER}, for the role {ARN} of account" in caught.value.text
+
+    def test_hold_for_a_while(self) -> None:
+        sts = Sts(Clock())
+        session = session_of(sts)
+        sts.error = refused(DENIED)
+        for _ in range(3):
+            with pytest.raises(AwsError):
+                session.ready()
+        assert len(sts.sessions) == 1
+        sts.error = None
+        sts.clock.pass_by(REFUSED_SECONDS)
+        session.ready()
+        assert key_of(session) == "ASIA2"
+
+    def test_do_not_hold_where_asking_again_may_help(self) -> None:
+        sts = Sts(Clock())
+        session = session_of(sts)
+        sts.error = refused("Rate exceeded", "Throttling")
+        with pytest.raises(AwsError, match="Rate exceeded"):
+            session.ready()
+        sts.error = None
+        session.ready()
+        assert len(sts.sessions) == 2
+
+    def test_of_a_renewal_leave_the_credentials_until_they_have_to_be_renewed(self) -> None:
+        sts = Sts(Clock())
+        session = session_of(sts)
+        session.ready()
+        sts.error = refused(DENIED)
+        sts.clock.pass_by(3600 - 700)
+        session.ready()
+        assert key_of(session) == "ASIA1"
+        sts.clock.pass_by(150)
+        with pytest.raises(AwsError, match="is not authorized to perform: sts:AssumeRole"):
+            session.ready()
+
+    def test_an_answer_for_another_account_is_refused(self) -> None:
+        sts = Sts(Clock(), account="777788889999")
+        with pytest.raises(
+            AwsError, match=r"gives credentials of arn:aws:sts::777788889999:assumed-role/fleet/me\."
+        ):
+            session_of(sts).ready()
+
+    def test_credentials_that_have_expired_are_refused(self) -> None:
+        sts = Sts(Clock())
+        sts.lifetime = 0
+        with pytest.raises(AwsError, match="by this machine's clock it is 2026-11-24T10:00:00"):
+            session_of(sts).ready()
+
+
+class TestApi:
+    def test_each_request_waits_for_credentials(self) -> None:
+        order: list[str] = []
+
+        class Iam:
+            def get_role(self, **_parameters: Any) -> dict[str, Any]:
+                order.append("request")
+                return {"Role": {}}
+
+        api = BotoApi(lambda _service: Iam(), ready=lambda: order.append("ready"))
+        api.call("iam", "GetRole", {})
+        api.call("iam", "GetRole", {})
+        assert order == ["ready", "request"] * 2
+
+    def test_without_a_role_the_clients_are_the_modules_own(self) -> None:
+        asked: list[str] = []
+
+        def make_client(service: str, **_options: Any) -> Any:
+            asked.append(service)
+            raise ZeroDivisionError
+
+        def connect() -> Connection:
+            raise AssertionError("nobody asked for a connection")
+
+        with pytest.raises(ZeroDivisionError):
+            api_with(make_client, connect, 1, None).call("iam", "GetRole", {})
+        assert asked == ["iam"]
+
+    def test_with_a_role_the_modules_own_client_is_asked_for_sts_alone(self) -> None:
+        asked: list[str] = []
+
+        class OwnSts:
+            def assume_role(self, **_parameters: Any) -> dict[str, Any]:
+                raise classify("sts:AssumeRole", "AccessDenied", DENIED)
+
+        def make_client(service: str, **_options: Any) -> Any:
+            asked.append(service)
+            return OwnSts()
+
+        api = api_with(make_client, lambda: Connection("us-west-2"), 1, AssumeRole(ARN))
+        with pytest.raises(AwsError) as caught:
+            api.call("iam", "GetRole", {"RoleName": "r"})
+        assert (caught.value.operation, asked) == ("sts:AssumeRole", ["sts"])
+
+    def test_a_client_that_cannot_be_made_is_an_error_of_the_run(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name, raising=False)
+        api = api_with(lambda _service, **_options: None, lambda: Connection(), 1, AssumeRole(ARN))
+        with pytest.raises(AwsError) as caught:
+            api.call("eks", "DescribeCluster", {"name": "c"})
+        assert (caught.value.code, caught.value.remedy) == (
+            "NoRegionError",
+            "Give the region: the option region, or AWS_REGION.",
+        )
