@@ -22,11 +22,17 @@ from sandbox.aws.control import AwsControl
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 from sandbox.aws_request import AwsRequester
 from sandbox.eks import ClusterRequest, create_cluster
+from sandbox.kube.control import KubeControl
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "python"))
 TOKEN = "administrator-of-all"
 Raw = dict[str, Any]
+# Of what is made: its number, and when it was made.
+_CHANCE = re.compile(
+    r'"(RoleId|PolicyId|CreateDate|UpdateDate|createdAt|modifiedAt|associationId|associationArn|created|updated)": '
+    r'("[^"]*"|[0-9.]+)'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,84 @@ class Scene:
     folder: Path
     endpoint: str
     places: Sequence[Place]
-    kubeconfigs: Mapping[str, str]
+    servers: Mapping[str, str]
     variables: Raw = field(default_factory=dict)
     host_variables: dict[str, Raw] = field(default_factory=dict)
 
     @property
+    def kubeconfigs(self) -> dict[str, str]:
+        return {place.host: str(self.folder / place.host / "kubeconfig") for place in self.places}
+
+    @property
     def control(self) -> AwsControl:
         return AwsControl(self.endpoint)
+
+    def make_clusters(self) -> None:
+        """Those of the places, with their own Kubernetes APIs; the counters begin after that."""
+        port = urlsplit(self.endpoint).port or 0
+        for place in self.places:
+            create_cluster(AwsRequester(port, place.account, place.region), ClusterRequest(place.cluster))
+            authority = (self.folder / place.host / "ca.crt").read_bytes()
+            self.control.patch_cluster(
+                place.account,
+                place.region,
+                place.cluster,
+                endpoint=self.servers[place.host],
+                certificateAuthority={"data": base64.b64encode(authority).decode("ascii")},
+            )
+        self.control.reset_counters()
+
+    def kube(self, host: str) -> KubeControl:
+        return KubeControl(self.servers[host], self.folder / host / "ca.crt", TOKEN)
+
+    def reset(self) -> None:
+        """AWS and Kubernetes as they were at first."""
+        self.control.reset()
+        for place in self.places:
+            self.kube(place.host).reset()
+        self.make_clusters()
+
+    def operations(self) -> dict[str, int]:
+        """How often each was asked for since the start or a reset, as "iam:CreateRole"."""
+        return dict(self.control.counters()["operations"])
+
+    def writes(self) -> int:
+        """The requests that change something, since the last time that this was asked."""
+        writes = int(self.control.counters()["writes"])
+        self.control.reset_counters()
+        return writes
+
+    def associations(self, place: Place) -> list[Raw]:
+        found = self.control.state(place.account)["associations"].values()
+        return [
+            one
+            for one in found
+            if one["clusterName"] == place.cluster and one["associationArn"].split(":")[3] == place.region
+        ]
+
+    def roles(self, account: str) -> list[str]:
+        """The names of the roles that are none of a cluster."""
+        names = self.control.state(account)["roles"]
+        return sorted(name for name in names if not name.endswith("-cluster-role"))
+
+    def state(self) -> Raw:
+        """What all accounts and clusters hold, without what differs from one creation to the next."""
+        accounts = {}
+        for account in sorted({place.account for place in self.places}):
+            state = self.control.state(account)
+            made = {kind: state[kind] for kind in ("roles", "policies", "associations")}
+            text = _CHANCE.sub(r'"\1": ""', json.dumps(made, sort_keys=True))
+            accounts[account] = json.loads(text)
+        kube = {
+            place.host: sorted(
+                f"{one['metadata']['namespace']}/{one['metadata']['name']} {one['metadata'].get('labels')}"
+                for one in self.kube(place.host).state()["objects"].get("serviceaccounts", ())
+            )
+            for place in self.places
+        }
+        for content in accounts.values():
+            content["associations"] = sorted(content["associations"].values(), key=str)
+        return {"aws": accounts, "kubernetes": kube}
 
     def inventory(self) -> Path:
         groups: dict[str, Raw] = {}
@@ -158,22 +235,10 @@ def scene(
         names = [place.host for place in places]
         answer = stack.enter_context(_serving(["sandbox.kube.many", *options, *names]))
         servers = json.loads(answer)
-        control = AwsControl(endpoint)
-        port = urlsplit(endpoint).port or 0
-        for place in places:
-            create_cluster(AwsRequester(port, place.account, place.region), ClusterRequest(place.cluster))
-            authority = (folder / place.host / "ca.crt").read_bytes()
-            control.patch_cluster(
-                place.account,
-                place.region,
-                place.cluster,
-                endpoint=servers[place.host],
-                certificateAuthority={"data": base64.b64encode(authority).decode("ascii")},
-            )
-        control.reset_counters()
-        control.set_latency(latency_ms)
-        kubeconfigs = {place.host: str(folder / place.host / "kubeconfig") for place in places}
-        yield Scene(folder, endpoint, places, kubeconfigs)
+        ready = Scene(folder, endpoint, places, servers)
+        ready.make_clusters()
+        ready.control.set_latency(latency_ms)
+        yield ready
 
 
 @contextmanager
