@@ -6,17 +6,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from scene import Place, Ran, Scene, scene, workload
+from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Ran, Scene, scene, workload
 
 HERE, THERE = "111122223333", "444455556666"
 WEST, MIDDLE = "us-west-2", "eu-central-1"
@@ -235,7 +230,3 @@ def test_a_fleet_needs_its_hosts(fleet: Scene) -> None:
     ran = fleet.play("fleet", hosts="nobody")
     assert ran.code != 0
     assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in ran.output
-
-
-def test_ansible_is_there() -> None:
-    assert shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
