@@ -16,9 +16,11 @@ import yaml
 from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "iam-permissions.md"
-USERS = ("verify", "converge", "teardown")
+# Which documents of the page each user has.
+USERS = {"verify": (0,), "converge": (0, 1), "teardown": (0, 1, 2), "inventory": (3,)}
 VERIFIERS, OPERATORS = "pod-identity-verifiers", "pod-identity-operators"
 PATH = "/pod-identity/"
+ACCOUNT = "111122223333"
 FILES = ROOT / "examples" / "permissions"
 TARGET = "arn:aws:iam::444455556666:role/target"
 
@@ -28,10 +30,11 @@ from kubernetes import client, config, utils
 given = json.load(sys.stdin)
 iam = boto3.client("iam")
 keys = {}
-for count, user in enumerate(given["users"], 1):
+for user, documents in given["users"].items():
     iam.create_user(UserName=user)
-    for index, document in enumerate(given["documents"][:count]):
-        iam.put_user_policy(UserName=user, PolicyName=f"page-{index}", PolicyDocument=json.dumps(document))
+    for index in documents:
+        document = json.dumps(given["documents"][index])
+        iam.put_user_policy(UserName=user, PolicyName=f"page-{index}", PolicyDocument=document)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     keys[user] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 config.load_kube_config()
@@ -159,6 +162,42 @@ def test_each_policy_suffices_for_its_playbook(account: Account) -> None:
         account.play("converge", "site", variables(**changed))
     account.play("converge", "site", variables(**ALL_TAKEN_BACK))
     assert "delete role my-role" in account.play("teardown", "teardown", variables())
+
+
+FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
+# The account of the sandbox itself, once with the user's own permissions and once through a role that has them as well.
+SOURCES: dict[str, dict[str, Any]] = {
+    "every way to name regions and accounts": {"regions": "all", "organization": {"role_name": "fleet"}},
+    "a role": {"accounts": [{"assume_role_arn": FLEET}]},
+}
+MAKE_FLEET = """
+import boto3, sys
+iam = boto3.client("iam")
+iam.create_role(RoleName="fleet", AssumeRolePolicyDocument=sys.argv[1])
+iam.put_role_policy(RoleName="fleet", PolicyName="page", PolicyDocument=sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_inventory_suffices_for_the_inventory(account: Account, tmp_path: Path, source: str) -> None:
+    document = json.loads(list(blocks(PAGE, "json"))[3].text)
+    principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/inventory"}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
+    }
+    if source == "a role":
+        done = account.sandbox.run(
+            BIN / "python", "-c", MAKE_FLEET, json.dumps(trust), json.dumps(document), cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stdout
+    given = {"plugin": "workload_identity.aws.eks_clusters", **SOURCES[source]}
+    (tmp_path / "fleet.eks_clusters.yml").write_text(json.dumps(given), encoding="utf-8")
+    command = ("ansible-inventory", "-i", "fleet.eks_clusters.yml", "--graph")
+    done = account.sandbox.run(*command, cwd=tmp_path, env=account.keys["inventory"])
+    assert done.returncode == 0, done.stdout
+    assert "WARNING" not in done.stdout, done.stdout
+    assert f"|--my-cluster.us-west-2.{ACCOUNT}" in done.stdout
 
 
 def test_verify_alone_may_change_nothing(account: Account) -> None:

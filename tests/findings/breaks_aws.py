@@ -61,9 +61,25 @@ def with_target(world: World) -> Workloads:
     """A target role of the same account that lets in whom that account allows it."""
     arn = world.make_role(TARGET, trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
     wanted = document(*ASSUME, resource=arn)
-    return [
-        {**GUIDE, "target_role_arn": arn, "policies": [{"name": POLICY, "document": wanted}]},
-    ]
+    return [_to_target(arn, wanted)]
+
+
+def _to_target(arn: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What the target role itself is allowed to do is not looked at, so nothing is required."""
+    policies = [{"name": POLICY, "document": wanted}]
+    return {**GUIDE, "target_role_arn": arn, "policies": policies, "required_permissions": []}
+
+
+def with_target_and_requirements(world: World) -> Workloads:
+    return [{**with_target(world)[0], "required_permissions": GUIDE["required_permissions"]}]
+
+
+def with_target_for_some(world: World) -> Workloads:
+    """The role may assume it from one address only."""
+    (wanted,) = with_target(world)
+    policy = document(*ASSUME, resource=wanted["target_role_arn"])
+    policy["Statement"][0]["Condition"] = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+    return [{**wanted, "policies": [{"name": POLICY, "document": policy}]}]
 
 
 def with_target_not_allowed(world: World) -> Workloads:
@@ -72,9 +88,7 @@ def with_target_not_allowed(world: World) -> Workloads:
 
 def with_foreign_target(_world: World) -> Workloads:
     wanted = document(*ASSUME, resource=FOREIGN_TARGET)
-    return [
-        {**GUIDE, "target_role_arn": FOREIGN_TARGET, "policies": [{"name": POLICY, "document": wanted}]},
-    ]
+    return [_to_target(FOREIGN_TARGET, wanted)]
 
 
 def guide_with_boundary(world: World) -> Workloads:
@@ -270,6 +284,16 @@ def delete_target(world: World) -> None:
 
 def close_target(world: World) -> None:
     world.set_trust(trust({"AWS": "arn:aws:iam::444455556666:root"}, *ASSUME), TARGET)
+
+
+def open_target(world: World) -> None:
+    world.set_trust(trust({"AWS": "*"}, *ASSUME), TARGET)
+
+
+def open_target_to_some(world: World) -> None:
+    policy = trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME)
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}
+    world.set_trust(policy, TARGET)
 
 
 def delete_addon(world: World) -> None:

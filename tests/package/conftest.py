@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+CORES = ("2.17", "2.18", "2.19", "newest")
 DEPENDENCIES = ("amazon", "kubernetes")
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -61,6 +62,20 @@ def install(tarball: Path, folder: Path, venv: Path, collections: Path) -> dict[
 @pytest.fixture(scope="session")
 def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     return install(tarball, tmp_path_factory.mktemp("newest"), VENV, ROOT / ".collections")
+
+
+@pytest.fixture(scope="session")
+def cores(
+    tarball: Path, installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, tuple[Path, Mapping[str, str]]]:
+    """The environment of each core that there is here, with the collection installed for it."""
+    found: dict[str, tuple[Path, Mapping[str, str]]] = {"newest": (VENV, installed)}
+    for core in CORES[:-1]:
+        venv = ROOT / f".venv-{core}"
+        if venv.exists():
+            collections = ROOT / ".cache" / f"collections-{core}"
+            found[core] = (venv, install(tarball, tmp_path_factory.mktemp("core"), venv, collections))
+    return found
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import ROOT, VENV, install, run
+from .conftest import CORES, ROOT, run
 from .test_main_job import recap
 
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
@@ -50,7 +50,6 @@ TEXTS = {
     # It is in the place of pod_identity_workloads: for the second run.
     "pod_identity_workloads_from": "",
 }
-CORES = ("2.17", "2.18", "2.19", "newest")
 SITE = "workload_identity.aws.site"
 
 
@@ -62,24 +61,10 @@ def as_text(name: str, option: Mapping[str, Any]) -> str:
     return json.dumps(default) if isinstance(default, (bool, dict, list)) else str(default)
 
 
-@pytest.fixture(scope="module")
-def cores(
-    tarball: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, tuple[Path, dict[str, str]]]:
-    """The environment of each core that there is here, with the collection installed for it."""
-    found = {"newest": (VENV, install(tarball, tmp_path_factory.mktemp("core"), VENV, ROOT / ".collections"))}
-    for core in CORES[:-1]:
-        venv = ROOT / f".venv-{core}"
-        if venv.exists():
-            collections = ROOT / ".cache" / f"collections-{core}"
-            found[core] = (venv, install(tarball, tmp_path_factory.mktemp("core"), venv, collections))
-    return found
-
-
 @pytest.mark.parametrize("core", CORES)
 def test_every_variable_may_be_text(
     core: str,
-    cores: Mapping[str, tuple[Path, dict[str, str]]],
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     sandbox: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
@@ -159,7 +144,7 @@ def test_what_is_refused_is_refused_in_a_sentence(
     inventory: str,
     extra: list[str],
     message: str,
-    cores: Mapping[str, tuple[Path, dict[str, str]]],
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     tmp_path: Path,
 ) -> None:
     """Also where an operator misspells what limits a purge, wherever that is set."""

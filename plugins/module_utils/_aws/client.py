@@ -302,9 +302,9 @@ def _malformed(service: str, operation: str, why: str) -> AwsError:
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # Where an answer says that there is another page, and a request which one it wants.
-_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker"}
+_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
 # What differs between two answers that give the same page.
-_ENVELOPE = ("IsTruncated", "Marker", "ResponseMetadata", "nextToken")
+_ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # Where a request says which one it is, so that it is not taken for another when repeated.
 _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
@@ -318,6 +318,7 @@ _ANSWERS = {
     "DescribeAddon": "addon",
     "DescribeCluster": "cluster",
     "DescribePodIdentityAssociation": "association",
+    "DescribeRegions": "Regions",
     "GetAccountAuthorizationDetails": "RoleDetailList",
     "GetCallerIdentity": "Account",
     "GetPolicy": "Policy",

@@ -109,6 +109,12 @@ VERIFICATION: Descriptions = {
         "it turns on condition keys that are not known here",
         "give them as `context` of the permission",
     ),
+    Code.PERMISSION_NOT_CHECKED: Description(
+        "Required permissions of a target role are not checked",
+        "warning",
+        "the Pods get the permissions of a target role, which are not read here; the check is `unknown`",
+        "`iam_permissions_check` in the target role's account",
+    ),
     Code.TARGET_ROLE_NOT_ALLOWED: Description(
         "The role is not allowed to assume the target role",
         "error",
@@ -121,6 +127,12 @@ VERIFICATION: Descriptions = {
         "the target role's trust policy does not let the role in",
         "have it corrected",
     ),
+    Code.TARGET_ROLE_CONDITIONAL: Description(
+        "Whether the target role can be assumed turns on unknown keys",
+        "warning",
+        "the target role's trust policy, or the role's policies, turn on condition keys that are not known here",
+        "make sure that the conditions hold for the Pods, or remove them",
+    ),
     Code.TARGET_ROLE_MISSING: Description(
         "The target role does not exist",
         "error",
@@ -129,8 +141,8 @@ VERIFICATION: Descriptions = {
     ),
     Code.TARGET_ROLE_NOT_READABLE: Description(
         "The target role cannot be read",
-        "info",
-        "the target role cannot be read from here, as when it belongs to another account",
+        "warning",
+        "the target role cannot be read from here, as when it belongs to another account; the check is `unknown`",
         "`iam_trust_policy_check` there",
     ),
     Code.ASSOCIATION_SETTINGS_DIFFER: Description(

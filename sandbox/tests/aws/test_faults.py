@@ -221,11 +221,20 @@ class TestSelection:
             pytest.param({"operation": "iam:Get*"}, "......", id="other-operation"),
             pytest.param({"operation": "eks:*"}, "......", id="other-service"),
             pytest.param({"account": OTHER_ACCOUNT}, "......", id="other-account"),
+            pytest.param({"region": REGION}, "xxxxxx", id="region"),
+            pytest.param({"region": "ap-*"}, "......", id="other-region"),
         ],
     )
     def test_rule(self, iam: Any, control: AwsControl, rule: dict[str, Any], expected: str) -> None:
         control.set_faults([{"kind": "throttle", **rule}])
         assert outcomes(iam, 6) == expected
+
+    def test_an_operation_that_a_header_names(self, endpoint: Endpoint, control: AwsControl) -> None:
+        organizations = endpoint.client("organizations")
+        assert organizations.list_accounts()["Accounts"][0]["Id"] == ACCOUNT
+        control.set_faults([{"kind": "access_denied", "operation": "organizations:ListAccounts"}])
+        status, code, _message = refusal(organizations.list_accounts)
+        assert (status, code) == (403, "AccessDeniedException")
 
     def test_nth_counts_every_operation_of_the_run(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "throttle", "nth": 2}])

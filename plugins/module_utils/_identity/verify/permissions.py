@@ -66,6 +66,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
             [
                 _check_way_to_target(workload, observed, permissions, subject, target),
                 _check_target_trust(workload, observed, reads, subject, target),
+                *_leave_to_target(workload, target),
             ],
         )
     layers = _layers(permissions, session_policy_of(workload, observed))
@@ -189,16 +190,30 @@ def _why(verdict: PermissionVerdict) -> str:
 def _check_way_to_target(
     workload: Workload, observed: Observed, permissions: RolePermissions, subject: Subject, target: str
 ) -> Check:
-    def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
-        return [
-            verdict
-            for verdict in check_chain_permissions(layers, subject, target)
-            if verdict.decision not in (ALLOWED, CONDITIONAL)
-        ]
+    def judge(layers: Sequence[Layer]) -> list[PermissionVerdict]:
+        verdicts = check_chain_permissions(layers, subject, target)
+        return [verdict for verdict in verdicts if verdict.decision != ALLOWED]
 
-    denied = denials(_layers(permissions))
-    if not denied:
+    def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
+        return [verdict for verdict in judge(layers) if verdict.decision != CONDITIONAL]
+
+    open_verdicts = judge(_layers(permissions))
+    denied = [verdict for verdict in open_verdicts if verdict.decision != CONDITIONAL]
+    if not open_verdicts:
         return Check(NAME, PASS)
+    if not denied:
+        keys = sorted({key for verdict in open_verdicts for key in verdict.conditional_on})
+        actions = " and ".join(verdict.required.action for verdict in open_verdicts)
+        return conclude(
+            NAME,
+            Finding(
+                Code.TARGET_ROLE_CONDITIONAL,
+                f"whether role {subject.role_arn} is allowed to perform {actions} on target role {target} depends on "
+                f"{', '.join(keys)}, which is not known here.",
+                "Check that those conditions hold for the Pods, or remove them from the role's policies.",
+                workload.key,
+            ),
+        )
     actions = " and ".join(verdict.required.action for verdict in denied)
     check = conclude(
         NAME,
@@ -219,15 +234,13 @@ def _check_target_trust(
 ) -> Check:
     trust = reads.targets.get(target)
     if isinstance(trust, ReadFailure):
-        return conclude(
-            NAME,
-            Finding(
-                Code.TARGET_ROLE_NOT_READABLE,
-                f"the trust policy of target role {target} could not be checked: {trust.error.text}",
-                trust.error.remedy,
-                workload.key,
-            ),
+        unread = Finding(
+            Code.TARGET_ROLE_NOT_READABLE,
+            f"the trust policy of target role {target} could not be checked: {trust.error.text}",
+            trust.error.remedy,
+            workload.key,
         )
+        return Check(NAME, UNKNOWN, findings=(unread,))
     if trust is None:
         return conclude(
             NAME,
@@ -251,4 +264,35 @@ def _check_target_trust(
                 workload.key,
             ),
         )
-    return Check(NAME, PASS)
+    if verdict.usable == "conditional":
+        return conclude(
+            NAME,
+            Finding(
+                Code.TARGET_ROLE_CONDITIONAL,
+                f"whether target role {target} lets role {subject.role_arn} assume it depends on "
+                f"{', '.join(verdict.conditional_on)}, which is not known here.",
+                "Check that those conditions hold for the Pods, or remove them from its trust policy.",
+                workload.key,
+            ),
+        )
+    opened = next((each for each in verdict.findings if each.code == Code.TRUST_OPEN_TO_EVERYONE), None)
+    if opened is None:
+        return Check(NAME, PASS)
+    return conclude(
+        NAME,
+        replace(opened, message=f"target role {target}: {opened.message}", workload=workload.key),
+    )
+
+
+def _leave_to_target(workload: Workload, target: str) -> list[Check]:
+    """What the target role itself is allowed to do is not read here, so nothing is said of it."""
+    if not workload.required_permissions:
+        return []
+    unchecked = Finding(
+        Code.PERMISSION_NOT_CHECKED,
+        f"required_permissions were not checked: the Pods get the permissions of target role {target}, which are not "
+        "read here.",
+        "Check them with workload_identity.aws.iam_permissions_check in the target role's account.",
+        workload.key,
+    )
+    return [Check(NAME, UNKNOWN, findings=(unchecked,))]

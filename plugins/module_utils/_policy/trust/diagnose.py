@@ -100,11 +100,12 @@ def _denies(
 def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
     code = Code.TRUST_NO_ASSUME_ROLE if action == ASSUME_ROLE else Code.TRUST_NO_TAG_SESSION
     label = rule.statement.label
-    need = (
-        "EKS refuses a role whose trust policy lacks it, also when session tags are off"
-        if action != ASSUME_ROLE
-        else "without it the role cannot be assumed at all"
-    )
+    if action == ASSUME_ROLE:
+        need = "without it the role cannot be assumed at all"
+    elif request.caller is not None and request.caller.service is not None:
+        need = "EKS refuses a role whose trust policy lacks it, also when session tags are off"
+    else:
+        need = "its session carries tags, and a request with tags is denied without it"
     return Finding(
         code,
         f"No statement allows {name_caller(request)} {action}; {need}.",

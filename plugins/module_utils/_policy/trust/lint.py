@@ -86,7 +86,7 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
     return Finding(
         Code.TRUST_OPEN_TO_EVERYONE,
         message,
-        f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
+        f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}; of a target role it is the role that assumes it.',
         statement=rule.statement.label,
         raised_as="warning" if narrowed else None,
     )

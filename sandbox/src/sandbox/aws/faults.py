@@ -27,7 +27,7 @@ _NOT_AWS = (HTML200, EMPTY200)
 _SLOW = (STALL, TRICKLE)
 KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, MALFORMED, *_SLOW, *_NOT_AWS, ENDLESS_PAGES)
 LONGEST_SECONDS = 120
-_SELECTORS = ("operation", "account", "nth", "every", "times", "duration_ms")
+_SELECTORS = ("operation", "account", "region", "nth", "every", "times", "duration_ms")
 _MEMBERS = frozenset(("kind", "code", "message", "status", "seconds", *_SELECTORS))
 
 
@@ -42,6 +42,7 @@ class FaultRule:
     Attributes:
         operation: shell pattern on names such as ``iam:CreateRole``.
         account: shell pattern on the caller's account ID.
+        region: shell pattern on the region that the request is signed for.
         kind: one of KINDS. Done are the requests of ``reset_after`` (answered with a reset),
             ``malformed`` (half of the body), ``stall`` (answered late), ``trickle`` (answered byte
             by byte) and ``endless_pages`` (a list that names a next page for ever); not done are
@@ -57,6 +58,7 @@ class FaultRule:
     kind: str
     operation: str = "*"
     account: str = "*"
+    region: str = "*"
     nth: int | None = None
     every: int | None = None
     times: int | None = None
@@ -94,10 +96,11 @@ class _Armed:
         self.seen = 0
         self.fired = 0
 
-    def selects(self, account: str, operation: str) -> bool:
+    def selects(self, account: str, region: str, operation: str) -> bool:
         """Count the request where it matches; True where it is one the rule fails."""
         rule = self.rule
-        if not (fnmatchcase(operation, rule.operation) and fnmatchcase(account, rule.account)):
+        wanted = ((operation, rule.operation), (account, rule.account), (region, rule.region))
+        if not all(fnmatchcase(value, pattern) for value, pattern in wanted):
             return False
         if rule.duration_ms is not None:
             age_ms = (time.monotonic() - self.since) * 1000
@@ -123,10 +126,10 @@ class Faults:
     def clear(self) -> None:
         self._armed = []
 
-    def pick(self, account: str, operation: str) -> FaultRule | None:
+    def pick(self, account: str, region: str, operation: str) -> FaultRule | None:
         chosen: _Armed | None = None
         for armed in self._armed:
-            if armed.selects(account, operation) and chosen is None:
+            if armed.selects(account, region, operation) and chosen is None:
                 chosen = armed
         if chosen is None:
             return None

@@ -30,7 +30,7 @@ from sandbox.aws.faults import (
 )
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
-from sandbox.aws.operations import route, signed_scope
+from sandbox.aws.operations import route, signed_scope, target
 from sandbox.aws.overlay import Overlay
 from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.settings import CONTROL_PREFIX
@@ -75,13 +75,16 @@ class Gateway:
         signed = signed_scope(headers, query.decode("latin-1"))
         # Web identity requests are not signed; only STS takes them.
         service = signed.service or "sts"
-        operation = f"{service}:{route(service, scope['method'], scope['path'], body or query).operation}"
+        name = target(headers) or route(service, scope["method"], scope["path"], body or query).operation
+        operation = f"{service}:{name}"
         account = self._overlay.account_of(signed.access_key_id)
         self.instruments.counters.request(account, operation)
         within = self.instruments.rate_limit.take()
         if self.instruments.latency_ms:
             await asyncio.sleep(self.instruments.latency_ms / 1000)
-        rule = self.instruments.faults.pick(account, operation) if within else FaultRule(THROTTLE)
+        rule = (
+            self.instruments.faults.pick(account, signed.region, operation) if within else FaultRule(THROTTLE)
+        )
         if rule is None:
             await self._forward(scope, body, self._counting(send))
             return

@@ -73,6 +73,11 @@ def signed_scope(headers: Mapping[str, str], query: str = "") -> Scope:
     return Scope(*match.groups()) if match else Scope("", "", "")
 
 
+def target(headers: Mapping[str, str]) -> str:
+    """The operation that a request of the JSON protocol names in a header; empty for other protocols."""
+    return headers.get("x-amz-target", "").rpartition(".")[2]
+
+
 def route(service: str, method: str, path: str, parameters: bytes) -> Route:
     """The operation a request asks for; ``Unknown`` where this endpoint knows no such route.
 

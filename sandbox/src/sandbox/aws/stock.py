@@ -17,7 +17,8 @@ from typing import Any, cast
 
 from sandbox.aws.model import Record
 
-SERVICES = ("eks", "iam", "sts")
+# The last two as ministack has them: for lists of regions, and of the accounts of an organization.
+SERVICES = ("eks", "iam", "sts", "ec2", "organizations")
 
 
 def _module(name: str) -> Any:

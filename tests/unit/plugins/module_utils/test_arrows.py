@@ -35,6 +35,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.verify": _MODEL | {"_identity.plan"},
     "_identity.run": _MODEL
     | {"_aws", "_identity.inputs", "_identity.read", "_identity.plan", "_identity.verify"},
+    "_identity.inventory": _MODEL,
     "_identity.kubernetes": _MODEL,
     "_identity.report": _MODEL | {"_identity.kubernetes"},
 }
@@ -45,6 +46,7 @@ PURE = (
     "_policy",
     "_identity.model",
     "_identity.inputs",
+    "_identity.inventory",
     "_identity.plan",
     "_identity.verify",
     "_identity.kubernetes",

@@ -184,6 +184,16 @@ def test_the_finding_names_the_role():
     assert said.message == f"Statement 1 trusts 444455556666; the target role is assumed by {ROLE}."
 
 
+def test_a_chained_session_carries_tags():
+    found = check_chain(policy(Action="sts:AssumeRole"), POD)
+    (said,) = (finding for finding in found.findings if finding.severity == "error")
+    assert said.code == "TRUST_NO_TAG_SESSION"
+    assert said.message == (
+        f"No statement allows {ROLE} sts:TagSession; its session carries tags, and a request with tags is denied"
+        " without it."
+    )
+
+
 def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
     (suggestion,) = check_policy(policy("444455556666"), UNTAGGED, chained=True).suggestions
     assert suggestion.also_lets_in == ()

@@ -1,0 +1,427 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: eks_clusters
+version_added: 0.1.0
+short_description: EKS clusters of several accounts and regions as hosts
+description:
+  - Lists the Amazon EKS clusters of the given regions and accounts. Each cluster is a host.
+  - The variables of a host say what the cluster is, and give the role P(workload_identity.aws.pod_identity#role) all that it
+    needs to work on it, so that a playbook of this collection runs on the whole fleet or on any group of it.
+  - The file of a source has a name that ends with C(eks_clusters.yml) or C(eks_clusters.yaml).
+  - Only reads. The permissions that it needs are in C(docs/iam-permissions.md).
+author:
+  - The workload_identity.aws authors (@workload-identity)
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+  - amazon.aws.common.plugins
+  - amazon.aws.region.plugins
+  - amazon.aws.boto3
+options:
+  plugin:
+    description: Says that the file is for this plugin.
+    type: str
+    required: true
+    choices:
+      - workload_identity.aws.eks_clusters
+  regions:
+    description:
+      - The regions to look in.
+      - V(all) alone stands for all regions that are enabled for the account. That takes C(ec2:DescribeRegions).
+      - By default O(region), or the region that the profile or the environment gives.
+    type: list
+    elements: str
+    env:
+      - name: EKS_CLUSTERS_REGIONS
+  accounts:
+    description:
+      - The accounts to look in, each with the role that is assumed there.
+      - By default the account of the credentials, with the credentials as they are.
+    type: list
+    elements: dict
+    suboptions:
+      assume_role_arn:
+        description: ARN of the role to assume. It says which account is read.
+        type: str
+        required: true
+      assume_role_external_id:
+        description: The external ID that the role's trust policy asks for.
+        type: str
+      assume_role_session_name:
+        description: Name of the session, which CloudTrail shows. By default C(workload-identity).
+        type: str
+      assume_role_duration:
+        description: How long the session lasts, in seconds, from 900 to 43200.
+        type: int
+      regions:
+        description: The regions of this account, instead of O(regions).
+        type: list
+        elements: str
+  organization:
+    description:
+      - Look in all active accounts of the organization of the credentials. That takes C(organizations:ListAccounts), which the
+        management account and delegated administrators can be allowed.
+      - The account of the credentials itself is read with the credentials as they are. An account of O(accounts) is read through
+        the role given there.
+    type: dict
+    suboptions:
+      role_name:
+        description: Name of the role to assume in each account, with its path if it has one, like C(fleet/reader).
+        type: str
+        required: true
+      assume_role_external_id:
+        description: The external ID that the trust policies of the roles ask for.
+        type: str
+      assume_role_session_name:
+        description: Name of the sessions.
+        type: str
+      assume_role_duration:
+        description: How long the sessions last, in seconds.
+        type: int
+      include_accounts:
+        description: IDs of the only accounts to look in.
+        type: list
+        elements: str
+      exclude_accounts:
+        description: IDs of accounts to leave out.
+        type: list
+        elements: str
+  own_account:
+    description:
+      - Whether to look in the account of the credentials, with the credentials as they are.
+      - By default only when neither O(accounts), O(organization) nor O(assume_role_arn) is given.
+    type: bool
+  assume_role_arn:
+    description:
+      - ARN of one role to assume, whose account is read. For several accounts use O(accounts).
+    type: str
+  assume_role_external_id:
+    description: The external ID that the trust policy of O(assume_role_arn) asks for.
+    type: str
+  assume_role_session_name:
+    description: Name of the session of O(assume_role_arn). By default C(workload-identity).
+    type: str
+  assume_role_duration:
+    description: How long the session of O(assume_role_arn) lasts, in seconds, from 900 to 43200.
+    type: int
+  include_filters:
+    description:
+      - Only clusters to which one of these filters fits become hosts.
+      - A filter is a mapping of C(name), C(status), C(version), C(region), C(account) and C(tag:KEY) to a pattern or a list of
+        patterns. All criteria of a filter must fit, each with one of its patterns. Patterns are those of a shell, with C(*) and
+        C(?), and the case of letters counts.
+    type: list
+    elements: dict
+  exclude_filters:
+    description: Clusters to which one of these filters fits become no hosts, whatever O(include_filters) says.
+    type: list
+    elements: dict
+  hostnames:
+    description:
+      - How hosts are named. The first form for which a cluster has a value counts.
+      - A form is C(name), C(region) and C(account) with dots between them, or C(arn), or C(tag:KEY).
+      - Two clusters with the same name are an error that names both. No cluster takes another name because a second one is made.
+    type: list
+    elements: str
+    default:
+      - name.region.account
+  default_groups:
+    description:
+      - Which groups are made beside C(eks_clusters), which has all hosts.
+      - C(eks_region_REGION), C(eks_account_ID), C(eks_version_VERSION), C(eks_status_STATUS) with the status in lower case, and
+        C(eks_tag_KEY_VALUE), or C(eks_tag_KEY) for a tag without value. Tags whose key begins with C(aws:) make none.
+      - All that is neither a letter of ASCII nor a digit becomes C(_) in a group's name, as in C(eks_region_eu_central_1). Tags
+        that differ only in such characters share a group.
+    type: list
+    elements: str
+    choices:
+      - region
+      - account
+      - version
+      - status
+      - tag
+    default:
+      - region
+      - account
+      - version
+      - status
+      - tag
+  require_all:
+    description:
+      - Whether it is an error when an account, a region or a cluster cannot be read. By default that is a warning, which names it
+        with cause and remedy, and the other clusters become hosts.
+      - When nothing at all can be read, it is an error in any case.
+    type: bool
+    default: false
+    env:
+      - name: EKS_CLUSTERS_REQUIRE_ALL
+  concurrency:
+    description: How many requests are under way at once, from 1 to 64.
+    type: int
+    default: 16
+notes:
+  - The variables of a host are C(eks_account), C(eks_agent_addon) (with C(present), C(status) and C(version) of the add-on
+    C(eks-pod-identity-agent); C(present) is null when it could not be read), C(eks_arn), C(eks_auto_mode),
+    C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region), C(eks_status),
+    C(eks_tags) and C(eks_version).
+  - For the role there are C(pod_identity_cluster_name), C(pod_identity_region), where a role is assumed
+    C(pod_identity_assume_role_arn) with its external ID, session name and duration if given, and C(pod_identity_profile) and
+    C(pod_identity_endpoint_url) when the file of the source gives O(profile) and O(endpoint_url). C(ansible_connection) is
+    V(local), since a cluster cannot be logged in to.
+  - Access keys are never among the variables. Plays take theirs from the environment or a profile.
+  - Text that comes from AWS, such as the value of a tag, is never taken for a template.
+  - With O(cache=true) all that was read is one entry of the cache, certificate authorities and endpoints too, so none of it gets
+    older than O(cache_timeout). Filters, names and groups of a source are worked out anew each time; when another option that
+    decides what is read changes, or the access key, the entry is not used. What was read with a failure is not cached, so the
+    next run asks again. C(--flush-cache) and C(meta=refresh_inventory) ask again.
+  - Ansible takes an inventory source that ends in an error for a warning, and goes on without it, unless
+    C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) is true. Set it wherever a missing cluster must not go unnoticed.
+  - Values in the file may be templates, for instance with the lookup P(ansible.builtin.env#lookup).
+  - An option that the plugin does not have is an error.
+"""
+
+EXAMPLES = r"""
+# fleet.eks_clusters.yml: the clusters of one account in two regions
+plugin: workload_identity.aws.eks_clusters
+regions:
+  - eu-central-1
+  - us-west-2
+
+---
+# Two accounts through roles, without clusters that are being deleted, grouped by the tag stage as well
+plugin: workload_identity.aws.eks_clusters
+regions: all
+accounts:
+  - assume_role_arn: arn:aws:iam::111122223333:role/fleet
+  - assume_role_arn: arn:aws:iam::444455556666:role/fleet
+    assume_role_external_id: payments-fleet
+    regions: [eu-central-1]
+exclude_filters:
+  - status: [DELETING, FAILED]
+  - tag:stage: sandbox-*
+keyed_groups:
+  - key: eks_tags.stage
+    prefix: stage
+
+---
+# All accounts of the organization; a failure anywhere ends the job
+plugin: workload_identity.aws.eks_clusters
+regions: [eu-central-1]
+organization:
+  role_name: fleet
+  exclude_accounts: ["777788889999"]
+require_all: true
+
+---
+# Production clusters by their short names, which must differ; the answer is kept for five minutes
+plugin: workload_identity.aws.eks_clusters
+regions: [eu-central-1]
+include_filters:
+  - tag:stage: prod
+hostnames: [name]
+groups:
+  without_agent: not eks_auto_mode and not eks_agent_addon.present
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/eks-clusters
+cache_timeout: 300
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
+    check_sdk_version_supported,
+)
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sessions import (
+    Credentials,
+    Sessions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible_lines,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
+    check_credentials,
+    check_names,
+    read_request,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.cached import (
+    from_cache,
+    to_cache,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.failures import (
+    describe_failures,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
+    ALL_CLUSTERS,
+    Host,
+    make_hosts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+    ALL_REGIONS,
+    FoundCluster,
+    InventoryRequest,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
+    read_clusters,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.inert_text import inert
+
+SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
+# Jinja expressions, which Constructable evaluates for each host.
+CONSTRUCTED = ("compose", "groups", "keyed_groups")
+# What changes nothing about which clusters are read, or is secret.
+NOT_IN_KEY = (
+    *CONSTRUCTED,
+    "cache",
+    "cache_connection",
+    "cache_plugin",
+    "cache_prefix",
+    "cache_timeout",
+    "concurrency",
+    "default_groups",
+    "hostnames",
+    "leading_separator",
+    "plugin",
+    "require_all",
+    "secret_key",
+    "session_token",
+    "strict",
+    "use_extra_vars",
+)
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]  # Ansible has no types
+    NAME = "workload_identity.aws.eks_clusters"
+
+    def verify_file(self, path: str) -> bool:
+        return bool(super().verify_file(path)) and path.endswith(SUFFIXES)
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        try:
+            check_sdk_version_supported(warn=self.display.warning)
+            config = self._read_file(path)
+            hosts = self._hosts(config, path, cache)
+        except (InputError, AwsError, AnsibleBotocoreError) as error:
+            raise AnsibleParserError(_message(error)) from error
+        # Nothing is added before all of it is known.
+        self.inventory.add_group(ALL_CLUSTERS)
+        for host in hosts:
+            self._add(host)
+
+    def _read_file(self, path: str) -> Mapping[str, Any]:
+        """The file of the source with its templates evaluated, which are the options from now on."""
+        config = self._read_config_data(path)
+        definitions = constants.config.get_configuration_definitions("inventory", self._load_name)
+        aliases = [alias for one in definitions.values() for alias in one.get("aliases", ())]
+        check_names(config, [*(name for name in definitions if not name.startswith("_")), *aliases])
+        self.templar.available_variables = self._vars or {}
+        evaluated = {name: self._evaluated(name, value) for name, value in config.items()}
+        self.set_options(direct=evaluated, var_options=self._vars)
+        return evaluated
+
+    def _evaluated(self, name: str, value: Any) -> Any:
+        if name in CONSTRUCTED:
+            return value
+        try:
+            return self.templar.template(value)
+        except AnsibleError as error:
+            raise AnsibleParserError(f"{name}: {error}") from error
+
+    def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> list[Host]:
+        options: dict[str, Any] = dict(self.get_options())
+        check_credentials(options)
+        sessions = self._sessions(options)
+        # The plugin's own region, else what boto3 finds in the profile.
+        request = read_request({**options, "region": options.get("region") or sessions.region or None})
+        clusters = self._cached(options, path, request, sessions, cache)
+        connection = {
+            f"pod_identity_{name}": options[name]
+            for name in ("profile", "endpoint_url")
+            if {name, f"aws_{name}"} & config.keys() and options[name]
+        }
+        return make_hosts(clusters, request.hostnames, request.group_by, connection)
+
+    def _sessions(self, options: Mapping[str, Any]) -> Sessions:
+        given = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
+        credentials = Credentials(**{name: options.get(name) or "" for name in given})
+        first = next(iter(options.get("regions") or ()), ALL_REGIONS)
+        home = options.get("region") or ("" if first == ALL_REGIONS else first)
+        return Sessions(credentials, home, int(options["concurrency"]))
+
+    def _cached(
+        self,
+        options: Mapping[str, Any],
+        path: str,
+        request: InventoryRequest,
+        sessions: Sessions,
+        cache: bool,
+    ) -> tuple[FoundCluster, ...]:
+        if not options["cache"]:
+            return self._read(request, sessions)[0]
+        self.load_cache_plugin()
+        key = f"{self.get_cache_key(path)}_{_digest(options)}"
+        if cache:
+            try:
+                known = from_cache(self._cache[key])
+            except KeyError:
+                known = None
+            if known is not None:
+                return known
+        clusters, complete = self._read(request, sessions)
+        if complete:
+            self._cache[key] = to_cache(clusters)
+        return clusters
+
+    def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
+        """The clusters, and whether all could be read."""
+        found = read_clusters(request, sessions, sessions.home)
+        sentences = describe_failures(found.failures)
+        if sentences and (found.nothing_read or request.require_all):
+            raise AnsibleParserError(visible_lines("\n".join(sentences)))
+        for sentence in sentences:
+            self.display.warning(visible_lines(sentence))
+        return found.clusters, not sentences
+
+    def _add(self, host: Host) -> None:
+        for group in host.groups:
+            self.inventory.add_group(group)
+        self.inventory.add_host(host.name)
+        for group in host.groups:
+            self.inventory.add_host(host.name, group=group)
+        for name, value in host.variables.items():
+            self.inventory.set_variable(host.name, name, inert(value))
+        variables = self.inventory.get_host(host.name).get_vars()
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), variables, host.name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host.name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host.name, strict=strict)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return visible_lines("\n".join(error.problems))
+    if isinstance(error, AwsError):
+        return visible_lines(f"No cluster could be read. {error} {error.remedy}")
+    return str(error)
+
+
+def _digest(options: Mapping[str, Any]) -> str:
+    """Of what decides which clusters are read."""
+    deciding = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
+    text = json.dumps(deciding, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

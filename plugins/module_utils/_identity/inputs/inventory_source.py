@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The options of an inventory source, read as a whole before AWS is asked. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ..model.arns import parse_role_arn
+from ..model.cluster_filters import TAG, Filter
+from ..model.errors import Problems
+from ..model.found_clusters import (
+    ALL_REGIONS,
+    AccountAccess,
+    AssumedRole,
+    InventoryRequest,
+    Organization,
+)
+from .fields import Fields
+
+GROUPINGS = ("region", "account", "version", "status", "tag")
+DEFAULT_HOSTNAME = "name.region.account"
+MOST_AT_ONCE = 64
+LEAST_SECONDS, MOST_SECONDS = 900, 43_200
+
+_CRITERIA = ("name", "status", "version", "region", "account")
+_ROLE_KEYS = (
+    "assume_role_arn",
+    "assume_role_external_id",
+    "assume_role_session_name",
+    "assume_role_duration",
+)
+ACCOUNT_KEYS = (*_ROLE_KEYS, "regions")
+ORGANIZATION_KEYS = (
+    "role_name",
+    *_ROLE_KEYS[1:],
+    "include_accounts",
+    "exclude_accounts",
+)
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+# A role's name, and its path where it has one.
+_ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_URL = re.compile(r"(https?://.+)?", re.ASCII)
+_HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
+
+
+def check_names(given: Mapping[object, object], known: Sequence[str]) -> None:
+    """InputError for options that the plugin does not have: Ansible passes them over in silence."""
+    problems = Problems()
+    Fields(given, "", problems).known(known)
+    problems.raise_if_any()
+
+
+def check_credentials(options: Mapping[str, object]) -> None:
+    """InputError for credentials that exclude each other or are not whole, before any of them is used."""
+    problems = Problems()
+    fields = Fields(dict(options.items()), "", problems)
+    if fields.raw.get("profile") and (fields.raw.get("access_key") or fields.raw.get("secret_key")):
+        problems.add(
+            "",
+            "profile and access_key exclude each other, and both are given, as options or as AWS_PROFILE and "
+            "AWS_ACCESS_KEY_ID. Give one of them.",
+        )
+    if bool(fields.raw.get("access_key")) != bool(fields.raw.get("secret_key")):
+        problems.add("", "access_key and secret_key belong together, and one of them is missing.")
+    fields.text("endpoint_url", pattern=_URL, rule="a URL that begins with https:// or http://")
+    problems.raise_if_any()
+
+
+def read_request(options: Mapping[str, object]) -> InventoryRequest:
+    """What the options of a source ask for. InputError with all that is wrong."""
+    problems = Problems()
+    fields = Fields(dict(options.items()), "", problems)
+    default = fields.text("region") or ""
+    regions = _regions(fields, "regions", (default,) if default else ())
+    role = _role(fields)
+    accounts = _accounts(fields, regions)
+    organization = _organization(fields)
+    others = [name for name in ("accounts", "organization") if fields.has(name)]
+    if role and others:
+        problems.add(
+            "",
+            f"assume_role_arn and {others[0]} exclude each other: the role of a play assumes one role, not one "
+            "through another. Put the role of assume_role_arn into accounts.",
+        )
+    own_account = fields.flag("own_account")
+    request = InventoryRequest(
+        regions=regions,
+        accounts=(AccountAccess(_account_of(role), role, regions),) if role else accounts,
+        organization=organization,
+        own_account=not (role or others) if own_account is None else own_account,
+        include=_filters(fields, "include_filters"),
+        exclude=_filters(fields, "exclude_filters"),
+        hostnames=_hostnames(fields),
+        group_by=_group_by(fields),
+        require_all=fields.flag("require_all") or False,
+        concurrency=fields.integer("concurrency", 1, MOST_AT_ONCE) or 1,
+    )
+    if not problems.found and not regions and _needs_default(request):
+        problems.add(
+            "", "no region is given. Give regions (or `regions: all`), the option region, or AWS_REGION."
+        )
+    problems.raise_if_any()
+    return request
+
+
+def _needs_default(request: InventoryRequest) -> bool:
+    return request.own_account or bool(request.organization) or any(not a.regions for a in request.accounts)
+
+
+def _account_of(role: AssumedRole) -> str:
+    arn = parse_role_arn(role.arn)
+    return arn.account_id if arn else ""
+
+
+def _regions(fields: Fields, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    regions = tuple(dict.fromkeys(fields.names(name)))
+    if ALL_REGIONS in regions and len(regions) > 1:
+        fields.refuse(name, f"a list of regions, or {ALL_REGIONS} alone")
+    for region in regions:
+        if region != ALL_REGIONS and not _REGION.fullmatch(region):
+            fields.problems.add(
+                fields.place, f"{name}: '{region}' is no name of a region, which are like eu-central-1."
+            )
+    return regions or default
+
+
+def _role(fields: Fields) -> AssumedRole | None:
+    arn = fields.text("assume_role_arn") or ""
+    settings = _role_settings(fields)
+    if not arn:
+        given = [name for name in _ROLE_KEYS[1:] if fields.has(name)]
+        if given:
+            fields.problems.add(fields.place, f"{given[0]} is given without assume_role_arn.")
+        return None
+    if parse_role_arn(arn) is None:
+        fields.refuse("assume_role_arn", "the ARN of a role, like arn:aws:iam::111122223333:role/NAME")
+    return AssumedRole(arn, *settings)
+
+
+def _role_settings(fields: Fields) -> tuple[str, str, int | None]:
+    return (
+        fields.text("assume_role_external_id", "", _EXTERNAL_ID, "2 to 1224 of A-Z a-z 0-9 _+=,.@:/-") or "",
+        fields.text("assume_role_session_name", "", _SESSION_NAME, "2 to 64 of A-Z a-z 0-9 _+=,.@-") or "",
+        fields.integer("assume_role_duration", LEAST_SECONDS, MOST_SECONDS, "seconds"),
+    )
+
+
+def _accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, ...]:
+    accounts: dict[str, AccountAccess] = {}
+    for index, entry in enumerate(fields.entries("accounts")):
+        place = f"accounts[{index}]"
+        if not isinstance(entry, Mapping):
+            fields.problems.add(place, "must be a mapping with assume_role_arn.")
+            continue
+        inner = Fields(entry, place, fields.problems)
+        inner.known(ACCOUNT_KEYS)
+        if not inner.has("assume_role_arn"):
+            fields.problems.add(
+                place,
+                "assume_role_arn is missing. For the account of the credentials themselves set own_account: true.",
+            )
+            continue
+        role = _role(inner)
+        account_id = _account_of(role) if role else ""
+        if role is None or not account_id:
+            continue
+        if account_id in accounts:
+            fields.problems.add(
+                place, f"account {account_id} is there already; an account is read through one role."
+            )
+        accounts[account_id] = AccountAccess(account_id, role, _regions(inner, "regions", regions))
+    return tuple(accounts.values())
+
+
+def _organization(fields: Fields) -> Organization | None:
+    given = fields.mapping("organization")
+    if given is None:
+        return None
+    inner = Fields(given, "organization", fields.problems)
+    inner.known(ORGANIZATION_KEYS)
+    name = inner.text("role_name", "", _ROLE_NAME, "the name of a role, with its path if it has one") or ""
+    if not inner.has("role_name"):
+        fields.problems.add("organization", "role_name is missing: the role to assume in each account.")
+    return Organization(
+        name.lstrip("/"),
+        *_role_settings(inner),
+        include=_account_ids(inner, "include_accounts"),
+        exclude=_account_ids(inner, "exclude_accounts"),
+    )
+
+
+def _account_ids(fields: Fields, name: str) -> frozenset[str]:
+    ids = fields.names(name)
+    for account_id in ids:
+        if not _ACCOUNT_ID.fullmatch(account_id):
+            fields.problems.add(
+                fields.place, f"{name}: '{account_id}' is no account ID: 12 digits, in quotation marks."
+            )
+    return frozenset(ids)
+
+
+def _filters(fields: Fields, name: str) -> tuple[Filter, ...]:
+    found = []
+    for index, entry in enumerate(fields.entries(name)):
+        place = f"{name}[{index}]"
+        if not isinstance(entry, Mapping) or not entry:
+            fields.problems.add(place, f"must be a mapping of {', '.join(_CRITERIA)} or tag:KEY to patterns.")
+            continue
+        inner = Fields(entry, place, fields.problems)
+        tags = [str(key) for key in entry if str(key).startswith(TAG) and len(str(key)) > len(TAG)]
+        inner.known((*_CRITERIA, *tags))
+        found.append(Filter({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)}))
+    return tuple(found)
+
+
+def _patterns(fields: Fields, name: str) -> tuple[str, ...]:
+    value = fields.raw.get(name)
+    patterns = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    for pattern in patterns:
+        # YAML reads the version 1.30 as the number 1.3, and yes as true.
+        if isinstance(pattern, (bool, float)) or not isinstance(pattern, (str, int)):
+            fields.problems.add(fields.place, f"{name} must be text, in quotation marks, got {pattern!r}.")
+    return tuple(str(pattern) for pattern in patterns)
+
+
+def _hostnames(fields: Fields) -> tuple[str, ...]:
+    names = fields.names("hostnames")
+    for name in names:
+        if not _HOSTNAME.fullmatch(name):
+            fields.problems.add(
+                fields.place,
+                f"hostnames: '{name}' is none of arn, tag:KEY, or name, region and account with dots between them.",
+            )
+    return names or (DEFAULT_HOSTNAME,)
+
+
+def _group_by(fields: Fields) -> tuple[str, ...]:
+    if fields.raw.get("default_groups") is None:
+        return GROUPINGS
+    names = fields.names("default_groups")
+    for name in names:
+        if name not in GROUPINGS:
+            fields.problems.add(fields.place, f"default_groups: '{name}' is none of {', '.join(GROUPINGS)}.")
+    return names

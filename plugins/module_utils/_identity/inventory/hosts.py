@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Clusters as hosts: by what name, in which groups, with what variables. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..model.cluster_filters import TAG
+from ..model.errors import InputError
+from ..model.found_clusters import FoundCluster
+
+ALL_CLUSTERS = "eks_clusters"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    name: str
+    variables: Mapping[str, object]
+    groups: tuple[str, ...]
+
+
+def make_hosts(
+    clusters: Iterable[FoundCluster],
+    hostnames: Sequence[str],
+    group_by: Sequence[str],
+    connection: Mapping[str, object],
+) -> list[Host]:
+    """A host for each cluster, in the order of their names. InputError when two have one name.
+
+    ``connection`` has variables of the role that are the same for all of them.
+    """
+    taken: dict[str, FoundCluster] = {}
+    for cluster in clusters:
+        name = _hostname(cluster, hostnames)
+        if name in taken:
+            first, second = sorted((taken[name].arn, cluster.arn))
+            raise InputError(
+                [
+                    f"hostnames gives the name '{name}' to {first} and to {second}. Give names that differ, such as "
+                    "name.region.account; arn always does."
+                ]
+            )
+        taken[name] = cluster
+    return [
+        Host(name, host_variables(cluster, connection), groups_of(cluster, group_by))
+        for name, cluster in sorted(taken.items())
+    ]
+
+
+def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
+    """By the first form for which the cluster has a value."""
+    parts = {"name": cluster.name, "region": cluster.region, "account": cluster.account_id}
+    for form in hostnames:
+        if form == "arn":
+            return cluster.arn
+        if form.startswith(TAG):
+            if name := cluster.tags.get(form.removeprefix(TAG)):
+                return name
+            continue
+        return ".".join(parts[part] for part in form.split("."))
+    raise InputError(
+        [
+            f"hostnames gives no name to {cluster.arn}, which has none of these tags with a value: "
+            f"{', '.join(form.removeprefix(TAG) for form in hostnames)}. Add name.region.account as the last one."
+        ]
+    )
+
+
+def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> dict[str, object]:
+    """What a play knows of the cluster, and what the role pod_identity takes to work on it."""
+    role: dict[str, object] = {}
+    if cluster.role is not None:
+        role = {
+            "pod_identity_assume_role_arn": cluster.role.arn,
+            "pod_identity_assume_role_external_id": cluster.role.external_id,
+            "pod_identity_assume_role_session_name": cluster.role.session_name,
+            "pod_identity_assume_role_duration": cluster.role.duration,
+        }
+    return {
+        "ansible_connection": "local",
+        "eks_account": cluster.account_id,
+        "eks_agent_addon": {
+            "present": cluster.agent.present,
+            "status": cluster.agent.status,
+            "version": cluster.agent.version,
+        },
+        "eks_arn": cluster.arn,
+        "eks_auto_mode": cluster.auto_mode,
+        "eks_certificate_authority_data": cluster.certificate_authority_data,
+        "eks_endpoint": cluster.endpoint,
+        "eks_name": cluster.name,
+        "eks_platform_version": cluster.platform_version,
+        "eks_region": cluster.region,
+        "eks_status": cluster.status,
+        "eks_tags": dict(cluster.tags),
+        "eks_version": cluster.version,
+        "pod_identity_cluster_name": cluster.name,
+        "pod_identity_region": cluster.region,
+        **{name: value for name, value in role.items() if value},
+        **connection,
+    }
+
+
+def groups_of(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]:
+    """The default groups of a cluster. Tags that AWS itself sets make none."""
+    values = {
+        "region": [cluster.region],
+        "account": [cluster.account_id],
+        "version": [cluster.version],
+        "status": [cluster.status.lower()],
+        "tag": [
+            f"{key}_{value}" if value else key
+            for key, value in sorted(cluster.tags.items())
+            if not key.startswith("aws:")
+        ],
+    }
+    named = [f"eks_{kind}_{value}" for kind in group_by for value in values[kind] if value]
+    return tuple(dict.fromkeys((ALL_CLUSTERS, *map(safe_group_name, named))))
+
+
+def safe_group_name(name: str) -> str:
+    """With "_" for what Ansible takes no group's name to hold: all but letters of ASCII, digits and "_"."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)

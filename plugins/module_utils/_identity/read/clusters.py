@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read the EKS clusters of accounts and regions, concurrently. What fails alone is returned beside what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from ..._aws.client import Api
+from ..._aws.concurrency import map_concurrently
+from ..model.aws_errors import AwsError
+from ..model.cluster_filters import is_wanted
+from ..model.found_clusters import (
+    AGENT_ADDON,
+    ALL_REGIONS,
+    AccountAccess,
+    AgentAddon,
+    AssumedRole,
+    FoundCluster,
+    FoundClusters,
+    InventoryRequest,
+    Organization,
+    ReadFailure,
+)
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+# What reading one item gives: all that it found, and all that failed.
+_Answer = tuple[Sequence[Found], Sequence[ReadFailure]]
+
+
+class Apis(Protocol):
+    """Requests to AWS with the credentials as they are or with a role, in one region."""
+
+    def api(self, role: AssumedRole | None, region: str) -> Api:
+        """Raises AwsError when the role cannot be assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    access: AccountAccess
+    region: str
+
+    def failure(self, error: AwsError, cluster: str = "") -> ReadFailure:
+        return ReadFailure(self.access.account_id, self.region, cluster, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A cluster that a list names."""
+
+    place: _Place
+    name: str
+
+
+def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClusters:
+    """All wanted clusters. ``home`` is the region in which is asked what is no region's own.
+
+    AwsError when the credentials themselves are of no use. Sources: sts GetCallerIdentity, organizations
+    ListAccounts, ec2 DescribeRegions, eks ListClusters, DescribeCluster, DescribeAddon.
+    """
+    api = apis.api(None, home)
+    caller = api.call("sts", "GetCallerIdentity", {})
+    failures: list[ReadFailure] = []
+    accounts = _accounts(request, api, str(caller["Account"]), str(caller["Arn"]).split(":")[1], failures)
+    width = request.concurrency
+    places = _gather(partial(_places, apis, home), accounts, width, failures)
+    named = _gather(partial(_names, apis, request), places, width, failures)
+    found = _gather(partial(_clusters, apis), named, width, failures)
+    lost = {(failure.account_id, failure.region) for failure in failures}
+    answered = {(place.access.account_id, place.region) for place in places} - lost
+    wanted = [one for one in found if is_wanted(one.properties(), request.include, request.exclude)]
+    return FoundClusters(
+        tuple(sorted(wanted, key=lambda one: (one.name, one.region, one.account_id))),
+        tuple(failures),
+        nothing_read=bool(failures) and not answered and not found,
+    )
+
+
+def _gather(
+    read: Callable[[Item], _Answer[Found]], items: Sequence[Item], width: int, failures: list[ReadFailure]
+) -> list[Found]:
+    """All that is found for the items; what failed goes to ``failures``."""
+    found: list[Found] = []
+    for results, failed in map_concurrently(read, items, width):
+        found.extend(results)
+        failures.extend(failed)
+    return found
+
+
+def _accounts(
+    request: InventoryRequest, api: Api, own: str, partition: str, failures: list[ReadFailure]
+) -> list[AccountAccess]:
+    """Each account once: the account of the credentials without a role, one that is listed with its own."""
+    accounts: dict[str, AccountAccess] = {}
+    if request.organization is not None:
+        try:
+            members = _members(request.organization, api)
+        except AwsError as error:
+            failures.append(ReadFailure("", "", "", error))
+            members = []
+        for account_id in members:
+            role = None if account_id == own else _role_in(request.organization, partition, account_id)
+            accounts[account_id] = AccountAccess(account_id, role, request.regions)
+    accounts.update({access.account_id: access for access in request.accounts})
+    if request.own_account:
+        accounts[own] = AccountAccess(own, None, request.regions)
+    return list(accounts.values())
+
+
+def _members(organization: Organization, api: Api) -> list[str]:
+    listed = api.pages("organizations", "ListAccounts", {}, "Accounts")
+    return [
+        str(account["Id"])
+        for account in listed
+        if account.get("Status") == "ACTIVE"
+        and str(account["Id"]) not in organization.exclude
+        and (not organization.include or str(account["Id"]) in organization.include)
+    ]
+
+
+def _role_in(organization: Organization, partition: str, account_id: str) -> AssumedRole:
+    return AssumedRole(
+        f"arn:{partition}:iam::{account_id}:role/{organization.role_name}",
+        organization.external_id,
+        organization.session_name,
+        organization.duration,
+    )
+
+
+def _places(apis: Apis, home: str, access: AccountAccess) -> _Answer[_Place]:
+    """The regions of an account. The role is assumed here, so that a refusal is one for the whole account."""
+    try:
+        api = apis.api(access.role, home)
+        if access.regions == (ALL_REGIONS,):
+            answer = api.call("ec2", "DescribeRegions", {})
+            regions = sorted(str(region["RegionName"]) for region in answer["Regions"])
+        else:
+            regions = list(access.regions)
+    except AwsError as error:
+        return (), [ReadFailure(access.account_id, "", "", error)]
+    return [_Place(access, region) for region in regions], ()
+
+
+def _names(apis: Apis, request: InventoryRequest, place: _Place) -> _Answer[_Named]:
+    known = {"region": place.region, "account": place.access.account_id}
+    try:
+        api = apis.api(place.access.role, place.region)
+        names = [str(name) for name in api.pages("eks", "ListClusters", {}, "clusters")]
+    except AwsError as error:
+        return (), [place.failure(error)]
+    return [
+        _Named(place, name)
+        for name in names
+        if is_wanted({**known, "name": name}, request.include, request.exclude, described=False)
+    ], ()
+
+
+def _clusters(apis: Apis, named: _Named) -> _Answer[FoundCluster]:
+    place = named.place
+    try:
+        api = apis.api(place.access.role, place.region)
+        raw = api.call("eks", "DescribeCluster", {"name": named.name})["cluster"]
+    except AwsError as error:
+        # Deleted since it was listed.
+        return (), [] if error.missing else [place.failure(error, named.name)]
+    failures: list[ReadFailure] = []
+    try:
+        agent = _agent(api, named.name)
+    except AwsError as error:
+        agent = AgentAddon(present=None)
+        failures.append(place.failure(error, named.name))
+    return [_cluster(raw, place, agent)], failures
+
+
+def _agent(api: Api, cluster: str) -> AgentAddon:
+    try:
+        addon = api.call("eks", "DescribeAddon", {"clusterName": cluster, "addonName": AGENT_ADDON})["addon"]
+    except AwsError as error:
+        if not error.missing:
+            raise
+        return AgentAddon(present=False)
+    return AgentAddon(True, str(addon.get("status") or ""), str(addon.get("addonVersion") or ""))
+
+
+def _cluster(raw: Any, place: _Place, agent: AgentAddon) -> FoundCluster:
+    arn = str(raw["arn"])
+    return FoundCluster(
+        arn=arn,
+        name=str(raw["name"]),
+        account_id=place.access.account_id,
+        region=place.region,
+        status=str(raw.get("status") or ""),
+        version=str(raw.get("version") or ""),
+        platform_version=str(raw.get("platformVersion") or ""),
+        endpoint=str(raw.get("endpoint") or ""),
+        certificate_authority_data=str((raw.get("certificateAuthority") or {}).get("data") or ""),
+        auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
+        tags={str(key): str(value) for key, value in (raw.get("tags") or {}).items()},
+        agent=agent,
+        role=place.access.role,
+    )

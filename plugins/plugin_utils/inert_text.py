@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""Text of others as values of variables: none of it is ever evaluated as a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.utils.unsafe_proxy import wrap_var
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core before 2.19 trusts all that is not marked.
+
+    def trust_as_template(value: str) -> str:
+        return value
+
+
+def inert(value: Any) -> Any:
+    """The value, whose text evaluates to itself: what could be a template is marked as none, for the cores that trust
+    what has no mark. What cannot be one is trusted, for the others print a mark where trust is missing, and
+    ``ansible-inventory --list`` then has mappings in the place of text.
+    """
+    if isinstance(value, Mapping):
+        return {key: inert(part) for key, part in value.items()}
+    if not isinstance(value, str):
+        return value
+    return wrap_var(value) if _may_be_template(value) else trust_as_template(value)
+
+
+def _may_be_template(text: str) -> bool:
+    # The header can give a template other delimiters than braces.
+    return "{" in text or text.lstrip().startswith("#jinja2")

@@ -1,0 +1,376 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin eks_clusters against the sandbox: two accounts, two regions, on the oldest core and the newest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import VENV, run
+
+OWN, OTHER = "111122223333", "444455556666"
+WEST, EAST = "us-west-2", "eu-central-1"
+FLEET = f"arn:aws:iam::{OTHER}:role/fleet"
+EXTERNAL_ID = "payments-fleet"
+MINE = f"my-cluster.{WEST}.{OWN}"
+GREEN = f"green.{EAST}.{OWN}"
+BLUE = f"my-cluster.{EAST}.{OTHER}"
+CLUSTERS = """
+import boto3, json, os, sys
+for one in json.loads(sys.argv[1]):
+    os.environ["AWS_ACCESS_KEY_ID"] = one["account"]
+    subnets = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
+    boto3.session.Session().client("eks", one["region"]).create_cluster(
+        name=one["name"], roleArn=f"arn:aws:iam::{one['account']}:role/eks",
+        resourcesVpcConfig={"subnetIds": subnets}, **one.get("more", {}),
+    )
+"""
+FLEET_ROLE = """
+import boto3, json, os, sys
+account, trusted, external_id = sys.argv[1:]
+statement = {
+    "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{trusted}:root"},
+    "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+}
+os.environ["AWS_ACCESS_KEY_ID"] = account
+boto3.client("iam").create_role(
+    RoleName="fleet",
+    AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+)
+"""
+# EKS's own rules for tags allow no braces; whatever a tag holds must stay what it is.
+TEMPLATE = "{{ 1 + 1 }}"
+TWO_REGIONS = {"regions": [EAST, WEST]}
+TWO_ACCOUNTS = {
+    **TWO_REGIONS,
+    "own_account": True,
+    "accounts": [{"assume_role_arn": FLEET, "assume_role_external_id": EXTERNAL_ID, "regions": [EAST]}],
+}
+
+
+def squeezed(text: str) -> str:
+    """Without spaces and line ends: Ansible wraps what it warns of, also within words."""
+    return "".join(text.split())
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """An inventory source in a folder, read by one core's Ansible."""
+
+    venv: Path
+    env: Mapping[str, str]
+    folder: Path
+
+    def write(self, **options: Any) -> None:
+        given = {"plugin": "workload_identity.aws.eks_clusters", **options}
+        # JSON is YAML, too.
+        (self.folder / "fleet.eks_clusters.yml").write_text(json.dumps(given), encoding="utf-8")
+
+    def attempt(self, program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        command = [self.venv / "bin" / program, "-i", "fleet.eks_clusters.yml", *arguments]
+        whole = {**self.env, "ANSIBLE_NOCOLOR": "1", **env}
+        return subprocess.run(
+            command, cwd=self.folder, env=whole, check=False, capture_output=True, text=True
+        )
+
+    def list(self, **env: str) -> tuple[dict[str, Any], str]:
+        """What ``ansible-inventory --list`` prints, and its warnings without spaces."""
+        done = self.attempt("ansible-inventory", "--list", **env)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), squeezed(done.stderr)
+
+    def refusal(self, **env: str) -> str:
+        """What is said, without spaces, when the source is an error."""
+        failing = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
+        done = self.attempt("ansible-inventory", "--list", **failing, **env)
+        assert done.returncode != 0
+        return squeezed(done.stderr)
+
+    def hosts(self, **env: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.list(**env)[0]["_meta"]["hostvars"]
+        return found
+
+    def control(self, method: str, path: str, data: Any = None) -> Any:
+        url = f"{self.env['AWS_ENDPOINT_URL']}/_sandbox/{path}"
+        body = None if data is None else json.dumps(data).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, body, method=method), timeout=30) as answer:
+            return json.load(answer)
+
+    def requests(self) -> dict[str, int]:
+        """How many requests of each operation there were since this was asked last."""
+        counts: dict[str, int] = self.control("GET", "counters")["operations"]
+        self.control("DELETE", "counters")
+        return counts
+
+
+@pytest.fixture(params=["2.17", "newest"])
+def fleet(
+    request: pytest.FixtureRequest,
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    sandbox: Mapping[str, str],
+    tmp_path: Path,
+) -> Fleet:
+    if request.param not in cores:
+        pytest.skip(f"no Python here that ansible-core {request.param} runs on")
+    venv, env = cores[request.param]
+    made = Fleet(venv, {**env, **sandbox}, tmp_path)
+    clusters = [
+        {"account": OWN, "region": EAST, "name": "green", "more": {"tags": {"stage": TEMPLATE}}},
+        {"account": OTHER, "region": EAST, "name": "my-cluster", "more": {"tags": {"stage": "prod-eu"}}},
+        {"account": OTHER, "region": WEST, "name": "elsewhere"},
+    ]
+    run([VENV / "bin" / "python", "-c", CLUSTERS, json.dumps(clusters)], made.env, tmp_path)
+    run([VENV / "bin" / "python", "-c", FLEET_ROLE, OTHER, OWN, EXTERNAL_ID], made.env, tmp_path)
+    made.requests()
+    return made
+
+
+def test_clusters_of_two_accounts_and_two_regions_are_hosts(fleet: Fleet) -> None:
+    fleet.write(**TWO_ACCOUNTS, keyed_groups=[{"key": "eks_platform_version", "prefix": "platform"}])
+    listed, warnings = fleet.list()
+    variables = listed["_meta"]["hostvars"]
+    assert sorted(variables) == [GREEN, BLUE, MINE]
+    groups = {name: group["hosts"] for name, group in listed.items() if "hosts" in group}
+    version = variables[MINE]["eks_version"].replace(".", "_")
+    platform = variables[MINE]["eks_platform_version"].replace(".", "_")
+    assert {name: sorted(hosts) for name, hosts in groups.items()} == {
+        "eks_clusters": [GREEN, BLUE, MINE],
+        f"eks_account_{OWN}": [GREEN, MINE],
+        f"eks_account_{OTHER}": [BLUE],
+        "eks_region_eu_central_1": [GREEN, BLUE],
+        "eks_region_us_west_2": [MINE],
+        f"eks_version_{version}": [GREEN, BLUE, MINE],
+        "eks_status_active": [GREEN, BLUE, MINE],
+        "eks_tag_stage_prod_eu": [BLUE],
+        "eks_tag_stage____1___1___": [GREEN],
+        f"platform_{platform}": [GREEN, BLUE, MINE],
+    }
+    blue = variables[BLUE]
+    assert blue["eks_arn"] == f"arn:aws:eks:{EAST}:{OTHER}:cluster/my-cluster"
+    assert blue["eks_agent_addon"] == {"present": False, "status": "", "version": ""}
+    assert variables[MINE]["eks_agent_addon"]["status"] == "ACTIVE"
+    assert {name: blue[name] for name in blue if name.startswith("pod_identity_")} == {
+        "pod_identity_cluster_name": "my-cluster",
+        "pod_identity_region": EAST,
+        "pod_identity_assume_role_arn": FLEET,
+        "pod_identity_assume_role_external_id": EXTERNAL_ID,
+    }
+    assert "WARNING" not in warnings
+    assert fleet.requests() == {
+        "eks:DescribeAddon": 3,
+        "eks:DescribeCluster": 3,
+        "eks:ListClusters": 3,
+        "sts:AssumeRole": 1,
+        "sts:GetCallerIdentity": 1,
+    }
+
+
+def test_the_graph_shows_the_groups(fleet: Fleet) -> None:
+    fleet.write(**TWO_REGIONS, hostnames=["name"], default_groups=["region"])
+    done = fleet.attempt("ansible-inventory", "--graph")
+    assert done.stdout.split() == [
+        "@all:",
+        "|--@ungrouped:",
+        "|--@eks_clusters:",
+        "|",
+        "|--green",
+        "|",
+        "|--my-cluster",
+        "|--@eks_region_eu_central_1:",
+        "|",
+        "|--green",
+        "|--@eks_region_us_west_2:",
+        "|",
+        "|--my-cluster",
+    ]
+
+
+def test_the_accounts_of_an_organization(fleet: Fleet) -> None:
+    fleet.write(regions=[EAST, WEST], organization={"role_name": "fleet"})
+    # The sandbox's organization has this account alone, which is read without a role.
+    assert sorted(fleet.hosts()) == [GREEN, MINE]
+    assert fleet.requests()["organizations:ListAccounts"] == 1
+
+
+def test_all_enabled_regions_can_be_meant(fleet: Fleet) -> None:
+    fleet.write(regions="all", include_filters=[{"name": "g*"}])
+    assert list(fleet.hosts()) == [GREEN]
+    asked = fleet.requests()
+    assert (asked["ec2:DescribeRegions"], asked["eks:DescribeCluster"]) == (1, 1)
+
+
+def test_a_play_works_on_the_hosts_without_other_variables(fleet: Fleet) -> None:
+    fleet.write(**TWO_REGIONS)
+    workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-test"}}]
+    extra = json.dumps({"pod_identity_hosts": "eks_region_us_west_2", "pod_identity_workloads": workloads})
+    site = ("ansible-playbook", "workload_identity.aws.site", "-e", extra)
+    done = fleet.attempt(*site)
+    assert done.returncode == 0, done.stdout
+    assert f"ok: [{MINE}]" in done.stdout
+    assert "Done: 3 changes." in done.stdout
+    assert GREEN not in done.stdout
+    assert "Done: 0 changes." in fleet.attempt(*site).stdout
+
+
+PLAY = """
+- hosts: eks_clusters
+  gather_facts: false
+  tasks:
+    - name: Show a tag
+      ansible.builtin.debug:
+        msg: "stage is <{{ eks_tags.stage }}>"
+"""
+
+
+def test_what_aws_says_is_never_a_template(fleet: Fleet) -> None:
+    fleet.write(regions=[EAST], compose={"stage_of_composed": "eks_tags.stage"})
+    (fleet.folder / "play.yml").write_text(PLAY, encoding="utf-8")
+    done = fleet.attempt("ansible-playbook", "play.yml")
+    assert f"stage is <{TEMPLATE}>" in done.stdout
+    shown = fleet.hosts()[GREEN]["stage_of_composed"]
+    assert shown in (TEMPLATE, {"__ansible_unsafe": TEMPLATE})
+
+
+DENIED = {"kind": "access_denied", "operation": "eks:ListClusters", "region": EAST}
+DENIED_WARNING = (
+    f"Account {OWN}, region {EAST}: its clusters are not in the inventory: eks:ListClusters: AccessDeniedException: "
+    f"User: arn:aws:iam::{OWN}:root is not authorized to perform: eks:ListClusters on resource: * because no "
+    "identity-based policy allows the eks:ListClusters action. Allow the caller this action on this resource; a "
+    "service control policy or a permissions boundary can also be what denies it."
+)
+
+
+def test_a_denied_region_is_a_warning_and_an_error_on_request(fleet: Fleet) -> None:
+    fleet.write(**TWO_REGIONS)
+    fleet.control("PUT", "faults", [DENIED])
+    listed, warnings = fleet.list()
+    assert list(listed["_meta"]["hostvars"]) == [MINE]
+    assert squeezed(f"[WARNING]: {DENIED_WARNING}") in warnings
+    assert list(fleet.hosts(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true")) == [MINE]
+    assert squeezed(DENIED_WARNING) in fleet.refusal(EKS_CLUSTERS_REQUIRE_ALL="true")
+
+
+def test_when_all_regions_are_denied_it_is_an_error(fleet: Fleet) -> None:
+    fleet.write(**TWO_REGIONS)
+    fleet.control("PUT", "faults", [{**DENIED, "region": "*"}])
+    refusal = fleet.refusal()
+    for region in (EAST, WEST):
+        assert squeezed(DENIED_WARNING.replace(EAST, region)) in refusal
+
+
+def test_a_role_that_cannot_be_assumed_names_its_account(fleet: Fleet) -> None:
+    fleet.write(**TWO_ACCOUNTS)
+    fleet.control("PUT", "faults", [{"kind": "access_denied", "operation": "sts:AssumeRole"}])
+    listed, warnings = fleet.list()
+    assert sorted(listed["_meta"]["hostvars"]) == [GREEN, MINE]
+    for part in (
+        f"Account {OTHER}: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: ",
+        "The role must trust the caller (with the external ID, if it asks for one)",
+    ):
+        assert squeezed(part) in warnings
+
+
+def test_a_throttled_region_is_asked_again(fleet: Fleet) -> None:
+    fleet.write(**TWO_REGIONS)
+    throttled = {"kind": "throttle", "operation": "eks:ListClusters", "region": WEST, "times": 2}
+    fleet.control("PUT", "faults", [throttled])
+    listed, warnings = fleet.list()
+    assert sorted(listed["_meta"]["hostvars"]) == [GREEN, MINE]
+    assert "WARNING" not in warnings
+    assert fleet.requests()["eks:ListClusters"] == 4
+
+
+def cached(fleet: Fleet) -> Callable[..., None]:
+    connection = str(fleet.folder / "cache")
+    settings = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": connection}
+
+    def write(**options: Any) -> None:
+        fleet.write(**TWO_ACCOUNTS, **settings, **options)
+
+    return write
+
+
+def test_a_second_call_is_answered_from_the_cache_whole(fleet: Fleet) -> None:
+    write = cached(fleet)
+    write()
+    first = fleet.hosts()
+    assert fleet.requests()["eks:DescribeCluster"] == 3
+    rotated = {"endpoint": "https://127.0.0.2:6443", "certificate_authority_data": "bmV3"}
+    fleet.control("PUT", "kubernetes", rotated)
+    assert fleet.hosts() == first
+    assert fleet.requests() == {}
+    # Names and groups are worked out anew.
+    write(hostnames=["arn"], groups={"in_east": f"eks_region == '{EAST}'"})
+    listed, _warnings = fleet.list()
+    assert len(listed["in_east"]["hosts"]) == 2
+    assert fleet.requests() == {}
+    # Older than cache_timeout, certificate authorities go with all the rest.
+    for path in (fleet.folder / "cache").iterdir():
+        os.utime(path, (0, 0))
+    write()
+    again = fleet.hosts()
+    assert fleet.requests()["eks:DescribeCluster"] == 3
+    assert {one["eks_certificate_authority_data"] for one in again.values()} == {"bmV3"}
+    assert {one["eks_endpoint"] for one in again.values()} == {rotated["endpoint"]}
+    # What decides which clusters are read is part of the key.
+    write(exclude_filters=[{"name": "green"}])
+    assert sorted(fleet.hosts()) == [BLUE, MINE]
+    assert fleet.requests()["eks:DescribeCluster"] == 2
+
+
+def test_what_was_read_with_a_failure_is_not_cached(fleet: Fleet) -> None:
+    cached(fleet)()
+    fleet.control("PUT", "faults", [{**DENIED, "account": OWN}])
+    assert sorted(fleet.hosts()) == [BLUE, MINE]
+    fleet.control("PUT", "faults", [])
+    assert sorted(fleet.hosts()) == [GREEN, BLUE, MINE]
+    fleet.requests()
+    assert sorted(fleet.hosts()) == [GREEN, BLUE, MINE]
+    assert fleet.requests() == {}
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"regoins": [EAST]}, "unknown key 'regoins'; did you mean 'regions'?"),
+    ({"regions": ["Frankfurt"]}, "regions: 'Frankfurt' is no name of a region, which are like eu-central-1."),
+    ({"profile": "ops"}, "profile and access_key exclude each other"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_a_wrong_source_is_refused_before_aws_is_asked(
+    fleet: Fleet, options: dict[str, Any], message: str
+) -> None:
+    fleet.write(**options)
+    assert squeezed(message) in fleet.refusal()
+    assert fleet.requests() == {}
+
+
+def test_clusters_of_one_name_are_refused_by_name(fleet: Fleet) -> None:
+    fleet.write(**TWO_ACCOUNTS, hostnames=["name"])
+    message = (
+        f"hostnames gives the name 'my-cluster' to arn:aws:eks:{EAST}:{OTHER}:cluster/my-cluster and to "
+        f"arn:aws:eks:{WEST}:{OWN}:cluster/my-cluster."
+    )
+    assert squeezed(message) in fleet.refusal()
+
+
+def test_no_secret_is_printed_or_cached(fleet: Fleet) -> None:
+    secret = fleet.env["AWS_SECRET_ACCESS_KEY"]
+    cached(fleet)(access_key=OWN, secret_key=secret)
+    done = fleet.attempt("ansible-inventory", "--list", "-vvvv")
+    assert done.returncode == 0
+    assert MINE in done.stdout
+    files = [path.read_text(encoding="utf-8") for path in (fleet.folder / "cache").iterdir()]
+    assert len(files) == 1
+    for text in (done.stdout, done.stderr, *files):
+        assert secret not in text
+        assert "SessionToken" not in text

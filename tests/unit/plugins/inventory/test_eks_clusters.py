@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin's own documentation beside what it reads, and which files it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.inventory.eks_clusters import (
+    DOCUMENTATION,
+    EXAMPLES,
+    NOT_IN_KEY,
+    InventoryModule,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs import inventory_source
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
+    host_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+    AssumedRole,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
+    found,
+)
+
+ROOT = Path(__file__).resolve().parents[4]
+OPTIONS: dict[str, Any] = yaml.safe_load(DOCUMENTATION)["options"]
+FILE = ROOT / "examples" / "inventory" / "fleet.eks_clusters.yml"
+SOURCES = [*yaml.safe_load_all(EXAMPLES), yaml.safe_load(FILE.read_text(encoding="utf-8"))]
+# Of the fragments of Ansible that the documentation extends.
+FROM_FRAGMENTS = {"cache", "cache_connection", "cache_plugin", "cache_timeout", "groups", "keyed_groups"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_examples_are_accepted(source: dict[str, Any]) -> None:
+    inventory_source.check_names(source, [*OPTIONS, *FROM_FRAGMENTS])
+    inventory_source.read_request({"concurrency": OPTIONS["concurrency"]["default"], **source})
+
+
+def test_the_keys_of_accounts_and_organization_are_those_documented() -> None:
+    accounts, organization = (OPTIONS[name]["suboptions"] for name in ("accounts", "organization"))
+    assert set(accounts) == set(inventory_source.ACCOUNT_KEYS)
+    assert set(organization) == set(inventory_source.ORGANIZATION_KEYS)
+
+
+def test_defaults_are_those_documented() -> None:
+    request = inventory_source.read_request({"region": "us-west-2"})
+    assert list(request.hostnames) == OPTIONS["hostnames"]["default"]
+    assert list(request.group_by) == OPTIONS["default_groups"]["default"]
+    assert request.require_all is OPTIONS["require_all"]["default"]
+
+
+def test_every_variable_is_documented() -> None:
+    role = AssumedRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)
+    page = (ROOT / "docs" / "inventory.md").read_text(encoding="utf-8")
+    for name in host_variables(found(role=role), {}):
+        shown = name.replace("pod_identity_assume_role_", "…_") if name[-3:] != "arn" else name
+        assert f"`{shown}`" in page, name
+        assert name in DOCUMENTATION or name.startswith("pod_identity_assume_role_"), name
+
+
+def test_what_decides_which_clusters_are_read_is_part_of_the_key() -> None:
+    deciding = set(OPTIONS) - set(NOT_IN_KEY)
+    assert deciding == {
+        "accounts",
+        "assume_role_arn",
+        "assume_role_duration",
+        "assume_role_external_id",
+        "assume_role_session_name",
+        "exclude_filters",
+        "include_filters",
+        "organization",
+        "own_account",
+        "regions",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("eks_clusters.yml", True),
+        ("prod.eks_clusters.yaml", True),
+        ("prod_eks_clusters.yml", True),
+        ("eks_clusters.json", False),
+        ("clusters.yml", False),
+    ],
+)
+def test_a_source_is_known_by_its_name(name: str, taken: bool, tmp_path: Path) -> None:
+    path = tmp_path / name
+    assert not InventoryModule().verify_file(str(path))
+    path.write_text("plugin: workload_identity.aws.eks_clusters\n", encoding="utf-8")
+    assert InventoryModule().verify_file(str(path)) is taken

@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of an inventory source: what they mean, and each that is refused, with the whole message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
+    check_credentials,
+    check_names,
+    read_request,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
+    Filter,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+    AccountAccess,
+    AssumedRole,
+    Organization,
+)
+
+ONE = "arn:aws:iam::111122223333:role/fleet"
+TWO = "arn:aws:iam::444455556666:role/path/fleet"
+REGION = {"region": "us-west-2"}
+
+
+def read(options: dict[str, Any]) -> None:
+    """As the plugin does it."""
+    check_credentials(options)
+    read_request({**REGION, **options})
+
+
+def problems_of(**options: Any) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        read(options)
+    return list(caught.value.problems)
+
+
+def test_without_options_the_account_of_the_credentials_is_read_in_its_region() -> None:
+    request = read_request(REGION)
+    assert (request.regions, request.own_account) == (("us-west-2",), True)
+    assert (request.accounts, request.organization) == ((), None)
+    assert request.hostnames == ("name.region.account",)
+    assert request.group_by == ("region", "account", "version", "status", "tag")
+    assert (request.require_all, request.include, request.exclude) == (False, (), ())
+
+
+@pytest.mark.parametrize(
+    ("given", "regions"),
+    [
+        (["eu-central-1", "us-gov-west-1"], ("eu-central-1", "us-gov-west-1")),
+        ("eu-central-1, us-west-2", ("eu-central-1", "us-west-2")),
+        (["eu-central-1", "eu-central-1"], ("eu-central-1",)),
+        (["all"], ("all",)),
+        ("all", ("all",)),
+        ([], ("us-west-2",)),
+    ],
+)
+def test_regions(given: Any, regions: tuple[str, ...]) -> None:
+    assert read_request({**REGION, "regions": given}).regions == regions
+
+
+def test_accounts_have_a_role_and_may_have_regions_of_their_own() -> None:
+    accounts = [
+        {
+            "assume_role_arn": ONE,
+            "assume_role_external_id": "x-1",
+            "assume_role_session_name": "night",
+            "assume_role_duration": "900",
+        },
+        {"assume_role_arn": TWO, "regions": ["eu-central-1"]},
+    ]
+    request = read_request({**REGION, "accounts": accounts})
+    assert request.accounts == (
+        AccountAccess("111122223333", AssumedRole(ONE, "x-1", "night", 900), ("us-west-2",)),
+        AccountAccess("444455556666", AssumedRole(TWO), ("eu-central-1",)),
+    )
+    assert not request.own_account
+    assert read_request({**REGION, "accounts": accounts, "own_account": "yes"}).own_account
+
+
+def test_one_role_is_one_account() -> None:
+    request = read_request({**REGION, "assume_role_arn": ONE, "assume_role_external_id": "x-1"})
+    assert request.accounts == (AccountAccess("111122223333", AssumedRole(ONE, "x-1"), ("us-west-2",)),)
+    assert not request.own_account
+
+
+def test_an_organization() -> None:
+    given = {
+        "role_name": "/path/fleet",
+        "assume_role_external_id": "x-1",
+        "include_accounts": [111122223333],
+        "exclude_accounts": "444455556666",
+    }
+    request = read_request({**REGION, "organization": given})
+    assert request.organization == Organization(
+        "path/fleet", "x-1", include=frozenset(("111122223333",)), exclude=frozenset(("444455556666",))
+    )
+
+
+def test_filters_take_a_pattern_or_several() -> None:
+    request = read_request(
+        {**REGION, "include_filters": [{"name": "a*", "tag:team:x": ["b", "c"], "account": 111122223333}]}
+    )
+    assert request.include == (
+        Filter({"name": ("a*",), "tag:team:x": ("b", "c"), "account": ("111122223333",)}),
+    )
+
+
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {"region": None},
+        ["no region is given. Give regions (or `regions: all`), the option region, or AWS_REGION."],
+    ),
+    (
+        {"regions": ["all", "us-west-2"]},
+        ["regions must be a list of regions, or all alone, got ['all', 'us-west-2']."],
+    ),
+    (
+        {"regions": ["eu_central_1"]},
+        ["regions: 'eu_central_1' is no name of a region, which are like eu-central-1."],
+    ),
+    (
+        {"accounts": [{"assume_role_arn": "arn:aws:iam::1:role/x"}]},
+        [
+            "accounts[0]: assume_role_arn must be the ARN of a role, like arn:aws:iam::111122223333:role/NAME, "
+            "got 'arn:aws:iam::1:role/x'."
+        ],
+    ),
+    (
+        {"accounts": [{}]},
+        [
+            "accounts[0]: assume_role_arn is missing. For the account of the credentials themselves set own_account: true."
+        ],
+    ),
+    ({"accounts": [ONE]}, ["accounts[0]: must be a mapping with assume_role_arn."]),
+    (
+        {"accounts": [{"assume_role_arn": ONE, "external_id": "x"}]},
+        ["accounts[0]: unknown key 'external_id'; did you mean 'assume_role_external_id'?"],
+    ),
+    (
+        {"accounts": [{"assume_role_arn": ONE}, {"assume_role_arn": ONE}]},
+        ["accounts[1]: account 111122223333 is there already; an account is read through one role."],
+    ),
+    (
+        {"accounts": [{"assume_role_arn": ONE, "assume_role_duration": 60}]},
+        ["accounts[0]: assume_role_duration must be a number of seconds from 900 to 43200, got 60."],
+    ),
+    ({"assume_role_external_id": "x-1"}, ["assume_role_external_id is given without assume_role_arn."]),
+    (
+        {"assume_role_arn": ONE, "accounts": [{"assume_role_arn": TWO}]},
+        [
+            "assume_role_arn and accounts exclude each other: the role of a play assumes one role, not one through "
+            "another. Put the role of assume_role_arn into accounts."
+        ],
+    ),
+    (
+        {"profile": "p", "access_key": "k", "secret_key": "s"},
+        [
+            "profile and access_key exclude each other, and both are given, as options or as AWS_PROFILE and "
+            "AWS_ACCESS_KEY_ID. Give one of them."
+        ],
+    ),
+    (
+        {"access_key": "k"},
+        ["access_key and secret_key belong together, and one of them is missing."],
+    ),
+    (
+        {"endpoint_url": "localhost:4566"},
+        ["endpoint_url must be a URL that begins with https:// or http://, got 'localhost:4566'."],
+    ),
+    ({"organization": {}}, ["organization: role_name is missing: the role to assume in each account."]),
+    (
+        {"organization": {"role": "fleet"}},
+        [
+            "organization: unknown key 'role'; did you mean 'role_name'?",
+            "organization: role_name is missing: the role to assume in each account.",
+        ],
+    ),
+    (
+        {"organization": {"role_name": "fleet", "include_accounts": [1234]}},
+        ["organization: include_accounts: '1234' is no account ID: 12 digits, in quotation marks."],
+    ),
+    (
+        {"include_filters": [{"nmae": "x"}]},
+        ["include_filters[0]: unknown key 'nmae'; did you mean 'name'?"],
+    ),
+    (
+        {"exclude_filters": [{"version": 1.30}]},
+        ["exclude_filters[0]: version must be text, in quotation marks, got 1.3."],
+    ),
+    (
+        {"exclude_filters": ["x"]},
+        [
+            "exclude_filters[0]: must be a mapping of name, status, version, region, account or tag:KEY to patterns."
+        ],
+    ),
+    (
+        {"hostnames": ["cluster"]},
+        ["hostnames: 'cluster' is none of arn, tag:KEY, or name, region and account with dots between them."],
+    ),
+    (
+        {"default_groups": ["tags"]},
+        ["default_groups: 'tags' is none of region, account, version, status, tag."],
+    ),
+    ({"concurrency": 0}, ["concurrency must be from 1 to 64, got 0."]),
+    ({"require_all": "maybe"}, ["require_all must be true or false, got 'maybe'."]),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), REFUSED)
+def test_what_is_refused(options: dict[str, Any], expected: list[str]) -> None:
+    assert problems_of(**options) == expected
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert len(problems_of(regions=["x"], hostnames=["y"], default_groups=["z"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("regoins", "did you mean 'regions'?"), ("zzz", "known are plugin, regions.")],
+)
+def test_an_unknown_option_is_refused(name: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_names({"plugin": "x", name: 1}, ["plugin", "regions"])
+    assert list(caught.value.problems) == [f"unknown key '{name}'; {hint}"]

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A found cluster, for tests to vary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+    AgentAddon,
+    FoundCluster,
+)
+
+_BLUE = FoundCluster(
+    arn="",
+    name="blue",
+    account_id="111122223333",
+    region="eu-central-1",
+    status="ACTIVE",
+    version="1.33",
+    platform_version="eks.9",
+    endpoint="https://blue.example",
+    certificate_authority_data="Q0E=",
+    auto_mode=False,
+    tags={},
+    agent=AgentAddon(True, "ACTIVE", "v1.3.8"),
+    role=None,
+)
+
+
+def found(**changes: Any) -> FoundCluster:
+    """The cluster blue with changes; its ARN is that of its name, account and region."""
+    cluster = replace(_BLUE, **changes)
+    arn = f"arn:aws:eks:{cluster.region}:{cluster.account_id}:cluster/{cluster.name}"
+    return replace(cluster, arn=arn)

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Clusters as hosts: names, groups, variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
+    groups_of,
+    host_variables,
+    make_hosts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+    AgentAddon,
+    AssumedRole,
+    FoundCluster,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
+    found,
+)
+
+ALL = ("region", "account", "version", "status", "tag")
+
+
+def names(*clusters: FoundCluster, hostnames: tuple[str, ...] = ("name.region.account",)) -> list[str]:
+    return [host.name for host in make_hosts(clusters, hostnames, (), {})]
+
+
+@pytest.mark.parametrize(
+    ("hostnames", "name"),
+    [
+        (("name.region.account",), "blue.eu-central-1.111122223333"),
+        (("name",), "blue"),
+        (("account.name",), "111122223333.blue"),
+        (("arn",), "arn:aws:eks:eu-central-1:111122223333:cluster/blue"),
+        (("tag:fleet.name", "name"), "b1"),
+        (("tag:empty", "tag:gone", "name.region"), "blue.eu-central-1"),
+    ],
+)
+def test_a_host_is_named_by_the_first_form_that_has_a_value(hostnames: tuple[str, ...], name: str) -> None:
+    assert names(found(tags={"fleet.name": "b1", "empty": ""}), hostnames=hostnames) == [name]
+
+
+def test_another_cluster_of_the_same_name_renames_none() -> None:
+    one, other = found(), found(region="us-west-2")
+    assert names(one) == ["blue.eu-central-1.111122223333"]
+    assert names(other, one) == ["blue.eu-central-1.111122223333", "blue.us-west-2.111122223333"]
+
+
+def test_two_clusters_of_one_host_name_are_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        names(found(region="us-west-2"), found(), hostnames=("name",))
+    assert str(caught.value) == (
+        "hostnames gives the name 'blue' to arn:aws:eks:eu-central-1:111122223333:cluster/blue and to "
+        "arn:aws:eks:us-west-2:111122223333:cluster/blue. Give names that differ, such as name.region.account; arn "
+        "always does."
+    )
+
+
+def test_a_cluster_without_name_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        names(found(), hostnames=("tag:a", "tag:b"))
+    assert str(caught.value) == (
+        "hostnames gives no name to arn:aws:eks:eu-central-1:111122223333:cluster/blue, which has none of these tags "
+        "with a value: a, b. Add name.region.account as the last one."
+    )
+
+
+TAGS = {"stage": "prod/eu", "critical": "", "aws:cloudformation:stack": "x", "é": "ü"}
+
+
+@pytest.mark.parametrize(
+    ("group_by", "groups"),
+    [
+        ((), ()),
+        (("region",), ("eks_region_eu_central_1",)),
+        (("account",), ("eks_account_111122223333",)),
+        (("version",), ("eks_version_1_33",)),
+        (("status",), ("eks_status_active",)),
+        (("tag",), ("eks_tag_critical", "eks_tag_stage_prod_eu", "eks_tag____")),
+        (
+            ALL,
+            (
+                "eks_region_eu_central_1",
+                "eks_account_111122223333",
+                "eks_version_1_33",
+                "eks_status_active",
+                "eks_tag_critical",
+                "eks_tag_stage_prod_eu",
+                "eks_tag____",
+            ),
+        ),
+    ],
+)
+def test_groups(group_by: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    assert groups_of(found(tags=TAGS), group_by) == ("eks_clusters", *groups)
+
+
+def test_what_is_unknown_makes_no_group() -> None:
+    assert groups_of(found(version="", status=""), ("version", "status")) == ("eks_clusters",)
+
+
+def test_variables() -> None:
+    assert host_variables(found(tags={"a": "b"}, auto_mode=True), {}) == {
+        "ansible_connection": "local",
+        "eks_account": "111122223333",
+        "eks_agent_addon": {"present": True, "status": "ACTIVE", "version": "v1.3.8"},
+        "eks_arn": "arn:aws:eks:eu-central-1:111122223333:cluster/blue",
+        "eks_auto_mode": True,
+        "eks_certificate_authority_data": "Q0E=",
+        "eks_endpoint": "https://blue.example",
+        "eks_name": "blue",
+        "eks_platform_version": "eks.9",
+        "eks_region": "eu-central-1",
+        "eks_status": "ACTIVE",
+        "eks_tags": {"a": "b"},
+        "eks_version": "1.33",
+        "pod_identity_cluster_name": "blue",
+        "pod_identity_region": "eu-central-1",
+    }
+
+
+ROLE = "arn:aws:iam::111122223333:role/fleet"
+
+
+@pytest.mark.parametrize(
+    ("role", "variables"),
+    [
+        (AssumedRole(ROLE), {"arn": ROLE}),
+        (
+            AssumedRole(ROLE, "x-1", "night", 900),
+            {"arn": ROLE, "external_id": "x-1", "session_name": "night", "duration": 900},
+        ),
+    ],
+)
+def test_the_role_that_was_assumed_is_the_one_that_plays_assume(
+    role: AssumedRole, variables: dict[str, Any]
+) -> None:
+    made = host_variables(found(role=role), {})
+    prefix = "pod_identity_assume_role_"
+    assert {name.removeprefix(prefix): made[name] for name in made if name.startswith(prefix)} == variables
+
+
+def test_an_add_on_that_could_not_be_read_is_unknown() -> None:
+    made = host_variables(found(agent=AgentAddon(None)), {"pod_identity_profile": "ops"})
+    assert made["eks_agent_addon"] == {"present": None, "status": "", "version": ""}
+    assert made["pod_identity_profile"] == "ops"

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which clusters filters let through, before and after they are described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
+    Filter,
+    is_wanted,
+)
+
+PROD = {"name": "prod-1", "region": "us-west-2", "status": "ACTIVE", "tag:stage": "prod", "tag:a:b": ""}
+Criteria = Mapping[str, tuple[str, ...]]
+
+CASES: list[tuple[list[Criteria], list[Criteria], bool]] = [
+    ([], [], True),
+    ([{"name": ("prod-*",)}], [], True),
+    ([{"name": ("prod-?",)}], [], True),
+    ([{"name": ("Prod-*",)}], [], False),
+    ([{"name": ("prod",)}], [], False),
+    ([{"name": ("test-*", "prod-*")}], [], True),
+    ([{"name": ("test-*",)}, {"tag:stage": ("prod",)}], [], True),
+    ([{"name": ("prod-*",), "tag:stage": ("test",)}], [], False),
+    ([{"tag:gone": ("*",)}], [], False),
+    ([{"tag:a:b": ("*",)}], [], True),
+    ([], [{"status": ("DELETING", "FAILED")}], True),
+    ([], [{"status": ("ACTIVE",)}], False),
+    ([{"name": ("prod-*",)}], [{"tag:stage": ("pr*",), "region": ("us-*",)}], False),
+    ([], [{"tag:stage": ("pr*",), "region": ("eu-*",)}], True),
+    ([], [{"tag:gone": ("*",)}], True),
+]
+
+
+@pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
+def test_a_described_cluster(include: list[Criteria], exclude: list[Criteria], wanted: bool) -> None:
+    assert is_wanted(PROD, list(map(Filter, include)), list(map(Filter, exclude))) is wanted
+
+
+@pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
+def test_a_name_alone_never_leaves_out_what_the_description_would_let_in(
+    include: list[Criteria], exclude: list[Criteria], wanted: bool
+) -> None:
+    known = {name: PROD[name] for name in ("name", "region")}
+    early = is_wanted(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+    assert early or not wanted
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude"),
+    [
+        ([{"name": ("test-*",)}], []),
+        ([{"name": ("test-*",), "tag:stage": ("prod",)}], []),
+        ([], [{"name": ("prod-*",)}]),
+    ],
+)
+def test_a_name_that_decides_spares_the_description(include: list[Criteria], exclude: list[Criteria]) -> None:
+    known = {name: PROD[name] for name in ("name", "region")}
+    assert not is_wanted(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)

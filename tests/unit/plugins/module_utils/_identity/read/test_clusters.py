@@ -1,0 +1,281 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading the clusters of accounts and regions: what is found, what fails alone, and how many requests that takes."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
+    Filter,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+    AccountAccess,
+    AgentAddon,
+    AssumedRole,
+    FoundClusters,
+    InventoryRequest,
+    Organization,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
+    read_clusters,
+)
+
+HOME = "eu-central-1"
+OWN, OTHER = "111122223333", "444455556666"
+FLEET = AssumedRole(f"arn:aws:iam::{OTHER}:role/fleet")
+REQUEST = InventoryRequest(
+    regions=("eu-central-1", "us-west-2"),
+    accounts=(),
+    organization=None,
+    own_account=True,
+    include=(),
+    exclude=(),
+    hostnames=(),
+    group_by=(),
+    require_all=False,
+    concurrency=4,
+)
+DETAILS: dict[str, Any] = {
+    "status": "ACTIVE",
+    "version": "1.33",
+    "platformVersion": "eks.9",
+    "endpoint": "https://x.example",
+    "certificateAuthority": {"data": "Q0E="},
+    "computeConfig": {"enabled": True},
+    "tags": {"stage": "prod"},
+}
+
+
+class Cloud:
+    """AWS as far as the inventory asks it. ``refused`` maps account, region, operation to an error code; account and
+    region may be "*"."""
+
+    def __init__(self) -> None:
+        self.clusters: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self.addons: dict[str, dict[str, Any]] = {}
+        self.members: list[dict[str, str]] = []
+        self.refused: dict[tuple[str, str, str], str] = {}
+        self.requests: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def api(self, role: AssumedRole | None, region: str) -> Api:
+        account = role.arn.split(":")[4] if role else OWN
+        if role:
+            self.check(account, region, "AssumeRole", "sts")
+        return Api(self, account, region)
+
+    def check(self, account: str, region: str, operation: str, service: str) -> None:
+        with self._lock:
+            self.requests[operation] += 1
+        for key in ((account, region, operation), (account, "*", operation), ("*", "*", operation)):
+            if key in self.refused:
+                raise classify(f"{service}:{operation}", self.refused[key], "no")
+
+
+class Api:
+    def __init__(self, cloud: Cloud, account: str, region: str) -> None:
+        self.cloud, self.account, self.region = cloud, account, region
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.cloud.check(self.account, self.region, operation, service)
+        if operation == "GetCallerIdentity":
+            return {"Account": OWN, "Arn": f"arn:aws:iam::{OWN}:user/ops"}
+        if operation == "DescribeRegions":
+            return {"Regions": [{"RegionName": region} for region in ("us-west-2", "eu-central-1")]}
+        clusters = self.cloud.clusters.get((self.account, self.region), {})
+        if operation == "DescribeCluster":
+            name = str(parameters["name"])
+            if clusters[name].get("status") == "gone":
+                raise classify("eks:DescribeCluster", "ResourceNotFoundException", "No cluster found")
+            arn = f"arn:aws:eks:{self.region}:{self.account}:cluster/{name}"
+            return {"cluster": {"name": name, "arn": arn, **clusters[name]}}
+        name = str(parameters["clusterName"])
+        if name not in self.cloud.addons:
+            raise classify("eks:DescribeAddon", "ResourceNotFoundException", "No addon")
+        return {"addon": self.cloud.addons[name]}
+
+    def pages(
+        self, service: str, operation: str, _parameters: Mapping[str, Any], *_results: str
+    ) -> Iterator[Any]:
+        self.cloud.check(self.account, self.region, operation, service)
+        if operation == "ListAccounts":
+            yield from self.cloud.members
+        else:
+            yield from self.cloud.clusters.get((self.account, self.region), {})
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    made = Cloud()
+    made.clusters = {
+        (OWN, "eu-central-1"): {"blue": DETAILS, "green": {}},
+        (OTHER, "us-west-2"): {"blue": DETAILS},
+    }
+    made.addons = {"blue": {"status": "DEGRADED", "addonVersion": "v1"}}
+    return made
+
+
+def read(cloud: Cloud, **changes: Any) -> FoundClusters:
+    return read_clusters(replace(REQUEST, **changes), cloud, HOME)
+
+
+def places(found: FoundClusters) -> list[tuple[str, str, str]]:
+    return [(one.name, one.region, one.account_id) for one in found.clusters]
+
+
+def failed(found: FoundClusters) -> list[tuple[str, str, str, str]]:
+    return [(one.account_id, one.region, one.cluster, one.error.operation) for one in found.failures]
+
+
+BOTH = {
+    "accounts": (AccountAccess(OTHER, FLEET, REQUEST.regions),),
+    "own_account": True,
+}
+
+
+def test_what_eks_says_of_a_cluster(cloud: Cloud) -> None:
+    found = read(cloud)
+    blue, green = found.clusters
+    assert blue.arn == f"arn:aws:eks:eu-central-1:{OWN}:cluster/blue"
+    assert (blue.status, blue.version, blue.platform_version) == ("ACTIVE", "1.33", "eks.9")
+    assert (blue.endpoint, blue.certificate_authority_data) == ("https://x.example", "Q0E=")
+    assert (blue.auto_mode, blue.tags, blue.role) == (True, {"stage": "prod"}, None)
+    assert blue.agent == AgentAddon(True, "DEGRADED", "v1")
+    # One that is being created has neither endpoint nor certificate yet.
+    assert (green.status, green.endpoint, green.auto_mode, green.tags) == ("", "", False, {})
+    assert green.agent == AgentAddon(False)
+    assert (found.failures, found.nothing_read) == ((), False)
+
+
+def test_accounts_times_regions(cloud: Cloud) -> None:
+    found = read(cloud, **BOTH)
+    assert places(found) == [
+        ("blue", "eu-central-1", OWN),
+        ("blue", "us-west-2", OTHER),
+        ("green", "eu-central-1", OWN),
+    ]
+    assert [one.role for one in found.clusters] == [None, FLEET, None]
+    assert cloud.requests["ListClusters"] == 4
+
+
+def test_all_enabled_regions(cloud: Cloud) -> None:
+    assert len(read(cloud, regions=("all",)).clusters) == 2
+    assert (cloud.requests["DescribeRegions"], cloud.requests["ListClusters"]) == (1, 2)
+
+
+def test_the_organizations_accounts(cloud: Cloud) -> None:
+    cloud.members = [
+        {"Id": OWN, "Status": "ACTIVE"},
+        {"Id": OTHER, "Status": "ACTIVE"},
+        {"Id": "777788889999", "Status": "SUSPENDED"},
+        {"Id": "888899990000", "Status": "ACTIVE"},
+    ]
+    organization = Organization("path/fleet", "x-1", exclude=frozenset(("888899990000",)))
+    found = read(cloud, organization=organization, own_account=False)
+    # Its own account without a role, which the management account does not have.
+    assert [(one.account_id, one.role) for one in found.clusters] == [
+        (OWN, None),
+        (OTHER, AssumedRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1")),
+        (OWN, None),
+    ]
+    only = replace(organization, include=frozenset((OTHER,)))
+    assert places(read(cloud, organization=only, own_account=False)) == [("blue", "us-west-2", OTHER)]
+
+
+def test_the_account_of_the_credentials_is_read_once(cloud: Cloud) -> None:
+    listed = AccountAccess(OWN, AssumedRole(f"arn:aws:iam::{OWN}:role/fleet"), ("eu-central-1",))
+    found = read(cloud, accounts=(listed,), own_account=True)
+    assert [one.role for one in found.clusters] == [None, None]
+
+
+def test_a_name_that_is_not_wanted_is_not_described(cloud: Cloud) -> None:
+    found = read(cloud, exclude=(Filter({"name": ("green",)}),))
+    assert places(found) == [("blue", "eu-central-1", OWN)]
+    assert (cloud.requests["DescribeCluster"], cloud.requests["DescribeAddon"]) == (1, 1)
+
+
+def test_a_tag_that_is_not_wanted_is_left_out_once_it_is_known(cloud: Cloud) -> None:
+    found = read(cloud, include=(Filter({"tag:stage": ("prod",)}),))
+    assert places(found) == [("blue", "eu-central-1", OWN)]
+    assert cloud.requests["DescribeCluster"] == 2
+
+
+def test_a_cluster_that_is_gone_by_now_is_no_failure(cloud: Cloud) -> None:
+    cloud.clusters[OWN, "eu-central-1"]["green"] = {"status": "gone"}
+    found = read(cloud)
+    assert (places(found), found.failures) == ([("blue", "eu-central-1", OWN)], ())
+
+
+# What is refused, and what fails for it: account, region, cluster, operation.
+ALONE = [
+    ((OTHER, "*", "AssumeRole"), [(OTHER, "", "", "sts:AssumeRole")], 2),
+    ((OTHER, "us-west-2", "ListClusters"), [(OTHER, "us-west-2", "", "eks:ListClusters")], 2),
+    ((OTHER, "us-west-2", "DescribeCluster"), [(OTHER, "us-west-2", "blue", "eks:DescribeCluster")], 2),
+    ((OTHER, "us-west-2", "DescribeAddon"), [(OTHER, "us-west-2", "blue", "eks:DescribeAddon")], 3),
+]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "EndpointConnectionError"])
+@pytest.mark.parametrize(("refused", "failures", "left"), ALONE)
+def test_what_fails_leaves_the_others(
+    cloud: Cloud,
+    refused: tuple[str, str, str],
+    failures: list[tuple[str, str, str, str]],
+    left: int,
+    code: str,
+) -> None:
+    cloud.refused[refused] = code
+    found = read(cloud, **BOTH)
+    assert failed(found) == failures
+    assert len(found.clusters) == left
+    assert not found.nothing_read
+
+
+def test_an_add_on_that_is_refused_is_unknown(cloud: Cloud) -> None:
+    cloud.refused["*", "*", "DescribeAddon"] = "AccessDeniedException"
+    found = read(cloud)
+    assert [one.agent.present for one in found.clusters] == [None, None]
+    assert not found.nothing_read
+
+
+def test_an_organization_that_is_refused_leaves_the_listed_accounts(cloud: Cloud) -> None:
+    cloud.refused[OWN, "*", "ListAccounts"] = "AccessDeniedException"
+    found = read(cloud, organization=Organization("fleet"), **BOTH)
+    assert failed(found) == [("", "", "", "organizations:ListAccounts")]
+    assert len(found.clusters) == 3
+    assert not found.nothing_read
+
+
+@pytest.mark.parametrize("operation", ["ListClusters", "DescribeRegions"])
+def test_when_all_fails_nothing_was_read(cloud: Cloud, operation: str) -> None:
+    cloud.refused["*", "*", operation] = "AccessDeniedException"
+    assert read(cloud, regions=("all",)).nothing_read
+
+
+def test_when_no_cluster_of_any_region_can_be_described_nothing_was_read(cloud: Cloud) -> None:
+    cloud.refused["*", "*", "DescribeCluster"] = "AccessDeniedException"
+    assert read(cloud, regions=("eu-central-1",)).nothing_read
+    # The other region answered that it has none.
+    assert not read(cloud).nothing_read
+
+
+def test_an_empty_account_is_no_failure(cloud: Cloud) -> None:
+    cloud.clusters = {}
+    found = read(cloud)
+    assert (found.clusters, found.failures, found.nothing_read) == ((), (), False)
+
+
+def test_credentials_that_are_of_no_use_end_it(cloud: Cloud) -> None:
+    cloud.refused[OWN, "*", "GetCallerIdentity"] = "ExpiredToken"
+    with pytest.raises(AwsError, match="sts:GetCallerIdentity: ExpiredToken: no"):
+        read(cloud)
+    assert cloud.requests["ListClusters"] == 0
