@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
 
-STOPPED = "pod_identity_stopped"
+REPORT, STOPPED = "pod_identity_report", "pod_identity_stopped"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
@@ -32,7 +32,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         variables = task_vars or {}
         _valid, options = self.validate_argument_spec(
             argument_spec={
-                "step": {"type": "str", "choices": ["group", "apply", "take", "end"], "required": True},
+                "step": {
+                    "type": "str",
+                    "choices": ["reset", "group", "apply", "take", "end"],
+                    "required": True,
+                },
                 "verify_only": {"type": "bool", "default": False},
                 "groups": {"type": "dict"},
                 "part": {"type": "dict"},
@@ -41,6 +45,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         step = options["step"]
         try:
+            if step == "reset":
+                set_fact(self, result, REPORT, {})
+                set_fact(self, result, STOPPED, "")
+                return {**result, "changed": False}
             if step == "group":
                 return {
                     **result,

@@ -271,7 +271,7 @@ clusters:
       sample: false
     left_out:
       description: Whether the cluster could not be used. Then there are RV(clusters[].error_code) and RV(clusters[].names), and
-        nothing of what M(workload_identity.aws.eks_pod_identity) returns.
+        of what M(workload_identity.aws.eks_pod_identity) returns RV(clusters[].failures) alone.
       returned: when it could not be used
       type: bool
       sample: true
@@ -301,7 +301,7 @@ clusters:
       type: dict
     failures:
       description: What could not be done, as M(workload_identity.aws.eks_pod_identity) returns it.
-      returned: when the cluster could be used, without O(verify_only=true)
+      returned: without O(verify_only=true); of a cluster that could not be used, too, among them what waits for it elsewhere
       type: list
       elements: dict
 summary:

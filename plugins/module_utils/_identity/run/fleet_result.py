@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..inputs.fleet import Member
 from ..model.aws_errors import AwsError
 from ..model.checks import Verified
 from ..model.cluster import Account
+from ..model.failures import Failure
 from ..model.leftover import display
 from ..model.messages import SHOWN_UNLISTED, listed, sentence
 from ..model.observed import Observed
 from ..model.rows import finding_row
 from .fleet import Fleet
 from .perform import Performed
-from .result import failure_message, of_cluster, result_of, verified_result
+from .result import failure_message, failure_rows, of_cluster, result_of, verified_result
 
 Row = dict[str, object]
 
@@ -51,7 +53,8 @@ def changed_rows(
     rows: list[Row] = []
     for member in members:
         if member.key in fleet.left_out:
-            rows.append(left_out_row(member, fleet.account, fleet.left_out[member.key]))
+            waiting = of_cluster(performed.run, member.key).failures
+            rows.append(left_out_row(member, fleet.account, fleet.left_out[member.key], waiting))
             continue
         cluster = fleet.clusters.members[member.key]
         part = of_cluster(performed.run, member.key)
@@ -90,12 +93,18 @@ def verified_rows(
     return rows
 
 
-def left_out_row(member: Member, account: Account | None, error: AwsError) -> Row:
-    """``account`` is None where the caller is not known."""
+def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
+    """``failures`` are those of its workloads, among them what waits for it elsewhere."""
     workloads = [display(workload.key) for workload in member.workloads]
-    where = f"account {account.account_id}, " if account else ""
+    where = f"account {account.account_id}, "
     operation = f"{error.operation}: " if error.operation else ""
     count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"
+    kept = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
+    waits = (
+        f" Until then nothing is taken away from what it may use: {listed(dict.fromkeys(kept))}."
+        if kept
+        else ""
+    )
     return {
         **_place(member),
         "failed": True,
@@ -107,7 +116,9 @@ def left_out_row(member: Member, account: Account | None, error: AwsError) -> Ro
         "msg": visible(
             f"cluster {member.name} ({where}region {member.region}) was left out, and nothing was changed for its {count} "
             f"({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: {sentence(error.text)} {error.remedy}"
+            f"{waits}"
         ),
+        "failures": [row for failure in failures for row in failure_rows(failure)],
     }
 
 
