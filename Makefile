@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
 
-.PHONY: help demo test setup setup-run setup-matrix lint unit findings emulators docs docs-tables sandbox-tests faults sanity integration molecule package mutation bench clean
+.PHONY: help demo test setup setup-run setup-matrix lint unit findings fleet emulators docs docs-tables sandbox-tests faults sanity integration molecule package mutation bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
@@ -35,7 +35,7 @@ setup-matrix:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
-TESTS := lint unit findings emulators docs mutation sandbox-tests faults integration molecule package sanity
+TESTS := lint unit findings fleet emulators docs mutation sandbox-tests faults integration molecule package sanity
 
 test: setup-matrix
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -48,6 +48,9 @@ unit: setup
 
 findings: setup
 	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/findings
+
+fleet: setup
+	@PYTHONPATH=.collections:sandbox/src $(VENV)/python -m pytest -q tests/fleet
 
 emulators: setup
 	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/emulators

@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurr
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.present import make_plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
@@ -47,9 +48,9 @@ def main() -> int:
     wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
     marks = {"start": time.perf_counter()}
     raw = json.loads(Path(path).read_text(encoding="utf-8"))
-    desired = Desired(cluster_name=cluster_name, workloads=parse_workloads(raw, cluster_name))
+    desired = Desired(workloads=parse_workloads(raw, cluster_name))
     marks["parse"] = time.perf_counter()
-    engine = Engine(api, find_cluster(api, cluster_name, region), DEFAULT_WIDTH, wait_policy)
+    engine = Engine(api, clusters_of(find_cluster(api, cluster_name, region)), DEFAULT_WIDTH, wait_policy)
     observed = engine.observe(desired)
     marks["observe"] = time.perf_counter()
     plan = make_plan(desired, observed)
@@ -58,7 +59,7 @@ def main() -> int:
     marks["apply"] = time.perf_counter()
     if outcome.failures:
         raise SystemExit(f"{len(outcome.failures)} changes failed, the first: {outcome.failures[0]}")
-    after = Observer(api, engine.cluster, DEFAULT_WIDTH).observe(desired, planning=False)
+    after = Observer(api, engine.clusters, DEFAULT_WIDTH).observe(desired, planning=False)
     proof = read_for_verification(api, desired, after, DEFAULT_WIDTH)
     marks["observe again"] = time.perf_counter()
     verify(desired, after, proof)

@@ -19,6 +19,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_integer,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
+    read_layers,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
     find_ineffective,
@@ -81,6 +84,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
     why_not_writable,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import matches
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     EksAccess,
@@ -93,7 +97,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     find_target,
 )
 
-WORKLOADS = ("workloads", "workloads_from")
+LAYERS = "fleet_workloads"
+WORKLOADS = ("workloads", "workloads_from", LAYERS)
 FILES = ("report_file", "junit_file")
 MISSING = """\
 The role needs pod_identity_cluster_name and pod_identity_workloads (or pod_identity_workloads_from), for example in a \
@@ -113,6 +118,15 @@ and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
 GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
+PURGE_IN_A_FLEET = (
+    f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
+    "cluster. Leave it out here, and purge cluster by cluster with site.yml."
+)
+NOTHING_FOR_HOST = (
+    f"{ROLE}{LAYERS} has nothing for host {{host}}: none of its patterns is meant for it, and neither {ROLE}workloads nor "
+    f"{ROLE}workloads_from is set. Add an entry with hosts: {{host}} or a group of it (workloads: [] for none), or leave the "
+    "host out of the run."
+)
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
 
@@ -129,8 +143,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             if "entry_point" not in self._task.args:
                 return {**result, **self._run(dict(self._task.args), variables)}
-            entry_point = self._entry_point()
+            entry_point, fleet = self._entry_point()
             given = self._role_variables(variables, entry_point)
+            if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":
+                raise InputError([PURGE_IN_A_FLEET])
             ready = self._run(_arguments_of(given, entry_point), variables)
         except MissingInput:
             return {**result, "failed": True, "msg": MISSING}
@@ -141,16 +157,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if ready.get("failed"):
             return {**result, **ready}
         warnings = [*find_ineffective(given, entry_point), *ready.pop("warnings", ())]
-        options = {
-            name: value for name, value in given.items() if name not in ("workloads", "workloads_from")
-        }
+        options = {name: value for name, value in given.items() if name not in WORKLOADS}
         return {**result, **ready, "options": options, **({"warnings": warnings} if warnings else {})}
 
     def _run(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The preflight with its arguments. Raises InputError, and AwsError where a token for the EKS cluster needs AWS."""
         options = self._options(given)
         _check_files(options)
-        parsed = read_input(_input_of(given), partial(locate_files, variables=variables), ROLE)
+        locate = partial(locate_files, variables=variables)
+        layers = None
+        if given.get(LAYERS) is not None:
+            names = {str(variables["inventory_hostname"]), "all", *map(str, variables["group_names"])}
+            layers = read_layers(
+                given[LAYERS], f"{ROLE}{LAYERS}", lambda hosts: matches(hosts, names), locate
+            )
+            if not layers and not any(given.get(name) is not None for name in WORKLOADS[:2]):
+                raise InputError([NOTHING_FOR_HOST.format(host=variables["inventory_hostname"])])
+        parsed = read_input(_input_of(given), locate, ROLE, layers)
         state: State = "verify" if options["verify_only"] else parsed.state
         deadline = begin_deadline(read_integer(given.get("deadline")))
         target = self._target(parsed, options)
@@ -180,11 +203,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             **empty,
         }
 
-    def _entry_point(self) -> EntryPoint:
-        spec = {"entry_point": {"type": "str", "choices": ["main", "verify"], "required": True}}
+    def _entry_point(self) -> tuple[EntryPoint, bool]:
+        spec = {
+            "entry_point": {"type": "str", "choices": ["main", "verify"], "required": True},
+            "fleet": {"type": "bool", "default": False},
+        }
         _valid, options = self.validate_argument_spec(argument_spec=spec)
         entry_point: EntryPoint = options["entry_point"]
-        return entry_point
+        return entry_point, bool(options["fleet"])
 
     def _role_variables(self, variables: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
         """The variables of the role that have a value, with their types. Raises InputError."""
@@ -251,7 +277,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments beside the input; the validation copies what it is given, so it gets no workloads."""
         before = self._task.args
-        self._task.args = {name: value for name, value in given.items() if name not in OPTIONS}
+        self._task.args = {name: value for name, value in given.items() if name not in (*OPTIONS, LAYERS)}
         try:
             _valid, options = self.validate_argument_spec(
                 argument_spec={
@@ -282,6 +308,7 @@ def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str
         "kube_auth",
         "kubeconfig",
         *AWS_SPEC,
+        LAYERS,
     )
     arguments = {name: given[name] for name in names if name in given}
     if "kube_context" in given:

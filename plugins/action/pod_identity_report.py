@@ -32,12 +32,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads 
     given_listings,
     judge_given,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
-
-try:
-    from ansible.plugins.action import VariableLayer
-except ImportError:  # ansible-core before 2.21
-    VariableLayer = None
 
 FACT = "pod_identity_report"
 
@@ -63,7 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         result["changed"] = False
         if options["result"] is None:
-            self._set_fact(result, {})
+            set_fact(self, result, FACT, {})
             return result
         variables = task_vars or {}
         aws = parse_aws_result(variables[options["result"]], options["cluster_name"])
@@ -76,20 +72,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             options["path"] or "",
         )
         report = make_report(aws, _kubernetes(options, variables, aws), settings)
-        self._set_fact(result, dict(report))
+        set_fact(self, result, FACT, dict(report))
         result["ansible_stats"] = {
             "data": {"pod_identity": {options["cluster_name"]: report}},
             "per_host": False,
             "aggregate": True,
         }
         return {**result, **_written(report, options)}
-
-    def _set_fact(self, result: dict[str, Any], report: dict[str, Any]) -> None:
-        """As set_fact does it, where Ansible lets others do it too; before that, as modules do it."""
-        if VariableLayer is None:
-            result["ansible_facts"] = {FACT: report}
-            return
-        self.register_host_variables({FACT: report}, VariableLayer.EPHEMERAL_FACT)
 
 
 def _written(report: Report, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -528,7 +528,6 @@ cluster_arn:
 """
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -562,6 +561,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
@@ -574,7 +574,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
-    VerificationResult,
     finding_row,
     parse_finding,
 )
@@ -583,24 +582,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     read_attachment_quota,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
-    read_for_verification,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
     result_of,
     verified_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.visible import (
-    not_yet_visible,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
     lint_documents,
 )
@@ -611,7 +604,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 
 def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
     return Desired(
-        cluster_name=parsed.cluster_name,
         workloads=parsed.workloads,
         options=Options(
             trust_scope=params["trust_scope"],
@@ -708,16 +700,24 @@ def main() -> None:
             )
         engine = Engine(
             api,
-            cluster,
+            clusters_of(cluster),
             params["concurrency"],
             WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
             progress_to(params["progress_file"]),
         )
-        run, verification, guard = perform(engine, desired, parsed, params, module.check_mode)
+        order = Order(
+            parsed.state,
+            module.check_mode,
+            params["verify"],
+            purge_scope_of(parsed) if parsed.purge else None,
+            params["deadline"] or None,
+        )
+        performed = perform(engine, desired, order)
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
     except AwsError as error:
         module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
+    run = performed.run
     run_result = result_of(run, module.check_mode)
     result: dict[str, object] = {
         **run_result,
@@ -725,46 +725,20 @@ def main() -> None:
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
-    if verification is not None:
-        result["verification"] = verification
+    if performed.verified is not None:
+        result["verification"] = verified_result(performed.verified, performed.observed, cluster)
     allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
     linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
     further = [*([other] if other else []), *allowed, *linted]
     if further:
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:
-        result["msg"] = failure_message(run)
-        if guard.trace and module._verbosity >= 3:
-            result["exception"] = guard.trace
+        result["msg"] = failure_message(run, cluster)
+        if performed.guard.trace and module._verbosity >= 3:
+            result["exception"] = performed.guard.trace
         if not params["continue_on_error"]:
             module.fail_json(**named_result(result, params["option_prefix"]))
     module.exit_json(**named_result(result, params["option_prefix"]))
-
-
-def perform(
-    engine: Engine, desired: Desired, parsed: ParsedInput, params: dict[str, Any], check_mode: bool
-) -> tuple[Run, VerificationResult | None, Guard]:
-    """The run and its verification, as far as they come. Raises InputError, and AwsError before any change."""
-    run: Run | None = None
-    verification: VerificationResult | None = None
-    with Guard(params["deadline"] or None) as guard:
-        if parsed.purge and parsed.state == "present":
-            run = run_with_purge(engine, desired, purge_scope_of(parsed), check_mode)
-        else:
-            run = engine.run(desired, parsed.state, check_mode)
-        # What has just been read and needed no change is the proof already.
-        observed = engine.observe_after(run)
-        if params["verify"] and parsed.state == "present" and not (check_mode and run.plan.changes):
-            proof = read_for_verification(engine.api, desired, observed, params["concurrency"])
-            verification = verified_result(verify(desired, observed, proof), observed)
-        else:
-            late = not_yet_visible(observed, (done.change for done in run.done))
-            run = replace(run, findings=(*run.findings, *late))
-    if guard.cause is not None:
-        run = engine.cut_short(desired, parsed.state, guard.cause, check_mode)
-    if run is None:
-        raise AssertionError("a run that ended early has no cause")
-    return run, verification, guard
 
 
 if __name__ == "__main__":

@@ -341,6 +341,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
@@ -424,11 +425,15 @@ def main() -> None:
             server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
             other = judge_api_server(cluster, server) if server else None
             observer = Observer(
-                api, cluster, params["concurrency"], progress_to(params["progress_file"]), "verify"
+                api,
+                clusters_of(cluster),
+                params["concurrency"],
+                progress_to(params["progress_file"]),
+                "verify",
             )
             known = observer.all_associations() if workloads is None else None
             desired = Desired(
-                name, workloads_of((known or {}).values()) if workloads is None else workloads, options
+                workloads_of((known or {}).values()) if workloads is None else workloads, options
             )
             observed = observer.observe(desired, planning=False, known=known)
             proof = read_for_verification(api, desired, observed, params["concurrency"])
@@ -441,7 +446,7 @@ def main() -> None:
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause))
     further = [*([other] if other else []), *caller, *lint_documents(desired.workloads, load_catalogue())]
-    result = verified_result(verified, observed, further)
+    result = verified_result(verified, observed, cluster, further)
     module.exit_json(**named_result(result, params["option_prefix"]))
 
 

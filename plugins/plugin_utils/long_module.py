@@ -34,7 +34,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            arguments = parse_arguments(self._given_arguments(), task_vars, self.workloads_required)
+            arguments = self._parse(self._given_arguments(), task_vars)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         self._task.args = self._with_readable_input(arguments)
@@ -43,6 +43,14 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         finally:
             # What is copied for the module, and its progress, end with it; the task may be tried again.
             self._task.args = arguments
+
+    def _parse(self, arguments: dict[str, Any], variables: dict[str, Any] | None) -> dict[str, Any]:
+        """Arguments with parsed input in the place of workloads, or InputError."""
+        return parse_arguments(arguments, variables, self.workloads_required)
+
+    def _title(self) -> str:
+        """What progress is shown of."""
+        return f"{self._task.args.get('cluster_name') or self._task.args.get('cluster')}"
 
     def _given_arguments(self) -> dict[str, Any]:
         """The task's arguments. The role names all of them, and omits those whose variable is not set: with an argument
@@ -57,8 +65,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         folder = Path(tempfile.mkdtemp(prefix="pod-identity-", dir=constants.DEFAULT_LOCAL_TMP))
         path = folder / "progress"
         self._task.args["progress_file"] = str(path)
-        title = f"{self._task.args.get('cluster_name') or self._task.args.get('cluster')}"
-        watch = Watch(path, title, lambda line: Display().display(line, screen_only=True))
+        watch = Watch(path, self._title(), lambda line: Display().display(line, screen_only=True))
         watch.start()
         try:
             result = super().run(tmp, task_vars)

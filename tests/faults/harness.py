@@ -23,9 +23,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
-    ParsedInput,
     State,
     Workload,
 )
@@ -39,15 +39,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     VerificationResult,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     SHOWN_FAILURES,
     failure_message,
+    verified_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
-from ansible_collections.workload_identity.aws.plugins.modules.eks_pod_identity import perform
 from ansible_collections.workload_identity.aws.tests.faults.access import Facets, taken, taken_from
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
@@ -186,7 +191,7 @@ class Account:
             cluster = find_cluster(api, CLUSTER, REGION, state)
         except AwsError as error:
             return error
-        return Engine(api, cluster, width, wait_policy).run(desired, state, check_mode=False)
+        return Engine(api, clusters_of(cluster), width, wait_policy).run(desired, state, check_mode=False)
 
     def play(
         self,
@@ -202,15 +207,19 @@ class Account:
         api = BotoApi(self.clients.__getitem__, retries, attempt_seconds=attempt_seconds)
         wait_policy = WaitPolicy(60, clock.now, clock.sleep)
         desired = asked.desired
-        parsed = ParsedInput(CLUSTER, asked.state, desired.workloads, purge=asked.purge)
-        params = {"deadline": None, "verify": True, "concurrency": width}
+        order = Order(asked.state, verify=True, purge=PurgeScope() if asked.purge else None)
         try:
-            engine = Engine(api, find_cluster(api, CLUSTER, REGION, asked.state), width, wait_policy)
-            run, verification, guard = perform(engine, desired, parsed, params, check_mode=False)
+            cluster = find_cluster(api, CLUSTER, REGION, asked.state)
+            engine = Engine(api, clusters_of(cluster), width, wait_policy)
+            done = perform(engine, desired, order)
         except AwsError as error:
             return Played(asked, error, aws_message(error, REGION))
-        message = failure_message(run) if run.failures else ""
-        return Played(asked, run, message, verification, guard.cause.code if guard.cause else "")
+        message = failure_message(done.run, cluster) if done.run.failures else ""
+        verification = (
+            verified_result(done.verified, done.observed, cluster) if done.verified is not None else None
+        )
+        cause = done.guard.cause
+        return Played(asked, done.run, message, verification, cause.code if cause else "")
 
     def complete(self, desired: Desired, state: str = "present") -> Run:
         """A run that nothing disturbs."""

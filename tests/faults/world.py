@@ -109,7 +109,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
 
 
 def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
-    return Desired(CLUSTER, parse_workloads(list(workloads), CLUSTER, state))
+    return Desired(parse_workloads(list(workloads), CLUSTER, state))
 
 
 def furnish(iam: Any, eks: Any) -> None:

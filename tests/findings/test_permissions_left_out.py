@@ -18,6 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
@@ -173,8 +174,8 @@ def test_a_plan_with_descriptions_also_lists_roles(new_world: NewWorld, allowed:
     world.build(*aws.many(world))
     call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
     api = BotoApi(world.client)
-    desired = Desired(CLUSTER, parse_workloads(world.asked, CLUSTER))
-    observed = Observer(api, find_cluster(api, CLUSTER, REGION), WIDTH).observe(desired)
+    desired = Desired(parse_workloads(world.asked, CLUSTER))
+    observed = Observer(api, clusters_of(find_cluster(api, CLUSTER, REGION)), WIDTH).observe(desired)
     assert observed.failures == ()
     assert set(ACTION.findall(observed.bulk_denied)) == {"iam:ListRoles"} - set(allowed)
 

@@ -41,6 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ApiServer,
     judge_api_server,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
@@ -179,7 +180,7 @@ class World:
         """What site.yml does in AWS, an hour ago."""
         api = self._api()
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
-        engine = Engine(api, find_cluster(api, CLUSTER, REGION), WIDTH, wait_policy)
+        engine = Engine(api, clusters_of(find_cluster(api, CLUSTER, REGION)), WIDTH, wait_policy)
         run = engine.run(self._desired(), "present", False)
         assert run.failures == ()
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
@@ -256,13 +257,13 @@ class World:
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
-        observed = Observer(api, cluster, WIDTH).observe(desired, planning=False)
+        observed = Observer(api, clusters_of(cluster), WIDTH).observe(desired, planning=False)
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
         linted = lint_documents(desired.workloads, load_catalogue())
         further = [*([other] if other else []), *caller, *linted]
-        result = verified_result(verify(desired, observed, proof), observed, further)
+        result = verified_result(verify(desired, observed, proof), observed, cluster, further)
         return named_result(result, "pod_identity_")
 
     def report(self, **options: Any) -> Report:
@@ -289,7 +290,7 @@ class World:
         return BotoApi(self.client)
 
     def _desired(self) -> Desired:
-        return Desired(CLUSTER, parse_workloads(self.asked, CLUSTER))
+        return Desired(parse_workloads(self.asked, CLUSTER))
 
     def _answer(self) -> Json:
         """The status of the Pod of the runtime proof; empty when none can run."""

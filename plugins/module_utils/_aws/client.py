@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import threading
 import uuid
@@ -53,6 +54,8 @@ RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
+# Services of which each region has its own limits. IAM is one for an account.
+REGIONAL = frozenset(("eks",))
 # A page holds up to 100 associations or 1000 roles; an account has at most 5000 roles.
 MOST_PAGES = 1000
 
@@ -68,9 +71,16 @@ class Api(Protocol):
     ) -> Iterable[Any]:
         """What all pages list under ``results``, each asked for when it is wanted. Raises AwsError then."""
 
+    def in_region(self, region: str) -> Api:
+        """The same account, with what is regional asked in that region; "" is that of the credentials."""
+
 
 class ClientModule(Protocol):
     """The part of AnsibleAWSModule that makes clients."""
+
+    @property
+    def region(self) -> str | None:
+        """The region of the module, as asked for or as configured."""
 
     def client(self, service: str, **extra: Any) -> Any:
         """A boto3 client with the credentials and the region of the module."""
@@ -83,10 +93,13 @@ class _Service:
 
 
 class BotoApi:
-    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own.
+    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own: one for each
+    service of the account, and for each region of a service that is regional.
 
-    Safe to share by threads; no more than ``width`` requests are under way at once. ``ready`` is called before
-    each, for credentials that may have to be renewed; what it raises is the answer.
+    ``make_client`` takes the service, and ``make_regional`` also the region where it is not ``region``, that of the
+    credentials; without it there is no other. Safe to share by threads; no more than ``width`` requests are under way at
+    once, in all regions together. ``ready`` is called before each, for credentials that may have to be renewed; what it
+    raises is the answer.
     """
 
     def __init__(
@@ -95,6 +108,8 @@ class BotoApi:
         retries: Retries | None = None,
         width: int = DEFAULT_WIDTH,
         attempt_seconds: float = ATTEMPT_SECONDS,
+        region: str = "",
+        make_regional: Callable[[str, str], Any] | None = None,
         ready: Callable[[], None] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
@@ -102,15 +117,31 @@ class BotoApi:
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
-        self._services: dict[str, _Service] = {}
+        self._home = region
+        self._make_regional = make_regional
+        # Where the requests of this view go; "" for that of the credentials.
+        self._region = ""
+        self._services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
 
+    def in_region(self, region: str) -> BotoApi:
+        """The same clients and rates, but for those of regional services."""
+        other = copy.copy(self)
+        other._region = "" if region == self._home or self._make_regional is None else region
+        return other
+
     def _service(self, name: str) -> _Service:
+        place = name, self._region if name in REGIONAL else ""
         with self._lock:
-            if name not in self._services:
+            if place not in self._services:
                 limiter = RateLimiter(self._retries.now, self._retries.sleep)
-                self._services[name] = _Service(self._make_client(name), limiter)
-            return self._services[name]
+                self._services[place] = _Service(self._client(*place), limiter)
+            return self._services[place]
+
+    def _client(self, service: str, region: str) -> Any:
+        if region and self._make_regional is not None:
+            return self._make_regional(service, region)
+        return self._make_client(service)
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
         """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
@@ -319,7 +350,7 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
 
     With a ``role`` it is assumed with these credentials, and all requests are its own.
     """
-    return api_with(module.client, partial(_connection_of, module), width, role)
+    return api_with(module.client, partial(_connection_of, module), width, role, module.region or "")
 
 
 def api_with(
@@ -327,17 +358,19 @@ def api_with(
     connect: Callable[[], Connection],
     width: int,
     role: AssumeRole | None,
+    region: str = "",
 ) -> BotoApi:
-    """Requests for ``width`` threads, as the ``role`` where one is given.
+    """Requests for ``width`` threads, as the ``role`` where one is given; in ``region``, and in others.
 
     ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the job's own credentials;
     ``connect`` says where the clients of a role connect.
     """
     own = partial(_own_client, make_client, client_config(width))
     if role is None:
-        return BotoApi(own, width=width)
+        return BotoApi(own, width=width, region=region, make_regional=own)
     session = AssumedSession(role, BotoApi(own, width=1), connect())
-    return BotoApi(partial(_assumed_client, session, width), width=width, ready=session.ready)
+    assumed = partial(_assumed_client, session, width)
+    return BotoApi(assumed, width=width, ready=session.ready, region=region, make_regional=assumed)
 
 
 def client_config(width: int) -> dict[str, Any]:
@@ -350,12 +383,15 @@ def _connection_of(module: ClientModule) -> Connection:
     return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
 
 
-def _own_client(make_client: Callable[..., Any], config: Mapping[str, Any], service: str) -> Any:
-    return make_client(service, aws_config=dict(config))
+def _own_client(
+    make_client: Callable[..., Any], config: Mapping[str, Any], service: str, region: str = ""
+) -> Any:
+    where = {"region": region} if region else {}
+    return make_client(service, aws_config=dict(config), **where)
 
 
-def _assumed_client(session: AssumedSession, width: int, service: str) -> Any:
+def _assumed_client(session: AssumedSession, width: int, service: str, region: str = "") -> Any:
     try:
-        return session.client(service, Config(**client_config(width)))
+        return session.client(service, Config(**client_config(width)), region or None)
     except BotoCoreError as error:
         raise as_aws_error(error, service, "connect") from error

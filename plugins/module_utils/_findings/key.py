@@ -15,12 +15,18 @@ from dataclasses import dataclass
 class WorkloadKey:
     """A service account of a cluster: the identity of an association.
 
-    As text it is "namespace/service_account", for whoever reads it knows the cluster.
+    ``cluster`` is the name of the cluster, in a run over clusters of several regions "region/name": names are unique
+    within a region only. As text a key is "namespace/service_account", for whoever reads it knows the cluster.
     """
 
     cluster: str
     namespace: str
     service_account: str
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster's name in EKS, which has no slash."""
+        return self.cluster.rpartition("/")[2]
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.service_account}"

@@ -211,6 +211,11 @@ FAILURES: Descriptions = {
         "a role of this name exists, was not made here, and would have to change",
         "`role.arn` to use it as it is, another name, or `adopt`",
     ),
+    Code.DEFINITIONS_DIFFER: _failure(
+        "Clusters define a shared role or policy apart",
+        "two clusters of one account name the same role or policy, which IAM has once, and define it apart",
+        "give both the same definition, or one of them another name",
+    ),
     Code.ROLE_PATH_DIFFERS: _failure(
         "The role has another path",
         "the role exists with another path, which IAM cannot change",

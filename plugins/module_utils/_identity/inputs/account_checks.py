@@ -37,14 +37,15 @@ def validate_accounts(desired: Desired, cluster: Cluster) -> None:
 def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
     """Whether it takes the account's own quota to tell if a role may have so many."""
     return any(
-        len(shared.policy_users) > POLICIES_OF_A_ROLE for shared in shared_roles(cluster, desired.workloads)
+        len(shared.policy_users) > POLICIES_OF_A_ROLE
+        for shared in shared_roles(cluster.account, desired.workloads)
     )
 
 
 def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) -> None:
     """InputError when a role is to have more policies than IAM attaches; ``quota`` is None when it is not known."""
     problems = Problems()
-    for shared in shared_roles(cluster, desired.workloads):
+    for shared in shared_roles(cluster.account, desired.workloads):
         count = len(shared.policy_users)
         if count > (quota or POLICIES_OF_A_ROLE):
             known = (

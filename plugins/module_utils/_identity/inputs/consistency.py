@@ -8,15 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 
 from ..._findings.key import WorkloadKey
-from ..._policy.language.canonical import same_meaning
+from ..model.definitions import differing_field
 from ..model.desired import PolicySpec, RoleSpec, Workload
 from ..model.errors import Problems
-
-_DOCUMENT_KINDS = {"document": "identity", "trust_policy": "trust"}
 
 
 def validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
@@ -54,20 +51,9 @@ def _compare(
     other: RoleSpec | PolicySpec,
     problems: Problems,
 ) -> None:
-    if definition is other or definition == other:
-        return
-    for field in fields(definition):
-        before, after = getattr(definition, field.name), getattr(other, field.name)
-        if not _is_equal(field.name, before, after):
-            problems.add(
-                f"workload {second.key}",
-                f"defines {kind} '{other.name}' with another {field.name} than workload "
-                f"{first.key} does; give both the same definition, or the {kind} another name.",
-            )
-            return
-
-
-def _is_equal(name: str, before: object, after: object) -> bool:
-    if name in _DOCUMENT_KINDS and isinstance(before, Mapping) and isinstance(after, Mapping):
-        return same_meaning(before, after, _DOCUMENT_KINDS[name])
-    return before == after
+    if field := differing_field(definition, other):
+        problems.add(
+            f"workload {second.key}",
+            f"defines {kind} '{other.name}' with another {field} than workload "
+            f"{first.key} does; give both the same definition, or the {kind} another name.",
+        )

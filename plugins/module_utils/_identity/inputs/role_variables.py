@@ -87,6 +87,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "deadline": _integer(LEAST["deadline"]),
     "endpoint_url": _text,
     "fail_on": _choice("error", "warning"),
+    "fleet_workloads": _as_given,
     "force": _flag,
     "force_conflicts": _flag,
     "ignore": _names,
@@ -127,11 +128,33 @@ VARIABLES: Mapping[str, _Reader] = {
 # For tests of the role: what tells the proof's Jobs apart, and why no Pod can run.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _text}
 # The playbooks' own, and what the role itself leaves behind.
-OTHERS = ("converged", "hosts", "kubernetes", "preflight", "report")
+OTHERS = (
+    "account",
+    "account_id",
+    "accounts",
+    "converged",
+    "hosts",
+    "kubernetes",
+    "max_fail_percentage",
+    "preflight",
+    "report",
+    "serial",
+    "stopped",
+    "verify_only",
+)
 _READERS = {**VARIABLES, **HIDDEN}
 # Of text, these may be written as JSON: a command line has nothing else for them.
 _JSON = frozenset(
-    ("ignore", "proof_pod_spec", "proof_resources", "purge_namespaces", "tags", "workloads", "workloads_from")
+    (
+        "fleet_workloads",
+        "ignore",
+        "proof_pod_spec",
+        "proof_resources",
+        "purge_namespaces",
+        "tags",
+        "workloads",
+        "workloads_from",
+    )
 )
 
 
@@ -167,7 +190,7 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     _check_together(values, entry_point, problems)
     problems.raise_if_any()
     # An owner or workloads without a value are for run_input to refuse.
-    kept = ("owner", "workloads", "workloads_from")
+    kept = ("fleet_workloads", "owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in kept}
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from ..model.desired import STATES, ParsedInput, State, Workload
@@ -16,12 +16,10 @@ from ..model.errors import InputError, Problems
 from ..model.ownership import OWNER_TAG
 from .bounds import find_excess_of_values
 from .fields import Fields, read_boolean
-from .files.folders import read_sources
+from .files.folders import Source
+from .layers import Locate, merge_layers, read_way
 from .options import check_numbers, read_owner, read_purge_limit
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
-
-# Makes paths of files and folders absolute, or raises InputError.
-Locate = Callable[[Sequence[str]], list[str]]
 
 # The prefix of the role's variables.
 ROLE = "pod_identity_"
@@ -44,11 +42,17 @@ OPTIONS = (
 )
 
 
-def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") -> ParsedInput:
+def read_input(
+    options: Mapping[str, object],
+    locate: Locate,
+    prefix: str = "",
+    layers: Sequence[Source] | None = None,
+) -> ParsedInput:
     """What the options of a module, or with ``prefix`` the variables of the role, ask for.
 
     InputError with all that is wrong. ``options`` has the names without prefix. Null, and the empty text that
-    ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads.
+    ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads. What
+    the options say themselves comes after ``layers``, and wins.
     """
     given = {name: options[name] for name in OPTIONS if name in options}
     check_bounds(given, prefix)
@@ -70,7 +74,9 @@ def read_input(options: Mapping[str, object], locate: Locate, prefix: str = "") 
         create_namespaces=fields.flag("create_namespaces") is True,
     )
     purge, namespaces = fields.flag("purge") is True, fields.names("purge_namespaces")
-    workloads = problems.attempt(lambda: _workloads(fields, locate, str(cluster_name), state, defaults))
+    workloads = problems.attempt(
+        lambda: _workloads(fields, locate, str(cluster_name), state, defaults, layers)
+    )
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
     if purges and workloads == () and fields.flag("purge_all") is not True:
         problems.add("", _purges_all(prefix, str(cluster_name)))
@@ -114,22 +120,24 @@ def _tags(fields: Fields, owner: str | None) -> Mapping[str, str]:
 
 
 def _workloads(
-    fields: Fields, locate: Locate, cluster_name: str, state: State, defaults: Defaults
+    fields: Fields,
+    locate: Locate,
+    cluster_name: str,
+    state: State,
+    defaults: Defaults,
+    layers: Sequence[Source] | None,
 ) -> tuple[Workload, ...]:
     listed, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
     ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
     if len(ways) > 1:
         raise InputError([f"{listed} and {files} are both given; give one of them."])
-    if not ways:
+    if not ways and not layers:
         raise InputError([_missing(fields, listed, files)])
-    raw = fields.raw[ways[0]]
-    if ways == ["workloads_from"]:
-        source = read_sources(locate(paths_of(raw, files)))
-        return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
-    if isinstance(raw, Sequence) and not isinstance(raw, str):
-        places = [f"{listed}[{index}]" for index in range(len(raw))]
-        return parse_workloads(raw, cluster_name, state, defaults, places)
-    raise InputError([f"{listed} must be a list of mappings, got a {type(raw).__name__}."])
+    layers = list(layers or ())
+    if ways:
+        layers.append(read_way(ways[0], fields.raw[ways[0]], f"{fields.prefix}{ways[0]}", locate))
+    source = merge_layers(layers) if len(layers) > 1 else layers[0]
+    return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
 
 
 def _missing(fields: Fields, listed: str, files: str) -> str:
@@ -137,18 +145,3 @@ def _missing(fields: Fields, listed: str, files: str) -> str:
         if name.removeprefix(fields.prefix) in fields.raw:
             return f"{name} has no value; write [] for an empty list of workloads, in {listed}."
     return f"Give the workloads in {listed}, or files with them in {files}."
-
-
-def paths_of(value: object, name: str) -> list[str]:
-    """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
-    paths = value.split(",") if isinstance(value, str) else value
-    if not isinstance(paths, Sequence):
-        raise InputError([f"{name} must be a list of files and folders, got a {type(value).__name__}."])
-    wrong = [path for path in paths if not isinstance(path, str)]
-    if wrong:
-        raise InputError([f"{name} must be a list of files and folders, but {wrong[0]!r} is in it."])
-    if not paths:
-        raise InputError(
-            [f"{name} names no file or folder; for an empty list of workloads, write [] in one."]
-        )
-    return [str(path) for path in paths]

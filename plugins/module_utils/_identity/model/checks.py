@@ -19,6 +19,7 @@ from ..._findings.severities import Severity
 from .desired import Workload
 from .messages import sentence
 from .observed import Observed, ReadFailure
+from .targets import Target
 
 Status = Literal["pass", "fail", "warning", "unknown", "accepted", "skipped"]
 PASS: Final = "pass"
@@ -97,12 +98,5 @@ def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | Non
     return Check(name, UNKNOWN, findings=(finding,))
 
 
-def find_read_failure(observed: Observed, resource: str, name: str) -> ReadFailure | None:
-    return next(
-        (
-            failure
-            for failure in observed.failures
-            if failure.target.resource == resource and failure.target.name == name
-        ),
-        None,
-    )
+def find_read_failure(observed: Observed, target: Target) -> ReadFailure | None:
+    return next((failure for failure in observed.failures if failure.target == target), None)

@@ -160,12 +160,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything that one run is to apply to one cluster.
+    """Everything that one run is to apply to clusters of one account. What their workloads share is defined alike.
 
     ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why.
     """
 
-    cluster_name: str
     workloads: tuple[Workload, ...]
     options: Options = field(default_factory=Options)
     would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)

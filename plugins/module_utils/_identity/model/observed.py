@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..._findings.key import WorkloadKey
 from .aws_errors import AwsError
-from .cluster import Cluster
+from .cluster import Account, Cluster, Clusters
 from .desired import Workload
 from .ownership import is_owned
 from .targets import Target
@@ -162,17 +162,17 @@ class ReadFailure:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The account and the cluster, as far as the wanted workloads touch them.
+    """The account and the clusters, as far as the wanted workloads touch them.
 
     A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
     (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
-    which associations of this cluster use a role's ARN (in lower case), also as their target role; it is whole only for
+    which associations of these clusters use a role's ARN (in lower case), also as their target role; it is whole only for
     removals. ``bulk_denied`` is the refusal of AWS when the caller is not allowed to read in bulk, so that
     everything was read one by one.
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read.
     """
 
-    cluster: Cluster
+    clusters: Clusters
     roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
     policies: Mapping[str, ObservedPolicy | None] = field(default_factory=dict)
     associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
@@ -181,19 +181,27 @@ class Observed:
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
 
+    @property
+    def account(self) -> Account:
+        return self.clusters.account
+
+    def cluster_of(self, key: WorkloadKey) -> Cluster:
+        """The cluster of a workload; KeyError where it could not be read."""
+        return self.clusters.of(key)
+
 
 @dataclass(frozen=True, slots=True)
 class VerificationReads:
     """What only the verification needs, beside what was observed.
 
-    ``permissions`` is by lower-case role name and ``targets`` (trust policies of target roles) by
-    ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
+    ``agents`` is by what keys of workloads call the cluster, ``permissions`` by lower-case role name, and ``targets`` (trust
+    policies of target roles) by ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
     that says what is wanted but is not the default. ``inline`` has the inline policies, by name, of the roles that are
     made here, by lower-case name of the role; ``documents`` policies by ARN, as far as something turns on them.
     ``others`` are service accounts with an association, read where one that is wanted has none.
     """
 
-    agent: Agent | ReadFailure
+    agents: Mapping[str, Agent | ReadFailure] = field(default_factory=dict)
     permissions: Mapping[str, RolePermissions | ReadFailure] = field(default_factory=dict)
     targets: Mapping[str, Document | ReadFailure | None] = field(default_factory=dict)
     other_versions: Mapping[str, str] = field(default_factory=dict)

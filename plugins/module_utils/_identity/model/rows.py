@@ -188,7 +188,7 @@ class RunResult(TypedDict):
 
 def association_row(association: ObservedAssociation) -> AssociationRow:
     return {
-        "cluster_name": association.key.cluster,
+        "cluster_name": association.key.cluster_name,
         "namespace": association.key.namespace,
         "service_account": association.key.service_account,
         "association_id": association.association_id,

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..._findings.key import WorkloadKey
-from .cluster import Cluster
+from .cluster import Account
 from .desired import PolicySpec, RoleSpec, Workload
 from .failures import Failure, request_failure
 from .observed import ReadFailure
-from .targets import Target, association_target
+from .targets import Target, association_target, associations_target
 
 # How many managed policies IAM attaches to a role, unless the account's quota was raised.
 POLICIES_OF_A_ROLE = 10
@@ -42,7 +42,7 @@ class SharedRole:
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
-def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[SharedRole]:
+def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[SharedRole]:
     users: dict[str, list[Workload]] = {}
     for workload in workloads:
         if workload.role is not None:
@@ -51,7 +51,7 @@ def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[Shared
     for sharers in users.values():
         policies: dict[str, tuple[WorkloadKey, ...]] = {}
         for workload in sharers:
-            for arn in dict.fromkeys(cluster.policy_arn(spec) for spec in workload.policies):
+            for arn in dict.fromkeys(account.policy_arn(spec) for spec in workload.policies):
                 policies[arn] = (*policies.get(arn, ()), workload.key)
         spec = sharers[0].role
         if spec is not None:
@@ -60,7 +60,7 @@ def shared_roles(cluster: Cluster, workloads: Iterable[Workload]) -> list[Shared
 
 
 def shared_policies(
-    cluster: Cluster, workloads: Iterable[Workload]
+    account: Account, workloads: Iterable[Workload]
 ) -> dict[str, tuple[PolicySpec, tuple[WorkloadKey, ...]]]:
     """Policies by ARN, with the workloads that need each, be it as the boundary of their role.
 
@@ -71,7 +71,7 @@ def shared_policies(
     users: dict[str, dict[WorkloadKey, None]] = {}
     for workload in workloads:
         for spec in workload.policies:
-            arn = cluster.policy_arn(spec)
+            arn = account.policy_arn(spec)
             if arn not in specs or specs[arn].document is None:
                 specs[arn] = spec
             users.setdefault(arn, {})[workload.key] = None
@@ -82,13 +82,19 @@ def shared_policies(
     return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
 
 
-def unread_associations(
-    failures: Iterable[ReadFailure], cluster_name: str, keys: Iterable[WorkloadKey]
-) -> list[WorkloadKey]:
+def unread_associations(failures: Iterable[ReadFailure], keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
     """The workloads whose associations could not be read."""
     targets = {failure.target for failure in failures}
-    listing = Target("associations", cluster_name)
-    return [key for key in sorted(keys) if listing in targets or association_target(key) in targets]
+    return [
+        key
+        for key in sorted(keys)
+        if associations_target(key.cluster) in targets or association_target(key) in targets
+    ]
+
+
+def unread_clusters(failures: Iterable[ReadFailure]) -> frozenset[str]:
+    """The clusters, by what keys of workloads call them, of which no association could be read."""
+    return frozenset(failure.target.name for failure in failures if failure.target.resource == "associations")
 
 
 def unread_targets(failures: Iterable[ReadFailure]) -> dict[Target, ReadFailure]:

@@ -70,6 +70,11 @@ def association_target(key: WorkloadKey) -> Target:
     return Target("association", str(key), cluster=key.cluster)
 
 
+def associations_target(cluster: str) -> Target:
+    """The list of the associations of a cluster, or the cluster as a whole where that cannot be read."""
+    return Target("associations", cluster)
+
+
 def attachment_target(role_name: str, policy_arn: str) -> Target:
     return Target("attachment", role_name, policy_arn)
 

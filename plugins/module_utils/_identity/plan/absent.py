@@ -16,10 +16,18 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.trust.statements import closed_policy
 from ..model.changes import Call, Change, Draft, Plan
+from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
 from ..model.ownership import is_of_another
-from ..model.shared import SharedRole, read_failure, shared_policies, shared_roles, unread_targets
+from ..model.shared import (
+    SharedRole,
+    read_failure,
+    shared_policies,
+    shared_roles,
+    unread_clusters,
+    unread_targets,
+)
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
@@ -52,6 +60,11 @@ class _Removal:
     may_purge: MayPurge | None
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
 
+    def clusters(self, shared: SharedRole) -> Clusters:
+        """The clusters of a role's workloads whose associations are known. What a role is granted in another cluster, this
+        run cannot see."""
+        return self.observed.clusters.among(shared.keys).without(unread_clusters(self.observed.failures))
+
     @property
     def purges(self) -> bool:
         return self.may_purge is not None
@@ -76,16 +89,17 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
         tuple(failure for failure in observed.failures if failure.target.resource == "association"),
         may_purge,
     )
-    if desired.workloads and not observed.cluster.status:
-        draft.findings.append(retained.cluster_missing(observed.cluster))
-    for shared in shared_roles(observed.cluster, desired.workloads):
+    for cluster in observed.clusters.among(listed).members.values():
+        if not cluster.status:
+            draft.findings.append(retained.cluster_missing(cluster))
+    for shared in shared_roles(observed.account, desired.workloads):
         if failure := unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
             continue
         role = observed.roles.get(shared.spec.name.lower())
         if role is not None and (not shared.spec.existing or role.arn == shared.spec.arn):
             _plan_role(draft, removal, shared, role)
-    for arn, (spec, users) in shared_policies(observed.cluster, desired.workloads).items():
+    for arn, (spec, users) in shared_policies(observed.account, desired.workloads).items():
         if failure := unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
             continue
@@ -103,7 +117,8 @@ def _plan_associations(
     keys = {association_target(key): key for key in listed}
     for failure in observed.failures:
         if failure.target.resource == "associations":
-            draft.failures.append(read_failure(failure, tuple(sorted(listed))))
+            there = tuple(sorted(key for key in listed if key.cluster == failure.target.name))
+            draft.failures.append(read_failure(failure, there))
         elif failure.target in keys:
             draft.failures.append(read_failure(failure, (keys[failure.target],)))
     for workload in desired.workloads:
@@ -146,19 +161,21 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             return
         # Nobody names what a purge takes; whoever removes a workload names its role.
         if removal.purges:
-            if _lets_in(removal, role):
+            if _lets_in(removal, shared, role):
                 draft.findings.append(retained.grant_stays(role, owner, shared.keys))
             return
     part = Draft()
     if not role.owned and not shared.spec.existing:
         part.findings.append(retained.role_not_made_here(role, shared.keys))
-    users = _users(removal, role) + _foreigners(shared, role)
+    users = _users(removal, shared, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
     if users and role.owned and not shared.spec.existing:
         part.findings.append(retained.still_used("role", role.arn, shared.keys, users))
     if unsure:
-        part.findings.append(retained.perhaps_used(removal.observed.cluster, role, shared.keys))
+        part.findings.append(
+            retained.perhaps_used(removal.observed.clusters.among(shared.keys), role, shared.keys)
+        )
     elif not users:
         _plan_detachments(part, removal, shared, role, deleted)
     if shared.spec.existing:
@@ -180,22 +197,36 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
     draft.findings += part.findings
 
 
-def _lets_in(removal: _Removal, role: ObservedRole) -> bool:
+def _lets_in(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
     """Whether a trust policy grants the role to what is removed."""
-    cluster = removal.observed.cluster
-    return trust.without(cluster, role.trust, removal.listed, frozenset()) is not None
+    return trust.without(removal.clusters(shared), role.trust, removal.listed, frozenset()) is not None
 
 
 def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
     return is_of_another(tags, options.owner) and not options.adopt
 
 
-def _users(removal: _Removal, role: ObservedRole) -> list[str]:
-    """Who still uses a role once the workloads are gone: in this cluster, and by our grants elsewhere."""
-    cluster = removal.observed.cluster
+def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
+    """Who still uses a role once the workloads are gone: in these clusters, and by our grants elsewhere."""
     keys = removal.observed.role_users.get(role.arn.lower(), ())
-    here = [f"{cluster.name} {key}" for key in keys if key not in removal.going]
-    return here + trust.granted_elsewhere(cluster, role.trust)
+    here = [f"{key.cluster} {key}" for key in keys if key not in removal.going]
+    return [
+        *here,
+        *_unread_users(removal, shared, role),
+        *trust.granted_elsewhere(removal.clusters(shared), role.trust),
+    ]
+
+
+def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
+    """The clusters of the run that may use a role beside those that could be read."""
+    if not removal.clusters(shared).members:
+        return []
+    asking = {key.cluster for key in shared.keys}
+    return [
+        f"workloads of cluster {name}, which could not be read"
+        for name in sorted(unread_clusters(removal.observed.failures))
+        if name in asking or trust.may_let_in(name.rpartition("/")[2], role.trust)
+    ]
 
 
 def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
@@ -209,7 +240,7 @@ def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
     """Whether others may use the role who cannot be seen from this cluster."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
-    return not trust.tied_to(removal.observed.cluster, role.trust)
+    return not trust.tied_to(removal.clusters(shared), role.trust)
 
 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
@@ -243,20 +274,20 @@ def _note_attached(draft: Draft, removal: _Removal, shared: SharedRole, role: Ob
 
 def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
     """Our grants to workloads go, except to those whose association stays and names this role."""
-    cluster = removal.observed.cluster
+    clusters = removal.clusters(shared)
     staying = frozenset(
         key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
-    narrowed = trust.without(cluster, role.trust, removal.listed - staying, staying)
+    narrowed = trust.without(clusters, role.trust, removal.listed - staying, staying)
     if narrowed is not None and not narrowed.get("Statement") and role.owned and not shared.spec.existing:
-        narrowed = closed_policy(cluster.arn)
+        narrowed = closed_policy(next(iter(clusters.members.values())).arn)
     if narrowed is not None and narrowed.get("Statement"):
         needs = _associations(removal, shared)
         change = roles.update_trust(role, narrowed, shared.keys, needs)
         if change is not None:
             draft.changes.append(change)
     elif shared.spec.extend_trust and (
-        narrowed is not None or trust.still_granted(cluster, role.trust, removal.listed)
+        narrowed is not None or trust.still_granted(clusters, role.trust, removal.listed)
     ):
         draft.findings.append(retained.statement_stays(role, shared.keys))
 

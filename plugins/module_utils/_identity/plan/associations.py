@@ -110,7 +110,7 @@ def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Chan
         return _needs_disabled_tags(wanted, association)
     if cleared:
         return _replace(wanted, association, before, after)
-    identity = {"clusterName": wanted.key.cluster, "associationId": association.association_id}
+    identity = {"clusterName": wanted.key.cluster_name, "associationId": association.association_id}
     calls = []
     if update:
         calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **update}))
@@ -144,7 +144,7 @@ def _replace(
         None,
         tags.after(kept, change),
     )
-    identity = {"clusterName": wanted.key.cluster, "associationId": association.association_id}
+    identity = {"clusterName": wanted.key.cluster_name, "associationId": association.association_id}
     before["association_id"], after["association_id"] = association.association_id, "a new one"
     calls = (
         Call("eks", "DeletePodIdentityAssociation", identity),
@@ -170,7 +170,7 @@ def predicted(
 
 
 def delete_association(stage: int, association: ObservedAssociation) -> Change:
-    identity = {"clusterName": association.key.cluster, "associationId": association.association_id}
+    identity = {"clusterName": association.key.cluster_name, "associationId": association.association_id}
     before: dict[str, object] = {
         "association_id": association.association_id,
         "role_arn": association.role_arn,
@@ -228,7 +228,7 @@ def _parameters(
 ) -> tuple[dict[str, object], dict[str, object]]:
     """The parameters of a creation, and the same in our own words."""
     parameters: dict[str, object] = {
-        "clusterName": wanted.key.cluster,
+        "clusterName": wanted.key.cluster_name,
         "namespace": wanted.key.namespace,
         "serviceAccount": wanted.key.service_account,
         "roleArn": wanted.role_arn,

@@ -21,7 +21,7 @@ from ..._policy.language.text import policy_size, to_json
 from ..model import tags
 from ..model.arns import is_aws_managed
 from ..model.changes import Call, Change, Draft
-from ..model.cluster import Cluster
+from ..model.cluster import Account, Clusters
 from ..model.desired import Options, PolicySpec
 from ..model.failures import Failure
 from ..model.observed import ObservedPolicy, PolicyVersion
@@ -40,22 +40,22 @@ DOCUMENT_SIZE = 6144
 
 def plan_policy(
     draft: Draft,
-    cluster: Cluster,
+    clusters: Clusters,
     options: Options,
     spec: PolicySpec,
     policy: ObservedPolicy | None,
     users: Sequence[WorkloadKey],
 ) -> None:
-    arn = cluster.policy_arn(spec)
+    arn = clusters.account.policy_arn(spec)
     workloads = tuple(users)
     if spec.document is None:
         if policy is None:
-            draft.failures.append(_missing(arn, cluster, workloads))
+            draft.failures.append(_missing(arn, clusters.account, workloads))
         return
     if policy is None:
-        draft.changes.append(_create(spec, arn, cluster, workloads))
+        draft.changes.append(_create(spec, arn, clusters, workloads))
         return
-    change = _update(spec, policy, cluster, options, workloads)
+    change = _update(spec, policy, clusters, options, workloads)
     if change is None:
         return
     present = policy.tags or {}
@@ -73,8 +73,8 @@ def plan_policy(
     draft.changes.append(change)
 
 
-def _create(spec: PolicySpec, arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Change:
-    owned = _marked(spec, cluster)
+def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> Change:
+    owned = _marked(spec, clusters, workloads)
     parameters: dict[str, object] = {
         "PolicyName": spec.name,
         "PolicyDocument": to_json(spec.document),
@@ -88,15 +88,16 @@ def _create(spec: PolicySpec, arn: str, cluster: Cluster, workloads: tuple[Workl
     return Change(STAGE, policy_target(arn), "create", workloads, None, after, (call,))
 
 
-def _marked(spec: PolicySpec, cluster: Cluster) -> dict[str, str]:
+def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
     """The tags of a policy that becomes ours. Its cluster stays the first one: others may share it."""
-    return {**tags.with_owner(spec.tags), CLUSTER_TAG: cluster.arn}
+    first = next((clusters.of(key).arn for key in workloads if key in clusters), "")
+    return {**tags.with_owner(spec.tags), **({CLUSTER_TAG: first} if first else {})}
 
 
 def _update(
     spec: PolicySpec,
     policy: ObservedPolicy,
-    cluster: Cluster,
+    clusters: Clusters,
     options: Options,
     workloads: tuple[WorkloadKey, ...],
 ) -> Change | None:
@@ -111,7 +112,7 @@ def _update(
             before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
         calls += _version_calls(policy.arn, oldest, spec.document)
     if policy.tags is not None:
-        wanted = tags.with_owner(spec.tags) if policy.owned else _marked(spec, cluster)
+        wanted = tags.with_owner(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
         change = tags.compare(policy.tags, wanted, options.purge_tags)
         if change:
             before["tags"], after["tags"] = dict(policy.tags), tags.after(policy.tags, change)
@@ -194,7 +195,7 @@ def _same_document(spec: PolicySpec, policy: ObservedPolicy) -> bool:
     return policy.document is not None and same_meaning(policy.document, spec.document, "identity")
 
 
-def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> Failure:
+def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> Failure:
     return Failure(
         workloads,
         policy_target(arn),
@@ -202,7 +203,7 @@ def _missing(arn: str, cluster: Cluster, workloads: tuple[WorkloadKey, ...]) -> 
         Code.POLICY_MISSING,
         f"AWS manages no policy {arn}."
         if is_aws_managed(arn)
-        else f"policy {arn} does not exist (asked in account {cluster.account_id}).",
+        else f"policy {arn} does not exist (asked in account {account.account_id}).",
         "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
         if is_aws_managed(arn)
         else "Correct the ARN, or give name and document to have the policy made.",

@@ -16,7 +16,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model import tags
 from ..model.changes import Change, Draft, Plan
-from ..model.cluster import Cluster
+from ..model.cluster import Account
 from ..model.desired import Desired, Options, RoleSpec, Workload
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedAssociation, ReadFailure
@@ -29,9 +29,10 @@ from ..model.shared import (
     unread_associations,
     unread_targets,
 )
-from ..model.targets import Target, association_target, policy_target, role_target
+from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
 from .completion import without_failed
+from .differences import find_differences
 from .policies import TAKING_STAGE, in_two_steps, plan_policy
 from .problems import breaks
 from .shared_role import gains, plan_shared_role
@@ -41,21 +42,27 @@ from .trust import scope_of
 def make_plan(desired: Desired, observed: Observed) -> Plan:
     """The changes that the desired workloads need, and what stands in the way of some."""
     draft = Draft()
-    cluster, options = observed.cluster, desired.options
+    account, options = observed.account, desired.options
     workloads = [
         _as_associated(workload, observed.associations.get(workload.key)) for workload in desired.workloads
     ]
     listed = frozenset(workload.key for workload in workloads)
     unread = unread_targets(observed.failures)
-    for arn, (spec, users) in shared_policies(cluster, workloads).items():
+    differing = find_differences(account, workloads)
+    draft.failures += dict.fromkeys(differing.values())
+    for arn, (spec, users) in shared_policies(account, workloads).items():
+        if policy_target(arn) in differing:
+            continue
         if failure := unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
         else:
-            plan_policy(draft, cluster, options, spec, observed.policies.get(arn), users)
+            plan_policy(draft, observed.clusters, options, spec, observed.policies.get(arn), users)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
     observed = _with_taken_over(observed, draft.changes)
-    all_shared = shared_roles(cluster, workloads)
+    all_shared = shared_roles(account, workloads)
     for shared in all_shared:
+        if role_target(shared.spec.name.lower()) in differing:
+            continue
         if failure := unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
         else:
@@ -69,7 +76,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         target for name, targets in gained.items() if role_target(name) in unread for target in targets
     }
     given = _given(draft.changes) | unread.keys() | left_out
-    replacing = _Replacing(observed, all_shared, gained, given, _movers(cluster, workloads, observed))
+    replacing = _Replacing(observed, all_shared, gained, given, _movers(account, workloads, observed))
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
@@ -100,7 +107,7 @@ def _given(changes: Sequence[Change]) -> frozenset[Target]:
 
 
 def _movers(
-    cluster: Cluster, workloads: Sequence[Workload], observed: Observed
+    account: Account, workloads: Sequence[Workload], observed: Observed
 ) -> dict[str, frozenset[Target]]:
     """By the ARN of a role in lower case, the associations that are to leave it."""
     movers: dict[str, set[Target]] = {}
@@ -108,10 +115,10 @@ def _movers(
         association = observed.associations.get(workload.key)
         if association is None or workload.role is None:
             continue
-        if association.role_arn != cluster.role_arn(workload.role):
+        if association.role_arn != account.role_arn(workload.role):
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
     # Which role they use is not known.
-    unread = unread_associations(observed.failures, cluster.name, (workload.key for workload in workloads))
+    unread = unread_associations(observed.failures, (workload.key for workload in workloads))
     movers[""] = set(map(association_target, unread))
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
@@ -222,14 +229,14 @@ def _plan_associations(
 ) -> None:
     """``gained`` is all that a role gets, also for others who share it, by its name: who moves to it leaves
     another role for that."""
-    cluster, options = observed.cluster, desired.options
+    account, options = observed.account, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
         for key in change.workloads:
             by_key.setdefault(key, []).append(change)
     for workload in workloads:
         role = workload.role
-        failure = unread.get(Target("associations", cluster.name)) or unread.get(
+        failure = unread.get(associations_target(workload.key.cluster)) or unread.get(
             association_target(workload.key)
         )
         if failure is not None:
@@ -241,10 +248,10 @@ def _plan_associations(
         association = observed.associations.get(workload.key)
         spec = workload.association
         owned = association is None or association.owned or options.adopt
-        moves = association is not None and association.role_arn != cluster.role_arn(role)
+        moves = association is not None and association.role_arn != account.role_arn(role)
         wanted = WantedAssociation(
             key=workload.key,
-            role_arn=cluster.role_arn(role),
+            role_arn=account.role_arn(role),
             spec=spec,
             tags=tags.with_owner(spec.tags) if owned else spec.tags,
             purge_tags=options.purge_tags,

@@ -15,7 +15,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import policy_size
 from ..model.changes import Change
-from ..model.cluster import Cluster
+from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec, Workload
 from ..model.failures import Failure
 from ..model.observed import ObservedAssociation, ObservedRole
@@ -32,14 +32,14 @@ from ..model.targets import (
 from . import roles
 
 
-def role_missing(cluster: Cluster, shared: SharedRole, role: ObservedRole | None) -> Failure:
+def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None) -> Failure:
     path = f"; the role of that name is {role.arn}" if role is not None else ""
     return Failure(
         shared.keys,
         role_target(shared.spec.arn or shared.spec.name),
         "read",
         Code.ROLE_MISSING,
-        f"role {shared.spec.arn} does not exist (asked in account {cluster.account_id}){path}.",
+        f"role {shared.spec.arn} does not exist (asked in account {account.account_id}){path}.",
         "Correct the ARN, or give role.name instead of role.arn to have the role made.",
     )
 
@@ -115,14 +115,14 @@ def association_not_owned(association: ObservedAssociation) -> Failure:
     )
 
 
-def boundary_missing(cluster: Cluster, shared: SharedRole) -> Failure:
+def boundary_missing(account: Account, shared: SharedRole) -> Failure:
     return Failure(
         shared.keys,
         policy_target(str(shared.spec.permissions_boundary)),
         "read",
         Code.POLICY_MISSING,
         f"policy {shared.spec.permissions_boundary}, the permissions boundary of role {shared.spec.name}, "
-        f"does not exist (asked in account {cluster.account_id}).",
+        f"does not exist (asked in account {account.account_id}).",
         "Correct the ARN, or make that policy first.",
     )
 

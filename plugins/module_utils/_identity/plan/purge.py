@@ -80,7 +80,9 @@ def unlisted_workloads(
     """
     wanted = {workload.key for workload in desired.workloads}
     kept_roles = _wanted_roles(desired, cluster)
-    kept_policies = {cluster.policy_arn(spec) for workload in desired.workloads for spec in workload.policies}
+    kept_policies = {
+        cluster.account.policy_arn(spec) for workload in desired.workloads for spec in workload.policies
+    }
     kept_policies |= {
         workload.role.permissions_boundary or ""
         for workload in desired.workloads
@@ -111,12 +113,12 @@ def unlisted_workloads(
         and scope.includes(association.tags, (key.namespace,))
     ]
     orphans = [
-        Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
+        Workload(WorkloadKey(cluster.key, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
         if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
-        Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
+        Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
         # A policy has no namespace: a purge of namespaces leaves it.
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
@@ -208,7 +210,9 @@ def validate_purge_limit(
 def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
     """The ARNs in lower case of the roles that wanted workloads use, also as their target role."""
     workloads = desired.workloads
-    own = {cluster.role_arn(workload.role).lower() for workload in workloads if workload.role is not None}
+    own = {
+        cluster.account.role_arn(workload.role).lower() for workload in workloads if workload.role is not None
+    }
     return own | {(workload.association.target_role_arn or "").lower() for workload in workloads}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, Clusters
 from ..model.failures import Failure, request_failure
 from ..model.messages import as_clause, listed, sentence
 from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
@@ -136,8 +136,9 @@ def cluster_missing(cluster: Cluster) -> Finding:
     )
 
 
-def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
-    if cluster.status:
+def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    members = clusters.members.values()
+    if all(cluster.status for cluster in members):
         unseen = "whether another cluster does cannot be seen from here."
         remedy = (
             "Look whether an association in the account's other clusters names it (aws eks "
@@ -149,9 +150,10 @@ def perhaps_used(cluster: Cluster, role: ObservedRole, keys: tuple[WorkloadKey, 
         remedy = (
             "Check the cluster's name, the account and the region; if the cluster is gone, set ⟨force⟩: true."
         )
+    names = listed([cluster.name for cluster in members])
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        f"role {role.arn} stays: its trust policy lets more than cluster {cluster.name} use it, and {unseen}",
+        f"role {role.arn} stays: its trust policy lets more than cluster {names} use it, and {unseen}",
         remedy,
         keys[0],
     )

@@ -21,7 +21,7 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
 from ..model.changes import Call, Change
-from ..model.cluster import Cluster
+from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
 from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
@@ -34,7 +34,7 @@ TAKING_STAGE = 5
 
 
 def create_role(
-    cluster: Cluster,
+    account: Account,
     spec: RoleSpec,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
@@ -48,7 +48,7 @@ def create_role(
         "AssumeRolePolicyDocument": to_json(trust),
         "Tags": tags.iam_list(owned),
     }
-    after: dict[str, object] = {"arn": cluster.role_arn(spec), "trust_policy": trust, "tags": owned}
+    after: dict[str, object] = {"arn": account.role_arn(spec), "trust_policy": trust, "tags": owned}
     if spec.description is not None:
         parameters["Description"] = after["description"] = spec.description
     if spec.max_session_duration is not None:

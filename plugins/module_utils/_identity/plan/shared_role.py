@@ -13,12 +13,18 @@ from dataclasses import replace
 
 from ..._findings.key import WorkloadKey
 from ..model.changes import Change, Draft
-from ..model.cluster import Cluster
+from ..model.cluster import Clusters
 from ..model.desired import Options, RoleSpec
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
 from ..model.ownership import is_of_another
-from ..model.shared import POLICIES_OF_A_ROLE, SharedRole, unread_associations, unread_targets
+from ..model.shared import (
+    POLICIES_OF_A_ROLE,
+    SharedRole,
+    unread_associations,
+    unread_clusters,
+    unread_targets,
+)
 from ..model.targets import (
     Target,
     association_target,
@@ -32,6 +38,7 @@ from .trust import (
     TAGGED_SCOPES,
     extended_trust,
     grants_of_others,
+    may_let_in,
     wanted_trust,
 )
 from .trust_usability import trust_failures
@@ -45,11 +52,18 @@ def plan_shared_role(
     listed: frozenset[WorkloadKey],
     made: Collection[str],
 ) -> None:
-    """``made`` holds the ARNs of the policies that this plan makes."""
-    cluster, spec = observed.cluster, shared.spec
+    """``made`` holds the ARNs of the policies that this plan makes.
+
+    Workloads of a cluster that could not be read get nothing, and what is attached for them stays wanted.
+    """
+    unread = unread_clusters(observed.failures)
+    shared = shared.without(frozenset(key for key in shared.keys if key.cluster in unread))
+    if not shared.users:
+        return
+    clusters, spec = observed.clusters.among(shared.keys), shared.spec
     role = observed.roles.get(spec.name.lower())
     if spec.existing and (role is None or role.arn != spec.arn):
-        draft.failures.append(problems.role_missing(cluster, shared, role))
+        draft.failures.append(problems.role_missing(clusters.account, shared, role))
         return
     if role is not None and not spec.existing and role.name != spec.name:
         draft.failures.append(problems.other_case(shared, role))
@@ -58,10 +72,10 @@ def plan_shared_role(
         draft.failures.append(problems.other_path(shared, role))
         return
     if _boundary_missing(observed, spec, role, made):
-        draft.failures.append(problems.boundary_missing(cluster, shared))
+        draft.failures.append(problems.boundary_missing(clusters.account, shared))
         return
     holders = _holders(observed, shared, role, listed)
-    changes, failures = _role_changes(cluster, options, shared, role, listed, made, holders)
+    changes, failures = _role_changes(clusters, options, shared, role, listed, made, holders)
     if failures:
         draft.failures.extend(failures)
         others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
@@ -82,7 +96,7 @@ def plan_shared_role(
         if spec.trust_policy is None and _is_ours(role, options):
             draft.findings.extend(everyone_let_in(role, shared.keys[0]))
             draft.findings.extend(others_let_in(role, shared.keys[0]))
-        leaving = _detachments(draft, observed, options, shared, role, listed)
+        leaving = _detachments(draft, observed, clusters, options, shared, role, listed)
         # A full role takes a policy only after another one has left; else there is never one too few.
         excess = max(0, len(role.attached) + len(joining) - POLICIES_OF_A_ROLE)
         changes += [
@@ -111,7 +125,11 @@ def _holders(
     role, or that are let in by their session tags only from then on. Those that could not be read may be such."""
     if role is None:
         return frozenset()
-    unread = unread_associations(observed.failures, observed.cluster.name, listed)
+    unread = [
+        key
+        for key in unread_associations(observed.failures, listed)
+        if may_let_in(key.cluster_name, role.trust)
+    ]
     using = (
         observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
     )
@@ -143,7 +161,7 @@ def _boundary_missing(
 
 
 def _role_changes(
-    cluster: Cluster,
+    clusters: Clusters,
     options: Options,
     shared: SharedRole,
     role: ObservedRole | None,
@@ -162,20 +180,20 @@ def _role_changes(
     if spec.existing and role is not None:
         trust = role.trust
         if spec.extend_trust:
-            trust = extended_trust(cluster, spec, options, shared.users, role.trust)
-        failures += trust_failures(cluster, shared.users, trust, role.arn)
+            trust = extended_trust(clusters, spec, options, shared.users, role.trust)
+        failures += trust_failures(clusters, shared.users, trust, role.arn)
         change = roles.update_trust(role, trust, keys)
         if change is not None:
             failures += problems.too_long(shared, trust, options)
         return ([change] if change else []), failures
     present = role.trust if role is not None else None
-    trust = wanted_trust(cluster, spec, options, shared.users, listed, present)
+    trust = wanted_trust(clusters, spec, options, shared.users, listed, present)
     failures += problems.too_long(shared, trust, options)
     if spec.trust_policy is not None:
-        failures += trust_failures(cluster, shared.users, trust, cluster.role_arn(spec))
+        failures += trust_failures(clusters, shared.users, trust, clusters.account.role_arn(spec))
     boundary_made = spec.permissions_boundary in made
     if role is None:
-        return [roles.create_role(cluster, spec, trust, keys, boundary_made)], failures
+        return [roles.create_role(clusters.account, spec, trust, keys, boundary_made)], failures
     update = roles.update_role(spec, role, options, keys, boundary_made)
     changes = [*([update] if update else []), *roles.change_trust(role, trust, keys, holders)]
     # On its way to the narrower one, the trust policy lets in those who go and those who come.
@@ -202,6 +220,7 @@ def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection
 def _detachments(
     draft: Draft,
     observed: Observed,
+    clusters: Clusters,
     options: Options,
     shared: SharedRole,
     role: ObservedRole,
@@ -212,7 +231,7 @@ def _detachments(
     if not _is_ours(role, options):
         return []
     changes = []
-    foreign_grants = grants_of_others(observed.cluster, role.trust, listed)
+    foreign_grants = grants_of_others(clusters, role.trust, listed)
     for arn in role.attached:
         if arn in shared.policy_users:
             continue

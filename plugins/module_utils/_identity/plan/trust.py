@@ -21,7 +21,7 @@ from ..._policy.trust.statements import (
     trust_policy,
     widest,
 )
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, Clusters
 from ..model.desired import Options, RoleSpec, TrustScope, Workload
 
 # The scopes whose conditions look at session tags.
@@ -38,13 +38,13 @@ def scope_of(role: RoleSpec, options: Options, workload: Workload) -> TrustScope
 
 
 def grants_of(
-    cluster: Cluster, role: RoleSpec, options: Options, users: Iterable[Workload]
+    clusters: Clusters, role: RoleSpec, options: Options, users: Iterable[Workload]
 ) -> set[TrustGrant]:
     return {
         grant_for(
             scope_of(role, options, workload),
-            cluster.account_id,
-            cluster.arn,
+            clusters.account.account_id,
+            clusters.of(workload.key).arn,
             workload.key.namespace,
             workload.key.service_account,
         )
@@ -53,7 +53,7 @@ def grants_of(
 
 
 def wanted_trust(
-    cluster: Cluster,
+    clusters: Clusters,
     role: RoleSpec,
     options: Options,
     users: Sequence[Workload],
@@ -70,9 +70,9 @@ def wanted_trust(
         return role.trust_policy
     foreign: list[Mapping[str, object]] = []
     # What others were granted stays even where a wider grant of ours covers it: ours may go again.
-    grants = widest(grants_of(cluster, role, options, users))
+    grants = widest(grants_of(clusters, role, options, users))
     if present is not None:
-        grants |= grants_of_others(cluster, present, listed)
+        grants |= grants_of_others(clusters, present, listed)
         foreign = foreign_statements(present)
     granted = trust_policy(grants)
     statements = granted["Statement"]
@@ -80,20 +80,30 @@ def wanted_trust(
 
 
 def grants_of_others(
-    cluster: Cluster, present: Mapping[str, object], listed: frozenset[WorkloadKey]
+    clusters: Clusters, present: Mapping[str, object], listed: frozenset[WorkloadKey]
 ) -> set[TrustGrant]:
     """What our own statements grant to workloads that a run does not list, as far as that can be told:
-    a grant for the whole cluster or account may be its own."""
+    a grant for the whole cluster or account may be its own. ``clusters`` are those whose workloads use the role: what
+    another one has of it is nothing to this run, be it in it or not."""
     grants, _others = read_grants(present)
-    return {grant for grant in grants if _of_others(grant, cluster, listed)}
+    return {grant for grant in grants if _of_others(grant, clusters, listed)}
 
 
-def _of_others(grant: TrustGrant, cluster: Cluster, listed: frozenset[WorkloadKey]) -> bool:
-    if grant.cluster_arn != cluster.arn:
+def _of_others(grant: TrustGrant, clusters: Clusters, listed: frozenset[WorkloadKey]) -> bool:
+    cluster = clusters.with_arn(grant.cluster_arn)
+    if cluster is None:
         return bool(grant.cluster_arn)
     if grant.service_account:
-        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) not in listed
-    return bool(grant.namespace) and all(key.namespace != grant.namespace for key in listed)
+        return WorkloadKey(cluster.key, grant.namespace, grant.service_account) not in listed
+    return bool(grant.namespace) and not _in_reach(grant, cluster, listed)
+
+
+def may_let_in(cluster_name: str, present: Mapping[str, object]) -> bool:
+    """Whether a trust policy may let in workloads of a cluster, of which nothing but the name is known."""
+    grants, others = read_grants(present)
+    return any(grant.cluster_arn.rpartition("/")[2] in ("", cluster_name) for grant in grants) or any(
+        isinstance(statement, Mapping) and not _names_others(statement) for statement in others
+    )
 
 
 def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object]:
@@ -155,7 +165,7 @@ def _principals(statement: Mapping[str, object]) -> set[str]:
 
 
 def extended_trust(
-    cluster: Cluster,
+    clusters: Clusters,
     role: RoleSpec,
     options: Options,
     users: Sequence[Workload],
@@ -163,14 +173,14 @@ def extended_trust(
 ) -> Mapping[str, object]:
     """An existing role's trust policy, with our statements added or renewed and all others kept."""
     grants, others = read_grants(present)
-    wanted = widest(grants_of(cluster, role, options, users))
+    wanted = widest(grants_of(clusters, role, options, users))
     granted = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
     statements = [*others, *(granted if isinstance(granted, list) else [])]
     return {**present, "Statement": statements}
 
 
 def without(
-    cluster: Cluster,
+    clusters: Clusters,
     present: Mapping[str, object],
     removed: frozenset[WorkloadKey],
     staying: frozenset[WorkloadKey],
@@ -180,7 +190,7 @@ def without(
     A grant for a namespace or the cluster goes when none of ``staying`` is left to use it.
     """
     grants, others = read_grants(present)
-    gone = {grant for grant in grants if _is_gone(grant, cluster, removed, staying)}
+    gone = {grant for grant in grants if _is_gone(grant, clusters, removed, staying)}
     if not gone:
         return None
     left = trust_policy(grants - gone)["Statement"]
@@ -189,43 +199,49 @@ def without(
 
 
 def _is_gone(
-    grant: TrustGrant, cluster: Cluster, removed: frozenset[WorkloadKey], staying: frozenset[WorkloadKey]
+    grant: TrustGrant, clusters: Clusters, removed: frozenset[WorkloadKey], staying: frozenset[WorkloadKey]
 ) -> bool:
-    if grant.cluster_arn != cluster.arn:
+    cluster = clusters.with_arn(grant.cluster_arn)
+    if cluster is None:
         return False
     if grant.service_account:
-        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) in removed
-    in_reach = {key for key in staying if grant.namespace in ("", key.namespace)}
-    return not in_reach and any(grant.namespace in ("", key.namespace) for key in removed)
+        return WorkloadKey(cluster.key, grant.namespace, grant.service_account) in removed
+    in_reach = _in_reach(grant, cluster, staying)
+    return not in_reach and bool(_in_reach(grant, cluster, removed))
 
 
-def still_granted(cluster: Cluster, present: Mapping[str, object], removed: frozenset[WorkloadKey]) -> bool:
+def _in_reach(grant: TrustGrant, cluster: Cluster, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
+    """The workloads of a cluster that a grant for it, or for a namespace of it, lets in."""
+    return [key for key in keys if key.cluster == cluster.key and grant.namespace in ("", key.namespace)]
+
+
+def still_granted(clusters: Clusters, present: Mapping[str, object], removed: frozenset[WorkloadKey]) -> bool:
     """Whether statements of ours, wider than one workload, still let removed workloads in."""
     grants, _others = read_grants(present)
     return any(
         not grant.cluster_arn
         or (
-            grant.cluster_arn == cluster.arn
-            and not grant.service_account
-            and any(grant.namespace in ("", key.namespace) for key in removed)
+            not grant.service_account
+            and (cluster := clusters.with_arn(grant.cluster_arn)) is not None
+            and _in_reach(grant, cluster, removed)
         )
         for grant in grants
     )
 
 
-def tied_to(cluster: Cluster, present: Mapping[str, object]) -> bool:
-    """Whether our own statements tie the role to one cluster, as far as they say anything."""
+def tied_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
+    """Whether our own statements tie the role to these clusters, as far as they say anything."""
     grants, _others = read_grants(present)
     if not grants:
-        return closed_for(present) == cluster.arn
-    return all(grant.cluster_arn == cluster.arn for grant in grants)
+        return clusters.with_arn(closed_for(present)) is not None
+    return all(clusters.with_arn(grant.cluster_arn) is not None for grant in grants)
 
 
-def granted_elsewhere(cluster: Cluster, present: Mapping[str, object]) -> list[str]:
+def granted_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:
     """Whom our own statements let use the role in other clusters, which this run cannot see."""
     grants, _others = read_grants(present)
     return sorted(
         "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
         for grant in grants
-        if grant.cluster_arn and grant.cluster_arn != cluster.arn
+        if grant.cluster_arn and clusters.with_arn(grant.cluster_arn) is None
     )

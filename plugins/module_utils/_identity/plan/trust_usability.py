@@ -14,7 +14,7 @@ from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.trust.trust import TrustVerdict, check_trust
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, Clusters
 from ..model.desired import Workload
 from ..model.failures import Failure
 from ..model.targets import trust_target
@@ -34,7 +34,7 @@ def subject_of(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool
 
 
 def trust_failures(
-    cluster: Cluster,
+    clusters: Clusters,
     users: Sequence[Workload],
     trust: Mapping[str, object],
     role_arn: str,
@@ -43,7 +43,7 @@ def trust_failures(
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
-        verdict = check_trust(trust, subject_of(cluster, workload.key, role_arn, disabled))
+        verdict = check_trust(trust, subject_of(clusters.of(workload.key), workload.key, role_arn, disabled))
         if verdict.usable == "no":
             failures.append(
                 Failure(

@@ -17,11 +17,11 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.age import YOUNG, age_of, is_young
 from ..model.arns import is_aws_managed
-from ..model.cluster import Cluster
+from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
 from ..model.shared import unread_targets
-from ..model.targets import Target, association_target, policy_target, role_target
+from ..model.targets import association_target, associations_target, policy_target, role_target
 from . import trust
 
 
@@ -48,7 +48,7 @@ class Young:
 
 def youngest(workload: Workload, observed: Observed, only_ours: bool = False) -> Young | None:
     """The part of a workload that was made or changed last, where that was moments ago by the clock of AWS."""
-    now = observed.cluster.answered_at
+    now = observed.account.answered_at
     young = [
         Young(name, age)
         for name, moment, ours in _moments(workload, observed)
@@ -86,10 +86,10 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
     they are of this workload and not of others alone."""
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        lets_in = _may_let_in(observed.cluster, workload, role)
+        lets_in = _may_let_in(observed.clusters, workload, role)
         yield f"role {role.name}", role.created_at, role.owned and lets_in
     for spec in workload.policies:
-        policy = observed.policies.get(observed.cluster.policy_arn(spec))
+        policy = observed.policies.get(observed.account.policy_arn(spec))
         # When AWS changed a policy of its own says nothing of what was done in this account.
         if policy is not None and not is_aws_managed(policy.arn):
             ours = policy.owned and not _is_of_others(policy, workload, observed)
@@ -101,14 +101,14 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
         yield name, association.modified_at, association.owned
 
 
-def _may_let_in(cluster: Cluster, workload: Workload, role: ObservedRole) -> bool:
+def _may_let_in(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
     """Whether a role lets a workload in by a statement of ours, or by a trust policy that somebody wrote; a teardown
     that was carried out has taken ours away, also from a role that stays for others."""
     if workload.role is not None and workload.role.trust_policy is not None:
         return True
     keys = frozenset({workload.key})
-    granted = trust.without(cluster, role.trust, keys, frozenset()) is not None
-    return granted or trust.still_granted(cluster, role.trust, keys)
+    granted = trust.without(clusters, role.trust, keys, frozenset()) is not None
+    return granted or trust.still_granted(clusters, role.trust, keys)
 
 
 def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
@@ -120,13 +120,13 @@ def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed
         return True
     # A role that holds the policy and is not seen may be one of which reads do not show the rest.
     role = observed.roles.get(name)
-    return role is not None and not _may_let_in(observed.cluster, workload, role)
+    return role is not None and not _may_let_in(observed.clusters, workload, role)
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
     """What this collection would have made for a workload and a look did not find, as in a sentence of that workload."""
     unread = unread_targets(observed.failures)
-    listing = Target("associations", observed.cluster.name)
+    listing = associations_target(workload.key.cluster)
     if (
         workload.key not in observed.associations
         and not {listing, association_target(workload.key)} & unread.keys()
@@ -136,6 +136,6 @@ def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
     if role is not None and not role.existing and observed.roles.get(role.name.lower(), role) is None:
         yield role_target(role.name).label
     for spec in workload.policies:
-        arn = observed.cluster.policy_arn(spec)
+        arn = observed.account.policy_arn(spec)
         if spec.document is not None and observed.policies.get(arn, spec) is None:
             yield policy_target(arn).label

@@ -29,8 +29,11 @@ def list_associations(
     return api.pages("eks", "ListPodIdentityAssociations", parameters, "associations")
 
 
-def describe_association(api: Api, cluster_name: str, association_id: str) -> ObservedAssociation | None:
-    """One association; None when it has been deleted since it was listed."""
+def describe_association(
+    api: Api, cluster_name: str, association_id: str, cluster: str = ""
+) -> ObservedAssociation | None:
+    """One association; None when it has been deleted since it was listed. ``cluster`` is what keys of workloads call
+    its cluster, where that is not its name."""
     request = {"clusterName": cluster_name, "associationId": association_id}
     try:
         answer = api.call("eks", "DescribePodIdentityAssociation", request)
@@ -38,4 +41,4 @@ def describe_association(api: Api, cluster_name: str, association_id: str) -> Ob
         if error.missing:
             return None
         raise
-    return decode_association(answer["association"])
+    return decode_association(answer["association"], cluster)

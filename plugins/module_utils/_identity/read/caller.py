@@ -43,14 +43,14 @@ class Question:
 def questions(desired: Desired, cluster: Cluster) -> list[Question]:
     """What applying these workloads takes. Pure."""
     roles = {
-        cluster.role_arn(workload.role): workload.role.existing
+        cluster.account.role_arn(workload.role): workload.role.existing
         for workload in desired.workloads
         if workload.role is not None
     }
     managed = [arn for arn, existing in roles.items() if not existing]
     policies = [
         arn
-        for arn, (spec, _users) in shared_policies(cluster, desired.workloads).items()
+        for arn, (spec, _users) in shared_policies(cluster.account, desired.workloads).items()
         if spec.document is not None
     ]
     kinds = [

@@ -8,15 +8,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
 from ..._aws.client import Api
+from ..._aws.concurrency import map_concurrently
 from ..._aws.errors import classify
 from ..model.api_server import digests_of_data
 from ..model.aws_errors import AwsError
-from ..model.cluster import Cluster
+from ..model.cluster import Account, Cluster
 from .answers import answered_at
 
 # Associations can be managed while the control plane is being updated.
 USABLE = ("ACTIVE", "UPDATING")
+
+
+def read_caller(api: Api) -> Account:
+    """Source: sts GetCallerIdentity."""
+    caller = api.call("sts", "GetCallerIdentity", {})
+    arn = str(caller["Arn"])
+    return Account(str(caller["Account"]), arn.split(":")[1], arn, answered_at(caller))
 
 
 def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
@@ -24,11 +35,12 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
 
     A cluster that need not exist comes back with the status "" when it does not.
     """
-    caller = api.call("sts", "GetCallerIdentity", {})
-    account_id, caller_arn = str(caller["Account"]), str(caller["Arn"])
-    partition = caller_arn.split(":")[1]
+    return _read_cluster(api, read_caller(api), name, region, must_exist)
+
+
+def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist: bool) -> Cluster:
     try:
-        raw = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+        raw = api.in_region(region).call("eks", "DescribeCluster", {"name": name})["cluster"]
     except AwsError as error:
         if not error.missing:
             raise
@@ -36,25 +48,25 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
             raise classify(
                 error.operation,
                 error.code,
-                f"No cluster found for name: {name}. Asked in account {account_id}, region "
-                f"{region}, as {caller_arn}.",
+                f"No cluster found for name: {name}. Asked in account {account.account_id}, region "
+                f"{region}, as {account.caller_arn}.",
             ) from error
-        raw = {"arn": f"arn:{partition}:eks:{region}:{account_id}:cluster/{name}"}
+        raw = {"arn": f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"}
     arn = str(raw["arn"])
     return Cluster(
         name=name,
         arn=arn,
-        account_id=account_id,
+        account_id=account.account_id,
         region=arn.split(":")[3] or region,
-        partition=partition,
+        partition=account.partition,
         status=str(raw.get("status", "")),
-        caller_arn=caller_arn,
+        caller_arn=account.caller_arn,
         version=str(raw.get("version") or ""),
         platform_version=str(raw.get("platformVersion") or ""),
         auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
         endpoint=str(raw.get("endpoint") or ""),
         authorities=digests_of_data(str((raw.get("certificateAuthority") or {}).get("data") or "")),
-        answered_at=answered_at(caller),
+        answered_at=account.answered_at,
     )
 
 
@@ -63,7 +75,11 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cl
 
     For a removal the cluster may be gone: its IAM roles and policies are still there to remove.
     """
-    cluster = read_cluster(api, name, region, must_exist=state == "present")
+    return _find_cluster(api, read_caller(api), name, region, state)
+
+
+def _find_cluster(api: Api, account: Account, name: str, region: str, state: str) -> Cluster:
+    cluster = _read_cluster(api, account, name, region, must_exist=state == "present")
     if state == "present" and cluster.status not in USABLE:
         raise classify(
             "eks:DescribeCluster",
@@ -71,3 +87,30 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cl
             f"cluster {name} in account {cluster.account_id}, region {cluster.region} is {cluster.status}.",
         )
     return cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cluster that is looked for. ``key`` is what keys of workloads call it; ``region`` is "" for that of the
+    credentials."""
+
+    key: str
+    name: str
+    region: str
+
+
+def find_clusters(
+    api: Api, account: Account, places: Iterable[Place], state: str, width: int
+) -> Mapping[str, Cluster | AwsError]:
+    """Each cluster as ``find_cluster`` does, by its key; or why it cannot be used, which is no reason for another."""
+
+    def find(place: Place) -> Cluster | AwsError:
+        try:
+            cluster = _find_cluster(api, account, place.name, place.region, state)
+        except AwsError as error:
+            return error
+        return replace(cluster, alias=place.key)
+
+    wanted = list(places)
+    found = map_concurrently(find, wanted, width)
+    return {place.key: one for place, one in zip(wanted, found, strict=True)}

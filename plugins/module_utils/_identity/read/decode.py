@@ -88,10 +88,11 @@ def decode_agent(raw: Answer) -> Agent:
     )
 
 
-def decode_association(raw: Answer) -> ObservedAssociation:
+def decode_association(raw: Answer, cluster: str = "") -> ObservedAssociation:
+    """``cluster`` is what keys of workloads call its cluster, where that is not its name."""
     session_policy = raw.get("policy")
     return ObservedAssociation(
-        key=WorkloadKey(raw["clusterName"], raw["namespace"], raw["serviceAccount"]),
+        key=WorkloadKey(cluster or raw["clusterName"], raw["namespace"], raw["serviceAccount"]),
         association_id=raw["associationId"],
         association_arn=raw["associationArn"],
         role_arn=raw["roleArn"],

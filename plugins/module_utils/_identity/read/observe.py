@@ -15,7 +15,8 @@ from operator import attrgetter
 
 from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
-from ..model.cluster import Cluster
+from ..model.aws_errors import AwsError
+from ..model.cluster import Account
 from ..model.desired import Desired, PolicySpec, RoleSpec
 from ..model.observed import (
     Observed,
@@ -26,7 +27,7 @@ from ..model.observed import (
     users_of,
 )
 from ..model.shared import shared_policies, shared_roles
-from ..model.targets import Target, policy_target, role_target
+from ..model.targets import Target, associations_target, policy_target, role_target
 from .cluster_associations import read_all_associations, read_associations
 from .policies import read_policy
 from .reader import Observation, Reader
@@ -71,10 +72,12 @@ class _Answers:
 
 @dataclass(frozen=True, slots=True)
 class Observer(Reader):
-    """Reads what the workloads of one run touch."""
+    """Reads what the workloads of one run touch. ``unread`` says why further clusters of the run cannot be read."""
+
+    unread: Mapping[str, AwsError] = field(default_factory=dict)
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
-        """Every association of the cluster. Raises AwsError when one cannot be read."""
+        """Every association of the clusters. Raises AwsError when one cannot be read."""
         return read_all_associations(self)
 
     def observe(
@@ -91,8 +94,11 @@ class Observer(Reader):
         ``known`` are not read again; ``unchanged`` ones are listed again, and read only when there
         is another in their place.
         """
-        demand = _demand_of(self.cluster, desired, removal)
-        answers = _Answers(associations=dict(known or {}))
+        demand = _demand_of(self.account, desired, removal)
+        failures = [ReadFailure(associations_target(key), error) for key, error in self.unread.items()]
+        answers = _Answers(
+            associations=dict(known or {}), failures={failure.target: failure for failure in failures}
+        )
         roles = {name: partial(self._read_role, answers, name, demand, removal) for name in demand.roles}
         policies = {arn: partial(self._read_policy, answers, arn, demand, removal) for arn in demand.policies}
         requests = 2 * (len(roles) + len(policies))
@@ -129,7 +135,7 @@ class Observer(Reader):
         snapshot = next(iter(answers.snapshots), Snapshot())
         present = [role for role in answers.roles.values() if role is not None]
         return Observed(
-            cluster=self.cluster,
+            clusters=self.clusters,
             roles=_in_order(answers.roles, demand.roles),
             policies=_in_order(answers.policies, demand.policies),
             associations=associations,
@@ -143,7 +149,7 @@ class Observer(Reader):
         map_concurrently(lambda job: job(), list(jobs), self.width)
 
     def _read_role(self, answers: _Answers, name: str, demand: _Demand, removal: bool) -> None:
-        read = partial(read_role, self.api, self.cluster, demand.roles[name], removal)
+        read = partial(read_role, self.api, self.account, demand.roles[name], removal)
         role = self.attempt(role_target(name), read)
         if isinstance(role, ReadFailure):
             answers.failures[role.target] = role
@@ -151,7 +157,7 @@ class Observer(Reader):
             answers.roles[name] = role
 
     def _read_policy(self, answers: _Answers, arn: str, demand: _Demand, removal: bool) -> None:
-        read = partial(read_policy, self.api, self.cluster, demand.policies[arn], removal)
+        read = partial(read_policy, self.api, self.account, demand.policies[arn], removal)
         self._keep_policy(answers, arn, self.attempt(policy_target(arn), read))
 
     def _keep_policy(self, answers: _Answers, arn: str, policy: ObservedPolicy | ReadFailure | None) -> None:
@@ -170,7 +176,7 @@ class Observer(Reader):
         extra = sorted(
             {
                 arn
-                for shared in shared_roles(self.cluster, desired.workloads)
+                for shared in shared_roles(self.account, desired.workloads)
                 if (role := answers.roles.get(shared.spec.name.lower())) is not None
                 and (role.owned or desired.options.adopt)
                 for arn in role.attached
@@ -183,7 +189,7 @@ class Observer(Reader):
         def read(arn: str) -> None:
             spec = demand.policies.get(arn) or PolicySpec(arn=arn)
             # A purge gives policies without a document to compare.
-            ask = partial(read_policy, self.api, self.cluster, spec, removal and arn in demand.policies)
+            ask = partial(read_policy, self.api, self.account, spec, removal and arn in demand.policies)
             self._keep_policy(answers, arn, self.attempt(Target("owner", arn), ask))
 
         map_concurrently(read, extra, self.width)
@@ -199,13 +205,13 @@ class Observer(Reader):
                 answers.associations[result.key] = result
 
 
-def _demand_of(cluster: Cluster, desired: Desired, removal: bool) -> _Demand:
+def _demand_of(account: Account, desired: Desired, removal: bool) -> _Demand:
     roles = {
         workload.role.name.lower(): workload.role
         for workload in desired.workloads
         if workload.role is not None
     }
-    shared = shared_policies(cluster, desired.workloads)
+    shared = shared_policies(account, desired.workloads)
     policies = {arn: spec for arn, (spec, _users) in shared.items()}
     for role in roles.values():
         if role.permissions_boundary and not removal:

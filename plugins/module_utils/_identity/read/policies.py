@@ -17,16 +17,16 @@ from ..._aws.client import Api, answers_by_page
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
 from ..model.aws_errors import AwsError
-from ..model.cluster import Cluster
+from ..model.cluster import Account
 from ..model.desired import PolicySpec
 from ..model.observed import ObservedPolicy
 from .decode import decode_policy, decode_version
 
 
-def read_policy(api: Api, cluster: Cluster, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
+def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
     """The policy, with its default version's document when ``spec`` has one to compare; None when it does
     not exist. Raises AwsError."""
-    request = {"PolicyArn": cluster.policy_arn(spec)}
+    request = {"PolicyArn": account.policy_arn(spec)}
     try:
         policy = decode_policy(api.call("iam", "GetPolicy", request)["Policy"])
         if removal:

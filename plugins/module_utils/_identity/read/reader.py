@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ..._aws.client import Api
 from ..model.aws_errors import AwsError
-from ..model.cluster import Cluster
+from ..model.cluster import Account, Clusters
 from ..model.observed import ReadFailure
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
@@ -28,10 +28,14 @@ class Reader:
     ``stage``."""
 
     api: Api
-    cluster: Cluster
+    clusters: Clusters
     width: int
     progress: Progress = field(default_factory=NullProgress)
     stage: str = "read"
+
+    @property
+    def account(self) -> Account:
+        return self.clusters.account
 
     def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | ReadFailure:
         """What ``read`` returns, or why AWS does not let it."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..._aws.client import Api
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
-from ..model.cluster import Cluster
+from ..model.cluster import Account
 from ..model.desired import RoleSpec
 from ..model.observed import ObservedRole
 from .decode import decode_role
@@ -25,11 +25,11 @@ from .decode import decode_role
 REMOVAL_READS = 4
 
 
-def read_role(api: Api, cluster: Cluster, spec: RoleSpec, removal: bool) -> ObservedRole | None:
-    """The role; None when it does not exist in the cluster's account. Raises AwsError."""
+def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> ObservedRole | None:
+    """The role; None when it does not exist in the account. Raises AwsError."""
     if spec.arn is not None:
         parts = parse_role_arn(spec.arn)
-        if parts is not None and parts.account_id != cluster.account_id:
+        if parts is not None and parts.account_id != account.account_id:
             return None
     request = {"RoleName": spec.name}
     try:

@@ -17,6 +17,7 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError, ErrorKind
+from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.observed import (
     Agent,
@@ -37,8 +38,8 @@ ADDON = "eks-pod-identity-agent"
 
 
 def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
-    """One request for the agent, one for the inline policies of each role that is ours, and what these and workloads
-    lead to."""
+    """One request for the agent of each cluster, one for the inline policies of each role that is ours, and what
+    these and workloads lead to."""
     return _Reader(api, observed, width).read(desired)
 
 
@@ -65,7 +66,7 @@ class _Reader:
         arns = sorted({arn for workload in asking if (arn := target_of(workload, self.observed))})
         targets = map_concurrently(self._target, arns, self.width)
         return VerificationReads(
-            agent=self._agent(),
+            agents=self._agents(),
             permissions=permissions,
             targets=dict(zip(arns, targets, strict=True)),
             other_versions=self._other_versions(desired),
@@ -75,19 +76,25 @@ class _Reader:
         )
 
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
-        cluster = self.observed.cluster
         wanted = {workload.key for workload in desired.workloads}
-        if not cluster.status or wanted <= set(self.observed.associations):
-            return ()
+        without = {key.cluster for key in wanted - set(self.observed.associations)}
+        clusters = [
+            cluster
+            for key, cluster in self.observed.clusters.members.items()
+            if cluster.status and key in without
+        ]
+        found = map_concurrently(self._listed, clusters, self.width)
+        return tuple(sorted({key for keys in found for key in keys} - wanted))
+
+    def _listed(self, cluster: Cluster) -> list[WorkloadKey]:
         try:
-            found = [
-                WorkloadKey(cluster.name, one["namespace"], one["serviceAccount"])
-                for one in list_associations(self.api, cluster.name)
+            return [
+                WorkloadKey(cluster.key, one["namespace"], one["serviceAccount"])
+                for one in list_associations(self.api.in_region(cluster.region), cluster.name)
             ]
         except AwsError:
             # It would only have been a hint.
-            return ()
-        return tuple(sorted(set(found) - wanted))
+            return []
 
     def _made_roles(self, desired: Desired) -> dict[str, ObservedRole]:
         """The roles that are ours, by lower-case name."""
@@ -102,7 +109,7 @@ class _Reader:
         if role.permissions_boundary:
             return (*role.attached, role.permissions_boundary)
         listed = {
-            self.observed.cluster.policy_arn(spec)
+            self.observed.account.policy_arn(spec)
             for workload in desired.workloads
             if workload.role is not None and workload.role.name.lower() == name
             for spec in workload.policies
@@ -114,7 +121,7 @@ class _Reader:
         wrong: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
-                policy = self.observed.policies.get(self.observed.cluster.policy_arn(spec))
+                policy = self.observed.policies.get(self.observed.account.policy_arn(spec))
                 if policy is None or policy.document is None or spec.document is None:
                     continue
                 if not same_meaning(policy.document, spec.document, "identity"):
@@ -140,11 +147,16 @@ class _Reader:
                 return version.version_id
         return ""
 
-    def _agent(self) -> Agent | ReadFailure:
-        cluster = self.observed.cluster
+    def _agents(self) -> dict[str, Agent | ReadFailure]:
+        clusters = self.observed.clusters.members
+        agents = map_concurrently(self._agent, list(clusters.values()), self.width)
+        return dict(zip(clusters, agents, strict=True))
+
+    def _agent(self, cluster: Cluster) -> Agent | ReadFailure:
         request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
-            return decode_agent(self.api.call("eks", "DescribeAddon", request)["addon"])
+            api = self.api.in_region(cluster.region)
+            return decode_agent(api.call("eks", "DescribeAddon", request)["addon"])
         except AwsError as error:
             if error.missing:
                 return Agent()
@@ -201,7 +213,7 @@ class _Reader:
     def _target(self, arn: str) -> Document | ReadFailure | None:
         """The trust policy of a target role of this account; others cannot be read from here."""
         parts = parse_role_arn(arn)
-        if parts is None or parts.account_id != self.observed.cluster.account_id:
+        if parts is None or parts.account_id != self.observed.account.account_id:
             account = parts.account_id if parts else "?"
             out_of_reach = AwsError(
                 "iam:GetRole",

@@ -21,6 +21,7 @@ from ..._aws.interrupt import finishing
 from ..._findings.codes import Code
 from ..model.aws_errors import AwsError
 from ..model.changes import Call, Change, Plan
+from ..model.cluster import Clusters
 from ..model.failures import Failure, request_failure
 from ..model.messages import sentence
 from ..model.progress import NullProgress, Progress
@@ -47,17 +48,20 @@ def apply_plan(
     progress: Progress | None = None,
     journal: Journal | None = None,
     use_check: UseCheck | None = None,
+    clusters: Clusters | None = None,
 ) -> Outcome:
     """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
 
     What ``permanent`` holds has failed for good and is not attempted again. ``journal`` is told what is made as it
-    is made. ``use_check`` looks again at what has to be unused.
+    is made. ``use_check`` looks again at what has to be unused. ``clusters`` says in which regions associations are changed;
+    without it that is the region of ``api``.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
     planned = {change.target for change in plan.changes}
     progress = progress or NullProgress()
     journal = journal or Journal()
+    regions = {key: cluster.region for key, cluster in clusters.members.items()} if clusters else {}
     for resource, number in Counter(change.target.resource for change in plan.changes).items():
         progress.expect(resource, number)
     failed = {target: failure for target, failure in (permanent or {}).items() if target in planned}
@@ -71,7 +75,7 @@ def apply_plan(
         if use_check is not None and removed:
             use_check.look(removed)
         make = partial(
-            _make_all, api, dict(failed), permanent or {}, wait_policy, progress, journal, use_check
+            _make_all, api, regions, dict(failed), permanent or {}, wait_policy, progress, journal, use_check
         )
         for results in map_concurrently(make, groups.values(), width):
             for result in results:
@@ -87,6 +91,7 @@ def apply_plan(
 
 def _make_all(
     api: Api,
+    regions: Mapping[str, str],
     failed: Mapping[Target, Failure],
     permanent: Mapping[Target, Failure],
     wait_policy: WaitPolicy,
@@ -114,7 +119,8 @@ def _make_all(
                 failure = request_failure(used, change.workloads, change.target, change.action)
                 result = Refusal(change, failure, used)
             else:
-                result = _make(api, change, wait_policy, journal)
+                there = api.in_region(regions.get(change.target.cluster, ""))
+                result = _make(there, change, wait_policy, journal)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
             for index, earlier in enumerate(results):

@@ -21,7 +21,7 @@ from ..model import tags
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
 from ..model.changes import Change, Plan
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, clusters_of
 from ..model.desired import AssociationSpec, Desired
 from ..model.errors import InputError
 from ..model.failures import Failure, request_failure
@@ -122,7 +122,7 @@ def _converge(
             association = _look_again(api, cluster, wanted.key, refusal, attempts.perhaps_made(), wait_policy)
         change = _plan(wanted, association, refusal)
         plan = Plan((change,) if change else ())
-        journal.begin(Observed(cluster), plan)
+        journal.begin(Observed(clusters_of(cluster)), plan)
         attempts.look(plan)
         if change is None:
             row = association_row(association) if association else None
@@ -147,8 +147,9 @@ def cut_short(journal: Journal, wanted: Wanted, cause: Cause, check_mode: bool) 
         failure = Failure((key,), association_target(key), "read", cause.code, cause.text, cause.remedy)
         message = f"the association of {key.cluster} {key} was not looked at, and nothing was changed: "
         return AssociationError(f"{message}{cause.text} {cause.remedy}", failure, changed=False)
-    cluster = journal.observed.cluster
-    run = journal.cut_short(Desired(cluster.name, ()), "present", cluster, cause, check_mode)
+    clusters = journal.observed.clusters
+    cluster = clusters.of(key)
+    run = journal.cut_short(Desired(()), "present", clusters, cause, check_mode)
     (failure,) = run.failures
     if not run.done:
         return _error(replace(failure, workloads=(key,)), cluster, key)
@@ -184,7 +185,7 @@ def _settled(
         raise_if_interrupted()
         association = _find(api, cluster, key)
         associations = {key: association} if association is not None else {}
-        if not unseen(awaited, Observed(cluster, associations=associations)):
+        if not unseen(awaited, Observed(clusters_of(cluster), associations=associations)):
             return association, True
         if wait_policy.now() + pause > deadline:
             return association, False

@@ -16,8 +16,9 @@ from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..model.aws_errors import AwsError
 from ..model.changes import Change, Plan
-from ..model.cluster import Cluster
+from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.observed import Observed, ObservedAssociation
 from ..model.progress import NullProgress, Progress
@@ -46,17 +47,22 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Observe, plan and apply for the workloads of one cluster."""
+    """Observe, plan and apply for the workloads of clusters of one account.
+
+    ``unread`` says, by what keys of workloads call them, why other clusters of the run could not be read. Their workloads
+    are planned with the others, and fail: nothing that they may need is taken away meanwhile.
+    """
 
     api: Api
-    cluster: Cluster
+    clusters: Clusters
     width: int
     wait_policy: WaitPolicy
     progress: Progress = field(default_factory=NullProgress)
     journal: Journal = field(default_factory=Journal)
+    unread: Mapping[str, AwsError] = field(default_factory=dict)
 
     def observer(self, stage: str = "read") -> Observer:
-        return Observer(self.api, self.cluster, self.width, self.progress, stage)
+        return Observer(self.api, self.clusters, self.width, self.progress, stage, self.unread)
 
     def observe(
         self, desired: Desired, removal: bool = False, just_read: Associations | None = None
@@ -143,6 +149,7 @@ class Engine:
                 self.progress,
                 self.journal,
                 UseCheck(self.observer("check"), observed, self.journal) if removal else None,
+                self.clusters,
             )
             retryable = self._retryable(desired, outcome)
             if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
@@ -169,13 +176,16 @@ class Engine:
 
     def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
         """What there is to tell of a run that ended before its time."""
-        return self.journal.cut_short(desired, state, self.cluster, cause, check_mode)
+        return self.journal.cut_short(desired, state, self.clusters, cause, check_mode)
 
     def _retryable(self, desired: Desired, outcome: Outcome) -> set[Target]:
         """The targets of refused changes that another look, or time, may bring about."""
         retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
         roles = {
-            workload.key: (self.cluster.role_arn(workload.role), workload.association.disable_session_tags)
+            workload.key: (
+                self.clusters.account.role_arn(workload.role),
+                workload.association.disable_session_tags,
+            )
             for workload in desired.workloads
             if workload.role is not None
         }
@@ -187,7 +197,7 @@ class Engine:
             """EKS is merely behind: a run that ended early may have made the role moments ago."""
             (key,) = refusal.change.workloads
             role_arn, disabled = roles[key]
-            subject = subject_of(self.cluster, key, role_arn, bool(disabled))
+            subject = subject_of(self.clusters.of(key), key, role_arn, bool(disabled))
             return may_become_usable(self.api, role_arn, subject)
 
         usable = map_concurrently(is_usable_soon, waiting, self.width)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from ..._findings.key import WorkloadKey
 from ..model.changes import Call, Change, Plan
-from ..model.cluster import Cluster
+from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.failures import Failure
 from ..model.observed import Observed
-from ..model.targets import Target
+from ..model.targets import Target, associations_target
 from .attempts import joined
 from .outcome import Done, Refusal, Run
 
@@ -87,10 +88,10 @@ class Journal:
             self._refused[refusal.change.target] = refusal
 
     def cut_short(
-        self, desired: Desired, state: str, cluster: Cluster, cause: Cause, check_mode: bool
+        self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
     ) -> Run:
         """The run as far as it came. What was planned and not done is a failure, with the cause."""
-        observed = self.observed or Observed(cluster)
+        observed = self.observed or Observed(clusters)
         refused = {target: refusal.failure for target, refusal in self._refused.items()}
         permanent = {*self._done, *refused}
         undone = [
@@ -99,9 +100,15 @@ class Journal:
         failures = [*self.plan.failures, *refused.values(), *undone]
         if not failures:
             # Nothing was planned yet, or only the look afterwards is missing.
-            keys = tuple(workload.key for workload in desired.workloads)
-            target = Target("associations", cluster.name)
-            failures = [Failure(keys, target, "read", cause.code, cause.text, cause.remedy)]
+            keys: dict[str, list[WorkloadKey]] = {name: [] for name in clusters.members}
+            for workload in desired.workloads:
+                keys.setdefault(workload.key.cluster, []).append(workload.key)
+            failures = [
+                Failure(
+                    tuple(theirs), associations_target(name), "read", cause.code, cause.text, cause.remedy
+                )
+                for name, theirs in keys.items()
+            ]
         done = () if check_mode else self.done
         findings = self.plan.findings
         return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)

@@ -36,7 +36,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     InputError when more would go than the scope allows, AwsError when what there is cannot be
     read; both before anything is changed.
     """
-    cluster = engine.cluster
+    (cluster,) = engine.clusters.members.values()
     account = Account(engine.observer().all_associations(), *read_account(engine.api, engine.width))
     observed = engine.observe(desired, just_read=account.associations)
     freed = freed_policies(make_plan(desired, observed), observed)

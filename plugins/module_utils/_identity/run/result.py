@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -18,7 +19,7 @@ from ..._findings.key import WorkloadKey
 from ..._findings.text import visible, with_remedy
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
-from ..model.cluster import Cluster
+from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
 from ..model.failures import Failure
 from ..model.leftover import display, workload_text
@@ -42,8 +43,12 @@ from .outcome import Run
 SHOWN_FAILURES = 10
 
 
-def result_of(run: Run, check_mode: bool) -> RunResult:
-    """Everything but ``failed`` and ``msg``."""
+def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
+    """Everything but ``failed`` and ``msg``; for the workloads of one cluster, by what their keys call it, or of all.
+
+    What clusters share is in the result of each.
+    """
+    run = of_cluster(run, cluster) if cluster else run
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
     associations = _associations_after(run)
     touched = {key for change in changes for key in change.workloads}
@@ -56,7 +61,7 @@ def result_of(run: Run, check_mode: bool) -> RunResult:
         # A change of which only a part was made is no change of the list, but it did change something.
         "changed": bool(changes) or any(failure.partly for failure in run.failures),
         "state": run.state,
-        "changes": [change_row(change) for change in changes],
+        "changes": [change_row(change, cluster) for change in changes],
         "workloads": workloads,
         "findings": [finding_row(finding) for finding in run.findings],
         "failures": [row for failure in run.failures for row in failure_rows(failure)],
@@ -72,17 +77,45 @@ def result_of(run: Run, check_mode: bool) -> RunResult:
     }
 
 
-def change_row(change: Change) -> ChangeRow:
+def of_cluster(run: Run, cluster: str) -> Run:
+    """The part of a run that concerns one cluster, with what others share with it."""
+
+    def concerns(keys: Iterable[WorkloadKey]) -> bool:
+        return any(key.cluster == cluster for key in keys)
+
+    return replace(
+        run,
+        desired=replace(
+            run.desired,
+            workloads=tuple(one for one in run.desired.workloads if one.key.cluster == cluster),
+        ),
+        plan=replace(run.plan, changes=tuple(one for one in run.plan.changes if concerns(one.workloads))),
+        done=tuple(done for done in run.done if concerns(done.change.workloads)),
+        failures=tuple(
+            replace(one, workloads=tuple(key for key in one.workloads if key.cluster == cluster))
+            for one in run.failures
+            if concerns(one.workloads)
+        ),
+        findings=tuple(
+            one for one in run.findings if one.workload is None or one.workload.cluster == cluster
+        ),
+    )
+
+
+def change_row(change: Change, cluster: str = "") -> ChangeRow:
+    """A change as the workloads of ``cluster`` see it, or the first of those that share it."""
+    keys = sorted(change.workloads, key=lambda key: key.cluster != cluster) if cluster else change.workloads
     row: ChangeRow = {
-        "workload": workload_text(change.workloads[0]) if change.workloads else "",
+        "workload": workload_text(keys[0]) if keys else "",
         "resource": change.target.resource,
         "name": change.target.full_name,
         "action": change.action,
         "before": change.before,
         "after": change.after,
     }
-    if len(change.workloads) > 1:
-        row["shared_with"] = [str(key) for key in change.workloads[1:]]
+    if len(keys) > 1:
+        here = keys[0].cluster
+        row["shared_with"] = [str(key) if key.cluster == here else f"{key.cluster} {key}" for key in keys[1:]]
     return row
 
 
@@ -102,9 +135,9 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
     ]
 
 
-def failure_message(run: Run) -> str:
-    """What to show first: each failure once, with its workloads, cause and remedy."""
-    cluster = run.observed.cluster
+def failure_message(run: Run, cluster: Cluster) -> str:
+    """What to show first of a run for the workloads of one cluster: each failure once, with its workloads, cause and
+    remedy."""
     failed = {key for failure in run.failures for key in failure.workloads}
     causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
     verb = "cannot" if run.check_mode else "could not"
@@ -158,20 +191,20 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
         if done.change.action == "delete":
             associations.pop(key, None)
         elif "association" in done.answer:
-            associations[key] = decode_association(done.answer["association"])
+            associations[key] = decode_association(done.answer["association"], key.cluster)
     return associations
 
 
 def verified_result(
-    verified: Sequence[Verified], observed: Observed, further: Sequence[Finding] = ()
+    verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Sequence[Finding] = ()
 ) -> VerificationResult:
-    """The result of a verification, with ``further`` findings that concern the whole run."""
-    cluster = observed.cluster
+    """The result of the verification of one cluster, with ``further`` findings that concern the whole run."""
+    verified = [subject for subject in verified if subject.workload.key.cluster == cluster.key]
     rows: list[VerifiedRow] = []
     findings = [*further, *_bulk_denied(observed)]
     for subject in verified:
         association = observed.associations.get(subject.workload.key)
-        facts = _facts(cluster, subject.workload, association)
+        facts = _facts(cluster.account, subject.workload, association)
         checks = [check_row(check) for check in subject.checks]
         rows.append({**facts, "status": subject.status, "checks": checks})
         findings += subject.findings
@@ -215,16 +248,16 @@ def _workload_row(
 ) -> WorkloadRow:
     key = workload.key
     status = "failed" if key in failed else "changed" if key in touched else "unchanged"
-    return {**_facts(run.observed.cluster, workload, association), "status": status}
+    return {**_facts(run.observed.account, workload, association), "status": status}
 
 
-def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
+def _facts(account: Account, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
     return {
-        "cluster": cluster.name,
+        "cluster": workload.key.cluster_name,
         "namespace": workload.key.namespace,
         "service_account": workload.key.service_account,
-        "role_arn": _role_arn(cluster, workload, association),
-        "policy_arns": [cluster.policy_arn(spec) for spec in workload.policies],
+        "role_arn": _role_arn(account, workload, association),
+        "policy_arns": [account.policy_arn(spec) for spec in workload.policies],
         "association_id": association.association_id if association else "",
         "association_created_at": association.created_at if association else "",
         "association_arn": association.association_arn if association else "",
@@ -233,8 +266,8 @@ def _facts(cluster: Cluster, workload: Workload, association: ObservedAssociatio
     }
 
 
-def _role_arn(cluster: Cluster, workload: Workload, association: ObservedAssociation | None) -> str:
+def _role_arn(account: Account, workload: Workload, association: ObservedAssociation | None) -> str:
     """The role that is wanted; for a workload that is given without one, that of its association."""
     if workload.role is not None:
-        return cluster.role_arn(workload.role)
+        return account.role_arn(workload.role)
     return association.role_arn if association else ""

@@ -28,7 +28,7 @@ from ..model.observed import (
     ReadFailure,
     users_of,
 )
-from ..model.targets import Target, association_target, policy_target, role_target
+from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from .outcome import Run
 
 _READS = {
@@ -63,14 +63,14 @@ _DOCUMENTS: Mapping[str, str] = {
 
 def seen_before(run: Run) -> list[Change]:
     """What a run saw and did not change, as if it had made it: no later look of it should miss that."""
-    cluster, removed = run.observed.cluster, {_thing_of(done.change.target) for done in run.done}
+    account, removed = run.observed.account, {_thing_of(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:
         key = workload.key
         if workload.role is not None and run.observed.roles.get(workload.role.name.lower()) is not None:
             users.setdefault(role_target(workload.role.name.lower()), []).append(key)
         for spec in workload.policies:
-            arn = cluster.policy_arn(spec)
+            arn = account.policy_arn(spec)
             if run.observed.policies.get(arn) is not None:
                 users.setdefault(policy_target(arn), []).append(key)
         if key in run.observed.associations:
@@ -213,9 +213,8 @@ def _was_read(thing: Target, change: Change, observed: Observed) -> bool:
         return thing.name in observed.roles
     if thing.resource == "policy":
         return thing.name in observed.policies
-    return not any(target.resource == "associations" for target in unread) and (
-        thing == association_target(change.workloads[0])
-    )
+    (key, *_others) = change.workloads
+    return associations_target(key.cluster) not in unread and thing == association_target(key)
 
 
 def _present(

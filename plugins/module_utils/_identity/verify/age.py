@@ -54,7 +54,7 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
     for subject in verified:
         young = youngest(subject.workload, observed)
         # A role of another account is refused for what was asked, not for what was read.
-        if young is not None and not is_foreign(subject.workload, observed.cluster):
+        if young is not None and not is_foreign(subject.workload, observed.account):
             explained = any(_is_explained(finding) for finding in _errors(subject.findings))
             checks = tuple(_considered(check, young, explained) for check in subject.checks)
             subject = replace(subject, checks=checks)

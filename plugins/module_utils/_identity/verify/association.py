@@ -21,6 +21,7 @@ from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_re
 from ..model.desired import AssociationSpec, Workload
 from ..model.messages import listed
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
+from ..model.targets import association_target, associations_target
 from ..plan.associations import same_session_policy
 from .settings import differences, shown, unmarked
 from .trust_policy import is_foreign
@@ -30,14 +31,14 @@ NAME = "association"
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """One finding, for the first thing that is wrong with it."""
-    cluster = observed.cluster
-    failure = find_read_failure(observed, "associations", cluster.name) or find_read_failure(
-        observed, "association", str(workload.key)
+    cluster = observed.cluster_of(workload.key)
+    failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
+        observed, association_target(workload.key)
     )
     if failure is not None:
         return conclude_unread(NAME, failure, workload.key)
     association = observed.associations.get(workload.key)
-    if association is None and is_foreign(workload, cluster):
+    if association is None and is_foreign(workload, cluster.account):
         # That the role is of another account is a finding of another check.
         return Check(NAME, FAIL)
     if association is None:
@@ -51,7 +52,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
                 workload.key,
             ),
         )
-    role_arn = cluster.role_arn(workload.role) if workload.role else association.role_arn
+    role_arn = observed.account.role_arn(workload.role) if workload.role else association.role_arn
     finding = _find_difference(workload, association, role_arn)
     return conclude(NAME, finding) if finding is not None else Check(NAME, PASS)
 

@@ -31,15 +31,21 @@ from .width import widest_scopes
 
 
 def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> list[Verified]:
-    """The checks of every workload, in the order in which they are shown."""
-    agent = check_agent(observed.cluster, reads)
-    # What is wrong with the cluster is one finding, not one for every workload.
-    repeated = replace(agent, findings=())
+    """The checks of every workload of the clusters that could be read, in the order in which they are shown."""
+    agents = {key: check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
     let_in = let_in_beside(desired, observed)
     verified = []
-    for index, workload in enumerate(desired.workloads):
+    told: set[str] = set()
+    for workload in desired.workloads:
+        if workload.key not in observed.clusters:
+            continue
+        agent = agents[workload.key.cluster]
+        if workload.key.cluster in told:
+            # What is wrong with a cluster is one finding, not one for every workload.
+            agent = replace(agent, findings=())
+        told.add(workload.key.cluster)
         trust = check_trust_policy(workload, observed, scopes)
         checks = (
             with_settings(
@@ -50,7 +56,7 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
             with_settings(check_contents(workload, observed, reads), policy_settings(workload, observed)),
             check_permissions(workload, observed, reads) or check_grants(workload, observed, reads),
             check_association(workload, observed, reads),
-            agent if index == 0 else repeated,
+            agent,
         )
         verified.append(Verified(workload, tuple(check for check in checks if check is not None)))
     return verified

@@ -32,7 +32,7 @@ def check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
-    agent = reads.agent
+    agent = reads.agents[cluster.key]
     if isinstance(agent, ReadFailure):
         return Check(NAME, PASS, "auto mode") if cluster.auto_mode else conclude_unread(NAME, agent)
     if cluster.auto_mode:

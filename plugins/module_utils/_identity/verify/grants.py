@@ -37,7 +37,7 @@ def extra_permissions(
 ) -> dict[WorkloadKey, list[Check]]:
     """What roles made here have without being asked for, by each workload that uses them."""
     found: dict[WorkloadKey, list[Check]] = {}
-    for shared in shared_roles(observed.cluster, desired.workloads):
+    for shared in shared_roles(observed.account, desired.workloads):
         name = shared.spec.name.lower()
         role = observed.roles.get(name)
         if role is None or shared.spec.existing or not role.owned:
@@ -77,7 +77,9 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         *known,
         *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
     ]
-    subject = subject_of(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
+    subject = subject_of(
+        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+    )
     try:
         causes = find_what_takes_all(policies, [], limits, subject, dict(role.tags))
     except PolicyError:

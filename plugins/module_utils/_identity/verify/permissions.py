@@ -36,6 +36,7 @@ from ..model.checks import (
 )
 from ..model.desired import Workload
 from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
+from ..model.targets import role_target
 from ..plan.trust_usability import reasons, subject_of
 from .trust_policy import tags_disabled
 
@@ -52,10 +53,12 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
         # The check of the trust policy says why.
-        return Check(NAME, UNKNOWN if find_read_failure(observed, "role", name) else FAIL)
+        return Check(NAME, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, ReadFailure):
         return conclude_unread(NAME, permissions, workload.key)
-    subject = subject_of(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
+    subject = subject_of(
+        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+    )
     if target:
         # With a target role it is that role's permissions that the Pod gets.
         return join_checks(
@@ -100,8 +103,7 @@ def _set_consequence_aside(
     """
     if not check.findings:
         return check
-    cluster = observed.cluster
-    wanted = {cluster.policy_arn(spec): spec.document for spec in workload.policies}
+    wanted = {observed.account.policy_arn(spec): spec.document for spec in workload.policies}
     identity = dict(permissions.identity)
     unknown = any(document is None and arn not in identity for arn, document in wanted.items())
     identity.update({arn: document for arn, document in wanted.items() if document is not None})

@@ -17,6 +17,7 @@ from ..model.arns import is_aws_managed
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
 from ..model.desired import PolicySpec, Workload
 from ..model.observed import Observed, VerificationReads
+from ..model.targets import policy_target
 from .trust_policy import find_role
 
 
@@ -26,7 +27,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
     if role is None:
         return end
     missing = [
-        arn for spec in workload.policies if (arn := observed.cluster.policy_arn(spec)) not in role.attached
+        arn for spec in workload.policies if (arn := observed.account.policy_arn(spec)) not in role.attached
     ]
     if not missing:
         return Check("attachment", PASS, str(len(workload.policies) or ""))
@@ -48,7 +49,7 @@ def check_version(workload: Workload, observed: Observed) -> Check:
     """Confirmation 3: each policy exists and has a default version."""
 
     def judge(spec: PolicySpec) -> Check:
-        arn = observed.cluster.policy_arn(spec)
+        arn = observed.account.policy_arn(spec)
         policy = observed.policies.get(arn)
         if policy is not None:
             return Check("version", PASS, policy.default_version)
@@ -58,7 +59,7 @@ def check_version(workload: Workload, observed: Observed) -> Check:
 
 
 def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed) -> Finding:
-    message = f"policy {arn} does not exist in account {observed.cluster.account_id}."
+    message = f"policy {arn} does not exist in account {observed.account.account_id}."
     remedy = "Apply the workload, which creates it."
     if spec.document is None:
         remedy = "Correct its ARN, or give name and document to have it made."
@@ -72,7 +73,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
     """Confirmation 4: the default version of each policy means what was asked for."""
 
     def judge(spec: PolicySpec) -> Check:
-        arn = observed.cluster.policy_arn(spec)
+        arn = observed.account.policy_arn(spec)
         policy = observed.policies.get(arn)
         if spec.document is None:
             return Check("contents", PASS)
@@ -111,6 +112,6 @@ def _check_policies(
 ) -> Check:
     checks = []
     for spec in workload.policies:
-        failure = find_read_failure(observed, "policy", observed.cluster.policy_arn(spec))
+        failure = find_read_failure(observed, policy_target(observed.account.policy_arn(spec)))
         checks.append(conclude_unread(name, failure, workload.key) if failure else judge(spec))
     return join_checks(name, checks)

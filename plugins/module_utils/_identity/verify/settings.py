@@ -59,7 +59,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     """That the role could not be read, or is not there, is a finding of another check."""
     spec = workload.role
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
-    if spec is None or spec.existing or role is None or role.arn != observed.cluster.role_arn(spec):
+    if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
         return
     change = update_role(spec, role, Options(), (workload.key,))
     before, after = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
@@ -83,7 +83,7 @@ def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: 
 
 def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     for spec in workload.policies:
-        policy = observed.policies.get(observed.cluster.policy_arn(spec))
+        policy = observed.policies.get(observed.account.policy_arn(spec))
         if spec.document is None or policy is None or policy.tags is None:
             continue
         if not policy.owned:

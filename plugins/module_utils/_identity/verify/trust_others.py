@@ -23,10 +23,10 @@ def let_in_beside(desired: Desired, observed: Observed) -> dict[WorkloadKey, lis
     """By each workload of a role. Everyone is told of every role, others of those alone that were made here and whose
     trust policy is not given as a whole."""
     findings: dict[WorkloadKey, list[Finding]] = {}
-    for shared in shared_roles(observed.cluster, desired.workloads):
+    for shared in shared_roles(observed.account, desired.workloads):
         spec = shared.spec
         role = observed.roles.get(spec.name.lower())
-        if role is None or role.arn != observed.cluster.role_arn(spec):
+        if role is None or role.arn != observed.account.role_arn(spec):
             continue
         told = not spec.existing and role.owned and spec.trust_policy is None
         for key in shared.keys:

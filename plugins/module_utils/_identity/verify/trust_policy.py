@@ -16,9 +16,10 @@ from ..._findings.finding import Finding
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.arns import parse_role_arn
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure
-from ..model.cluster import Cluster
+from ..model.cluster import Account
 from ..model.desired import TrustScope, Workload
 from ..model.observed import Observed, ObservedRole
+from ..model.targets import role_target
 from ..plan.trust_usability import given_trust_remedy, reasons, subject_of
 from .width import check_width
 
@@ -31,7 +32,9 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     if role is None:
         return end
     association = observed.associations.get(workload.key)
-    subject = subject_of(observed.cluster, workload.key, role.arn, tags_disabled(workload, observed))
+    subject = subject_of(
+        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+    )
     trust = prepare_trust(role.trust)
     if is_usable(trust, subject):
         return check_width(workload, observed, role, trust, scopes[role.name.lower()])
@@ -74,10 +77,10 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     )
 
 
-def is_foreign(workload: Workload, cluster: Cluster) -> bool:
+def is_foreign(workload: Workload, account: Account) -> bool:
     """Whether its role is one of another account, which no association can have."""
     parts = parse_role_arn(workload.role.arn) if workload.role is not None and workload.role.arn else None
-    return parts is not None and parts.account_id != cluster.account_id
+    return parts is not None and parts.account_id != account.account_id
 
 
 def _how_to_let_in(workload: Workload, role: ObservedRole) -> str:
@@ -108,24 +111,24 @@ def find_role(workload: Workload, observed: Observed, check: str) -> tuple[Obser
 
     That the role does not exist is a finding of the check of its trust policy alone.
     """
-    spec, cluster = workload.role, observed.cluster
+    spec, account = workload.role, observed.account
     if spec is None:
         return None, Check(check, PASS)
-    failure = find_read_failure(observed, "role", spec.name.lower())
+    failure = find_read_failure(observed, role_target(spec.name.lower()))
     if failure is not None:
         return None, conclude_unread(check, failure, workload.key)
     role = observed.roles.get(spec.name.lower())
-    if role is not None and role.arn == cluster.role_arn(spec):
+    if role is not None and role.arn == account.role_arn(spec):
         return role, Check(check, PASS)
     if check != NAME:
         return None, Check(check, FAIL)
-    message = f"role {cluster.role_arn(spec)} does not exist in account {cluster.account_id}"
+    message = f"role {account.role_arn(spec)} does not exist in account {account.account_id}"
     remedy = "Apply the workload, which creates it."
     if spec.existing:
         remedy = "Correct role.arn, or give role.name instead to have the role made."
-    if is_foreign(workload, cluster):
+    if is_foreign(workload, account):
         message = f"role {spec.arn} belongs to another account, and EKS takes only roles of the cluster's own"
-        message += f", {cluster.account_id}"
+        message += f", {account.account_id}"
         remedy = "Give a role of this account, and the other one as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"

@@ -53,8 +53,8 @@ def check_width(
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
     disabled = bool(workload.association.disable_session_tags)
-    subject = subject_of(observed.cluster, workload.key, role.arn, disabled)
-    other_cluster = observed.cluster.arn.rpartition("/")[0] + f"/{STRANGER}"
+    subject = subject_of(observed.cluster_of(workload.key), workload.key, role.arn, disabled)
+    other_cluster = observed.cluster_of(workload.key).arn.rpartition("/")[0] + f"/{STRANGER}"
     strangers = (
         ("every cluster of the account", replace(subject, cluster_arn=other_cluster)),
         ("every namespace of the cluster", replace(subject, namespace=STRANGER)),

@@ -63,11 +63,30 @@ async def serve(
     on_ready: Callable[[int], None],
 ) -> None:
     """Serves until SIGTERM or SIGINT; ``on_ready`` gets the port (chosen when ``port`` is 0)."""
+    stop = until_signalled()
+    await listen(app, port, files, connections, stop, on_ready)
+
+
+def until_signalled() -> asyncio.Event:
+    """What SIGTERM and SIGINT set."""
     send_reasons()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def listen(
+    app: Any,
+    port: int,
+    files: ServerFiles,
+    connections: Connections,
+    stop: asyncio.Event,
+    on_ready: Callable[[int], None],
+) -> None:
+    """Serves until ``stop``."""
+    loop = asyncio.get_running_loop()
     config = Config()
     config.accesslog = None
     config.keep_alive_timeout = 600

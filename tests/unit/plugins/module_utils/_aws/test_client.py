@@ -336,6 +336,8 @@ def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_t
     iam.stubber.add_response("get_role", {"Role": ROLE})
 
     class Module:
+        region = "us-west-2"
+
         def client(self, service: str, **extra: Any) -> Any:
             asked.append((service, extra))
             return iam.client

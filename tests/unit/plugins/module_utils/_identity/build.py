@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
+    Asked,
+    Member,
+    members_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
@@ -21,10 +26,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Change,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Cluster,
+    clusters_of,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
+    ParsedInput,
+    State,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     CLUSTER_TAG,
@@ -34,6 +44,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import (
+    Fleet,
+    assemble,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
@@ -41,6 +55,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     CLUSTER as CLUSTER,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    OTHER_CLUSTER as OTHER_CLUSTER,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     REGION as REGION,
@@ -110,9 +127,12 @@ def desired(*workloads: Mapping[str, Any], state: str = "present", **options: An
     tags = options.pop("tags", None)
     options.setdefault("owner", (tags or {}).get(OWNER_TAG))
     cluster = options.pop("cluster", CLUSTER)
-    return Desired(
-        cluster, parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options)
-    )
+    return Desired(parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options))
+
+
+def cluster_name(wanted: Desired) -> str:
+    """The one cluster of what is desired."""
+    return next((workload.key.cluster for workload in wanted.workloads), CLUSTER)
 
 
 class Clock:
@@ -136,13 +156,54 @@ def wait_policy(clock: Clock | None = None, timeout: float = 60) -> WaitPolicy:
 
 
 def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
-    cluster = find_cluster(aws, wanted.cluster_name, REGION, state)
+    cluster = find_cluster(aws, cluster_name(wanted), REGION, state)
     validate_accounts(wanted, cluster)
-    return Engine(aws, cluster, 1, wait_policy(clock))
+    return Engine(aws, clusters_of(cluster), 1, wait_policy(clock))
 
 
 def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:
     return engine(aws, wanted, state, clock).run(wanted, state, check_mode=False)
+
+
+def members(wanted: Desired, regions: Mapping[str, str] | None = None) -> list[Member]:
+    """The clusters of what is desired, in the order of their first workloads; each in the region that ``regions`` says."""
+    keys = dict.fromkeys(workload.key.cluster for workload in wanted.workloads)
+    asked = [
+        Asked(
+            ParsedInput(
+                name,
+                "present",
+                tuple(one for one in wanted.workloads if one.key.cluster == name),
+                wanted.options.owner,
+            ),
+            (regions or {}).get(name, REGION),
+        )
+        for name in keys
+    ]
+    return members_of(asked, REGION)
+
+
+def fleet_engine(
+    aws: FakeAws,
+    asked: Sequence[Member],
+    options: Options,
+    state: State = "present",
+    clock: Clock | None = None,
+) -> tuple[Engine, Fleet]:
+    fleet = assemble(aws, asked, options, state, 1)
+    return Engine(aws, fleet.clusters, 1, wait_policy(clock), unread=fleet.left_out), fleet
+
+
+def run_fleet(
+    aws: FakeAws,
+    wanted: Desired,
+    state: State = "present",
+    clock: Clock | None = None,
+    check_mode: bool = False,
+) -> Run:
+    """One run over all clusters of what is desired."""
+    engine_, fleet = fleet_engine(aws, members(wanted), wanted.options, state, clock)
+    return engine_.run(fleet.desired, state, check_mode)
 
 
 def plan(aws: FakeAws, wanted: Desired, state: str = "present") -> Plan:

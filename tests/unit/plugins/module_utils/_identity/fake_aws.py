@@ -36,6 +36,8 @@ class FakeAws:
     def __init__(self) -> None:
         self.iam = FakeIam(ACCOUNT)
         self.eks = FakeEks(self.iam, ACCOUNT, REGION, (CLUSTER, OTHER_CLUSTER))
+        # By region; an account has clusters in any.
+        self.regions = {REGION: self.eks}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
         self._fail_on: dict[str, list[AwsError]] = {}
@@ -105,6 +107,20 @@ class FakeAws:
         for key in results:
             found = found[key]
         return list(found)
+
+    def in_region(self, region: str) -> FakeAws:
+        """The same account, where EKS answers for another region."""
+        if region in ("", self.eks.region):
+            return self
+        view = copy.copy(self)
+        view.eks = self.regions[region]
+        return view
+
+    def add_clusters(self, region: str, *names: str) -> FakeEks:
+        """Clusters in another region of the account."""
+        eks = FakeEks(self.iam, ACCOUNT, region, names)
+        self.regions[region] = eks
+        return eks
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         if answer := self._answers.get(f"{service}:{operation}"):

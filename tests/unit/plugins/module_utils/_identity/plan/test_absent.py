@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
+    CLUSTER,
     OTHER_CLUSTER_ARN,
     OWNED,
     TRUST_BARE,
@@ -749,7 +750,7 @@ def test_whom_else_a_role_lets_in_is_told_by_the_verification() -> None:
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
     wanted = desired(workload())
     (verified,) = verify(
-        wanted, engine(aws, wanted).observe(wanted), VerificationReads(Agent("ACTIVE", "v1"))
+        wanted, engine(aws, wanted).observe(wanted), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     )
     assert [str(one.code) for one in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
     assert verified.status == "pass"

@@ -530,7 +530,7 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
     assert finding.remedy == "List it under policies, detach it, or set ⟨purge_policies⟩: true."
     wanted = desired(workload())
     (verified,) = verify(
-        wanted, engine(aws, wanted).observe(wanted), VerificationReads(Agent("ACTIVE", "v1"))
+        wanted, engine(aws, wanted).observe(wanted), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     )
     assert (verified.status, verified.findings) == ("warning", [finding])
 

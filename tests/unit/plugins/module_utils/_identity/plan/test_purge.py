@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
+    HERE,
     MADE,
     OTHER_CLUSTER_ARN,
     REGION,
@@ -411,7 +412,7 @@ def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
     aws = settled(own("a"), own("b"), own("c"))
     aws.fail_on("eks:DeletePodIdentityAssociation", DENIED)
     done = purge(aws, own("a"))
-    first, *_causes, last = failure_message(done).splitlines()
+    first, *_causes, last = failure_message(done, HERE).splitlines()
     assert first == (
         f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
         "not be purged:"

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -346,7 +347,9 @@ def test_many_threads_come_to_the_same_end() -> None:
     one, many = FakeAws(), FakeAws()
     run(one, desired(*raw))
     cluster = find_cluster(many, CLUSTER, REGION)
-    made = Engine(many, cluster, 8, wait_policy()).run(desired(*raw), "present", check_mode=False)
+    made = Engine(many, clusters_of(cluster), 8, wait_policy()).run(
+        desired(*raw), "present", check_mode=False
+    )
     assert made.failures == ()
     assert many.state() == one.state()
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
-    CLUSTER_ARN,
+    OTHER_CLUSTER,
+    REGION,
     FakeAws,
     desired,
     document,
@@ -28,6 +30,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     policy,
     policy_arn,
     run,
+    run_fleet,
     workload,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
@@ -41,7 +44,8 @@ DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 POLICIES = ("one", "two", "three")
 ACTIONS = ("s3:GetObject", "sqs:SendMessage", "kms:Decrypt")
 PLACES = [("default", "app"), ("default", "web"), ("batch", "app")]
-Access = set[tuple[str, str, str]]
+Place = tuple[str, str, str]
+Access = set[tuple[Place, str]]
 
 
 class Watched(FakeAws):
@@ -67,14 +71,18 @@ def access(aws: FakeAws) -> Access:
         role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
         if role is None or not any(_lets_in(statement, association) for statement in _trust(role)):
             continue
-        place = association["namespace"], association["serviceAccount"]
+        place = _place(association)
         for arn in role["attached"]:
             found = aws.iam.policies[arn]
             for statement in found["versions"][found["default"]]["Statement"]:
                 allowed |= {
-                    (*place, action) for action in statement["Action"] if _in_session(action, association)
+                    (place, action) for action in statement["Action"] if _in_session(action, association)
                 }
     return allowed
+
+
+def _place(association: Mapping[str, Any]) -> Place:
+    return association["clusterName"], association["namespace"], association["serviceAccount"]
 
 
 def _in_session(action: str, association: Mapping[str, Any]) -> bool:
@@ -91,7 +99,7 @@ def _lets_in(statement: Mapping[str, Any], association: Mapping[str, Any]) -> bo
     context = {"aws:SourceAccount": ACCOUNT}
     if not association["disableSessionTags"]:
         context |= {
-            "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN,
+            "aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{association['clusterName']}",
             "aws:RequestTag/kubernetes-namespace": association["namespace"],
             "aws:RequestTag/kubernetes-service-account": association["serviceAccount"],
         }
@@ -158,21 +166,32 @@ def moves(draw: Callable[..., Any]) -> Desired:
 def _attempt(aws: FakeAws, wanted: Desired, purge: bool) -> None:
     # A read that everything depends on may fail.
     with contextlib.suppress(AwsError):
-        if purge:
+        if len({one.key.cluster for one in wanted.workloads}) > 1:
+            run_fleet(aws, wanted)
+        elif purge:
             run_with_purge(engine(aws, wanted), wanted, PurgeScope(limit=9), check_mode=False)
         else:
             run(aws, wanted)
 
 
-def identifiers(aws: FakeAws) -> dict[tuple[str, str], str]:
-    return {(one["namespace"], one["serviceAccount"]): name for name, one in aws.eks.associations.items()}
+def identifiers(aws: FakeAws) -> dict[Place, str]:
+    return {_place(one): name for name, one in aws.eks.associations.items()}
+
+
+def spread(wanted: Desired, elsewhere: Sequence[bool]) -> Desired:
+    """The same, with the workloads of which that is said in the other cluster."""
+    workloads = tuple(
+        replace(one, key=replace(one.key, cluster=OTHER_CLUSTER)) if other else one
+        for one, other in zip(wanted.workloads, elsewhere, strict=False)
+    )
+    return replace(wanted, workloads=workloads)
 
 
 def disturb(before: Desired, wanted: Desired, purge: bool) -> None:
     """Run it with each request failing, and each write lost: nobody may lose what both the old and the wanted state allow, after
     any request, which is wherever a run is killed."""
     aws = Watched()
-    run(aws, before)
+    _attempt(aws, before, purge=False)
     old, backup, kept = access(aws), aws.backup(), identifiers(aws)
     sent = len(aws.requests)
     _attempt(aws, wanted, purge)
@@ -185,7 +204,7 @@ def disturb(before: Desired, wanted: Desired, purge: bool) -> None:
     replaced = {
         place for place, identifier in identifiers(aws).items() if kept.get(place, identifier) != identifier
     }
-    aws.floor = {one for one in old & access(aws) if one[:2] not in replaced}
+    aws.floor = {one for one in old & access(aws) if one[0] not in replaced}
     reads = [number for number, name in enumerate(requests, 1) if name.split(":")[1].startswith(READS)]
     writes = [number for number, _name in enumerate(requests, 1) if number not in reads]
     disturbances: list[tuple[AwsError, bool]] = [(DENIED, False), (BUSY, False), (BUSY, True)]
@@ -221,6 +240,19 @@ def test_nobody_loses_what_both_the_old_and_the_wanted_state_allow(
 @given(before=moves(), wanted=moves(), purge=st.booleans())
 def test_nobody_loses_a_statement_that_moves(before: Desired, wanted: Desired, purge: bool) -> None:
     disturb(before, wanted, purge)
+
+
+@settings(SLOW, max_examples=15)
+@given(
+    before=st.one_of(lists(), moves()),
+    wanted=st.one_of(lists(), moves()),
+    places=st.lists(st.booleans(), min_size=3, max_size=3),
+)
+def test_nobody_loses_anything_in_a_run_over_several_clusters(
+    before: Desired, wanted: Desired, places: list[bool]
+) -> None:
+    """Where one of the clusters cannot be read as well, which a request that fails makes of it."""
+    disturb(spread(before, places), spread(wanted, places), purge=False)
 
 
 def listed(**roles: tuple[str, dict[str, str]]) -> Desired:

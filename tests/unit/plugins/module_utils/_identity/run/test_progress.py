@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import (
     NullProgress,
@@ -26,6 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     REGION,
+    cluster_name,
     desired,
     wait_policy,
     workload,
@@ -162,7 +164,9 @@ class Tally:
 def test_a_run_tells_of_every_change_and_every_association_that_it_reads() -> None:
     aws, tally = FakeAws(), Tally()
     wanted = desired(*(workload(service_account=f"app-{number}") for number in range(5)))
-    engine = Engine(aws, find_cluster(aws, wanted.cluster_name, REGION), 4, wait_policy(), tally)
+    engine = Engine(
+        aws, clusters_of(find_cluster(aws, cluster_name(wanted), REGION)), 4, wait_policy(), tally
+    )
     engine.observe_after(engine.run(wanted, "present", check_mode=False))
     assert tally.finished["association"] == 5
     assert tally.finished["verify"] >= 5
@@ -174,7 +178,9 @@ def test_what_fails_is_done_too() -> None:
     aws, tally = FakeAws(), Tally()
     aws.fail_on("iam:CreatePolicy", DENIED)
     wanted = desired(workload())
-    engine = Engine(aws, find_cluster(aws, wanted.cluster_name, REGION), 1, wait_policy(), tally)
+    engine = Engine(
+        aws, clusters_of(find_cluster(aws, cluster_name(wanted), REGION)), 1, wait_policy(), tally
+    )
     assert engine.run(wanted, "present", check_mode=False).failures
     for resource in ("policy", "role", "attachment", "association"):
         assert tally.finished[resource] == tally.expected[resource] == 1, resource

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
     Clock,
     desired,
     engine,
@@ -35,7 +36,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 LAGS = (0.5, 2, 5, 15)
 REPLICAS = (1, 2)
-AGENT = VerificationReads(Agent("ACTIVE", "v1.3.8-eksbuild.2"))
+AGENT = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
 LOST = classify("iam:CreatePolicyVersion", "ConnectionClosedError", "closed", True, lost=True)
 
 

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_message,
@@ -207,7 +208,7 @@ def test_a_failure_as_rows() -> None:
 
 def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False) -> Run:
     wanted = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
-    return Run(wanted, "present", Observed(HERE), Plan(), (), failures, (), check_mode)
+    return Run(wanted, "present", Observed(clusters_of(HERE)), Plan(), (), failures, (), check_mode)
 
 
 def failure(
@@ -257,13 +258,13 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
     ],
 )
 def test_the_message_says_first_what_failed_why_and_what_to_do(run_: Run, message: str) -> None:
-    assert failure_message(run_) == message
+    assert failure_message(run_, HERE) == message
 
 
 def test_a_command_stands_on_a_line_of_its_own() -> None:
     missing = "arn:aws:iam::aws:policy/Missing"
     ended = run(FakeAws(), desired(workload(policies=[{"arn": missing}])))
-    assert failure_message(ended).splitlines()[1:] == [
+    assert failure_message(ended, HERE).splitlines()[1:] == [
         f"- default/app: read policy {missing}: POLICY_MISSING: AWS manages no policy {missing}. Correct its ARN; the "
         "policies that AWS manages:",
         "    aws iam list-policies --scope AWS",
@@ -272,7 +273,7 @@ def test_a_command_stands_on_a_line_of_its_own() -> None:
 
 def test_the_message_shows_ten_causes() -> None:
     failures = [failure(key(f"s{number}", "n"), name=f"r{number}") for number in range(12)]
-    lines = failure_message(failed_run(*failures, workloads=12)).splitlines()
+    lines = failure_message(failed_run(*failures, workloads=12), HERE).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
 

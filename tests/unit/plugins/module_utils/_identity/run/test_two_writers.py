@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
@@ -33,6 +34,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     REGION,
     TRUST_EC2,
     FakeAws,
+    cluster_name,
     desired,
     given,
     role_arn,
@@ -82,6 +84,9 @@ class TimedAws:
         self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2))
         return self._aws.call(service, operation, parameters)
 
+    def in_region(self, _region: str) -> TimedAws:
+        return self
+
     def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
         self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2))
         return self._aws.pages(service, operation, parameters, *results)
@@ -96,14 +101,14 @@ def simulate(aws: FakeAws, wishes: list[tuple[Desired, str]], starts: list[float
         try:
             api = TimedAws(aws, conductor, number, chance)
             wanted, state = wishes[number]
-            cluster = find_cluster(api, wanted.cluster_name, REGION, state)
+            cluster = find_cluster(api, cluster_name(wanted), REGION, state)
             policy = WaitPolicy(
                 60,
                 lambda: conductor.now(number),
                 lambda seconds: conductor.pass_time(number, seconds),
                 chance=chance.random,
             )
-            runs[number] = Engine(api, cluster, 1, policy).run(wanted, state, check_mode=False)
+            runs[number] = Engine(api, clusters_of(cluster), 1, policy).run(wanted, state, check_mode=False)
         finally:
             conductor.leave(number)
 

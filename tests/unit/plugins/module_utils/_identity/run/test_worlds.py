@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
     engine,
     named,
     names,
@@ -120,7 +121,7 @@ def test_what_was_asked_for_is_there_or_a_failure_says_why(aws: FakeAws, wanted:
     failed = {key for failure in made.failures for key in failure.workloads}
     waiting = any(one.error_code == Code.SKIPPED and one.target.resource == "policy" for one in made.failures)
     observed = engine(aws, wanted).observe(wanted)
-    for one in verify(wanted, observed, VerificationReads(Agent("ACTIVE", "v1.3.8-eksbuild.2"))):
+    for one in verify(wanted, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})):
         if one.workload.key not in failed:
             # What the role may do has tests of its own: the fake account has no permissions to read.
             rest = {check.status for check in one.checks if check.name != "permissions"}
@@ -260,7 +261,7 @@ def test_plays_of_one_cluster_share_roles_in_peace(aws: FakeAws, wanted: Desired
 
 def _moved(wanted: Desired, cluster_name: str) -> Desired:
     workloads = tuple(replace(one, key=replace(one.key, cluster=cluster_name)) for one in wanted.workloads)
-    return replace(wanted, cluster_name=cluster_name, workloads=workloads)
+    return replace(wanted, workloads=workloads)
 
 
 def _statements(role: dict[str, Any]) -> set[str]:

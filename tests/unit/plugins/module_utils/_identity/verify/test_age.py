@@ -57,7 +57,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 OLD = NOW - timedelta(days=30)
 WANTED = desired(workload(), workload("web", role={"name": "web"}, policies=[policy("web")]))
-READS = VerificationReads(Agent("ACTIVE", "v1.3.8-eksbuild.2"))
+READS = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
 
 
 def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
@@ -81,7 +81,9 @@ def _association(aws: FakeAws) -> dict[str, Any]:
 
 def look(aws: FakeAws, now: datetime | None = NOW) -> Observed:
     observed = engine(aws, WANTED).observer().observe(WANTED, planning=False)
-    return replace(observed, cluster=replace(observed.cluster, answered_at=now))
+    return replace(
+        observed, clusters=replace(observed.clusters, account=replace(observed.account, answered_at=now))
+    )
 
 
 def verified(aws: FakeAws, now: datetime | None = NOW) -> list[Verified]:
@@ -293,7 +295,7 @@ def test_what_age_does_not_explain_stays_a_failure() -> None:
     aws = made(**YOUNG)
     detach(aws)
     observed = look(aws)
-    broken = replace(READS, agent=Agent("DEGRADED", "v1"))
+    broken = replace(READS, agents={CLUSTER: Agent("DEGRADED", "v1")})
     app, web = consider_age(verify(WANTED, observed, broken), observed)
     assert statuses(app) == {"attachment": "unknown", "agent": "fail"}
     assert statuses(web) == {"agent": "fail"}
@@ -317,7 +319,9 @@ def test_a_young_association_of_an_addon_is_no_less_of_the_addon() -> None:
 
 def removed(aws: FakeAws, wanted: Desired = WANTED) -> list[tuple[str, str, str, str]]:
     runner = engine(aws, wanted, "absent")
-    runner = replace(runner, cluster=replace(runner.cluster, answered_at=NOW))
+    runner = replace(
+        runner, clusters=replace(runner.clusters, account=replace(runner.clusters.account, answered_at=NOW))
+    )
     ended = runner.run(wanted, "absent", check_mode=False)
     assert ended.failures == ()
     return [
@@ -459,4 +463,4 @@ def test_a_clock_here_that_is_wrong_changes_nothing() -> None:
     aws.replace(
         "sts:GetCallerIdentity", lambda _asked: {**caller, "ResponseMetadata": {"HTTPHeaders": headers}}
     )
-    assert engine(aws, WANTED, clock=Clock()).cluster.answered_at == NOW
+    assert engine(aws, WANTED, clock=Clock()).clusters.account.answered_at == NOW

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
+    CLUSTER,
     FakeAws,
     desired,
     document,
@@ -55,7 +56,9 @@ def ends(verified: list[Verified], name: str) -> list[tuple[str, str, list[tuple
 
 def verified(aws: FakeAws, wanted: Desired = BOTH, **reads: object) -> list[Verified]:
     return verify(
-        wanted, engine(aws, wanted).observe(wanted), VerificationReads(Agent("ACTIVE", "v1"), **reads)
+        wanted,
+        engine(aws, wanted).observe(wanted),
+        VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}, **reads),
     )
 
 

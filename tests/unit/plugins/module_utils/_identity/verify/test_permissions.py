@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import PASS, Check
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
@@ -20,6 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
     check_permissions,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
     HERE,
     TRUST_BARE,
     Raw,
@@ -52,7 +54,7 @@ def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | None =
         given["target_role_arn"] = target
     (wanted,) = desired(workload(**given, **asked)).workloads
     observed = Observed(
-        HERE,
+        clusters_of(HERE),
         roles={"my-role": ObservedRole("my-role", role_arn("my-role"), "/", TRUST_BARE)},
         associations={
             key(): ObservedAssociation(
@@ -67,7 +69,7 @@ def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | None =
         },
     )
     reads = VerificationReads(
-        Agent(),
+        {CLUSTER: Agent()},
         permissions={"my-role": RolePermissions(tuple(attached.items()))},
         targets={target: trust or trusting(list(ASSUMING))} if target else {},
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
 )
@@ -50,10 +51,12 @@ def test_the_remedy_is_one_that_helps(trust: object, remedy: str) -> None:
     (wanted,) = desired(workload()).workloads
     assert wanted.role is not None
     if trust == "account":
-        trust = wanted_trust(HERE, wanted.role, Options(trust_scope="account"), [wanted], frozenset(), None)
+        trust = wanted_trust(
+            clusters_of(HERE), wanted.role, Options(trust_scope="account"), [wanted], frozenset(), None
+        )
     assert isinstance(trust, dict)
     role = ObservedRole("my-role", role_arn("my-role"), "/", trust)
-    check = check_width(wanted, Observed(HERE), role, prepare_trust(trust), "workload")
+    check = check_width(wanted, Observed(clusters_of(HERE)), role, prepare_trust(trust), "workload")
     assert [(finding.code, finding.remedy) for finding in check.findings] == [
         ("TRUST_WIDER_THAN_ASKED", remedy)
     ]

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a fleet's play does for more than one host: see plugin_utils/fleet_steps.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_end import show_fleet
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
+    group_hosts,
+    run_account,
+    take_part,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
+
+REPORT, STOPPED = "pod_identity_report", "pod_identity_stopped"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _valid, options = self.validate_argument_spec(
+            argument_spec={
+                "step": {
+                    "type": "str",
+                    "choices": ["reset", "group", "apply", "take", "end"],
+                    "required": True,
+                },
+                "verify_only": {"type": "bool", "default": False},
+                "groups": {"type": "dict"},
+                "part": {"type": "dict"},
+            },
+            required_if=[("step", "apply", ["groups"]), ("step", "take", ["part"])],
+        )
+        step = options["step"]
+        try:
+            if step == "reset":
+                set_fact(self, result, REPORT, {})
+                set_fact(self, result, STOPPED, "")
+                return {**result, "changed": False}
+            if step == "group":
+                return {
+                    **result,
+                    **group_hosts(variables, variables["ansible_play_batch"], options["verify_only"]),
+                }
+            if step == "apply":
+                return {**result, **run_account(self, options["groups"], variables)}
+            if step == "take":
+                part = take_part(options["part"])
+                if part.get("left_out"):
+                    # Told at the end, with what failed elsewhere; until then the host only waits.
+                    set_fact(self, result, STOPPED, part["msg"])
+                return {**result, **part, "failed": False}
+            return {**result, **show_fleet(variables)}
+        except InputError as error:
+            return {**result, "failed": True, "msg": input_message(error)}

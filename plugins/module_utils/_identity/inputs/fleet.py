@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Clusters of one account with what was asked for each, as one input. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..._findings.finding import Finding
+from ..model.api_server import ApiServer
+from ..model.desired import ParsedInput, Workload
+from ..model.errors import Problems
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for one cluster. ``region`` is "" for that of the credentials.
+
+    ``server`` is where the Kubernetes half goes, None when nobody said. ``breakage`` are workloads whose running Pods would
+    lose their credentials.
+    """
+
+    parsed: ParsedInput
+    region: str = ""
+    server: ApiServer | None = None
+    breakage: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A cluster of a run. ``key`` is what keys of workloads call it."""
+
+    key: str
+    name: str
+    region: str
+    workloads: tuple[Workload, ...]
+    server: ApiServer | None = None
+    breakage: tuple[Finding, ...] = ()
+
+
+def members_of(asked: Sequence[Asked], region: str) -> list[Member]:
+    """The clusters of a run, in the order in which they were asked for. ``region`` is that of the credentials.
+
+    InputError when a cluster is there twice, and when they differ in what holds for the whole run.
+    """
+    problems = Problems()
+    regions = {one.region or region for one in asked}
+    members: dict[str, Member] = {}
+    for one in asked:
+        member = _member(one, one.region or region, len(regions) > 1)
+        if member.key in members:
+            problems.add("", f"cluster {member.name} (region {member.region}) is listed twice; list it once.")
+        members[member.key] = member
+    for name, values in (
+        ("state", {one.parsed.state for one in asked}),
+        ("owner", {one.parsed.owner or "(none)" for one in asked}),
+    ):
+        if len(values) > 1:
+            problems.add(
+                "",
+                f"{name} is one for all clusters of a run, and here it is {' and '.join(sorted(values))}; make a run for "
+                "each.",
+            )
+    purging = [one.parsed.cluster_name for one in asked if one.parsed.purge and one.parsed.state == "present"]
+    if purging and len(asked) > 1:
+        problems.add("", _purge_is_for_one(purging))
+    problems.raise_if_any()
+    return list(members.values())
+
+
+def _purge_is_for_one(names: Sequence[str]) -> str:
+    return (
+        f"purge is asked for cluster {', '.join(names)}: what a purge may remove, and how much, is a question to the list of "
+        "one cluster, so it is done cluster by cluster. Leave purge out here, and purge with site.yml afterwards."
+    )
+
+
+def _member(asked: Asked, region: str, several_regions: bool) -> Member:
+    name = asked.parsed.cluster_name
+    key = f"{region}/{name}" if several_regions else name
+    workloads = asked.parsed.workloads
+    breakage = asked.breakage
+    if key != name:
+        workloads = tuple(replace(workload, key=replace(workload.key, cluster=key)) for workload in workloads)
+        breakage = tuple(_moved(breakage, key))
+    return Member(key, name, region, workloads, asked.server, breakage)
+
+
+def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:
+    for finding in findings:
+        key = finding.workload
+        yield replace(finding, workload=replace(key, cluster=cluster)) if key else finding

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""One run over clusters of one account: which of them can be used, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from ..._aws.client import Api
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..inputs.account_checks import has_many_policies, validate_accounts, validate_attachments
+from ..inputs.fleet import Member
+from ..model.api_server import judge_api_server
+from ..model.aws_errors import AwsError, ErrorKind
+from ..model.cluster import Account, Cluster, Clusters
+from ..model.desired import Desired, Options, State
+from ..model.errors import InputError
+from ..model.messages import sentence
+from ..read.account import read_attachment_quota
+from ..read.cluster import Place, find_clusters, read_caller
+
+# The error code of a cluster whose input cannot be used.
+REFUSED = "InvalidInput"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The clusters of a run. ``left_out`` says why some are not in it; their workloads are in ``desired`` all the same,
+    so that nothing they may need is taken away.
+
+    ``doubts`` are of clusters whose Kubernetes API is not known to be theirs, where that may be so.
+    """
+
+    clusters: Clusters
+    left_out: Mapping[str, AwsError]
+    desired: Desired
+    doubts: Mapping[str, Finding] = field(default_factory=dict)
+
+    @property
+    def account(self) -> Account:
+        return self.clusters.account
+
+
+def assemble(
+    api: Api, members: Sequence[Member], options: Options, state: State, width: int, changes: bool = True
+) -> Fleet:
+    """Look at each cluster, and at what is asked for it. Raises AwsError when the caller is not known.
+
+    ``changes``: what is asked for is to be applied, and not only to be verified.
+    """
+    account = read_caller(api)
+    places = [Place(member.key, member.name, member.region) for member in members]
+    found = find_clusters(api, account, places, state, width)
+    left_out = {key: one for key, one in found.items() if isinstance(one, AwsError)}
+    usable = {key: one for key, one in found.items() if isinstance(one, Cluster)}
+    doubts: dict[str, Finding] = {}
+    quota = partial(read_attachment_quota, api)
+    for member in members:
+        cluster = usable.get(member.key)
+        if cluster is None:
+            continue
+        finding = judge_api_server(cluster, member.server) if member.server else None
+        if finding is not None:
+            doubts[member.key] = finding
+        error = _refusal(cluster, member, options, state, finding, quota) if changes else None
+        if error is not None:
+            left_out[member.key] = error
+    clusters = Clusters(account, {key: one for key, one in usable.items() if key not in left_out})
+    return Fleet(clusters, left_out, _desired(members, options), doubts)
+
+
+def _refusal(
+    cluster: Cluster,
+    member: Member,
+    options: Options,
+    state: State,
+    doubt: Finding | None,
+    quota: Callable[[], int | None],
+) -> AwsError | None:
+    """Why a cluster that can be read is not in the run."""
+    if doubt is not None and member.server is not None and member.server.required:
+        return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, doubt.remedy)
+    desired = Desired(member.workloads, options)
+    try:
+        validate_accounts(desired, cluster)
+        if state == "present" and has_many_policies(desired, cluster):
+            validate_attachments(desired, cluster, quota())
+    except InputError as error:
+        problems = " ".join(map(sentence, error.problems))
+        return AwsError(
+            "", REFUSED, problems, ErrorKind.OTHER, "Correct what was written for the cluster, and run again."
+        )
+    return None
+
+
+def _desired(members: Iterable[Member], options: Options) -> Desired:
+    workloads = [workload for member in members for workload in member.workloads]
+    would_break: dict[WorkloadKey, Finding] = {
+        finding.workload: finding
+        for member in members
+        for finding in member.breakage
+        if finding.workload and finding.severity == "error"
+    }
+    return Desired(tuple(workloads), options, would_break)
+
+
+def part_of(desired: Desired, cluster: str) -> Desired:
+    """What is desired of one cluster, by what keys of workloads call it."""
+    return replace(desired, workloads=tuple(one for one in desired.workloads if one.key.cluster == cluster))

@@ -1,0 +1,595 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: eks_pod_identity_fleet
+version_added: 0.2.0
+short_description: Give the service accounts of several clusters of one account their IAM roles
+description:
+  - Does for several clusters of one AWS account what M(workload_identity.aws.eks_pod_identity) does for one. IAM is one for all
+    of them, so it is read once, there is one plan, and a role that clusters share is written once, with what all of them need.
+    EKS is asked in the region of each cluster.
+  - A cluster that cannot be used (it is missing, not active, out of reach, or its input is refused) fails alone, with all its
+    workloads named. The others are done. Meanwhile nothing is taken away that its workloads may need.
+  - What was made by this collection for clusters that are not listed stays.
+  - The playbook P(workload_identity.aws.pod_identity#role) of a fleet, C(workload_identity.aws.fleet), uses it for the hosts of
+    an inventory, each of them a cluster, and does the Kubernetes side, too.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  clusters:
+    description:
+      - The clusters. All of them belong to the account of the credentials.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      cluster_name:
+        description: Name of the EKS cluster.
+        type: str
+        required: true
+      region:
+        description: Region of the cluster; when not given, that of the module.
+        type: str
+      workloads:
+        description:
+          - The workloads of the cluster, as in O(workload_identity.aws.eks_pod_identity#module:workloads). What workloads share
+            is defined alike, also across clusters.
+        type: list
+        elements: dict
+      workloads_from:
+        description:
+          - Files with workloads, as in O(workload_identity.aws.eks_pod_identity#module:workloads_from).
+        type: list
+        elements: path
+      parsed_input:
+        description:
+          - What the action plugin hands over in the place of O(clusters[].workloads) and O(clusters[].workloads_from). It is not
+            meant for plays.
+        type: dict
+        suboptions:
+          path:
+            description: A file that M(workload_identity.aws.pod_identity_preflight) or the action plugin has written.
+            type: path
+            required: true
+          sha256:
+            description: The SHA-256 of its content. The module refuses any other content.
+            type: str
+            required: true
+      kubernetes_api:
+        description:
+          - As O(workload_identity.aws.eks_pod_identity#module:kubernetes_api). It is not meant for plays.
+        type: dict
+        suboptions:
+          url:
+            description: URL of the API server; empty when it is not known.
+            type: str
+            required: true
+          authorities:
+            description: The SHA-256 of each certificate authority that the connection trusts.
+            type: list
+            elements: str
+            default: []
+          checks_certificate:
+            description: Whether the connection checks the certificate of the server.
+            type: bool
+            default: true
+          required:
+            description: Whether a change stops unless it is the API of the cluster.
+            type: bool
+            default: true
+      breakage:
+        description:
+          - As O(workload_identity.aws.eks_pod_identity#module:breakage). It is not meant for plays.
+        type: list
+        elements: dict
+        default: []
+  state:
+    description:
+      - V(present) creates and updates what the workloads need.
+      - V(absent) removes associations, attachments, roles and policies of the workloads, as far as they were made by this
+        collection and are not used elsewhere.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  verify_only:
+    description:
+      - Whether to change nothing and to verify, as M(workload_identity.aws.eks_pod_identity_info) does.
+    type: bool
+    default: false
+  trust_scope:
+    description:
+      - As O(workload_identity.aws.eks_pod_identity#module:trust_scope).
+    type: str
+    choices:
+      - workload
+      - namespace
+      - cluster
+      - account
+      - none
+  trust_policy_size_limit:
+    description:
+      - As O(workload_identity.aws.eks_pod_identity#module:trust_policy_size_limit). A role that many clusters share has a grant for
+        each of them.
+    type: int
+    default: 2048
+  tags:
+    description:
+      - Tags for everything that is made. Tags of a single role, policy or workload win over these.
+    type: dict
+    default: {}
+    aliases:
+      - resource_tags
+  purge_tags:
+    description:
+      - Whether to remove tags that are not asked for from policies, roles and associations.
+    type: bool
+    default: false
+  purge_policies:
+    description:
+      - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
+    type: bool
+    default: false
+  owner:
+    description:
+      - Whose workloads these are, as O(workload_identity.aws.eks_pod_identity#module:owner).
+    type: str
+  adopt:
+    description:
+      - As O(workload_identity.aws.eks_pod_identity#module:adopt).
+    type: bool
+    default: false
+  force:
+    description:
+      - As O(workload_identity.aws.eks_pod_identity#module:force).
+    type: bool
+    default: false
+  continue_on_error:
+    description:
+      - Whether the module ends well when clusters or single workloads failed, so that the caller can go on with the others.
+        RV(clusters) says which failed and RV(msg) tells it in words.
+    type: bool
+    default: false
+  verify:
+    description:
+      - Whether to read everything again afterwards and verify it. The outcome is in RV(clusters[].verification); a finding does
+        not make the module fail.
+    type: bool
+    default: false
+  check_caller:
+    description:
+      - With O(verify_only=true), whether to ask IAM if the caller is allowed to apply the workloads.
+    type: bool
+    default: false
+  propagation_timeout:
+    description:
+      - As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
+    type: int
+    default: 60
+  deadline:
+    description:
+      - How long the whole run may take, in seconds. What is not done then is in RV(clusters[].failures), with the code
+        V(DEADLINE).
+    type: int
+  concurrency:
+    description:
+      - How many requests may be under way at once, in all regions together.
+    type: int
+    default: 16
+  option_prefix:
+    description:
+      - What the caller's options have before the names that they have here, for messages.
+    type: str
+    default: ""
+  progress_file:
+    description:
+      - As O(workload_identity.aws.eks_pod_identity#module:progress_file).
+    type: path
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+notes:
+  - There is no purge here. What it may remove, and how much, is a question to the list of one cluster; purge with
+    M(workload_identity.aws.eks_pod_identity), cluster by cluster.
+seealso:
+  - module: workload_identity.aws.eks_pod_identity
+  - module: workload_identity.aws.eks_pod_identity_info
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
+  - workload_identity.aws.attributes
+"""
+
+EXAMPLES = r"""
+- name: Let the same service account of two clusters use one role
+  workload_identity.aws.eks_pod_identity_fleet:
+    clusters:
+      - cluster_name: blue
+        region: eu-central-1
+        workloads:
+          - namespace: default
+            service_account: reports
+            role:
+              name: reports
+      - cluster_name: green
+        region: eu-west-1
+        workloads:
+          - namespace: default
+            service_account: reports
+            role:
+              name: reports
+
+- name: Verify the workloads of a file on two clusters, and change nothing
+  workload_identity.aws.eks_pod_identity_fleet:
+    verify_only: true
+    clusters:
+      - cluster_name: blue
+        region: eu-central-1
+        workloads_from:
+          - workloads.yml
+      - cluster_name: green
+        region: eu-west-1
+        workloads_from:
+          - workloads.yml
+"""
+
+RETURN = r"""
+clusters:
+  description:
+    - What there is of each cluster, in the order given. Beside what is listed here it has what
+      M(workload_identity.aws.eks_pod_identity) returns, or with O(verify_only=true) what
+      M(workload_identity.aws.eks_pod_identity_info) returns. What clusters share is in the rows of each.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    cluster_name:
+      description: Name of the cluster.
+      type: str
+      sample: blue
+    region:
+      description: Region of the cluster.
+      type: str
+      sample: eu-central-1
+    failed:
+      description: Whether the cluster could not be used, or workloads of it failed.
+      type: bool
+      sample: false
+    left_out:
+      description: Whether the cluster could not be used. Then there are RV(clusters[].error_code) and RV(clusters[].names), and
+        of what M(workload_identity.aws.eks_pod_identity) returns RV(clusters[].failures) alone.
+      returned: when it could not be used
+      type: bool
+      sample: true
+    names:
+      description: The workloads of a cluster that could not be used, as namespace/service-account.
+      returned: when it could not be used
+      type: list
+      elements: str
+      sample:
+        - default/reports
+    error_code:
+      description: Why it could not be used, by the error code of AWS or a code of this collection.
+      returned: when it could not be used
+      type: str
+      sample: ResourceNotFoundException
+    remedy:
+      description: What to do about it.
+      returned: when it could not be used
+      type: str
+    msg:
+      description: What failed, on which workloads, why, and what to do.
+      returned: when something failed
+      type: str
+    verification:
+      description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
+      returned: with O(verify=true) and O(state=present), outside check mode or when nothing has to change
+      type: dict
+    failures:
+      description: What could not be done, as M(workload_identity.aws.eks_pod_identity) returns it.
+      returned: without O(verify_only=true); of a cluster that could not be used, too, among them what waits for it elsewhere
+      type: list
+      elements: dict
+summary:
+  description: Counts.
+  returned: always
+  type: dict
+  contains:
+    clusters:
+      description: How many clusters were listed.
+      type: int
+      sample: 2
+    failed:
+      description: How many of them failed.
+      type: int
+      sample: 0
+    changed:
+      description: How many of them changed.
+      type: int
+      sample: 2
+    workloads:
+      description: How many workloads they have together.
+      type: int
+      sample: 2
+    changes:
+      description: How many changes were made, or in check mode would be made. What clusters share counts once.
+      type: int
+      sample: 3
+msg:
+  description: What failed, cluster by cluster.
+  returned: when something failed
+  type: str
+account_id:
+  description: The AWS account of the clusters.
+  returned: always
+  type: str
+  sample: "111122223333"
+caller_arn:
+  description: ARN of the principal whose credentials were used.
+  returned: always
+  type: str
+  sample: arn:aws:sts::111122223333:assumed-role/deployer/session
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    named_result,
+    with_option_names,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    assume_role_spec,
+    read_assume_role,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
+    Asked,
+    Member,
+    members_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    validate_options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+    parsed_argument,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    parse_api_server,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    TRUST_SCOPES,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_failure,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
+    Guard,
+    ended_reading,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import (
+    Fleet,
+    assemble,
+    part_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet_result import (
+    Row,
+    changed_rows,
+    fleet_message,
+    summary_of,
+    verified_rows,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    lint_documents,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
+
+_PARSED = {
+    "type": "dict",
+    "options": {
+        "path": {"type": "path", "required": True},
+        "sha256": {"type": "str", "required": True},
+    },
+}
+_SERVER = {
+    "type": "dict",
+    "options": {
+        "url": {"type": "str", "required": True},
+        "authorities": {"type": "list", "elements": "str", "default": []},
+        "checks_certificate": {"type": "bool", "default": True},
+        "required": {"type": "bool", "default": True},
+    },
+}
+
+
+def asked_of(row: Mapping[str, Any]) -> Asked:
+    """What a row of ``clusters`` asks for, or InputError."""
+    parsed = parsed_argument(row["parsed_input"])
+    return Asked(
+        parsed,
+        row["region"] or "",
+        parse_api_server(row["kubernetes_api"]) if row["kubernetes_api"] else None,
+        tuple(parse_finding(finding, parsed.cluster_name) for finding in row["breakage"]),
+    )
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "clusters": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "cluster_name": {"type": "str", "required": True},
+                    "region": {"type": "str"},
+                    "workloads": {"type": "list", "elements": "dict"},
+                    "workloads_from": {"type": "list", "elements": "path"},
+                    "parsed_input": _PARSED,
+                    "kubernetes_api": _SERVER,
+                    "breakage": {"type": "list", "elements": "dict", "default": []},
+                },
+            },
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "verify_only": {"type": "bool", "default": False},
+            "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
+            "trust_policy_size_limit": {"type": "int", "default": 2048},
+            "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": False},
+            "purge_policies": {"type": "bool", "default": False},
+            "owner": {"type": "str"},
+            "adopt": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "continue_on_error": {"type": "bool", "default": False},
+            "verify": {"type": "bool", "default": False},
+            "check_caller": {"type": "bool", "default": False},
+            "propagation_timeout": {"type": "int", "default": 60},
+            "deadline": {"type": "int"},
+            **assume_role_spec(),
+            "concurrency": {"type": "int", "default": 16},
+            "progress_file": {"type": "path"},
+            "option_prefix": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    prefix = params["option_prefix"]
+    try:
+        validate_options(params)
+        members = members_of([asked_of(row) for row in params["clusters"]], module.region or "")
+        api = api_for(module, params["concurrency"], read_assume_role(params, prefix))
+        result = verify_fleet(module, api, members) if params["verify_only"] else change(module, api, members)
+    except InputError as error:
+        module.fail_json(msg=with_option_names(input_message(error), prefix))
+    except AwsError as error:
+        module.fail_json(**aws_failure(error, module.region, prefix))
+    if "msg" in result and not params["continue_on_error"]:
+        module.fail_json(**named_result(result, prefix))
+    module.exit_json(**named_result(result, prefix))
+
+
+def change(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) -> dict[str, object]:
+    params = module.params
+    state = params["state"]
+    width = params["concurrency"]
+    options = Options(
+        trust_scope=params["trust_scope"],
+        purge_tags=params["purge_tags"],
+        purge_policies=params["purge_policies"],
+        adopt=params["adopt"],
+        force=params["force"],
+        owner=params["owner"],
+        trust_policy_size_limit=params["trust_policy_size_limit"],
+    )
+    fleet = assemble(api, members, options, state, width)
+    engine = Engine(
+        api,
+        fleet.clusters,
+        width,
+        WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
+        progress_to(params["progress_file"]),
+        unread=fleet.left_out,
+    )
+    order = Order(state, module.check_mode, params["verify"], None, params["deadline"] or None)
+    performed = perform(engine, fleet.desired, order)
+    run = performed.run
+    changes = run.plan.changes if module.check_mode else tuple(done.change for done in run.done)
+    further = {
+        member.key: [
+            *([fleet.doubts[member.key]] if member.key in fleet.doubts else []),
+            *(finding for finding in member.breakage if finding.severity == "warning"),
+            *(lint_documents(member.workloads, load_catalogue()) if state == "present" else []),
+        ]
+        for member in members
+    }
+    rows = changed_rows(fleet, members, performed, module.check_mode, further)
+    result = _result(fleet, members, rows, len(changes))
+    result["diff"] = [diff_of(change) for change in changes]
+    if performed.guard.trace and module._verbosity >= 3:
+        result["exception"] = performed.guard.trace
+    return result
+
+
+def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) -> dict[str, object]:
+    params = module.params
+    width = params["concurrency"]
+    with Guard(params["deadline"] or None) as guard:
+        # A removal is not verified; and to verify, the Kubernetes API need not be the cluster's.
+        fleet = assemble(api, members, Options(trust_scope=params["trust_scope"]), "present", width, False)
+        progress = progress_to(params["progress_file"])
+        observer = Observer(api, fleet.clusters, width, progress, "verify", fleet.left_out)
+        observed = observer.observe(fleet.desired, planning=False)
+        proof = read_for_verification(api, fleet.desired, observed, width)
+        verified = consider_age(verify(fleet.desired, observed, proof), observed)
+        callers: dict[str, list[Finding]] = {}
+        if params["check_caller"]:
+            for key, cluster in fleet.clusters.members.items():
+                callers[key] = check_caller(api, part_of(fleet.desired, key), cluster, 4)
+    if guard.cause is not None:
+        module.fail_json(**ended_reading(guard.cause))
+    further = {
+        member.key: [
+            *([fleet.doubts[member.key]] if member.key in fleet.doubts else []),
+            *callers.get(member.key, ()),
+            *lint_documents(member.workloads, load_catalogue()),
+        ]
+        for member in members
+    }
+    rows = verified_rows(fleet, members, verified, observed, further)
+    return _result(fleet, members, rows, 0)
+
+
+def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> dict[str, object]:
+    message = fleet_message(rows)
+    return {
+        "changed": any(bool(row["changed"]) for row in rows),
+        "clusters": list(rows),
+        "summary": summary_of(rows, members, changes),
+        "account_id": fleet.account.account_id,
+        "caller_arn": fleet.account.caller_arn,
+        **({"msg": message} if message else {}),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The end of a fleet's play: a table by cluster, and then what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import constants
+from ansible.utils.display import Display
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
+    Ended,
+    fleet_lines,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import is_text
+
+
+def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The lines of the hosts of the batch; of the whole play at its end."""
+    hosts = variables["hostvars"]
+    everybody = [_ended(name, hosts[name]) for name in variables["ansible_play_hosts_all"]]
+    ended = [one for one in everybody if one is not None]
+    batch = set(variables["ansible_play_batch"])
+    last = len(ended) == len(everybody)
+    shown = ended if last else [one for one in ended if one.host in batch]
+    lines = fleet_lines(shown, len(everybody), len(everybody) - len(ended))
+    if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
+        # In one piece, as several hosts may write at once.
+        Display().display("\n".join(lines))
+        return {"changed": False}
+    return {"changed": False, "msg": lines, "_ansible_verbose_always": True}
+
+
+def _ended(name: str, variables: Mapping[str, Any]) -> Ended | None:
+    """How a host ended; None while it has not."""
+    stopped = str(variables.get("pod_identity_stopped") or "")
+    report = variables.get("pod_identity_report") or {}
+    if not stopped and not report:
+        return None
+    cluster = str(variables.get("pod_identity_cluster_name") or name)
+    return Ended(name, cluster, report, stopped)

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps of a fleet's play that are about more than one host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
+    Host,
+    groups_by_account,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
+
+MODULE = "workload_identity.aws.eks_pod_identity_fleet"
+Result = dict[str, Any]
+
+
+def group_hosts(variables: Mapping[str, Any], names: Iterable[str], verify_only: bool) -> Result:
+    """By the first host of each account what it has to run, and by each host which one that is."""
+    hosts = [host for name in names if (host := _host(name, variables["hostvars"][name])) is not None]
+    files, leaders = {}, {}
+    for groups in groups_by_account(hosts):
+        leader = groups[0].hosts[0]
+        content = [
+            {"hosts": group.hosts, "arguments": {**group.arguments, "verify_only": verify_only}}
+            for group in groups
+        ]
+        files[leader] = keep_json("account", content)
+        leaders.update({name: leader for group in groups for name in group.hosts})
+    return {"changed": False, "files": files, "leaders": leaders}
+
+
+def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
+    """None for a host that stopped before."""
+    preflight = variables.get("pod_identity_preflight") or {}
+    if preflight.get("failed") or "parsed_input" not in preflight:
+        return None
+    options = dict(preflight["options"])
+    row = {
+        "cluster_name": options["cluster_name"],
+        "parsed_input": dict(preflight["parsed_input"]),
+        "kubernetes_api": dict(preflight["kubernetes_api"]),
+        "breakage": [dict(finding) for finding in preflight["breakage"]],
+    }
+    if options.get("region"):
+        row["region"] = options["region"]
+    left = (preflight.get("deadline") or {}).get("left")
+    account = str(variables.get("pod_identity_account_id") or "")
+    return Host(name, account, options, row, left)
+
+
+def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mapping[str, Any]) -> Result:
+    """Run the AWS half of an account's groups, one after the other; by each host where its part of the result is.
+
+    Nothing here fails: what went wrong is in the parts, and each host says it for itself.
+    """
+    parts: dict[str, dict[str, str]] = {}
+    changed = False
+    diff: list[Any] = []
+    warnings: list[str] = []
+    for group in read_json(dict(groups)):
+        arguments = {**group["arguments"], "continue_on_error": True, "option_prefix": "pod_identity_"}
+        if not arguments["verify_only"]:
+            arguments["verify"] = True
+        result = run_action(caller, MODULE, arguments, variables)
+        changed = changed or bool(result.get("changed"))
+        diff += result.get("diff") or []
+        warnings += result.get("warnings") or []
+        rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
+        for host, row in zip(group["hosts"], rows, strict=True):
+            parts[host] = keep_json("part", row)
+    return {
+        "changed": changed,
+        "parts": parts,
+        **({"diff": diff} if diff else {}),
+        **({"warnings": list(dict.fromkeys(warnings))} if warnings else {}),
+    }
+
+
+def _failed_row(result: Result) -> Result:
+    """What each host of a run says that failed as a whole, before it looked at a cluster."""
+    message = str(result.get("msg") or result.get("module_stderr") or "the AWS half did not run.")
+    told: Result = {name: result[name] for name in ("error_code", "remedy", "exception") if name in result}
+    return {"failed": True, "left_out": True, "changed": False, "msg": message, **told}
+
+
+def take_part(part: Mapping[str, str]) -> Result:
+    """The result of the AWS half for one host, as the module for one cluster returns it."""
+    row: Result = read_json(dict(part))
+    # The task of the account has shown it.
+    row.pop("diff", None)
+    row["changed"] = False
+    return row

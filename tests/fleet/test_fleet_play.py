@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""fleet.yml on clusters of two accounts and two regions, each with a Kubernetes API of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Ran, Scene, scene, workload
+
+HERE, THERE = "111122223333", "444455556666"
+WEST, MIDDLE = "us-west-2", "eu-central-1"
+PLACES = (
+    # Of one name in two regions: EKS tells them apart, and so does a run.
+    Place("blue", "prod", HERE, WEST, ("canary", "payments")),
+    Place("green", "prod", HERE, MIDDLE, ("payments",)),
+    Place("red", "red", THERE, WEST, ("payments",)),
+    Place("grey", "grey", THERE, MIDDLE),
+)
+SHARED = workload("reports", "reports")
+OWN = workload("own", "own-{{ inventory_hostname }}")
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("fleet"), PLACES) as ready:
+        yield ready
+
+
+@pytest.fixture
+def fleet(clusters: Scene) -> Scene:
+    clusters.reset()
+    clusters.host_variables.clear()
+    clusters.variables = {
+        "pod_identity_fleet_workloads": [
+            {"hosts": "all", "workloads": [SHARED]},
+            {"hosts": "payments:!canary", "workloads": [OWN]},
+        ]
+    }
+    return clusters
+
+
+def rows(ran: Ran) -> dict[str, str]:
+    """By the host the line of the table at the end, its columns with single spaces."""
+    lines = [line.split() for line in ran.output.splitlines()]
+    start = next(index for index, line in enumerate(lines) if line[:2] == ["cluster", "account"])
+    table = lines[start + 1 : lines.index([], start)]
+    return {line[0]: " ".join(line) for line in table}
+
+
+def associations(fleet: Scene) -> dict[str, list[str]]:
+    """By the host, the service accounts that have an association."""
+    found: dict[str, list[str]] = {}
+    for place in fleet.places:
+        state = fleet.associations(place)
+        found[place.host] = sorted(one["serviceAccount"] for one in state)
+    return found
+
+
+def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
+    planned = fleet.play("fleet", "--check", "--diff")
+    assert planned.code == 0, planned.output
+    assert '"EksPodIdentityWorkloads' in planned.output
+    assert fleet.writes() == 0
+
+    made = fleet.play("fleet")
+    assert made.code == 0, made.output
+    assert rows(made) == {
+        "blue": f"blue (prod) {HERE} {WEST} 1 5 1/1 0 ok",
+        "green": f"green (prod) {HERE} {MIDDLE} 2 10 2/2 0 ok",
+        "red": f"red {THERE} {WEST} 2 10 2/2 0 ok",
+        "grey": f"grey {THERE} {MIDDLE} 1 5 1/1 0 ok",
+    }
+    assert "4 of 4 clusters done, 0 failed." in made.output
+    assert associations(fleet) == {
+        "blue": ["reports"],
+        "green": ["own", "reports"],
+        "red": ["own", "reports"],
+        "grey": ["reports"],
+    }
+    # A role that two clusters share is written once.
+    assert fleet.operations()["iam:CreateRole"] == 4
+
+    again = fleet.play("fleet")
+    assert (again.code, fleet.writes()) == (0, 0), again.output
+    assert {counts["changed"] for counts in again.recap.values()} == {0}
+
+    verified = fleet.play("fleet", pod_identity_verify_only="true")
+    assert (verified.code, fleet.writes()) == (0, 0), verified.output
+    assert rows(verified)["green"].endswith("2 0 2/2 0 ok")
+
+    removed = fleet.play("fleet", pod_identity_state="absent")
+    assert removed.code == 0, removed.output
+    assert associations(fleet) == {place.host: [] for place in PLACES}
+    assert fleet.roles(HERE) == fleet.roles(THERE) == []
+    gone = fleet.play("fleet", pod_identity_state="absent")
+    assert (gone.code, fleet.writes()) == (0, 0), gone.output
+
+
+def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) -> None:
+    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
+    # Its kubeconfig leads to another cluster, as that of a copied host does.
+    fleet.host_variables["grey"] = {"pod_identity_kubeconfig": fleet.kubeconfigs["red"]}
+    fleet.host_variables["red"] = {"pod_identity_workloads": [{**OWN, "role": {"nmae": "typo"}}]}
+    ran = fleet.play("fleet")
+    assert ran.code == 2
+    assert associations(fleet) == {"blue": ["reports"], "green": [], "red": [], "grey": []}
+    assert rows(ran) == {
+        "blue": f"blue (prod) {HERE} {WEST} 1 5 1/1 0 ok",
+        "green": "green (prod) stopped",
+        "red": "red stopped",
+        "grey": "grey stopped",
+    }
+    end = ran.output[ran.output.index("1 of 4 clusters done") :]
+    assert "1 of 4 clusters done, 3 failed." in end
+    assert (
+        "green:\n  cluster prod (account 111122223333, region eu-central-1) was left out, and nothing was changed for its 2 "
+        "workloads (default/reports, default/own): eks:DescribeCluster: ClusterNotActive: cluster prod in account "
+        "111122223333, region eu-central-1 is FAILED."
+    ) in end
+    assert "role: unknown key 'nmae'" in end or "nmae" in end
+    assert "grey:\n  cluster grey (account 444455556666, region eu-central-1) was left out" in end
+    assert {host: counts["failed"] for host, counts in ran.recap.items()} == {
+        "blue": 0,
+        "green": 1,
+        "red": 1,
+        "grey": 1,
+    }
+
+
+def test_slices_come_to_the_same_end_and_do_nothing_twice(fleet: Scene) -> None:
+    """A slice of AWX holds the hosts of its part of the inventory alone."""
+    whole = fleet.play("fleet")
+    assert whole.code == 0, whole.output
+    end, writes = fleet.state(), fleet.writes()
+    fleet.reset()
+    for slice_ in ("blue,red", "green,grey"):
+        ran = fleet.play("fleet", "--limit", slice_)
+        assert ran.code == 0, ran.output
+        assert set(rows(ran)) == set(slice_.split(","))
+    assert fleet.state() == end
+    # The role that clusters of two slices share, and its policy, are looked at by both; the second adds its grant.
+    assert fleet.writes() - writes == 2
+    again = fleet.play("fleet", "--limit", "blue,red")
+    assert (again.code, fleet.writes()) == (0, 0), again.output
+
+
+def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene) -> None:
+    fleet.control.patch_cluster(HERE, WEST, "prod", status="FAILED")
+    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=[1, "100%"])
+    assert ran.code == 2
+    assert list(rows(ran)) == ["blue"]
+    assert "0 of 4 clusters done, 1 failed, 3 not begun." in ran.output
+    assert associations(fleet) == {place.host: [] for place in PLACES}
+
+
+@pytest.mark.parametrize(("most", "begun"), [(100, 4), (0, 2)])
+def test_batches_go_on_until_too_many_failed(fleet: Scene, most: int, begun: int) -> None:
+    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
+    ran = fleet.play("fleet", pod_identity_serial="50%", pod_identity_max_fail_percentage=str(most))
+    assert ran.code == 2
+    done = [host for host, names in associations(fleet).items() if names]
+    assert len(done) == begun - 1
+    assert f"{begun - 1} of 4 clusters done, 1 failed" in ran.output
+
+
+def test_two_ways_into_one_account_are_two_runs(fleet: Scene) -> None:
+    fleet.host_variables["green"] = {"pod_identity_adopt": "true"}
+    ran = fleet.play("fleet", hosts="blue,green")
+    assert ran.code == 0, ran.output
+    assert fleet.operations()["sts:GetCallerIdentity"] == 2
+    assert associations(fleet)["green"] == ["own", "reports"]
+
+
+def test_facts_of_a_host_are_those_of_site(fleet: Scene, tmp_path: Path) -> None:
+    file = tmp_path / "{{ inventory_hostname }}.json"
+    fleet.variables["pod_identity_report_file"] = str(file)
+    assert fleet.play("fleet").code == 0
+    assert fleet.play("fleet").code == 0
+    by_fleet = _report(tmp_path / "green.json")
+    assert fleet.play("site", hosts="green").code == 0
+    assert _report(tmp_path / "green.json") == by_fleet
+
+
+def _report(path: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    # When it was.
+    report.pop("time")
+    return report
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        pytest.param(
+            {"pod_identity_purge": True},
+            "pod_identity_purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the "
+            "list of one cluster. Leave it out here, and purge cluster by cluster with site.yml.",
+            id="purge",
+        ),
+        pytest.param(
+            {"pod_identity_fleet_workloads": [{"hosts": "payments", "workloads": []}]},
+            "pod_identity_fleet_workloads has nothing for host grey: none of its patterns is meant for it, and neither "
+            "pod_identity_workloads nor pod_identity_workloads_from is set. Add an entry with hosts: grey or a group of it "
+            "(workloads: [] for none), or leave the host out of the run.",
+            id="nothing for a host",
+        ),
+        pytest.param(
+            {"pod_identity_fleet_workloads": [{"host": "all", "workloads": []}]},
+            "did you mean 'hosts'?",
+            id="a misspelt key",
+        ),
+    ],
+)
+def test_input_that_cannot_be_used_stops_before_anything_is_changed(
+    fleet: Scene, variables: dict[str, Any], message: str
+) -> None:
+    ran = fleet.play("fleet", hosts="grey", **variables)
+    assert ran.code == 2
+    assert message in ran.output
+    assert fleet.writes() == 0
+
+
+def test_a_fleet_needs_its_hosts(fleet: Scene) -> None:
+    ran = fleet.play("fleet", hosts="nobody")
+    assert ran.code != 0
+    assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in ran.output

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which hosts are one run of the AWS half."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
+    Host,
+    groups_by_account,
+)
+
+HERE, THERE = "111122223333", "444455556666"
+ROLE = f"arn:aws:iam::{THERE}:role/fleet"
+
+
+def host(name: str, account: str = "", left: int | None = None, **options: Any) -> Host:
+    return Host(name, account, options, {"cluster_name": name}, left)
+
+
+def groups(*hosts: Host) -> list[list[tuple[str, ...]]]:
+    return [[group.hosts for group in account] for account in groups_by_account(hosts)]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        pytest.param([host("a"), host("b")], [[("a", "b")]], id="the same credentials are one account"),
+        pytest.param(
+            [host("a", HERE), host("b", THERE), host("c", HERE)],
+            [[("a", "c")], [("b",)]],
+            id="accounts by what the hosts say",
+        ),
+        pytest.param(
+            [host("a", HERE, profile="one"), host("b", HERE, profile="two")],
+            [[("a",), ("b",)]],
+            id="two ways into one account are two runs, one after the other",
+        ),
+        pytest.param(
+            [host("a", profile="one"), host("b", profile="two")],
+            [[("a",)], [("b",)]],
+            id="credentials that lead nobody knows where",
+        ),
+        pytest.param(
+            [host("a", HERE, assume_role_arn=ROLE), host("b", THERE)],
+            [[("a",), ("b",)]],
+            id="the account of the role that is assumed counts",
+        ),
+        pytest.param(
+            [host("a", HERE, assume_role_arn=ROLE), host("b", HERE, assume_role_arn=ROLE)],
+            [[("a", "b")]],
+            id="the same role",
+        ),
+        pytest.param(
+            [host("a", HERE, adopt=True), host("b", HERE), host("c", HERE, adopt=True)],
+            [[("a", "c"), ("b",)]],
+            id="other options are another run",
+        ),
+        pytest.param(
+            [host("a", HERE, region="us-west-2", concurrency=4), host("b", HERE, region="eu-central-1")],
+            [[("a", "b")]],
+            id="regions and patience are no other run",
+        ),
+        pytest.param([], [], id="nobody"),
+    ],
+)
+def test_hosts_of_one_account_with_the_same_credentials_and_options_are_one_run(
+    hosts: list[Host], expected: list[list[tuple[str, ...]]]
+) -> None:
+    assert groups(*hosts) == expected
+
+
+def test_the_arguments_are_those_of_all_hosts() -> None:
+    hosts = [
+        host("a", HERE, 90, profile="p", concurrency=4, propagation_timeout=60, region="us-west-2"),
+        host("b", HERE, 70, profile="p", concurrency=8, region="eu-central-1"),
+    ]
+    ((group,),) = groups_by_account(hosts)
+    assert group.arguments == {
+        "profile": "p",
+        "concurrency": 8,
+        "propagation_timeout": 60,
+        "deadline": 70,
+        "region": "us-west-2",
+        "clusters": [{"cluster_name": "a"}, {"cluster_name": "b"}],
+    }

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workloads of several places: which are meant for a host, and which wins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+    Source,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
+    merge_layers,
+    read_layers,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    ROLE,
+    read_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import workload
+
+NAME = "pod_identity_fleet_workloads"
+
+
+def as_given(paths: Sequence[str]) -> list[str]:
+    return list(paths)
+
+
+def read(raw: object, *groups: str) -> list[Source]:
+    return read_layers(raw, NAME, lambda hosts: hosts in groups, as_given)
+
+
+def names(source: Source) -> list[tuple[str, str]]:
+    """Each service account with the role that it is to have."""
+    return [(one["service_account"], one["role"]["name"]) for one in source.workloads]  # type: ignore[index]
+
+
+def named(service_account: str, role: str, namespace: str = "default") -> dict[str, Any]:
+    return workload(service_account, namespace, role={"name": role}, policies=None)
+
+
+def test_only_what_is_meant_for_the_host_counts_in_the_order_of_the_list(tmp_path: Path) -> None:
+    file = tmp_path / "team.json"
+    file.write_text(json.dumps([named("web", "of-file")]), encoding="utf-8")
+    raw = [
+        {"hosts": "all", "workloads": [named("app", "of-all"), named("web", "of-all")]},
+        {"hosts": "others", "workloads": [named("app", "of-others")]},
+        {"hosts": "mine", "workloads_from": [str(file)]},
+    ]
+    layers = read(raw, "all", "mine")
+    assert [names(layer) for layer in layers] == [
+        [("app", "of-all"), ("web", "of-all")],
+        [("web", "of-file")],
+    ]
+    assert layers[0].places == [f"{NAME}[0].workloads[0]", f"{NAME}[0].workloads[1]"]
+    assert names(merge_layers(layers)) == [("app", "of-all"), ("web", "of-file")]
+
+
+def test_a_workload_takes_the_place_of_the_same_one_alone() -> None:
+    general = Source([named("app", "one"), named("app", "one", "batch")], ["a", "b"])
+    special = Source([named("new", "two"), named("app", "two")], ["c", "d"])
+    merged = merge_layers([general, special])
+    assert names(merged) == [("app", "two"), ("app", "one"), ("new", "two")]
+    assert merged.places == ["d", "b", "c"]
+
+
+def test_what_is_twice_in_one_layer_stays_for_the_parser_to_refuse() -> None:
+    merged = merge_layers(
+        [Source([named("app", "one"), named("app", "two")], ["a", "b"]), Source([1, 1], ["c", "d"])]
+    )
+    assert merged.places == ["a", "b", "c", "d"]
+
+
+def test_what_the_host_says_itself_comes_last() -> None:
+    layers = read([{"hosts": "all", "workloads": [named("app", "general"), named("web", "general")]}], "all")
+    options = {"cluster_name": "blue", "workloads": [named("app", "special")]}
+    parsed = read_input(options, as_given, ROLE, layers)
+    assert [(one.key.service_account, one.role.name) for one in parsed.workloads if one.role] == [
+        ("app", "special"),
+        ("web", "general"),
+    ]
+    alone = read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
+    assert len(alone.workloads) == 2
+
+
+def test_a_mistake_names_the_layer_that_has_it() -> None:
+    layers = read([{"hosts": "all", "workloads": [named("app", "general"), {"namespace": "x"}]}], "all")
+    with pytest.raises(InputError) as caught:
+        read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
+    assert caught.value.problems[0] == f"{NAME}[0].workloads[1] (x/?): service_account is missing."
+
+
+@pytest.mark.parametrize(
+    ("raw", "problems"),
+    [
+        ("all", [f"{NAME} must be a list of mappings with hosts and workloads, got a str."]),
+        ([1], [f"{NAME}[0]: must be a mapping with hosts and workloads, got a int."]),
+        (
+            [{"host": "all", "workloads": []}],
+            [
+                f"{NAME}[0]: unknown key 'host'; did you mean 'hosts'?",
+                f"{NAME}[0]: hosts is missing; give a pattern of hosts, like all, a group or a host.",
+            ],
+        ),
+        ([{"hosts": "all"}], [f"{NAME}[0]: needs workloads or workloads_from, one of them."]),
+        (
+            [{"hosts": "nobody", "workloads": [], "workloads_from": ["a.yml"]}],
+            [f"{NAME}[0]: needs workloads or workloads_from, one of them."],
+        ),
+        (
+            [{"hosts": "all", "workloads": {}}],
+            [f"{NAME}[0].workloads must be a list of mappings, got a dict."],
+        ),
+    ],
+)
+def test_layers_that_cannot_be_read_are_named(raw: object, problems: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        read(raw, "all")
+    assert list(caught.value.problems) == problems

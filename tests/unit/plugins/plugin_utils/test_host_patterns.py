@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pattern of hosts is meant for a host when Ansible itself takes it so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import matches
+
+GROUPS = {"payments": ["blue", "green"], "canary": ["blue"], "eu": ["green", "grey"], "tag_team_x": ["red"]}
+HOSTS = ("blue", "green", "red", "grey")
+PATTERNS = (
+    "all",
+    "*",
+    "blue",
+    "payments",
+    "payments:eu",
+    "payments,eu",
+    "payments:!canary",
+    "payments:&eu",
+    "all:!payments:!eu",
+    "!payments",
+    "&eu",
+    "gr*",
+    "gre[ey]*",
+    "~g.*y",
+    "tag_team_*",
+    "nobody",
+    " payments , red ",
+)
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> InventoryManager:
+    path = tmp_path_factory.mktemp("inventory") / "hosts.json"
+    groups = {name: {"hosts": {host: {} for host in hosts}} for name, hosts in GROUPS.items()}
+    content = {"all": {"hosts": {host: {} for host in HOSTS}, "children": groups}}
+    Path(path).write_text(json.dumps(content), encoding="utf-8")
+    return InventoryManager(DataLoader(), sources=[str(path)])
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) -> None:
+    wanted = {host.name for host in inventory.get_hosts(pattern)}
+    names = {
+        host: {host, "all", *(name for name, hosts in GROUPS.items() if host in hosts)} for host in HOSTS
+    }
+    assert {host for host in HOSTS if matches(pattern, names[host])} == wanted
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (
+            "payments[0]",
+            "hosts 'payments[0]': payments[0] takes hosts by their number, which changes with the inventory; name a group.",
+        ),
+        ("~(", "hosts '~(' is no regular expression: missing ), unterminated subpattern at position 0."),
+    ],
+)
+def test_what_is_no_pattern_of_a_host(pattern: str, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        matches(pattern, {"blue", "all"})
+    assert caught.value.problems == (problem,)
