@@ -100,6 +100,9 @@ def role(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> I
 def prepare(role: Role, kube: Kube, name: str) -> None:
     """Bring account and cluster to where a use of the role starts."""
     role.wait()
+    if role.account.restored(f"cluster, {name}"):
+        kube.control.restore(name)
+        return
     role.account.clean()
     kube.control.reset()
     furnish(kube)
@@ -108,6 +111,8 @@ def prepare(role: Role, kube: Kube, name: str) -> None:
         run = role.run(Asked(desired(*first)), first, Patience())
         assert not run.failed, run.shown
     kube.control.reset_counters()
+    kube.control.keep(name)
+    role.account.keep(f"cluster, {name}")
 
 
 @pytest.fixture(scope="session")
