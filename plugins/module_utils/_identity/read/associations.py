@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._aws.client import Api
-from ..model.aws_errors import AwsError
 from ..model.observed import ObservedAssociation
 from .decode import decode_association
+from .looks import unless_missing_twice
 
 
 def list_associations(
@@ -32,10 +32,5 @@ def list_associations(
 def describe_association(api: Api, cluster_name: str, association_id: str) -> ObservedAssociation | None:
     """One association; None when it has been deleted since it was listed."""
     request = {"clusterName": cluster_name, "associationId": association_id}
-    try:
-        answer = api.call("eks", "DescribePodIdentityAssociation", request)
-    except AwsError as error:
-        if error.missing:
-            return None
-        raise
-    return decode_association(answer["association"])
+    answer = unless_missing_twice(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
+    return decode_association(answer["association"]) if answer is not None else None
