@@ -481,16 +481,14 @@ def test_a_checkpoint(server: Any, core: client.CoreV1Api) -> None:
 
 
 def test_a_checkpoint_that_was_never_made(server: Any) -> None:
-    with pytest.raises(KubeControlError, match="404 .*there is no checkpoint never"):
+    with pytest.raises(KubeControlError, match=r"404 .*there is no checkpoint never"):
         server.control.restore("never")
 
 
 def without_versions(state: Any) -> Any:
     """Resource versions are new ones."""
     if isinstance(state, dict):
-        return {
-            name: without_versions(value) for name, value in state.items() if name != "resourceVersion"
-        }
+        return {name: without_versions(value) for name, value in state.items() if name != "resourceVersion"}
     return [without_versions(item) for item in state] if isinstance(state, list) else state
 
 

@@ -114,7 +114,6 @@ class Cluster:
             "associations": [{"namespace": n, "service_account": s} for n, s in pairs],
         }
 
-
     def restore(self, snapshot: Json) -> None:
         """What :meth:`snapshot` gave of another cluster, in a new one. Resource versions are new ones."""
         wanted = {
