@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.aws.ageing import grow_older
+from sandbox.aws.checkpoint import Checkpoints
 from sandbox.aws.eks_tokens import Place, RefusedToken
 from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
@@ -40,6 +41,7 @@ class ControlHandler:
     def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
         self._overlay = overlay
         self._instruments = instruments
+        self._checkpoints = Checkpoints(overlay)
         self._routes: Mapping[tuple[str, str], Callable[[Arguments, Any], Any]] = {
             ("GET", "ready"): self._ready,
             ("GET", "counters"): self._counters,
@@ -62,6 +64,8 @@ class ControlHandler:
             ("POST", "token-review"): self._token_review,
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
+            ("PUT", "checkpoint"): self._keep,
+            ("POST", "restore"): self._restore,
             ("POST", "reset"): self._reset,
         }
 
@@ -204,6 +208,19 @@ class ControlHandler:
                 for key, session in self._overlay.stock.sessions().items()
             ]
         }
+
+    def _keep(self, _arguments: Arguments, data: Any) -> Any:
+        self._checkpoints.keep(str(data["name"]))
+        return {}
+
+    def _restore(self, _arguments: Arguments, data: Any) -> Any:
+        name = str(data["name"])
+        try:
+            self._checkpoints.restore(name)
+        except KeyError:
+            raise ControlError(404, f"no checkpoint {name}") from None
+        self._instruments.clear()
+        return {}
 
     def _reset(self, _arguments: Arguments, _data: Any) -> Any:
         self._overlay.wipe()

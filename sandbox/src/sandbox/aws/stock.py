@@ -212,6 +212,12 @@ class Stock:
             if owner == principal and association["accessScope"]["type"] == "cluster"
         }
 
+    def stores(self) -> list[dict[Any, Any]]:
+        """ministack's own dicts of every account's resources, and its sessions. AWS's own policies never change."""
+        kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
+        members = [*vars(self.iam).values(), *vars(self.eks).values()]
+        return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]
+
     def wipe(self) -> None:
         """Forget everything; AWS's own policies are seeded anew."""
         self.app._reset_all_state()
