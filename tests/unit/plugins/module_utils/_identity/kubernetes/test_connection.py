@@ -202,7 +202,9 @@ def test_what_a_module_of_kubernetes_core_says_is_the_same_trouble() -> None:
     "server",
     [
         pytest.param(ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="checked"),
-        pytest.param(ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"),
+        pytest.param(
+            ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"
+        ),
         pytest.param(ApiServer("", checks_certificate=False), id="not known"),
     ],
 )
