@@ -85,6 +85,7 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     }
     # A role that two clusters share is written once.
     assert fleet.operations()["iam:CreateRole"] == 4
+    assert fleet.writes() == 18
 
     again = fleet.play("fleet")
     assert (again.code, fleet.writes()) == (0, 0), again.output

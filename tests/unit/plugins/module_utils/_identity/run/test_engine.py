@@ -358,7 +358,7 @@ def test_many_threads_come_to_the_same_end() -> None:
 
 
 def test_the_cluster_is_described_with_the_account() -> None:
-    found = find_cluster(FakeAws(), CLUSTER, REGION)
+    found = find_cluster(FakeAws(), CLUSTER, "")
     assert (found.arn, found.account_id, found.region, found.partition, found.status) == (
         CLUSTER_ARN,
         ACCOUNT,
