@@ -39,6 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
     UNAUTHORIZED,
+    find_unchecked,
     unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
@@ -167,7 +168,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
             return {"failed": True, "msg": message}
         file = keep(parsed)
-        empty = {} if parsed.workloads or parsed.purge else {"warnings": [EMPTY]}
+        warnings = find_unchecked(server, parsed.cluster_name, _region(options))
+        if not (parsed.workloads or parsed.purge):
+            warnings.append(EMPTY)
         # Ansible looks at every value of a result, so it holds no workloads.
         return {
             "changed": False,
@@ -177,7 +180,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "eks_target": eks_target_row(target) if target else None,
             "kubernetes_api": api_server_row(preflight.server),
             "breakage": [finding_row(finding) for finding in preflight.breakage],
-            **empty,
+            **({"warnings": warnings} if warnings else {}),
         }
 
     def _entry_point(self) -> EntryPoint:

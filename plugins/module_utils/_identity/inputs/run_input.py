@@ -17,6 +17,7 @@ from ..model.ownership import OWNER_TAG
 from .bounds import find_excess_of_values
 from .fields import Fields, read_boolean
 from .files.folders import read_sources
+from .files.yaml_file import read_yaml
 from .options import check_numbers, read_owner, read_purge_limit
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
 
@@ -126,7 +127,12 @@ def _workloads(
     if ways == ["workloads_from"]:
         source = read_sources(locate(paths_of(raw, files)))
         return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
-    if isinstance(raw, Sequence) and not isinstance(raw, str):
+    if isinstance(raw, str):
+        # What a survey's text area has.
+        rows = read_yaml(listed, raw)
+        places = [f"{listed} line {line}" for line, _workload in rows]
+        return parse_workloads([workload for _line, workload in rows], cluster_name, state, defaults, places)
+    if isinstance(raw, Sequence):
         places = [f"{listed}[{index}]" for index in range(len(raw))]
         return parse_workloads(raw, cluster_name, state, defaults, places)
     raise InputError([f"{listed} must be a list of mappings, got a {type(raw).__name__}."])

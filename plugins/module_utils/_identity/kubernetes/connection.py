@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from ..model.api_server import ApiServer
 from ..model.messages import sentence
 from .api_errors import ApiError
 
@@ -184,6 +185,23 @@ def unreachable_message(error: ApiError, cluster: str, region: str, with_token: 
     end = " " if trouble.remedy.endswith(".") else "\n"
     detail = sentence(_detail(error.text, trouble))
     return f"{place} {trouble.what}: {detail}\n{trouble.remedy}{end}Nothing was changed."
+
+
+def find_unchecked(server: ApiServer, cluster: str, region: str) -> list[str]:
+    """A warning when the certificate of the Kubernetes API is not checked. ``server`` is where the connection leads.
+
+    AWX does that by itself: its injector for the credential type sets K8S_AUTH_VERIFY_SSL to False when there is no
+    certificate authority.
+    """
+    if server.checks_certificate or not server.url.startswith("https:"):
+        return []
+    return [
+        f"The Kubernetes API of cluster {cluster} (region {region}) at {server.url} is used without checking its "
+        "certificate: whoever answers there gets the token. Turn the check on, with the cluster's certificate authority "
+        "(certificateAuthority of eks DescribeCluster): in the AWX credential of type OpenShift or Kubernetes API Bearer "
+        "Token under Certificate Authority Data with Verify SSL on, as without it AWX turns the check off; elsewhere in "
+        "K8S_AUTH_SSL_CA_CERT with K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
+    ]
 
 
 def remedy_of(error: ApiError) -> str:

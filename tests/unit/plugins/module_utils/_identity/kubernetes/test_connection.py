@@ -11,7 +11,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_api_error,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
+    find_unchecked,
     unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 
 PLACE = "The Kubernetes API of cluster my-cluster (region us-west-2) "
@@ -233,3 +237,26 @@ EKS_PROXY = (
 def test_without_a_kubeconfig_none_is_to_be_corrected(text: str, what: str) -> None:
     told = unreachable_message(parse_api_error(text), "my-cluster", "us-west-2", with_token=True)
     assert told == f"{PLACE}{what}Nothing was changed."
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="checked"),
+        pytest.param(ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"),
+        pytest.param(ApiServer("", checks_certificate=False), id="not known"),
+    ],
+)
+def test_no_warning_where_there_is_nothing_to_turn_on(server: ApiServer) -> None:
+    assert find_unchecked(server, "my-cluster", "us-west-2") == []
+
+
+def test_a_certificate_that_is_not_checked_is_said() -> None:
+    server = ApiServer("https://abc.eks.amazonaws.com", checks_certificate=False)
+    assert find_unchecked(server, "my-cluster", "us-west-2") == [
+        f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: whoever answers there gets the "
+        "token. Turn the check on, with the cluster's certificate authority (certificateAuthority of eks DescribeCluster): "
+        "in the AWX credential of type OpenShift or Kubernetes API Bearer Token under Certificate Authority Data with "
+        "Verify SSL on, as without it AWX turns the check off; elsewhere in K8S_AUTH_SSL_CA_CERT with "
+        "K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
+    ]
