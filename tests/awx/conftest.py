@@ -7,31 +7,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from emulator import TOKEN, Controller, emulated
-
-ROOT = Path(__file__).resolve().parents[2]
-PROJECT = ROOT / "examples" / "awx" / "project"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """``env`` reaches the controller. ``emulator`` is its state, None where it is a real one."""
-
-    env: dict[str, str]
-    emulator: Controller | None
+from emulator import TOKEN, emulated
+from target import PROJECT, Target
 
 
 @pytest.fixture
 def controller() -> Iterator[Target]:
     if os.environ.get("CONTROLLER_HOST"):
-        yield Target({name: value for name, value in os.environ.items() if name.startswith("CONTROLLER_")}, None)
+        yield Target(
+            {name: value for name, value in os.environ.items() if name.startswith("CONTROLLER_")}, None
+        )
         return
     playbooks = tuple(path.name for path in PROJECT.glob("*.yml"))
     with emulated(playbooks) as (address, state):

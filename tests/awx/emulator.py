@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """As much of the API of AWX 24.6 as the modules of awx.awx ask when they make, change and remove objects. Runs no jobs.
 
-Names, fields, defaults and refusals are those of AWX's serializers and views. What it does not know it refuses, so that
-a field that AWX would ignore does not go unnoticed.
+Refusals are those of AWX's serializers and views, as far as such requests can meet them. A field that it does not know it
+refuses, which AWX would ignore.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+import yaml
 
 VERSION = "24.6.1"
 TOKEN = "the-token-of-the-emulated-controller"
@@ -30,70 +33,41 @@ QUESTIONS = {
     "integer": int,
     "float": float,
 }
-_COMMON: Object = {"name": "", "description": ""}
-_ASK = (
-    *("scm_branch", "diff_mode", "variables", "limit", "tags", "skip_tags", "job_type", "verbosity", "inventory"),
-    *("credential", "execution_environment", "labels", "forks", "job_slice_count", "timeout", "instance_groups"),
-)
-_PROMPTS: Object = {
-    **dict.fromkeys(("inventory", "execution_environment", "job_type", "diff_mode", "verbosity", "forks")),
-    **dict.fromkeys(("job_tags", "skip_tags", "limit", "scm_branch", "job_slice_count", "timeout")),
-    "extra_data": {},
-}
-# The fields that can be written, with what AWX makes of one that is left out.
-FIELDS: Mapping[str, Object] = {
-    "organizations": {**_COMMON, "max_hosts": 0, "default_environment": None},
-    "credential_types": {**_COMMON, "kind": "", "managed": False, "inputs": {}, "injectors": {}},
-    "credentials": {**_COMMON, "organization": None, "credential_type": None, "inputs": {}, "managed": False},
-    "execution_environments": {
-        **_COMMON,
-        **{"organization": None, "image": "", "credential": None, "pull": "", "managed": False},
-    },
-    "projects": {
-        **_COMMON,
-        **{"organization": None, "scm_type": "", "scm_url": "", "scm_branch": "", "scm_refspec": ""},
-        **{"scm_clean": False, "scm_update_on_launch": False, "scm_update_cache_timeout": 0, "timeout": 0},
-        **{"credential": None, "default_environment": None, "allow_override": False, "scm_revision": "1"},
-    },
-    "inventories": {
-        **_COMMON,
-        **{"organization": None, "kind": "", "host_filter": None, "variables": "", "pending_deletion": False},
-    },
-    "inventory_sources": {
-        **_COMMON,
-        **{"inventory": None, "source": "", "source_path": "", "source_vars": "", "limit": "", "timeout": 0},
-        **{"credential": None, "execution_environment": None, "source_project": None, "scm_branch": ""},
-        **{"overwrite": False, "overwrite_vars": False, "update_on_launch": False, "update_cache_timeout": 0},
-        **{"verbosity": 1, "enabled_var": "", "enabled_value": "", "host_filter": ""},
-    },
-    "job_templates": {
-        **_COMMON,
-        **{"organization": None, "project": None, "playbook": "", "inventory": None, "job_type": "run"},
-        **{"execution_environment": None, "extra_vars": "", "forks": 0, "job_slice_count": 1, "limit": ""},
-        **{"diff_mode": False, "survey_enabled": False, "verbosity": 0, "timeout": 0, "scm_branch": ""},
-        **{f"ask_{name}_on_launch": False for name in _ASK},
-    },
-    "workflow_job_templates": {
-        **_COMMON,
-        **{"organization": None, "inventory": None, "extra_vars": "", "limit": None, "survey_enabled": False},
-        **{f"ask_{name}_on_launch": False for name in ("inventory", "limit", "variables", "scm_branch")},
-    },
-    "workflow_job_template_nodes": {
-        **_PROMPTS,
-        **{"identifier": "", "workflow_job_template": None, "unified_job_template": None, "type": ""},
-        "all_parents_must_converge": False,
-    },
-    "workflow_approval_templates": {**_COMMON, "timeout": 0},
-    "schedules": {**_COMMON, **_PROMPTS, "rrule": "", "unified_job_template": None, "enabled": True},
-}
+
+
+def _read_fields() -> dict[str, Object]:
+    """The defaults of the fields of each list that can be written."""
+    found: dict[str, Object] = {}
+    for kind, own in yaml.safe_load(
+        (Path(__file__).parent / "fields.yml").read_text(encoding="utf-8")
+    ).items():
+        asked = {f"ask_{name}_on_launch": False for name in own.pop("ask", ())}
+        common = {} if kind == "workflow_job_template_nodes" else {"name": "", "description": ""}
+        found[kind] = {**common, **own, **asked}
+    return found
+
+
+FIELDS = _read_fields()
 # Which list the number in a field is of.
 REFERENCES = {
-    **{"organization": "organizations", "credential_type": "credential_types", "credential": "credentials"},
-    **{"execution_environment": "execution_environments", "default_environment": "execution_environments"},
-    **{"project": "projects", "source_project": "projects", "inventory": "inventories"},
-    **{"workflow_job_template": "workflow_job_templates", "unified_job_template": "unified_job_templates"},
+    "organization": "organizations",
+    "credential_type": "credential_types",
+    "credential": "credentials",
+    "execution_environment": "execution_environments",
+    "default_environment": "execution_environments",
+    "project": "projects",
+    "source_project": "projects",
+    "inventory": "inventories",
+    "workflow_job_template": "workflow_job_templates",
+    "unified_job_template": "unified_job_templates",
 }
-UNIFIED = ("job_templates", "projects", "inventory_sources", "workflow_job_templates", "workflow_approval_templates")
+UNIFIED = (
+    "job_templates",
+    "projects",
+    "inventory_sources",
+    "workflow_job_templates",
+    "workflow_approval_templates",
+)
 ASSOCIATIONS = {
     "organizations": {"galaxy_credentials": "credentials"},
     "inventories": {"input_inventories": "inventories"},
@@ -103,6 +77,8 @@ ASSOCIATIONS = {
         f"{name}_nodes": "workflow_job_template_nodes" for name in ("success", "failure", "always")
     },
 }
+# What may be changed of the source that AWX makes for a constructed inventory.
+CONSTRUCTED = {"update_cache_timeout", "source_vars", "limit", "verbosity"}
 # What goes with the object that a field names.
 OWNED = {
     "inventory_sources": "inventory",
@@ -152,7 +128,9 @@ class Controller:
 
     def named(self, kind: str, name: str) -> Object:
         """The one object of that name."""
-        [found] = [one for one in self.objects[kind].values() if name in (one.get("name"), one.get("identifier"))]
+        [found] = [
+            one for one in self.objects[kind].values() if name in (one.get("name"), one.get("identifier"))
+        ]
         return found
 
     def rows(self, kind: str) -> list[Object]:
@@ -181,7 +159,9 @@ class Controller:
 
     def _fits(self, kind: str, row: Object, query: Mapping[str, str]) -> bool:
         either = {key[4:]: value for key, value in query.items() if key.startswith("or__")}
-        rest = {key: value for key, value in query.items() if not key.startswith("or__") and key != "page_size"}
+        rest = {
+            key: value for key, value in query.items() if not key.startswith("or__") and key != "page_size"
+        }
         fits = all(self._equal(kind, row, *pair) for pair in rest.items())
         return fits and (not either or any(self._equal(kind, row, *pair) for pair in either.items()))
 
@@ -198,28 +178,43 @@ class Controller:
             data = {**data, "organization": self.objects["projects"][data["project"]]["organization"]}
         self._check(kind, data)
         self._last += 1
-        one = {**FIELDS[kind], **data, "id": self._last, "type": kind[:-1], "url": f"{API}{kind}/{self._last}/"}
+        one = {
+            **FIELDS[kind],
+            **data,
+            "id": self._last,
+            "type": kind[:-1],
+            "url": f"{API}{kind}/{self._last}/",
+        }
         if kind == "inventories":
             one["type"] = "inventory"
         self._check_names(kind, one)
         for name in ASSOCIATIONS.get(kind, {}):
             one["_" + name] = []
         self.objects[kind][self._last] = one
-        self._hide_secrets(kind, one, {})
+        self._hide_secrets(kind, one)
         if kind == "inventories" and one["kind"] == "constructed":
             one["url"] = f"{API}constructed_inventories/{one['id']}/"
             source = {"name": f"Auto-created source for: {one['name']}", "inventory": one["id"]}
-            made = {"source": "constructed", "overwrite": True, "overwrite_vars": True, "update_on_launch": True}
+            made = {
+                "source": "constructed",
+                "overwrite": True,
+                "overwrite_vars": True,
+                "update_on_launch": True,
+            }
             self.create("inventory_sources", {**source, **made})
         return one
 
     def change(self, kind: str, number: int, data: Object) -> Object:
         one = self._one(kind, number)
         self._check(kind, {**one, **data}, data)
-        before = dict(one)
+        if one.get("source") == "constructed":
+            for field in data:
+                if field not in CONSTRUCTED and data[field] != one[field]:
+                    refusal = f"Cannot change field '{field}' on a constructed inventory source."
+                    raise Refusal(400, {"error": refusal})
         one.update({key: value for key, value in data.items() if key != "type"})
         self._check_names(kind, one)
-        self._hide_secrets(kind, one, before)
+        self._hide_secrets(kind, one)
         return one
 
     def remove(self, kind: str, number: int) -> int:
@@ -228,16 +223,18 @@ class Controller:
             one["credential_type"] == number for one in self.objects["credentials"].values()
         ):
             raise Refusal(403, {"detail": "Credential types that are in use cannot be deleted."})
-        del self.objects[kind][number]
+        one = self.objects[kind].pop(number)
+        if one.get("unified_job_template") in self.objects["workflow_approval_templates"]:
+            self.remove("workflow_approval_templates", one["unified_job_template"])
         for owned, field in OWNED.items():
-            for one in [one for one in self.objects[owned].values() if one[field] == number]:
-                self.remove(owned, one["id"])
+            for other in [other for other in self.objects[owned].values() if other[field] == number]:
+                self.remove(owned, other["id"])
         for lists in self.objects.values():
-            for one in lists.values():
+            for other in lists.values():
                 for field in REFERENCES:
-                    if one.get(field) == number and REFERENCES[field] == kind:
-                        one[field] = None
-                for name, value in one.items():
+                    if other.get(field) == number and REFERENCES[field] == kind:
+                        other[field] = None
+                for name, value in other.items():
                     if name.startswith("_") and number in value:
                         value.remove(number)
         return 202 if kind == "inventories" else 204
@@ -327,7 +324,7 @@ class Controller:
             if other["id"] != one["id"] and all(other[key] == one[key] for key in (name, *scope)):
                 raise Refusal(400, {"__all__": [f"{kind} with this {name} already exists."]})
 
-    def _hide_secrets(self, kind: str, one: Object, before: Object) -> None:
+    def _hide_secrets(self, kind: str, one: Object) -> None:
         if kind != "credentials" or one["credential_type"] is None:
             return
         fields = self.objects["credential_types"][one["credential_type"]]["inputs"].get("fields", [])
@@ -336,7 +333,9 @@ class Controller:
         for name, value in one["inputs"].items():
             if name in secret and value != "$encrypted$":
                 kept[name] = value
-        one["inputs"] = {name: "$encrypted$" if name in secret else value for name, value in one["inputs"].items()}
+        one["inputs"] = {
+            name: "$encrypted$" if name in secret else value for name, value in one["inputs"].items()
+        }
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from target import ROOT
 
 MODULES = "ansible_collections.awx.awx.plugins.modules"
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Target
 from emulator import Controller
+from target import ROOT, Target
 
 VENV = ROOT / ".venv" / "bin"
 VARIABLES = ROOT / "examples" / "awx" / "awx.yml"
@@ -33,7 +33,9 @@ def play(target: Target, folder: Path, *options: str, **extra: Any) -> subproces
     if "AWX_TEST_PROJECT_URL" in os.environ:
         extra["awx_fleet_project_url"] = os.environ["AWX_TEST_PROJECT_URL"]
     (folder / "extra.yml").write_text(yaml.safe_dump(extra), encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "CONTROLLER_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "CONTROLLER_"))
+    }
     env = {
         **kept,
         **target.env,
@@ -44,9 +46,22 @@ def play(target: Target, folder: Path, *options: str, **extra: Any) -> subproces
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": SECRET,
     }
-    command = [VENV / "ansible-playbook", "workload_identity.aws.awx", "-e", f"@{VARIABLES}", "-e", "@extra.yml"]
+    command = [
+        VENV / "ansible-playbook",
+        "workload_identity.aws.awx",
+        "-e",
+        f"@{VARIABLES}",
+        "-e",
+        "@extra.yml",
+    ]
     return subprocess.run(
-        [*map(str, command), *options], cwd=folder, env=env, check=False, capture_output=True, text=True, timeout=900
+        [*map(str, command), *options],
+        cwd=folder,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
 
 
@@ -63,7 +78,9 @@ def changed(done: subprocess.CompletedProcess[str]) -> int:
 def message(done: subprocess.CompletedProcess[str]) -> str:
     """The msg of the task that failed, on one line."""
     assert done.returncode != 0, done.stdout
-    found = re.search(r'"msg": "((?:[^"\\]|\\.)*)"', done.stdout.partition("fatal: [localhost]")[2] or done.stdout)
+    found = re.search(
+        r'"msg": "((?:[^"\\]|\\.)*)"', done.stdout.partition("fatal: [localhost]")[2] or done.stdout
+    )
     assert found is not None, done.stdout + done.stderr
     return found.group(1).replace('\\"', '"')
 
@@ -93,7 +110,6 @@ def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
     assert changed(play(controller, tmp_path, **different)) == 4
     assert changed(play(controller, tmp_path, **different)) == 0
 
-    # The inventory "rest" is not in these variables any more, and a removal takes what they name.
     assert changed(play(controller, tmp_path, **ABSENT)) > 5
     assert changed(play(controller, tmp_path, **ABSENT)) == 0
     assert snapshot(world) == before
@@ -104,9 +120,13 @@ def snapshot(world: Controller | None) -> dict[str, set[int]] | None:
 
 
 def assert_made(world: Controller) -> None:
-    names = {row["id"]: row["name"] for rows in world.objects.values() for row in rows.values() if "name" in row}
+    names = {
+        row["id"]: row["name"] for rows in world.objects.values() for row in rows.values() if "name" in row
+    }
     templates = {row["name"].partition(": ")[2]: row for row in world.objects["job_templates"].values()}
-    assert {name: (row["playbook"], row["job_type"], row["job_slice_count"]) for name, row in templates.items()} == {
+    assert {
+        name: (row["playbook"], row["job_type"], row["job_slice_count"]) for name, row in templates.items()
+    } == {
         "plan": ("fleet.yml", "check", 4),
         "converge": ("fleet.yml", "run", 4),
         "verify": ("verify.yml", "run", 4),
@@ -118,18 +138,20 @@ def assert_made(world: Controller) -> None:
     assert {name for name, row in templates.items() if row["ask_limit_on_launch"]} == {
         *("plan", "converge", "verify", "report")
     }
-    assert {name for name, row in templates.items() if row["extra_vars"] == '{"pod_identity_hosts": "all"}'} == {
-        *("plan", "converge", "verify", "report")
+    assert {
+        name for name, row in templates.items() if row["extra_vars"] == '{"pod_identity_hosts": "all"}'
+    } == {*("plan", "converge", "verify", "report")}
+    assert {name: [names[one] for one in row["_credentials"]] for name, row in templates.items()} == {
+        name: ["AWS for EKS", "EKS Pod Identity: eu-central-1"] for name in templates
     }
-    assert {name: [names[one] for one in row["_credentials"]] for name, row in templates.items()} == dict.fromkeys(
-        templates, ["AWS for EKS", "EKS Pod Identity: eu-central-1"]
-    )
     secret = world.secrets[world.named("credentials", "AWS for EKS")["id"]]
     assert secret == {"password": SECRET}
     nodes = {row["identifier"]: row for row in world.objects["workflow_job_template_nodes"].values()}
     steps = {row["id"]: name for name, row in nodes.items()}
     links = {
-        name: {kind: [steps[one] for one in row[f"_{kind}_nodes"]] for kind in ("success", "always", "failure")}
+        name: {
+            kind: [steps[one] for one in row[f"_{kind}_nodes"]] for kind in ("success", "always", "failure")
+        }
         for name, row in nodes.items()
     }
     nothing: dict[str, list[str]] = {"success": [], "always": [], "failure": []}
@@ -154,7 +176,6 @@ def assert_made(world: Controller) -> None:
     assert galaxy == ["Ansible Galaxy"]
 
 
-
 def test_galaxy_credentials_of_others_stay(controller: Target, tmp_path: Path) -> None:
     """Up to where the run stops for want of a credential type."""
     world = controller.emulator
@@ -167,7 +188,10 @@ def test_galaxy_credentials_of_others_stay(controller: Target, tmp_path: Path) -
     wrong = [{"name": "AWS", "credential_type": "Amazon", "inputs": {}}]
     done = play(controller, tmp_path, awx_fleet_credentials=wrong, awx_fleet_inventory_credential="")
     assert done.returncode != 0
-    assert organization["_galaxy_credentials"] == [hub["id"], world.named("credentials", "Ansible Galaxy")["id"]]
+    assert organization["_galaxy_credentials"] == [
+        hub["id"],
+        world.named("credentials", "Ansible Galaxy")["id"],
+    ]
 
 
 def test_what_others_made_is_not_touched(controller: Target, tmp_path: Path) -> None:
@@ -183,7 +207,10 @@ def test_what_others_made_is_not_touched(controller: Target, tmp_path: Path) -> 
         f"{MARK} Nothing was changed."
     )
     done = play(controller, tmp_path, **ABSENT)
-    assert "EKS Pod Identity: clusters: stays, as the description does not say that this role made it." in done.stdout
+    assert (
+        "EKS Pod Identity: clusters: stays, as the description does not say that this role made it."
+        in done.stdout
+    )
     assert changed(done) == 0
     assert world.writes == []
     assert theirs["id"] in world.objects["inventories"]
@@ -231,7 +258,9 @@ def test_what_is_not_there_is_named(
 
 def test_a_misspelt_variable_is_refused(controller: Target, tmp_path: Path) -> None:
     found = message(play(controller, tmp_path, awx_fleet_slice_count=2))
-    assert found.startswith("awx_fleet_slice_count: no such variable of the role. Correct the name; the role has ")
+    assert found.startswith(
+        "awx_fleet_slice_count: no such variable of the role. Correct the name; the role has "
+    )
     assert "awx_fleet_job_slice_count" in found
     assert found.endswith("Nothing was changed.")
 

@@ -19,12 +19,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     ROLE,
     read_input,
 )
-from conftest import ROOT
 from emulator import QUESTIONS, Controller
+from target import ROOT
 
 FOLDER = ROOT / "roles" / "awx_fleet" / "files" / "surveys"
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
-TEMPLATES = yaml.safe_load((ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", ""))
+TEMPLATES = yaml.safe_load(
+    (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
+)
 # Which types of a question give what an option's type can be read from.
 FITTING = {
     "str": {"text", "textarea", "multiplechoice"},
@@ -56,7 +58,11 @@ def answers(question: dict[str, Any]) -> list[object]:
     if question["type"] == "integer":
         return [question["min"], question["max"]]
     if question["variable"] == "pod_identity_workloads":
-        return [WORKLOADS, json.dumps(yaml.safe_load(WORKLOADS)), json.dumps(yaml.safe_load(WORKLOADS), indent=2)]
+        return [
+            WORKLOADS,
+            json.dumps(yaml.safe_load(WORKLOADS)),
+            json.dumps(yaml.safe_load(WORKLOADS), indent=2),
+        ]
     return ["eu-central-1"]
 
 
@@ -98,7 +104,11 @@ def test_no_answer_is_no_variable(survey: str, question: dict[str, Any]) -> None
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_the_role_takes_every_answer(survey: str, question: dict[str, Any]) -> None:
     for answer in answers(question):
-        given = {"cluster_name": "blue", "workloads": WORKLOADS, question["variable"].removeprefix(ROLE): answer}
+        given = {
+            "cluster_name": "blue",
+            "workloads": WORKLOADS,
+            question["variable"].removeprefix(ROLE): answer,
+        }
         point: Any = entry_point(survey)
         values = read_variables(given, point)
         parsed = read_input({name: values[name] for name in OPTIONS if name in values}, list, ROLE)

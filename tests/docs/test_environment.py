@@ -20,7 +20,9 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a container engine would build the image from."""
     folder = tmp_path_factory.mktemp("builder")
     command = [BIN / "ansible-builder", "create", "-f", EXAMPLE, "-c", folder / "context"]
-    done = run([*command, "--output-filename", "Containerfile"], folder, environment(COLLECTIONS, home=folder))
+    done = run(
+        [*command, "--output-filename", "Containerfile"], folder, environment(COLLECTIONS, home=folder)
+    )
     assert done.returncode == 0, done.stdout
     return folder / "context"
 

@@ -50,7 +50,9 @@ def test_its_source_takes_the_arguments() -> None:
     [source] = CONTENT[0]["sources"]
     [(name, arguments)] = [(key, value) for key, value in source.items() if key != "name"]
     namespace, collection, plugin = name.split(".")
-    folder = COLLECTIONS / "ansible_collections" / namespace / collection / "extensions/eda/plugins/event_source"
+    folder = (
+        COLLECTIONS / "ansible_collections" / namespace / collection / "extensions/eda/plugins/event_source"
+    )
     text = (folder / f"{plugin}.py").read_text(encoding="utf-8")
     options = yaml.safe_load(text.split('DOCUMENTATION = r"""')[1].split('"""')[0])["options"]
     assert set(arguments) <= set(options)
@@ -62,9 +64,13 @@ def test_it_starts_a_job_template_that_is_made_and_takes_a_limit(name: str) -> N
     variables = yaml.safe_load(
         (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
     )
-    prefix = yaml.safe_load((ROOT / "roles/awx_fleet/defaults/main.yml").read_text(encoding="utf-8"))["awx_fleet_name"]
+    prefix = yaml.safe_load((ROOT / "roles/awx_fleet/defaults/main.yml").read_text(encoding="utf-8"))[
+        "awx_fleet_name"
+    ]
     templates = {f"{prefix}: {one['key']}": one for one in variables["__awx_fleet_job_templates"]}
     action = RULES[name]["action"]["run_job_template"]
-    # The role lets those of the fleet ask for a limit.
+    # The role lets those of the fleet ask for a limit, and those that are sliced for the number of slices.
     assert templates[action["name"]]["fleet"]
-    assert list(action["job_args"]) == ["limit"]
+    assert templates[action["name"]]["sliced"]
+    assert list(action["job_args"]) == ["job_slice_count", "limit"]
+    assert action["job_args"]["job_slice_count"] == 1

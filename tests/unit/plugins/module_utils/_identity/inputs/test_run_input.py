@@ -150,7 +150,8 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
             "pod_identity_workloads.",
         ),
         pytest.param(
-            {"workloads": "a"}, "pod_identity_workloads line 1: must be a list of workloads, one mapping each."
+            {"workloads": "a"},
+            "pod_identity_workloads line 1: must be a list of workloads, one mapping each.",
         ),
         pytest.param(
             {"workloads": "- namespace: a\n  role: {name: b}\n  namespace: c\n"},

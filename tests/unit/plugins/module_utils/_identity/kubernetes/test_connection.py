@@ -243,7 +243,9 @@ def test_without_a_kubeconfig_none_is_to_be_corrected(text: str, what: str) -> N
     "server",
     [
         pytest.param(ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="checked"),
-        pytest.param(ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"),
+        pytest.param(
+            ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"
+        ),
         pytest.param(ApiServer("", checks_certificate=False), id="not known"),
     ],
 )
