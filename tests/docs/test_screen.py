@@ -163,6 +163,27 @@ def test_a_pattern_that_matches_no_host_ends_the_playbook(tmp_path: Path, core: 
     assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
 
 
+@pytest.mark.parametrize("playbook", list(PLAYBOOKS))
+@pytest.mark.parametrize(
+    ("options", "hosts"),
+    [
+        pytest.param([], "localhost", id="localhost"),
+        pytest.param(["-e", "pod_identity_hosts=green"], "green", id="others"),
+    ],
+)
+def test_a_limit_that_leaves_no_host_ends_the_playbook(
+    tmp_path: Path, playbook: str, options: list[str], hosts: str
+) -> None:
+    """Ansible itself skips the play and ends well, and AWX shows a job that succeeded."""
+    inventory = INVENTORY.replace("blue: {}", "blue: {}, green: {}")
+    done = play(cores()[0], tmp_path, playbook, inventory, "-l", "blue", *options)
+    assert done.returncode != 0, done.stdout
+    assert (
+        f"The limit 'blue' leaves no host of '{hosts}', so nothing would be done. Hosts other than localhost need "
+        "pod_identity_hosts as an extra variable."
+    ) in done.stdout
+
+
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_hosts_from_the_inventory_are_refused_instead_of_ignored(tmp_path: Path, core: Core) -> None:
     inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")
