@@ -170,9 +170,9 @@ notes:
     C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region), C(eks_status),
     C(eks_tags) and C(eks_version).
   - For the role there are C(pod_identity_cluster_name), C(pod_identity_region), where a role is assumed
-    C(pod_identity_assume_role_arn) with its external ID, session name and duration if given, and C(pod_identity_profile) and
-    C(pod_identity_endpoint_url) when the file of the source gives O(profile) and O(endpoint_url). C(ansible_connection) is
-    V(local), since a cluster cannot be logged in to.
+    C(pod_identity_assume_role_arn) with its external ID, session name and duration where they are not the defaults, and
+    C(pod_identity_profile) and C(pod_identity_endpoint_url) when the file of the source gives O(profile) and
+    O(endpoint_url). C(ansible_connection) is V(local), since a cluster cannot be logged in to.
   - Access keys are never among the variables. Plays take theirs from the environment or a profile.
   - Text that comes from AWS, such as the value of a tag, is never taken for a template.
   - With O(cache=true) all that was read is one entry of the cache, certificate authorities and endpoints too, so none of it gets
@@ -247,6 +247,9 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sessions import (
     Credentials,
     Sessions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     visible_lines,
@@ -390,7 +393,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
         """The clusters, and whether all could be read."""
         found = read_clusters(request, sessions, sessions.home)
-        sentences = describe_failures(found.failures)
+        sentences = [with_option_names(text, "") for text in describe_failures(found.failures)]
         if sentences and (found.nothing_read or request.require_all):
             raise AnsibleParserError(visible_lines("\n".join(sentences)))
         for sentence in sentences:
@@ -416,7 +419,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, InputError):
         return visible_lines("\n".join(error.problems))
     if isinstance(error, AwsError):
-        return visible_lines(f"No cluster could be read. {error} {error.remedy}")
+        return visible_lines(with_option_names(f"No cluster could be read. {error} {error.remedy}", ""))
     return str(error)
 
 

@@ -221,6 +221,24 @@ def test_a_play_works_on_the_hosts_without_other_variables(fleet: Fleet) -> None
     assert "Done: 0 changes." in fleet.attempt(*site).stdout
 
 
+def test_a_play_works_on_a_cluster_of_an_account_that_is_reached_by_a_role(fleet: Fleet) -> None:
+    """Its host says which role to assume and with which external ID; the role is made in that account."""
+    fleet.write(**TWO_ACCOUNTS, hostnames=["name.account"])
+    workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-other"}}]
+    extra = json.dumps({"pod_identity_hosts": f"eks_account_{OTHER}", "pod_identity_workloads": workloads})
+    report = {"pod_identity_report_file": str(fleet.folder / "report.json")}
+    site = ("ansible-playbook", "workload_identity.aws.site", "-e", extra, "-e", json.dumps(report))
+    done = fleet.attempt(*site)
+    assert done.returncode == 0, done.stdout
+    assert "Done: 3 changes." in done.stdout
+    found = json.loads((fleet.folder / "report.json").read_text(encoding="utf-8"))
+    assert (found["account_id"], found["region"]) == (OTHER, EAST)
+    assert found["caller_arn"] == f"arn:aws:sts::{OTHER}:assumed-role/fleet/workload-identity"
+    assert found["workloads"][0]["role_arn"] == f"arn:aws:iam::{OTHER}:role/fleet-other"
+    assert "Done: 0 changes." in fleet.attempt(*site).stdout
+    assert OWN not in done.stdout.rsplit("PLAY RECAP", 1)[1]
+
+
 PLAY = """
 - hosts: eks_clusters
   gather_facts: false
@@ -274,7 +292,9 @@ def test_a_role_that_cannot_be_assumed_names_its_account(fleet: Fleet) -> None:
     assert sorted(listed["_meta"]["hostvars"]) == [GREEN, MINE]
     for part in (
         f"Account {OTHER}: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: ",
-        "The role must trust the caller (with the external ID, if it asks for one)",
+        f"Asked in region {EAST}, as arn:aws:iam::{OWN}:root, for the role {FLEET} of account {OTHER}.",
+        "let the role's trust policy name the caller. If that asks for sts:ExternalId, assume_role_external_id must be "
+        "the same.",
     ):
         assert squeezed(part) in warnings
 

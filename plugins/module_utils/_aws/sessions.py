@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from .._identity.model.found_clusters import AssumedRole
-from .client import RETRIES, TIMEOUTS, BotoApi, as_aws_error
+from .._identity.model.assume_role import AssumeRole
+from .assumed_session import AssumedSession, Connection
+from .client import BotoApi, as_aws_error, client_config
 from .concurrency import DEFAULT_WIDTH
 
 # Who uses this has looked whether they are there.
@@ -24,7 +25,6 @@ with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-SESSION_NAME = "workload-identity"
 # Where no region is given in which the global services can be asked.
 GLOBAL_REGION = "us-east-1"
 
@@ -51,27 +51,27 @@ class Sessions:
         self._credentials = credentials
         self._width = width
         self._lock = threading.Lock()
-        self._sessions: dict[AssumedRole | None, Any] = {None: self._first()}
-        self._apis: dict[tuple[AssumedRole | None, str], BotoApi] = {}
+        self._own = self._first()
+        self._assumed: dict[AssumeRole, AssumedSession] = {}
+        self._apis: dict[tuple[AssumeRole | None, str], BotoApi] = {}
         self.home = home or self.region or GLOBAL_REGION
 
     @property
     def region(self) -> str:
         """The region that environment or profile give, or ""."""
-        return self._sessions[None].region_name or ""
+        return self._own.region_name or ""
 
-    def api(self, role: AssumedRole | None, region: str) -> BotoApi:
+    def api(self, role: AssumeRole | None, region: str) -> BotoApi:
         """Requests with the role, or without one, in the region. AwsError when it cannot be assumed."""
-        with self._lock:
-            known = role in self._sessions
-        if role is not None and not known:
-            session = self._assume(role)
-            with self._lock:
-                self._sessions.setdefault(role, session)
+        session = self._session(role) if role else None
+        if session is not None:
+            session.ready()
         with self._lock:
             if (role, region) not in self._apis:
                 self._apis[role, region] = BotoApi(
-                    lambda service: self._client(role, service, region), width=self._width
+                    partial(self._client, session, region),
+                    width=self._width,
+                    ready=session.ready if session else None,
                 )
             return self._apis[role, region]
 
@@ -87,37 +87,25 @@ class Sessions:
         except BotoCoreError as error:
             raise as_aws_error(error, "sts", "GetCallerIdentity") from error
 
-    def _assume(self, role: AssumedRole) -> Any:
-        parameters: dict[str, Any] = {
-            "RoleArn": role.arn,
-            "RoleSessionName": role.session_name or SESSION_NAME,
-        }
-        if role.external_id:
-            parameters["ExternalId"] = role.external_id
-        if role.duration:
-            parameters["DurationSeconds"] = role.duration
-        answer: Mapping[str, Any] = self.api(None, self.home).call("sts", "AssumeRole", parameters)
-        issued = answer["Credentials"]
-        return boto3.session.Session(
-            aws_access_key_id=issued["AccessKeyId"],
-            aws_secret_access_key=issued["SecretAccessKey"],
-            aws_session_token=issued["SessionToken"],
-        )
-
-    def _client(self, role: AssumedRole | None, service: str, region: str) -> Any:
-        settings: dict[str, Any] = {
-            "retries": RETRIES,
-            "max_pool_connections": max(10, self._width),
-            **TIMEOUTS,
-        }
-        # A session of boto3 makes one client at a time.
+    def _session(self, role: AssumeRole) -> AssumedSession:
+        source = self.api(None, self.home)
+        given = self._credentials
+        connection = Connection(self.home, given.endpoint_url or None, given.profile or None)
         with self._lock:
-            try:
-                return self._sessions[role].client(
+            return self._assumed.setdefault(role, AssumedSession(role, source, connection))
+
+    def _client(self, session: AssumedSession | None, region: str, service: str) -> Any:
+        config = Config(**client_config(self._width))
+        try:
+            if session is not None:
+                return session.client(service, config, region)
+            # A session of boto3 makes one client at a time.
+            with self._lock:
+                return self._own.client(
                     service,
                     region_name=region,
                     endpoint_url=self._credentials.endpoint_url or None,
-                    config=Config(**settings),
+                    config=config,
                 )
-            except BotoCoreError as error:
-                raise as_aws_error(error, service, "Client") from error
+        except BotoCoreError as error:
+            raise as_aws_error(error, service, "Client") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from ..model.arns import ROLE_ARN
 from ..model.assume_role import (
@@ -19,6 +19,7 @@ from ..model.assume_role import (
     LEAST_DURATION,
     MOST_DURATION,
     AssumeRole,
+    RoleByName,
 )
 from ..model.errors import Problems
 from .fields import Fields
@@ -35,6 +36,12 @@ ASSUME_ROLE_OPTIONS = (ARN, *DETAILS)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _SESSION_ARN = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*", re.ASCII)
+
+
+class _Details(TypedDict):
+    external_id: str
+    session_name: str
+    duration: int
 
 
 def assume_role_spec() -> dict[str, dict[str, Any]]:
@@ -57,34 +64,50 @@ def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeR
     ``options`` has the names without ``prefix``, which messages have. Empty text counts as not given, as surveys
     deliver it.
     """
-    given = {name: _as_text(options.get(name)) for name in ASSUME_ROLE_OPTIONS}
-    given = {name: value for name, value in given.items() if value not in (None, "")}
     problems = Problems()
-    fields = Fields(dict(given.items()), "", problems, prefix)
-    if ARN not in given:
-        for name in given:
-            problems.add(
-                "",
-                f"{prefix}{name} has no effect without {prefix}{ARN}; give the ARN of the role to assume, or leave "
-                f"{prefix}{name} out.",
-            )
-        problems.raise_if_any()
-        return None
-    arn = _read_arn(fields, prefix)
+    role = assume_role_of(Fields(dict(options.items()), "", problems, prefix))
+    problems.raise_if_any()
+    return role
+
+
+def assume_role_of(fields: Fields) -> AssumeRole | None:
+    """The same of some fields. What is wrong goes to their problems; the role is then of no use."""
+    given = _given(fields)
+    if given.has(ARN):
+        return AssumeRole(_read_arn(given), **_details(given))
+    for name in given.raw:
+        fields.problems.add(
+            fields.place,
+            f"{fields.prefix}{name} has no effect without {fields.prefix}{ARN}; give the ARN of the role to assume, or "
+            f"leave {fields.prefix}{name} out.",
+        )
+    return None
+
+
+def role_by_name_of(fields: Fields, name: str) -> RoleByName:
+    """A role that has this name in several accounts, with what is sent in each of them."""
+    return RoleByName(name, **_details(_given(fields)))
+
+
+def _given(fields: Fields) -> Fields:
+    """Those of them that have a value."""
+    values = {name: _as_text(fields.raw.get(name)) for name in ASSUME_ROLE_OPTIONS}
+    kept = {name: value for name, value in values.items() if value not in (None, "")}
+    return Fields(dict(kept.items()), fields.place, fields.problems, fields.prefix)
+
+
+def _details(fields: Fields) -> _Details:
     external_id = fields.text(
         EXTERNAL_ID, "", _EXTERNAL_ID, "2 to 1224 letters, digits and characters of _+=,.@:/-"
     )
     session_name = fields.text(
         SESSION_NAME, DEFAULT_SESSION_NAME, _SESSION_NAME, "2 to 64 letters, digits and characters of _+=,.@-"
     )
-    duration = read_duration(fields)
-    problems.raise_if_any()
-    return AssumeRole(
-        arn=arn,
-        external_id=external_id or "",
-        session_name=session_name or DEFAULT_SESSION_NAME,
-        duration=duration or DEFAULT_DURATION,
-    )
+    return {
+        "external_id": external_id or "",
+        "session_name": session_name or DEFAULT_SESSION_NAME,
+        "duration": read_duration(fields) or DEFAULT_DURATION,
+    }
 
 
 def read_duration(fields: Fields) -> int | None:
@@ -96,14 +119,14 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _read_arn(fields: Fields, prefix: str) -> str:
+def _read_arn(fields: Fields) -> str:
     value = fields.raw[ARN]
     session = _SESSION_ARN.fullmatch(value) if isinstance(value, str) else None
     if session is not None:
         partition, account_id, name = session.groups()
         fields.problems.add(
-            "",
-            f"{prefix}{ARN} is the ARN of a session of the role {name}; give the role's own, like "
+            fields.place,
+            f"{fields.prefix}{ARN} is the ARN of a session of the role {name}; give the role's own, like "
             f"arn:{partition}:iam::{account_id}:role/{name} (with its path, where it has one).",
         )
         return ""

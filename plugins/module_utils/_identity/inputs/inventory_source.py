@@ -11,43 +11,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..model.arns import parse_role_arn
+from ..model.assume_role import AssumeRole
 from ..model.cluster_filters import TAG, Filter
 from ..model.errors import Problems
 from ..model.found_clusters import (
     ALL_REGIONS,
     AccountAccess,
-    AssumedRole,
     InventoryRequest,
     Organization,
 )
+from .assume_role import ASSUME_ROLE_OPTIONS, DETAILS, assume_role_of, role_by_name_of
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")
 DEFAULT_HOSTNAME = "name.region.account"
 MOST_AT_ONCE = 64
-LEAST_SECONDS, MOST_SECONDS = 900, 43_200
 
 _CRITERIA = ("name", "status", "version", "region", "account")
-_ROLE_KEYS = (
-    "assume_role_arn",
-    "assume_role_external_id",
-    "assume_role_session_name",
-    "assume_role_duration",
-)
-ACCOUNT_KEYS = (*_ROLE_KEYS, "regions")
-ORGANIZATION_KEYS = (
-    "role_name",
-    *_ROLE_KEYS[1:],
-    "include_accounts",
-    "exclude_accounts",
-)
+ACCOUNT_KEYS = (*ASSUME_ROLE_OPTIONS, "regions")
+ORGANIZATION_KEYS = ("role_name", *DETAILS, "include_accounts", "exclude_accounts")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 # A role's name, and its path where it has one.
 _ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)
-_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
-_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _URL = re.compile(r"(https?://.+)?", re.ASCII)
 _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
 
@@ -81,7 +67,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     fields = Fields(dict(options.items()), "", problems)
     default = fields.text("region") or ""
     regions = _regions(fields, "regions", (default,) if default else ())
-    role = _role(fields)
+    role = assume_role_of(fields)
     accounts = _accounts(fields, regions)
     organization = _organization(fields)
     others = [name for name in ("accounts", "organization") if fields.has(name)]
@@ -116,9 +102,9 @@ def _needs_default(request: InventoryRequest) -> bool:
     return request.own_account or bool(request.organization) or any(not a.regions for a in request.accounts)
 
 
-def _account_of(role: AssumedRole) -> str:
-    arn = parse_role_arn(role.arn)
-    return arn.account_id if arn else ""
+def _account_of(role: AssumeRole) -> str:
+    """Empty where the ARN was refused."""
+    return role.account_id if role.arn else ""
 
 
 def _regions(fields: Fields, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -131,27 +117,6 @@ def _regions(fields: Fields, name: str, default: tuple[str, ...]) -> tuple[str, 
                 fields.place, f"{name}: '{region}' is no name of a region, which are like eu-central-1."
             )
     return regions or default
-
-
-def _role(fields: Fields) -> AssumedRole | None:
-    arn = fields.text("assume_role_arn") or ""
-    settings = _role_settings(fields)
-    if not arn:
-        given = [name for name in _ROLE_KEYS[1:] if fields.has(name)]
-        if given:
-            fields.problems.add(fields.place, f"{given[0]} is given without assume_role_arn.")
-        return None
-    if parse_role_arn(arn) is None:
-        fields.refuse("assume_role_arn", "the ARN of a role, like arn:aws:iam::111122223333:role/NAME")
-    return AssumedRole(arn, *settings)
-
-
-def _role_settings(fields: Fields) -> tuple[str, str, int | None]:
-    return (
-        fields.text("assume_role_external_id", "", _EXTERNAL_ID, "2 to 1224 of A-Z a-z 0-9 _+=,.@:/-") or "",
-        fields.text("assume_role_session_name", "", _SESSION_NAME, "2 to 64 of A-Z a-z 0-9 _+=,.@-") or "",
-        fields.integer("assume_role_duration", LEAST_SECONDS, MOST_SECONDS, "seconds"),
-    )
 
 
 def _accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, ...]:
@@ -169,7 +134,7 @@ def _accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, 
                 "assume_role_arn is missing. For the account of the credentials themselves set own_account: true.",
             )
             continue
-        role = _role(inner)
+        role = assume_role_of(inner)
         account_id = _account_of(role) if role else ""
         if role is None or not account_id:
             continue
@@ -191,8 +156,7 @@ def _organization(fields: Fields) -> Organization | None:
     if not inner.has("role_name"):
         fields.problems.add("organization", "role_name is missing: the role to assume in each account.")
     return Organization(
-        name.lstrip("/"),
-        *_role_settings(inner),
+        role_by_name_of(inner, name.lstrip("/")),
         include=_account_ids(inner, "include_accounts"),
         exclude=_account_ids(inner, "exclude_accounts"),
     )

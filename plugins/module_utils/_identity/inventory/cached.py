@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..model.found_clusters import AgentAddon, AssumedRole, FoundCluster
+from ..model.assume_role import AssumeRole
+from ..model.found_clusters import AgentAddon, FoundCluster
 
 # Raised with every change of the classes, so that what another version of the collection wrote is not read.
-FORMAT = 1
+FORMAT = 2
 
 
 def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:
@@ -36,6 +37,6 @@ def _cluster(row: Mapping[str, Any]) -> FoundCluster:
             **row,
             "tags": dict(row["tags"]),
             "agent": AgentAddon(**row["agent"]),
-            "role": AssumedRole(**role) if role else None,
+            "role": AssumeRole(**role) if role else None,
         }
     )

@@ -66,11 +66,6 @@ def _remedy(failure: ReadFailure) -> str:
             "Use credentials of the organization's management account or of a delegated administrator that is "
             "allowed organizations:ListAccounts, or list the accounts under accounts."
         )
-    if operation == "sts:AssumeRole" and failure.error.denied:
-        return (
-            "The role must trust the caller (with the external ID, if it asks for one), and the caller must be "
-            "allowed sts:AssumeRole on it."
-        )
     if failure.region and code in _NOT_ENABLED:
         return "The region may not be enabled for the account: enable it, or leave it out of regions."
     return failure.error.remedy

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..model.assume_role import AssumeRole
 from ..model.cluster_filters import TAG
 from ..model.errors import InputError
 from ..model.found_clusters import FoundCluster
@@ -75,14 +76,6 @@ def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
 
 def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> dict[str, object]:
     """What a play knows of the cluster, and what the role pod_identity takes to work on it."""
-    role: dict[str, object] = {}
-    if cluster.role is not None:
-        role = {
-            "pod_identity_assume_role_arn": cluster.role.arn,
-            "pod_identity_assume_role_external_id": cluster.role.external_id,
-            "pod_identity_assume_role_session_name": cluster.role.session_name,
-            "pod_identity_assume_role_duration": cluster.role.duration,
-        }
     return {
         "ansible_connection": "local",
         "eks_account": cluster.account_id,
@@ -103,8 +96,28 @@ def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> d
         "eks_version": cluster.version,
         "pod_identity_cluster_name": cluster.name,
         "pod_identity_region": cluster.region,
-        **{name: value for name, value in role.items() if value},
+        **_role_variables(cluster.role),
         **connection,
+    }
+
+
+def _role_variables(role: AssumeRole | None) -> dict[str, object]:
+    """What differs from the defaults of the role pod_identity, which are the same."""
+    if role is None:
+        return {}
+    default = AssumeRole(role.arn)
+    details = {
+        "external_id": (role.external_id, default.external_id),
+        "session_name": (role.session_name, default.session_name),
+        "duration": (role.duration, default.duration),
+    }
+    return {
+        "pod_identity_assume_role_arn": role.arn,
+        **{
+            f"pod_identity_assume_role_{name}": value
+            for name, (value, usual) in details.items()
+            if value != usual
+        },
     }
 
 

@@ -32,3 +32,17 @@ class AssumeRole:
     @property
     def account_id(self) -> str:
         return self.arn.split(":")[4]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleByName:
+    """A role of the same name in several accounts. The name may have a path before it, like fleet/reader."""
+
+    name: str
+    external_id: str = ""
+    session_name: str = DEFAULT_SESSION_NAME
+    duration: int = DEFAULT_DURATION
+
+    def in_account(self, partition: str, account_id: str) -> AssumeRole:
+        arn = f"arn:{partition}:iam::{account_id}:role/{self.name}"
+        return AssumeRole(arn, self.external_id, self.session_name, self.duration)

@@ -11,21 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .assume_role import AssumeRole, RoleByName
 from .aws_errors import AwsError
 from .cluster_filters import TAG, Filter
 
 ALL_REGIONS = "all"
 AGENT_ADDON = "eks-pod-identity-agent"
-
-
-@dataclass(frozen=True, slots=True)
-class AssumedRole:
-    """A role to assume. Source: sts AssumeRole. ``duration`` is in seconds; empty and None leave it to AWS."""
-
-    arn: str
-    external_id: str = ""
-    session_name: str = ""
-    duration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +27,15 @@ class AccountAccess:
     """
 
     account_id: str
-    role: AssumedRole | None
+    role: AssumeRole | None
     regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The organization's accounts, each through a role of the same name, which may have a path before it.
+    """The organization's accounts. ``include`` and ``exclude`` are account IDs; an empty ``include`` means all."""
 
-    ``include`` and ``exclude`` are account IDs; an empty ``include`` means all.
-    """
-
-    role_name: str
-    external_id: str = ""
-    session_name: str = ""
-    duration: int | None = None
+    role: RoleByName
     include: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
 
@@ -102,7 +87,7 @@ class FoundCluster:
     auto_mode: bool
     tags: Mapping[str, str]
     agent: AgentAddon
-    role: AssumedRole | None
+    role: AssumeRole | None
 
     def properties(self) -> dict[str, str]:
         """What filters look at, by the names of their criteria."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
+from ..model.assume_role import AssumeRole
 from ..model.aws_errors import AwsError
 from ..model.cluster_filters import is_wanted
 from ..model.found_clusters import (
@@ -22,7 +23,6 @@ from ..model.found_clusters import (
     ALL_REGIONS,
     AccountAccess,
     AgentAddon,
-    AssumedRole,
     FoundCluster,
     FoundClusters,
     InventoryRequest,
@@ -39,7 +39,7 @@ _Answer = tuple[Sequence[Found], Sequence[ReadFailure]]
 class Apis(Protocol):
     """Requests to AWS with the credentials as they are or with a role, in one region."""
 
-    def api(self, role: AssumedRole | None, region: str) -> Api:
+    def api(self, role: AssumeRole | None, region: str) -> Api:
         """Raises AwsError when the role cannot be assumed."""
 
 
@@ -107,7 +107,7 @@ def _accounts(
             failures.append(ReadFailure("", "", "", error))
             members = []
         for account_id in members:
-            role = None if account_id == own else _role_in(request.organization, partition, account_id)
+            role = None if account_id == own else request.organization.role.in_account(partition, account_id)
             accounts[account_id] = AccountAccess(account_id, role, request.regions)
     accounts.update({access.account_id: access for access in request.accounts})
     if request.own_account:
@@ -124,15 +124,6 @@ def _members(organization: Organization, api: Api) -> list[str]:
         and str(account["Id"]) not in organization.exclude
         and (not organization.include or str(account["Id"]) in organization.include)
     ]
-
-
-def _role_in(organization: Organization, partition: str, account_id: str) -> AssumedRole:
-    return AssumedRole(
-        f"arn:{partition}:iam::{account_id}:role/{organization.role_name}",
-        organization.external_id,
-        organization.session_name,
-        organization.duration,
-    )
 
 
 def _places(apis: Apis, home: str, access: AccountAccess) -> _Answer[_Place]:

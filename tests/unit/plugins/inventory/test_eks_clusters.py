@@ -20,8 +20,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
     host_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
-    AssumedRole,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
     found,
@@ -55,7 +55,7 @@ def test_defaults_are_those_documented() -> None:
 
 
 def test_every_variable_is_documented() -> None:
-    role = AssumedRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)
+    role = AssumeRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)
     page = (ROOT / "docs" / "inventory.md").read_text(encoding="utf-8")
     for name in host_variables(found(role=role), {}):
         shown = name.replace("pod_identity_assume_role_", "…_") if name[-3:] != "arn" else name

@@ -13,13 +13,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     check_names,
     read_request,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
+    RoleByName,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
     Filter,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
     AccountAccess,
-    AssumedRole,
     Organization,
 )
 
@@ -76,8 +79,8 @@ def test_accounts_have_a_role_and_may_have_regions_of_their_own() -> None:
     ]
     request = read_request({**REGION, "accounts": accounts})
     assert request.accounts == (
-        AccountAccess("111122223333", AssumedRole(ONE, "x-1", "night", 900), ("us-west-2",)),
-        AccountAccess("444455556666", AssumedRole(TWO), ("eu-central-1",)),
+        AccountAccess("111122223333", AssumeRole(ONE, "x-1", "night", 900), ("us-west-2",)),
+        AccountAccess("444455556666", AssumeRole(TWO), ("eu-central-1",)),
     )
     assert not request.own_account
     assert read_request({**REGION, "accounts": accounts, "own_account": "yes"}).own_account
@@ -85,7 +88,7 @@ def test_accounts_have_a_role_and_may_have_regions_of_their_own() -> None:
 
 def test_one_role_is_one_account() -> None:
     request = read_request({**REGION, "assume_role_arn": ONE, "assume_role_external_id": "x-1"})
-    assert request.accounts == (AccountAccess("111122223333", AssumedRole(ONE, "x-1"), ("us-west-2",)),)
+    assert request.accounts == (AccountAccess("111122223333", AssumeRole(ONE, "x-1"), ("us-west-2",)),)
     assert not request.own_account
 
 
@@ -98,7 +101,9 @@ def test_an_organization() -> None:
     }
     request = read_request({**REGION, "organization": given})
     assert request.organization == Organization(
-        "path/fleet", "x-1", include=frozenset(("111122223333",)), exclude=frozenset(("444455556666",))
+        RoleByName("path/fleet", "x-1"),
+        include=frozenset(("111122223333",)),
+        exclude=frozenset(("444455556666",)),
     )
 
 
@@ -127,8 +132,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"accounts": [{"assume_role_arn": "arn:aws:iam::1:role/x"}]},
         [
-            "accounts[0]: assume_role_arn must be the ARN of a role, like arn:aws:iam::111122223333:role/NAME, "
-            "got 'arn:aws:iam::1:role/x'."
+            "accounts[0]: assume_role_arn must be the ARN of an IAM role, like "
+            "arn:aws:iam::111122223333:role/my-role, got 'arn:aws:iam::1:role/x'."
         ],
     ),
     (
@@ -150,7 +155,13 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
         {"accounts": [{"assume_role_arn": ONE, "assume_role_duration": 60}]},
         ["accounts[0]: assume_role_duration must be a number of seconds from 900 to 43200, got 60."],
     ),
-    ({"assume_role_external_id": "x-1"}, ["assume_role_external_id is given without assume_role_arn."]),
+    (
+        {"assume_role_external_id": "x-1"},
+        [
+            "assume_role_external_id has no effect without assume_role_arn; give the ARN of the role to assume, or leave "
+            "assume_role_external_id out."
+        ],
+    ),
     (
         {"assume_role_arn": ONE, "accounts": [{"assume_role_arn": TWO}]},
         [

@@ -12,9 +12,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     from_cache,
     to_cache,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
     AgentAddon,
-    AssumedRole,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
     found,
@@ -23,7 +25,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 def test_what_goes_through_a_file_comes_back() -> None:
     clusters = (
-        found(tags={"a": "b"}, role=AssumedRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)),
+        found(tags={"a": "b"}, role=AssumeRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)),
         found(name="green", agent=AgentAddon(None)),
     )
     assert from_cache(json.loads(json.dumps(to_cache(clusters)))) == clusters

@@ -27,12 +27,6 @@ CASES = [
         f"eks:ListClusters: AccessDeniedException: no. {ALLOW}",
     ),
     (
-        (ACCOUNT, "", "", "sts:AssumeRole", "AccessDenied", "no"),
-        "Account 111122223333: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: no. The role must "
-        "trust the caller (with the external ID, if it asks for one), and the caller must be allowed sts:AssumeRole "
-        "on it.",
-    ),
-    (
         (ACCOUNT, "", "", "ec2:DescribeRegions", "UnauthorizedOperation", "no"),
         "Account 111122223333: its clusters are not in the inventory: ec2:DescribeRegions: UnauthorizedOperation: no. "
         f"{ALLOW}",

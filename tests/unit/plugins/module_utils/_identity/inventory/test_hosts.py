@@ -13,10 +13,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     host_variables,
     make_hosts,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
     AgentAddon,
-    AssumedRole,
     FoundCluster,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
@@ -130,15 +132,15 @@ ROLE = "arn:aws:iam::111122223333:role/fleet"
 @pytest.mark.parametrize(
     ("role", "variables"),
     [
-        (AssumedRole(ROLE), {"arn": ROLE}),
+        (AssumeRole(ROLE), {"arn": ROLE}),
         (
-            AssumedRole(ROLE, "x-1", "night", 900),
+            AssumeRole(ROLE, "x-1", "night", 900),
             {"arn": ROLE, "external_id": "x-1", "session_name": "night", "duration": 900},
         ),
     ],
 )
 def test_the_role_that_was_assumed_is_the_one_that_plays_assume(
-    role: AssumedRole, variables: dict[str, Any]
+    role: AssumeRole, variables: dict[str, Any]
 ) -> None:
     made = host_variables(found(role=role), {})
     prefix = "pod_identity_assume_role_"

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
+    RoleByName,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
     Filter,
@@ -20,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
     AccountAccess,
     AgentAddon,
-    AssumedRole,
     FoundClusters,
     InventoryRequest,
     Organization,
@@ -31,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 
 HOME = "eu-central-1"
 OWN, OTHER = "111122223333", "444455556666"
-FLEET = AssumedRole(f"arn:aws:iam::{OTHER}:role/fleet")
+FLEET = AssumeRole(f"arn:aws:iam::{OTHER}:role/fleet")
 REQUEST = InventoryRequest(
     regions=("eu-central-1", "us-west-2"),
     accounts=(),
@@ -67,7 +70,7 @@ class Cloud:
         self.requests: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def api(self, role: AssumedRole | None, region: str) -> Api:
+    def api(self, role: AssumeRole | None, region: str) -> Api:
         account = role.arn.split(":")[4] if role else OWN
         if role:
             self.check(account, region, "AssumeRole", "sts")
@@ -179,12 +182,12 @@ def test_the_organizations_accounts(cloud: Cloud) -> None:
         {"Id": "777788889999", "Status": "SUSPENDED"},
         {"Id": "888899990000", "Status": "ACTIVE"},
     ]
-    organization = Organization("path/fleet", "x-1", exclude=frozenset(("888899990000",)))
+    organization = Organization(RoleByName("path/fleet", "x-1"), exclude=frozenset(("888899990000",)))
     found = read(cloud, organization=organization, own_account=False)
     # Its own account without a role, which the management account does not have.
     assert [(one.account_id, one.role) for one in found.clusters] == [
         (OWN, None),
-        (OTHER, AssumedRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1")),
+        (OTHER, AssumeRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1")),
         (OWN, None),
     ]
     only = replace(organization, include=frozenset((OTHER,)))
@@ -192,7 +195,7 @@ def test_the_organizations_accounts(cloud: Cloud) -> None:
 
 
 def test_the_account_of_the_credentials_is_read_once(cloud: Cloud) -> None:
-    listed = AccountAccess(OWN, AssumedRole(f"arn:aws:iam::{OWN}:role/fleet"), ("eu-central-1",))
+    listed = AccountAccess(OWN, AssumeRole(f"arn:aws:iam::{OWN}:role/fleet"), ("eu-central-1",))
     found = read(cloud, accounts=(listed,), own_account=True)
     assert [one.role for one in found.clusters] == [None, None]
 
@@ -249,7 +252,7 @@ def test_an_add_on_that_is_refused_is_unknown(cloud: Cloud) -> None:
 
 def test_an_organization_that_is_refused_leaves_the_listed_accounts(cloud: Cloud) -> None:
     cloud.refused[OWN, "*", "ListAccounts"] = "AccessDeniedException"
-    found = read(cloud, organization=Organization("fleet"), **BOTH)
+    found = read(cloud, organization=Organization(RoleByName("fleet")), **BOTH)
     assert failed(found) == [("", "", "", "organizations:ListAccounts")]
     assert len(found.clusters) == 3
     assert not found.nothing_read
