@@ -21,6 +21,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesOutcome,
     parse_outcome,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    FORMS,
+    make_artifacts,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
@@ -33,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads 
     judge_given,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 
 FACT = "pod_identity_report"
@@ -54,6 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "fail_on": {"type": "str", "choices": ["error", "warning"], "default": "error"},
                 "path": {"type": "path"},
                 "junit_path": {"type": "path"},
+                "artifact": {"type": "str", "choices": list(FORMS), "default": "auto"},
             },
             mutually_exclusive=[("kubernetes", "service_accounts")],
         )
@@ -72,20 +78,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             options["path"] or "",
         )
         report = make_report(aws, _kubernetes(options, variables, aws), settings)
+        host = str(variables["inventory_hostname"])
+        unwritten = _write(report, options, host)
+        if unwritten:
+            # Without the fact the step for what stopped early leaves the artifact.
+            return {**result, **unwritten}
         set_fact(self, result, FACT, dict(report))
-        result["ansible_stats"] = {
-            "data": {"pod_identity": {options["cluster_name"]: report}},
-            "per_host": False,
-            "aggregate": True,
-        }
-        return {**result, **_written(report, options)}
+        return {**result, **job_artifacts(make_artifacts(report, host, options["artifact"]))}
 
 
-def _written(report: Report, options: Mapping[str, Any]) -> dict[str, Any]:
+def _write(report: Report, options: Mapping[str, Any], host: str) -> dict[str, Any]:
     """Empty, or why a file could not be written. They are no change of the cluster: check mode writes them, too."""
     texts = {}
     if options["path"]:
-        texts[options["path"]] = f"{json.dumps(report, indent=4, sort_keys=True)}\n"
+        texts[options["path"]] = f"{json.dumps({**report, 'host': host}, indent=4, sort_keys=True)}\n"
     if options["junit_path"]:
         texts[options["junit_path"]] = junit_text(report, options["fail_on"])
     for path, text in texts.items():

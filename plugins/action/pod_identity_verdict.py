@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible import constants
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import is_text
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
 
 FACT = "pod_identity_report"
 
@@ -29,14 +27,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         result["changed"] = False
         if not report:
             return {**result, "failed": True, "msg": f"{FACT} is empty; run pod_identity_report before."}
-        lines = [str(line) for line in report["lines"]]
-        if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
-            # In one piece, as several hosts may write at once.
-            Display().display("\n".join(lines))
-            return {
-                **result,
-                **({"failed": True, "msg": str(report["headline"])} if report["failed"] else {}),
-            }
-        if report["failed"]:
-            return {**result, "failed": True, "msg": str(report["failure"]), "lines": lines}
-        return {**result, "msg": lines, "_ansible_verbose_always": True}
+        failed = bool(report["failed"])
+        headline, failure = (str(report[name]) if failed else "" for name in ("headline", "failure"))
+        return {**result, **show_last([str(line) for line in report["lines"]], headline, failure)}

@@ -15,7 +15,8 @@ description:
   - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
     any release.
   - Does what the filter P(workload_identity.aws.pod_identity_report#filter) does, and sets the outcome as the fact
-    C(pod_identity_report) and, for AWX and Automation Platform, as the artifact C(pod_identity) by cluster.
+    C(pod_identity_report) and, for AWX and Automation Platform, as artifacts: C(pod_identity) by cluster, and one for each
+    cluster.
   - It takes the names of variables rather than their values, which spares Ansible the templating of thousands of rows.
   - It is an action and runs on the controller.
 author:
@@ -66,6 +67,17 @@ options:
       - A file on the controller to write the report to in the XML of JUnit, in check mode, too. A test case is a workload; one
         that was not verified is skipped.
     type: path
+  artifact:
+    description:
+      - What the artifacts hold. V(full) is the report, V(short) leaves out the workloads, the changes and the lines, V(none)
+        sets none. V(auto) is V(short) above 200 workloads.
+    type: str
+    choices:
+      - auto
+      - full
+      - short
+      - none
+    default: auto
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """
@@ -101,7 +113,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_stats:
   description:
-    - The report as an artifact. Its members are those of the filter P(workload_identity.aws.pod_identity_report#filter).
+    - The report as artifacts. Its members are those of the filter P(workload_identity.aws.pod_identity_report#filter).
   returned: with O(result)
   type: dict
 """

@@ -104,9 +104,11 @@ def test_ansible_doc_renders(kind: str, name: str, tmp_path: Path) -> None:
 
 
 INTERNAL = {
+    "pod_identity_gather",
     "pod_identity_kubernetes",
     "pod_identity_preflight",
     "pod_identity_report",
+    "pod_identity_stopped",
     "pod_identity_verdict",
 }
 

@@ -37,9 +37,11 @@ MODULES = (
     "eks_pod_identity_info",
     "iam_permissions_check",
     "iam_trust_policy_check",
+    "pod_identity_gather",
     "pod_identity_kubernetes",
     "pod_identity_preflight",
     "pod_identity_report",
+    "pod_identity_stopped",
     "pod_identity_verdict",
 )
 
@@ -63,7 +65,7 @@ def test_nothing_but_the_collection_at_the_top(names: list[str]) -> None:
         "meta/runtime.yml",
         "roles/pod_identity/meta/argument_specs.yml",
         *(f"plugins/modules/{module}.py" for module in MODULES),
-        *(f"playbooks/{playbook}.yml" for playbook in ("awx", "site", "teardown", "verify")),
+        *(f"playbooks/{playbook}.yml" for playbook in ("awx", "report", "site", "teardown", "verify")),
     ],
 )
 def test_what_must_be_there(names: list[str], name: str) -> None:

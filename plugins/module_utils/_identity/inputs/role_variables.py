@@ -75,6 +75,7 @@ def _purge_limit(fields: Fields, name: str) -> object:
 VARIABLES: Mapping[str, _Reader] = {
     "adopt": _flag,
     "allow_breakage": _flag,
+    "artifact": _choice("auto", "full", "short", "none"),
     "assume_role_arn": _text,
     "assume_role_duration": _duration,
     "assume_role_external_id": _text,
@@ -133,15 +134,20 @@ OTHERS = (
     "account_id",
     "accounts",
     "converged",
+    "expected",
     "hosts",
     "kubernetes",
     "max_fail_percentage",
     "preflight",
     "report",
+    "report_files",
+    "report_max_age",
     "serial",
     "stopped",
     "verify_only",
 )
+# What earlier jobs of a workflow left, which AWX gives to the later ones.
+ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN}
 # Of text, these may be written as JSON: a command line has nothing else for them.
 _JSON = frozenset(
@@ -165,6 +171,8 @@ def find_variables(names: Iterable[str]) -> list[str]:
     known = (*_READERS, *OTHERS)
     own = [name.removeprefix(ROLE) for name in names if name.startswith(ROLE)]
     for name in sorted(set(own).difference(known)):
+        if name.startswith(ARTIFACTS):
+            continue
         near = difflib.get_close_matches(name, VARIABLES, 1)
         hint = (
             f"did you mean {ROLE}{near[0]}?"

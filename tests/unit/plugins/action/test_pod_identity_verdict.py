@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.action import pod_identity_verdict
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import last_task
 
 DONE = {"failed": False, "failure": "", "lines": ["Done: 1 change.", "  create role r"]}
 FAILED = {
@@ -24,7 +25,7 @@ FAILED = {
 def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     display = SimpleNamespace(display=lines.append)
-    monkeypatch.setattr(pod_identity_verdict, "Display", lambda: display)
+    monkeypatch.setattr(last_task, "Display", lambda: display)
     monkeypatch.setattr(pod_identity_verdict.ActionBase, "run", lambda *_arguments: {})
     monkeypatch.setattr(
         pod_identity_verdict.ActionModule,
@@ -37,7 +38,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     config = SimpleNamespace(get_config_value=lambda _name: callback)
-    monkeypatch.setattr(pod_identity_verdict, "constants", SimpleNamespace(config=config))
+    monkeypatch.setattr(last_task, "constants", SimpleNamespace(config=config))
     action = object.__new__(pod_identity_verdict.ActionModule)
     return action.run(None, {"pod_identity_report": report})
 

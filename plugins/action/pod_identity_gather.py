@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the jobs of a fleet reported, side by side: the work of the playbook report."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
+    artifacts_in,
+    gather,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _valid, options = self.validate_argument_spec(
+            argument_spec={
+                "expected": {"type": "list", "elements": "str", "default": []},
+                "files": {"type": "list", "elements": "str", "default": []},
+                "max_age": {"type": "int"},
+            }
+        )
+        result["changed"] = False
+        try:
+            reports = [*artifacts_in(task_vars or {}), *_read_files(options["files"])]
+        except InputError as error:
+            return {**result, "failed": True, "msg": "\n".join(error.problems)}
+        expected = [name for name in options["expected"] if name]
+        found = gather(reports, expected, datetime.now(timezone.utc), options["max_age"])
+        lists = {"clusters_failed": list(found.failed), "clusters_missing": list(found.missing)}
+        return {**result, **lists, **show_last([*map(visible, found.lines)], found.failure, found.failure)}
+
+
+def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """The reports in files that fit. InputError for a pattern that none fits, and for what is no report."""
+    problems = []
+    for pattern in filter(None, patterns):
+        paths = sorted(glob.glob(pattern))
+        if not paths:
+            problems.append(f"pod_identity_report_files: no file fits {pattern}.")
+        for path in paths:
+            try:
+                report = json.loads(Path(path).read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                problems.append(f"pod_identity_report_files: {path} cannot be read as a report: {error}.")
+                continue
+            if not isinstance(report, Mapping) or not {"summary", "failed", "time"} <= set(report):
+                problems.append(
+                    f"pod_identity_report_files: {path} is no report, as pod_identity_report_file writes it."
+                )
+                continue
+            yield report
+    if problems:
+        raise InputError(problems)

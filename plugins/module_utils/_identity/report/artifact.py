@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""A report as an artifact of a job: under a name that no other cluster's has, with values that keep their types on the way
+to a later job. Pure.
+
+AWX writes the artifacts of a job as YAML for the next one, with the tag !unsafe on every text. From ansible-core 2.19 on,
+what follows that tag is read as if it were plain: "1" becomes a number, "" nothing, "2012-10-17" a date. Native Jinja and
+ast.literal_eval behind it do the same to what a template gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from .rows import Place
+
+ArtifactForm = Literal["auto", "full", "short", "none"]
+FORMS = ("auto", "full", "short", "none")
+# All reports by the cluster's name, and one report under a name of its own.
+COMMON = "pod_identity"
+PREFIX = "pod_identity_artifact_"
+# With more workloads "auto" is "short": at 1,000 the full form has 2 MB, which AWX keeps for every job of a workflow.
+MOST_WORKLOADS = 200
+# Null in the short form, where empty lists would say that there is nothing.
+LEFT_OUT = ("changes", "kubernetes_changes", "lines", "workloads")
+# Of a change: what a user wrote and AWS answered, carried as JSON text, whatever is in it.
+_DOCUMENTS = ("after", "before")
+
+# What begins so is neither number nor date, list, mapping or tag, neither in YAML nor in Python,
+_PLAIN = re.compile(r"[A-Za-z/]")
+# unless it is one of these, or a string of Python with its prefix.
+_WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "true", "y", "yes"))
+_PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
+
+
+def artifact_key(cluster: str, region: str, account_id: str) -> str:
+    """The name of a cluster's artifact, which is a valid one for a variable.
+
+    What is not known is left out. Two clusters never share a name: where one has an underscore, a digest follows.
+    """
+    name = re.sub(r"[^A-Za-z0-9]", "_", "_".join(part for part in (cluster, region, account_id) if part))
+    digest = f"_{hashlib.sha256(cluster.encode()).hexdigest()[:8]}" if "_" in cluster else ""
+    return f"{PREFIX}{name or 'unknown'}{digest}"
+
+
+def form_of(wanted: str, workloads: int) -> str:
+    if wanted != "auto":
+        return wanted
+    return "short" if workloads > MOST_WORKLOADS else "full"
+
+
+def make_artifacts(
+    report: Mapping[str, Any], host: str, wanted: str, stopped: bool = False
+) -> dict[str, Any]:
+    """What a job leaves of a report, by top-level key; nothing where none is wanted.
+
+    It has all keys in every case: where a cluster is reported twice in a job, Ansible merges key by key.
+    """
+    form = form_of(wanted, report["summary"]["workloads"])
+    if form == "none":
+        return {}
+    content = {**report, "host": host, "form": form, "stopped": stopped}
+    if form == "short":
+        content.update(dict.fromkeys(LEFT_OUT))
+    artifact = to_artifact(content)
+    key = artifact_key(report["cluster_name"], report["region"], report["account_id"])
+    common = {_text(report["cluster_name"]): artifact} if report["cluster_name"] else {}
+    return {key: artifact, COMMON: common}
+
+
+def stopped_report(place: Place, message: str, time: str, version: str, check_mode: bool) -> dict[str, Any]:
+    """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
+    counts = ("workloads", "passed", "failed", "warnings", "unknown", "accepted", "changes", "findings")
+    first = next(iter(message.splitlines()), "")
+    return {
+        **place,
+        "time": time,
+        "version": version,
+        "check_mode": check_mode,
+        "workloads": [],
+        "changes": [],
+        "kubernetes_changes": [],
+        "findings": [],
+        "failures": [],
+        "summary": dict.fromkeys(counts, 0),
+        "lines": message.splitlines(),
+        "failed": True,
+        "failure": message,
+        "headline": first,
+    }
+
+
+def to_artifact(value: Any) -> Any:
+    """The same in values that keep their types: empty text as null, and text that would be taken for something else as JSON,
+    in quotation marks."""
+    if isinstance(value, str):
+        return _text(value) if value else None
+    if isinstance(value, Mapping):
+        return {
+            _text(str(key)): _document(part) if key in _DOCUMENTS else to_artifact(part)
+            for key, part in value.items()
+        }
+    if isinstance(value, Sequence):
+        return [to_artifact(part) for part in value]
+    return value
+
+
+def from_artifact(value: Any) -> Any:
+    """What ``to_artifact`` was given, except that empty text is null."""
+    if isinstance(value, str):
+        return _from_json(value) if value[:1] == '"' else str(value)
+    if isinstance(value, Mapping):
+        return {
+            from_artifact(str(key)): _from_json(part)
+            if key in _DOCUMENTS and isinstance(part, str)
+            else from_artifact(part)
+            for key, part in value.items()
+        }
+    if isinstance(value, Sequence):
+        return [from_artifact(part) for part in value]
+    return value
+
+
+def keeps_its_type(text: str) -> bool:
+    return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
+
+
+def _text(text: str) -> str:
+    return text if keeps_its_type(text) else json.dumps(text)
+
+
+def _document(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)
+
+
+def _from_json(text: str) -> Any:
+    """As it is where it is not JSON: an artifact may have been made by hand."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What the jobs of a fleet reported, put side by side: who failed, who did not report, who reported too long ago. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from .artifact import PREFIX, from_artifact
+from .fleet import Ended, fleet_lines
+
+NO_REPORT = (
+    "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
+    "whether the nodes of the workflow lead here."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """``lines`` are for people; ``failure`` says in one line why it failed, and is "" where it did not."""
+
+    lines: Sequence[str]
+    failure: str
+    failed: Sequence[str]
+    missing: Sequence[str]
+
+
+def artifacts_in(variables: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The reports among the variables that a later job gets, each as it was before it became an artifact."""
+    names = sorted(name for name in variables if name.startswith(PREFIX))
+    return [from_artifact(variables[name]) for name in names if isinstance(variables[name], Mapping)]
+
+
+def gather(
+    reports: Sequence[Mapping[str, Any]], expected: Sequence[str], now: datetime, max_age: int | None
+) -> Gathered:
+    """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds."""
+    newest = _newest(reports)
+    missing = [name for name in expected if not any(name in _names(report) for report in newest)]
+    ended = sorted(
+        (_ended(report, now, max_age) for report in newest), key=lambda one: (one.host, one.cluster)
+    )
+    ended += [Ended(name, name, {}, NO_REPORT) for name in missing]
+    failed = [one.host for one in ended if one.failed and one.host not in missing]
+    lines = fleet_lines(ended, len(ended), 0)
+    planned = sorted(_label(report) for report in newest if report.get("check_mode"))
+    if planned:
+        lines += ["", f"Check mode, where nothing was changed: {', '.join(planned)}."]
+    return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)
+
+
+def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> str:
+    if not clusters:
+        return (
+            "No report: there is neither an artifact of an earlier job nor a report file. Run this after the jobs in one "
+            "workflow, or give pod_identity_report_files."
+        )
+    parts = [f"{len(failed)} of {clusters} clusters failed: {', '.join(failed)}"] if failed else []
+    parts += [f"{len(missing)} of {clusters} did not report: {', '.join(missing)}"] if missing else []
+    return f"{'; '.join(parts)}. See above." if parts else ""
+
+
+def _newest(reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The last report of each cluster. One without the cluster's ARN, which stopped early, stands for itself."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for number, report in enumerate(sorted(reports, key=lambda report: str(report.get("time") or ""))):
+        last[str(report.get("cluster_arn") or number)] = report
+    return list(last.values())
+
+
+def _names(report: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(report[key]) for key in ("host", "cluster_name", "cluster_arn") if report.get(key))
+
+
+def _label(report: Mapping[str, Any]) -> str:
+    return next(iter(_names(report)), "unknown")
+
+
+def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None) -> Ended:
+    host, cluster = _label(report), str(report.get("cluster_name") or _label(report))
+    late = _why_late(str(report.get("time") or ""), now, max_age)
+    if report.get("stopped") or late:
+        return Ended(host, cluster, {}, late or str(report.get("failure") or ""))
+    return Ended(host, cluster, report)
+
+
+def _why_late(time: str, now: datetime, max_age: int | None) -> str:
+    if max_age is None:
+        return ""
+    try:
+        age = now - datetime.fromisoformat(time)
+    except (ValueError, TypeError):
+        return f"Its report has no time that can be read ('{time}'), so it may be an old one."
+    if age <= timedelta(seconds=max_age):
+        return ""
+    return f"Its report is of {time}, older than the {max_age} seconds of pod_identity_report_max_age: run its job again."

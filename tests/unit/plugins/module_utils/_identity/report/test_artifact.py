@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A report as an artifact: what its name is, what it holds, and that each value is the same after the way to a later job."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    COMMON,
+    LEFT_OUT,
+    MOST_WORKLOADS,
+    artifact_key,
+    from_artifact,
+    keeps_its_type,
+    make_artifacts,
+    stopped_report,
+    to_artifact,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class _Dumper(yaml.SafeDumper):
+    """As AWX writes extra variables that come from artifacts: every text has the tag !unsafe."""
+
+    def represent_data(self, data: Any) -> Any:
+        if isinstance(data, str):
+            return self.represent_scalar("!unsafe", data)
+        return super().represent_data(data)
+
+
+def plain(value: Any) -> Any:
+    """Without Ansible's own types of text."""
+    if isinstance(value, dict):
+        return {plain(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    return str(value) if isinstance(value, str) else value
+
+
+def passed_on(value: Any) -> Any:
+    """What the next job gets, by the YAML of the installed ansible-core."""
+    stored = json.loads(json.dumps(value))
+    written = yaml.dump({"artifact": stored}, Dumper=_Dumper, default_flow_style=False)
+    return plain(DataLoader().load(written)["artifact"])
+
+
+RETYPED = [
+    "",
+    "1",
+    "012345670123",
+    "111122223333",
+    "1.33",
+    "0.1.0",
+    "1_000",
+    "190:20:30",
+    "2012-10-17",
+    "2026-11-26T03:30:00+00:00",
+    "true",
+    "No",
+    "y",
+    "on",
+    "null",
+    "None",
+    "~",
+    "=",
+    "<<",
+    "-",
+    "0x1f",
+    ".5",
+    "[]",
+    "{}",
+    "(1,)",
+    "'1'",
+    '"1"',
+    "b'1'",
+    'Rb"1"',
+    "u'1'",
+    "set()",
+    "!x",
+    "&x",
+    " 1",
+    "1\n",
+]
+KEPT = [
+    "my-cluster",
+    "arn:aws:iam::111122223333:role/api",
+    "/path/",
+    "a-1",
+    "error",
+    "Two\nlines",
+    "ünïcode",
+    "it's",
+]
+
+
+@pytest.mark.parametrize("text", [*RETYPED, *KEPT])
+def test_a_text_comes_through(text: str) -> None:
+    carried = to_artifact({"text": text})
+    assert passed_on(carried) == carried
+    assert from_artifact(passed_on(carried)) == {"text": text or None}
+    assert keeps_its_type(text) == (text in KEPT and text != "ünïcode")
+
+
+@given(st.text())
+def test_any_text_comes_through_yaml_and_native_jinja(text: str) -> None:
+    carried = to_artifact([text])
+    assert passed_on(carried) == carried
+    assert from_artifact(carried) == [text or None]
+    if keeps_its_type(text):
+        with pytest.raises((ValueError, SyntaxError, MemoryError, RecursionError)):
+            ast.literal_eval(text)
+
+
+DOCUMENT = {"Version": "2012-10-17", "Statement": [{"Sid": "", "Effect": "Allow", "Action": "s3:*"}]}
+REPORT: dict[str, Any] = {
+    "cluster_name": "my-cluster",
+    "cluster_arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+    "account_id": "111122223333",
+    "region": "us-west-2",
+    "time": "2026-11-26T03:30:00+00:00",
+    "check_mode": False,
+    "workloads": [{"namespace": "1", "association_id": "a-1", "external_id": ""}],
+    "changes": [{"action": "create", "before": None, "after": DOCUMENT, "name": "2"}],
+    "kubernetes_changes": ["create ServiceAccount default/api"],
+    "findings": [{"code": "X", "workload": "1/api"}],
+    "failures": [],
+    "summary": {"workloads": 1, "passed": 1},
+    "lines": ["Done: 1 change.", ""],
+    "failed": False,
+    "failure": "",
+    "headline": "",
+}
+KEY = "pod_identity_artifact_my_cluster_us_west_2_111122223333"
+
+
+def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
+    made = make_artifacts(REPORT, "blue", "full")
+    assert made[COMMON] == {"my-cluster": made[KEY]}
+    assert passed_on(made) == made
+    found = from_artifact(passed_on(made)[KEY])
+    assert found["changes"] == REPORT["changes"]
+    assert found["workloads"] == [{"namespace": "1", "association_id": "a-1", "external_id": None}]
+    assert (found["account_id"], found["time"]) == (REPORT["account_id"], REPORT["time"])
+    assert (found["host"], found["form"], found["stopped"], found["failure"]) == ("blue", "full", False, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "workloads", "form"),
+    [
+        ("auto", MOST_WORKLOADS, "full"),
+        ("auto", MOST_WORKLOADS + 1, "short"),
+        ("full", MOST_WORKLOADS + 1, "full"),
+        ("short", 1, "short"),
+    ],
+)
+def test_a_short_artifact_has_findings_and_summary(wanted: str, workloads: int, form: str) -> None:
+    report = {**REPORT, "summary": {"workloads": workloads}}
+    made = make_artifacts(report, "blue", wanted)[KEY]
+    assert made["form"] == form
+    assert [name for name in made if made[name] is None and name in LEFT_OUT] == (
+        [name for name in REPORT if name in LEFT_OUT] if form == "short" else []
+    )
+    assert made["findings"] == [{"code": "X", "workload": '"1/api"'}]
+    assert set(made) == {*REPORT, "host", "form", "stopped"}
+
+
+def test_none_is_none() -> None:
+    assert make_artifacts(REPORT, "blue", "none") == {}
+
+
+NAMES = [
+    (("my-cluster", "us-west-2", "111122223333"), KEY),
+    (("my-cluster", "us-west-2", ""), "pod_identity_artifact_my_cluster_us_west_2"),
+    (("my_cluster", "us-west-2", ""), "pod_identity_artifact_my_cluster_us_west_2_dd92547a"),
+    (("my__cluster", "us-west-2", ""), None),
+    (("my-cluster", "eu-central-1", ""), None),
+    (("", "", ""), "pod_identity_artifact_unknown"),
+]
+
+
+def test_no_two_clusters_share_a_name() -> None:
+    keys = [artifact_key(*place) for place, _key in NAMES]
+    assert len(set(keys)) == len(NAMES)
+    assert all(key.isidentifier() for key in keys)
+    assert [key for key, (_place, expected) in zip(keys, NAMES, strict=True) if expected] == [
+        expected for _place, expected in NAMES if expected
+    ]
+
+
+def test_a_run_that_stopped_has_the_keys_of_a_report() -> None:
+    place: Any = {name: REPORT[name] for name in ("cluster_name", "cluster_arn", "account_id", "region")}
+    stopped = stopped_report({**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "0.1.0", False)
+    made = make_artifacts(stopped, "blue", "auto", stopped=True)[KEY]
+    assert set(REPORT) <= set(made)
+    assert (made["failed"], made["stopped"], made["headline"]) == (True, True, "No.")
+    assert made["failure"] == "No.\nDo it."
