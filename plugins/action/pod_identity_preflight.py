@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     EntryPoint,
     find_ineffective,
     find_variables,
+    is_unanswered,
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
@@ -225,7 +226,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             raise InputError(list(self._find_untemplated(raw)) or [str(error)]) from error
         omitted = variables.get("omit")
         given = {name: value for name, value in given.items() if omitted is None or value != omitted}
-        if given.get("cluster_name") is None or not any(name in given for name in WORKLOADS):
+        if is_unanswered(given.get("cluster_name")) or not any(name in given for name in WORKLOADS):
             raise MissingInput([MISSING])
         return read_variables(given, entry_point)
 

@@ -226,7 +226,11 @@ def test_a_play_works_on_a_cluster_of_an_account_that_is_reached_by_a_role(fleet
     fleet.write(**TWO_ACCOUNTS, hostnames=["name.account"])
     workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-other"}}]
     extra = json.dumps({"pod_identity_hosts": f"eks_account_{OTHER}", "pod_identity_workloads": workloads})
-    report = {"pod_identity_report_file": str(fleet.folder / "report.json")}
+    # The agent is not installed in that cluster.
+    report = {
+        "pod_identity_report_file": str(fleet.folder / "report.json"),
+        "pod_identity_ignore": ["AGENT_MISSING"],
+    }
     site = ("ansible-playbook", "workload_identity.aws.site", "-e", extra, "-e", json.dumps(report))
     done = fleet.attempt(*site)
     assert done.returncode == 0, done.stdout
@@ -292,9 +296,7 @@ def test_a_role_that_cannot_be_assumed_names_its_account(fleet: Fleet) -> None:
     assert sorted(listed["_meta"]["hostvars"]) == [GREEN, MINE]
     for part in (
         f"Account {OTHER}: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: ",
-        f"Asked in region {EAST}, as arn:aws:iam::{OWN}:root, for the role {FLEET} of account {OTHER}.",
-        "let the role's trust policy name the caller. If that asks for sts:ExternalId, assume_role_external_id must be "
-        "the same.",
+        f"of account {OTHER}. Allow the caller sts:AssumeRole on this role in the kind of policy that AWS names.",
     ):
         assert squeezed(part) in warnings
 

@@ -6,14 +6,18 @@
 
 """The variables of the role, read once before anything else: names, types, and what they say together. Pure.
 
-Extra variables of a command line, INI inventories and surveys give text for everything.
+Extra variables of a command line, INI inventories and surveys give text for everything: a list or a mapping may be JSON or
+YAML, names may stand with commas or one a line. A question of a survey that was not answered is empty text, or null where
+ansible-core 2.19 or newer has read it; both count as not set. See docs/artifacts.md.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Literal, TypeAlias
 
 from ..._findings.codes import Code
@@ -21,6 +25,7 @@ from ..model.desired import PURGE_LIMIT, STATES, TRUST_SCOPES
 from ..model.errors import Problems
 from .assume_role import read_assume_role, read_duration
 from .fields import Fields, shown
+from .files.yaml_file import read_yaml_value
 from .options import LEAST, read_purge_limit
 from .run_input import ROLE, check_bounds
 
@@ -45,16 +50,26 @@ def _text(fields: Fields, name: str) -> object:
     # YAML reads an account's number, or a profile of that name, as a number.
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    return fields.text(name) or None
+    text = fields.text(name)
+    return None if is_unanswered(text) else text
 
 
-def _duration(fields: Fields, name: str) -> object:
-    # A survey delivers empty text for what was not answered.
-    return None if fields.raw.get(name) == "" else read_duration(fields)
+def _duration(fields: Fields, _name: str) -> object:
+    return read_duration(fields)
 
 
 def _names(fields: Fields, name: str) -> object:
-    return None if fields.raw.get(name) is None else list(fields.names(name))
+    value = fields.raw.get(name)
+    if isinstance(value, str):
+        # One a line, as a text area and the default of a multiselect question have them.
+        return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
+    return list(fields.names(name))
+
+
+def _name(fields: Fields, name: str) -> object:
+    """A name that may be a number to YAML; whether it can be one is for run_input."""
+    value = fields.raw.get(name)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _mapping(fields: Fields, name: str) -> object:
@@ -81,7 +96,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "assume_role_external_id": _text,
     "assume_role_session_name": _text,
     "check_caller": _flag,
-    "cluster_name": _as_given,
+    "cluster_name": _name,
     "concurrency": _integer(LEAST["concurrency"]),
     "create_namespaces": _flag,
     "create_service_accounts": _flag,
@@ -97,7 +112,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "kube_auth": _choice("auto", "eks", "kubeconfig"),
     "kube_context": _text,
     "kubeconfig": _text,
-    "owner": _as_given,
+    "owner": _name,
     "profile": _text,
     "proof_image": _text,
     "proof_pod_spec": _mapping,
@@ -150,18 +165,12 @@ OTHERS = (
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN}
 # Of text, these may be written as JSON: a command line has nothing else for them.
-_JSON = frozenset(
-    (
-        "fleet_workloads",
-        "ignore",
-        "proof_pod_spec",
-        "proof_resources",
-        "purge_namespaces",
-        "tags",
-        "workloads",
-        "workloads_from",
-    )
-)
+_JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
+# These also as YAML: a mapping in any form, a list where it does not read as names with commas or lines.
+_MAPPINGS = frozenset(("proof_pod_spec", "proof_resources", "tags"))
+_LISTS = frozenset(("ignore", "purge_namespaces"))
+# Without a value these are refused where they are needed, for what would follow is more than was asked for.
+_NOT_EMPTY = frozenset(("fleet_workloads", "owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
@@ -191,11 +200,20 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     """
     check_bounds(given, ROLE)
     problems = Problems()
-    raw = {name: _from_json(value) if name in _JSON else value for name, value in given.items()}
+    answered = {
+        name: value for name, value in given.items() if name in _NOT_EMPTY or not is_unanswered(value)
+    }
+    raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
     fields = Fields(dict(raw.items()), "", problems, ROLE)
     values = {name: _READERS[name](fields, name) for name in raw}
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
+    if values.get("purge") and is_unanswered(given.get("purge_namespaces", ())):
+        problems.add(
+            "",
+            f"{ROLE}purge_namespaces has no value, and {ROLE}purge is true: that would purge all namespaces. Give the "
+            "namespaces, or write [] if all are meant.",
+        )
     problems.raise_if_any()
     # An owner or workloads without a value are for run_input to refuse.
     kept = ("fleet_workloads", "owner", "workloads", "workloads_from")
@@ -222,6 +240,20 @@ def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> l
         for name, is_set in effective.items()
         if is_set
     ]
+
+
+def is_unanswered(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _parsed(name: str, value: object) -> object:
+    """InputError for text that is no YAML."""
+    if not isinstance(value, str):
+        return value
+    begin = value.lstrip()
+    if name in _MAPPINGS or (name in _LISTS and (begin[:1] == "[" or re.match(r"-\s", begin))):
+        return read_yaml_value(f"{ROLE}{name}", value)
+    return _from_json(value) if name in _JSON else value
 
 
 def _from_json(value: object) -> object:

@@ -88,6 +88,26 @@ def read_yaml(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
         constructor.dispose()
 
 
+def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
+    """What a text stands for that is not in a file, such as an answer of a survey; InputError where it is no YAML."""
+    loader = _loader()
+    root = _compose(place, text, loader, _Guard(place, limits))
+    if root is None:
+        return None
+    _check_bounds(place, text, root, limits)
+    constructor = loader("")
+    try:
+        if repeated := list(_find_repeated(place, root, constructor)):
+            raise InputError(repeated)
+        return constructor.construct_object(root, deep=True)
+    except yaml.YAMLError as error:
+        raise InputError([_syntax(place, text, error)]) from error
+    except _VALUE_ERRORS as error:
+        raise InputError([f"{place}: {error}."]) from error
+    finally:
+        constructor.dispose()
+
+
 def _loader() -> Any:
     """The loader written in C where there is one: it is many times faster."""
     try:

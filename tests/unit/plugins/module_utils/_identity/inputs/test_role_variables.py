@@ -77,6 +77,73 @@ def test_text_becomes_what_it_stands_for(name: str, text: object, value: object)
     assert read_variables({name: text}, "main") == {name: value}
 
 
+# By the type of an option: what a survey, a command line or an INI inventory may give, and what it stands for.
+ANSWERS: dict[str, list[tuple[object, object]]] = {
+    "bool": [("true", True), ("False", False), ("yes", True), ("0", False), (True, True)],
+    "int": [("900", 900), (" 901 ", 901), (902, 902)],
+    "dict": [('{"a": "b"}', {"a": "b"}), ("a: b\nc: 1\n", {"a": "b", "c": 1}), ({"a": "b"}, {"a": "b"})],
+    "list": [
+        (["POD_PROXY", "AGENT_MISSING"], ["POD_PROXY", "AGENT_MISSING"]),
+        ("POD_PROXY, AGENT_MISSING", ["POD_PROXY", "AGENT_MISSING"]),
+        ("POD_PROXY\nAGENT_MISSING\n", ["POD_PROXY", "AGENT_MISSING"]),
+        ('["POD_PROXY"]', ["POD_PROXY"]),
+        ("- POD_PROXY\n- AGENT_MISSING\n", ["POD_PROXY", "AGENT_MISSING"]),
+    ],
+    "str": [("text", "text"), (12345, "12345")],
+    "path": [("a/b", "a/b")],
+}
+# Read with the workloads, or not any text.
+ELSEWHERE = {
+    "assume_role_arn",
+    "assume_role_duration",
+    "fleet_workloads",
+    "purge_limit",
+    "workloads",
+    "workloads_from",
+}
+WITH_A_ROLE = {"assume_role_external_id", "assume_role_session_name"}
+
+
+@pytest.mark.parametrize("name", sorted(set(OPTIONS) - ELSEWHERE))
+def test_every_variable_may_be_an_answer_of_a_survey(name: str) -> None:
+    option = OPTIONS[name]
+    answers = [(choice, choice) for choice in option.get("choices", ())] or ANSWERS[option["type"]]
+    beside = {"assume_role_arn": ARN} if name in WITH_A_ROLE else {}
+    for answer, value in answers:
+        entry_point = "main" if answer == "absent" or name == "state" else "verify"
+        assert read_variables({name: answer, **beside}, entry_point)[name] == value, answer
+
+
+# Where no value is not the same as not set, and who says so.
+NO_VALUE = {"fleet_workloads", "owner", "workloads", "workloads_from"}
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_a_question_without_an_answer_sets_nothing(name: str, empty: object) -> None:
+    kept = {name: empty} if name in NO_VALUE else {}
+    found = read_variables({name: empty}, "main")
+    assert found == kept
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_namespaces_without_an_answer_do_not_widen_a_purge(empty: object) -> None:
+    assert problems_of({"purge": "true", "purge_namespaces": empty}) == [
+        "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. "
+        "Give the namespaces, or write [] if all are meant."
+    ]
+    assert read_variables({"purge": "true", "purge_namespaces": "[]"}, "main")["purge_namespaces"] == []
+
+
+def test_text_that_is_no_yaml_is_refused_with_its_line() -> None:
+    [problem] = problems_of({"tags": "a: b\n  c: d"})
+    assert problem.startswith("pod_identity_tags line 2")
+
+
+def test_artifacts_of_earlier_jobs_are_no_variables_of_the_role() -> None:
+    assert find_variables(["pod_identity_artifact_a_us_west_2", "pod_identity_artifact"]) == ["artifact"]
+
+
 ARN = "arn:aws:iam::444455556666:role/fleet"
 
 

@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What jobs leave for the later nodes of a workflow, written and read as AWX does it, on the oldest core and the newest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .test_inventory import squeezed
+
+OWN, REGION = "111122223333", "us-west-2"
+KEY = "pod_identity_artifact_"
+BLUE = f"{KEY}my_cluster_{REGION.replace('-', '_')}_{OWN}"
+WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "artifact-test"}}]
+UNREACHABLE = """
+apiVersion: v1
+kind: Config
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+users: [{name: a, user: {token: none}}]
+current-context: a
+"""
+# Through Ansible's templates into a fact, into set_stats, and into a file.
+PASS_ON = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - ansible.builtin.set_fact:
+        carried: "{{ lookup('ansible.builtin.vars', name) }}"
+    - ansible.builtin.set_stats:
+        data:
+          carried: "{{ carried }}"
+    - ansible.builtin.copy:
+        content: "{{ {'carried': carried} | to_json }}"
+        dest: "{{ file }}"
+        mode: "0600"
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """As AWX writes extra variables that come from artifacts."""
+
+    def represent_data(self, data: Any) -> Any:
+        if isinstance(data, str):
+            return self.represent_scalar("!unsafe", data)
+        return super().represent_data(data)
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """Jobs of one core in a folder."""
+
+    venv: Path
+    env: Mapping[str, str]
+    folder: Path
+
+    def job(
+        self, playbook: str, extra: Mapping[str, Any], *arguments: str, **env: str
+    ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+        """The job, and its artifacts. ``extra`` is written as AWX writes what comes from artifacts."""
+        texts = [yaml.dump({name: part}, Dumper=_Dumper) for name, part in extra.items()]
+        (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")
+        command = [self.venv / "bin" / "ansible-playbook", "-i", "hosts.yml", playbook, "-e", "@extra.yml"]
+        shown = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=self.folder,
+            env={**self.env, **shown, **env},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        stats = [line for line in done.stdout.splitlines() if line.startswith("\tRUN: ")]
+        return done, json.loads(stats[0].removeprefix("\tRUN: ")) if stats else {}
+
+
+@pytest.fixture(params=["2.17", "newest"])
+def workflow(
+    request: pytest.FixtureRequest,
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    sandbox: Mapping[str, str],
+    tmp_path: Path,
+) -> Workflow:
+    if request.param not in cores:
+        pytest.skip(f"no Python here that ansible-core {request.param} runs on")
+    venv, env = cores[request.param]
+    (tmp_path / "unreachable.kubeconfig").write_text(UNREACHABLE, encoding="utf-8")
+    hosts = {
+        "blue": {"pod_identity_cluster_name": "my-cluster"},
+        "gone": {"pod_identity_cluster_name": "nowhere"},
+        "typing": {"pod_identity_cluster_name": "my-cluster", "pod_identity_trust_scope": "everybody"},
+        "silent": {
+            "pod_identity_cluster_name": "silent",
+            "pod_identity_kubeconfig": str(tmp_path / "unreachable.kubeconfig"),
+        },
+    }
+    common = {"pod_identity_workloads": WORKLOADS, "pod_identity_region": REGION}
+    inventory = {"clusters": {"hosts": hosts, "vars": common}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    (tmp_path / "pass_on.yml").write_text(PASS_ON, encoding="utf-8")
+    return Workflow(venv, {**env, **sandbox}, tmp_path)
+
+
+def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
+    """Each host as a job of its own. AWX merges their artifacts by top-level key; the last job wins."""
+    merged: dict[str, Any] = {}
+    for host in hosts:
+        _done, artifacts = workflow.job(
+            "workload_identity.aws.site", {"pod_identity_hosts": "clusters"}, "--limit", host
+        )
+        assert artifacts, host
+        merged.update(artifacts)
+    return merged
+
+
+def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
+    artifacts = run_slices(workflow, ["blue"])
+    assert set(artifacts) == {"pod_identity", BLUE}
+    assert artifacts["pod_identity"] == {"my-cluster": artifacts[BLUE]}
+    made = artifacts[BLUE]
+    assert made["account_id"] == f'"{OWN}"'
+    assert [change["name"] for change in made["changes"]] == ["artifact-test", "default/api"]
+    assert json.loads(made["changes"][0]["after"])
+    assert (made["form"], made["host"], made["failed"], made["failure"]) == ("full", "blue", False, None)
+    file = workflow.folder / "carried.json"
+    arguments = ("-e", f"name={BLUE}", "-e", f"file={file}")
+    for native in ("false", "true"):
+        done, again = workflow.job("pass_on.yml", artifacts, *arguments, ANSIBLE_JINJA2_NATIVE=native)
+        assert done.returncode == 0, done.stdout
+        assert json.loads(file.read_text(encoding="utf-8")) == {"carried": made}
+        assert again == {"carried": made}
+    # A later job of the role takes the artifacts of an earlier one for no variables of its own.
+    done, later = workflow.job(
+        "workload_identity.aws.verify",
+        {**artifacts, "pod_identity_hosts": "blue"},
+        "-e",
+        "pod_identity_artifact=short",
+    )
+    assert done.returncode == 0, done.stdout
+    assert (later[BLUE]["form"], later[BLUE]["workloads"]) == ("short", None)
+
+
+def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
+    artifacts = run_slices(workflow, ["blue", "gone", "typing", "silent"])
+    by_host = {part["host"]: part for name, part in artifacts.items() if name.startswith(KEY)}
+    assert sorted(by_host) == ["blue", "gone", "silent", "typing"]
+    assert {host: part["stopped"] for host, part in by_host.items()} == {
+        "blue": False,
+        "gone": True,
+        "silent": True,
+        "typing": True,
+    }
+    assert by_host["typing"]["failure"] == (
+        "pod_identity_trust_scope must be one of workload, namespace, cluster, account, none, got 'everybody'. Nothing was "
+        "changed."
+    )
+    assert "No cluster found for name: nowhere" in by_host["gone"]["failure"]
+    assert "silent" in by_host["silent"]["failure"]
+    given = {**artifacts, "pod_identity_hosts": "clusters", "pod_identity_expected": ["blue", "gone", "red"]}
+    done, _artifacts = workflow.job("workload_identity.aws.report", given)
+    assert done.returncode == 2
+    shown = squeezed(done.stdout)
+    for part in (
+        "1 of 5 clusters done, 4 failed.",
+        by_host["typing"]["failure"],
+        "3 of 5 clusters failed: gone, silent, typing; 1 of 5 did not report: red. See above.",
+    ):
+        assert squeezed(part) in shown
+    # What the inventory has is expected by itself, and what all reported well is well.
+    done, _artifacts = workflow.job(
+        "workload_identity.aws.report", {BLUE: artifacts[BLUE], "pod_identity_hosts": "blue"}
+    )
+    assert done.returncode == 0, done.stdout
+    done, _artifacts = workflow.job(
+        "workload_identity.aws.report", {BLUE: artifacts[BLUE], "pod_identity_hosts": "clusters"}
+    )
+    assert squeezed("3 of 4 did not report: gone, typing, silent.") in squeezed(done.stdout)
+
+
+def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> None:
+    file = workflow.folder / "blue.json"
+    extra = {"pod_identity_hosts": "blue", "pod_identity_report_file": str(file)}
+    done, artifacts = workflow.job(
+        "workload_identity.aws.site", extra, "--check", "-e", "pod_identity_artifact=none"
+    )
+    assert (done.returncode, artifacts) == (0, {})
+    files = str(workflow.folder / "*.json")
+    report = ("workload_identity.aws.report", {"pod_identity_hosts": "blue"})
+    done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
+    assert done.returncode == 0, done.stdout
+    assert "Check mode, where nothing was changed: blue." in done.stdout
+    (workflow.folder / "other.json").write_text("[]", encoding="utf-8")
+    done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
+    assert done.returncode == 2
+    assert squeezed("other.json is no report, as pod_identity_report_file writes it.") in squeezed(
+        done.stdout
+    )
+    done, _artifacts = workflow.job(*report)
+    assert squeezed("1 of 1 did not report: blue. See above.") in squeezed(done.stdout)
