@@ -393,7 +393,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
         """The clusters, and whether all could be read."""
         found = read_clusters(request, sessions, sessions.home)
-        sentences = [with_option_names(text, "") for text in describe_failures(found.failures)]
+        sentences = [str(with_option_names(text, "")) for text in describe_failures(found.failures)]
         if sentences and (found.nothing_read or request.require_all):
             raise AnsibleParserError(visible_lines("\n".join(sentences)))
         for sentence in sentences:
@@ -419,7 +419,8 @@ def _message(error: Exception) -> str:
     if isinstance(error, InputError):
         return visible_lines("\n".join(error.problems))
     if isinstance(error, AwsError):
-        return visible_lines(with_option_names(f"No cluster could be read. {error} {error.remedy}", ""))
+        text = with_option_names(f"No cluster could be read. {error} {error.remedy}", "")
+        return visible_lines(str(text))
     return str(error)
 
 
