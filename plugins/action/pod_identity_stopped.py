@@ -47,7 +47,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         variables = task_vars or {}
         if variables.get(FACT):
             return result
-        results = [_result(variables, name) for name in reversed(options["results"])]
+        results = _of_this_use([_result(variables, name) for name in options["results"]])
         message = options["message"] or next(filter(None, map(_failure, results)), UNKNOWN)
         report = stopped_report(
             self._place(variables, results),
@@ -84,6 +84,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         except AnsibleError:
             return ""
         return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+
+
+def _of_this_use(results: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Up to the step that failed: what later ones have is of an earlier use of the role, perhaps for another cluster."""
+    failed = next((number for number, result in enumerate(results) if result.get("failed")), len(results))
+    return results[: failed + 1]
 
 
 def _result(variables: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -100,6 +100,37 @@ def test_every_variable_may_be_text(
     assert "Done: 3 changes." in printed
 
 
+# What a survey gives where nothing was answered would be refused of these; see docs/artifacts.md.
+ANSWERED = {
+    "pod_identity_cluster_name": "my-cluster",
+    "pod_identity_workloads": json.dumps(WORKLOADS),
+    "pod_identity_owner": "team-a",
+    "pod_identity_tags": "stage: test\nteam: a\n",
+    "pod_identity_ignore": "PROOF_SKIPPED\nPOD_PROXY",
+    "pod_identity_create_namespaces": "false",
+}
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_survey_with_few_answers_sets_nothing_else(
+    core: str,
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    sandbox: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    """Written as AWX writes the answers of a survey: each text with the tag !unsafe."""
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    answers = {**dict.fromkeys(OPTIONS, ""), **ANSWERED}
+    lines = [f"{name}: !unsafe {json.dumps(answer)}\n" for name, answer in answers.items()]
+    (tmp_path / "answers.yml").write_text("".join(lines), encoding="utf-8")
+    command = [venv / "bin" / "ansible-playbook", SITE, "-e", "@answers.yml"]
+    printed = run(command, {**env, **sandbox}, tmp_path).stdout
+    assert "Done: 3 changes." in printed
+    assert recap(printed)["failed"] == 0
+
+
 PLAY = """
 - hosts: localhost
   connection: local

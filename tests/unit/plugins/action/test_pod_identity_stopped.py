@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The artifact of a role that stopped early: of which cluster, and why."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.action import pod_identity_stopped
+
+ARN = "arn:aws:eks:us-west-2:111122223333:cluster/blue"
+DONE = {"failed": False, "cluster_arn": ARN, "account_id": "111122223333"}
+RESULTS = ["preflight", "converged"]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def act(variables: dict[str, Any]) -> dict[str, Any]:
+        action = object.__new__(pod_identity_stopped.ActionModule)
+        action._task = SimpleNamespace(check_mode=False)
+        action._templar = SimpleNamespace(template=lambda value: value)
+        result: dict[str, Any] = action.run(None, {"inventory_hostname": "host", **variables})
+        return result
+
+    monkeypatch.setattr(pod_identity_stopped.ActionBase, "run", lambda *_arguments: {})
+    monkeypatch.setattr(
+        pod_identity_stopped.ActionModule,
+        "validate_argument_spec",
+        lambda _self, **_spec: (None, {"results": RESULTS, "message": None}),
+        raising=False,
+    )
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    return act
+
+
+GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-central-1"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "key", "failure"),
+    [
+        (
+            {**GREEN, "preflight": {"failed": True, "msg": "No."}},
+            "pod_identity_artifact_green_eu_central_1",
+            "No.",
+        ),
+        # An earlier use of the role was for another cluster.
+        (
+            {**GREEN, "preflight": {"failed": True, "msg": "No."}, "converged": DONE},
+            "pod_identity_artifact_green_eu_central_1",
+            "No.",
+        ),
+        (
+            {
+                "pod_identity_cluster_name": "blue",
+                "preflight": {},
+                "converged": {**DONE, "failed": True, "msg": "X"},
+            },
+            "pod_identity_artifact_blue_us_west_2_111122223333",
+            "X",
+        ),
+        (
+            {**GREEN, "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet"},
+            "pod_identity_artifact_green_eu_central_1_444455556666",
+            pod_identity_stopped.UNKNOWN,
+        ),
+        ({}, "pod_identity_artifact_unknown", pod_identity_stopped.UNKNOWN),
+    ],
+)
+def test_the_artifact_is_of_the_cluster_that_was_meant(
+    run: Any, variables: dict[str, Any], key: str, failure: str
+) -> None:
+    data = run(variables)["ansible_stats"]["data"]
+    assert set(data) == {key, "pod_identity"}
+    assert (data[key]["failure"], data[key]["failed"], data[key]["stopped"]) == (failure, True, True)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"pod_identity_report": {"failed": True}}, {**GREEN, "pod_identity_artifact": "none"}]
+)
+def test_after_a_report_and_where_none_is_wanted_there_is_nothing(
+    run: Any, variables: dict[str, Any]
+) -> None:
+    assert run(variables) == {"changed": False}
