@@ -121,7 +121,8 @@ def _loader() -> Any:
 def _compose(path: str, text: str, loader: Any, guard: _Guard) -> Any:
     """The document as nodes, which know their lines; None where there is nothing."""
     try:
-        composer = loader(text)
+        # Ansible's own kinds of text, which the loader in C does not take, become plain.
+        composer = loader("".join((text,)))
         composer.descend_resolver = guard.descend
         composer.ascend_resolver = guard.ascend
         try:
