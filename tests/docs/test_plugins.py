@@ -96,6 +96,7 @@ def test_ansible_doc_renders(kind: str, name: str, tmp_path: Path) -> None:
 
 
 INTERNAL = {
+    "pod_identity_fleet",
     "pod_identity_kubernetes",
     "pod_identity_preflight",
     "pod_identity_report",
