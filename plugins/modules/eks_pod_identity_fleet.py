@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: eks_pod_identity_fleet
-version_added: 0.2.0
+version_added: 0.1.0
 short_description: Give the service accounts of several clusters of one account their IAM roles
 description:
   - Does for several clusters of one AWS account what M(workload_identity.aws.eks_pod_identity) does for one. IAM is one for all
