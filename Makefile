@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
 
-.PHONY: help demo test setup setup-run setup-matrix lint unit findings fleet emulators docs docs-tables sandbox-tests faults sanity integration molecule package mutation bench clean
+.PHONY: help demo test setup setup-run setup-matrix lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults sanity integration molecule package mutation bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
@@ -35,7 +35,7 @@ setup-matrix:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
-TESTS := lint unit findings fleet emulators docs mutation sandbox-tests faults integration molecule package sanity
+TESTS := lint unit findings fleet emulators docs awx mutation sandbox-tests faults integration molecule package sanity
 
 test: setup-matrix
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -60,6 +60,10 @@ mutation: setup
 
 docs: setup
 	@$(VENV)/python -m pytest -q -n 2 --dist loadfile tests/docs
+
+# With CONTROLLER_HOST set it sets that AWX up, and clears it again
+awx: setup
+	@$(VENV)/python -m pytest -q -n 2 tests/awx
 
 docs-tables: setup
 	@PYTHONPATH=.collections $(VENV)/python tools/make_docs.py

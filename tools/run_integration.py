@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration targets against a sandbox of their own: python tools/run_integration.py [TARGET ...]
 
-Without a target all of them, in two lots at once: each target has its own AWS account and namespace.
+Without a target all of them, in two lots at once. Each lot has a sandbox: the role's targets look at whole clusters. In
+one lot, each target has an AWS account of its own.
 """
 
 from __future__ import annotations
@@ -31,15 +32,19 @@ SETTINGS = {
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] != [INSIDE]:
-        command = [str(SANDBOX), "run", "--fresh", "--", sys.executable, __file__, INSIDE, *arguments]
-        return subprocess.run(command, check=False).returncode
-    lots = [arguments[1:]] if arguments[1:] else split(all_targets())
-    # A copy each: ansible-test empties the output folder of its collection before every target.
-    copies = [prepared_copy(f"integration-{index}") for index in range(len(lots))]
+    if arguments[:1] == [INSIDE]:
+        _inside, name, *targets = arguments
+        return run(prepared_copy(name), targets)
+    lots = [arguments] if arguments else split(all_targets())
     with ThreadPoolExecutor(len(lots)) as pool:
-        codes = list(pool.map(run, copies, lots))
+        # A copy each: ansible-test empties the output folder of its collection before every target.
+        codes = list(pool.map(in_sandbox, (f"integration-{index}" for index in range(len(lots))), lots))
     return max(codes)
+
+
+def in_sandbox(name: str, targets: list[str]) -> int:
+    command = [str(SANDBOX), "run", "--fresh", "--", sys.executable, __file__, INSIDE, name, *targets]
+    return subprocess.run(command, check=False).returncode
 
 
 def prepared_copy(name: str) -> Path:

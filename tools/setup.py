@@ -36,6 +36,8 @@ MATRIX = {
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
 }
 WANTED_COLLECTIONS = ("amazon/aws/", "kubernetes/core/")
+# For tests of the role awx_fleet alone. Newer bundles have no awx.awx.
+AWX_BUNDLE = "11.13.0"
 
 
 class SetupError(Exception):
@@ -155,27 +157,32 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
     stamp.write_text(key, encoding="utf-8")
 
 
+def unpack(bundle: str, wanted: tuple[str, ...], target: Path, stamp: Path) -> None:
+    """Take collections out of the wheel of the package `ansible`."""
+    if stamped(stamp, bundle):
+        return
+    names = ", ".join(name.strip("/").replace("/", ".") for name in wanted)
+    say(f"fetching {names} (package ansible {bundle})")
+    wheels = CACHE / "wheels"
+    run(
+        CACHE / "uv" / "bin" / "python",
+        *("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
+        *("--ignore-requires-python", "--dest", wheels, f"ansible=={bundle}"),
+    )
+    wheel = next(wheels.glob(f"ansible-{bundle}-*.whl"))
+    for folder in wanted:
+        shutil.rmtree(target / "ansible_collections" / folder, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith(tuple(f"ansible_collections/{folder}" for folder in wanted)):
+                archive.extract(name, target)
+    stamp.write_text(bundle, encoding="utf-8")
+
+
 def unpack_collections(bundle: str, target: Path) -> None:
-    """Take amazon.aws and kubernetes.core out of the wheel of the package `ansible`."""
-    root = target / "ansible_collections"
-    stamp = target / ".bundle"
-    if not stamped(stamp, bundle):
-        say(f"fetching amazon.aws and kubernetes.core (package ansible {bundle})")
-        wheels = CACHE / "wheels"
-        run(
-            CACHE / "uv" / "bin" / "python",
-            *("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
-            *("--ignore-requires-python", "--dest", wheels, f"ansible=={bundle}"),
-        )
-        wheel = next(wheels.glob(f"ansible-{bundle}-*.whl"))
-        for wanted in WANTED_COLLECTIONS:
-            shutil.rmtree(root / wanted, ignore_errors=True)
-        with zipfile.ZipFile(wheel) as archive:
-            for name in archive.namelist():
-                if name.startswith(tuple(f"ansible_collections/{w}" for w in WANTED_COLLECTIONS)):
-                    archive.extract(name, target)
-        stamp.write_text(bundle, encoding="utf-8")
-    link = root / "workload_identity" / "aws"
+    """A collections root with what the collection depends on, and the collection itself."""
+    unpack(bundle, WANTED_COLLECTIONS, target, target / ".bundle")
+    link = target / "ansible_collections" / "workload_identity" / "aws"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(os.path.relpath(ROOT, link.parent), target_is_directory=True)
@@ -193,6 +200,8 @@ def set_up(what: str) -> None:
     install(ROOT / ".venv-sandbox", python, "-r", requirements / "sandbox.txt")
     install_sandbox()
     unpack_collections(BUNDLE[min(version, (3, 12))], ROOT / ".collections")
+    if what != "run":
+        unpack(AWX_BUNDLE, ("awx/awx/",), ROOT / ".collections", ROOT / ".collections" / ".awx")
     if what == "matrix":
         for core, (requirement, bundle, on) in MATRIX.items():
             usable = [pythons[wanted] for wanted in on if wanted in pythons]

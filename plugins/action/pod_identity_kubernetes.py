@@ -42,9 +42,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restart_run import (
     RestartSettings,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+    parse_eks_target,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
+    AWS_SPEC,
     CONNECTION_SPEC,
+    access_for,
     clock_of,
     connect,
 )
@@ -82,6 +87,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "proof_pod_spec": {"type": "dict", "default": {}},
                 "proof_run": {"type": "str"},
                 "proof_impossible": {"type": "str"},
+                **AWS_SPEC,
                 **CONNECTION_SPEC,
             },
             required_if=[("runtime_proof", True, ("proof_image",))],
@@ -89,9 +95,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         cluster = options["cluster_name"]
         preflight = variables[options["preflight"]]
         deadline = parse_deadline(preflight.get("deadline"))
+        row = preflight.get("eks_target")
+        access = access_for(self, parse_eks_target(row) if row else None, options)
         with interruptible() if options["runtime_proof"] else contextlib.nullcontext():
             run = run_half(
-                connect(self, options, variables, deadline),
+                connect(self, access, variables, options["force_conflicts"], deadline),
                 parse_aws_result(variables[options["result"]], cluster),
                 parse_preflight(preflight["kubernetes"], cluster),
                 _settings(options, bool(self._task.check_mode)),

@@ -41,12 +41,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     find_breakage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
+    UNAUTHORIZED,
+    find_unchecked,
     unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
     Deadline,
     begin_deadline,
     deadline_row,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.eks_refusal import (
+    refusal_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.kube_auth import (
+    KUBE_AUTHS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
     Preflight,
@@ -58,11 +66,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     api_server_row,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+    EksTarget,
+    eks_target_row,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_message,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
@@ -72,9 +86,16 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import matches
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    Access,
+    EksAccess,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
+    AWS_SPEC,
     CONNECTION_SPEC,
+    access_for,
     connect,
+    find_target,
 )
 
 LAYERS = "fleet_workloads"
@@ -94,9 +115,10 @@ pod_identity_workloads:
       - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
 
 It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or an AWS credential on the job template), \
-and a kubeconfig (KUBECONFIG).
+and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
+GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
 PURGE_IN_A_FLEET = (
     f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
     "cluster. Leave it out here, and purge cluster by cluster with site.yml."
@@ -131,6 +153,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {**result, "failed": True, "msg": MISSING}
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}
+        except AwsError as error:
+            return {**result, "failed": True, "msg": aws_message(error, None), "error_code": error.code}
         if ready.get("failed"):
             return {**result, **ready}
         warnings = [*find_ineffective(given, entry_point), *ready.pop("warnings", ())]
@@ -138,7 +162,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         return {**result, **ready, "options": options, **({"warnings": warnings} if warnings else {})}
 
     def _run(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """The preflight with its arguments. Raises InputError."""
+        """The preflight with its arguments. Raises InputError, and AwsError where a token for the EKS cluster needs AWS."""
         options = self._options(given)
         _check_files(options)
         locate = partial(locate_files, variables=variables)
@@ -153,26 +177,33 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         parsed = read_input(_input_of(given), locate, ROLE, layers)
         state: State = "verify" if options["verify_only"] else parsed.state
         deadline = begin_deadline(read_integer(given.get("deadline")))
-        preflight = self._read_accounts(parsed, state, options, variables, deadline)
+        target = self._target(parsed, options)
+        access = access_for(self, target, options)
+        preflight = self._read_accounts(parsed, state, options, variables, deadline, access)
         if isinstance(preflight, ApiError):
-            message = unreachable_message(preflight, parsed.cluster_name, _region(options))
-            return {"failed": True, "msg": message}
+            return {
+                "failed": True,
+                "msg": _unreachable(preflight, parsed.cluster_name, options, target, access),
+            }
         server = replace(preflight.server, required=options["verify_cluster"])
         preflight = replace(preflight, server=server)
         if preflight.plan.problems:
             message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
             return {"failed": True, "msg": message}
         file = keep(parsed)
-        empty = {} if parsed.workloads or parsed.purge else {"warnings": [EMPTY]}
+        warnings = find_unchecked(server, parsed.cluster_name, _region(options))
+        if not (parsed.workloads or parsed.purge):
+            warnings.append(EMPTY)
         # Ansible looks at every value of a result, so it holds no workloads.
         return {
             "changed": False,
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
             "deadline": deadline_row(deadline),
+            "eks_target": eks_target_row(target) if target else None,
             "kubernetes_api": api_server_row(preflight.server),
             "breakage": [finding_row(finding) for finding in preflight.breakage],
-            **empty,
+            **({"warnings": warnings} if warnings else {}),
         }
 
     def _entry_point(self) -> tuple[EntryPoint, bool]:
@@ -206,6 +237,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             except AnsibleError as error:
                 yield f"{ROLE}{name}: {str(error).splitlines()[0]}"
 
+    def _target(self, parsed: ParsedInput, options: Mapping[str, Any]) -> EksTarget | None:
+        try:
+            return find_target(self, options["kube_auth"], parsed.cluster_name, options)
+        except AwsError as error:
+            if not error.missing or parsed.state != "absent":
+                raise
+            raise error.with_remedy(f"{error.remedy} {GONE}") from error
+
     def _read_accounts(
         self,
         parsed: ParsedInput,
@@ -213,12 +252,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         options: Mapping[str, Any],
         variables: dict[str, Any],
         deadline: Deadline | None,
+        access: Access,
     ) -> Preflight | ApiError:
         purge = None
         if parsed.purge and state == "present":
             purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
         try:
-            reader = connect(self, options, variables, deadline)
+            reader = connect(self, access, variables, deadline=deadline)
             preflight = read_accounts(
                 reader,
                 parsed.workloads,
@@ -248,7 +288,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     "adopt": {"type": "bool", "default": False},
                     "allow_breakage": {"type": "bool", "default": False},
                     "verify_cluster": {"type": "bool", "default": True},
-                    "region": {"type": "str"},
+                    "kube_auth": {"type": "str", "choices": list(KUBE_AUTHS), "default": "auto"},
+                    **AWS_SPEC,
                     **{name: {"type": "path"} for name in FILES},
                     **CONNECTION_SPEC,
                 }
@@ -261,8 +302,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
     """The arguments of this action that the role's variables stand for."""
-    names = (*OPTIONS, *FILES, "adopt", "allow_breakage", "verify_cluster", "region", "kubeconfig")
-    arguments = {name: given[name] for name in (*names, LAYERS) if name in given}
+    names = (
+        *OPTIONS,
+        *FILES,
+        "adopt",
+        "allow_breakage",
+        "verify_cluster",
+        "kube_auth",
+        "kubeconfig",
+        *AWS_SPEC,
+        LAYERS,
+    )
+    arguments = {name: given[name] for name in names if name in given}
     if "kube_context" in given:
         arguments["context"] = given["kube_context"]
     return {**arguments, "verify_only": entry_point == "verify"}
@@ -277,6 +328,14 @@ def _check_files(options: Mapping[str, Any]) -> None:
     ]
     if unwritable:
         raise InputError(unwritable)
+
+
+def _unreachable(
+    error: ApiError, cluster: str, options: Mapping[str, Any], target: EksTarget | None, access: Access
+) -> str:
+    if error.status == UNAUTHORIZED and target is not None and isinstance(access, EksAccess):
+        return refusal_message(target, access.caller_access())
+    return unreachable_message(error, cluster, _region(options), with_token=target is not None)
 
 
 def _input_of(given: Mapping[str, Any]) -> dict[str, Any]:

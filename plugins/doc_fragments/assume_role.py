@@ -12,8 +12,9 @@ class ModuleDocFragment:
 options:
   assume_role_arn:
     description:
-      - ARN of an IAM role that is assumed first, with the credentials that there are: of the environment, a profile, O(access_key)
-        and O(secret_key), or of the machine. All requests to AWS are then made as this role, in its account.
+      - ARN of an IAM role that is assumed first, with the credentials that there are, be it those of the environment, of a
+        profile, of O(access_key) and O(secret_key), or of the machine. All requests to AWS are then made as this role, in its
+        account.
       - The credentials of the role are renewed when a run outlives them. They stay in memory, and are in no result.
     type: str
   assume_role_external_id:

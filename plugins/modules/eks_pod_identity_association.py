@@ -237,7 +237,7 @@ import time
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     with_option_names,
@@ -272,6 +272,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 
 
+@answering()
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={

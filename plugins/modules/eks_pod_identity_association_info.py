@@ -161,6 +161,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     assume_role_spec,
     read_assume_role,
@@ -214,6 +215,7 @@ def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[Asso
     return sorted(rows, key=lambda row: (row["namespace"], row["service_account"]))
 
 
+@answering()
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={

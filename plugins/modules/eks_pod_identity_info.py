@@ -316,6 +316,7 @@ cluster_arn:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     named_result,
     with_option_names,
@@ -379,6 +380,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 
 
+@answering()
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={

@@ -100,8 +100,29 @@ options:
       - Why no Pod can run in the cluster, so that the proof is skipped; empty when they can. When not given, the version
         of the API server decides.
     type: str
+  region:
+    description: AWS region of the cluster. It and the other options of AWS are those with which the preflight made its token.
+    type: str
+  profile:
+    description: AWS profile with the credentials for the token.
+    type: str
+  endpoint_url:
+    description: Another endpoint than that of AWS.
+    type: str
+  assume_role_arn:
+    description: ARN of the role whose credentials make the token for the EKS cluster.
+    type: str
+  assume_role_external_id:
+    description: The external ID that the trust policy of that role asks for.
+    type: str
+  assume_role_session_name:
+    description: Name of its session.
+    type: str
+  assume_role_duration:
+    description: How long its session lasts, in seconds.
+    type: int
   kubeconfig:
-    description: The kubeconfig file. When not given, C(K8S_AUTH_KUBECONFIG), C(KUBECONFIG) or C(~/.kube/config).
+    description: The kubeconfig file, where the preflight took no token. When not given, kubernetes.core looks for one.
     type: raw
   context:
     description: The context within the kubeconfig file.

@@ -108,8 +108,35 @@ options:
     description: At most so many, or a share like V(20%) of those that are there, or it is an error. When not given, V(10).
     type: str
   region:
-    description: AWS region of the cluster, for messages.
+    description: AWS region of the cluster.
     type: str
+  profile:
+    description: AWS profile with the credentials for the token.
+    type: str
+  endpoint_url:
+    description: Another endpoint than that of AWS.
+    type: str
+  assume_role_arn:
+    description: ARN of the role whose credentials make the token for the EKS cluster.
+    type: str
+  assume_role_external_id:
+    description: The external ID that the trust policy of that role asks for.
+    type: str
+  assume_role_session_name:
+    description: Name of its session.
+    type: str
+  assume_role_duration:
+    description: How long its session lasts, in seconds.
+    type: int
+  kube_auth:
+    description:
+      - How the Kubernetes API is reached, as O(workload_identity.aws.pod_identity#role:main:pod_identity_kube_auth).
+    type: str
+    choices:
+      - auto
+      - eks
+      - kubeconfig
+    default: auto
   report_file:
     description: The file for the report; the preflight fails when it cannot be written.
     type: path
@@ -117,7 +144,7 @@ options:
     description: The file for the report in the XML of JUnit; the preflight fails when it cannot be written.
     type: path
   kubeconfig:
-    description: The kubeconfig file. When not given, C(K8S_AUTH_KUBECONFIG), C(KUBECONFIG) or C(~/.kube/config).
+    description: The kubeconfig file. When not given, O(kube_auth) says what counts.
     type: raw
   context:
     description: The context within the kubeconfig file.
@@ -166,6 +193,12 @@ breakage:
   returned: success
   type: list
   elements: dict
+eks_target:
+  description:
+    - Where the API of the EKS cluster is, when a token for it is used, for M(workload_identity.aws.pod_identity_kubernetes).
+      Otherwise null. There is no secret in it.
+  returned: success
+  type: dict
 kubernetes_api:
   description:
     - Where the Kubernetes half goes, for the option O(workload_identity.aws.eks_pod_identity#module:kubernetes_api).

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -41,7 +40,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ApiServer,
     digests_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import within
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    Access,
+    GivenAccess,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 try:
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
@@ -81,12 +87,16 @@ LONGEST_TRIALS = 180.0
 class ClientReader:
     """One connection for all reads of a task, made with the first of them.
 
-    ``options`` are those of kubernetes.core's modules. ``environment`` is the task's.
+    ``options`` are those of kubernetes.core's modules. ``environment`` is the task's. ``access`` gives the token, where
+    the options do not say who asks.
     """
 
-    def __init__(self, options: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], environment: Mapping[str, str], access: Access | None = None
+    ) -> None:
         self._options = options
         self._environment = environment
+        self._access = access or GivenAccess({})
         self._client: Any = None
 
     def list_objects(self, query: Query) -> Listing:
@@ -147,9 +157,22 @@ class ClientReader:
 
     def _connected(self) -> Any:
         if self._client is None:
-            with _variables(self._environment):
+            token = self._token()
+            with variables(self._environment), self._access.lent(LONGEST_CALL):
                 self._client = get_api_client(**self._options)
+            if token is not None:
+                # The client calls it before each request.
+                self._client.configuration.refresh_api_key_hook = self._renew
         return self._client
+
+    def _renew(self, configuration: Any) -> None:
+        configuration.api_key["authorization"] = f"Bearer {self._token()}"
+
+    def _token(self) -> str | None:
+        try:
+            return self._access.token(LONGEST_CALL)
+        except AwsError as error:
+            raise CoreException(f"no token for the cluster: {sentence(str(error))} {error.remedy}") from error
 
 
 def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
@@ -246,18 +269,3 @@ class _Collector(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._errors.append(" ".join(record.getMessage().split()))
-
-
-@contextlib.contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """The process is the task's own, but no other variable of it changes."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

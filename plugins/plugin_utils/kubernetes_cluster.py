@@ -31,6 +31,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     TimedClock,
     TimedCluster,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.kube_auth import (
+    KubeAuth,
+    uses_eks_token,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
     member,
@@ -42,6 +46,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+    EksTarget,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
+    read_eks_target,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
+    ASSUME_ROLE,
+    clients_of_task,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    Access,
+    EksAccess,
+    GivenAccess,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import (
     HAS_CLIENT,
     ClientReader,
@@ -52,6 +73,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_r
     written_of,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
+    Result,
     environment_of,
     run_action,
     with_defaults,
@@ -65,6 +87,11 @@ MODULE_SECONDS = 180.0
 FIELD_MANAGER = "workload-identity"
 MANIFEST_SECONDS = 2.0
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
+# What a token for the EKS cluster is made with.
+AWS_SPEC: dict[str, dict[str, Any]] = {
+    **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url", *ASSUME_ROLE)},
+    "assume_role_duration": {"type": "int"},
+}
 # Of kubernetes.core's modules, for those who set them with module_defaults.
 _CLIENT_OPTIONS = (
     *("kubeconfig", "context", "host", "api_key", "username", "password", "validate_certs", "verify_ssl"),
@@ -84,14 +111,11 @@ class SystemClock:
 class ModuleReader:
     """Reads by modules: where they run on another host, or the controller has no Kubernetes client."""
 
-    def __init__(
-        self, caller: ActionBase, connection: Mapping[str, Any], variables: Mapping[str, Any]
-    ) -> None:
-        self._caller, self._connection, self._variables = caller, connection, variables
+    def __init__(self, caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> None:
+        self._caller, self._access, self._variables = caller, access, variables
 
     def list_objects(self, query: Query) -> Listing:
         arguments: dict[str, Any] = {
-            **self._connection,
             "api_version": query.api_version,
             "kind": query.kind,
             "label_selectors": list(query.label_selectors),
@@ -99,44 +123,73 @@ class ModuleReader:
         }
         if query.namespace:
             arguments["namespace"] = query.namespace
-        return listing_of(run_action(self._caller, LIST, arguments, self._variables, MODULE_SECONDS))
+        return listing_of(self._run(LIST, arguments))
 
     def read_version(self) -> Object:
-        result = run_action(self._caller, INFO, self._connection, self._variables, MODULE_SECONDS)
+        result = self._run(INFO, {})
         return member(result, "version", "server", "kubernetes")
 
     def read_server(self) -> ApiServer:
         """The file of the certificate authority is on the host of the module, and gone with it."""
-        result = run_action(self._caller, INFO, self._connection, self._variables, MODULE_SECONDS)
+        result = self._run(INFO, {})
         connection = member(result, "connection")
         return ApiServer(
             text_of(connection.get("host")), checks_certificate=connection.get("verify_ssl") is True
         )
 
     def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
-        arguments = {
-            **self._connection,
-            "resource_definition": list(manifests),
-            "continue_on_error": True,
-        }
-        seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
-        result = run_action(self._caller, APPLY, arguments, self._variables, seconds, dry=True)
-        return trials_of(result, len(manifests))
+        trials: list[Trial] = []
+        for part in parts_of(manifests, self._access.longest):
+            arguments = {"resource_definition": list(part), "continue_on_error": True}
+            seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(part)
+            result = run_with(
+                self._access, self._caller, APPLY, arguments, self._variables, seconds, dry=True
+            )
+            trials += trials_of(result, len(part))
+        return trials
+
+    def _run(self, name: str, arguments: Mapping[str, Any]) -> Result:
+        return run_with(self._access, self._caller, name, arguments, self._variables, MODULE_SECONDS)
+
+
+def run_with(
+    access: Access,
+    caller: ActionBase,
+    name: str,
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    seconds: float,
+    *,
+    dry: bool = False,
+) -> Result:
+    """The result of an action of kubernetes.core that reaches the API by ``access``."""
+    try:
+        with access.lent(seconds):
+            return run_action(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
+    except AwsError as error:
+        return {"failed": True, "msg": f"no token for the cluster: {sentence(str(error))} {error.remedy}"}
+
+
+def parts_of(manifests: Sequence[Object], longest: float) -> list[Sequence[Object]]:
+    """As many manifests at once as are surely done in so many seconds."""
+    if MODULE_SECONDS + MANIFEST_SECONDS * len(manifests) <= longest:
+        return [manifests]
+    size = int((longest - MODULE_SECONDS) // MANIFEST_SECONDS)
+    return [manifests[first : first + size] for first in range(0, len(manifests), size)]
 
 
 class TaskCluster:
-    """``connection`` has the options of CONNECTION_SPEC that were given. With ``force`` fields of other field managers
-    are taken over."""
+    """With ``force`` fields of other field managers are taken over."""
 
     def __init__(
         self,
         caller: ActionBase,
-        connection: Mapping[str, Any],
+        access: Access,
         variables: Mapping[str, Any],
         reader: ClusterReader,
         force: bool = False,
     ) -> None:
-        self._caller, self._connection, self._variables = caller, connection, variables
+        self._caller, self._access, self._variables = caller, access, variables
         self._reader, self._force = reader, force
 
     def list_objects(self, query: Query) -> Listing:
@@ -182,48 +235,94 @@ class TaskCluster:
         return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
 
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> Written:
-        arguments |= {
-            **self._connection,
+        written = Written()
+        first = 0
+        for part in parts_of(manifests, self._access.longest):
+            done = self._write_part(part, arguments)
+            written = Written(
+                written.changed or done.changed,
+                {**written.refused, **{first + index: reason for index, reason in done.refused.items()}},
+                done.error,
+                [*written.diffs, *done.diffs],
+            )
+            if done.error is not None:
+                break
+            first += len(part)
+        return written
+
+    def _write_part(self, manifests: Sequence[Object], arguments: Mapping[str, Any]) -> Written:
+        whole = {
+            **arguments,
             "resource_definition": list(manifests),
             # What is refused is for the report to say; the others go on.
             "continue_on_error": True,
         }
         seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
-        return written_of(run_action(self._caller, APPLY, arguments, self._variables, seconds))
+        return written_of(run_with(self._access, self._caller, APPLY, whole, self._variables, seconds))
 
 
-def reader_for(
-    caller: ActionBase, connection: Mapping[str, Any], variables: Mapping[str, Any]
-) -> ClusterReader:
+def runs_here(caller: ActionBase) -> bool:
+    """Whether modules run on this machine as this user."""
+    return caller._connection.transport == "local" and not caller._play_context.become
+
+
+def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> ClusterReader:
     """Reads where modules would run: in this process when that is this machine, and it has the client."""
-    if not HAS_CLIENT or caller._connection.transport != "local" or caller._play_context.become:
-        return ModuleReader(caller, connection, variables)
-    options = with_defaults(caller, LIST, connection)
+    if not HAS_CLIENT or not runs_here(caller):
+        return ModuleReader(caller, access, variables)
+    options = with_defaults(caller, LIST, access.arguments)
     options = {name: options[name] for name in _CLIENT_OPTIONS if options.get(name) is not None}
     if isinstance(options.get("kubeconfig"), str):
         options["kubeconfig"] = _decrypted(caller, options["kubeconfig"])
-    return ClientReader(options, environment_of(caller))
+    return ClientReader(options, environment_of(caller), access)
 
 
 def clock_of(deadline: Deadline | None) -> Clock:
     return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
 
 
+def find_target(
+    caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any]
+) -> EksTarget | None:
+    """Where the API of the EKS cluster is, if a token for it is to be used. ``options`` are the task's.
+
+    Raises InputError, AnsibleError, and AwsError where EKS does not tell.
+    """
+    given = with_defaults(caller, LIST, _connection(options))
+    names = [name for name, value in given.items() if value]
+    if not uses_eks_token(wanted, names, environment_of(caller), os.environ, runs_here(caller)):
+        return None
+    clients = clients_of_task(caller, _of_aws(options))
+    return read_eks_target(clients.api, cluster, clients.region)
+
+
+def access_for(caller: ActionBase, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
+    """By a token for the target, or where there is none by the task's options. Raises AnsibleError."""
+    if target is None:
+        return GivenAccess(_connection(options))
+    return EksAccess(target, clients_of_task(caller, _of_aws(options)))
+
+
 def connect(
     caller: ActionBase,
-    options: Mapping[str, Any],
+    access: Access,
     variables: Mapping[str, Any],
+    force: bool = False,
     deadline: Deadline | None = None,
 ) -> PatientCluster:
-    """``options`` are the task's; raises AnsibleError for a kubeconfig that cannot be found."""
-    connection = {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
-    reader = reader_for(caller, connection, variables)
-    cluster: Cluster = TaskCluster(
-        caller, connection, variables, reader, bool(options.get("force_conflicts"))
-    )
+    """Raises AnsibleError for a kubeconfig that cannot be found."""
+    cluster: Cluster = TaskCluster(caller, access, variables, reader_for(caller, access, variables), force)
     if deadline:
         cluster = TimedCluster(cluster, deadline)
     return PatientCluster(cluster, clock_of(deadline))
+
+
+def _connection(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
+
+
+def _of_aws(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in AWS_SPEC if options.get(name)}
 
 
 def _decrypted(caller: ActionBase, kubeconfig: str) -> str:

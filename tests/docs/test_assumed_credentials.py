@@ -26,7 +26,9 @@ iam.put_user_policy(UserName="awx", PolicyName="page", PolicyDocument=json.dumps
 key = iam.create_access_key(UserName="awx")["AccessKey"]
 user = iam.get_user(UserName="awx")["User"]["Arn"]
 trust_policy["Statement"][0]["Principal"]["AWS"] = user
-there = boto3.client("iam", aws_access_key_id="444455556666")
+there = boto3.client(
+    "iam", aws_access_key_id="444455556666", aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"]
+)
 there.create_role(RoleName="pod-identity-fleet", AssumeRolePolicyDocument=json.dumps(trust_policy))
 there.put_role_policy(RoleName="pod-identity-fleet", PolicyName="all", PolicyDocument=json.dumps(permissions))
 print("KEYS", json.dumps([key["AccessKeyId"], key["SecretAccessKey"]]))
@@ -120,8 +122,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_what_the_page_allows_suffices_and_no_secret_is_left_anywhere(world: World) -> None:
     said = world.play({})
     assert "Verified: 1 workload; 1 pass." in said
-    assert f"account {ACCOUNT}" in said
-    assert f"as arn:aws:sts::{ACCOUNT}:assumed-role/pod-identity-fleet/workload-identity" in said
+    report = json.loads((world.folder / "report.json").read_text(encoding="utf-8"))
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/pod-identity-fleet/workload-identity"
+    assert (report["account_id"], report["caller_arn"]) == (ACCOUNT, session)
+    assert session in said
     sessions = world.control()["sessions"]
     assert sessions
     secrets = [session[name] for session in sessions for name in ("secret_access_key", "session_token")]

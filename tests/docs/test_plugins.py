@@ -78,6 +78,14 @@ EXAMPLE_BEFORE = {
     "eks_pod_identity_info": "eks_pod_identity",
     "eks_pod_identity_association_info": "eks_pod_identity",
 }
+# What the inventory eks_clusters says of the sandbox's cluster.
+CLUSTER_VARIABLES = """
+import boto3, json
+cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
+print(json.dumps({"eks_endpoint": cluster["endpoint"], "eks_region": cluster["arn"].split(":")[3],
+                  "eks_certificate_authority_data": cluster["certificateAuthority"]["data"]}))
+"""
+VARIABLES_BEFORE = {"eks_token": CLUSTER_VARIABLES}
 FILES_BEFORE = {
     "pod_identity_workloads": ("teams/payments.yml", "- {namespace: default, service_account: api}\n")
 }
@@ -152,13 +160,17 @@ def test_examples_run_as_they_stand(kind: str, name: str, sandbox: Sandbox, tmp_
         path, text = FILES_BEFORE[name]
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
+    variables = {}
+    if name in VARIABLES_BEFORE:
+        done = sandbox.run(BIN / "python", "-c", VARIABLES_BEFORE[name])
+        variables = json.loads(done.stdout.splitlines()[-1])
     before = examples("module", EXAMPLE_BEFORE[name])[:1] if name in EXAMPLE_BEFORE else []
     play = {
         "name": f"Examples of {name}",
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
-        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}", **variables},
         "tasks": before + examples(kind, name),
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")

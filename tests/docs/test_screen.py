@@ -141,6 +141,14 @@ def test_the_lines_stand_as_they_are_in_either_form_of_results(sandbox: Sandbox,
     )
 
 
+def test_a_certificate_that_is_not_checked_is_a_warning(sandbox: Sandbox) -> None:
+    """As AWX sets it for a bearer token credential without certificate authority."""
+    command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
+    said = "is used without checking its certificate: whoever answers there gets the token."
+    assert said in " ".join(sandbox.run(*command, env={"K8S_AUTH_VERIFY_SSL": "False"}).stdout.split())
+    assert said not in " ".join(sandbox.run(*command).stdout.split())
+
+
 INVENTORY = """
 all:
   vars: {pod_identity_cluster_name: my-cluster}
@@ -161,6 +169,27 @@ def test_a_pattern_that_matches_no_host_ends_the_playbook(tmp_path: Path, core: 
     done = play(core, tmp_path, playbook, INVENTORY, "-e", "pod_identity_hosts=clusterz")
     assert done.returncode != 0, done.stdout
     assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
+
+
+@pytest.mark.parametrize("playbook", list(PLAYBOOKS))
+@pytest.mark.parametrize(
+    ("options", "hosts"),
+    [
+        pytest.param([], "localhost", id="localhost"),
+        pytest.param(["-e", "pod_identity_hosts=green"], "green", id="others"),
+    ],
+)
+def test_a_limit_that_leaves_no_host_ends_the_playbook(
+    tmp_path: Path, playbook: str, options: list[str], hosts: str
+) -> None:
+    """Ansible itself skips the play and ends well, and AWX shows a job that succeeded."""
+    inventory = INVENTORY.replace("blue: {}", "blue: {}, green: {}")
+    done = play(cores()[0], tmp_path, playbook, inventory, "-l", "blue", *options)
+    assert done.returncode != 0, done.stdout
+    assert (
+        f"The limit 'blue' leaves no host of '{hosts}', so nothing would be done. Hosts other than localhost need "
+        "pod_identity_hosts as an extra variable."
+    ) in done.stdout
 
 
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)

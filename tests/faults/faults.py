@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 READS = ("Get", "List", "Describe")
 
@@ -16,24 +16,22 @@ class Fault:
     """``kind`` is the sandbox's. It strikes one request; with ``lasts`` that one and all later ones of its operation;
     with ``seconds`` all for so long.
 
-    One that ``passes`` is got over within the run. ``to_writes`` strikes no reads: one that answers "not there" or
-    "in use" to a read is what reads of a late replica are.
+    One that ``passes`` is got over within the run. ``to`` says which requests it strikes.
     """
 
     label: str
     kind: str
     passes: bool = True
     lasts: bool = False
-    to_writes: bool = False
+    to: Literal["all", "lists", "reads", "writes"] = "all"
     seconds: float = 0
     alike: bool = False
-    to_lists: bool = False
 
     def strikes(self, operation: str) -> bool:
         name = operation.partition(":")[2]
-        if self.to_lists:
+        if self.to == "lists":
             return name.startswith("List") or name == "GetAccountAuthorizationDetails"
-        return not (self.to_writes and name.startswith(READS))
+        return self.to == "all" or name.startswith(READS) == (self.to == "reads")
 
     def rule(self, operation: str, stall_seconds: float, scale: float) -> dict[str, Any]:
         """The rule for the sandbox, set immediately before the request. A second lasts ``scale`` seconds."""
@@ -56,16 +54,18 @@ FAULTS = (
     Fault("answer stalls", "stall"),
     Fault("web page with 200", "html200"),
     Fault("nothing with 200", "empty200", alike=True),
-    Fault("404 to a write", "not_found", to_writes=True),
-    Fault("409 to a write", "conflict", to_writes=True),
+    Fault("404 to a write", "not_found", to="writes"),
+    Fault("409 to a write", "conflict", to="writes"),
+    Fault("404 to a read", "not_found", passes=False, to="reads"),
+    Fault("409 to a read", "conflict", passes=False, to="reads"),
     Fault("access denied", "access_denied", passes=False),
-    Fault("pages without end", "endless_pages", passes=False, lasts=True, to_lists=True),
+    Fault("pages without end", "endless_pages", passes=False, lasts=True, to="lists"),
     Fault("throttled to the end", "throttle", passes=False, lasts=True, alike=True),
     Fault("500 to the end", "error500", passes=False, lasts=True, alike=True),
     Fault("dropped to the end", "reset_before", passes=False, lasts=True, alike=True),
     Fault("answers lost to the end", "reset_after", passes=False, lasts=True, alike=True),
     Fault("answers stall to the end", "stall", passes=False, lasts=True, alike=True),
     Fault("web page to the end", "html200", passes=False, lasts=True, alike=True),
-    Fault("404 to writes to the end", "not_found", passes=False, lasts=True, alike=True, to_writes=True),
-    Fault("409 to writes to the end", "conflict", passes=False, lasts=True, alike=True, to_writes=True),
+    Fault("404 to writes to the end", "not_found", passes=False, lasts=True, alike=True, to="writes"),
+    Fault("409 to writes to the end", "conflict", passes=False, lasts=True, alike=True, to="writes"),
 )

@@ -67,6 +67,7 @@ from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 Ended = Run | AwsError
 
 
+CLEAN = "clean"
 # Codes of what a run did not come to, for it ended before.
 ENDED = ("INTERRUPTED", "DEADLINE", "INTERNAL_ERROR")
 _REQUEST = re.compile(r"\b(?:iam|eks|sts):[A-Z]\w+")
@@ -147,10 +148,14 @@ def client_of(url: str, service: Any) -> Any:
 
 @dataclass
 class Account:
-    """One endpoint. ``before_request`` is called before each request of a run is sent, with its operation."""
+    """One endpoint. ``before_request`` is called before each request of a run is sent, with its operation.
+
+    ``kept`` are the names under which the endpoint remembers what it held.
+    """
 
     url: str
     clients: dict[str, Any] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     before_request: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
@@ -169,9 +174,23 @@ class Account:
 
     def clean(self) -> None:
         """Nothing but the things of others, no faults, and counters at zero."""
+        if self.restored(CLEAN):
+            return
         self.control.reset()
         furnish(self.clients["iam"], self.clients["eks"])
+        self.keep(CLEAN)
+
+    def keep(self, name: str) -> None:
+        """Remember what is there, for tests that start from it; counters go to zero."""
         self.control.reset_counters()
+        self.control.keep(name)
+        self.kept.add(name)
+
+    def restored(self, name: str) -> bool:
+        """Whether what was kept is there again."""
+        if name in self.kept:
+            self.control.restore(name)
+        return name in self.kept
 
     def run(
         self,

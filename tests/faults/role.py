@@ -56,6 +56,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
+from urllib3.util.retry import Retry
 
 Json = dict[str, Any]
 
@@ -176,6 +177,8 @@ class Role:
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes_cluster, "run_action", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
+            # The client waits as long as Retry-After asks for.
+            mock.patch.object(Retry, "sleep"),
             mock.patch.object(kubernetes_cluster, "MODULE_SECONDS", patience.module),
             mock.patch.object(kubernetes_cluster, "MANIFEST_SECONDS", 0),
             mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),

@@ -39,6 +39,7 @@ from sandbox.kube.kubeconfig import write_kubeconfig
 # The answer of a stalled request begins after so many seconds; the client and the module are given up before.
 STALL_SECONDS = 2.5
 IMPATIENT = Patience(read=0.4, answer=1.5, module=1.2)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PARTS = 4 if THOROUGH else 1
 ALIKE = 6
 
@@ -100,6 +101,9 @@ def role(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> I
 def prepare(role: Role, kube: Kube, name: str) -> None:
     """Bring account and cluster to where a use of the role starts."""
     role.wait()
+    if role.account.restored(f"cluster, {name}"):
+        kube.control.restore(name)
+        return
     role.account.clean()
     kube.control.reset()
     furnish(kube)
@@ -108,6 +112,8 @@ def prepare(role: Role, kube: Kube, name: str) -> None:
         run = role.run(Asked(desired(*first)), first, Patience())
         assert not run.failed, run.shown
     kube.control.reset_counters()
+    kube.control.keep(name)
+    role.account.keep(f"cluster, {name}")
 
 
 @pytest.fixture(scope="session")
@@ -185,32 +191,40 @@ def test_a_disturbed_use_of_the_role_loses_nothing(
         pytest.fail("\n".join(problems), pytrace=False)
 
 
-def writes(usual: Mapping[str, UsualRole]) -> list[tuple[str, str]]:
-    """Tasks and the kinds of request in them that are no reads; the short form takes each kind in one of the tasks."""
+def writes(usual: Mapping[str, UsualRole], how: signal.Signals) -> list[tuple[str, str]]:
+    """Tasks and the kinds of request in them that are no reads. The short form takes each kind in one of the tasks;
+    SIGTERM and SIGINT share them, as nobody listens to either."""
     found = [
         (name, operation)
         for name, normal in usual.items()
         for operation in normal.operations
         if not operation.startswith(("get ", "list "))
     ]
-    return found if THOROUGH else list({operation: (name, operation) for name, operation in found}.values())
+    if THOROUGH:
+        return found
+    once = list({operation: (name, operation) for name, operation in found}.values())
+    return {signal.SIGKILL: once, signal.SIGTERM: once[::2], signal.SIGINT: once[1::2]}[how]
 
 
+@pytest.mark.parametrize("how", SIGNALS, ids=lambda how: how.name)
 def test_a_killed_use_of_the_role_is_completed_by_the_next(
-    role: tuple[Role, Kube], usual: Mapping[str, UsualRole], record_property: Callable[[str, object], None]
+    how: signal.Signals,
+    role: tuple[Role, Kube],
+    usual: Mapping[str, UsualRole],
+    record_property: Callable[[str, object], None],
 ) -> None:
-    """SIGKILL once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core, a
+    """A signal once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core, a
     process of its own, goes on."""
     user, kube = role
     counts: Counter[str] = Counter()
-    for name, operation in writes(usual):
+    for name, operation in writes(usual, how):
         scenario, normal = SCENARIOS[name], usual[name]
         prepare(user, kube, name)
         kube.control.set_faults(
             [{"operation": operation, "kind": "stall", "nth": 1, "seconds": STALL_SECONDS}]
         )
         counts["runs"] += 1
-        kill_when(lambda: bool(kube.control.counters()["faults"]), user, scenario)
+        kill_when(lambda: bool(kube.control.counters()["faults"]), how, user, scenario)
         kube.control.set_faults([])
         check_cluster(normal, accounts_of(kube))
         again = user.run(scenario.asked, scenario.workloads, Patience())
@@ -219,11 +233,11 @@ def test_a_killed_use_of_the_role_is_completed_by_the_next(
         wrong = differences(user.account.facets(), normal.aws_goal)
         assert not wrong, wrong
         counts["converged"] += 1
-    record_property("faults", {"kind": "Kubernetes: SIGKILL", **counts})
+    record_property("faults", {"kind": f"Kubernetes: {how.name}", **counts})
 
 
-def kill_when(due: Callable[[], bool], user: Role, scenario: KubeScenario) -> None:
-    """Begin a use of the role in a process, kill it, and wait for what it began."""
+def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario: KubeScenario) -> None:
+    """Begin a use of the role in a process, end it, and wait for what it began."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         # The threads of clients do nothing that the child needs.
@@ -232,6 +246,9 @@ def kill_when(due: Callable[[], bool], user: Role, scenario: KubeScenario) -> No
     if child == 0:
         try:
             os.close(reading)
+            # As Ansible's workers have them.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
             # Connections of its own.
             Role(Account(user.account.url), user.kubeconfig).run(
                 scenario.asked, scenario.workloads, Patience()
@@ -244,7 +261,7 @@ def kill_when(due: Callable[[], bool], user: Role, scenario: KubeScenario) -> No
         ended = os.waitpid(child, os.WNOHANG)[0] == child
         pause.wait(0.02)
     assert not ended, "it ended before it was killed"
-    os.kill(child, signal.SIGKILL)
+    os.kill(child, how)
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as stream:
         # The last process that has the other end closes it.

@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from unittest import mock
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws import client
 from ansible_collections.workload_identity.aws.tests.faults.faults import FAULTS, Fault
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
@@ -28,6 +30,8 @@ STALL_SECONDS = 0.6
 ATTEMPT_SECONDS = 0.3
 # Ten seconds of throttling, a hundred times as fast.
 SCALE = 0.01
+# A list without end is given up after so many pages, instead of a thousand.
+MOST_PAGES = 50
 # Each fault is as many tests, so that workers share it.
 PARTS = 8 if THOROUGH else 2
 # The short form takes one of so many operations for a fault that is like another one.
@@ -59,7 +63,8 @@ def disturb(account: Account, asked: Asked, fault: Fault, number: int) -> Played
     # A fault of all requests meets those of other threads as well.
     width, clock = (4, Clock(SCALE)) if fault.seconds else (1, Clock())
     attempt_seconds = ATTEMPT_SECONDS if fault.kind == "stall" else 60
-    played = account.play(asked, width=width, clock=clock, attempt_seconds=attempt_seconds)
+    with mock.patch.object(client, "MOST_PAGES", MOST_PAGES):
+        played = account.play(asked, width=width, clock=clock, attempt_seconds=attempt_seconds)
     account.before_request = None
     account.control.set_faults([])
     return played

@@ -20,6 +20,7 @@ TOP = {
     "LICENSES",
     "MANIFEST.json",
     "README.md",
+    "bindep.txt",
     "changelogs",
     "docs",
     "examples",
@@ -57,11 +58,12 @@ def test_nothing_but_the_collection_at_the_top(names: list[str]) -> None:
     "name",
     [
         "LICENSES/GPL-3.0-or-later.txt",
+        "examples/awx/execution-environment.yml",
         "meta/execution-environment.yml",
         "meta/runtime.yml",
         "roles/pod_identity/meta/argument_specs.yml",
         *(f"plugins/modules/{module}.py" for module in MODULES),
-        *(f"playbooks/{playbook}.yml" for playbook in ("site", "teardown", "verify")),
+        *(f"playbooks/{playbook}.yml" for playbook in ("awx", "site", "teardown", "verify")),
     ],
 )
 def test_what_must_be_there(names: list[str], name: str) -> None:

@@ -90,6 +90,27 @@ class Stop:
 
 
 DEADLINE = "deadline"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ANSWERS: ContextVar[bool] = ContextVar("answers", default=False)
+
+
+def _numbers() -> tuple[signal.Signals, ...]:
+    """Only the main thread decides what becomes of signals."""
+    return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Around the whole of a module: between the end of its work and its answer, which takes milliseconds, no signal ends
+    it. Else what was done would go unsaid."""
+    handlers = {number: signal.getsignal(number) for number in _numbers()}
+    before = _ANSWERS.set(True)
+    try:
+        yield
+    finally:
+        _ANSWERS.reset(before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -105,9 +126,7 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         # The thread that is interrupted may hold the lock of the event.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
-    here = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if here else ()
-    handlers = {number: signal.signal(number, end) for number in numbers}
+    handlers = {number: signal.signal(number, end) for number in _numbers()}
     timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
     before = _STOP.set(stop.event)
     try:
@@ -120,4 +139,4 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         if timer is not None:
             timer.cancel()
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if _ANSWERS.get() else handler)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.environment import LOCAL_HOSTS, EnvironmentChange
 from sandbox.errors import StartError
 from sandbox.kube.control import KubeControl, KubeControlError
@@ -94,19 +95,24 @@ class EmbeddedKubernetes:
         command += ["--cert-dir", str(self.servers.layout.kubernetes), "--token", self.token]
         command += ["--rbac"] if settings.rbac else []
         command += ["--controllers"] if settings.kube_controllers else []
+        command += ["--eks-auth", self._of_aws("token-review")] if self.aws_port else []
         if settings.pod_identity_webhook:
             command += ["--pod-identity-webhook", "--webhook-delay-ms", str(settings.webhook_delay_ms)]
-            command += ["--associations", self._associations] if self.aws_port else []
+            command += ["--associations", self._of_aws("associations")] if self.aws_port else []
         return command
 
-    @property
-    def _associations(self) -> str:
-        """Where the embedded AWS says what its cluster has."""
+    def _of_aws(self, request: str) -> str:
+        """Where the embedded AWS says what its cluster has, and knows whose tokens are."""
         settings = self.settings
         whose = urlencode(
-            {"account": settings.account, "region": settings.region, "cluster": settings.cluster}
+            {
+                "account": settings.account,
+                "region": settings.region,
+                "cluster": settings.cluster,
+                "sts_host": f"{LOOPBACK}:{self.aws_port}",
+            }
         )
-        return f"http://{LOOPBACK}:{self.aws_port}/_sandbox/associations?{whose}"
+        return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{whose}"
 
     def _first_state(self) -> None:
         """A reset takes the latency too."""

@@ -196,6 +196,72 @@ def test_reset_forgets_everything(iam: Any, eks: Any, control: AwsControl, role_
     assert iam.get_policy(PolicyArn="arn:aws:iam::aws:policy/SecretsManagerReadWrite")
 
 
+def undated(value: Any) -> Any:
+    if isinstance(value, list):
+        return [undated(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    dates = ("CreateDate", "UpdateDate", "createdAt", "modifiedAt")
+    return {name: undated(member) for name, member in value.items() if name not in dates}
+
+
+class TestCheckpoint:
+    def test_everything_is_as_it_was(self, iam: Any, eks: Any, control: AwsControl, role_arn: str) -> None:
+        create_cluster(eks, "demo")
+        asked = {"clusterName": "demo", "namespace": "n", "serviceAccount": "s", "roleArn": role_arn}
+        made = eks.create_pod_identity_association(**asked)["association"]
+        own, aws = create_policy(iam, "p"), "arn:aws:iam::aws:policy/SecretsManagerReadWrite"
+        for policy in (own, aws):
+            iam.attach_role_policy(RoleName="app", PolicyArn=policy)
+        kept = control.state(ACCOUNT)
+        control.keep("start")
+        for _ in range(2):
+            eks.delete_pod_identity_association(clusterName="demo", associationId=made["associationId"])
+            eks.create_pod_identity_association(**{**asked, "namespace": "other"})
+            for policy in (own, aws):
+                iam.detach_role_policy(RoleName="app", PolicyArn=policy)
+            iam.create_policy_version(PolicyArn=own, PolicyDocument=READ_BUCKET)
+            iam.update_role(RoleName="app", Description="changed")
+            create_role(iam, "another")
+            control.reset()
+            create_role(iam, "stray")
+            control.set_faults([{"kind": "throttle"}])
+            control.restore("start")
+            assert undated(control.state(ACCOUNT)) == undated(kept)
+            assert (control.counters()["total"], control.faults()) == (0, [])
+            # What is found by an index is there as well.
+            for policy in (own, aws):
+                (found,) = iam.list_entities_for_policy(PolicyArn=policy)["PolicyRoles"]
+                assert found["RoleName"] == "app"
+                assert iam.get_policy(PolicyArn=policy)["Policy"]["AttachmentCount"] == 1
+            assert iam.get_role(RoleName="APP")["Role"]["Arn"] == role_arn
+            (listed,) = eks.list_pod_identity_associations(clusterName="demo")["associations"]
+            assert listed["associationId"] == made["associationId"]
+            assert refusal(lambda: iam.get_role(RoleName="stray"))[0] == 404
+
+    def test_it_is_as_old_as_it_was(self, iam: Any, eks: Any, control: AwsControl, role_arn: str) -> None:
+        create_cluster(eks, "demo")
+        asked = {"clusterName": "demo", "namespace": "n", "serviceAccount": "s", "roleArn": role_arn}
+        made = eks.create_pod_identity_association(**asked)["association"]["associationId"]
+        policy = create_policy(iam, "p")
+
+        def dates() -> list[datetime]:
+            described = eks.describe_pod_identity_association(clusterName="demo", associationId=made)
+            found = [iam.get_role(RoleName="app")["Role"], iam.get_policy(PolicyArn=policy)["Policy"]]
+            return [*(one["CreateDate"] for one in found), described["association"]["createdAt"]]
+
+        before = dates()
+        control.keep("now")
+        time.sleep(1.2)
+        control.restore("now")
+        later = [after - date for after, date in zip(dates(), before, strict=True)]
+        assert all(timedelta(seconds=1) <= difference < timedelta(minutes=1) for difference in later)
+
+    def test_what_was_never_kept(self, control: AwsControl) -> None:
+        with pytest.raises(AwsControlError, match="restore: no checkpoint start-of-nothing"):
+            control.restore("start-of-nothing")
+
+
 class TestClient:
     def test_association_members_nobody_can_set(self, eks: Any, control: AwsControl, role_arn: str) -> None:
         create_cluster(eks, "demo")

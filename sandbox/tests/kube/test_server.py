@@ -19,6 +19,7 @@ import pytest
 import urllib3
 from kubernetes import client, dynamic, watch
 from kubernetes.client.exceptions import ApiException
+from sandbox.kube.control import KubeControlError
 
 TOKEN = "administrator-token-0123456789"
 BOB_TOKEN = "bob-token-0123456789"
@@ -458,6 +459,37 @@ def test_state_and_reset(server: Any, core: client.CoreV1Api) -> None:
     server.control.reset()
     assert not exists(core, "a")
     assert server.control.state()["associations"] == []
+
+
+def test_a_checkpoint(server: Any, core: client.CoreV1Api) -> None:
+    core.create_namespace({"metadata": {"name": "apps"}})
+    made = core.create_namespaced_service_account("apps", account("a"))
+    server.control.set_associations([("apps", "a")])
+    kept = server.control.state()
+    server.control.keep("start")
+    for _ in range(2):
+        core.delete_namespaced_service_account("a", "apps")
+        core.patch_namespaced_service_account("default", "default", {"metadata": {"labels": {"a": "b"}}})
+        core.create_namespaced_service_account("default", account("stray"))
+        server.control.reset()
+        core.delete_namespaced_service_account("default", "default")
+        server.control.restore("start")
+        assert without_versions(server.control.state()) == without_versions(kept)
+        assert core.read_namespaced_service_account("a", "apps").metadata.uid == made.metadata.uid
+        assert not exists(core, "stray")
+    core.patch_namespaced_service_account("a", "apps", {"metadata": {"labels": {"a": "b"}}})
+
+
+def test_a_checkpoint_that_was_never_made(server: Any) -> None:
+    with pytest.raises(KubeControlError, match=r"404 .*there is no checkpoint never"):
+        server.control.restore("never")
+
+
+def without_versions(state: Any) -> Any:
+    """Resource versions are new ones."""
+    if isinstance(state, dict):
+        return {name: without_versions(value) for name, value in state.items() if name != "resourceVersion"}
+    return [without_versions(item) for item in state] if isinstance(state, list) else state
 
 
 def test_reset_ends_open_watches(server: Any) -> None:

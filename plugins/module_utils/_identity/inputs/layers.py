@@ -18,6 +18,7 @@ from functools import partial
 from ..model.errors import InputError, Problems
 from .fields import Fields
 from .files.folders import Source, read_sources
+from .files.yaml_file import read_yaml
 
 # Whether a pattern of hosts is meant for this host; InputError for what is no pattern.
 Matches = Callable[[str], bool]
@@ -69,7 +70,13 @@ def read_way(way: str, raw: object, name: str, locate: Locate) -> Source:
     """Workloads as they are written in one of the two ways, with their places; InputError for what is no list."""
     if way == "workloads_from":
         return read_sources(locate(paths_of(raw, name)))
-    if isinstance(raw, Sequence) and not isinstance(raw, str):
+    if isinstance(raw, str):
+        # What a survey's text area has.
+        rows = read_yaml(name, raw)
+        return Source(
+            [workload for _line, workload in rows], [f"{name} line {line}" for line, _workload in rows]
+        )
+    if isinstance(raw, Sequence):
         return Source(list(raw), [f"{name}[{index}]" for index in range(len(raw))])
     raise InputError([f"{name} must be a list of mappings, got a {type(raw).__name__}."])
 

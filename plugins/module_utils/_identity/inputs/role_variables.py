@@ -93,6 +93,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "ignore": _names,
     "injection_timeout": _integer(0),
     "junit_file": _text,
+    "kube_auth": _choice("auto", "eks", "kubeconfig"),
     "kube_context": _text,
     "kubeconfig": _text,
     "owner": _as_given,
@@ -245,6 +246,11 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
         )
     if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
         problems.add("", f"{ROLE}runtime_proof needs {ROLE}proof_image, which has no value.")
+    kubeconfig = [f"{ROLE}{name}" for name in ("kubeconfig", "kube_context") if values.get(name)]
+    if values.get("kube_auth") == "eks" and kubeconfig:
+        problems.add(
+            "", f"{ROLE}kube_auth: eks takes no kubeconfig; leave it or {' and '.join(kubeconfig)} out."
+        )
     if entry_point == "verify" and values.get("state") == "absent":
         problems.add(
             "",

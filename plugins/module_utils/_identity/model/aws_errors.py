@@ -67,6 +67,10 @@ class AwsError(Exception):
         """The same error, with what is known of it after several attempts."""
         return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
 
+    def with_remedy(self, remedy: str) -> AwsError:
+        """The same error, with what the caller knows to do about it."""
+        return AwsError(self.operation, self.code, self.text, self.kind, remedy, self.outcome_unknown)
+
     @property
     def transient(self) -> bool:
         return self.kind in _TRANSIENT

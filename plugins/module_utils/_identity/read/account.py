@@ -16,6 +16,7 @@ from ..._aws.concurrency import map_concurrently
 from ..model.aws_errors import AwsError
 from ..model.observed import ObservedPolicy, ObservedRole
 from .decode import decode_policy, decode_role_detail
+from .looks import unless_missing_twice
 from .snapshot import PAGE_SIZE
 
 
@@ -36,11 +37,12 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
 
     def read(arn: str) -> ObservedPolicy | None:
         try:
-            return decode_policy(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"])
+            answer = unless_missing_twice(lambda: api.call("iam", "GetPolicy", {"PolicyArn": arn}))
         except AwsError as error:
-            if error.missing or error.denied:
+            if error.denied:
                 return None
             raise
+        return decode_policy(answer["Policy"]) if answer is not None else None
 
     return roles, [policy for policy in map_concurrently(read, idle, width) if policy is not None]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._aws.client import Api
-from ..model.aws_errors import AwsError
 from ..model.observed import ObservedAssociation
 from .decode import decode_association
+from .looks import unless_missing_twice
 
 
 def list_associations(
@@ -35,10 +35,5 @@ def describe_association(
     """One association; None when it has been deleted since it was listed. ``cluster`` is what keys of workloads call
     its cluster, where that is not its name."""
     request = {"clusterName": cluster_name, "associationId": association_id}
-    try:
-        answer = api.call("eks", "DescribePodIdentityAssociation", request)
-    except AwsError as error:
-        if error.missing:
-            return None
-        raise
-    return decode_association(answer["association"], cluster)
+    answer = unless_missing_twice(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
+    return decode_association(answer["association"], cluster) if answer is not None else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
@@ -18,6 +19,8 @@ from ..model.api_server import digests_of_data
 from ..model.aws_errors import AwsError
 from ..model.cluster import Account, Cluster
 from .answers import answered_at
+from .associations import list_associations
+from .looks import read_whole
 
 # Associations can be managed while the control plane is being updated.
 USABLE = ("ACTIVE", "UPDATING")
@@ -40,17 +43,17 @@ def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> C
 
 def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist: bool) -> Cluster:
     try:
-        raw = api.in_region(region).call("eks", "DescribeCluster", {"name": name})["cluster"]
+        raw = _describe(api.in_region(region), name, must_exist)
     except AwsError as error:
-        if not error.missing:
+        if not (error.missing and must_exist):
             raise
-        if must_exist:
-            raise classify(
-                error.operation,
-                error.code,
-                f"No cluster found for name: {name}. Asked in account {account.account_id}, region "
-                f"{region}, as {account.caller_arn}.",
-            ) from error
+        raise classify(
+            error.operation,
+            error.code,
+            f"No cluster found for name: {name}. Asked in account {account.account_id}, region "
+            f"{region}, as {account.caller_arn}.",
+        ) from error
+    if raw is None:
         raw = {"arn": f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"}
     arn = str(raw["arn"])
     return Cluster(
@@ -68,6 +71,19 @@ def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist
         authorities=digests_of_data(str((raw.get("certificateAuthority") or {}).get("data") or "")),
         answered_at=account.answered_at,
     )
+
+
+def _describe(api: Api, name: str, must_exist: bool) -> Mapping[str, Any] | None:
+    """As EKS describes it; None where it does not exist and need not. That it is gone decides what a removal leaves, so
+    its associations are asked for as well: where EKS lists them, it is there."""
+
+    def describe() -> Mapping[str, Any]:
+        cluster: Mapping[str, Any] = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+        return cluster
+
+    if must_exist:
+        return describe()
+    return read_whole(describe, lambda found: found, lambda: next(iter(list_associations(api, name)), None))
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cluster:

@@ -12,23 +12,24 @@ For a removal also ListEntitiesForPolicy.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ..._aws.client import Api, answers_by_page
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
-from ..model.aws_errors import AwsError
 from ..model.cluster import Account
 from ..model.desired import PolicySpec
 from ..model.observed import ObservedPolicy
 from .decode import decode_policy, decode_version
+from .looks import read_whole
 
 
 def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
     """The policy, with its default version's document when ``spec`` has one to compare; None when it does
     not exist. Raises AwsError."""
     request = {"PolicyArn": account.policy_arn(spec)}
-    try:
-        policy = decode_policy(api.call("iam", "GetPolicy", request)["Policy"])
+
+    def rest(policy: ObservedPolicy) -> ObservedPolicy:
         if removal:
             return _with_users(api, policy) if policy.owned else policy
         if spec.document is None:
@@ -38,10 +39,13 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
         policy = replace(policy, document=load(answer["Document"]))
         same = same_meaning(policy.document, spec.document, "identity")
         return policy if same else _with_versions(api, policy)
-    except AwsError as error:
-        if error.missing:
-            return None
-        raise
+
+    def list_versions() -> list[Any]:
+        return list(api.pages("iam", "ListPolicyVersions", request, "Versions"))
+
+    # A removal that is told "it does not exist" ends with that; a converge finds out when it creates it.
+    witness = list_versions if removal else None
+    return read_whole(lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), rest, witness)
 
 
 def _with_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:

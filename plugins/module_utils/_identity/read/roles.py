@@ -11,15 +11,17 @@ For a removal also ListRolePolicies, ListInstanceProfilesForRole.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..._aws.client import Api
 from ..model.arns import parse_role_arn
-from ..model.aws_errors import AwsError
 from ..model.cluster import Account
 from ..model.desired import RoleSpec
 from ..model.observed import ObservedRole
 from .decode import decode_role
+from .looks import read_whole
 
 # Requests that tell all that the removal of a role has to know.
 REMOVAL_READS = 4
@@ -32,15 +34,17 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
         if parts is not None and parts.account_id != account.account_id:
             return None
     request = {"RoleName": spec.name}
-    try:
-        raw = api.call("iam", "GetRole", request)["Role"]
-        attached = api.pages("iam", "ListAttachedRolePolicies", request, "AttachedPolicies")
-        role = decode_role(raw, attached)
+
+    def list_attached() -> list[Any]:
+        return list(api.pages("iam", "ListAttachedRolePolicies", request, "AttachedPolicies"))
+
+    def rest(raw: Mapping[str, Any]) -> ObservedRole:
+        role = decode_role(raw, list_attached())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
-    except AwsError as error:
-        if error.missing:
-            return None
-        raise
+
+    # A removal that is told "it does not exist" ends with that; a converge finds out when it creates it.
+    witness = list_attached if removal else None
+    return read_whole(lambda: api.call("iam", "GetRole", request)["Role"], rest, witness)
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:

@@ -33,6 +33,7 @@ from ..model.observed import (
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
 from .decode import decode_agent
+from .looks import unless_missing_twice
 
 ADDON = "eks-pod-identity-agent"
 
@@ -156,11 +157,10 @@ class _Reader:
         request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
             api = self.api.in_region(cluster.region)
-            return decode_agent(api.call("eks", "DescribeAddon", request)["addon"])
+            answer = unless_missing_twice(lambda: api.call("eks", "DescribeAddon", request))
         except AwsError as error:
-            if error.missing:
-                return Agent()
             return ReadFailure(Target("addon", ADDON), error)
+        return decode_agent(answer["addon"]) if answer is not None else Agent()
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
         roles = {}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets what an account holds be older than it is, so that nothing has to wait for that."""
+"""Lets what accounts hold be older or younger than it is, so that nothing has to wait for that."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.aws.eks_state import EksState
+from sandbox.aws.iam_state import IamState
 from sandbox.aws.stock import Stock
 
 _DATES = frozenset(("CreateDate", "UpdateDate", "createdAt", "modifiedAt"))
@@ -25,6 +26,18 @@ def grow_older(stock: Stock, eks_state: EksState, account: str, seconds: float) 
         if owner == account:
             for record in known.by_id.values():
                 _set_back(record, seconds)
+
+
+def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
+    """The same the other way, for all accounts; EKS sees roles so much later."""
+    for table in (iam_state.stock.roles, iam_state.stock.policies):
+        for _, record in table.everything():
+            _set_back(record, -seconds)
+    for _, known in eks_state.all_associations():
+        for record in known.by_id.values():
+            _set_back(record, -seconds)
+    for history in iam_state.trust.values():
+        history.changes = [(moment + seconds, document) for moment, document in history.changes]
 
 
 def _set_back(value: Any, seconds: float) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.aws.ageing import grow_older
+from sandbox.aws.checkpoint import Checkpoints
+from sandbox.aws.eks_tokens import Place, RefusedToken
 from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
@@ -39,6 +41,7 @@ class ControlHandler:
     def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
         self._overlay = overlay
         self._instruments = instruments
+        self._checkpoints = Checkpoints(overlay)
         self._routes: Mapping[tuple[str, str], Callable[[Arguments, Any], Any]] = {
             ("GET", "ready"): self._ready,
             ("GET", "counters"): self._counters,
@@ -58,8 +61,11 @@ class ControlHandler:
             ("PATCH", "association"): self._patch_association,
             ("POST", "age"): self._age,
             ("GET", "associations"): self._associations,
+            ("POST", "token-review"): self._token_review,
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
+            ("PUT", "checkpoint"): self._keep,
+            ("POST", "restore"): self._restore,
             ("POST", "reset"): self._reset,
         }
 
@@ -173,6 +179,15 @@ class ControlHandler:
             for record in known.by_id.values()
         ]
 
+    def _token_review(self, arguments: Arguments, data: Any) -> Any:
+        """Who a bearer token of a cluster stands for: what EKS's authenticator in the cluster finds out."""
+        place = Place(*_names(arguments, "account", "region", "cluster", "sts_host"))
+        try:
+            user = self._overlay.token_review.user(str(data["token"]), place)
+        except RefusedToken as error:
+            return {"refused": str(error)}
+        return {"name": user.name, "groups": list(user.groups)}
+
     def _age(self, arguments: Arguments, data: Any) -> Any:
         (account,) = _names(arguments, "account")
         grow_older(self._overlay.stock, self._overlay.eks_state, account, float(data["s"]))
@@ -193,6 +208,19 @@ class ControlHandler:
                 for key, session in self._overlay.stock.sessions().items()
             ]
         }
+
+    def _keep(self, _arguments: Arguments, data: Any) -> Any:
+        self._checkpoints.keep(str(data["name"]))
+        return {}
+
+    def _restore(self, _arguments: Arguments, data: Any) -> Any:
+        name = str(data["name"])
+        try:
+            self._checkpoints.restore(name)
+        except KeyError:
+            raise ControlError(404, f"no checkpoint {name}") from None
+        self._instruments.clear()
+        return {}
 
     def _reset(self, _arguments: Arguments, _data: Any) -> Any:
         self._overlay.wipe()

@@ -60,6 +60,9 @@ class EksState:
         self.kubernetes = KubernetesEndpoint()
         self._associations: dict[Scope, ClusterAssociations] = {}
 
+    def indexes(self) -> list[dict[Any, Any]]:
+        return [self._associations]
+
     def clear(self) -> None:
         """Forget the associations; where the API server is stays known."""
         self._associations.clear()

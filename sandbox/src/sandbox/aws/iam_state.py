@@ -8,6 +8,7 @@ import secrets
 import string
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.aws.changes import POLICY, ROLE, Touched
 from sandbox.aws.changes import Key as ChangeKey
@@ -66,12 +67,14 @@ class IamState:
         self.last_versions: dict[Key, int] = {}
         self.trust: dict[Key, TrustHistory] = {}
 
+    def indexes(self) -> list[dict[Any, Any]]:
+        names: list[dict[Any, Any]] = [self.role_names, self.policy_names, self.attached_roles]
+        return [*names, self.bounded_roles, self.last_versions, self.trust]
+
     def clear(self) -> None:
         """Forget the indexes; the records go with :meth:`Stock.wipe`."""
-        for index in (self.role_names, self.policy_names, self.last_versions, self.trust):
+        for index in self.indexes():
             index.clear()
-        self.attached_roles.clear()
-        self.bounded_roles.clear()
 
     def role(self, account: str, name: str) -> Record | None:
         """The role of that name, whatever the letter case."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from sandbox.aws import authz, managed_policies
@@ -14,6 +14,7 @@ from sandbox.aws.creation import check_creation
 from sandbox.aws.eks import Eks, Inner
 from sandbox.aws.eks_auth import PodIdentity
 from sandbox.aws.eks_state import EksState
+from sandbox.aws.eks_tokens import TokenReview
 from sandbox.aws.iam import Iam
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call, Query, Response
@@ -46,6 +47,7 @@ class Overlay:
         self.iam = Iam(self.iam_state)
         self.eks = Eks(self.eks_state, passing)
         self.read_lag = ReadLag(self.iam_state, self.eks_state, passing)
+        self.token_review = TokenReview(stock)
         self._pod_identity = PodIdentity(self.iam_state, self.eks_state, authorizer)
 
     def install(self) -> None:
@@ -71,6 +73,17 @@ class Overlay:
         managed_policies.install(self.stock)
         self.iam_state.clear()
         self.eks_state.clear()
+
+    def stores(self) -> list[dict[Any, Any]]:
+        """All that is remembered of resources: ministack's stores and the indexes over them."""
+        return [*self.stock.stores(), *self.iam_state.indexes(), *self.eks_state.indexes()]
+
+    def put_back(self, stores: Iterable[Mapping[Any, Any]]) -> None:
+        """Take the content of others, as :meth:`stores` gave them. No read is late any more."""
+        for store, content in zip(self.stores(), stores, strict=True):
+            store.clear()
+            store.update(content)
+        self.read_lag.set(())
 
     def _wrap(self, service: str, stock_handler: Handler) -> Handler:
         async def handle(

@@ -10,10 +10,12 @@ every account's records for each call.
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import time
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sandbox.aws.model import Record
 
@@ -72,6 +74,14 @@ class RegionTable:
         return list(self._data.items())
 
 
+class Signer(NamedTuple):
+    """Whose access key a request was signed with."""
+
+    arn: str
+    secret_access_key: str
+    is_root: bool
+
+
 class Stock:
     """ministack, imported with the environment it needs.
 
@@ -93,6 +103,7 @@ class Stock:
         self.evaluator = _module("ministack.core.iam_evaluator")
         self.actions = _module("ministack.core.iam_actions")
         self.tagging = _module("ministack.services.tagging")
+        self._sigv4 = _module("ministack.core.sigv4")
         self._responses = _module("ministack.core.responses")
         self._router = _module("ministack.core.router")
         # The sandbox has its own Kubernetes; a container engine must never be asked for one.
@@ -161,6 +172,51 @@ class Stock:
             return str(session["AccountId"])
         keys = self.iam._access_keys._data
         return next((account for account, key in keys if key == access_key_id), None)
+
+    def signer(self, access_key_id: str, session_token: str) -> Signer | str:
+        """Whose key it is, or in STS's words why it is nobody's (any more)."""
+        account = access_key_id if access_key_id.isdecimal() else self.account_of_session(access_key_id)
+        found = self.evaluator.resolve_credential(access_key_id, account or "", session_token or None)
+        if isinstance(found, self.evaluator.CredentialResolutionError):
+            return f"{found.code}: {found.message}"
+        return Signer(str(found.principal_arn), str(found.secret_access_key), found.principal_type == "Root")
+
+    def signature(
+        self,
+        secret: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        signed_headers: str,
+        date: str,
+        region: str,
+    ) -> str:
+        """That of a presigned GET of STS with these signed headers, by Signature Version 4."""
+        request = self._sigv4.build_canonical_request(
+            "GET", "/", headers, query, signed_headers, payload_hash=hashlib.sha256(b"").hexdigest()
+        )
+        text = self._sigv4.build_string_to_sign(date, date[:8], region, "sts", request)
+        return str(self._sigv4.calculate_signature(secret, date[:8], region, "sts", text))
+
+    def access_entry(self, account: str, region: str, cluster: str, principal: str) -> Record | None:
+        entries = self.eks._access_entries
+        return cast(
+            "Record | None", entries.get_scoped(account, region, self.eks._ae_key(cluster, principal))
+        )
+
+    def access_policies(self, account: str, region: str, cluster: str, principal: str) -> set[str]:
+        """The ARNs of the access policies that a principal has for the whole cluster."""
+        associated = self.eks._access_policy_associations(cluster, account, region)
+        return {
+            str(policy)
+            for owner, policy, association in associated
+            if owner == principal and association["accessScope"]["type"] == "cluster"
+        }
+
+    def stores(self) -> list[dict[Any, Any]]:
+        """ministack's own dicts of every account's resources, and its sessions. AWS's own policies never change."""
+        kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
+        members = [*vars(self.iam).values(), *vars(self.eks).values()]
+        return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]
 
     def wipe(self) -> None:
         """Forget everything; AWS's own policies are seeded anew."""

@@ -12,6 +12,9 @@ the words of a real API server. What it does not do, and a real cluster does:
   in its metadata; deeper ones are kept.
 - Bindings may grant more than their author has, cluster roles are not aggregated, and tokens of
   service accounts open nothing.
+- Of EKS's access policies only AmazonEKSClusterAdminPolicy for the whole cluster allows anything, the
+  ConfigMap aws-auth maps nobody, and all clusters of the embedded AWS share this API: it takes tokens
+  for the cluster that it was started for.
 - Admission policies are stored and not evaluated, and of webhooks only EKS's for Pods is there.
 - Objects are JSON, requests also YAML. There is no protobuf, no table, no OpenAPI document and no
   aggregated discovery; kubectl, which uses them, is not a supported client.

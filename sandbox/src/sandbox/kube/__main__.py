@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from sandbox.kube.app import VERSION, ApiServer
-from sandbox.kube.authentication import ADMIN, Authenticator, parse_user
+from sandbox.kube.authentication import ADMIN, Authenticator, parse_user, review_at
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.resources import resource_table
 from sandbox.kube.server import LOOPBACK, Connections, serve
@@ -40,6 +40,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="inject EKS Pod Identity into Pods of PUT /_sandbox/associations",
     )
     parser.add_argument("--associations", metavar="URL", help="where the webhook reads EKS's associations")
+    parser.add_argument(
+        "--eks-auth", metavar="URL", help="who says whose a token of EKS is; without it there are none"
+    )
     parser.add_argument(
         "--webhook-delay-ms",
         type=float,
@@ -74,7 +77,8 @@ def main() -> None:
         if client is not None:
             connections.reset((client.host, client.port))
 
-    server = ApiServer(new_cluster, Authenticator(users), abort, controllers=options.controllers)
+    review = partial(review_at, options.eks_auth) if options.eks_auth else None
+    server = ApiServer(new_cluster, Authenticator(users, review), abort, controllers=options.controllers)
 
     def on_ready(port: int) -> None:
         print(f"Kubernetes {VERSION} emulator ready on https://{LOOPBACK}:{port}", flush=True)

@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.kube.bootstrap import furnish, register_webhook
 from sandbox.kube.deletion import Deleter, parse_delete_options
 from sandbox.kube.errors import Cause, bad_request, invalid, method_not_allowed
-from sandbox.kube.jsontree import Json
+from sandbox.kube.jsontree import Json, clone_object
 from sandbox.kube.listing import as_list, list_objects, parse_selection
 from sandbox.kube.operations import Operations, Outcome, WriteOptions
 from sandbox.kube.patch import APPLY
@@ -19,7 +19,7 @@ from sandbox.kube.rbac import Authorizer, User
 from sandbox.kube.resources import PODS, ResourceTable
 from sandbox.kube.reviews import review
 from sandbox.kube.scale import answer_scale
-from sandbox.kube.store import Store
+from sandbox.kube.store import Key, Store
 from sandbox.kube.target import TRUE, Target
 from sandbox.kube.webhook import Pair, Webhook
 
@@ -113,6 +113,28 @@ class Cluster:
             "objects": {name: found for name, found in objects.items() if found},
             "associations": [{"namespace": n, "service_account": s} for n, s in pairs],
         }
+
+    def restore(self, snapshot: Json) -> None:
+        """What :meth:`snapshot` gave of another cluster, in a new one. Resource versions are new ones."""
+        wanted = {
+            Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj
+            for resource, found in snapshot["objects"].items()
+            for obj in found
+        }
+        for resource in self.store.resources():
+            for obj in list(self.store.select(resource)):
+                key = Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+                if key not in wanted:
+                    self.store.remove(key)
+        for key, obj in sorted(wanted.items(), key=lambda item: _version(item[1])):
+            self.store.put(key, clone_object(obj))
+        self.webhook.associations = {
+            (pair["namespace"], pair["service_account"]) for pair in snapshot["associations"]
+        }
+
+
+def _version(obj: Json) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 def write_options(target: Target, query: Mapping[str, str], content_type: str, agent: str) -> WriteOptions:

@@ -93,6 +93,14 @@ class KubeControl:
         body = [{"namespace": n, "pod": pod, "text": text} for (n, pod), text in logs.items()]
         self._ask("PUT", "logs", body)
 
+    def keep(self, name: str) -> None:
+        """Remembers all objects, for :meth:`restore`."""
+        self._ask("PUT", "checkpoint", {"name": name})
+
+    def restore(self, name: str) -> None:
+        """Back to the objects at :meth:`keep`, under new resource versions; the rest is as after :meth:`reset`."""
+        self._ask("POST", "restore", {"name": name})
+
     def reset(self) -> None:
         """Back to a new cluster; counters, faults, latency and staged logs go too."""
         self._ask("POST", "reset")

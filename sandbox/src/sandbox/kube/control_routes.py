@@ -33,6 +33,7 @@ class ControlRoutes:
 
     def __init__(self, server: Controlled) -> None:
         self._server = server
+        self._kept: dict[str, Json] = {}
 
     async def handle(self, request: Request) -> Response:
         name, method = request.path_params["name"], request.method
@@ -77,6 +78,13 @@ class ControlRoutes:
                 server.cluster.logs = {
                     (i["namespace"], i["pod"], i.get("container", "")): i["text"] for i in body
                 }
+            case "PUT", "checkpoint":
+                # Stored objects are never changed in place.
+                self._kept[str(body["name"])] = server.cluster.snapshot()
+            case "POST", "restore":
+                snapshot = self._snapshot(str(body["name"]))
+                server.reset()
+                server.cluster.restore(snapshot)
             case "POST", "reset":
                 server.reset()
             case "GET", "state":
@@ -84,6 +92,11 @@ class ControlRoutes:
             case _:
                 return None
         return {}
+
+    def _snapshot(self, name: str) -> Json:
+        if name not in self._kept:
+            raise ApiError(404, "NotFound", f"there is no checkpoint {name}", {})
+        return self._kept[name]
 
 
 def _refusal(status: int, message: str) -> Response:

@@ -27,7 +27,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+    AwsError,
+    ErrorKind,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_client
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
+from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
@@ -225,3 +231,57 @@ def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.Mon
     error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
     reader, _client, _made = reader_of(error, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(error=ApiError(429, "busy", 7))
+
+
+class Renewing:
+    """An access with a token of its own for each time that it is asked."""
+
+    arguments: dict[str, Any] = {}
+    longest = 840.0
+
+    def __init__(self, error: AwsError | None = None) -> None:
+        self.error = error
+        self.asked = 0
+
+    def token(self, seconds: float) -> str:
+        assert seconds == kubernetes_client.LONGEST_CALL
+        if self.error:
+            raise self.error
+        self.asked += 1
+        return f"token-{self.asked}"
+
+    def lent(self, seconds: float) -> Any:
+        return variables({"K8S_AUTH_API_KEY": self.token(seconds)})
+
+
+def test_the_client_asks_for_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the configuration of the Kubernetes client itself, which sends what its hook has set."""
+    client = FakeClient({"items": []})
+    client.configuration = Configuration(host="https://eks")  # type: ignore[assignment]
+    made: list[str | None] = []
+
+    def connect(**_options: Any) -> FakeClient:
+        made.append(os.environ.get("K8S_AUTH_API_KEY"))
+        client.configuration.api_key = {"authorization": f"Bearer {made[-1]}"}
+        return client
+
+    monkeypatch.setattr(kubernetes_client, "get_api_client", connect)
+    monkeypatch.delenv("K8S_AUTH_API_KEY", raising=False)
+    reader = kubernetes_client.ClientReader({}, {}, Renewing())
+    assert reader.list_objects(QUERY) == Listing([])
+    [first, second] = (
+        next(iter(client.configuration.auth_settings().values()))["value"]  # type: ignore[attr-defined]
+        for _ in range(2)
+    )
+    assert made == ["token-2"]
+    assert (first, second) == ("Bearer token-3", "Bearer token-4")
+    assert "K8S_AUTH_API_KEY" not in os.environ
+
+
+def test_without_credentials_the_api_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Allow it.")
+    monkeypatch.setattr(kubernetes_client, "get_api_client", pytest.fail)
+    reader = kubernetes_client.ClientReader({}, {}, Renewing(error))
+    assert reader.list_objects(QUERY) == Listing(
+        error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.")
+    )

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +18,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Written,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+    AwsError,
+    ErrorKind,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_cluster
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 NAMESPACE = {"kind": "Namespace", "metadata": {"name": "shop"}}
 FIRST, SECOND = (
@@ -34,15 +43,20 @@ class Asked:
     def __init__(self, *results: dict[str, Any]) -> None:
         self.results = list(results)
         self.arguments: list[dict[str, Any]] = []
+        self.tokens: list[str | None] = []
 
-    def __call__(self, _caller: Any, _name: str, arguments: dict[str, Any], *_more: Any) -> dict[str, Any]:
+    def __call__(
+        self, _caller: Any, _name: str, arguments: dict[str, Any], *_more: Any, dry: bool = False
+    ) -> dict[str, Any]:
+        assert dry is False
         self.arguments.append(arguments)
+        self.tokens.append(os.environ.get("K8S_AUTH_API_KEY"))
         return self.results.pop(0)
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, asked: Asked, force: bool = False) -> Any:
     monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
-    return kubernetes_cluster.TaskCluster(None, {"context": "blue"}, {}, None, force)
+    return kubernetes_cluster.TaskCluster(None, GivenAccess({"context": "blue"}), {}, None, force)
 
 
 @pytest.mark.parametrize("force", [True, False])
@@ -81,3 +95,68 @@ def test_a_job_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked(MADE)
     cluster(monkeypatch, asked).apply([JOB])
     assert "apply" not in asked.arguments[0]
+
+
+class Lent:
+    """An access whose token is for calls of at most 200 seconds, which is ten manifests."""
+
+    arguments = {"host": "https://eks"}
+    longest = kubernetes_cluster.MODULE_SECONDS + 10 * kubernetes_cluster.MANIFEST_SECONDS
+
+    def __init__(self, error: AwsError | None = None) -> None:
+        self.error = error
+        self.asked: list[float] = []
+
+    def token(self, seconds: float) -> str:
+        self.asked.append(seconds)
+        return f"token {len(self.asked)}"
+
+    @contextlib.contextmanager
+    def lent(self, seconds: float) -> Iterator[None]:
+        if self.error:
+            raise self.error
+        with variables({"K8S_AUTH_API_KEY": self.token(seconds)}):
+            yield
+
+
+def accounts(count: int) -> list[dict[str, Any]]:
+    return [
+        {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": f"a{index}"}}
+        for index in range(count)
+    ]
+
+
+def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_AUTH_API_KEY", "the user's")
+    rows = [[MADE] * 10, [MADE] * 9 + [REFUSED], [MADE, REFUSED, MADE]]
+    asked = Asked(*({"changed": True, "result": {"results": part}} for part in rows))
+    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
+    access = Lent()
+    written = kubernetes_cluster.TaskCluster(None, access, {}, None).apply(accounts(23))
+    assert [len(arguments["resource_definition"]) for arguments in asked.arguments] == [10, 10, 3]
+    assert access.asked == [200.0, 200.0, 186.0]
+    assert asked.tokens == ["token 1", "token 2", "token 3"]
+    assert os.environ["K8S_AUTH_API_KEY"] == "the user's"
+    # By their places among all of them.
+    assert written.refused == {19: ApiError(409, CONFLICT), 21: ApiError(409, CONFLICT)}
+    assert len(written.diffs) == 21
+    # What a module is given can be read in a file and on the screen.
+    assert [arguments["host"] for arguments in asked.arguments] == ["https://eks"] * 3
+    assert "token" not in json.dumps(asked.arguments)
+
+
+def test_without_credentials_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked()
+    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
+    error = AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
+    written = kubernetes_cluster.TaskCluster(None, Lent(error), {}, None).apply(accounts(1))
+    assert written == Written(
+        error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."), diffs=[]
+    )
+
+
+def test_what_was_written_before_the_work_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked({"changed": True, "result": {"results": [MADE] * 10}}, {"failed": True, "msg": "lost"})
+    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
+    written = kubernetes_cluster.TaskCluster(None, Lent(), {}, None).apply(accounts(23))
+    assert (written.changed, written.error, len(asked.arguments)) == (True, ApiError(0, "lost"), 2)

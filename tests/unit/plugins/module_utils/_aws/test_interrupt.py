@@ -9,6 +9,8 @@ up, it goes on after twenty seconds, and a test finds what it sent then.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +22,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurr
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
     Interrupted,
+    answering,
     current_interrupt,
     pause,
     raise_if_interrupted,
+    stoppable,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Pace, Retries
@@ -249,3 +253,21 @@ def test_what_waits_for_aws_to_know_a_role_waits_no_more() -> None:
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, interrupted(["a", "b"], lambda: len(sent) == 2), 2)
     assert sent == ["create", "create"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_between_the_end_of_the_work_and_its_answer_ends_nothing(number: signal.Signals) -> None:
+    received: list[int] = []
+    before = signal.signal(number, lambda found, _frame: received.append(found))
+    try:
+        with answering():
+            os.kill(os.getpid(), number)
+            with stoppable() as stop:
+                os.kill(os.getpid(), number)
+                assert stop.event.wait(10)
+            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, before)
+    # Before the work and after the answer it is what it was.
+    assert (received, stop.reason) == ([number, number], number.name)

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
     read_input,
@@ -61,6 +63,13 @@ def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[st
     path.write_text("- {namespace: default, service_account: one, role: {name: r}}\n", encoding="utf-8")
     parsed = read(workloads_from=str(path) if as_text else [str(path)], **unset)
     assert parsed.workloads == parse_workloads([ONE], "c")
+
+
+@pytest.mark.parametrize(
+    "text", [yaml.safe_dump([ONE, TWO]), json.dumps([ONE, TWO]), json.dumps([ONE, TWO], indent=2), "[]"]
+)
+def test_workloads_may_be_the_text_of_a_survey(text: str) -> None:
+    assert read(workloads=text) == read(workloads=yaml.safe_load(text))
 
 
 def test_an_empty_list_is_one() -> None:
@@ -140,7 +149,18 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
             "pod_identity_workloads_from has no value; write [] for an empty list of workloads, in "
             "pod_identity_workloads.",
         ),
-        pytest.param({"workloads": "a"}, "pod_identity_workloads must be a list of mappings, got a str."),
+        pytest.param(
+            {"workloads": "a"},
+            "pod_identity_workloads line 1: must be a list of workloads, one mapping each.",
+        ),
+        pytest.param(
+            {"workloads": "- namespace: a\n  role: {name: b}\n  namespace: c\n"},
+            "pod_identity_workloads line 3: key 'namespace' is given twice, first on line 1; keep one of them.",
+        ),
+        pytest.param(
+            {"workloads": "- namespace: default\n  role: {name: b}\n"},
+            "pod_identity_workloads line 1 (default/?): service_account is missing.",
+        ),
         pytest.param(
             {"workloads": {"a": 1}}, "pod_identity_workloads must be a list of mappings, got a dict."
         ),

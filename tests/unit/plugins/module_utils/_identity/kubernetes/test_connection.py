@@ -11,7 +11,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_api_error,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
+    find_unchecked,
     unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
 )
 
 PLACE = "The Kubernetes API of cluster my-cluster (region us-west-2) "
@@ -30,7 +34,7 @@ def message(error: ApiError) -> str:
             "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is new, "
             "the IAM principal has no access entry in the cluster.",
         ),
-        (403, "Allow it to the kubeconfig's user: docs/iam-permissions.md has the manifests."),
+        (403, "Allow it to that user, or its group: docs/iam-permissions.md has the manifests."),
         (429, "Run again when the API server is well."),
         (500, "Run again when the API server is well."),
         (
@@ -192,3 +196,69 @@ def test_what_a_module_of_kubernetes_core_says_is_the_same_trouble() -> None:
     assert message(parse_api_error(text)).startswith(
         "has a certificate that no authority of the kubeconfig has signed: unable to get local issuer certificate.\n"
     )
+
+
+EKS_NETWORK = (
+    "The endpoint is what eks DescribeCluster tells. Check that it can be reached from where Ansible runs: a private "
+    "endpoint only from its VPC or a network that is connected to it."
+)
+EKS_PROXY = (
+    "Check the proxies between (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
+    "(pod_identity_kubeconfig)."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            tls("unable to get local issuer certificate"),
+            "has a certificate that the cluster's authority has not signed: unable to get local issuer certificate.\n"
+            f"{EKS_PROXY} ",
+        ),
+        (
+            f"{POOL}ConnectTimeoutError('timed out'))",
+            f"did not answer in time: abc.eks.amazonaws.com:443.\n{EKS_NETWORK} Then look at firewalls and security "
+            "groups. ",
+        ),
+        (
+            f"{POOL}NameResolutionError('Failed to resolve'))",
+            "was not reached, as the name of its endpoint is not known here: abc.eks.amazonaws.com:443.\n"
+            f"{EKS_NETWORK} ",
+        ),
+        (
+            "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.",
+            "was not asked, as there is no token for it: sts:AssumeRole: AccessDenied: no. Allow it.\n"
+            "The token is made with the AWS credentials of this run. ",
+        ),
+        ("something else", f"did not answer: something else.\n{EKS_NETWORK} "),
+    ],
+)
+def test_without_a_kubeconfig_none_is_to_be_corrected(text: str, what: str) -> None:
+    told = unreachable_message(parse_api_error(text), "my-cluster", "us-west-2", with_token=True)
+    assert told == f"{PLACE}{what}Nothing was changed."
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="checked"),
+        pytest.param(
+            ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"
+        ),
+        pytest.param(ApiServer("", checks_certificate=False), id="not known"),
+    ],
+)
+def test_no_warning_where_there_is_nothing_to_turn_on(server: ApiServer) -> None:
+    assert find_unchecked(server, "my-cluster", "us-west-2") == []
+
+
+def test_a_certificate_that_is_not_checked_is_said() -> None:
+    server = ApiServer("https://abc.eks.amazonaws.com", checks_certificate=False)
+    assert find_unchecked(server, "my-cluster", "us-west-2") == [
+        f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: whoever answers there gets the "
+        "token. Turn the check on, with the cluster's certificate authority (certificateAuthority of eks DescribeCluster): "
+        "in the AWX credential of type OpenShift or Kubernetes API Bearer Token under Certificate Authority Data with "
+        "Verify SSL on, as without it AWX turns the check off; elsewhere in K8S_AUTH_SSL_CA_CERT with "
+        "K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
+    ]

@@ -7,16 +7,26 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import PASS, Check
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+    AwsError,
+    ErrorKind,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
+    PASS,
+    UNKNOWN,
+    Check,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
     ObservedAssociation,
     ObservedRole,
+    ReadFailure,
     RolePermissions,
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Target
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.permissions import (
     check_permissions,
 )
@@ -48,7 +58,7 @@ def trusting(actions: list[str]) -> Raw:
     }
 
 
-def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | None = None) -> Check:
+def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | ReadFailure | None = None) -> Check:
     given: dict[str, Any] = {"disable_session_tags": True, "session_policy": SESSION}
     if target:
         given["target_role_arn"] = target
@@ -81,6 +91,16 @@ def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | None =
 def test_it_restricts_the_session_of_the_target_role_only() -> None:
     found = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET)
     assert (found.status, found.findings) == (PASS, ())
+
+
+def test_what_a_target_role_that_cannot_be_read_allows_is_unknown() -> None:
+    error = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
+    unread = ReadFailure(Target("target role", TARGET), error)
+    found = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, unread)
+    (finding,) = found.findings
+    assert (found.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_NOT_READABLE", "warning")
+    assert finding.message == f"the trust policy of target role {TARGET} could not be checked: text of AWS."
+    assert finding.remedy == "What to do."
 
 
 @pytest.mark.parametrize("asked", [True, False])

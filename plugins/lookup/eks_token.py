@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: eks_token
+version_added: 0.1.0
+short_description: A bearer token for the Kubernetes API of an EKS cluster
+description:
+  - Returns the token that C(aws eks get-token) would print, for the modules of kubernetes.core and for whatever else takes a
+    bearer token. Neither the AWS CLI nor a kubeconfig is needed.
+  - The token is a presigned request for C(sts:GetCallerIdentity) at the STS of the region. It is made without a request,
+    unless a role is assumed, so a cluster that does not exist, or that does not know the caller, only refuses it later.
+  - The cluster accepts it for 15 minutes, and no longer than the credentials are valid. Each evaluation makes a new one, so use
+    the lookup where the token is used, rather than a fact or variable that keeps it.
+  - The caller needs an access entry in the cluster, or a line in its ConfigMap C(aws-auth).
+  - The role P(workload_identity.aws.pod_identity#role) makes its own tokens and needs no lookup.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+extends_documentation_fragment:
+  - amazon.aws.common.plugins
+  - amazon.aws.region.plugins
+  - amazon.aws.boto3
+options:
+  _terms:
+    description: The names of EKS clusters, all of them in O(region).
+    type: list
+    elements: str
+    required: true
+  want:
+    description:
+      - V(token) returns the token alone.
+      - V(credential) returns a mapping of C(token) and C(expires_at), the time until which to use it, a minute before the cluster
+        refuses it.
+    type: str
+    choices:
+      - token
+      - credential
+    default: token
+  assume_role_arn:
+    description: ARN of a role to assume first, such as one of the cluster's account. The token is then that of the role.
+    type: str
+  assume_role_external_id:
+    description: The external ID that the role's trust policy asks for.
+    type: str
+  assume_role_session_name:
+    description: Name of the session, which CloudTrail and the audit log of the cluster show.
+    type: str
+    default: workload-identity
+  assume_role_duration:
+    description: How long the session lasts, in seconds, from 900 to 43200. By default as long as STS gives it, an hour.
+    type: int
+notes:
+  - The token is a secret. Options of modules that take one, such as O(kubernetes.core.k8s#module:api_key), are never shown or
+    logged; in anything else use C(no_log=true).
+  - Ansible writes the arguments of a module into a temporary file, which only its user can read and which is deleted with the
+    task. With pipelining (C(ANSIBLE_PIPELINING=true)) there is no such file.
+"""
+
+EXAMPLES = r"""
+- name: Write the certificate authority of the cluster, as the inventory eks_clusters has it, to a file
+  ansible.builtin.copy:
+    content: "{{ eks_certificate_authority_data | ansible.builtin.b64decode }}"
+    dest: /tmp/my-cluster.crt
+    mode: "0644"
+
+- name: List the namespaces of the cluster, without kubeconfig, kubectl and AWS CLI
+  kubernetes.core.k8s_info:
+    kind: Namespace
+    host: "{{ eks_endpoint }}"
+    ca_cert: /tmp/my-cluster.crt
+    api_key: "{{ lookup('workload_identity.aws.eks_token', 'my-cluster', region=eks_region) }}"
+
+- name: Show until when a token would be used
+  ansible.builtin.debug:
+    msg: "{{ (lookup('workload_identity.aws.eks_token', 'my-cluster', want='credential', region=eks_region)).expires_at }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - A token for each cluster, or a mapping with it.
+  type: list
+  elements: raw
+  sample:
+    - token: k8s-aws-v1.aHR0cHM6Ly9zdHMudXMtd2VzdC0yLmFtYXpvbmF3cy5jb20v
+      expires_at: "2026-11-26T02:14:00Z"
+"""
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
+    EksToken,
+    regional_client,
+    sign_token,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
+    AwsClients,
+    check_options,
+)
+
+# As eks CreateCluster takes it.
+CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
+    def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:
+        self.set_options(var_options=variables, direct=kwargs)
+        options = check_options(self.get_options())
+        names = self._flatten(terms)
+        wrong = [str(name) for name in names if not CLUSTER_NAME.fullmatch(str(name))]
+        if wrong or not names:
+            raise AnsibleLookupError(
+                f"eks_token takes names of EKS clusters, and {visible(repr(wrong[0])) if wrong else 'nothing'} is none."
+            )
+        clients = AwsClients(options, {})
+        try:
+            client = regional_client(clients.client)
+            now = datetime.now(timezone.utc)
+            tokens = [sign_token(client, str(name), now, clients.credentials_end) for name in names]
+        except AwsError as error:
+            raise AnsibleLookupError(
+                f"No token for {', '.join(map(str, names))}: {error} {error.remedy}"
+            ) from error
+        if self.get_option("want") == "token":
+            return [token.text for token in tokens]
+        return [_credential(token) for token in tokens]
+
+
+def _credential(token: EksToken) -> dict[str, str]:
+    return {"token": token.text, "expires_at": f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}"}

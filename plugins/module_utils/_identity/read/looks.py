@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""When "it does not exist" is believed: not while another answer of AWS shows the thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from ..model.aws_errors import AwsError
+
+LOOKS = 3
+Found = TypeVar("Found")
+Whole = TypeVar("Whole")
+
+
+def unless_missing(read: Callable[[], Found]) -> Found | None:
+    """What ``read`` gives; None where AWS says that it does not exist. Raises AwsError for everything else."""
+    try:
+        return read()
+    except AwsError as error:
+        if error.missing:
+            return None
+        raise
+
+
+def unless_missing_twice(read: Callable[[], Found]) -> Found | None:
+    """The same of what another answer has just shown: asked once more before it is believed to be gone."""
+    found = unless_missing(read)
+    return unless_missing(read) if found is None else found
+
+
+def read_whole(
+    first: Callable[[], Found],
+    rest: Callable[[Found], Whole],
+    witness: Callable[[], object] | None = None,
+) -> Whole | None:
+    """A thing that takes several requests: ``rest`` of what ``first`` gives; None where it does not exist.
+
+    Where ``rest`` alone says so, the two are of different moments: it is asked again, then both, at most LOOKS times.
+    With a ``witness``, another request about the thing, ``first`` alone is not believed either, and answers that go on
+    to disagree are an AwsError.
+    """
+    for _look in range(LOOKS):
+        found = unless_missing(first)
+        if found is None:
+            if witness is None or not _answers(witness):
+                return None
+            continue
+        whole = unless_missing_twice(partial(rest, found))
+        if whole is not None:
+            return whole
+    return rest(first()) if witness is not None else None
+
+
+def _answers(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except AwsError as error:
+        if error.missing:
+            return False
+        raise
+    return True

@@ -1,0 +1,450 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As much of the API of AWX 24.6 as the modules of awx.awx ask when they make, change and remove objects. Runs no jobs.
+
+Refusals are those of AWX's serializers and views, as far as such requests can meet them. A field that it does not know it
+refuses, which AWX would ignore.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import yaml
+
+VERSION = "24.6.1"
+TOKEN = "the-token-of-the-emulated-controller"
+API = "/api/v2/"
+Object = dict[str, Any]
+# What a survey's question may be, and what its default must be then.
+QUESTIONS = {
+    "text": str,
+    "textarea": str,
+    "password": str,
+    "multiplechoice": str,
+    "multiselect": str,
+    "integer": int,
+    "float": float,
+}
+
+
+def _read_fields() -> dict[str, Object]:
+    """The defaults of the fields of each list that can be written."""
+    found: dict[str, Object] = {}
+    for kind, own in yaml.safe_load(
+        (Path(__file__).parent / "fields.yml").read_text(encoding="utf-8")
+    ).items():
+        asked = {f"ask_{name}_on_launch": False for name in own.pop("ask", ())}
+        common = {} if kind == "workflow_job_template_nodes" else {"name": "", "description": ""}
+        found[kind] = {**common, **own, **asked}
+    return found
+
+
+FIELDS = _read_fields()
+# Which list the number in a field is of.
+REFERENCES = {
+    "organization": "organizations",
+    "credential_type": "credential_types",
+    "credential": "credentials",
+    "execution_environment": "execution_environments",
+    "default_environment": "execution_environments",
+    "project": "projects",
+    "source_project": "projects",
+    "inventory": "inventories",
+    "workflow_job_template": "workflow_job_templates",
+    "unified_job_template": "unified_job_templates",
+}
+UNIFIED = (
+    "job_templates",
+    "projects",
+    "inventory_sources",
+    "workflow_job_templates",
+    "workflow_approval_templates",
+)
+ASSOCIATIONS = {
+    "organizations": {"galaxy_credentials": "credentials"},
+    "inventories": {"input_inventories": "inventories"},
+    "job_templates": {"credentials": "credentials"},
+    "inventory_sources": {"credentials": "credentials"},
+    "workflow_job_template_nodes": {
+        f"{name}_nodes": "workflow_job_template_nodes" for name in ("success", "failure", "always")
+    },
+}
+# What may be changed of the source that AWX makes for a constructed inventory.
+CONSTRUCTED = {"update_cache_timeout", "source_vars", "limit", "verbosity"}
+# What goes with the object that a field names.
+OWNED = {
+    "inventory_sources": "inventory",
+    "workflow_job_template_nodes": "workflow_job_template",
+    "schedules": "unified_job_template",
+}
+
+
+class Refusal(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int, body: object) -> None:
+        super().__init__(str(body))
+        self.status, self.body = status, body
+
+
+class Controller:
+    """The objects by list and number, as AWX would show them, and every write that was accepted."""
+
+    def __init__(self, playbooks: tuple[str, ...]) -> None:
+        self.playbooks = playbooks
+        self.objects: dict[str, dict[int, Object]] = {name: {} for name in FIELDS}
+        self.surveys: dict[int, Object] = {}
+        self.secrets: dict[int, Object] = {}
+        self.writes: list[tuple[str, str]] = []
+        self._last = 0
+        self._preload()
+
+    def _preload(self) -> None:
+        """What a new AWX has."""
+        organization = self.create("organizations", {"name": "Default"})
+        galaxy = "Ansible Galaxy/Automation Hub API Token"
+        secret = {"id": "password", "secret": True}
+        types = {
+            galaxy: [{"id": "url"}, {"id": "token", "secret": True}],
+            "Amazon Web Services": [{"id": "username"}, secret, {"id": "security_token", "secret": True}],
+            "Source Control": [{"id": "username"}, secret],
+        }
+        for name, fields in types.items():
+            self.create("credential_types", {"name": name, "kind": "cloud", "inputs": {"fields": fields}})
+        self.create(
+            "credentials",
+            {"name": "Ansible Galaxy", "credential_type": self.named("credential_types", galaxy)["id"]},
+        )
+        assert organization["id"]
+        self.writes.clear()
+
+    def named(self, kind: str, name: str) -> Object:
+        """The one object of that name."""
+        [found] = [
+            one for one in self.objects[kind].values() if name in (one.get("name"), one.get("identifier"))
+        ]
+        return found
+
+    def rows(self, kind: str) -> list[Object]:
+        if kind == "unified_job_templates":
+            return [row for name in UNIFIED for row in self.rows(name)]
+        return [self.shown(kind, one) for one in self.objects[kind].values()]
+
+    def shown(self, kind: str, one: Object) -> Object:
+        row = {**one, "summary_fields": {}, "related": {}}
+        if kind in ("job_templates", "workflow_job_templates"):
+            row["related"]["survey_spec"] = f"{one['url']}survey_spec/"
+        if kind == "workflow_job_template_nodes":
+            workflow = self.objects["workflow_job_templates"][one["workflow_job_template"]]
+            keys = ("id", "name", "description")
+            row["summary_fields"]["workflow_job_template"] = {key: workflow[key] for key in keys}
+            if one["unified_job_template"] is not None:
+                home = self._home("unified_job_templates", one["unified_job_template"])
+                row["related"]["unified_job_template"] = f"{API}{home}/{one['unified_job_template']}/"
+        if kind == "projects":
+            row["summary_fields"]["current_update"] = {"id": one["id"]}
+        return row
+
+    def list(self, kind: str, query: Mapping[str, str]) -> Object:
+        found = [row for row in self.rows(kind) if self._fits(kind, row, query)]
+        return {"count": len(found), "next": None, "previous": None, "results": found}
+
+    def _fits(self, kind: str, row: Object, query: Mapping[str, str]) -> bool:
+        either = {key[4:]: value for key, value in query.items() if key.startswith("or__")}
+        rest = {
+            key: value for key, value in query.items() if not key.startswith("or__") and key != "page_size"
+        }
+        fits = all(self._equal(kind, row, *pair) for pair in rest.items())
+        return fits and (not either or any(self._equal(kind, row, *pair) for pair in either.items()))
+
+    def _equal(self, kind: str, row: Object, key: str, value: str) -> bool:
+        if key in ASSOCIATIONS.get(kind, {}):
+            return int(value) in row["_" + key]
+        if key not in row and kind != "unified_job_templates":
+            raise Refusal(400, {"detail": f"{kind} has no field {key}"})
+        return str(row.get(key)) == value
+
+    def create(self, kind: str, data: Object) -> Object:
+        if kind == "job_templates" and data.get("project") in self.objects["projects"]:
+            # AWX takes it from the project.
+            data = {**data, "organization": self.objects["projects"][data["project"]]["organization"]}
+        self._check(kind, data)
+        self._last += 1
+        one = {
+            **FIELDS[kind],
+            **data,
+            "id": self._last,
+            "type": kind[:-1],
+            "url": f"{API}{kind}/{self._last}/",
+        }
+        if kind == "inventories":
+            one["type"] = "inventory"
+        self._check_names(kind, one)
+        for name in ASSOCIATIONS.get(kind, {}):
+            one["_" + name] = []
+        self.objects[kind][self._last] = one
+        self._hide_secrets(kind, one)
+        if kind == "inventories" and one["kind"] == "constructed":
+            one["url"] = f"{API}constructed_inventories/{one['id']}/"
+            source = {"name": f"Auto-created source for: {one['name']}", "inventory": one["id"]}
+            made = {
+                "source": "constructed",
+                "overwrite": True,
+                "overwrite_vars": True,
+                "update_on_launch": True,
+            }
+            self.create("inventory_sources", {**source, **made})
+        return one
+
+    def change(self, kind: str, number: int, data: Object) -> Object:
+        one = self._one(kind, number)
+        self._check(kind, {**one, **data}, data)
+        if one.get("source") == "constructed":
+            for field in data:
+                if field not in CONSTRUCTED and data[field] != one[field]:
+                    refusal = f"Cannot change field '{field}' on a constructed inventory source."
+                    raise Refusal(400, {"error": refusal})
+        one.update({key: value for key, value in data.items() if key != "type"})
+        self._check_names(kind, one)
+        self._hide_secrets(kind, one)
+        return one
+
+    def remove(self, kind: str, number: int) -> int:
+        self._one(kind, number)
+        if kind == "credential_types" and any(
+            one["credential_type"] == number for one in self.objects["credentials"].values()
+        ):
+            raise Refusal(403, {"detail": "Credential types that are in use cannot be deleted."})
+        one = self.objects[kind].pop(number)
+        if one.get("unified_job_template") in self.objects["workflow_approval_templates"]:
+            self.remove("workflow_approval_templates", one["unified_job_template"])
+        for owned, field in OWNED.items():
+            for other in [other for other in self.objects[owned].values() if other[field] == number]:
+                self.remove(owned, other["id"])
+        for lists in self.objects.values():
+            for other in lists.values():
+                for field in REFERENCES:
+                    if other.get(field) == number and REFERENCES[field] == kind:
+                        other[field] = None
+                for name, value in other.items():
+                    if name.startswith("_") and number in value:
+                        value.remove(number)
+        return 202 if kind == "inventories" else 204
+
+    def associate(self, kind: str, number: int, name: str, data: Object) -> None:
+        ids: list[int] = self._one(kind, number)["_" + name]
+        other = data["id"]
+        self._one(ASSOCIATIONS[kind][name], other)
+        if data.get("disassociate"):
+            ids.remove(other)
+            return
+        if name == "credentials":
+            of = self.objects["credentials"]
+            same = [one for one in ids if of[one]["credential_type"] == of[other]["credential_type"]]
+            if same:
+                kind_name = self.objects["credential_types"][of[other]["credential_type"]]["name"]
+                raise Refusal(400, {"detail": f"Cannot assign multiple {kind_name} credentials."})
+        ids.append(other)
+
+    def write_survey(self, number: int, spec: Object) -> None:
+        for field, expected in (("name", str), ("description", str), ("spec", list)):
+            if not isinstance(spec.get(field), expected):
+                raise Refusal(400, {"error": f"Field '{field}' is missing from survey spec."})
+        if not spec["spec"]:
+            raise Refusal(400, {"error": "'spec' doesn't contain any items."})
+        names = [question.get("variable") for question in spec["spec"]]
+        for index, question in enumerate(spec["spec"]):
+            self._check_question(index, question)
+        if len(set(names)) < len(names):
+            raise Refusal(400, {"error": "'variable' duplicated in survey question."})
+        self.surveys[number] = spec
+
+    @staticmethod
+    def _check_question(index: int, question: Object) -> None:
+        for field, expected in (("type", str), ("question_name", str), ("variable", str), ("required", bool)):
+            if not isinstance(question.get(field), expected):
+                raise Refusal(400, {"error": f"'{field}' missing from survey question {index}"})
+        kind = question["type"]
+        if kind not in QUESTIONS:
+            raise Refusal(400, {"error": f"'{kind}' in survey question {index} is not allowed"})
+        default = question.get("default", "")
+        if default != "" and not isinstance(default, QUESTIONS[kind]):
+            raise Refusal(400, {"error": f"Default value {default} in survey question {index} is no {kind}."})
+        for limit in ("min", "max"):
+            if question.get(limit) is not None and not isinstance(question[limit], int):
+                raise Refusal(400, {"error": f"The {limit} limit in survey question {index} is no integer."})
+        if kind in ("multiselect", "multiplechoice") and "choices" not in question:
+            raise Refusal(400, {"error": f"Survey question {index} must specify choices."})
+
+    def _one(self, kind: str, number: int) -> Object:
+        if number not in self.objects[kind]:
+            raise Refusal(404, {"detail": "Not found."})
+        return self.objects[kind][number]
+
+    def _home(self, kind: str, number: int) -> str:
+        """The list that an object is of."""
+        lists = UNIFIED if kind == "unified_job_templates" else (kind,)
+        return next((name for name in lists if number in self.objects[name]), "")
+
+    def _check(self, kind: str, data: Object, given: Object | None = None) -> None:
+        for field, value in (data if given is None else given).items():
+            if field not in FIELDS[kind] and field != "type":
+                raise Refusal(400, {field: [f"{kind} has no such field."]})
+            if field in REFERENCES and value is not None and not self._home(REFERENCES[field], value):
+                raise Refusal(400, {field: [f'Invalid pk "{value}" - object does not exist.']})
+        if kind == "job_templates" and data["playbook"] not in self.playbooks:
+            raise Refusal(400, {"playbook": ["Playbook not found for project."]})
+        if kind == "credentials":
+            fields = self.objects["credential_types"][data["credential_type"]]["inputs"]["fields"]
+            unknown = set(data.get("inputs", {})).difference(field["id"] for field in fields)
+            if unknown:
+                raise Refusal(400, {"inputs": f"Additional properties are not allowed ({sorted(unknown)})"})
+
+    def _check_names(self, kind: str, one: Object) -> None:
+        scope = {
+            "credentials": ("organization", "credential_type"),
+            "workflow_job_template_nodes": ("workflow_job_template",),
+            "inventory_sources": ("inventory",),
+            "schedules": ("unified_job_template",),
+            "projects": ("organization",),
+            "inventories": ("organization",),
+            "job_templates": ("organization",),
+            "workflow_job_templates": ("organization",),
+        }.get(kind, ())
+        name = "identifier" if kind == "workflow_job_template_nodes" else "name"
+        for other in self.objects[kind].values():
+            if other["id"] != one["id"] and all(other[key] == one[key] for key in (name, *scope)):
+                raise Refusal(400, {"__all__": [f"{kind} with this {name} already exists."]})
+
+    def _hide_secrets(self, kind: str, one: Object) -> None:
+        if kind != "credentials" or one["credential_type"] is None:
+            return
+        fields = self.objects["credential_types"][one["credential_type"]]["inputs"].get("fields", [])
+        secret = {field["id"] for field in fields if field.get("secret")}
+        kept = self.secrets.setdefault(one["id"], {})
+        for name, value in one["inputs"].items():
+            if name in secret and value != "$encrypted$":
+                kept[name] = value
+        one["inputs"] = {
+            name: "$encrypted$" if name in secret else value for name, value in one["inputs"].items()
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    controller: Controller
+    lock: threading.Lock
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_arguments: object) -> None:
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        self._answer(self._post)
+
+    def do_PATCH(self) -> None:
+        self._answer(self._patch)
+
+    def do_DELETE(self) -> None:
+        self._answer(self._delete)
+
+    def _answer(self, act: Callable[[list[str], Object], tuple[int, object]]) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        text = self.rfile.read(length) if length else b""
+        url = urlsplit(self.path)
+        parts = url.path.removeprefix(API).strip("/").split("/")
+        data: Object = json.loads(text) if text else {}
+        if self.command == "GET":
+            data = dict(parse_qsl(url.query))
+        if parts[0] == "constructed_inventories":
+            parts[0] = "inventories"
+        try:
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                raise Refusal(401, {"detail": "Authentication credentials were not provided."})
+            with self.lock:
+                status, body = act(parts, data)
+                if self.command != "GET":
+                    self.controller.writes.append((self.command, "/".join(parts)))
+        except Refusal as refusal:
+            status, body = refusal.status, refusal.body
+        payload = b"" if status == 204 else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        self.send_header("X-API-Product-Name", "AWX")
+        self.send_header("X-API-Product-Version", VERSION)
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def _get(self, parts: list[str], query: Object) -> tuple[int, object]:
+        world = self.controller
+        if parts[0] in ("ping", "config"):
+            return 200, {"version": VERSION}
+        if parts[0] == "project_updates":
+            return 200, {"id": int(parts[1]), "status": "successful", "finished": "now", "failed": False}
+        match parts:
+            case [kind] if kind in FIELDS or kind == "unified_job_templates":
+                return 200, world.list(kind, query)
+            case [kind, number] if kind in FIELDS:
+                return 200, world.shown(kind, world._one(kind, int(number)))
+            case [_kind, number, "survey_spec"]:
+                return 200, world.surveys.get(int(number), {})
+            case [kind, number, name] if name in ASSOCIATIONS.get(kind, {}):
+                ids = world._one(kind, int(number))["_" + name]
+                other = ASSOCIATIONS[kind][name]
+                found = [world.shown(other, world.objects[other][one]) for one in ids]
+                return 200, {"count": len(found), "next": None, "previous": None, "results": found}
+        raise Refusal(404, {"detail": "Not found."})
+
+    def _post(self, parts: list[str], data: Object) -> tuple[int, object]:
+        world = self.controller
+        match parts:
+            case [kind] if kind in FIELDS:
+                return 201, world.shown(kind, world.create(kind, data))
+            case [_kind, number, "survey_spec"]:
+                world.write_survey(int(number), data)
+                return 200, {}
+            case ["workflow_job_template_nodes", number, "create_approval_template"]:
+                made = world.create("workflow_approval_templates", data)
+                world._one("workflow_job_template_nodes", int(number))["unified_job_template"] = made["id"]
+                return 201, made
+            case [kind, number, name] if name in ASSOCIATIONS.get(kind, {}):
+                world.associate(kind, int(number), name, data)
+                return 204, None
+        raise Refusal(404, {"detail": "Not found."})
+
+    def _patch(self, parts: list[str], data: Object) -> tuple[int, object]:
+        kind, number = parts
+        return 200, self.controller.shown(kind, self.controller.change(kind, int(number), data))
+
+    def _delete(self, parts: list[str], _data: Object) -> tuple[int, object]:
+        if parts[-1] == "survey_spec":
+            self.controller.surveys.pop(int(parts[1]), None)
+            return 200, {}
+        kind, number = parts
+        return self.controller.remove(kind, int(number)), {}
+
+
+@contextmanager
+def emulated(playbooks: tuple[str, ...]) -> Iterator[tuple[str, Controller]]:
+    """A controller on a free port of loopback: its address and its state."""
+    controller = Controller(playbooks)
+    handler = type("Handler", (_Handler,), {"controller": controller, "lock": threading.Lock()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", controller
+        finally:
+            server.shutdown()
+            thread.join()

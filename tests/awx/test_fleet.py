@@ -1,0 +1,273 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AWX set up from one file of variables, and cleared again, by the modules of awx.awx.
+
+With CONTROLLER_HOST (and CONTROLLER_OAUTH_TOKEN) in the environment the runs go to that AWX. It has to have an organization
+Default, and AWX_TEST_PROJECT_URL has to name a Git repository with the content of examples/awx/project. Without, they go to
+the emulator beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from emulator import Controller
+from target import ROOT, Target
+
+VENV = ROOT / ".venv" / "bin"
+VARIABLES = ROOT / "examples" / "awx" / "awx.yml"
+SECRET = "not-a-secret-access-key-of-anybody-0"
+ABSENT = {"awx_fleet_state": "absent"}
+MARK = "Managed by workload_identity.aws.awx_fleet."
+
+
+def play(target: Target, folder: Path, *options: str, **extra: Any) -> subprocess.CompletedProcess[str]:
+    """The playbook as a user runs it, with the example's variables."""
+    if "AWX_TEST_PROJECT_URL" in os.environ:
+        extra["awx_fleet_project_url"] = os.environ["AWX_TEST_PROJECT_URL"]
+    (folder / "extra.yml").write_text(yaml.safe_dump(extra), encoding="utf-8")
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "CONTROLLER_"))
+    }
+    env = {
+        **kept,
+        **target.env,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "1",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+    }
+    command = [
+        VENV / "ansible-playbook",
+        "workload_identity.aws.awx",
+        "-e",
+        f"@{VARIABLES}",
+        "-e",
+        "@extra.yml",
+    ]
+    return subprocess.run(
+        [*map(str, command), *options],
+        cwd=folder,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+def recap(done: subprocess.CompletedProcess[str]) -> Mapping[str, int]:
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = done.stdout.rpartition("PLAY RECAP")[2]
+    return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
+
+
+def changed(done: subprocess.CompletedProcess[str]) -> int:
+    return recap(done)["changed"]
+
+
+def message(done: subprocess.CompletedProcess[str]) -> str:
+    """The msg of the task that failed, on one line."""
+    assert done.returncode != 0, done.stdout
+    found = re.search(
+        r'"msg": "((?:[^"\\]|\\.)*)"', done.stdout.partition("fatal: [localhost]")[2] or done.stdout
+    )
+    assert found is not None, done.stdout + done.stderr
+    return found.group(1).replace('\\"', '"')
+
+
+def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    before = snapshot(world)
+    planned = play(controller, tmp_path, "--check")
+    assert "These would be made: EKS Pod Identity: kubeconfig, " in planned.stdout
+    assert changed(planned) == 1
+    assert world is None or world.writes == []
+
+    done = play(controller, tmp_path, "-vvvv")
+    assert changed(done) > 10
+    assert SECRET not in done.stdout + done.stderr
+    if world:
+        assert_made(world)
+    assert changed(play(controller, tmp_path)) == 0
+    assert changed(play(controller, tmp_path, "--check")) == 0
+
+    different = {
+        "awx_fleet_job_slice_count": "3",
+        "awx_fleet_approval_timeout": 3600,
+        "awx_fleet_verify_schedule": "",
+        "awx_fleet_constructed": [{"name": "canary", "condition": "'canary' in group_names"}],
+    }
+    assert changed(play(controller, tmp_path, **different)) == 4
+    assert changed(play(controller, tmp_path, **different)) == 0
+
+    assert changed(play(controller, tmp_path, **ABSENT)) > 5
+    assert changed(play(controller, tmp_path, **ABSENT)) == 0
+    assert snapshot(world) == before
+
+
+def snapshot(world: Controller | None) -> dict[str, set[int]] | None:
+    return {kind: set(rows) for kind, rows in world.objects.items()} if world else None
+
+
+def assert_made(world: Controller) -> None:
+    names = {
+        row["id"]: row["name"] for rows in world.objects.values() for row in rows.values() if "name" in row
+    }
+    templates = {row["name"].partition(": ")[2]: row for row in world.objects["job_templates"].values()}
+    assert {
+        name: (row["playbook"], row["job_type"], row["job_slice_count"]) for name, row in templates.items()
+    } == {
+        "plan": ("fleet.yml", "check", 4),
+        "converge": ("fleet.yml", "run", 4),
+        "verify": ("verify.yml", "run", 4),
+        "report": ("report.yml", "run", 1),
+        "site": ("site.yml", "run", 1),
+        "teardown": ("teardown.yml", "run", 1),
+    }
+    # A job for localhost takes no limit, and no inventory but the one that it does not use.
+    assert {name for name, row in templates.items() if row["ask_limit_on_launch"]} == {
+        *("plan", "converge", "verify", "report")
+    }
+    assert {
+        name for name, row in templates.items() if row["extra_vars"] == '{"pod_identity_hosts": "all"}'
+    } == {*("plan", "converge", "verify", "report")}
+    assert {name: [names[one] for one in row["_credentials"]] for name, row in templates.items()} == {
+        name: ["AWS for EKS", "EKS Pod Identity: eu-central-1"] for name in templates
+    }
+    secret = world.secrets[world.named("credentials", "AWS for EKS")["id"]]
+    assert secret == {"password": SECRET}
+    nodes = {row["identifier"]: row for row in world.objects["workflow_job_template_nodes"].values()}
+    steps = {row["id"]: name for name, row in nodes.items()}
+    links = {
+        name: {
+            kind: [steps[one] for one in row[f"_{kind}_nodes"]] for kind in ("success", "always", "failure")
+        }
+        for name, row in nodes.items()
+    }
+    nothing: dict[str, list[str]] = {"success": [], "always": [], "failure": []}
+    assert links == {
+        "plan": {**nothing, "success": ["approve"]},
+        "approve": {**nothing, "success": ["converge"]},
+        "converge": {**nothing, "always": ["verify"]},
+        "verify": {**nothing, "always": ["report"]},
+        "report": nothing,
+    }
+    assert names[nodes["approve"]["unified_job_template"]] == "EKS Pod Identity: apply the plan?"
+    kubeconfig = world.named("credential_types", "EKS Pod Identity: kubeconfig")["injectors"]
+    assert kubeconfig == {
+        "file": {"template.kubeconfig": "{{ kubeconfig }}"},
+        "env": {"K8S_AUTH_KUBECONFIG": "{{ tower.filename.kubeconfig }}"},
+    }
+    region = world.named("credential_types", "EKS Pod Identity: AWS region")["injectors"]
+    assert region == {"env": {"AWS_REGION": "{{ region }}"}}
+    source = world.named("inventory_sources", "EKS Pod Identity: clusters")
+    assert (source["source"], source["source_path"]) == ("scm", "inventory/fleet.eks_clusters.yml")
+    galaxy = [names[one] for one in world.named("organizations", "Default")["_galaxy_credentials"]]
+    assert galaxy == ["Ansible Galaxy"]
+
+
+def test_galaxy_credentials_of_others_stay(controller: Target, tmp_path: Path) -> None:
+    """Up to where the run stops for want of a credential type."""
+    world = controller.emulator
+    if world is None:
+        pytest.skip("of the emulator's state")
+    kind = world.named("credential_types", "Ansible Galaxy/Automation Hub API Token")["id"]
+    hub = world.create("credentials", {"name": "Private hub", "credential_type": kind})
+    organization = world.named("organizations", "Default")
+    organization["_galaxy_credentials"].append(hub["id"])
+    wrong = [{"name": "AWS", "credential_type": "Amazon", "inputs": {}}]
+    done = play(controller, tmp_path, awx_fleet_credentials=wrong, awx_fleet_inventory_credential="")
+    assert done.returncode != 0
+    assert organization["_galaxy_credentials"] == [
+        hub["id"],
+        world.named("credentials", "Ansible Galaxy")["id"],
+    ]
+
+
+def test_what_others_made_is_not_touched(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("of the emulator's state")
+    organization = world.named("organizations", "Default")["id"]
+    theirs = world.create("inventories", {"name": "EKS Pod Identity: clusters", "organization": organization})
+    world.writes.clear()
+    assert message(play(controller, tmp_path)) == (
+        "AWX has EKS Pod Identity: clusters already, and the description does not say that this role made it. Choose another "
+        "awx_fleet_name, or rename or remove it. To hand it over to the role, add to its description: "
+        f"{MARK} Nothing was changed."
+    )
+    done = play(controller, tmp_path, **ABSENT)
+    assert (
+        "EKS Pod Identity: clusters: stays, as the description does not say that this role made it."
+        in done.stdout
+    )
+    assert changed(done) == 0
+    assert world.writes == []
+    assert theirs["id"] in world.objects["inventories"]
+
+
+def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("of the emulator's state")
+    organization = world.named("organizations", "Default")["id"]
+    ours = {"name": "EKS Pod Identity: project", "description": MARK, "organization": organization}
+    project = world.create("projects", ours)["id"]
+    world.create("job_templates", {"name": "Nightly", "project": project, "playbook": "verify.yml"})
+    world.writes.clear()
+    assert message(play(controller, tmp_path, **ABSENT)) == (
+        "EKS Pod Identity: project is used by Nightly, not made by this role. Change or remove that first. Nothing was "
+        "changed."
+    )
+    assert world.writes == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        pytest.param(
+            {"awx_fleet_organization": "Platform"},
+            'AWX has no organization "Platform", or it is not shown to this user. Correct awx_fleet_organization, or make it; '
+            "the role neither makes organizations nor removes them. Nothing was changed.",
+            id="organization",
+        ),
+        pytest.param(
+            {"awx_fleet_project_credential": "Git"},
+            'AWX has no credentials named "Git" that this user is shown, and one is needed. Correct the name, or make the '
+            "credential: by hand, or with its inputs in awx_fleet_credentials. Nothing was changed.",
+            id="credential",
+        ),
+    ],
+)
+def test_what_is_not_there_is_named(
+    controller: Target, tmp_path: Path, extra: dict[str, Any], expected: str
+) -> None:
+    assert message(play(controller, tmp_path, **extra)) == expected
+    assert controller.emulator is None or controller.emulator.writes == []
+
+
+def test_a_misspelt_variable_is_refused(controller: Target, tmp_path: Path) -> None:
+    found = message(play(controller, tmp_path, awx_fleet_slice_count=2))
+    assert found.startswith(
+        "awx_fleet_slice_count: no such variable of the role. Correct the name; the role has "
+    )
+    assert "awx_fleet_job_slice_count" in found
+    assert found.endswith("Nothing was changed.")
+
+
+def test_two_objects_of_one_name_are_refused(controller: Target, tmp_path: Path) -> None:
+    twice = [{"name": name, "condition": "true"} for name in ("canary", "canary")]
+    assert message(play(controller, tmp_path, awx_fleet_constructed=twice)) == (
+        "Two of the inventories would have the same name: EKS Pod Identity: clusters, EKS Pod Identity: canary, "
+        "EKS Pod Identity: canary. Rename one. Nothing was changed."
+    )

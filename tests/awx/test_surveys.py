@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The surveys: AWX takes them, and the role takes every answer that they allow, as AWX hands it over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    read_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    OPTIONS,
+    ROLE,
+    read_input,
+)
+from emulator import QUESTIONS, Controller
+from target import ROOT
+
+FOLDER = ROOT / "roles" / "awx_fleet" / "files" / "surveys"
+SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
+TEMPLATES = yaml.safe_load(
+    (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
+)
+# Which types of a question give what an option's type can be read from.
+FITTING = {
+    "str": {"text", "textarea", "multiplechoice"},
+    "bool": {"multiplechoice"},
+    "int": {"integer"},
+    "list": {"multiselect", "textarea"},
+    "dict": {"textarea"},
+}
+BOOLEANS = ["true", "false"]
+WORKLOADS = "- namespace: default\n  service_account: api\n  role: {name: api}\n"
+
+
+def surveys() -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def questions() -> Iterator[Any]:
+    for name, survey in surveys().items():
+        for question in survey["spec"]:
+            yield pytest.param(name, question, id=f"{name}-{question['variable']}")
+
+
+def answers(question: dict[str, Any]) -> list[object]:
+    """What a job gets: text, except for numbers and lists of choices."""
+    if question["type"] == "multiplechoice":
+        return list(question["choices"])
+    if question["type"] == "multiselect":
+        return [[choice] for choice in question["choices"]] + [list(question["choices"])]
+    if question["type"] == "integer":
+        return [question["min"], question["max"]]
+    if question["variable"] == "pod_identity_workloads":
+        return [
+            WORKLOADS,
+            json.dumps(yaml.safe_load(WORKLOADS)),
+            json.dumps(yaml.safe_load(WORKLOADS), indent=2),
+        ]
+    return ["eu-central-1"]
+
+
+def entry_point(survey: str) -> str:
+    return "verify" if survey == "verify" else "main"
+
+
+def test_the_job_templates_use_all_of_them() -> None:
+    used = {one["survey"] for one in TEMPLATES["__awx_fleet_job_templates"] if "survey" in one}
+    assert used == set(surveys())
+
+
+@pytest.mark.parametrize("name", sorted(surveys()))
+def test_awx_takes_it(name: str) -> None:
+    world = Controller(("site.yml",))
+    world.write_survey(1, surveys()[name])
+    assert set(surveys()[name]) == {"name", "description", "spec"}
+
+
+@pytest.mark.parametrize(("survey", "question"), list(questions()))
+def test_a_question_is_for_a_variable_of_its_type(survey: str, question: dict[str, Any]) -> None:
+    option = SPECS["argument_specs"][entry_point(survey)]["options"][question["variable"]]
+    assert question["type"] in QUESTIONS
+    assert question["type"] in FITTING[option["type"]]
+    if question["type"] == "multiplechoice":
+        assert question["choices"] == (BOOLEANS if option["type"] == "bool" else option["choices"])
+    if question["variable"] == "pod_identity_ignore":
+        assert set(question["choices"]) <= {code.value for code in Code}
+
+
+@pytest.mark.parametrize(("survey", "question"), list(questions()))
+def test_no_answer_is_no_variable(survey: str, question: dict[str, Any]) -> None:
+    """A default would be an extra variable of each job, before the inventory's; AWX keeps even an empty text. A job over a
+    fleet starts without an answer, since a schedule has none to give."""
+    assert "default" not in question
+    assert not (question["required"] and survey in ("fleet", "verify"))
+
+
+@pytest.mark.parametrize(("survey", "question"), list(questions()))
+def test_the_role_takes_every_answer(survey: str, question: dict[str, Any]) -> None:
+    for answer in answers(question):
+        given = {
+            "cluster_name": "blue",
+            "workloads": WORKLOADS,
+            question["variable"].removeprefix(ROLE): answer,
+        }
+        point: Any = entry_point(survey)
+        values = read_variables(given, point)
+        parsed = read_input({name: values[name] for name in OPTIONS if name in values}, list, ROLE)
+        assert [workload.key.service_account for workload in parsed.workloads] == ["api"]

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The execution environment of the example: ansible-builder takes it, and what it installs is what the collection declares."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from support import BIN, COLLECTIONS, ROOT, environment, run
+
+EXAMPLE = ROOT / "examples" / "awx" / "execution-environment.yml"
+OWN = "workload_identity.aws"
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a container engine would build the image from."""
+    folder = tmp_path_factory.mktemp("builder")
+    command = [BIN / "ansible-builder", "create", "-f", EXAMPLE, "-c", folder / "context"]
+    done = run(
+        [*command, "--output-filename", "Containerfile"], folder, environment(COLLECTIONS, home=folder)
+    )
+    assert done.returncode == 0, done.stdout
+    return folder / "context"
+
+
+def test_the_image_has_a_python_for_its_core(context: Path) -> None:
+    text = (context / "Containerfile").read_text(encoding="utf-8")
+    values = dict(re.findall(r'^ARG (\w+)="?([^"\n]*)"?$', text, re.MULTILINE))
+    assert values["PYCMD"] == "/usr/bin/python3.12"
+    assert values["PYPKG"] == "python3.12"
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    core = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["dependencies"]["ansible_core"]["package_pip"]
+    least, below = re.fullmatch(r"ansible-core>=([\d.]+),<([\d.]+)", core).groups()  # type: ignore[union-attr]
+    assert runtime["requires_ansible"] == f">={least}.0"
+    # With it, AWX 24.6.1 changes the types of artifacts.
+    assert below == "2.19"
+    galaxy = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    assert galaxy["collections"] == [{"name": OWN, "version": f">={version}"}]
+
+
+def test_it_holds_what_the_collections_declare_and_no_commands(context: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root" / "ansible_collections"
+    root.mkdir(parents=True)
+    for namespace in ("amazon", "kubernetes", "workload_identity"):
+        (root / namespace).symlink_to(COLLECTIONS / "ansible_collections" / namespace)
+    excluded = [
+        *("--exclude-bindep-reqs", context / "_build" / "exclude-bindep.txt"),
+        *("--exclude-pip-reqs", context / "_build" / "exclude-requirements.txt"),
+        *("--write-pip", tmp_path / "pip.txt", "--write-bindep", tmp_path / "bindep.txt"),
+    ]
+    done = run(
+        [BIN / "ansible-builder", "introspect", root.parent, *excluded],
+        tmp_path,
+        environment(COLLECTIONS, home=tmp_path),
+    )
+    assert done.returncode == 0, done.stdout
+    pip = (tmp_path / "pip.txt").read_text(encoding="utf-8").splitlines()
+    ours = sorted(line.partition(" ")[0] for line in pip if line.endswith(f"from collection {OWN}"))
+    declared = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert ours == sorted(line for line in declared if line and not line.startswith("#"))
+    names = {re.split(r"[^\w-]", line)[0] for line in pip}
+    assert names == {"boto3", "botocore", "kubernetes", "requests-oauthlib", "jsonpatch"}
+    system = (tmp_path / "bindep.txt").read_text(encoding="utf-8").splitlines()
+    # What is for tests of a collection alone, ansible-builder leaves out of an image.
+    assert [line for line in system if "[test " not in line] == []
+
+
+def test_without_the_exclusions_there_would_be_more(tmp_path: Path) -> None:
+    """Otherwise they could be left out of the example."""
+    done = run(
+        [BIN / "ansible-builder", "introspect", COLLECTIONS],
+        tmp_path,
+        environment(COLLECTIONS, home=tmp_path),
+    )
+    found = yaml.safe_load(done.stdout)
+    # Older versions of kubernetes.core have one list of packages for images and for its tests.
+    older = COLLECTIONS / "ansible_collections" / "kubernetes" / "core" / "bindep.txt"
+    everything = [*found["python"], *found["system"], *older.read_text(encoding="utf-8").splitlines()]
+    excluded = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["dependencies"]["exclude"]
+    names = {re.split(r"[^\w-]", line)[0] for line in everything}
+    assert {*excluded["python"], *excluded["system"]} <= names

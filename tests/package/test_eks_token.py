@@ -1,0 +1,347 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job without kubeconfig: with what the collection declares alone, by callers that a cluster knows and does not
+know, and without a trace of its secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from .conftest import ROOT, VENV, clean_environment, install, run
+from .test_main_job import GUIDE, make_and_remove, recap
+
+ACCOUNT = "111122223333"
+CLUSTER = "my-cluster"
+KUBECONFIG = ("KUBECONFIG", "K8S_AUTH_KUBECONFIG")
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+HEAD = f"The Kubernetes API of cluster {CLUSTER} (account {ACCOUNT}, region us-west-2) answered 401: Unauthorized."
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/deployer"
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job-7"
+PREFIX = "k8s-aws-v1."
+UV = ROOT / ".cache" / "uv" / "bin" / "uv"
+
+
+@pytest.fixture
+def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path) -> dict[str, str]:
+    """The installed collection and the sandbox, with no kubeconfig given, and a home without one."""
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {**installed, **sandbox, "HOME": str(home)}
+    return {name: value for name, value in env.items() if name not in KUBECONFIG}
+
+
+@dataclass(frozen=True)
+class Aws:
+    """The embedded AWS as its account's root."""
+
+    environment: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        keys = dict(
+            zip(("aws_access_key_id", "aws_secret_access_key"), map(self.environment.get, KEYS), strict=True)
+        )
+        return boto3.client(
+            service,
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_REGION"],
+            **keys,
+        )
+
+    def session(self) -> dict[str, str]:
+        """The variables of a session of ROLE, which is made."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:AssumeRole",
+                    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                }
+            ],
+        }
+        self.client("iam").create_role(
+            Path="/ci/", RoleName="deployer", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        issued = self.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="job-7")["Credentials"]
+        given = (issued[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+        return dict(zip((*KEYS, "AWS_SESSION_TOKEN"), given, strict=True))
+
+    def let_in(self, principal: str, *groups: str) -> None:
+        self.client("eks").create_access_entry(
+            clusterName=CLUSTER, principalArn=principal, kubernetesGroups=list(groups)
+        )
+
+
+@pytest.fixture
+def aws(sandbox: Mapping[str, str]) -> Aws:
+    return Aws(sandbox)
+
+
+def failing(env: Mapping[str, str], cwd: Path, *more: str) -> str:
+    """What a run of site.yml prints that fails."""
+    command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", "-e", f"@{GUIDE}", *more]
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
+    )
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment of Ansible and what requirements.txt of the collection names, with the versions of the others."""
+    folder = tmp_path_factory.mktemp("declared") / "venv"
+    python = VENV / "bin" / "python"
+    run([UV, "venv", "--quiet", "--python", python, folder], clean_environment(), ROOT)
+    command = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "ansible-core"]
+    constraints = ROOT / "requirements" / "run.txt"
+    run([*command, "-r", ROOT / "requirements.txt", "-c", constraints], clean_environment(), ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def path_without_clients(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH with what the system has, except kubectl and aws."""
+    folder = tmp_path_factory.mktemp("bin")
+    for place in map(Path, ("/bin", "/usr/bin")):
+        for program in place.iterdir():
+            link = folder / program.name
+            if program.name not in ("kubectl", "aws") and not link.is_symlink():
+                link.symlink_to(program)
+    assert shutil.which("kubectl", path=str(folder)) is None
+    assert shutil.which("aws", path=str(folder)) is None
+    return str(folder)
+
+
+def test_nothing_but_what_the_collection_declares_is_needed(
+    declared: Path, path_without_clients: str, bare: Mapping[str, str], tmp_path: Path
+) -> None:
+    env = {**bare, "PATH": path_without_clients}
+    [verified] = make_and_remove(declared, env, tmp_path, "verify")
+    assert recap(verified)["changed"] == 0
+
+
+def test_the_oldest_versions_make_tokens_too(tarball: Path, bare: Mapping[str, str], tmp_path: Path) -> None:
+    oldest = ROOT / ".venv-2.17"
+    if not oldest.exists():
+        pytest.skip("no Python here that ansible-core 2.17 runs on")
+    there = install(tarball, tmp_path / "oldest", oldest, ROOT / ".cache" / "collections-2.17")
+    env = {**bare, **{name: there[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
+    make_and_remove(oldest, env, tmp_path)
+
+
+def test_a_caller_without_access_entry_is_told_how_to_make_one(
+    bare: Mapping[str, str], aws: Aws, tmp_path: Path
+) -> None:
+    env = {**bare, **aws.session()}
+    output = " ".join(failing(env, tmp_path).split())
+    assert f"{HEAD} The token is that of {SESSION}. The cluster has no access entry for {ROLE}" in output
+    command = (
+        f"aws eks create-access-entry --cluster-name {CLUSTER} --region us-west-2 --principal-arn {ROLE}"
+    )
+    assert f"{command} --kubernetes-groups pod-identity-operators" in output
+    assert "Nothing was changed." in output
+    # What it says is enough: with the entry the job runs.
+    aws.let_in(ROLE, "pod-identity-operators")
+    make_and_remove(VENV, env, tmp_path)
+
+
+def test_what_only_lies_there_is_not_used(
+    sandbox: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
+) -> None:
+    """~/.kube/config is of another cluster here: nothing listens where it leads."""
+    own = Path(bare["HOME"]) / ".kube" / "config"
+    own.parent.mkdir()
+    text = Path(sandbox["KUBECONFIG"]).read_text(encoding="utf-8")
+    config = json.loads(text)
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    own.write_text(json.dumps(config), encoding="utf-8")
+    env = {**bare}
+    make_and_remove(VENV, env, tmp_path)
+    assert "was not reached, as nothing listens at its endpoint" in " ".join(
+        failing(env, tmp_path, "-e", "pod_identity_kube_auth=kubeconfig").split()
+    )
+
+
+def test_a_token_beside_a_kubeconfig_is_refused_before_aws_is_asked(
+    bare: Mapping[str, str], tmp_path: Path
+) -> None:
+    output = failing(
+        {**bare},
+        tmp_path,
+        "-e",
+        "pod_identity_kube_auth=eks",
+        "-e",
+        "pod_identity_kubeconfig=/none",
+    )
+    problem = "pod_identity_kube_auth: eks takes no kubeconfig; leave it or pod_identity_kubeconfig out. Nothing was changed."
+    assert problem in " ".join(output.split())
+
+
+class Watch:
+    """What files below a folder held while something ran, as far as it could be read in time."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.seen: dict[Path, bytes] = {}
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._look()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.005):
+            self._look()
+
+    def _look(self) -> None:
+        for folder in self._folders:
+            for path in [path for path in folder.rglob("*") if path.is_file()]:
+                try:
+                    self.seen[path] = (
+                        self.seen.get(path, b"") + path.read_bytes()[len(self.seen.get(path, b"")) :]
+                    )
+                except OSError:
+                    continue
+
+
+def found(secrets: list[str], texts: Mapping[Any, bytes]) -> Iterator[str]:
+    for name, text in texts.items():
+        yield from (f"{name}: {secret}" for secret in secrets if secret.encode() in text)
+
+
+def loud(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """All that Ansible can keep is kept, in a folder."""
+    for name in ("tmp", "remote"):
+        (folder / name).mkdir(parents=True)
+    return {
+        **env,
+        "TMPDIR": str(folder / "tmp"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
+        "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
+        # Files of modules stay, in which their arguments are.
+        "ANSIBLE_KEEP_REMOTE_FILES": "true",
+        "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
+    }
+
+
+PROBE = """\
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - ansible.builtin.command: "true {{ lookup('workload_identity.aws.eks_token', 'my-cluster') }}"
+"""
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose name is short enough for the socket that Ansible makes below its temporary folder."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
+    """A run that AWX could make, as loud as can be: its screen, log, events, artifacts, diffs and files of modules."""
+    keys = aws.session()
+    aws.let_in(ROLE)
+    secrets = [PREFIX, "X-Amz-Signature=", keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]]
+    folder, job = short / "loud", tmp_path / "job"
+    credentials = tmp_path / "credentials"
+    lines = ["[default]", *(f"{name.lower()}={value}" for name, value in keys.items())]
+    credentials.write_text("\n".join(lines), encoding="utf-8")
+    env = loud(folder, {**bare, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)})
+    env = {name: value for name, value in env.items() if name not in KEYS}
+    env["PATH"] = f"{VENV / 'bin'}:{env['PATH']}"
+    (job / "env").mkdir(parents=True)
+    (job / "project").mkdir()
+    (job / "env" / "extravars").write_text(GUIDE.read_text(encoding="utf-8"), encoding="utf-8")
+    printed: dict[Any, bytes] = {}
+    with Watch(folder, job) as watch:
+        for ident, more in (("first", []), ("again", []), ("plan", ["--check"]), ("down", [])):
+            name = "teardown" if ident == "down" else "site"
+            options = " ".join(["-vvvv", "--diff", *more])
+            command = [
+                "run",
+                job,
+                "-p",
+                f"workload_identity.aws.{name}",
+                "--ident",
+                ident,
+                f"--cmdline={options}",
+            ]
+            printed[ident] = run([VENV / "bin" / "ansible-runner", *command], env, tmp_path).stdout.encode()
+    texts = {**watch.seen, **printed}
+    # It looked where it matters: at the log, the events and what modules were given.
+    names = {path.name for path in watch.seen}
+    assert {"ansible.log", "stdout"} <= names
+    assert any(path.name == "AnsiballZ_k8s.py" for path in watch.seen)
+    assert any(
+        b"my-service-account" in text for path, text in watch.seen.items() if "job_events" in path.parts
+    )
+    assert list(found(secrets, texts)) == []
+    # And it finds one that is given away.
+    (tmp_path / "probe.yml").write_text(PROBE, encoding="utf-8")
+    env = loud(
+        short / "probe", {name: value for name, value in env.items() if not name.startswith("ANSIBLE_L")}
+    )
+    with Watch(short / "probe") as watch:
+        run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)
+    given_away = [path.name for path, text in watch.seen.items() if PREFIX.encode() in text]
+    assert {"ansible.log", "AnsiballZ_command.py"} <= set(given_away)
+
+
+def test_nothing_is_left_after_an_interruption(bare: Mapping[str, str], tmp_path: Path) -> None:
+    """Ctrl-C while the Kubernetes API has the service account of a Job's run."""
+    state = Path(bare["SANDBOX_STATE"])
+    from sandbox.kube.control import KubeControl
+
+    config = json.loads((state / "kubeconfig").read_text(encoding="utf-8"))
+    control = KubeControl(
+        config["clusters"][0]["cluster"]["server"],
+        state / "kubernetes" / "ca.crt",
+        config["users"][0]["user"]["token"],
+    )
+    control.set_faults([{"operation": "patch serviceaccounts", "kind": "stall", "seconds": 20}])
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    env = {**bare, "ANSIBLE_LOCAL_TEMP": str(temporary), "ANSIBLE_REMOTE_TEMP": str(temporary)}
+    command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", "-e", f"@{GUIDE}"]
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        while not control.counters()["operations"].get("patch serviceaccounts"):
+            assert process.poll() is None
+        assert list(temporary.rglob("eks-authority-*.crt"))
+        # As a terminal does it, to all of the foreground.
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+    # Ansible itself leaves the file of the module that it was running.
+    left = [path for path in temporary.rglob("*") if path.is_file()]
+    assert {path.name for path in left} <= {"AnsiballZ_k8s.py"}
+    assert list(found([PREFIX], {path: path.read_bytes() for path in left})) == []

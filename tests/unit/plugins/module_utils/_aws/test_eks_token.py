@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A token for an EKS cluster: what it says, what its signature covers, and when another one is made."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timedelta, timezone
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
+    EksToken,
+    TokenSource,
+    regional_client,
+    sign_token,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+KEYS = ("AKIAEXAMPLEEXAMPLE01", "secret-of-the-example-0123456789", "session-token-of-the-example")
+NOW = datetime(2026, 11, 26, 2, 0, tzinfo=timezone.utc)
+
+
+def sts(endpoint: str | None = None, region: str = "eu-central-1", **more: object) -> object:
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    session = boto3.session.Session(**dict(zip(names, KEYS, strict=True)), region_name=region)
+    return session.client("sts", endpoint_url=endpoint, **more)
+
+
+def url_of(token: EksToken) -> str:
+    prefix, _, encoded = token.text.partition(".")
+    assert prefix == "k8s-aws-v1"
+    assert "=" not in encoded
+    return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+
+
+def test_the_url_is_what_eks_asks_for() -> None:
+    parts = urlsplit(url_of(sign_token(sts("https://sts.eu-central-1.amazonaws.com"), "blue", NOW)))
+    query = {name: value for name, [value] in parse_qs(parts.query).items()}
+    date = query.pop("X-Amz-Date")
+    assert len(query.pop("X-Amz-Signature")) == 64
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "sts.eu-central-1.amazonaws.com", "/")
+    assert query == {
+        "Action": "GetCallerIdentity",
+        "Version": "2011-06-15",
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{KEYS[0]}/{date[:8]}/eu-central-1/sts/aws4_request",
+        "X-Amz-Expires": "60",
+        "X-Amz-Security-Token": KEYS[2],
+        "X-Amz-SignedHeaders": "host;x-k8s-aws-id",
+    }
+
+
+@pytest.mark.parametrize(("cluster", "fits"), [("blue", True), ("green", False)])
+def test_the_signature_is_for_the_cluster_alone(cluster: str, fits: bool) -> None:
+    """Signed again by botocore with the header that the cluster's authenticator would send."""
+    url = url_of(sign_token(sts(), "blue", NOW))
+    parts = urlsplit(url)
+    query = {name: value for name, [value] in parse_qs(parts.query).items()}
+    request = AWSRequest(
+        "GET",
+        f"{parts.scheme}://{parts.netloc}/",
+        {"x-k8s-aws-id": cluster},
+        params={"Action": query["Action"], "Version": query["Version"]},
+    )
+    signer = SigV4QueryAuth(Credentials(*KEYS), "sts", "eu-central-1", expires=60)
+    request.context["timestamp"] = query["X-Amz-Date"]
+    signer._modify_request_before_signing(request)
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    assert (signature == query["X-Amz-Signature"]) is fits
+
+
+def test_a_client_is_left_as_it_was() -> None:
+    client = sts()
+    sign_token(client, "blue", NOW)
+    url = client.generate_presigned_url("get_caller_identity")  # type: ignore[attr-defined]
+    assert "X-Amz-SignedHeaders=host&" in f"{url}&"
+
+
+def test_a_token_ends_a_minute_early_and_with_its_credentials() -> None:
+    assert sign_token(sts(), "blue", NOW).expires_at == NOW + timedelta(minutes=14)
+    end = NOW + timedelta(minutes=5)
+    assert sign_token(sts(), "blue", NOW, end).expires_at == end
+    assert sign_token(sts(), "blue", NOW, NOW + timedelta(hours=1)).expires_at == NOW + timedelta(minutes=14)
+
+
+def test_the_secret_is_not_shown() -> None:
+    token = sign_token(sts(), "blue", NOW)
+    assert repr(token) == f"EksToken(expires_at={token.expires_at!r})"
+
+
+def test_without_credentials_there_is_an_error_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    client = boto3.session.Session(region_name="eu-central-1").client("sts")
+    with pytest.raises(AwsError, match="NoCredentialsError: Unable to locate credentials"):
+        sign_token(client, "blue", NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        (None, "https://sts.us-west-2.amazonaws.com"),
+        ("https://sts.amazonaws.com", "https://sts.us-west-2.amazonaws.com"),
+        ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
+        ("https://sts-fips.us-west-2.amazonaws.com", "https://sts-fips.us-west-2.amazonaws.com"),
+    ],
+)
+def test_the_sts_of_the_region_is_used(given: str | None, used: str) -> None:
+    def make(_service: str, endpoint: str | None = given) -> object:
+        return sts(endpoint, "us-west-2", config=Config(retries={"mode": "standard"}))
+
+    assert regional_client(make).meta.endpoint_url == used
+
+
+class Signer:
+    """Tokens of 14 minutes, counted."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.made = 0
+
+    def __call__(self) -> EksToken:
+        self.made += 1
+        return EksToken(f"token-{self.made}", self.now + timedelta(minutes=14))
+
+
+def test_a_token_is_used_until_it_is_too_short_for_a_call() -> None:
+    signer = Signer()
+    source = TokenSource(signer, lambda: signer.now)
+    used = []
+    for minutes, seconds in ((0, 120), (1, 120), (11, 120), (12, 120), (13, 120), (13, 839), (26, 120)):
+        signer.now = NOW + timedelta(minutes=minutes)
+        used.append(source.token(seconds).text)
+    # At minute 12 there are two minutes left, which is not more than what the call may take.
+    assert used == ["token-1", "token-1", "token-1", "token-2", "token-2", "token-3", "token-4"]
+    assert signer.made == 4

@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is read of a cluster for a token, and of a caller whose token it refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+    CallerAccess,
+    EksTarget,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
+    read_caller_access,
+    read_eks_target,
+)
+
+ARN = "arn:aws:eks:eu-central-1:111122223333:cluster/blue"
+CLUSTER = {
+    "arn": ARN,
+    "status": "ACTIVE",
+    "endpoint": "https://abc",
+    "certificateAuthority": {"data": "UEVN"},
+    "accessConfig": {"authenticationMode": "API"},
+}
+TARGET = EksTarget("blue", ARN, "https://abc", "UEVN", "API")
+USER = "arn:aws:iam::111122223333:user/ops/ann"
+SESSION = "arn:aws:sts::111122223333:assumed-role/deployer/job-7"
+ROLE = "arn:aws:iam::111122223333:role/ci/deployer"
+NOW = datetime(2026, 11, 26, 2, 0, 30, tzinfo=timezone.utc)
+STS = "https://sts.eu-central-1.amazonaws.com"
+DATED = {"HTTPHeaders": {"date": "Thu, 26 Nov 2026 02:00:00 GMT"}}
+
+
+class Aws:
+    """``answers`` by operation; an error is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+
+    def call(self, _service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        self.asked.append((operation, parameters))
+        answer = self.answers[operation]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def pages(self, *_arguments: Any) -> Any:
+        raise NotImplementedError
+
+
+def refused(operation: str, code: str) -> AwsError:
+    return classify(operation, code, "no")
+
+
+def test_one_request_tells_where_the_api_is() -> None:
+    aws = Aws(DescribeCluster={"cluster": CLUSTER})
+    assert read_eks_target(aws, "blue", "eu-central-1") == TARGET
+    assert aws.asked == [("DescribeCluster", {"name": "blue"})]
+    assert (TARGET.account_id, TARGET.region) == ("111122223333", "eu-central-1")
+
+
+@pytest.mark.parametrize("lost", ["endpoint", "certificateAuthority"])
+def test_a_cluster_without_an_api_is_an_error(lost: str) -> None:
+    cluster = {**CLUSTER, "status": "CREATING", lost: None}
+    with pytest.raises(AwsError) as error:
+        read_eks_target(Aws(DescribeCluster={"cluster": cluster}), "blue", "eu-central-1")
+    assert str(error.value) == (
+        "eks:DescribeCluster: ClusterNotActive: cluster blue is CREATING, and EKS tells no endpoint and certificate "
+        "authority of its Kubernetes API."
+    )
+
+
+def test_a_cluster_that_is_not_there_is_named_with_its_region() -> None:
+    aws = Aws(DescribeCluster=refused("eks:DescribeCluster", "ResourceNotFoundException"))
+    with pytest.raises(AwsError) as error:
+        read_eks_target(aws, "blue", "eu-central-1")
+    assert error.value.text == "No cluster found for name: blue. Asked in region eu-central-1."
+    assert error.value.missing
+
+
+@pytest.mark.parametrize(
+    ("answers", "access"),
+    [
+        pytest.param(
+            {"GetCallerIdentity": {"Arn": USER}, "DescribeAccessEntry": {}},
+            CallerAccess(USER, USER, True),
+            id="a user with an entry",
+        ),
+        pytest.param(
+            {
+                "GetCallerIdentity": {"Arn": SESSION, "ResponseMetadata": DATED},
+                "GetRole": {"Role": {"Arn": ROLE}},
+                "DescribeAccessEntry": refused("eks:DescribeAccessEntry", "ResourceNotFoundException"),
+            },
+            CallerAccess(SESSION, ROLE, False, clock_ahead=30.0),
+            id="a session without one, by the role with its path",
+        ),
+        pytest.param(
+            {
+                "GetCallerIdentity": {"Arn": SESSION},
+                "GetRole": refused("iam:GetRole", "AccessDenied"),
+            },
+            CallerAccess(SESSION, "", None, "iam:GetRole: AccessDenied"),
+            id="the role cannot be read",
+        ),
+        pytest.param(
+            {
+                "GetCallerIdentity": {"Arn": USER},
+                "DescribeAccessEntry": refused("eks:DescribeAccessEntry", "AccessDeniedException"),
+            },
+            CallerAccess(USER, USER, None, "eks:DescribeAccessEntry: AccessDeniedException"),
+            id="entries cannot be read",
+        ),
+        pytest.param(
+            {"GetCallerIdentity": refused("sts:GetCallerIdentity", "ExpiredToken")}, None, id="nobody"
+        ),
+    ],
+)
+def test_what_aws_says_of_the_caller(answers: dict[str, Any], access: CallerAccess | None) -> None:
+    assert read_caller_access(Aws(**answers), TARGET, STS, NOW) == access
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        (STS, ""),
+        ("https://sts.cn-north-1.amazonaws.com.cn", ""),
+        ("https://sts-fips.us-east-1.amazonaws.com", ""),
+        ("https://sts.eu-central-1.api.aws", ""),
+        ("http://127.0.0.1:4566", ""),
+        ("https://vpce-1.sts.eu-central-1.vpce.amazonaws.com", "vpce-1.sts.eu-central-1.vpce.amazonaws.com"),
+        ("https://sts.example.org", "sts.example.org"),
+    ],
+)
+def test_an_sts_that_eks_does_not_know_is_named(url: str, host: str) -> None:
+    aws = Aws(GetCallerIdentity={"Arn": USER}, DescribeAccessEntry={})
+    access = read_caller_access(aws, TARGET, url, NOW + timedelta())
+    assert access is not None
+    assert access.sts_host == host
