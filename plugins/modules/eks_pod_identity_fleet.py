@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: eks_pod_identity_fleet
-version_added: 0.2.0
+version_added: 0.1.0
 short_description: Give the service accounts of several clusters of one account their IAM roles
 description:
   - Does for several clusters of one AWS account what M(workload_identity.aws.eks_pod_identity) does for one. IAM is one for all
@@ -215,36 +215,28 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Let the same service account of two clusters use one role
+- name: Give the service accounts of clusters of one account their roles
   workload_identity.aws.eks_pod_identity_fleet:
     clusters:
-      - cluster_name: blue
-        region: eu-central-1
-        workloads:
-          - namespace: default
-            service_account: reports
-            role:
-              name: reports
-      - cluster_name: green
-        region: eu-west-1
+      - cluster_name: my-cluster
+        region: us-west-2
         workloads:
           - namespace: default
             service_account: reports
             role:
               name: reports
 
-- name: Verify the workloads of a file on two clusters, and change nothing
+- name: Verify them, and change nothing
   workload_identity.aws.eks_pod_identity_fleet:
     verify_only: true
     clusters:
-      - cluster_name: blue
-        region: eu-central-1
-        workloads_from:
-          - workloads.yml
-      - cluster_name: green
-        region: eu-west-1
-        workloads_from:
-          - workloads.yml
+      - cluster_name: my-cluster
+        region: us-west-2
+        workloads:
+          - namespace: default
+            service_account: reports
+            role:
+              name: reports
 """
 
 RETURN = r"""
@@ -270,8 +262,9 @@ clusters:
       type: bool
       sample: false
     left_out:
-      description: Whether the cluster could not be used. Then there are RV(clusters[].error_code) and RV(clusters[].names), and
-        of what M(workload_identity.aws.eks_pod_identity) returns RV(clusters[].failures) alone.
+      description:
+        - Whether the cluster could not be used. Then there are RV(clusters[].error_code) and RV(clusters[].names), and of what
+          M(workload_identity.aws.eks_pod_identity) returns RV(clusters[].failures) alone.
       returned: when it could not be used
       type: bool
       sample: true

@@ -9,11 +9,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_identity_fleet
-version_added: 0.2.0
+version_added: 0.1.0
 short_description: Internal - the steps of a fleet's play that are about more than one cluster
 description:
-  - It belongs to the playbook C(workload_identity.aws.fleet) and the role P(workload_identity.aws.pod_identity#role), is not
-    meant for plays of your own, and may change with any release.
+  - It belongs to the playbook C(workload_identity.aws.fleet) and the role P(workload_identity.aws.pod_identity#role),
+    is not meant for plays of your own, and may change with any release.
   - V(reset) empties the facts C(pod_identity_report) and C(pod_identity_stopped) of earlier runs. V(group) says which hosts of the
     batch are one run of the AWS half, namely those of one account with the same credentials and options, by what
     M(workload_identity.aws.pod_identity_preflight) registered as C(pod_identity_preflight). V(apply) runs
