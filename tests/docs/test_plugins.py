@@ -104,11 +104,8 @@ def test_ansible_doc_renders(kind: str, name: str, tmp_path: Path) -> None:
 
 
 INTERNAL = {
-<<<<<<< HEAD
-    "pod_identity_gather",
-=======
     "pod_identity_fleet",
->>>>>>> wt-fleet
+    "pod_identity_gather",
     "pod_identity_kubernetes",
     "pod_identity_preflight",
     "pod_identity_report",

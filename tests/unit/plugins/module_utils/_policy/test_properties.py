@@ -246,14 +246,34 @@ def test_adding_an_allow_never_allows_less(document, statement):
         assert found.decision == "allowed" or found.undecided
 
 
+# That t:one is t:two, and neither can be "ab", is seen in one order of the values only.
+ORDER_DECIDES = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::b/${t:one}",
+            "Condition": {
+                "StringEquals": {"t:two": ["a", "${t:one}x"], "t:one": ["${t:two}"]},
+                "StringLike": {"t:one": ["ab"], "t:two": ["b", "a*"]},
+            },
+        }
+    ],
+}
+
+
 @SETTINGS
+@example(ORDER_DECIDES)
 @given(policies)
 def test_the_normal_form_is_its_own_and_keeps_the_verdict(document):
     normal = normalise(document)
     assert normalise(normal) == normal
     assert same_meaning(document, normal)
     assert same_meaning(document, display(document))
-    assert verdict(normal).decision == verdict(document).decision
+    before, after = verdict(document), verdict(normal)
+    # In another order of the values, what there is to try may be more or less than the steps allow.
+    assert before.decision == after.decision or (before.undecided or after.undecided)
 
 
 @SETTINGS
