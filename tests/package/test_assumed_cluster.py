@@ -39,6 +39,7 @@ class Job:
 
     env: Mapping[str, str]
     cwd: Path
+    server: str
 
     def run(self, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
         command = [VENV / "bin" / "ansible-playbook", f"workload_identity.aws.{name}", "-e", f"@{GUIDE}"]
@@ -57,6 +58,26 @@ class Job:
         ran = self.run(name, f"assume_role_external_id={EXTERNAL_ID}", "assume_role_duration=900")
         assert ran.returncode == 0, ran.stdout
         return ran.stdout
+
+    def look_up(self, external_id: str) -> subprocess.CompletedProcess[str]:
+        """List namespaces with a token of the lookup."""
+        token = f"lookup('workload_identity.aws.eks_token', '{CLUSTER}', assume_role_arn='{ROLE}', "
+        token += f"assume_role_external_id='{external_id}')"
+        arguments = {
+            "kind": "Namespace",
+            "host": self.server,
+            "validate_certs": False,
+            "api_key": f"{{{{ {token} }}}}",
+        }
+        options = ["localhost", "-m", "kubernetes.core.k8s_info", "-a", json.dumps(arguments)]
+        return subprocess.run(
+            [str(VENV / "bin" / "ansible"), *options],
+            cwd=self.cwd,
+            env=dict(self.env),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
 
     def counters(self) -> Any:
         url = f"{self.env['AWS_ENDPOINT_URL']}/_sandbox/counters"
@@ -100,7 +121,9 @@ def job(installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) 
         home.mkdir()
         env = {**clean_environment(), **installed, **shown, "HOME": str(home)}
         env |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-        yield Job({name: value for name, value in env.items() if name not in KUBECONFIG}, folder)
+        cluster = json.loads(Path(shown["KUBECONFIG"]).read_text(encoding="utf-8"))["clusters"][0]["cluster"]
+        bare = {name: value for name, value in env.items() if name not in KUBECONFIG}
+        yield Job(bare, folder, cluster["server"])
 
 
 def test_the_job_makes_verifies_and_removes_all_as_the_role(job: Job) -> None:
@@ -135,3 +158,18 @@ def test_a_role_that_the_job_is_refused_is_explained_before_anything_is_changed(
     after = job.counters()
     assert after.pop(OWN)["sts:AssumeRole"] == before.pop(OWN).get("sts:AssumeRole", 0) + 1
     assert after == before
+
+
+def test_the_lookup_gives_a_token_of_the_role_or_says_why_not(job: Job) -> None:
+    given = job.look_up(EXTERNAL_ID)
+    assert given.returncode == 0, given.stdout
+    assert "kube-system" in given.stdout
+    refused = job.look_up("payments")
+    assert refused.returncode != 0
+    said = " ".join((refused.stdout + refused.stderr).split())
+    for part in (
+        f"No token for {CLUSTER}: sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: ",
+        f"Asked in region {REGION}, for account {OTHER}. ",
+        "If that asks for sts:ExternalId, assume_role_external_id must be the same.",
+    ):
+        assert part in said
