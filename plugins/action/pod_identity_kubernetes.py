@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
+    visible_values,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
     parse_aws_result,
 )
@@ -45,6 +48,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     parse_eks_target,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     AWS_SPEC,
@@ -96,7 +100,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         preflight = variables[options["preflight"]]
         deadline = parse_deadline(preflight.get("deadline"))
         row = preflight.get("eks_target")
-        access = access_for(self, parse_eks_target(row) if row else None, options)
+        try:
+            access = access_for(self, parse_eks_target(row) if row else None, options)
+        except InputError as error:
+            return {**result, "failed": True, "msg": visible(str(error))}
         with interruptible() if options["runtime_proof"] else contextlib.nullcontext():
             run = run_half(
                 connect(self, access, variables, options["force_conflicts"], deadline),

@@ -72,12 +72,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
-    EksTarget,
     eks_target_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_message,
+    aws_failure,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
@@ -94,9 +93,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     AWS_SPEC,
     CONNECTION_SPEC,
-    access_for,
     connect,
-    find_target,
+    find_access,
 )
 
 LAYERS = "fleet_workloads"
@@ -155,7 +153,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}
         except AwsError as error:
-            return {**result, "failed": True, "msg": aws_message(error, None), "error_code": error.code}
+            return {**result, "failed": True, **aws_failure(error, None, ROLE)}
         if ready.get("failed"):
             return {**result, **ready}
         warnings = [*find_ineffective(given, entry_point), *ready.pop("warnings", ())]
@@ -178,13 +176,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         parsed = read_input(_input_of(given), locate, ROLE, layers)
         state: State = "verify" if options["verify_only"] else parsed.state
         deadline = begin_deadline(read_integer(given.get("deadline")))
-        target = self._target(parsed, options)
-        access = access_for(self, target, options)
+        access = self._access(parsed, options)
         preflight = self._read_accounts(parsed, state, options, variables, deadline, access)
         if isinstance(preflight, ApiError):
             return {
                 "failed": True,
-                "msg": _unreachable(preflight, parsed.cluster_name, options, target, access),
+                "msg": _unreachable(preflight, parsed.cluster_name, options, access),
             }
         server = replace(preflight.server, required=options["verify_cluster"])
         preflight = replace(preflight, server=server)
@@ -201,7 +198,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "parsed_input": {"path": file.path, "sha256": file.sha256},
             "kubernetes": preflight_row(preflight),
             "deadline": deadline_row(deadline),
-            "eks_target": eks_target_row(target) if target else None,
+            "eks_target": eks_target_row(access.target) if isinstance(access, EksAccess) else None,
             "kubernetes_api": api_server_row(preflight.server),
             "breakage": [finding_row(finding) for finding in preflight.breakage],
             **({"warnings": warnings} if warnings else {}),
@@ -238,9 +235,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             except AnsibleError as error:
                 yield f"{ROLE}{name}: {str(error).splitlines()[0]}"
 
-    def _target(self, parsed: ParsedInput, options: Mapping[str, Any]) -> EksTarget | None:
+    def _access(self, parsed: ParsedInput, options: Mapping[str, Any]) -> Access:
         try:
-            return find_target(self, options["kube_auth"], parsed.cluster_name, options)
+            return find_access(self, options["kube_auth"], parsed.cluster_name, options)
         except AwsError as error:
             if not error.missing or parsed.state != "absent":
                 raise
@@ -331,12 +328,11 @@ def _check_files(options: Mapping[str, Any]) -> None:
         raise InputError(unwritable)
 
 
-def _unreachable(
-    error: ApiError, cluster: str, options: Mapping[str, Any], target: EksTarget | None, access: Access
-) -> str:
-    if error.status == UNAUTHORIZED and target is not None and isinstance(access, EksAccess):
-        return refusal_message(target, access.caller_access())
-    return unreachable_message(error, cluster, _region(options), with_token=target is not None)
+def _unreachable(error: ApiError, cluster: str, options: Mapping[str, Any], access: Access) -> str:
+    with_token = isinstance(access, EksAccess)
+    if error.status == UNAUTHORIZED and isinstance(access, EksAccess):
+        return refusal_message(access.target, access.caller_access())
+    return unreachable_message(error, cluster, _region(options), with_token=with_token)
 
 
 def _input_of(given: Mapping[str, Any]) -> dict[str, Any]:

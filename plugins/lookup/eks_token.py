@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - amazon.aws.common.plugins
   - amazon.aws.region.plugins
   - amazon.aws.boto3
+  - workload_identity.aws.assume_role
 options:
   _terms:
     description: The names of EKS clusters, all of them in O(region).
@@ -39,20 +40,8 @@ options:
       - token
       - credential
     default: token
-  assume_role_arn:
-    description: ARN of a role to assume first, such as one of the cluster's account. The token is then that of the role.
-    type: str
-  assume_role_external_id:
-    description: The external ID that the role's trust policy asks for.
-    type: str
-  assume_role_session_name:
-    description: Name of the session, which CloudTrail and the audit log of the cluster show.
-    type: str
-    default: workload-identity
-  assume_role_duration:
-    description: How long the session lasts, in seconds, from 900 to 43200. By default as long as STS gives it, an hour.
-    type: int
 notes:
+  - With O(assume_role_arn) the token is that of the role, which is the one that needs the access entry.
   - The token is a secret. Options of modules that take one, such as O(kubernetes.core.k8s#module:api_key), are never shown or
     logged; in anything else use C(no_log=true).
   - Ansible writes the arguments of a module into a temporary file, which only its user can read and which is deleted with the
@@ -95,13 +84,17 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
-    EksToken,
-    regional_client,
-    sign_token,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import EksToken
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    read_assume_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
     AwsClients,
     check_options,
@@ -121,15 +114,14 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
             raise AnsibleLookupError(
                 f"eks_token takes names of EKS clusters, and {visible(repr(wrong[0])) if wrong else 'nothing'} is none."
             )
-        clients = AwsClients(options, {})
         try:
-            client = regional_client(clients.client)
-            now = datetime.now(timezone.utc)
-            tokens = [sign_token(client, str(name), now, clients.credentials_end) for name in names]
+            clients = AwsClients(options, {}, read_assume_role(options))
+            tokens = clients.sign_tokens(map(str, names), datetime.now(timezone.utc))
+        except InputError as error:
+            raise AnsibleLookupError(visible(str(error))) from error
         except AwsError as error:
-            raise AnsibleLookupError(
-                f"No token for {', '.join(map(str, names))}: {error} {error.remedy}"
-            ) from error
+            message = f"No token for {', '.join(map(str, names))}: {sentence(str(error))} {error.remedy}"
+            raise AnsibleLookupError(str(with_option_names(message, ""))) from error
         if self.get_option("want") == "token":
             return [token.text for token in tokens]
         return [_credential(token) for token in tokens]

@@ -111,16 +111,16 @@ options:
     type: str
   assume_role_arn:
     description: ARN of the role whose credentials make the token for the EKS cluster.
-    type: str
+    type: raw
   assume_role_external_id:
     description: The external ID that the trust policy of that role asks for.
-    type: str
+    type: raw
   assume_role_session_name:
     description: Name of its session.
-    type: str
+    type: raw
   assume_role_duration:
     description: How long its session lasts, in seconds.
-    type: int
+    type: raw
   kubeconfig:
     description: The kubeconfig file, where the preflight took no token. When not given, kubernetes.core looks for one.
     type: raw

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -23,10 +23,24 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import Connection
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
     BotoApi,
-    api_for,
     as_aws_error,
+    client_config,
+    session_with,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
+    EksToken,
+    regional_client,
+    sign_token,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    read_assume_role,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+    AssumeRole,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
     environment_of,
@@ -36,89 +50,75 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_envi
 
 # check_options says when it is missing.
 with contextlib.suppress(ImportError):
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
 # The module whose module_defaults count.
 MODULE = "workload_identity.aws.eks_pod_identity"
-ASSUME_ROLE = (
-    "assume_role_arn",
-    "assume_role_external_id",
-    "assume_role_session_name",
-    "assume_role_duration",
-)
-SESSION_NAME = "workload-identity"
-# Credentials of a role are renewed when less than this is left, so that what they sign is good for long enough.
-LEAST_LEFT = timedelta(minutes=14, seconds=30)
+# A token ends with the credentials that signed it: so many seconds they are good for more, a token's time and the way.
+LASTING = 870
 
 
 class AwsClients:
-    """``options`` are those of amazon.aws's modules, by their names, and those of ASSUME_ROLE."""
+    """``options`` are those of amazon.aws's modules, by their names; the ``role`` is assumed with their credentials."""
 
-    def __init__(self, options: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], environment: Mapping[str, str], role: AssumeRole | None = None
+    ) -> None:
         self._options, self._environment = options, environment
-        self._assumed: Mapping[str, Any] = {}
+        self._session = session_with(self._own, self._connection, role, LASTING) if role else None
 
     @property
     def region(self) -> str:
         """The region that is given; "" when botocore has to find one."""
-        with variables(self._environment):
-            return str(_aws_connection_info(dict(self._options))[0] or "")
-
-    @property
-    def credentials_end(self) -> datetime | None:
-        """When the credentials of the assumed role expire; None where no role is assumed."""
-        ends: datetime | None = self._assumed.get("Expiration")
-        return ends
+        return self._connection().region or ""
 
     @property
     def api(self) -> BotoApi:
-        return api_for(self, 1, None)
+        return BotoApi(self.client, width=1, ready=self._session.ready if self._session else None)
 
-    def client(self, service: str, **extra: Any) -> Any:
+    def client(self, service: str, endpoint: str | None = None) -> Any:
         """A boto3 client. Raises AwsError."""
-        if not self._options.get("assume_role_arn"):
-            return self._client(service, {}, extra)
-        now = datetime.now(timezone.utc)
-        ends = self.credentials_end
-        if ends is None or ends - now < LEAST_LEFT:
-            self._assumed = self._assume()
-        names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
-        keys = {**names, "aws_session_token": "SessionToken"}
-        return self._client(service, {name: self._assumed[key] for name, key in keys.items()}, extra)
+        config = client_config(1)
+        if self._session is None:
+            return self._own(service, aws_config=config, **({"endpoint": endpoint} if endpoint else {}))
+        try:
+            with variables(self._environment):
+                return self._session.client(service, Config(**config), endpoint_url=endpoint)
+        except BotoCoreError as error:
+            raise as_aws_error(error, service, "client") from error
 
-    def _client(self, service: str, keys: Mapping[str, str], extra: Mapping[str, Any]) -> Any:
+    def sign_tokens(self, clusters: Iterable[str], now: datetime) -> list[EksToken]:
+        """A token for each of some EKS clusters of the region. Raises AwsError."""
+        client = regional_client(self.client)
+        if self._session is not None:
+            self._session.ready()
+        ends = self._session.expires_at if self._session else None
+        return [sign_token(client, cluster, now, ends) for cluster in clusters]
+
+    def _own(self, service: str, **extra: Any) -> Any:
+        """A client with the job's own credentials. Raises AwsError."""
         try:
             with variables(self._environment):
                 region, endpoint, given = _aws_connection_info(dict(self._options))
-                if keys:
-                    given = {**given, "profile_name": None, **keys}
                 wanted = {"region": region, "endpoint": endpoint, **given, **extra}
                 return _boto3_conn(conn_type="client", resource=service, **wanted)
         except BotoCoreError as error:
             raise as_aws_error(error, service, "client") from error
 
-    def _assume(self) -> Mapping[str, Any]:
-        given = {name: self._options.get(name) for name in ASSUME_ROLE}
-        parameters: dict[str, Any] = {
-            "RoleArn": given["assume_role_arn"],
-            "RoleSessionName": given["assume_role_session_name"] or SESSION_NAME,
-        }
-        if given["assume_role_external_id"]:
-            parameters["ExternalId"] = given["assume_role_external_id"]
-        if given["assume_role_duration"]:
-            parameters["DurationSeconds"] = int(given["assume_role_duration"])
-        base = AwsClients({**self._options, "assume_role_arn": None}, self._environment)
-        credentials: Mapping[str, Any] = base.api.call("sts", "AssumeRole", parameters)["Credentials"]
-        return credentials
+    def _connection(self) -> Connection:
+        with variables(self._environment):
+            region, endpoint, given = _aws_connection_info(dict(self._options))
+        return Connection(region, endpoint, given.get("profile_name"), given.get("verify"))
 
 
 def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
     """With the options that are given, the module_defaults of MODULE and the environment of the task, as that module would
-    have them. Raises AnsibleError."""
+    have them. Raises AnsibleError, and InputError for a role that cannot be meant."""
     environment = environment_of(caller)
     own = {name: value for name, value in given.items() if value is not None}
     arguments = with_defaults(caller, MODULE, own)
-    return AwsClients(checked_options(arguments, environment), environment)
+    return AwsClients(checked_options(arguments, environment), environment, read_assume_role(arguments, ROLE))
 
 
 def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -131,8 +131,7 @@ def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]
         )
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
-    options = dict(checked.validated_parameters)
-    return check_options({**options, **{name: arguments.get(name) for name in ASSUME_ROLE}})
+    return check_options(dict(checked.validated_parameters))
 
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -24,15 +24,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_tok
     EksToken,
     TokenSource,
     regional_client,
-    sign_token,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.kube_auth import (
     IDENTITY_VARIABLES,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     CallerAccess,
     EksTarget,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_caller_access,
 )
@@ -84,7 +89,7 @@ class EksAccess:
     longest = LIFETIME.total_seconds()
 
     def __init__(self, target: EksTarget, clients: AwsClients) -> None:
-        self._target, self._clients = target, clients
+        self.target, self._clients = target, clients
         self._source = TokenSource(self._sign, _now)
         self.arguments: Mapping[str, Any] = {
             "host": target.endpoint,
@@ -104,11 +109,16 @@ class EksAccess:
     def caller_access(self) -> CallerAccess | None:
         """Who was not known to the API, and what EKS says of them."""
         url = regional_client(self._clients.client).meta.endpoint_url
-        return read_caller_access(self._clients.api, self._target, str(url), _now())
+        return read_caller_access(self._clients.api, self.target, str(url), _now())
 
     def _sign(self) -> EksToken:
-        client = regional_client(self._clients.client)
-        return sign_token(client, self._target.name, _now(), self._clients.credentials_end)
+        [token] = self._clients.sign_tokens([self.target.name], _now())
+        return token
+
+
+def no_token_message(error: AwsError) -> str:
+    message = f"no token for the cluster: {sentence(str(error))} {error.remedy}"
+    return str(with_option_names(message, ROLE))
 
 
 def write_authority(target: EksTarget) -> str:

@@ -41,11 +41,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     digests_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import within
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     GivenAccess,
+    no_token_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
@@ -172,7 +172,7 @@ class ClientReader:
         try:
             return self._access.token(LONGEST_CALL)
         except AwsError as error:
-            raise CoreException(f"no token for the cluster: {sentence(str(error))} {error.remedy}") from error
+            raise CoreException(no_token_message(error)) from error
 
 
 def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:

@@ -17,6 +17,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+    ASSUME_ROLE_OPTIONS,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
     Clock,
     Cluster,
@@ -50,18 +53,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     EksTarget,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_eks_target,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
-    ASSUME_ROLE,
     clients_of_task,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     EksAccess,
     GivenAccess,
+    no_token_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import (
     HAS_CLIENT,
@@ -89,8 +91,9 @@ MANIFEST_SECONDS = 2.0
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # What a token for the EKS cluster is made with.
 AWS_SPEC: dict[str, dict[str, Any]] = {
-    **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url", *ASSUME_ROLE)},
-    "assume_role_duration": {"type": "int"},
+    **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
+    # As they were given: they are read together, and empty text is none.
+    **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 # Of kubernetes.core's modules, for those who set them with module_defaults.
 _CLIENT_OPTIONS = (
@@ -167,7 +170,7 @@ def run_with(
         with access.lent(seconds):
             return run_action(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
     except AwsError as error:
-        return {"failed": True, "msg": f"no token for the cluster: {sentence(str(error))} {error.remedy}"}
+        return {"failed": True, "msg": no_token_message(error)}
 
 
 def parts_of(manifests: Sequence[Object], longest: float) -> list[Sequence[Object]]:
@@ -281,23 +284,24 @@ def clock_of(deadline: Deadline | None) -> Clock:
     return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
 
 
-def find_target(
-    caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any]
-) -> EksTarget | None:
-    """Where the API of the EKS cluster is, if a token for it is to be used. ``options`` are the task's.
+def find_access(caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any]) -> Access:
+    """By a token for the EKS cluster where one is to be used, else by the task's ``options``.
 
-    Raises InputError, AnsibleError, and AwsError where EKS does not tell.
+    Raises InputError, AnsibleError, and AwsError where EKS does not tell where the API of the cluster is.
     """
     given = with_defaults(caller, LIST, _connection(options))
     names = [name for name, value in given.items() if value]
     if not uses_eks_token(wanted, names, environment_of(caller), os.environ, runs_here(caller)):
-        return None
+        return GivenAccess(_connection(options))
     clients = clients_of_task(caller, _of_aws(options))
-    return read_eks_target(clients.api, cluster, clients.region)
+    return EksAccess(read_eks_target(clients.api, cluster, clients.region), clients)
 
 
 def access_for(caller: ActionBase, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
-    """By a token for the target, or where there is none by the task's options. Raises AnsibleError."""
+    """By a token for a target that was found before, or where there is none by the task's options.
+
+    Raises InputError and AnsibleError.
+    """
     if target is None:
         return GivenAccess(_connection(options))
     return EksAccess(target, clients_of_task(caller, _of_aws(options)))
@@ -322,7 +326,7 @@ def _connection(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_aws(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in AWS_SPEC if options.get(name)}
+    return {name: options[name] for name in AWS_SPEC if options.get(name) not in (None, "")}
 
 
 def _decrypted(caller: ActionBase, kubeconfig: str) -> str:

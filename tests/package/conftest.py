@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -78,15 +79,20 @@ def cores(
     return found
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Mapping[str, str]]:
-    """The variables of a fresh sandbox."""
-    state = tmp_path / "sandbox"
-    run([SANDBOX, "up", "--state", state], clean_environment(), tmp_path)
+@contextlib.contextmanager
+def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
+    """The variables of a fresh sandbox, which lives as long as this."""
+    run([SANDBOX, "up", "--state", state, *options], clean_environment(), state.parent)
     try:
         script = f'. "$1"; exec {VENV}/bin/python -c "$2"'
         shell = ["sh", "-c", script, "sh", state / "env.sh", SHOW_ENVIRONMENT]
-        shown = run(shell, clean_environment(), tmp_path).stdout
+        shown = run(shell, clean_environment(), state.parent).stdout
         yield {name: value for name, value in json.loads(shown).items() if os.environ.get(name) != value}
     finally:
-        run([SANDBOX, "down", "--state", state], clean_environment(), tmp_path)
+        run([SANDBOX, "down", "--state", state], clean_environment(), state.parent)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    with sandbox_in(tmp_path / "sandbox") as shown:
+        yield shown

@@ -21,7 +21,7 @@ import boto3
 import pytest
 
 from .conftest import ROOT, VENV, clean_environment, install, run
-from .test_main_job import GUIDE, make_and_remove, recap
+from .test_main_job import GUIDE, make_and_remove, playbook, recap
 
 ACCOUNT = "111122223333"
 CLUSTER = "my-cluster"
@@ -140,7 +140,8 @@ def test_the_oldest_versions_make_tokens_too(tarball: Path, bare: Mapping[str, s
         pytest.skip("no Python here that ansible-core 2.17 runs on")
     there = install(tarball, tmp_path / "oldest", oldest, ROOT / ".cache" / "collections-2.17")
     env = {**bare, **{name: there[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
-    make_and_remove(oldest, env, tmp_path)
+    for name in ("site", "teardown"):
+        assert "Done: 5 changes." in playbook(name, oldest, env, tmp_path)
 
 
 def test_a_caller_without_access_entry_is_told_how_to_make_one(
@@ -156,7 +157,7 @@ def test_a_caller_without_access_entry_is_told_how_to_make_one(
     assert "Nothing was changed." in output
     # What it says is enough: with the entry the job runs.
     aws.let_in(ROLE, "pod-identity-operators")
-    make_and_remove(VENV, env, tmp_path)
+    assert "Done: 5 changes." in playbook("site", VENV, env, tmp_path)
 
 
 def test_what_only_lies_there_is_not_used(
@@ -170,7 +171,7 @@ def test_what_only_lies_there_is_not_used(
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
     own.write_text(json.dumps(config), encoding="utf-8")
     env = {**bare}
-    make_and_remove(VENV, env, tmp_path)
+    assert "Done: 5 changes." in playbook("site", VENV, env, tmp_path)
     assert "was not reached, as nothing listens at its endpoint" in " ".join(
         failing(env, tmp_path, "-e", "pod_identity_kube_auth=kubeconfig").split()
     )

@@ -57,7 +57,8 @@ def _now() -> datetime:
 class AssumedSession:
     """One assumed role for a whole run: all clients share its credentials, in all regions and threads.
 
-    ``source`` makes requests with the job's own credentials. Nothing is asked before credentials are needed.
+    ``source`` makes requests with the job's own credentials. Nothing is asked before credentials are needed. Whenever
+    they are used they are good for ``lasting`` seconds more, as far as the role gives them for so long.
     """
 
     def __init__(
@@ -66,13 +67,15 @@ class AssumedSession:
         source: Source,
         connection: Connection,
         now: Callable[[], datetime] = _now,
+        lasting: int = 0,
     ) -> None:
         self._role = role
         self._source = source
         self._connection = connection
         self._now = now
         self._refusal: tuple[datetime, AwsError] | None = None
-        self._credentials = _renewed(self._assume, role.duration, now)
+        self._expires_at: datetime | None = None
+        self._credentials = _renewed(self._assume, role.duration, lasting, now)
         self._session: Any = None
         self._making_clients = threading.Lock()
 
@@ -80,16 +83,27 @@ class AssumedSession:
         """Have credentials that last for some minutes. Raises AwsError."""
         self._credentials.get_frozen_credentials()
 
-    def client(self, service: str, config: Any = None, region: str | None = None) -> Any:
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the credentials expire, in UTC; None before there are any."""
+        return self._expires_at
+
+    def client(
+        self,
+        service: str,
+        config: Any = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+    ) -> Any:
         """A boto3 client that renews the credentials where that is needed.
 
-        ``config`` is of botocore's class. Without ``region`` the client is for that of the connection.
+        ``config`` is of botocore's class. Without ``region`` and ``endpoint_url`` those of the connection count.
         """
         with self._making_clients:
             return self._boto3_session().client(
                 service,
                 region_name=region or self._connection.region,
-                endpoint_url=self._connection.endpoint_url,
+                endpoint_url=endpoint_url or self._connection.endpoint_url,
                 verify=self._connection.verify,
                 config=config,
             )
@@ -118,6 +132,7 @@ class AssumedSession:
         self._refusal = None
         self._check(answer)
         given = answer["Credentials"]
+        self._expires_at = given["Expiration"]
         return {
             "access_key": given["AccessKeyId"],
             "secret_key": given["SecretAccessKey"],
@@ -156,13 +171,15 @@ class AssumedSession:
             return ""
 
 
-def _renewed(assume: Callable[[], dict[str, str]], duration: int, now: Callable[[], datetime]) -> Any:
+def _renewed(
+    assume: Callable[[], dict[str, str]], duration: int, lasting: int, now: Callable[[], datetime]
+) -> Any:
     class Renewed(DeferredRefreshableCredentials):
         """Renewed as botocore does it for an hour, and less early in a shorter session: with botocore's own bounds
         one of 15 minutes is renewed at every request."""
 
-        _advisory_refresh_timeout = min(900, duration // 3)
-        _mandatory_refresh_timeout = min(600, duration // 5)
+        _advisory_refresh_timeout = max(lasting, min(900, duration // 3))
+        _mandatory_refresh_timeout = max(lasting, min(600, duration // 5))
 
     return Renewed(assume, METHOD, now)
 

@@ -365,12 +365,21 @@ def api_with(
     ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the job's own credentials;
     ``connect`` says where the clients of a role connect.
     """
-    own = partial(_own_client, make_client, client_config(width))
     if role is None:
+        own = partial(_own_client, make_client, client_config(width))
         return BotoApi(own, width=width, region=region, make_regional=own)
-    session = AssumedSession(role, BotoApi(own, width=1), connect())
+    session = session_with(make_client, connect, role)
     assumed = partial(_assumed_client, session, width)
     return BotoApi(assumed, width=width, ready=session.ready, region=region, make_regional=assumed)
+
+
+def session_with(
+    make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole, lasting: int = 0
+) -> AssumedSession:
+    """The session of a role for what signs without a request. Credentials that are used last for ``lasting`` seconds
+    more."""
+    own = partial(_own_client, make_client, client_config(1))
+    return AssumedSession(role, BotoApi(own, width=1), connect(), lasting=lasting)
 
 
 def client_config(width: int) -> dict[str, Any]:

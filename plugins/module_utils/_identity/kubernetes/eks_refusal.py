@@ -105,5 +105,5 @@ def _without_session(caller_arn: str) -> str:
 
 
 def _without_path(arn: str) -> str:
-    head, _, rest = arn.partition("/")
+    head, _slash, rest = arn.partition("/")
     return f"{head}/{rest.rpartition('/')[2]}" if rest else arn

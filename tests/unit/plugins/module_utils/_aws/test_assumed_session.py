@@ -295,3 +295,29 @@ class TestApi:
             "NoRegionError",
             "Give the region: the option region, or AWS_REGION.",
         )
+
+
+def test_what_is_signed_is_good_for_as_long_as_is_asked_for() -> None:
+    clock = Clock()
+    sts = Sts(clock)
+    role = AssumeRole(ARN, duration=900)
+    session = AssumedSession(role, sts, Connection(region="us-west-2"), clock, lasting=870)
+    assert session.expires_at is None
+    session.ready()
+    first = session.expires_at
+    assert first == BEGIN + timedelta(seconds=900)
+    clock.pass_by(29)
+    session.ready()
+    assert session.expires_at == first
+    clock.pass_by(2)
+    session.ready()
+    assert session.expires_at == BEGIN + timedelta(seconds=931)
+    assert len(sts.sessions) == 2
+
+
+def test_a_client_can_have_an_endpoint_of_its_own() -> None:
+    connection = Connection(region="us-west-2", endpoint_url="http://127.0.0.1:1")
+    session = session_of(Sts(Clock()), connection=connection)
+    own = session.client("sts", endpoint_url="https://sts.us-west-2.amazonaws.com")
+    assert own.meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
+    assert session.client("sts").meta.endpoint_url == "http://127.0.0.1:1"

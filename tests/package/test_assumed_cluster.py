@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job on a cluster of another account, without kubeconfig: by a role that the job assumes there, and by one that it
+is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from .conftest import VENV, clean_environment, sandbox_in
+from .test_eks_token import KUBECONFIG
+from .test_main_job import GUIDE, recap
+
+OWN, OTHER = "111122223333", "444455556666"
+CLUSTER, REGION = "my-cluster", "us-west-2"
+ROLE = f"arn:aws:iam::{OTHER}:role/fleet/deployer"
+SESSION = f"arn:aws:sts::{OTHER}:assumed-role/deployer/workload-identity"
+CALLER = f"arn:aws:iam::{OWN}:user/awx"
+EXTERNAL_ID = "payments-fleet"
+
+
+def allow(action: str, resource: str) -> str:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job has: credentials of a user of one account, and nothing that leads to a cluster."""
+
+    env: Mapping[str, str]
+    cwd: Path
+    server: str
+
+    def run(self, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
+        command = [VENV / "bin" / "ansible-playbook", f"workload_identity.aws.{name}", "-e", f"@{GUIDE}"]
+        for variable in (f"assume_role_arn={ROLE}", *variables):
+            command += ["-e", f"pod_identity_{variable}"]
+        return subprocess.run(
+            [str(part) for part in command],
+            cwd=self.cwd,
+            env=dict(self.env),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def done(self, name: str) -> str:
+        ran = self.run(name, f"assume_role_external_id={EXTERNAL_ID}", "assume_role_duration=900")
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
+
+    def look_up(self, external_id: str) -> subprocess.CompletedProcess[str]:
+        """List namespaces with a token of the lookup."""
+        token = f"lookup('workload_identity.aws.eks_token', '{CLUSTER}', assume_role_arn='{ROLE}', "
+        token += f"assume_role_external_id='{external_id}')"
+        arguments = {
+            "kind": "Namespace",
+            "host": self.server,
+            "validate_certs": False,
+            "api_key": f"{{{{ {token} }}}}",
+        }
+        options = ["localhost", "-m", "kubernetes.core.k8s_info", "-a", json.dumps(arguments)]
+        return subprocess.run(
+            [str(VENV / "bin" / "ansible"), *options],
+            cwd=self.cwd,
+            env=dict(self.env),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def counters(self) -> Any:
+        url = f"{self.env['AWS_ENDPOINT_URL']}/_sandbox/counters"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)["accounts"]
+
+
+@pytest.fixture(scope="module")
+def job(installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """A cluster whose account enforces permissions, a role there, and a user elsewhere who is allowed to assume it."""
+    folder = tmp_path_factory.mktemp("assumed")
+    with sandbox_in(folder / "sandbox", "--kube", "embedded", "--account", OTHER, "--auth") as shown:
+
+        def client(service: str, account: str) -> Any:
+            return boto3.client(
+                service,
+                endpoint_url=shown["AWS_ENDPOINT_URL"],
+                region_name=REGION,
+                aws_access_key_id=account,
+                aws_secret_access_key=shown["AWS_SECRET_ACCESS_KEY"],
+            )
+
+        iam = client("iam", OWN)
+        iam.create_user(UserName="awx")
+        iam.put_user_policy(UserName="awx", PolicyName="fleet", PolicyDocument=allow("sts:AssumeRole", ROLE))
+        key = iam.create_access_key(UserName="awx")["AccessKey"]
+        statement = {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": CALLER},
+            "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
+        }
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        there = client("iam", OTHER)
+        there.create_role(Path="/fleet/", RoleName="deployer", AssumeRolePolicyDocument=trust)
+        there.put_role_policy(RoleName="deployer", PolicyName="all", PolicyDocument=allow("*", "*"))
+        client("eks", OTHER).create_access_entry(
+            clusterName=CLUSTER, principalArn=ROLE, kubernetesGroups=["pod-identity-operators"]
+        )
+        home = folder / "home"
+        home.mkdir()
+        env = {**clean_environment(), **installed, **shown, "HOME": str(home)}
+        env |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        cluster = json.loads(Path(shown["KUBECONFIG"]).read_text(encoding="utf-8"))["clusters"][0]["cluster"]
+        bare = {name: value for name, value in env.items() if name not in KUBECONFIG}
+        yield Job(bare, folder, cluster["server"])
+
+
+def test_the_job_makes_verifies_and_removes_all_as_the_role(job: Job) -> None:
+    first = job.done("site")
+    assert "Done: 5 changes." in first
+    assert SESSION in first
+    again = job.done("site")
+    assert "Done: 0 changes." in again
+    assert recap(again)["changed"] == 0
+    verified = job.done("verify")
+    assert "Verified: 1 workload; 1 pass." in verified
+    assert recap(verified)["changed"] == 0
+    assert "Done: 5 changes." in job.done("teardown")
+
+
+@pytest.mark.parametrize("playbook", ["site", "verify", "teardown"])
+def test_a_role_that_the_job_is_refused_is_explained_before_anything_is_changed(
+    job: Job, playbook: str
+) -> None:
+    before = job.counters()
+    # Surveys deliver empty text for what was not answered.
+    ran = job.run(playbook, "assume_role_external_id=payments", "assume_role_duration=")
+    assert ran.returncode != 0, ran.stdout
+    message = (
+        f"sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ROLE}. "
+        f"Asked in region {REGION}, for account {OTHER}. Allow the caller sts:AssumeRole on this role, and let the role's "
+        "trust policy name the caller. If that asks for sts:ExternalId, pod_identity_assume_role_external_id must be the "
+        "same. AWS does not say which of these is missing, nor whether there is such a role: check the ARN as well. "
+        "Nothing was changed."
+    )
+    assert message in " ".join(ran.stdout.split())
+    after = job.counters()
+    assert after.pop(OWN)["sts:AssumeRole"] == before.pop(OWN).get("sts:AssumeRole", 0) + 1
+    assert after == before
+
+
+def test_the_lookup_gives_a_token_of_the_role_or_says_why_not(job: Job) -> None:
+    given = job.look_up(EXTERNAL_ID)
+    assert given.returncode == 0, given.stdout
+    assert "kube-system" in given.stdout
+    refused = job.look_up("payments")
+    assert refused.returncode != 0
+    said = " ".join((refused.stdout + refused.stderr).split())
+    for part in (
+        f"No token for {CLUSTER}: sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: ",
+        f"Asked in region {REGION}, for account {OTHER}. ",
+        "If that asks for sts:ExternalId, assume_role_external_id must be the same.",
+    ):
+        assert part in said
