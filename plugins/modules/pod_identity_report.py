@@ -15,7 +15,7 @@ description:
   - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
     any release.
   - Does what the filter P(workload_identity.aws.pod_identity_report#filter) does, and sets the outcome as the fact
-    C(pod_identity_report) and, for AWX and Automation Platform, as artifacts: C(pod_identity) by cluster, and one for each
+    C(pod_identity_report) and, for AWX and Automation Platform, as artifacts, which are C(pod_identity) by cluster, and one for each
     cluster.
   - It takes the names of variables rather than their values, which spares Ansible the templating of thousands of rows.
   - It is an action and runs on the controller.

@@ -62,8 +62,16 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
+# They act on what other jobs or tasks left: tests/package/test_artifacts.py runs them by playbook and role.
+AFTER_OTHERS = ("pod_identity_gather", "pod_identity_stopped")
+
+
 def with_tasks() -> list[tuple[str, str]]:
-    return [(kind, name) for kind, name in kinds() if kind in ("module", "filter", "lookup")]
+    return [
+        (kind, name)
+        for kind, name in kinds()
+        if kind in ("module", "filter", "lookup") and name not in AFTER_OTHERS
+    ]
 
 
 # What is there before the examples of a plugin: roles by name, and modules whose first example is run.

@@ -99,6 +99,7 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     assert removed.code == 0, removed.output
     assert associations(fleet) == {place.host: [] for place in PLACES}
     assert fleet.roles(HERE) == fleet.roles(THERE) == []
+    assert fleet.writes() == 18
     gone = fleet.play("fleet", pod_identity_state="absent")
     assert (gone.code, fleet.writes()) == (0, 0), gone.output
 
