@@ -83,7 +83,7 @@ molecule: setup
 	@$(VENV)/python tools/run_molecule.py
 
 package: setup-matrix
-	@$(VENV)/python -m pytest -q tests/package
+	@$(VENV)/python -m pytest -q -n 2 --dist loadfile tests/package
 
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
