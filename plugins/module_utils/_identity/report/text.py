@@ -41,6 +41,7 @@ _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
 
 def report_lines(
     place: Place,
+    state: str,
     changes: Sequence[ChangeText] | None,
     rows: Sequence[VerifiedRow],
     summary: Summary,
@@ -48,11 +49,11 @@ def report_lines(
     check_mode: bool,
     path: str = "",
 ) -> list[str]:
-    """``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
+    """``state`` is that of the AWS result. ``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
     lines = wrapped(visible(place_line(place)), "", "  ")
     if changes is not None:
-        lines += change_lines(changes, check_mode, everything)
+        lines += change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
     ordered = sorted(notes, key=lambda note: _LABELS_FIRST.index(note["label"]))

@@ -148,6 +148,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(
             lambda: report_lines(
                 PLACE,  # type: ignore[arg-type]
+                "present",
                 [describe_kubernetes_change(HOSTILE)],
                 [WORKLOAD_ROW],  # type: ignore[list-item]
                 SUMMARY,

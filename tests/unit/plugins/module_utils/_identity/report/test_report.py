@@ -186,6 +186,16 @@ def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
     assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
 
 
+@pytest.mark.parametrize(
+    ("check_mode", "line"), [(True, "Plan: 1 change; nothing was changed."), (False, "Done: 1 change.")]
+)
+def test_a_teardown_says_so_at_its_head(check_mode: bool, line: str) -> None:
+    """site.yml tears down where an extra variable, which a job template may hide, says so."""
+    change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
+    found = report_of(changed(state="absent", changes=[change]), check_mode=check_mode)
+    assert found["lines"][:2] == ["Cluster my-cluster", f"Teardown, as pod_identity_state is absent. {line}"]
+
+
 def test_a_failure_in_aws_comes_first() -> None:
     found = report_of(changed(failures=[FAILURE], msg="What failed."), KubernetesOutcome(failures=[REFUSED]))
     assert found["failed"]
@@ -257,7 +267,7 @@ def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
     assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
     assert found["lines"] == [
         "Cluster my-cluster",
-        "Done: 0 changes.",
+        "Teardown, as pod_identity_state is absent. Done: 0 changes.",
         "  error SERVICE_ACCOUNTS_STAY: They stay.",
         "    Check it.",
     ]
@@ -526,6 +536,37 @@ def test_the_headline_has_place_and_codes() -> None:
         "Cluster my-cluster failed. See above."
     )
     assert report_of(changed())["headline"] == ""
+
+
+@pytest.mark.parametrize(
+    ("statuses_of", "verdict"),
+    [
+        (["fail", "unknown", "pass"], "1 of 3 workloads of cluster my-cluster failed, 1 is unknown"),
+        (["fail", "unknown", "unknown"], "1 of 3 workloads of cluster my-cluster failed, 2 are unknown"),
+        (["unknown", "pass"], "1 of 2 workloads of cluster my-cluster is unknown"),
+        (["unknown", "unknown"], "2 of 2 workloads of cluster my-cluster are unknown"),
+        (["unknown"], "1 of 1 workload of cluster my-cluster is unknown"),
+    ],
+)
+def test_the_headline_tells_failed_from_unknown(statuses_of: list[str], verdict: str) -> None:
+    codes = {"fail": "TRUST_NOT_USABLE", "unknown": "NOT_READABLE"}
+    rows = [
+        build.row(
+            cluster="my-cluster",
+            account=f"app-{index}",
+            checks=[check("trust", status, "", *([codes[status]] if status in codes else []))],
+        )
+        for index, status in enumerate(statuses_of)
+    ]
+    findings = [
+        {**ADDON, "code": codes[status], "workload": f"shop/app-{index}"}
+        for index, status in enumerate(statuses_of)
+        if status in codes
+    ]
+    named = {code: sum(codes.get(one) == code for one in statuses_of) for code in codes.values()}
+    told = ", ".join(f"{code} ({n})" if n > 1 else code for code, n in named.items() if n)
+    found = report_of(build.result(*rows, findings=findings))
+    assert found["headline"] == f"{verdict}: {told}. See above."
 
 
 def test_an_end_before_the_result_is_shown_too() -> None:
