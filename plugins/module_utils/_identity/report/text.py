@@ -14,6 +14,7 @@ from ..._findings.text import split_commands, visible
 from ..model.checks import FAIL, UNKNOWN, WARNING
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .changes import ChangeText, change_lines, resource_line
+from .natural import natural
 from .rows import NoteRow, Place, Summary
 from .wrap import WIDTH, wrapped
 
@@ -49,14 +50,16 @@ def report_lines(
     check_mode: bool,
     path: str = "",
 ) -> list[str]:
-    """``state`` is that of the AWS result. ``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
+    """``state`` is that of the AWS result.
+
+    ``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
     lines = wrapped(visible(place_line(place)), "", "  ")
     if changes is not None:
         lines += change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
-    ordered = sorted(notes, key=lambda note: _LABELS_FIRST.index(note["label"]))
+    ordered = sorted(notes, key=lambda note: (_LABELS_FIRST.index(note["label"]), natural(note["workload"])))
     for note in ordered[:SHOWN_FINDINGS]:
         lines += note_lines(note)
     more = len(ordered) - SHOWN_FINDINGS
@@ -90,6 +93,7 @@ def _verified_line(summary: Summary) -> str:
 
 def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
     """All of few; of many only those that do not pass, the worst first."""
+    rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
         return table(rows)
     worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]

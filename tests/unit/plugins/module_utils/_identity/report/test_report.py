@@ -634,3 +634,32 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
 def test_columns_are_those_of_the_checks() -> None:
     row: Any = {**build.row(), "checks": [check("trust", "pass"), check("new kind", "pass", "x")]}
     assert table([row]) == ["WORKLOAD  TRUST  NEW KIND", "shop/api  pass   pass x"]
+
+
+def test_workloads_are_shown_in_the_order_in_which_people_look_for_them() -> None:
+    """s2 before s10, in the table as below it."""
+    names = ("s10", "s2", "s1", "s02x", "s")
+    rows = [
+        build.row(name, checks=[check("trust", "fail", "", "TRUST_NOT_USABLE")], cluster="my-cluster")
+        for name in names
+    ]
+    findings = [
+        {**ADDON, "code": "TRUST_NOT_USABLE", "workload": f"shop/{name}", "message": "m"} for name in names
+    ]
+    lines = report_of(build.result(*rows, findings=[*findings, ADDON]))["lines"]
+    table_start = next(index for index, line in enumerate(lines) if line.startswith("WORKLOAD"))
+    assert [line.split()[0] for line in lines[table_start + 1 : table_start + 6]] == [
+        "shop/s",
+        "shop/s1",
+        "shop/s2",
+        "shop/s02x",
+        "shop/s10",
+    ]
+    assert [line.split(":")[0] for line in lines if line.startswith("  error")] == [
+        "  error AGENT_ADDON_MISSING",
+        "  error TRUST_NOT_USABLE shop/s",
+        "  error TRUST_NOT_USABLE shop/s1",
+        "  error TRUST_NOT_USABLE shop/s2",
+        "  error TRUST_NOT_USABLE shop/s02x",
+        "  error TRUST_NOT_USABLE shop/s10",
+    ]
