@@ -715,3 +715,28 @@ def test_nothing_is_restarted_in_what_may_be_another_cluster(required: bool, res
         "the cluster, as the findings say."
     )
     assert (warning in half.warnings) is not restarted
+
+
+@pytest.mark.parametrize(
+    ("required", "codes", "status"),
+    [
+        (True, ["KUBERNETES_API_DIFFERS"], "unknown"),
+        (False, ["NAMESPACE_MISSING", "NAMESPACE_MISSING"], "fail"),
+    ],
+)
+def test_what_another_cluster_lacks_is_not_missing_here(required: bool, codes: list[str], status: str) -> None:
+    """Unless a run may take it for the cluster's."""
+    finding = {
+        "code": "KUBERNETES_API_DIFFERS",
+        "severity": "error",
+        "workload": "",
+        "message": "It is another's.",
+        "remedy": "",
+    }
+    half = run(
+        FakeCluster({"Pod shop": build.read([]), **AGENTS}),
+        Preflight(server=ApiServer(required=required)),
+        result=build.result(build.row(), build.row("web"), findings=[finding]),
+    )
+    assert [finding.code for finding in half.outcome.findings] == codes
+    assert [checks[0].status for checks in half.outcome.checks.values()] == [status, status]
