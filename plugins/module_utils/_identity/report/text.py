@@ -110,9 +110,10 @@ def failure_line(failure: FailureRow) -> str:
 
 
 def table(rows: Sequence[VerifiedRow]) -> list[str]:
-    """One line for each workload, the same columns for all, at most 100 characters wide.
+    """The same columns for all workloads, at most 100 characters wide; only a name may be longer.
 
-    What is too wide is set closer together, then the names of workloads are cut, and at last the widest cells.
+    What is too wide is set closer together. Then names that do not fit stand on a line of their own, above the cells:
+    they are what one searches for and copies. At last the widest cells are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     known = {name for name, _title in COLUMNS}
@@ -129,11 +130,14 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
         widest = (WIDTH - room) // len(columns) - gap
         cells = [[_shortened(cell, widest) for cell in line] for line in cells]
         widths = [min(width, widest) for width in widths]
-    first = min(longest, room)
-    return [
-        (" " * gap).join([_shortened(name, room).ljust(first), *map(str.ljust, line, widths)]).rstrip()
-        for name, line in zip(names, cells, strict=True)
-    ]
+    first = max(len(name) for name in names if len(name) <= room)
+    lines = []
+    for name, line in zip(names, cells, strict=True):
+        fits = len(name) <= room
+        lines += [] if fits else [name]
+        start = (name if fits else "").ljust(first)
+        lines.append((" " * gap).join([start, *map(str.ljust, line, widths)]).rstrip())
+    return lines
 
 
 def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
@@ -164,5 +168,5 @@ def _cell(check: CheckRow | None) -> str:
     return visible(f"{check['status']}{detail}")
 
 
-def _shortened(name: str, width: int) -> str:
-    return name if len(name) <= width else f"{name[: width - 1]}…"
+def _shortened(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 1]}…"

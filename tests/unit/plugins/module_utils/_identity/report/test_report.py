@@ -619,16 +619,39 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         }
         for namespace, account, found in rows
     ]
-    lines = table(shown)
-    assert len(lines) == len(rows) + 1
-    assert max(map(len, lines)) <= WIDTH
+    waiting = table(shown)
     titles = ["WORKLOAD", *(title for _name, title in COLUMNS)]
-    expected = [titles, *(["", *found] for _space, _account, found in rows)]
-    for line, cells in zip(lines, expected, strict=True):
+    expected = [titles, *([f"{space}/{account}", *found] for space, account, found in rows)]
+    for cells in expected:
+        line = waiting.pop(0)
+        if line == cells[0]:
+            line = f"- {waiting.pop(0)}"
+        else:
+            # A name is never cut.
+            assert line.split()[0] == cells[0]
+        assert len(line.removeprefix("- ")) <= WIDTH
         assert len(line.split()) == len(cells)
         for shown, cell in zip(line.split()[1:], cells[1:], strict=True):
             # A cell loses at most its end, and says so.
             assert shown == cell or (shown.endswith("…") and len(shown) > 6 and cell.startswith(shown[:-1]))
+    assert waiting == []
+
+
+def test_a_name_that_does_not_fit_stands_above_its_cells() -> None:
+    columns = [name for name, _title in COLUMNS if name != "proof"]
+    names = ("api", "nightly-reconciliation-of-invoices")
+    rows: Any = [
+        {"namespace": "shop", "service_account": name, "checks": [check(one, "pass") for one in columns]}
+        for name in names
+    ]
+    lines = table(rows)
+    assert [line.split()[:2] for line in lines] == [
+        ["WORKLOAD", "TRUST"],
+        ["shop/api", "pass"],
+        ["shop/nightly-reconciliation-of-invoices"],
+        ["pass", "pass"],
+    ]
+    assert {line.index("pass") for line in lines if "pass" in line} == {lines[0].index("TRUST")}
 
 
 def test_columns_are_those_of_the_checks() -> None:
