@@ -311,7 +311,7 @@ def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
         "the service account could not be read after it was applied, so what is there is unknown: serviceaccounts is "
         'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
     )
-    # eks_pod_identity does not know which playbook it runs in.
+    # The role may run in any playbook.
     assert half.outcome.findings[0].remedy == "Run the verification, which reads it."
     assert half.outcome.findings[0] in check.findings
 
