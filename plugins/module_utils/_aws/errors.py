@@ -190,13 +190,13 @@ _MEANINGS: tuple[_Meaning, ...] = (
         r"|UnauthorizedSSOTokenError|SSOTokenLoadError|ProfileNotFound|ConfigNotFound",
         r"",
         "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID "
-        "and AWS_SECRET_ACCESS_KEY, or the options profile, access_key and secret_key.",
+        "and AWS_SECRET_ACCESS_KEY, or the option ⟨profile⟩.",
     ),
     _Meaning(
         ErrorKind.OTHER,
         r"NoRegionError",
         r"",
-        "Give the region: the option region, or AWS_REGION.",
+        "Give the region: the option ⟨region⟩, or AWS_REGION.",
     ),
     _LOST,
     # A certificate that does not fit does not fit at the next attempt either.

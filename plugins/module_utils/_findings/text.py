@@ -49,8 +49,9 @@ def split_commands(text: str) -> tuple[str, list[str]]:
     can be copied."""
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
-        return "", [prose, *commands]
-    return prose.strip(), commands
+        prose, commands = "", [prose, *commands]
+    # The colon in front of the next one is no part of a command.
+    return prose.strip(), [command.strip().removesuffix(":") for command in commands]
 
 
 def with_remedy(text: str, remedy: str, indent: str) -> list[str]:

@@ -144,6 +144,8 @@ class Fields:
         if number is None or number < least or (most is not None and number > most):
             many = f"a number of {unit} " if unit else ""
             rule = f"{least} or more" if most is None else f"{many}from {least} to {most}"
+            if number is None and not unit:
+                rule = f"a whole number, {rule}"
             self._refuse(name, rule, value if number is None else number)
             return None
         return number

@@ -62,6 +62,8 @@ def plan_present(
     manifests: list[Object] = []
     waiting: list[Object] = []
     problems: list[str] = []
+    leaving: dict[str, list[WorkloadKey]] = {}
+    missing: dict[str, list[WorkloadKey]] = {}
     # One workload that makes a namespace makes it for the others too.
     creatable = {
         workload.key.namespace for workload in workloads if workload.service_account.create_namespace
@@ -71,11 +73,11 @@ def plan_present(
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
         if namespace in going:
-            problems.append(_namespace_going(workload.key))
+            leaving.setdefault(namespace, []).append(workload.key)
             continue
         if account is None and namespace not in namespaces:
             if namespace not in creatable:
-                problems.append(_no_namespace(workload.key))
+                missing.setdefault(namespace, []).append(workload.key)
                 continue
             new[namespace] = None
         if account is None and not workload.service_account.create:
@@ -94,7 +96,11 @@ def plan_present(
             continue
         manifest = _service_account(workload.key, labels, annotations)
         (waiting if namespace in new else manifests).append(manifest)
-    return AccountPlan([*map(_namespace, new), *manifests], waiting, problems=problems)
+    return AccountPlan(
+        [*map(_namespace, new), *manifests],
+        waiting,
+        problems=[*map(_no_namespace, missing.values()), *map(_namespace_going, leaving.values()), *problems],
+    )
 
 
 def without_failed(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
@@ -289,17 +295,26 @@ def _listed(keys: Iterable[WorkloadKey]) -> str:
     return listed(map(_shown, keys), SHOWN_UNLISTED)
 
 
-def _no_namespace(key: WorkloadKey) -> str:
+def _together(keys: Sequence[WorkloadKey]) -> str:
+    """Workloads of one namespace, and how many; thousands may wait for it."""
+    if len(keys) == 1:
+        return f"workload {_shown(keys[0])}"
+    return f"{len(keys)} workloads ({listed(map(_shown, keys))})"
+
+
+def _no_namespace(keys: Sequence[WorkloadKey]) -> str:
+    one = "the workload" if len(keys) == 1 else "one of them"
     return (
-        f"workload {_shown(key)}: namespace {key.namespace} does not exist. Create it, or set "
-        "create_namespace: true for the workload (pod_identity_create_namespaces for all)."
+        f"{_together(keys)}: namespace {keys[0].namespace} does not exist. Create it, or set "
+        f"create_namespace: true for {one} (pod_identity_create_namespaces for all)."
     )
 
 
-def _namespace_going(key: WorkloadKey) -> str:
+def _namespace_going(keys: Sequence[WorkloadKey]) -> str:
+    what = "the workload" if len(keys) == 1 else "the workloads"
     return (
-        f"workload {_shown(key)}: namespace {key.namespace} is being deleted, with everything in it. Wait until it is "
-        "gone and create it anew, or remove the workload."
+        f"{_together(keys)}: namespace {keys[0].namespace} is being deleted, with everything in it. Wait until it is "
+        f"gone and create it anew, or remove {what}."
     )
 
 

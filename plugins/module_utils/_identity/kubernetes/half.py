@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from .account_findings import AccountState
 from .account_plan import Accounts, describe_plan, plan_absent, without_failed
@@ -119,7 +120,7 @@ def run_half(
         AccountState(accounts, preflight.namespaces, preflight.going, preflight.wanted),
         pods,
         judge_proofs(verification.workloads, proof),
-        back.unread,
+        {**back.unread, **_elsewhere(aws, preflight)},
         _judge_probes(cluster, probes),
     )
     return HalfRun(
@@ -164,6 +165,15 @@ def _probe(
 def _judge_probes(cluster: Cluster, probes: InjectionRun) -> InjectionVerdict:
     missing = missing_in(probes)
     return judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState())
+
+
+def _elsewhere(aws: AwsResult, preflight: Preflight) -> dict[WorkloadKey, Finding]:
+    """What another cluster has, and what it lacks, says nothing of the service accounts of this one."""
+    findings = (*aws.findings, *aws.verification.findings)
+    differs = next((one for one in findings if one.code == Code.KUBERNETES_API_DIFFERS), None)
+    if differs is None or not preflight.server.required:
+        return {}
+    return {workload.key: differs for workload in aws.verification.workloads}
 
 
 def _may_be_another(aws: AwsResult) -> bool:

@@ -64,8 +64,8 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
         return Finding(
             Code.INJECTION_NO_WEBHOOK,
             f"{subject} {fault.what}: the cluster has no mutating webhook {NAME}.",
-            "EKS makes it. Look who removed it (kubectl get mutatingwebhookconfigurations), and ask AWS Support to "
-            "bring it back.",
+            "EKS makes it. Find out who removed it, and ask AWS Support to bring it back. The webhooks that are there: "
+            "kubectl get mutatingwebhookconfigurations",
             key,
         )
     if webhook.excludes(key.namespace):

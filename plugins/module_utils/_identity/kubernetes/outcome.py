@@ -97,6 +97,8 @@ def judge_cluster(
         ]
         findings += account.findings
     findings += [*injected.findings, *pods.findings, *proofs.findings]
+    # One finding may be that of many workloads.
+    findings = list(dict.fromkeys(findings))
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
 
 

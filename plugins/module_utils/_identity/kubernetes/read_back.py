@@ -166,5 +166,5 @@ def _unread(reason: str) -> Finding:
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
         f"the service account could not be read after it was applied, so what is there is unknown: {sentence(reason)}",
-        "Run verify.yml, which reads it.",
+        "Run the verification, which reads it.",
     )

@@ -19,7 +19,7 @@ from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
-from ..model.ownership import is_of_another
+from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another
 from ..model.shared import (
     SharedRole,
     read_failure,
@@ -141,8 +141,10 @@ def _plan_associations(
             draft.findings.append(
                 Finding(
                     Code.ASSOCIATION_NOT_OWNED,
-                    f"association {association.association_id} was not made by this collection and stays.",
-                    "Delete it with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+                    f"association {association.association_id} stays: it does not have the tag {MANAGED_BY_TAG}, so it "
+                    "is not known to have been made here.",
+                    f"If it was made here and has lost the tag, set it again ({MANAGED_BY_VALUE}) and run again. Else "
+                    "delete it with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
                     workload.key,
                 )
             )

@@ -28,7 +28,7 @@ from ..model.observed import ObservedPolicy, PolicyVersion
 from ..model.ownership import CLUSTER_TAG, is_of_another
 from ..model.targets import policy_target
 from .document_steps import gives, takes, widened
-from .problems import owned_by_another
+from .problems import TAKE_BACK, UNMARKED, owned_by_another
 
 STAGE = 1
 # As for attachments: what is taken away comes after all that is given.
@@ -216,8 +216,6 @@ def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
         policy_target(arn),
         "update",
         Code.POLICY_NOT_OWNED,
-        f"policy {arn} exists with another document and was not made by this collection, "
-        "so it is left as it is.",
-        "Give the policy another name, use the existing one by its arn, or set ⟨adopt⟩: true to take "
-        "it over (check mode with diff shows what would change).",
+        f"policy {arn} exists with another document. {UNMARKED}",
+        f"{TAKE_BACK} Else give the policy another name, or use the existing one by its arn.",
     )

@@ -19,7 +19,7 @@ from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec, Workload
 from ..model.failures import Failure
 from ..model.observed import ObservedAssociation, ObservedRole
-from ..model.ownership import OWNER_TAG
+from ..model.ownership import MANAGED_BY_TAG, OWNER_TAG
 from ..model.shared import SharedRole
 from ..model.targets import (
     Action,
@@ -30,6 +30,12 @@ from ..model.targets import (
     trust_target,
 )
 from . import roles
+
+UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here, and is left as it is."
+TAKE_BACK = (
+    "If it was made here and has lost the tag, or is to be taken over, set ⟨adopt⟩: true, which sets the tag (check mode "
+    "with diff shows what would change)."
+)
 
 
 def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None) -> Failure:
@@ -74,11 +80,9 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         role_target(role.name),
         "update",
         Code.ROLE_NOT_OWNED,
-        f"role {role.arn} exists, was not made by this collection and would have to change "
-        f"({roles.role_differences(changes)}), so it is left as it is.",
-        "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
-        "another role.name, or ⟨adopt⟩: true to take it over (check mode with diff shows what "
-        "would change).",
+        f"role {role.arn} exists and would have to change ({roles.role_differences(changes)}). {UNMARKED}",
+        f"{TAKE_BACK} Else give role.arn to use it as it is (extend_trust: true adds only our trust statement), or "
+        "another role.name.",
     )
 
 
@@ -110,8 +114,8 @@ def association_not_owned(association: ObservedAssociation) -> Failure:
         "update",
         Code.ASSOCIATION_NOT_OWNED,
         f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
-        f"{association.role_arn}, was not made by this collection and would have to change, so it is left as it is.",
-        "Set ⟨adopt⟩: true to take it over (check mode with diff shows what would change), or delete it first.",
+        f"{association.role_arn}, and would have to change. {UNMARKED}",
+        f"{TAKE_BACK} Else delete it first.",
     )
 
 

@@ -47,7 +47,11 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
     return Finding(
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
         f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
-        "Remove those first, then run again.",
+        # A role that stays has a remedy of its own, which may not be to remove it.
+        "Remove those first, then run again."
+        if kind == "role"
+        else "Where one is a role of these workloads, do what is said of that role; detach it from any other. Then run "
+        "again.",
         keys[0],
     )
 

@@ -60,10 +60,12 @@ def resource_line(action: str, resource: str, name: str) -> str:
     return visible(f"{action} {resource.replace('_', ' ')} {name}")
 
 
-def change_lines(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
+def change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
     """Of a plan, everything that is taken away is shown, however much it is. ``place`` has them all."""
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
-    lines = [f"Plan: {count}; nothing was changed." if check_mode else f"Done: {count}."]
+    # Any playbook removes with that variable, which may come from where nobody looks for it.
+    head = "Teardown, as pod_identity_state is absent. " if state == "absent" else ""
+    lines = [f"{head}Plan: {count}; nothing was changed." if check_mode else f"{head}Done: {count}."]
     if changes:
         lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
     if len(changes) <= SHOWN_CHANGES:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from ..._findings.codes import Code
@@ -49,30 +49,48 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list
 
 
 def failure_headline(
-    aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow], check_mode: bool
+    aws: AwsResult,
+    failures: Sequence[FailureRow],
+    failing: Sequence[FindingRow],
+    unknown: Collection[str],
+    check_mode: bool,
 ) -> str:
-    """That a run failed, where and with which codes, for someone who has just read why."""
+    """That a run failed, where and with which codes, for someone who has just read why.
+
+    ``unknown`` are the workloads of which it could not be seen whether they are right.
+    """
     codes = [failure["error_code"] for failure in failures if failure["error_code"] != Code.SKIPPED]
     codes += [finding["code"] for finding in unexplained(failures, failing)]
     counts = Counter(codes)
     named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in counts.items())
     end = " Nothing was changed." if check_mode else ""
     return visible(
-        f"{_subject(aws, failures, failing)} failed{f': {named}' if named else ''}. See above.{end}"
+        f"{_verdict(aws, failures, failing, unknown)}{f': {named}' if named else ''}. See above.{end}"
     )
 
 
-def _subject(aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow]) -> str:
+def _verdict(
+    aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow], unknown: Collection[str]
+) -> str:
+    """Like "2 of 9 workloads of cluster blue failed, 1 is unknown"."""
     place = f" (account {aws.account_id}, region {aws.region})" if aws.account_id else ""
     cluster = f"cluster {aws.cluster}{place}"
-    failed = {row["workload"] for row in (*failures, *failing) if row["workload"]}
-    if not failed:
-        return f"{cluster[0].upper()}{cluster[1:]}"
+    refused = {row["workload"] for row in failures if row["workload"]}
+    concerned = refused | {row["workload"] for row in failing if row["workload"]}
+    if not concerned:
+        return f"{cluster[0].upper()}{cluster[1:]} failed"
+    unseen = (concerned & set(unknown)) - refused
+    failed = concerned - unseen
     listed = {str(key_of_row(row, aws.cluster)) for row in aws.workloads}
     # A purge may fail for workloads that are not listed.
-    total = f" of {len(listed)}" if failed <= listed else ""
-    plural = "" if (len(listed) if total else len(failed)) == 1 else "s"
-    return f"{len(failed)}{total} workload{plural} of {cluster}"
+    total = f" of {len(listed)}" if concerned <= listed else ""
+    count = len(failed or unseen)
+    plural = "" if (len(listed) if total else count) == 1 else "s"
+    be = "is" if len(unseen) == 1 else "are"
+    subject = f"{count}{total} workload{plural} of {cluster}"
+    if not failed:
+        return f"{subject} {be} unknown"
+    return f"{subject} failed{f', {len(unseen)} {be} unknown' if unseen else ''}"
 
 
 def _kubernetes_place(aws: AwsResult) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .artifact import PREFIX, from_artifact
 from .fleet import Ended, fleet_lines
+from .natural import natural
 
 NO_REPORT = (
     "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
@@ -45,12 +46,13 @@ def gather(
     newest = _newest(reports)
     missing = [name for name in expected if not any(name in _names(report) for report in newest)]
     ended = sorted(
-        (_ended(report, now, max_age) for report in newest), key=lambda one: (one.host, one.cluster)
+        (_ended(report, now, max_age) for report in newest),
+        key=lambda one: (natural(one.host), natural(one.cluster)),
     )
     ended += [Ended(name, name, {}, NO_REPORT) for name in missing]
     failed = [one.host for one in ended if one.failed and one.host not in missing]
     lines = fleet_lines(ended, len(ended), 0)
-    planned = sorted(_label(report) for report in newest if report.get("check_mode"))
+    planned = sorted((_label(report) for report in newest if report.get("check_mode")), key=natural)
     if planned:
         lines += ["", f"Check mode, where nothing was changed: {', '.join(planned)}."]
     return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)

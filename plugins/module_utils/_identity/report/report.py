@@ -87,6 +87,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "summary": summary,
         "lines": report_lines(
             place,
+            aws.state,
             changes if aws.is_change else None,
             rows,
             summary,
@@ -96,7 +97,9 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         ),
         "failed": failed,
         "failure": failure_text(aws, kubernetes, failing) if failed else "",
-        "headline": failure_headline(aws, failures, failing, settings.check_mode) if failed else "",
+        "headline": (
+            failure_headline(aws, failures, failing, _unknown(rows), settings.check_mode) if failed else ""
+        ),
     }
 
 
@@ -198,6 +201,10 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
 def _fails_without_finding(row: VerifiedRow) -> bool:
     """A workload that failed although none of its checks names a finding: never taken for right."""
     return row["status"] == FAIL and not any(check["codes"] for check in row["checks"])
+
+
+def _unknown(rows: Sequence[VerifiedRow]) -> list[str]:
+    return [f"{row['namespace']}/{row['service_account']}" for row in rows if row["status"] == UNKNOWN]
 
 
 def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings: int) -> Summary:

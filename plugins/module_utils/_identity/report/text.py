@@ -14,6 +14,7 @@ from ..._findings.text import split_commands, visible
 from ..model.checks import FAIL, UNKNOWN, WARNING
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .changes import ChangeText, change_lines, resource_line
+from .natural import natural
 from .rows import NoteRow, Place, Summary
 from .wrap import WIDTH, wrapped
 
@@ -41,6 +42,7 @@ _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
 
 def report_lines(
     place: Place,
+    state: str,
     changes: Sequence[ChangeText] | None,
     rows: Sequence[VerifiedRow],
     summary: Summary,
@@ -48,14 +50,16 @@ def report_lines(
     check_mode: bool,
     path: str = "",
 ) -> list[str]:
-    """``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
+    """``state`` is that of the AWS result.
+
+    ``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
     lines = wrapped(visible(place_line(place)), "", "  ")
     if changes is not None:
-        lines += change_lines(changes, check_mode, everything)
+        lines += change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
-    ordered = sorted(notes, key=lambda note: _LABELS_FIRST.index(note["label"]))
+    ordered = sorted(notes, key=lambda note: (_LABELS_FIRST.index(note["label"]), natural(note["workload"])))
     for note in ordered[:SHOWN_FINDINGS]:
         lines += note_lines(note)
     more = len(ordered) - SHOWN_FINDINGS
@@ -89,6 +93,7 @@ def _verified_line(summary: Summary) -> str:
 
 def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
     """All of few; of many only those that do not pass, the worst first."""
+    rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
         return table(rows)
     worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]
@@ -105,9 +110,10 @@ def failure_line(failure: FailureRow) -> str:
 
 
 def table(rows: Sequence[VerifiedRow]) -> list[str]:
-    """One line for each workload, the same columns for all, at most 100 characters wide.
+    """The same columns for all workloads, at most 100 characters wide; only a name may be longer.
 
-    What is too wide is set closer together, then the names of workloads are cut, and at last the widest cells.
+    What is too wide is set closer together. Then names that do not fit stand on a line of their own, above the cells:
+    they are what one searches for and copies. At last the widest cells are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     known = {name for name, _title in COLUMNS}
@@ -124,11 +130,14 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
         widest = (WIDTH - room) // len(columns) - gap
         cells = [[_shortened(cell, widest) for cell in line] for line in cells]
         widths = [min(width, widest) for width in widths]
-    first = min(longest, room)
-    return [
-        (" " * gap).join([_shortened(name, room).ljust(first), *map(str.ljust, line, widths)]).rstrip()
-        for name, line in zip(names, cells, strict=True)
-    ]
+    first = max(len(name) for name in names if len(name) <= room)
+    lines = []
+    for name, line in zip(names, cells, strict=True):
+        fits = len(name) <= room
+        lines += [] if fits else [name]
+        start = (name if fits else "").ljust(first)
+        lines.append((" " * gap).join([start, *map(str.ljust, line, widths)]).rstrip())
+    return lines
 
 
 def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
@@ -159,5 +168,5 @@ def _cell(check: CheckRow | None) -> str:
     return visible(f"{check['status']}{detail}")
 
 
-def _shortened(name: str, width: int) -> str:
-    return name if len(name) <= width else f"{name[: width - 1]}…"
+def _shortened(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 1]}…"

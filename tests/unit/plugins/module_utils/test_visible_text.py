@@ -13,6 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.co
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    split_commands,
     visible,
     visible_lines,
     visible_sentence,
@@ -148,6 +149,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(
             lambda: report_lines(
                 PLACE,  # type: ignore[arg-type]
+                "present",
                 [describe_kubernetes_change(HOSTILE)],
                 [WORKLOAD_ROW],  # type: ignore[list-item]
                 SUMMARY,
@@ -191,3 +193,20 @@ def test_every_line_is_printable(write: Callable[[], list[str]]) -> None:
     lines = write()
     assert lines
     assert [line for line in lines if not line.isprintable()] == []
+
+
+@pytest.mark.parametrize(
+    ("remedy", "prose", "commands"),
+    [
+        ("Look: kubectl get pods", "Look:", ["kubectl get pods"]),
+        (
+            "Look: kubectl get pods: aws sts get-caller-identity",
+            "Look:",
+            ["kubectl get pods", "aws sts get-caller-identity"],
+        ),
+        ("kubectl get pods: aws iam list-roles", "", ["kubectl get pods", "aws iam list-roles"]),
+        ("Run site.yml.", "Run site.yml.", []),
+    ],
+)
+def test_commands_can_be_copied_as_they_stand(remedy: str, prose: str, commands: list[str]) -> None:
+    assert split_commands(remedy) == (prose, commands)

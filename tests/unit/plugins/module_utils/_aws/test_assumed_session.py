@@ -293,7 +293,7 @@ class TestApi:
             api.call("eks", "DescribeCluster", {"name": "c"})
         assert (caught.value.code, caught.value.remedy) == (
             "NoRegionError",
-            "Give the region: the option region, or AWS_REGION.",
+            "Give the region: the option ⟨region⟩, or AWS_REGION.",
         )
 
 

@@ -163,7 +163,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
                 code,
                 "",
                 "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or the options profile, access_key and secret_key.",
+                "AWS_SECRET_ACCESS_KEY, or the option ⟨profile⟩.",
             )
             for code in (
                 "NoCredentialsError",
@@ -172,7 +172,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
                 "SSOTokenLoadError",
             )
         ),
-        ("NoRegionError", "", "Give the region: the option region, or AWS_REGION."),
+        ("NoRegionError", "", "Give the region: the option ⟨region⟩, or AWS_REGION."),
         *(
             (
                 code,

@@ -191,7 +191,11 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": [ONE], "concurrency": "many"},
-            "pod_identity_concurrency must be 1 or more, got 'many'.",
+            "pod_identity_concurrency must be a whole number, 1 or more, got 'many'.",
+        ),
+        pytest.param(
+            {"workloads": [ONE], "concurrency": "1.5"},
+            "pod_identity_concurrency must be a whole number, 1 or more, got '1.5'.",
         ),
         pytest.param(
             {"workloads": [ONE], "purge_limit": "-1"},

@@ -199,6 +199,25 @@ def test_a_missing_namespace_is_a_problem() -> None:
     )
 
 
+def test_a_missing_namespace_is_named_once_however_many_workloads_it_has() -> None:
+    """A thousand workloads in twenty namespaces are twenty lines."""
+    asked = [request(f"app-{number}", f"batch-{number % 20}") for number in range(1000)]
+    problems = plan_present(asked, {}, EXISTING).problems
+    assert len(problems) == 20
+    assert problems[7] == (
+        "50 workloads (batch-7/app-7, batch-7/app-27, batch-7/app-47 and 47 more): namespace batch-7 does not exist. "
+        "Create it, or set create_namespace: true for one of them (pod_identity_create_namespaces for all)."
+    )
+
+
+def test_a_namespace_that_is_going_is_named_once() -> None:
+    asked = [request(name, "leaving") for name in ("app", "web")]
+    assert plan_present(asked, {}, [*EXISTING, "leaving"], going=["leaving"]).problems == [
+        "2 workloads (leaving/app, leaving/web): namespace leaving is being deleted, with everything in it. Wait until "
+        "it is gone and create it anew, or remove the workloads."
+    ]
+
+
 def test_nothing_is_made_for_a_namespace_that_is_going() -> None:
     asked = request(namespace="leaving", labels={"a": "1"})
     assert plan_present([asked], {}, [*EXISTING, "leaving"], going=["leaving"]) == AccountPlan(

@@ -311,6 +311,8 @@ def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
         "the service account could not be read after it was applied, so what is there is unknown: serviceaccounts is "
         'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
     )
+    # The role may run in any playbook.
+    assert half.outcome.findings[0].remedy == "Run the verification, which reads it."
     assert half.outcome.findings[0] in check.findings
 
 
@@ -715,3 +717,30 @@ def test_nothing_is_restarted_in_what_may_be_another_cluster(required: bool, res
         "the cluster, as the findings say."
     )
     assert (warning in half.warnings) is not restarted
+
+
+@pytest.mark.parametrize(
+    ("required", "codes", "status"),
+    [
+        (True, ["KUBERNETES_API_DIFFERS"], "unknown"),
+        (False, ["NAMESPACE_MISSING", "NAMESPACE_MISSING"], "fail"),
+    ],
+)
+def test_what_another_cluster_lacks_is_not_missing_here(
+    required: bool, codes: list[str], status: str
+) -> None:
+    """Unless a run may take it for the cluster's."""
+    finding = {
+        "code": "KUBERNETES_API_DIFFERS",
+        "severity": "error",
+        "workload": "",
+        "message": "It is another's.",
+        "remedy": "",
+    }
+    half = run(
+        FakeCluster({"Pod shop": build.read([]), **AGENTS}),
+        Preflight(server=ApiServer(required=required)),
+        result=build.result(build.row(), build.row("web"), findings=[finding]),
+    )
+    assert [finding.code for finding in half.outcome.findings] == codes
+    assert [checks[0].status for checks in half.outcome.checks.values()] == [status, status]

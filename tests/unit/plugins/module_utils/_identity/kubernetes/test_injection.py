@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
     ApiError,
 )
@@ -372,6 +373,14 @@ def test_why_nothing_is_injected_is_told_from_the_webhook(registered: Listing, c
     lists = {"MutatingWebhookConfiguration": registered, "Namespace": NAMESPACE}
     run, _cluster, _clock = half([MISSING], lists=lists)
     assert codes(run) == [code]
+
+
+def test_a_webhook_that_is_gone_is_looked_for_with_a_command_to_copy() -> None:
+    run, _cluster, _clock = half([MISSING], lists={"MutatingWebhookConfiguration": build.read([])})
+    assert split_commands(run.outcome.findings[0].remedy) == (
+        "EKS makes it. Find out who removed it, and ask AWS Support to bring it back. The webhooks that are there:",
+        ["kubectl get mutatingwebhookconfigurations"],
+    )
 
 
 @pytest.mark.parametrize(

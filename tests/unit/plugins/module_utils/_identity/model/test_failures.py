@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import (
     Failure,
     request_failure,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_failure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
 
@@ -35,3 +39,19 @@ def test_a_failure_may_say_more_around_it() -> None:
     )
     assert failure.message == "Not so: iam:DeleteRole: In use. Done: nothing."
     assert failure.partly
+
+
+@pytest.mark.parametrize(("prefix", "name"), [("", "profile"), ("pod_identity_", "pod_identity_profile")])
+def test_missing_credentials_are_asked_for_with_what_the_caller_can_set(prefix: str, name: str) -> None:
+    """The role has no option access_key."""
+    error = classify("sts:GetCallerIdentity", "NoCredentialsError", "Unable to locate credentials")
+    remedy = (
+        "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+        f"AWS_SECRET_ACCESS_KEY, or the option {name}."
+    )
+    assert aws_failure(error, None, prefix) == {
+        "msg": "sts:GetCallerIdentity: NoCredentialsError: Unable to locate credentials. "
+        f"{remedy} Nothing was changed.",
+        "error_code": "NoCredentialsError",
+        "remedy": remedy,
+    }

@@ -181,6 +181,9 @@ def test_nothing_of_others_is_touched() -> None:
     assert aws.state() == before
 
 
+POLICY_REMEDY = "Where one is a role of these workloads, do what is said of that role; detach it from any other. Then run again."
+
+
 def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
     aws = settled(workload())
     next(iter(aws.eks.associations.values()))["tags"] = {}
@@ -189,8 +192,10 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
     assert found.findings == (
         Finding(
             Code.ASSOCIATION_NOT_OWNED,
-            "association a-00000000000000001 was not made by this collection and stays.",
-            "Delete it with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+            "association a-00000000000000001 stays: it does not have the tag workload-identity/managed-by, so it is not "
+            "known to have been made here.",
+            "If it was made here and has lost the tag, set it again (workload_identity.aws) and run again. Else delete it "
+            "with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
             APP,
         ),
         Finding(
@@ -202,7 +207,7 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
         Finding(
             Code.POLICY_STILL_USED,
             f"policy {MINE} stays: it is still used by role my-role.",
-            "Remove those first, then run again.",
+            POLICY_REMEDY,
             APP,
         ),
     )
@@ -537,11 +542,11 @@ def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: s
 
 
 def test_a_role_without_session_tags_stays_too() -> None:
+    """And its policy with it, whose remedy does not say to remove a role that others may use."""
     aws = settled(workload(disable_session_tags=True))
-    assert codes(absent(aws, workload(disable_session_tags=True))) == [
-        "ROLE_PERHAPS_USED",
-        "POLICY_STILL_USED",
-    ]
+    findings = absent(aws, workload(disable_session_tags=True)).findings
+    assert [finding.code for finding in findings] == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert findings[1].remedy == POLICY_REMEDY
 
 
 def let_in_ec2(aws: FakeAws) -> None:

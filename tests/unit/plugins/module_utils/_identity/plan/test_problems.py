@@ -57,6 +57,16 @@ def existing(**more: Any) -> dict[str, Any]:
     return workload(role={"arn": OLD, **more}, policies=[])
 
 
+UNMARKED = (
+    "It does not have the tag workload-identity/managed-by, so it is not known to have been made here, and is left as "
+    "it is."
+)
+TAKE_BACK = (
+    "If it was made here and has lost the tag, or is to be taken over, set ⟨adopt⟩: true, which sets the tag (check mode "
+    "with diff shows what would change)."
+)
+
+
 def conditional() -> dict[str, Any]:
     statement = {
         **TRUST_BARE["Statement"][0],
@@ -82,12 +92,9 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 role_target("my-role"),
                 "update",
                 "ROLE_NOT_OWNED",
-                f"role {role_arn('my-role')} exists, was not made by this collection and would have to "
-                "change "
-                "(tags, trust policy), so it is left as it is.",
-                "Give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
-                "another "
-                "role.name, or ⟨adopt⟩: true to take it over (check mode with diff shows what would change).",
+                f"role {role_arn('my-role')} exists and would have to change (tags, trust policy). {UNMARKED}",
+                f"{TAKE_BACK} Else give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
+                "or another role.name.",
             ),
             id="role of somebody",
         ),
@@ -152,11 +159,8 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 policy_target(policy_arn("my-policy")),
                 "update",
                 "POLICY_NOT_OWNED",
-                f"policy {policy_arn('my-policy')} exists with another document and was not made by this "
-                "collection, so it is left as it is.",
-                "Give the policy another name, use the existing one by its arn, or set ⟨adopt⟩: true to "
-                "take it "
-                "over (check mode with diff shows what would change).",
+                f"policy {policy_arn('my-policy')} exists with another document. {UNMARKED}",
+                f"{TAKE_BACK} Else give the policy another name, or use the existing one by its arn.",
             ),
             id="policy of somebody",
         ),
@@ -347,9 +351,7 @@ def test_a_role_that_fits_but_lacks_a_policy_is_not_touched() -> None:
     found = plan(aws, desired(workload()))
     assert names(found) == []
     assert [failure.message for failure in found.failures] == [
-        f"role {role_arn('my-role')} exists, was not made by this collection and would have to change "
-        "(policy, "
-        "role), so it is left as it is."
+        f"role {role_arn('my-role')} exists and would have to change (policy, role). {UNMARKED}"
     ]
 
 
@@ -414,9 +416,9 @@ def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> N
         (
             "ASSOCIATION_NOT_OWNED",
             "update",
-            f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, was not "
-            "made by this collection and would have to change, so it is left as it is.",
-            "Set ⟨adopt⟩: true to take it over (check mode with diff shows what would change), or delete it first.",
+            f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, and "
+            f"would have to change. {UNMARKED}",
+            f"{TAKE_BACK} Else delete it first.",
         )
     ]
     wanted = desired(workload(), adopt=True)

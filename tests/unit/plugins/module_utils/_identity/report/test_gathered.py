@@ -45,6 +45,11 @@ def gathered(*reports: Any, expected: Any = (), max_age: int | None = None) -> A
     return gather(reports, expected, NOW, max_age)
 
 
+def test_clusters_stand_in_the_order_in_which_people_look_for_them() -> None:
+    found = gathered(report("c10"), report("c9"))
+    assert [line.split()[0] for line in found.lines[1:3]] == ["c9.host", "c10.host"]
+
+
 def test_a_table_by_cluster_then_the_failures() -> None:
     found = gathered(GREEN, BLUE)
     assert list(found.lines) == [

@@ -186,6 +186,16 @@ def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
     assert found["kubernetes_changes"] == ["apply ServiceAccount shop/api"]
 
 
+@pytest.mark.parametrize(
+    ("check_mode", "line"), [(True, "Plan: 1 change; nothing was changed."), (False, "Done: 1 change.")]
+)
+def test_a_teardown_says_so_at_its_head(check_mode: bool, line: str) -> None:
+    """site.yml tears down where an extra variable, which a job template may hide, says so."""
+    change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
+    found = report_of(changed(state="absent", changes=[change]), check_mode=check_mode)
+    assert found["lines"][:2] == ["Cluster my-cluster", f"Teardown, as pod_identity_state is absent. {line}"]
+
+
 def test_a_failure_in_aws_comes_first() -> None:
     found = report_of(changed(failures=[FAILURE], msg="What failed."), KubernetesOutcome(failures=[REFUSED]))
     assert found["failed"]
@@ -257,7 +267,7 @@ def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
     assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
     assert found["lines"] == [
         "Cluster my-cluster",
-        "Done: 0 changes.",
+        "Teardown, as pod_identity_state is absent. Done: 0 changes.",
         "  error SERVICE_ACCOUNTS_STAY: They stay.",
         "    Check it.",
     ]
@@ -528,6 +538,37 @@ def test_the_headline_has_place_and_codes() -> None:
     assert report_of(changed())["headline"] == ""
 
 
+@pytest.mark.parametrize(
+    ("statuses_of", "verdict"),
+    [
+        (["fail", "unknown", "pass"], "1 of 3 workloads of cluster my-cluster failed, 1 is unknown"),
+        (["fail", "unknown", "unknown"], "1 of 3 workloads of cluster my-cluster failed, 2 are unknown"),
+        (["unknown", "pass"], "1 of 2 workloads of cluster my-cluster is unknown"),
+        (["unknown", "unknown"], "2 of 2 workloads of cluster my-cluster are unknown"),
+        (["unknown"], "1 of 1 workload of cluster my-cluster is unknown"),
+    ],
+)
+def test_the_headline_tells_failed_from_unknown(statuses_of: list[str], verdict: str) -> None:
+    codes = {"fail": "TRUST_NOT_USABLE", "unknown": "NOT_READABLE"}
+    rows = [
+        build.row(
+            cluster="my-cluster",
+            account=f"app-{index}",
+            checks=[check("trust", status, "", *([codes[status]] if status in codes else []))],
+        )
+        for index, status in enumerate(statuses_of)
+    ]
+    findings = [
+        {**ADDON, "code": codes[status], "workload": f"shop/app-{index}"}
+        for index, status in enumerate(statuses_of)
+        if status in codes
+    ]
+    named = {code: sum(codes.get(one) == code for one in statuses_of) for code in codes.values()}
+    told = ", ".join(f"{code} ({n})" if n > 1 else code for code, n in named.items() if n)
+    found = report_of(build.result(*rows, findings=findings))
+    assert found["headline"] == f"{verdict}: {told}. See above."
+
+
 def test_an_end_before_the_result_is_shown_too() -> None:
     found = report_of(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [
@@ -578,18 +619,70 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         }
         for namespace, account, found in rows
     ]
-    lines = table(shown)
-    assert len(lines) == len(rows) + 1
-    assert max(map(len, lines)) <= WIDTH
+    waiting = table(shown)
     titles = ["WORKLOAD", *(title for _name, title in COLUMNS)]
-    expected = [titles, *(["", *found] for _space, _account, found in rows)]
-    for line, cells in zip(lines, expected, strict=True):
+    expected = [titles, *([f"{space}/{account}", *found] for space, account, found in rows)]
+    for cells in expected:
+        line = waiting.pop(0)
+        if line == cells[0]:
+            line = f"- {waiting.pop(0)}"
+        else:
+            # A name is never cut.
+            assert line.split()[0] == cells[0]
+        assert len(line.removeprefix("- ")) <= WIDTH
         assert len(line.split()) == len(cells)
         for shown, cell in zip(line.split()[1:], cells[1:], strict=True):
             # A cell loses at most its end, and says so.
             assert shown == cell or (shown.endswith("…") and len(shown) > 6 and cell.startswith(shown[:-1]))
+    assert waiting == []
+
+
+def test_a_name_that_does_not_fit_stands_above_its_cells() -> None:
+    columns = [name for name, _title in COLUMNS if name != "proof"]
+    names = ("api", "nightly-reconciliation-of-invoices")
+    rows: Any = [
+        {"namespace": "shop", "service_account": name, "checks": [check(one, "pass") for one in columns]}
+        for name in names
+    ]
+    lines = table(rows)
+    assert [line.split()[:2] for line in lines] == [
+        ["WORKLOAD", "TRUST"],
+        ["shop/api", "pass"],
+        ["shop/nightly-reconciliation-of-invoices"],
+        ["pass", "pass"],
+    ]
+    assert {line.index("pass") for line in lines if "pass" in line} == {lines[0].index("TRUST")}
 
 
 def test_columns_are_those_of_the_checks() -> None:
     row: Any = {**build.row(), "checks": [check("trust", "pass"), check("new kind", "pass", "x")]}
     assert table([row]) == ["WORKLOAD  TRUST  NEW KIND", "shop/api  pass   pass x"]
+
+
+def test_workloads_are_shown_in_the_order_in_which_people_look_for_them() -> None:
+    """s2 before s10, in the table as below it."""
+    names = ("s10", "s2", "s1", "s02x", "s")
+    rows = [
+        build.row(name, checks=[check("trust", "fail", "", "TRUST_NOT_USABLE")], cluster="my-cluster")
+        for name in names
+    ]
+    findings = [
+        {**ADDON, "code": "TRUST_NOT_USABLE", "workload": f"shop/{name}", "message": "m"} for name in names
+    ]
+    lines = report_of(build.result(*rows, findings=[*findings, ADDON]))["lines"]
+    table_start = next(index for index, line in enumerate(lines) if line.startswith("WORKLOAD"))
+    assert [line.split()[0] for line in lines[table_start + 1 : table_start + 6]] == [
+        "shop/s",
+        "shop/s1",
+        "shop/s2",
+        "shop/s02x",
+        "shop/s10",
+    ]
+    assert [line.split(":")[0] for line in lines if line.startswith("  error")] == [
+        "  error AGENT_ADDON_MISSING",
+        "  error TRUST_NOT_USABLE shop/s",
+        "  error TRUST_NOT_USABLE shop/s1",
+        "  error TRUST_NOT_USABLE shop/s2",
+        "  error TRUST_NOT_USABLE shop/s02x",
+        "  error TRUST_NOT_USABLE shop/s10",
+    ]
