@@ -4,9 +4,10 @@
 
     PYTHONPATH=.collections:sandbox/src:benchmarks python benchmarks/fleet.py
     PYTHONPATH=.collections:sandbox/src:benchmarks python benchmarks/fleet.py --clusters 10 --site-runs 2
+    … python benchmarks/fleet.py --clusters 8 --site-runs 0 --forks 2 8 --slices 1 2 4
 
-Each cluster has a Kubernetes API of its own in the sandbox. The aws CLI sequence of the guide is carried on from what
-benchmarks/results.json has of it.
+Slices are processes at the same time, each with --limit to its part of the clusters. Each cluster has a Kubernetes API of its
+own in the sandbox. The aws CLI sequence of the guide is carried on from what benchmarks/results.json has of it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Scene, scene, workload
+from ansible_collections.workload_identity.aws.tests.fleet.slices import parts, start_here
 from contenders import CLI, PLAYBOOK
 from measure import Measured, measure
 from surroundings import ROOT
@@ -35,23 +38,44 @@ def places(count: int) -> list[Place]:
     ]
 
 
-def command(fleet: Scene, playbook: str, hosts: str, forks: int, **variables: Any) -> list[str | Path]:
+def command(
+    fleet: Scene, playbook: str, hosts: str, forks: int, slices: int, **variables: Any
+) -> list[str | Path]:
     extra = json.dumps({"pod_identity_hosts": hosts, **variables})
-    inventory = fleet.inventory()
-    return [PLAYBOOK, f"workload_identity.aws.{playbook}", "-i", inventory, "-f", str(forks), "-e", extra]
+    inventory = str(fleet.inventory())
+    one = [str(PLAYBOOK), f"workload_identity.aws.{playbook}", "-i", inventory, "-f", str(forks), "-e", extra]
+    if slices == 1:
+        return [*one]
+    limits = shlex.join(",".join(part) for part in parts(fleet, slices))
+    return [
+        "bash",
+        "-c",
+        f"printf '%s\\n' {limits} | xargs -P {slices} -I LIMIT {shlex.join(one)} --limit LIMIT",
+    ]
 
 
-def play(fleet: Scene, name: str, playbook: str, hosts: str, forks: int, **variables: Any) -> Measured:
+def play(
+    fleet: Scene, name: str, playbook: str, hosts: str, forks: int, slices: int = 1, **variables: Any
+) -> Measured:
     fleet.control.reset_counters()
-    one = measure(command(fleet, playbook, hosts, forks, **variables), fleet.folder, fleet.environment())
+    asked = command(fleet, playbook, hosts, forks, slices, **variables)
+    one = measure(asked, fleet.folder, fleet.environment())
     operations = fleet.operations()
     kept = ", ".join(f"{operation} {number}" for operation, number in sorted(operations.items()))
     total = sum(operations.values())
     print(
-        f"{name:28} {one.wall:6.1f} s wall, {one.cpu:6.1f} s CPU, {total} requests to AWS ({kept})",
+        f"{name:45} {one.wall:6.1f} s wall, {one.cpu:6.1f} s CPU, {one.memory:5.0f} MB, "
+        f"{total} requests to AWS ({kept})",
         flush=True,
     )
     return one
+
+
+def artifact_bytes(fleet: Scene, folder: Path) -> int:
+    """What a job of AWX leaves as the artifact of one cluster, as JSON."""
+    _printed, artifacts = start_here(fleet, folder, [fleet.places[0].host]).end()
+    [one] = [found for name, found in artifacts.items() if name.startswith("pod_identity_artifact_")]
+    return len(json.dumps(one).encode("utf-8"))
 
 
 def cli_seconds(workloads: int, latency_ms: float) -> tuple[float, int]:
@@ -72,7 +96,8 @@ def main() -> None:
     add("--clusters", type=int, default=40)
     add("--workloads", type=int, default=25, help="of each cluster")
     add("--latency", type=float, default=40, help="ms that AWS and Kubernetes take for an answer")
-    add("--forks", type=int, default=10)
+    add("--forks", type=int, nargs="+", default=[10], help="of each process; one measurement for each")
+    add("--slices", type=int, nargs="+", default=[1], help="one measurement for each, with each of --forks")
     add(
         "--site-runs",
         type=int,
@@ -81,9 +106,7 @@ def main() -> None:
     )
     asked = parser.parse_args()
     count = asked.clusters * asked.workloads
-    print(
-        f"{asked.clusters} clusters x {asked.workloads} workloads, {asked.latency:g} ms a request, {asked.forks} forks"
-    )
+    print(f"{asked.clusters} clusters x {asked.workloads} workloads, {asked.latency:g} ms a request")
     print(f"load average at the start {', '.join(f'{one:.1f}' for one in os.getloadavg())}", flush=True)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -93,14 +116,25 @@ def main() -> None:
         fleet.variables["pod_identity_workloads"] = [
             workload(name, f"{{{{ inventory_hostname }}}}-{name}") for name in names
         ]
-        everybody = ("fleet", "fleet", asked.forks)
-        play(fleet, "fleet.yml, first run", *everybody)
-        play(fleet, "fleet.yml, no change", *everybody)
-        play(fleet, "fleet.yml, verify", *everybody, pod_identity_verify_only=True)
+        for slices in asked.slices:
+            for forks in asked.forks:
+                everybody = ("fleet", "fleet", forks, slices)
+                name = f"fleet.yml, {slices} x {forks} forks"
+                play(fleet, f"{name}, first run", *everybody)
+                play(fleet, f"{name}, no change", *everybody)
+                play(fleet, f"{name}, verify", *everybody, pod_identity_verify_only=True)
+                fleet.reset()
+                fleet.control.set_latency(asked.latency)
+        # Makes the first cluster.
+        size = artifact_bytes(fleet, Path(folder) / "made")
+        again = artifact_bytes(fleet, Path(folder) / "unchanged")
+        print(
+            f"artifact of one cluster: {size} bytes after a first run, {again} without a change", flush=True
+        )
         fleet.reset()
         fleet.control.set_latency(asked.latency)
         measured = min(asked.site_runs, asked.clusters)
-        for phase in ("first run", "no change"):
+        for phase in ("first run", "no change") if measured else ():
             runs = [
                 play(fleet, f"site.yml, {phase}, {place.host}", "site", place.host, 1)
                 for place in fleet.places[:measured]

@@ -134,10 +134,12 @@ def assert_made(world: Controller) -> None:
         "site": ("site.yml", "run", 1),
         "teardown": ("teardown.yml", "run", 1),
     }
-    # A job for localhost takes no limit, and no inventory but the one that it does not use.
-    assert {name for name, row in templates.items() if row["ask_limit_on_launch"]} == {
-        *("plan", "converge", "verify", "report")
-    }
+    # A job for localhost takes no limit, and no inventory but the one that it does not use. The report takes those of the
+    # workflow, and the hosts below, to know who ought to have reported.
+    for asked in ("ask_limit_on_launch", "ask_inventory_on_launch"):
+        assert {name for name, row in templates.items() if row[asked]} == {
+            *("plan", "converge", "verify", "report")
+        }
     assert {
         name for name, row in templates.items() if row["extra_vars"] == '{"pod_identity_hosts": "all"}'
     } == {*("plan", "converge", "verify", "report")}

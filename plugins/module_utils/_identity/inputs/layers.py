@@ -18,7 +18,7 @@ from functools import partial
 from ..model.errors import InputError, Problems
 from .fields import Fields
 from .files.folders import Source, read_sources
-from .files.yaml_file import read_yaml
+from .files.yaml_file import read_yaml, read_yaml_value
 
 # Whether a pattern of hosts is meant for this host; InputError for what is no pattern.
 Matches = Callable[[str], bool]
@@ -31,6 +31,8 @@ WAYS = KEYS[1:]
 def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> list[Source]:
     """The layers that are meant for a host, in their order. ``raw`` is a list of mappings with ``hosts``, and either
     ``workloads`` or ``workloads_from``. InputError with all that is wrong, also in layers for other hosts."""
+    if isinstance(raw, str):
+        raw = read_yaml_value(name, raw)
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
         raise InputError(
             [f"{name} must be a list of mappings with hosts and workloads, got a {type(raw).__name__}."]

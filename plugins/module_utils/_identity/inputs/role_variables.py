@@ -170,7 +170,7 @@ _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 _MAPPINGS = frozenset(("proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(("ignore", "purge_namespaces"))
 # Without a value these are refused where they are needed, for what would follow is more than was asked for.
-_NOT_EMPTY = frozenset(("fleet_workloads", "owner", "proof_image", "workloads", "workloads_from"))
+_NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:

@@ -21,6 +21,10 @@ NO_REPORT = (
     "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
     "whether the nodes of the workflow lead here."
 )
+ONLY_PLANNED = (
+    "Its last report is that of a plan (check mode), and those of other clusters are not. The job that was to do the work here "
+    "left none: see its output, and run it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,10 @@ def gather(
     """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds."""
     newest = _newest(reports)
     missing = [name for name in expected if not any(name in _names(report) for report in newest)]
+    # A slice that was killed after its plan leaves that plan behind, which must not count as the work.
+    mixed = len({bool(report.get("check_mode")) for report in newest if not report.get("stopped")}) > 1
     ended = sorted(
-        (_ended(report, now, max_age) for report in newest),
+        (_ended(report, now, max_age, mixed) for report in newest),
         key=lambda one: (natural(one.host), natural(one.cluster)),
     )
     ended += [Ended(name, name, {}, NO_REPORT) for name in missing]
@@ -85,11 +91,13 @@ def _label(report: Mapping[str, Any]) -> str:
     return next(iter(_names(report)), "unknown")
 
 
-def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None) -> Ended:
+def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None, mixed: bool) -> Ended:
     host, cluster = _label(report), str(report.get("cluster_name") or _label(report))
     late = _why_late(str(report.get("time") or ""), now, max_age)
     if report.get("stopped") or late:
         return Ended(host, cluster, {}, late or str(report.get("failure") or ""))
+    if mixed and report.get("check_mode"):
+        return Ended(host, cluster, {}, ONLY_PLANNED)
     return Ended(host, cluster, report)
 
 

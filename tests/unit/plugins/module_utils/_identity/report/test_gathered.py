@@ -14,6 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
     NO_REPORT,
+    ONLY_PLANNED,
     artifacts_in,
     gather,
 )
@@ -132,6 +133,15 @@ def test_an_old_report_fails(time: str, max_age: int | None, failure: str) -> No
 def test_a_plan_is_called_one() -> None:
     found = gathered(report("blue", check_mode=True))
     assert list(found.lines)[-1] == "Check mode, where nothing was changed: blue.host."
+
+
+def test_a_plan_beside_work_that_was_done_is_no_work() -> None:
+    planned = report("green", check_mode=True)
+    found = gathered(BLUE, planned)
+    assert found.failure == "1 of 2 clusters failed: green.host. See above."
+    assert f"  {ONLY_PLANNED}" in found.lines
+    done = report("green", time="2026-11-26T03:45:00+00:00")
+    assert gathered(BLUE, planned, done).failure == ""
 
 
 def test_artifacts_are_found_among_variables() -> None:
