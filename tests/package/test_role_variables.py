@@ -35,6 +35,7 @@ TEXTS = {
     "pod_identity_assume_role_duration": "",
     "pod_identity_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}",
     "pod_identity_kube_context": "",
+    "pod_identity_fleet_workloads": '[{"hosts": "all", "workloads": []}]',
     "pod_identity_trust_scope": "workload",
     "pod_identity_owner": "team-a",
     "pod_identity_deadline": "300",

@@ -115,7 +115,7 @@ def test_every_variable_may_be_an_answer_of_a_survey(name: str) -> None:
 
 
 # Where no value is not the same as not set, and who says so.
-NO_VALUE = {"fleet_workloads", "owner", "workloads", "workloads_from"}
+NO_VALUE = {"owner", "workloads", "workloads_from"}
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
