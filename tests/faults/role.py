@@ -187,10 +187,18 @@ class Role:
             yield
 
     def _run_module(
-        self, _caller: object, name: str, arguments: Json, _variables: object, seconds: float
+        self,
+        _caller: object,
+        name: str,
+        arguments: Json,
+        _variables: object,
+        seconds: float,
+        *,
+        dry: bool = False,
     ) -> Json:
         """As plugin_utils.nested_action has it: the result, or why there is none."""
         assert name == "kubernetes.core.k8s", name
+        arguments = {**arguments, "_ansible_check_mode": dry}
         reading, writing = os.pipe()
         with warnings.catch_warnings():
             # The threads of reads that were given up do nothing that the child needs.
