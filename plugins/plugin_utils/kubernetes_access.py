@@ -53,10 +53,12 @@ class Access(Protocol):
     """
 
     @property
-    def arguments(self) -> Mapping[str, Any]: ...
+    def arguments(self) -> Mapping[str, Any]:
+        """Options of kubernetes.core's modules."""
 
     @property
-    def longest(self) -> float: ...
+    def longest(self) -> float:
+        """Seconds."""
 
     def token(self, seconds: float) -> str | None:
         """A bearer token that is good for so long; None where the options say who asks. Raises AwsError."""

@@ -201,7 +201,10 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     check_bounds(given, ROLE)
     problems = Problems()
     answered = {
-        name: value for name, value in given.items() if name in _NOT_EMPTY or not is_unanswered(value)
+        name: value
+        for name, value in given.items()
+        # The hidden ones are in no survey, and an empty one of them says something.
+        if name in _NOT_EMPTY or name in HIDDEN or not is_unanswered(value)
     }
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
     fields = Fields(dict(raw.items()), "", problems, ROLE)
