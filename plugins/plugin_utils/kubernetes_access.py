@@ -60,10 +60,10 @@ class Access(Protocol):
     def longest(self) -> float:
         """Seconds."""
 
-    def token(self, seconds: float) -> str | None:
+    def token(self, seconds: float, /) -> str | None:
         """A bearer token that is good for so long; None where the options say who asks. Raises AwsError."""
 
-    def lent(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+    def lent(self, seconds: float, /) -> contextlib.AbstractContextManager[None]:
         """While it lasts, a module that starts here finds what it needs. Raises AwsError."""
 
 
@@ -75,10 +75,10 @@ class GivenAccess:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
 
-    def token(self, seconds: float) -> str | None:  # noqa: ARG002
+    def token(self, _seconds: float, /) -> str | None:
         return None
 
-    def lent(self, seconds: float) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
+    def lent(self, _seconds: float, /) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
 
@@ -99,11 +99,11 @@ class EksAccess:
             "validate_certs": True,
         }
 
-    def token(self, seconds: float) -> str | None:
+    def token(self, seconds: float, /) -> str | None:
         return self._source.token(seconds).text
 
     @contextlib.contextmanager
-    def lent(self, seconds: float) -> Iterator[None]:
+    def lent(self, seconds: float, /) -> Iterator[None]:
         others: dict[str, str | None] = dict.fromkeys(IDENTITY_VARIABLES)
         with variables({**others, "K8S_AUTH_API_KEY": self.token(seconds)}):
             yield

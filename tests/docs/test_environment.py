@@ -34,7 +34,9 @@ def test_the_image_has_a_python_for_its_core(context: Path) -> None:
     assert values["PYPKG"] == "python3.12"
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     core = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["dependencies"]["ansible_core"]["package_pip"]
-    least, below = re.fullmatch(r"ansible-core>=([\d.]+),<([\d.]+)", core).groups()  # type: ignore[union-attr]
+    bounds = re.fullmatch(r"ansible-core>=([\d.]+),<([\d.]+)", core)
+    assert bounds is not None, core
+    least, below = bounds.groups()
     assert runtime["requires_ansible"] == f">={least}.0"
     # With it, AWX 24.6.1 changes the types of artifacts.
     assert below == "2.19"
