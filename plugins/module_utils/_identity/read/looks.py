@@ -35,6 +35,16 @@ def unless_missing_twice(read: Callable[[], Found]) -> Found | None:
     return unless_missing(read) if found is None else found
 
 
+def read_part(read: Callable[[], Found]) -> Found:
+    """What ``read`` gives of a thing that another answer has just shown: asked up to LOOKS times while AWS says that it
+    does not exist, as replicas of IAM may disagree. Raises AwsError."""
+    for _look in range(LOOKS - 1):
+        found = unless_missing(read)
+        if found is not None:
+            return found
+    return read()
+
+
 def read_whole(
     first: Callable[[], Found],
     rest: Callable[[Found], Whole],

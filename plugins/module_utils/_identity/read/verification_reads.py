@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
@@ -33,7 +34,7 @@ from ..model.observed import (
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
 from .decode import decode_agent
-from .looks import unless_missing_twice
+from .looks import read_part, unless_missing_twice
 
 ADDON = "eks-pod-identity-agent"
 
@@ -197,7 +198,7 @@ class _Reader:
         if role.inline_documents is not None:
             return role.inline_documents
         try:
-            return self._inline(role)
+            return read_part(partial(self._inline, role))
         except AwsError as error:
             return ReadFailure(role_target(role.name), error)
 
