@@ -12,6 +12,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.looks import (
     LOOKS,
+    read_part,
     read_whole,
     unless_missing_twice,
 )
@@ -97,3 +98,25 @@ def test_what_was_just_listed_is_asked_for_twice(results: list[str], found: str 
     order: list[str] = []
     assert unless_missing_twice(answers(order, "one", *results)) == found
     assert len(order) == times
+
+
+@pytest.mark.parametrize(
+    ("results", "asked"),
+    [
+        pytest.param(["there"], 1, id="at once"),
+        pytest.param([GONE, "there"], 2, id="one replica is late"),
+        pytest.param([GONE, GONE, "there"], LOOKS, id="at the last look"),
+    ],
+)
+def test_a_part_of_what_was_just_seen_is_asked_for_again(results: list[str], asked: int) -> None:
+    order: list[str] = []
+    assert read_part(answers(order, "part", *results)) == "there"
+    assert len(order) == asked
+
+
+@pytest.mark.parametrize(("code", "asked"), [(GONE, LOOKS), (DENIED, 1)])
+def test_a_part_that_stays_away_is_the_error_of_aws(code: str, asked: int) -> None:
+    order: list[str] = []
+    with pytest.raises(AwsError) as caught:
+        read_part(answers(order, "part", code))
+    assert (caught.value.code, len(order)) == (code, asked)
