@@ -42,7 +42,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         except InputError as error:
             return {**result, "failed": True, "msg": "\n".join(error.problems)}
         expected = [name for name in options["expected"] if name]
-        found = gather(reports, expected, datetime.now(timezone.utc), options["max_age"])
+        now, plans = datetime.now(timezone.utc), bool(self._task.check_mode)
+        found = gather(reports, expected, now, options["max_age"], plans)
         lists = {"clusters_failed": list(found.failed), "clusters_missing": list(found.missing)}
         return {**result, **lists, **show_last([*map(visible, found.lines)], found.failure, found.failure)}
 

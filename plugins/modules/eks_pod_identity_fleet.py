@@ -344,7 +344,7 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     named_result,
@@ -446,6 +446,7 @@ def asked_of(row: Mapping[str, Any]) -> Asked:
     )
 
 
+@answering()
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={

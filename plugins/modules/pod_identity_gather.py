@@ -16,6 +16,7 @@ description:
     any release.
   - Takes the variables whose names begin with C(pod_identity_artifact_), which AWX hands to the later nodes of a workflow, and
     files that C(pod_identity_report_file) names. Of two reports of one cluster the later counts.
+  - A report of check mode counts as done only in check mode, where plans are what is meant.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)

@@ -22,8 +22,8 @@ NO_REPORT = (
     "whether the nodes of the workflow lead here."
 )
 ONLY_PLANNED = (
-    "Its last report is that of a plan (check mode), and those of other clusters are not. The job that was to do the work here "
-    "left none: see its output, and run it again."
+    "Its last report is that of a plan (check mode), so the job that was to do the work left none: see its output, and run it "
+    "again. Where nothing but plans are meant, run this in check mode, too."
 )
 
 
@@ -44,15 +44,18 @@ def artifacts_in(variables: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def gather(
-    reports: Sequence[Mapping[str, Any]], expected: Sequence[str], now: datetime, max_age: int | None
+    reports: Sequence[Mapping[str, Any]],
+    expected: Sequence[str],
+    now: datetime,
+    max_age: int | None,
+    plans: bool = False,
 ) -> Gathered:
-    """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds."""
+    """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds. ``plans``: reports of
+    check mode are what is meant. Else a job that was killed after its plan must not count as done."""
     newest = _newest(reports)
     missing = [name for name in expected if not any(name in _names(report) for report in newest)]
-    # A slice that was killed after its plan leaves that plan behind, which must not count as the work.
-    mixed = len({bool(report.get("check_mode")) for report in newest if not report.get("stopped")}) > 1
     ended = sorted(
-        (_ended(report, now, max_age, mixed) for report in newest),
+        (_ended(report, now, max_age, plans) for report in newest),
         key=lambda one: (natural(one.host), natural(one.cluster)),
     )
     ended += [Ended(name, name, {}, NO_REPORT) for name in missing]
@@ -91,12 +94,12 @@ def _label(report: Mapping[str, Any]) -> str:
     return next(iter(_names(report)), "unknown")
 
 
-def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None, mixed: bool) -> Ended:
+def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None, plans: bool) -> Ended:
     host, cluster = _label(report), str(report.get("cluster_name") or _label(report))
     late = _why_late(str(report.get("time") or ""), now, max_age)
     if report.get("stopped") or late:
         return Ended(host, cluster, {}, late or str(report.get("failure") or ""))
-    if mixed and report.get("check_mode"):
+    if report.get("check_mode") and not plans:
         return Ended(host, cluster, {}, ONLY_PLANNED)
     return Ended(host, cluster, report)
 

@@ -42,8 +42,8 @@ def report(name: str, **more: Any) -> dict[str, Any]:
 BLUE, GREEN = report("blue"), report("green", failed=True, failure="2 of 2 workloads failed.")
 
 
-def gathered(*reports: Any, expected: Any = (), max_age: int | None = None) -> Any:
-    return gather(reports, expected, NOW, max_age)
+def gathered(*reports: Any, expected: Any = (), max_age: int | None = None, plans: bool = False) -> Any:
+    return gather(reports, expected, NOW, max_age, plans)
 
 
 def test_clusters_stand_in_the_order_in_which_people_look_for_them() -> None:
@@ -131,8 +131,15 @@ def test_an_old_report_fails(time: str, max_age: int | None, failure: str) -> No
 
 
 def test_a_plan_is_called_one() -> None:
-    found = gathered(report("blue", check_mode=True))
+    found = gathered(report("blue", check_mode=True), plans=True)
     assert list(found.lines)[-1] == "Check mode, where nothing was changed: blue.host."
+    assert found.failure == ""
+
+
+def test_plans_alone_are_no_work_either() -> None:
+    found = gathered(report("blue", check_mode=True), report("green", check_mode=True))
+    assert found.failure == "2 of 2 clusters failed: blue.host, green.host. See above."
+    assert found.lines.count(f"  {ONLY_PLANNED}") == 2
 
 
 def test_a_plan_beside_work_that_was_done_is_no_work() -> None:

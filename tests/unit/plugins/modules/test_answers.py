@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A signal that comes when the work is done, and its answer is not given yet: what was done is said all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workload_identity.aws.plugins.modules import (
+    eks_pod_identity,
+    eks_pod_identity_association,
+    eks_pod_identity_association_info,
+    eks_pod_identity_fleet,
+    eks_pod_identity_info,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import parse_arguments
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
+    FakeAws,
+    role_arn,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_eks_pod_identity import (
+    ONE,
+    Run,
+    aws,
+    run,
+)
+
+__all__ = ["aws", "run"]
+
+
+def one_cluster() -> dict[str, Any]:
+    asked = {"cluster_name": CLUSTER, "workloads": [workload()]}
+    return {"clusters": [parse_arguments(asked, {}, True)]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (eks_pod_identity, lambda: {"cluster_name": CLUSTER, "workloads": [workload()]}),
+        (eks_pod_identity_fleet, one_cluster),
+        (eks_pod_identity_association, lambda: {**ONE, "role_arn": role_arn("r")}),
+        (eks_pod_identity_association_info, lambda: {"cluster_name": CLUSTER}),
+        (eks_pod_identity_info, lambda: {"cluster_name": CLUSTER}),
+    ],
+    ids=lambda value: value.__name__.rpartition(".")[2] if isinstance(value, ModuleType) else "",
+)
+def test_a_signal_after_the_work_does_not_take_its_answer(
+    run: Run,
+    aws: FakeAws,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    arguments: Callable[[], dict[str, Any]],
+    number: signal.Signals,
+) -> None:
+    received: list[int] = []
+    answer = AnsibleModule.exit_json
+
+    def exit_json(self: AnsibleModule, **result: Any) -> None:
+        os.kill(os.getpid(), number)
+        answer(self, **result)
+
+    monkeypatch.setattr(AnsibleModule, "exit_json", exit_json)
+    monkeypatch.setattr(module, "api_for", lambda *_: aws)
+    before = signal.signal(number, lambda found, _frame: received.append(found))
+    try:
+        ended = run(module, **arguments())
+    finally:
+        signal.signal(number, before)
+    assert not ended.get("failed"), ended
+    assert received == []
