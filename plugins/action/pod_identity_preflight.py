@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -19,7 +19,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_integer,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+    Source,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
+    Locate,
     read_layers,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
@@ -85,7 +89,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
     why_not_writable,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import matches
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import (
+    find_unknown,
+    matches,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     EksAccess,
@@ -165,14 +172,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         options = self._options(given)
         _check_files(options)
         locate = partial(locate_files, variables=variables)
-        layers = None
-        if given.get(LAYERS) is not None:
-            names = {str(variables["inventory_hostname"]), "all", *map(str, variables["group_names"])}
-            layers = read_layers(
-                given[LAYERS], f"{ROLE}{LAYERS}", lambda hosts: matches(hosts, names), locate
-            )
-            if not layers and not any(given.get(name) is not None for name in WORKLOADS[:2]):
-                raise InputError([NOTHING_FOR_HOST.format(host=variables["inventory_hostname"])])
+        layers, unknown = _layers_of(given, variables, locate)
         parsed = read_input(_input_of(given), locate, ROLE, layers)
         state: State = "verify" if options["verify_only"] else parsed.state
         deadline = begin_deadline(read_integer(given.get("deadline")))
@@ -189,7 +189,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
             return {"failed": True, "msg": message}
         file = keep(parsed)
-        warnings = find_unchecked(server, parsed.cluster_name, _region(options))
+        warnings = [*unknown, *find_unchecked(server, parsed.cluster_name, _region(options))]
         if not (parsed.workloads or parsed.purge):
             warnings.append(EMPTY)
         # Ansible looks at every value of a result, so it holds no workloads.
@@ -296,6 +296,29 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             # A task that is tried again needs them all.
             self._task.args = before
         return dict(options)
+
+
+def _layers_of(
+    given: Mapping[str, Any], variables: Mapping[str, Any], locate: Locate
+) -> tuple[list[Source] | None, list[str]]:
+    """The workloads by pattern that are meant for this host, None where there are no patterns; and a sentence for each
+    name in a pattern that nobody in the inventory has."""
+    if given.get(LAYERS) is None:
+        return None, []
+    host = str(variables["inventory_hostname"])
+    names = {host, "all", *map(str, variables["group_names"])}
+    patterns: list[str] = []
+
+    def is_meant(hosts: str) -> bool:
+        patterns.append(hosts)
+        return matches(hosts, names)
+
+    layers = read_layers(given[LAYERS], f"{ROLE}{LAYERS}", is_meant, locate)
+    if not layers and not any(given.get(name) is not None for name in WORKLOADS[:2]):
+        raise InputError([NOTHING_FOR_HOST.format(host=host)])
+    groups: Mapping[str, Sequence[str]] = variables["groups"]
+    everybody = {host, *groups, *groups.get("all", ())}
+    return layers, [f"{ROLE}{LAYERS}: {one}" for one in find_unknown(patterns, everybody)]
 
 
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:

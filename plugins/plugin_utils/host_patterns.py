@@ -9,9 +9,10 @@ Ansible's own lookup goes through the whole inventory for each pattern, once for
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, order_patterns, split_host_pattern
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -33,6 +34,25 @@ def matches(pattern: str, names: Collection[str]) -> bool:
         and all(_is_one_of(term[1:], names) for term in terms if term[0] == "&")
         and not any(_is_one_of(term[1:], names) for term in terms if term[0] == "!")
     )
+
+
+def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
+    """A sentence for each part of a pattern that fits nothing of the inventory. ``names`` are those of all hosts and groups.
+
+    It is no error: a slice of a job has not all hosts, nor must each group have hosts.
+    """
+    sentences = []
+    for pattern in dict.fromkeys(patterns):
+        for term in split_host_pattern(pattern):
+            name = term[1:] if term[0] in "!&" else term
+            if _is_one_of(name, names):
+                continue
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            sentences.append(
+                f"hosts '{pattern}': no host and no group of the inventory is called {name}{hint}"
+            )
+    return sentences
 
 
 def _is_one_of(term: str, names: Collection[str]) -> bool:

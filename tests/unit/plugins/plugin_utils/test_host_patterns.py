@@ -12,7 +12,7 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import matches
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import find_unknown, matches
 
 GROUPS = {"payments": ["blue", "green"], "canary": ["blue"], "eu": ["green", "grey"], "tag_team_x": ["red"]}
 HOSTS = ("blue", "green", "red", "grey")
@@ -69,3 +69,30 @@ def test_what_is_no_pattern_of_a_host(pattern: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         matches(pattern, {"blue", "all"})
     assert caught.value.problems == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentences"),
+    [
+        ("all", []),
+        ("payments:!canary:&eu", []),
+        ("gr*,~tag_team_.*", []),
+        (
+            "payment",
+            [
+                "hosts 'payment': no host and no group of the inventory is called payment; did you mean payments?"
+            ],
+        ),
+        # A misspelt exclusion would widen what it was to narrow.
+        (
+            "payments:!canry",
+            [
+                "hosts 'payments:!canry': no host and no group of the inventory is called canry; did you mean canary?"
+            ],
+        ),
+        ("zz*", ["hosts 'zz*': no host and no group of the inventory is called zz*."]),
+    ],
+)
+def test_names_that_nobody_has_are_said(pattern: str, sentences: list[str]) -> None:
+    names = {"all", *GROUPS, *HOSTS}
+    assert find_unknown([pattern, pattern], names) == sentences
