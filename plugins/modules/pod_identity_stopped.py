@@ -40,7 +40,7 @@ EXAMPLES = r"""
         entry_point: main
       register: preflight
   always:
-    - name: Report where the role stopped early
+    - name: Leave an artifact if the role stopped early
       workload_identity.aws.pod_identity_stopped:
         results: [preflight]
 """
