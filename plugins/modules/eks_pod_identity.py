@@ -30,16 +30,6 @@ options:
     required: true
     aliases:
       - cluster
-  state:
-    description:
-      - V(present) creates and updates what the workloads need.
-      - V(absent) removes associations, attachments, roles and policies of the workloads, as far as they were made by
-        this collection and are not used elsewhere.
-    type: str
-    choices:
-      - present
-      - absent
-    default: present
   workloads_from:
     description:
       - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
@@ -51,44 +41,6 @@ options:
       - The files are read on the controller, also when the module runs on another host.
     type: list
     elements: path
-  trust_scope:
-    description:
-      - Who may use the roles that are made, for roles that do not say it themselves.
-      - V(workload) is exactly the service accounts that are listed with the role, V(namespace) every service account of
-        their namespaces, V(cluster) everything in the cluster, V(account) every cluster of the account.
-      - V(none) is the statement of the EKS User Guide without any condition.
-      - When not set, it is V(workload), or V(account) for a workload without session tags.
-    type: str
-    choices:
-      - workload
-      - namespace
-      - cluster
-      - account
-      - none
-  trust_policy_size_limit:
-    description:
-      - The longest trust policy that the account allows, in characters without white space (the IAM quota "Role trust
-        policy length"). A role that needs more is refused before anything is changed.
-    type: int
-    default: 2048
-  tags:
-    description:
-      - Tags for everything that is made. Tags of a single role, policy or workload win over these.
-    type: dict
-    default: {}
-    aliases:
-      - resource_tags
-  purge_tags:
-    description:
-      - Whether to remove tags that are not asked for from policies, roles and associations.
-    type: bool
-    default: false
-  purge_policies:
-    description:
-      - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
-      - Policies that were made by this collection are detached in any case when they are no longer asked for.
-    type: bool
-    default: false
   purge:
     description:
       - Whether to remove, once all wanted workloads are done, what was made by this collection for workloads of the cluster
@@ -129,20 +81,6 @@ options:
       - It must be a Kubernetes label value, since the role P(workload_identity.aws.pod_identity#role) labels service accounts
         with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
     type: str
-  adopt:
-    description:
-      - Whether to take over roles and policies of the wanted names, and associations, that exist already but were not
-        made by this collection, or that belong to another O(owner). They are then changed as asked, tagged as ours, and
-        removed by O(state=absent).
-    type: bool
-    default: false
-  force:
-    description:
-      - Whether to change or delete associations that an EKS add-on owns, and with O(state=absent) to delete
-        associations that were not made by this collection, and roles of ours whose trust policy is not tied to the
-        cluster, so that other clusters may use them.
-    type: bool
-    default: false
   continue_on_error:
     description:
       - Whether the module ends well when single workloads failed, so that the caller can go on with the others. RV(failures)
@@ -156,24 +94,12 @@ options:
       - In check mode it is done only when nothing has to change.
     type: bool
     default: false
-  propagation_timeout:
-    description:
-      - How long to wait, in seconds, until EKS knows a role that this very run made or changed.
-      - Also how long to read again until AWS shows what this run changed. What is not visible then is a finding,
-        V(NOT_YET_VISIBLE), and counts as unknown.
-    type: int
-    default: 60
   deadline:
     description:
       - How long the whole run may take, in seconds. Then no more requests are sent, what has begun is brought to its
         end, and RV(failures) holds what was not done, with the code V(DEADLINE).
       - Without it, only each request is bounded.
     type: int
-  concurrency:
-    description:
-      - How many requests may be under way at once.
-    type: int
-    default: 16
   parsed_input:
     description:
       - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
@@ -222,20 +148,6 @@ options:
     type: list
     elements: dict
     default: []
-  option_prefix:
-    description:
-      - What the caller's options have before the names that they have here, for messages. The role
-        P(workload_identity.aws.pod_identity#role) sets it.
-    type: str
-    default: ""
-  progress_file:
-    description:
-      - File that the module keeps while it runs, with how far it is, as JSON; by stage how many are done and how many
-        there are.
-      - Where the module runs on the controller, its action plugin gives one and shows a line every ten seconds.
-        Give a path of your own to follow a run in another way. The module makes the file, with mode 0600; it refuses
-        a path at which there is anything already, a link included.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -255,6 +167,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.assume_role
+  - workload_identity.aws.run
   - workload_identity.aws.workloads
   - workload_identity.aws.attributes
 """
@@ -551,6 +464,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    kubernetes_api_spec,
+    parsed_input_spec,
+    run_options,
+    run_spec,
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
@@ -563,9 +480,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    TRUST_SCOPES,
     Desired,
-    Options,
     ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -605,15 +520,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
     return Desired(
         workloads=parsed.workloads,
-        options=Options(
-            trust_scope=params["trust_scope"],
-            purge_tags=params["purge_tags"],
-            purge_policies=params["purge_policies"],
-            adopt=params["adopt"],
-            force=params["force"],
-            owner=parsed.owner,
-            trust_policy_size_limit=params["trust_policy_size_limit"],
-        ),
+        options=run_options(params, parsed.owner),
         would_break={
             finding.workload: finding
             for finding in breakage_of(parsed, params)
@@ -637,46 +544,21 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **run_spec(),
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
-            "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
-            "trust_policy_size_limit": {"type": "int", "default": 2048},
-            "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
-            "purge_tags": {"type": "bool", "default": False},
-            "purge_policies": {"type": "bool", "default": False},
             "purge": {"type": "bool", "default": False},
             "purge_all": {"type": "bool", "default": False},
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "str", "default": "10"},
             "owner": {"type": "str"},
-            "adopt": {"type": "bool", "default": False},
-            "force": {"type": "bool", "default": False},
             "continue_on_error": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": False},
-            "propagation_timeout": {"type": "int", "default": 60},
             "deadline": {"type": "int"},
             **assume_role_spec(),
-            "concurrency": {"type": "int", "default": 16},
-            "parsed_input": {
-                "type": "dict",
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "sha256": {"type": "str", "required": True},
-                },
-            },
-            "kubernetes_api": {
-                "type": "dict",
-                "options": {
-                    "url": {"type": "str", "required": True},
-                    "authorities": {"type": "list", "elements": "str", "default": []},
-                    "checks_certificate": {"type": "bool", "default": True},
-                    "required": {"type": "bool", "default": True},
-                },
-            },
+            "parsed_input": parsed_input_spec(),
+            "kubernetes_api": kubernetes_api_spec(),
             "breakage": {"type": "list", "elements": "dict", "default": []},
-            "progress_file": {"type": "path"},
-            "option_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -90,68 +90,15 @@ options:
         type: list
         elements: dict
         default: []
-  state:
-    description:
-      - V(present) creates and updates what the workloads need.
-      - V(absent) removes associations, attachments, roles and policies of the workloads, as far as they were made by this
-        collection and are not used elsewhere.
-    type: str
-    choices:
-      - present
-      - absent
-    default: present
   verify_only:
     description:
       - Whether to change nothing and to verify, as M(workload_identity.aws.eks_pod_identity_info) does.
-    type: bool
-    default: false
-  trust_scope:
-    description:
-      - As O(workload_identity.aws.eks_pod_identity#module:trust_scope).
-    type: str
-    choices:
-      - workload
-      - namespace
-      - cluster
-      - account
-      - none
-  trust_policy_size_limit:
-    description:
-      - As O(workload_identity.aws.eks_pod_identity#module:trust_policy_size_limit). A role that many clusters share has a grant for
-        each of them.
-    type: int
-    default: 2048
-  tags:
-    description:
-      - Tags for everything that is made. Tags of a single role, policy or workload win over these.
-    type: dict
-    default: {}
-    aliases:
-      - resource_tags
-  purge_tags:
-    description:
-      - Whether to remove tags that are not asked for from policies, roles and associations.
-    type: bool
-    default: false
-  purge_policies:
-    description:
-      - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
     type: bool
     default: false
   owner:
     description:
       - Whose workloads these are, as O(workload_identity.aws.eks_pod_identity#module:owner).
     type: str
-  adopt:
-    description:
-      - As O(workload_identity.aws.eks_pod_identity#module:adopt).
-    type: bool
-    default: false
-  force:
-    description:
-      - As O(workload_identity.aws.eks_pod_identity#module:force).
-    type: bool
-    default: false
   continue_on_error:
     description:
       - Whether the module ends well when clusters or single workloads failed, so that the caller can go on with the others.
@@ -169,30 +116,11 @@ options:
       - With O(verify_only=true), whether to ask IAM if the caller is allowed to apply the workloads.
     type: bool
     default: false
-  propagation_timeout:
-    description:
-      - As O(workload_identity.aws.eks_pod_identity#module:propagation_timeout).
-    type: int
-    default: 60
   deadline:
     description:
       - How long the whole run may take, in seconds. What is not done then is in RV(clusters[].failures), with the code
         V(DEADLINE).
     type: int
-  concurrency:
-    description:
-      - How many requests may be under way at once, in all regions together.
-    type: int
-    default: 16
-  option_prefix:
-    description:
-      - What the caller's options have before the names that they have here, for messages.
-    type: str
-    default: ""
-  progress_file:
-    description:
-      - As O(workload_identity.aws.eks_pod_identity#module:progress_file).
-    type: path
 attributes:
   check_mode:
     support: full
@@ -211,6 +139,7 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.assume_role
+  - workload_identity.aws.run
   - workload_identity.aws.attributes
 """
 
@@ -360,6 +289,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     members_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    kubernetes_api_spec,
+    parsed_input_spec,
+    run_options,
+    run_spec,
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
@@ -370,7 +303,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    TRUST_SCOPES,
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -417,23 +349,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     load_catalogue,
 )
 
-_PARSED = {
-    "type": "dict",
-    "options": {
-        "path": {"type": "path", "required": True},
-        "sha256": {"type": "str", "required": True},
-    },
-}
-_SERVER = {
-    "type": "dict",
-    "options": {
-        "url": {"type": "str", "required": True},
-        "authorities": {"type": "list", "elements": "str", "default": []},
-        "checks_certificate": {"type": "bool", "default": True},
-        "required": {"type": "bool", "default": True},
-    },
-}
-
 
 def asked_of(row: Mapping[str, Any]) -> Asked:
     """What a row of ``clusters`` asks for, or InputError."""
@@ -459,30 +374,19 @@ def main() -> None:
                     "region": {"type": "str"},
                     "workloads": {"type": "list", "elements": "dict"},
                     "workloads_from": {"type": "list", "elements": "path"},
-                    "parsed_input": _PARSED,
-                    "kubernetes_api": _SERVER,
+                    "parsed_input": parsed_input_spec(),
+                    "kubernetes_api": kubernetes_api_spec(),
                     "breakage": {"type": "list", "elements": "dict", "default": []},
                 },
             },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **run_spec(),
             "verify_only": {"type": "bool", "default": False},
-            "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
-            "trust_policy_size_limit": {"type": "int", "default": 2048},
-            "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
-            "purge_tags": {"type": "bool", "default": False},
-            "purge_policies": {"type": "bool", "default": False},
             "owner": {"type": "str"},
-            "adopt": {"type": "bool", "default": False},
-            "force": {"type": "bool", "default": False},
             "continue_on_error": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": False},
             "check_caller": {"type": "bool", "default": False},
-            "propagation_timeout": {"type": "int", "default": 60},
             "deadline": {"type": "int"},
             **assume_role_spec(),
-            "concurrency": {"type": "int", "default": 16},
-            "progress_file": {"type": "path"},
-            "option_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -506,15 +410,7 @@ def change(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) ->
     params = module.params
     state = params["state"]
     width = params["concurrency"]
-    options = Options(
-        trust_scope=params["trust_scope"],
-        purge_tags=params["purge_tags"],
-        purge_policies=params["purge_policies"],
-        adopt=params["adopt"],
-        force=params["force"],
-        owner=params["owner"],
-        trust_policy_size_limit=params["trust_policy_size_limit"],
-    )
+    options = run_options(params, params["owner"])
     fleet = assemble(api, members, options, state, width)
     engine = Engine(
         api,

@@ -329,6 +329,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    kubernetes_api_spec,
+    parsed_input_spec,
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
@@ -392,22 +394,8 @@ def main() -> None:
             "concurrency": {"type": "int", "default": 16},
             "deadline": {"type": "int"},
             **assume_role_spec(),
-            "parsed_input": {
-                "type": "dict",
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "sha256": {"type": "str", "required": True},
-                },
-            },
-            "kubernetes_api": {
-                "type": "dict",
-                "options": {
-                    "url": {"type": "str", "required": True},
-                    "authorities": {"type": "list", "elements": "str", "default": []},
-                    "checks_certificate": {"type": "bool", "default": True},
-                    "required": {"type": "bool", "default": True},
-                },
-            },
+            "parsed_input": parsed_input_spec(),
+            "kubernetes_api": kubernetes_api_spec(),
             "progress_file": {"type": "path"},
             "option_prefix": {"type": "str", "default": ""},
         },

@@ -9,13 +9,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from ..model.desired import PURGE_LIMIT
+from ..model.desired import PURGE_LIMIT, TRUST_SCOPES, Options
 from ..model.errors import Problems
 from ..model.labels import OWNER_RULE, is_owner
 from .fields import Fields, read_integer
 
 LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
+
+
+def run_spec() -> dict[str, dict[str, Any]]:
+    """The options of the documentation fragment ``run``, as an argument spec of Ansible."""
+    return {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
+        "trust_policy_size_limit": {"type": "int", "default": 2048},
+        "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
+        "purge_tags": {"type": "bool", "default": False},
+        "purge_policies": {"type": "bool", "default": False},
+        "adopt": {"type": "bool", "default": False},
+        "force": {"type": "bool", "default": False},
+        "propagation_timeout": {"type": "int", "default": 60},
+        "concurrency": {"type": "int", "default": 16},
+        "progress_file": {"type": "path"},
+        "option_prefix": {"type": "str", "default": ""},
+    }
+
+
+def parsed_input_spec() -> dict[str, Any]:
+    """The file of parsed input that a module is handed."""
+    return {
+        "type": "dict",
+        "options": {
+            "path": {"type": "path", "required": True},
+            "sha256": {"type": "str", "required": True},
+        },
+    }
+
+
+def kubernetes_api_spec() -> dict[str, Any]:
+    """Where the Kubernetes half goes."""
+    return {
+        "type": "dict",
+        "options": {
+            "url": {"type": "str", "required": True},
+            "authorities": {"type": "list", "elements": "str", "default": []},
+            "checks_certificate": {"type": "bool", "default": True},
+            "required": {"type": "bool", "default": True},
+        },
+    }
+
+
+def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
+    """What the options of ``run_spec`` say of how things are made."""
+    return Options(
+        trust_scope=params["trust_scope"],
+        purge_tags=params["purge_tags"],
+        purge_policies=params["purge_policies"],
+        adopt=params["adopt"],
+        force=params["force"],
+        owner=owner,
+        trust_policy_size_limit=params["trust_policy_size_limit"],
+    )
 
 
 def validate_options(options: Mapping[str, object]) -> None:
