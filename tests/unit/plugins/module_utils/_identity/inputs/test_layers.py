@@ -38,7 +38,8 @@ def read(raw: object, *groups: str) -> list[Source]:
 
 def names(source: Source) -> list[tuple[str, str]]:
     """Each service account with the role that it is to have."""
-    return [(one["service_account"], one["role"]["name"]) for one in source.workloads]  # type: ignore[index]
+    workloads: list[Any] = source.workloads
+    return [(one["service_account"], one["role"]["name"]) for one in workloads]
 
 
 def named(service_account: str, role: str, namespace: str = "default") -> dict[str, Any]:

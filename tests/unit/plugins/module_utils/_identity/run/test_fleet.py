@@ -254,7 +254,9 @@ def test_clusters_of_one_name_in_two_regions_are_two() -> None:
     made = rows[1]["workloads"]
     assert isinstance(made, list)
     assert (made[0]["cluster"], made[0]["service_account"], made[0]["status"]) == (CLUSTER, "web", "changed")
-    (role,) = [row for row in rows[1]["changes"] if row["resource"] == "role"]  # type: ignore[attr-defined]
+    changes = rows[1]["changes"]
+    assert isinstance(changes, list)
+    (role,) = [row for row in changes if row["resource"] == "role"]
     assert (role["workload"], role["shared_with"]) == ("default/web", ["us-west-2/my-cluster default/app"])
 
 
