@@ -15,6 +15,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    find_variables,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
     artifacts_in,
@@ -38,6 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         result["changed"] = False
         try:
+            find_variables(task_vars or {})
             reports = [*artifacts_in(task_vars or {}), *_read_files(options["files"])]
         except InputError as error:
             return {**result, "failed": True, "msg": "\n".join(error.problems)}

@@ -143,24 +143,19 @@ VARIABLES: Mapping[str, _Reader] = {
 }
 # For tests of the role: what tells the proof's Jobs apart, and why no Pod can run.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _text}
-# The playbooks' own, and what the role itself leaves behind.
-OTHERS = (
-    "account",
+# The playbooks' own.
+PLAYBOOKS = (
     "account_id",
-    "accounts",
-    "converged",
     "expected",
     "hosts",
-    "kubernetes",
     "max_fail_percentage",
-    "preflight",
-    "report",
     "report_files",
     "report_max_age",
     "serial",
-    "stopped",
     "verify_only",
 )
+# What the role itself leaves behind.
+LEFT = ("account", "accounts", "converged", "kubernetes", "preflight", "report", "stopped")
 # What earlier jobs of a workflow left, which AWX gives to the later ones.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN}
@@ -177,12 +172,12 @@ def find_variables(names: Iterable[str]) -> list[str]:
     """The role's variables among names, without the prefix. InputError for one that the role does not have: who
     misspells ``pod_identity_purge_namespaces`` purges all of them."""
     problems = Problems()
-    known = (*_READERS, *OTHERS)
+    known = (*_READERS, *PLAYBOOKS, *LEFT)
     own = [name.removeprefix(ROLE) for name in names if name.startswith(ROLE)]
     for name in sorted(set(own).difference(known)):
         if name.startswith(ARTIFACTS):
             continue
-        near = difflib.get_close_matches(name, VARIABLES, 1)
+        near = difflib.get_close_matches(name, (*VARIABLES, *PLAYBOOKS), 1)
         hint = (
             f"did you mean {ROLE}{near[0]}?"
             if near

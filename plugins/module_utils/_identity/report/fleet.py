@@ -28,7 +28,7 @@ class Ended:
 
     @property
     def failed(self) -> bool:
-        return bool(self.stopped or self.report.get("failed"))
+        return bool(self.stopped or not self.report or self.report.get("failed"))
 
     @property
     def failure(self) -> str:

@@ -26,6 +26,13 @@ ONLY_PLANNED = (
     "again. Where nothing but plans are meant, run this in check mode, too."
 )
 
+NOT_A_REPORT = (
+    "What was handed on for it is no report as this collection leaves it, so nothing is known of the cluster. Run its job again; "
+    "see whether a later node or an extra variable has changed it."
+)
+WITHOUT_A_MESSAGE = "It stopped before it had a report, and left no message: see the output of its job."
+_COUNTS = ("workloads", "passed", "changes", "findings")
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
@@ -40,7 +47,11 @@ class Gathered:
 def artifacts_in(variables: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The reports among the variables that a later job gets, each as it was before it became an artifact."""
     names = sorted(name for name in variables if name.startswith(PREFIX))
-    return [from_artifact(variables[name]) for name in names if isinstance(variables[name], Mapping)]
+    values = ((name, variables[name]) for name in names)
+    return [
+        from_artifact(value) if isinstance(value, Mapping) and value else {"host": name}
+        for name, value in values
+    ]
 
 
 def gather(
@@ -98,10 +109,24 @@ def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None, plans:
     host, cluster = _label(report), str(report.get("cluster_name") or _label(report))
     late = _why_late(str(report.get("time") or ""), now, max_age)
     if report.get("stopped") or late:
-        return Ended(host, cluster, {}, late or str(report.get("failure") or ""))
+        return Ended(host, cluster, {}, late or str(report.get("failure") or WITHOUT_A_MESSAGE))
+    if not _is_report(report):
+        return Ended(host, cluster, {}, NOT_A_REPORT)
     if report.get("check_mode") and not plans:
         return Ended(host, cluster, {}, ONLY_PLANNED)
     return Ended(host, cluster, report)
+
+
+def _is_report(report: Mapping[str, Any]) -> bool:
+    """Whether it has what a row needs, with its types: what does not say that it went well has not."""
+    summary = report.get("summary")
+    return (
+        isinstance(report.get("failed"), bool)
+        and isinstance(report.get("check_mode"), bool)
+        and isinstance(summary, Mapping)
+        and all(type(summary.get(name)) is int for name in _COUNTS)
+        and {"account_id", "region"} <= report.keys()
+    )
 
 
 def _why_late(time: str, now: datetime, max_age: int | None) -> str:

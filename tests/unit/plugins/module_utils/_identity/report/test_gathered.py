@@ -14,7 +14,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
     NO_REPORT,
+    NOT_A_REPORT,
     ONLY_PLANNED,
+    WITHOUT_A_MESSAGE,
     artifacts_in,
     gather,
 )
@@ -149,6 +151,37 @@ def test_a_plan_beside_work_that_was_done_is_no_work() -> None:
     assert f"  {ONLY_PLANNED}" in found.lines
     done = report("green", time="2026-11-26T03:45:00+00:00")
     assert gathered(BLUE, planned, done).failure == ""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"failed": None}, id="nobody knows whether it failed"),
+        pytest.param({"failed": "false"}, id="text"),
+        pytest.param({"check_mode": 0}, id="a number"),
+        pytest.param({"summary": None}, id="no counts"),
+        pytest.param(
+            {"summary": {"workloads": 2, "passed": "2", "changes": 3, "findings": 0}}, id="a count as text"
+        ),
+    ],
+)
+def test_what_does_not_say_that_it_went_well_has_not(changed: dict[str, Any]) -> None:
+    found = gathered({**BLUE, **changed})
+    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert f"  {NOT_A_REPORT}" in found.lines
+
+
+@pytest.mark.parametrize("value", [{}, None, "", "text", []])
+def test_an_artifact_that_is_none_fails(value: Any) -> None:
+    found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))
+    assert found.failure == "1 of 1 clusters failed: pod_identity_artifact_blue. See above."
+    assert f"  {NOT_A_REPORT}" in found.lines
+
+
+def test_what_stopped_without_a_message_has_failed() -> None:
+    found = gathered(report("blue", stopped=True, failure=None))
+    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert f"  {WITHOUT_A_MESSAGE}" in found.lines
 
 
 def test_artifacts_are_found_among_variables() -> None:
