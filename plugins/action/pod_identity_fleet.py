@@ -37,7 +37,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     "choices": ["reset", "group", "apply", "take", "end"],
                     "required": True,
                 },
-                "verify_only": {"type": "bool", "default": False},
                 "groups": {"type": "dict"},
                 "part": {"type": "dict"},
             },
@@ -50,10 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 set_fact(self, result, STOPPED, "")
                 return {**result, "changed": False}
             if step == "group":
-                return {
-                    **result,
-                    **group_hosts(variables, variables["ansible_play_batch"], options["verify_only"]),
-                }
+                return {**result, **group_hosts(variables, variables["ansible_play_batch"])}
             if step == "apply":
                 return {**result, **run_account(self, options["groups"], variables)}
             if step == "take":

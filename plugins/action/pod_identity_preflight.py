@@ -17,6 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
+    read_boolean,
     read_integer,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
@@ -134,6 +135,8 @@ NOTHING_FOR_HOST = (
     f"{ROLE}workloads_from is set. Add an entry with hosts: {{host}} or a group of it (workloads: [] for none), or leave the "
     "host out of the run."
 )
+VERIFY_ONLY = f"{ROLE}verify_only"
+VERIFY_WITHOUT_FLEET = f"{VERIFY_ONLY} is true, which is for fleet.yml; this would make changes. To verify one cluster, run verify.yml."
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
 
@@ -150,7 +153,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             if "entry_point" not in self._task.args:
                 return {**result, **self._run(dict(self._task.args), variables)}
-            entry_point, fleet = self._entry_point()
+            entry_point, fleet = self._entry_point(variables)
             given = self._role_variables(variables, entry_point)
             if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":
                 raise InputError([PURGE_IN_A_FLEET])
@@ -204,14 +207,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             **({"warnings": warnings} if warnings else {}),
         }
 
-    def _entry_point(self) -> tuple[EntryPoint, bool]:
+    def _entry_point(self, variables: Mapping[str, Any]) -> tuple[EntryPoint, bool]:
+        """That of the role, and whether it is a fleet's, which verifies where its variable says so. Raises InputError."""
         spec = {
             "entry_point": {"type": "str", "choices": ["main", "verify"], "required": True},
             "fleet": {"type": "bool", "default": False},
         }
         _valid, options = self.validate_argument_spec(argument_spec=spec)
         entry_point: EntryPoint = options["entry_point"]
-        return entry_point, bool(options["fleet"])
+        given = self._templar.template(variables.get(VERIFY_ONLY))
+        if is_unanswered(given):
+            return entry_point, options["fleet"]
+        verify_only = read_boolean(given)
+        if verify_only is None:
+            raise InputError([f"{VERIFY_ONLY} must be true or false, got {given!r}."])
+        if verify_only and not options["fleet"] and entry_point == "main":
+            raise InputError([VERIFY_WITHOUT_FLEET])
+        return ("verify" if verify_only else entry_point), options["fleet"]
 
     def _role_variables(self, variables: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
         """The variables of the role that have a value, with their types. Raises InputError."""

@@ -34,10 +34,6 @@ options:
       - take
       - end
     required: true
-  verify_only:
-    description: With O(step=group), whether the groups are verified and nothing is changed.
-    type: bool
-    default: false
   groups:
     description: With O(step=apply), the file of the account's groups, from RV(files).
     type: dict

@@ -21,16 +21,13 @@ MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
 
 
-def group_hosts(variables: Mapping[str, Any], names: Iterable[str], verify_only: bool) -> Result:
+def group_hosts(variables: Mapping[str, Any], names: Iterable[str]) -> Result:
     """By the first host of each account what it has to run, and by each host which one that is."""
     hosts = [host for name in names if (host := _host(name, variables["hostvars"][name])) is not None]
     files, leaders = {}, {}
     for groups in groups_by_account(hosts):
         leader = groups[0].hosts[0]
-        content = [
-            {"hosts": group.hosts, "arguments": {**group.arguments, "verify_only": verify_only}}
-            for group in groups
-        ]
+        content = [{"hosts": group.hosts, "arguments": group.arguments} for group in groups]
         files[leader] = keep_json("account", content)
         leaders.update({name: leader for group in groups for name in group.hosts})
     return {"changed": False, "files": files, "leaders": leaders}
@@ -66,7 +63,7 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
     warnings: list[str] = []
     for group in read_json(dict(groups)):
         arguments = {**group["arguments"], "continue_on_error": True, "option_prefix": "pod_identity_"}
-        if not arguments["verify_only"]:
+        if not arguments.get("verify_only"):
             arguments["verify"] = True
         result = run_action(caller, MODULE, arguments, variables)
         changed = changed or bool(result.get("changed"))

@@ -192,6 +192,34 @@ def test_a_limit_that_leaves_no_host_ends_the_playbook(
     ) in done.stdout
 
 
+VERIFY_ONLY = "pod_identity_verify_only"
+
+
+@pytest.mark.parametrize("core", [cores()[0], *cores()[1:2]], ids=lambda core: core.name)
+@pytest.mark.parametrize(
+    ("playbook", "value", "message"),
+    [
+        # What was to be a verification never makes changes.
+        (
+            "site",
+            "yes",
+            f"{VERIFY_ONLY} is true, which is for fleet.yml; this would make changes. To verify one cluster, run verify.yml.",
+        ),
+        ("teardown", "true", f"{VERIFY_ONLY} is true, which is for fleet.yml; this would make changes."),
+        ("site", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
+        ("fleet", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
+    ],
+)
+def test_a_verification_that_is_misspelt_or_misplaced_changes_nothing(
+    tmp_path: Path, core: Core, playbook: str, value: str, message: str
+) -> None:
+    options = ("-e", f"@{EXAMPLE}", "-e", f"{VERIFY_ONLY}={value}")
+    done = play(core, tmp_path, playbook, INVENTORY, *options)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stdout
+    assert "Nothing was changed." in done.stdout
+
+
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
 def test_hosts_from_the_inventory_are_refused_instead_of_ignored(tmp_path: Path, core: Core) -> None:
     inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")

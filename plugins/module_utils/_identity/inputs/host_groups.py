@@ -37,6 +37,7 @@ OPTIONS = (
     "adopt",
     "force",
     "check_caller",
+    "verify_only",
 )
 # How a run goes about it: hosts that differ in these are one run all the same, with the most patient of their values.
 PATIENCE = ("propagation_timeout", "concurrency")

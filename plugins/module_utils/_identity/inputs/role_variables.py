@@ -143,6 +143,8 @@ VARIABLES: Mapping[str, _Reader] = {
 }
 # For tests of the role: what tells the proof's Jobs apart, and why no Pod can run.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _text}
+# Of a fleet alone, where one playbook both changes and verifies.
+FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # The playbooks' own.
 PLAYBOOKS = (
     "account_id",
@@ -152,13 +154,12 @@ PLAYBOOKS = (
     "report_files",
     "report_max_age",
     "serial",
-    "verify_only",
 )
 # What the role itself leaves behind.
 LEFT = ("account", "accounts", "converged", "kubernetes", "preflight", "report", "stopped")
 # What earlier jobs of a workflow left, which AWX gives to the later ones.
 ARTIFACTS = "artifact_"
-_READERS = {**VARIABLES, **HIDDEN}
+_READERS = {**VARIABLES, **HIDDEN, **FLEET}
 # Of text, these may be written as JSON: a command line has nothing else for them.
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 # These also as YAML: a mapping in any form, a list where it does not read as names with commas or lines.
@@ -177,7 +178,7 @@ def find_variables(names: Iterable[str]) -> list[str]:
     for name in sorted(set(own).difference(known)):
         if name.startswith(ARTIFACTS):
             continue
-        near = difflib.get_close_matches(name, (*VARIABLES, *PLAYBOOKS), 1)
+        near = difflib.get_close_matches(name, (*VARIABLES, *FLEET, *PLAYBOOKS), 1)
         hint = (
             f"did you mean {ROLE}{near[0]}?"
             if near
