@@ -45,7 +45,7 @@ def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
     for pattern in dict.fromkeys(patterns):
         for term in split_host_pattern(pattern):
             name = term[1:] if term[0] in "!&" else term
-            if _is_one_of(name, names):
+            if name in names or _is_one_of(name, names):
                 continue
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 
 from ..._aws.client import Api
 from ..._findings.finding import Finding
@@ -61,7 +61,8 @@ def assemble(
     left_out = {key: one for key, one in found.items() if isinstance(one, AwsError)}
     usable = {key: one for key, one in found.items() if isinstance(one, Cluster)}
     doubts: dict[str, Finding] = {}
-    quota = partial(read_attachment_quota, api)
+    # It is the account's, and asked for once, by the first cluster that needs it.
+    quota = cache(partial(read_attachment_quota, api))
     for member in members:
         cluster = usable.get(member.key)
         if cluster is None:

@@ -293,6 +293,19 @@ def test_input_that_cannot_be_used_leaves_its_cluster_out_alone() -> None:
     assert {key: error.code for key, error in fleet.left_out.items()} == {OTHER_CLUSTER: "InvalidInput"}
 
 
+def test_the_quota_of_the_account_is_asked_for_once() -> None:
+    aws = FakeAws()
+    aws.replace("iam:GetAccountSummary", lambda _asked: {"SummaryMap": {"AttachedPoliciesPerRoleQuota": 20}})
+    many = [{"arn": f"arn:aws:iam::aws:policy/P{number}"} for number in range(12)]
+    here, there = (
+        desired(workload(role=ROLE, policies=many), cluster=name) for name in (CLUSTER, OTHER_CLUSTER)
+    )
+    wanted = replace(here, workloads=(*here.workloads, *there.workloads))
+    _engine, fleet = fleet_engine(aws, members(wanted), wanted.options)
+    assert fleet.left_out == {}
+    assert aws.parameters("iam:GetAccountSummary") == [{}]
+
+
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
