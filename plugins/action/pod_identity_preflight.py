@@ -136,7 +136,10 @@ NOTHING_FOR_HOST = (
     "host out of the run."
 )
 VERIFY_ONLY = f"{ROLE}verify_only"
-VERIFY_WITHOUT_FLEET = f"{VERIFY_ONLY} is true, which is for fleet.yml; this would make changes. To verify one cluster, run verify.yml."
+VERIFY_WITHOUT_FLEET = (
+    f"{VERIFY_ONLY} is true, which is for fleet.yml; this would make changes. "
+    "To verify one cluster, run verify.yml."
+)
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
 
