@@ -242,7 +242,7 @@ class _Machine:
         self.absorbing = sum(absorbing for absorbing, _all, _final in self.finals)
         self.takes = {
             character: self.negated & ~self.but.get(character, 0) | self.only.get(character, 0)
-            for character in {*self.but, *self.only}
+            for character in dict.fromkeys((*self.but, *self.only))
         }
         self.other = _unused(self.takes)
         # Characters that lead to the same everywhere need one of them only.

@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same question has the same answer in every process: neither witnesses nor bounds turn on the seed of Python's hashes."""
+
+import os
+import subprocess
+import sys
+
+ASK = """
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
+
+for operator, value in (
+    ("ArnNotLike", "arn:aws:eks:*:*:cluster/dev-*"),
+    ("StringLike", "arn:aws:eks:*-west-?:1*:cluster/[a-z]+"),
+    ("StringNotEqualsIgnoreCase", "arn:aws:eks:us-west-2:111122223333:cluster/Blue"),
+):
+    condition = {operator: {"aws:RequestTag/eks-cluster-arn": value}}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": condition,
+    }
+    verdict = check_trust({"Version": "2012-10-17", "Statement": [statement]}, Subject(namespace="a", service_account="b"))
+    print(verdict.usable, verdict.undecided, verdict.conditional_on, verdict.allowed_when, verdict.denied_when)
+"""
+
+
+def answer(seed: int) -> str:
+    env = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, "-c", ASK], env=env, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_an_answer_does_not_turn_on_the_process() -> None:
+    first = answer(1)
+    assert first.count("conditional") == 3
+    assert {answer(seed) for seed in (2, 3, 4)} == {first}
