@@ -12,7 +12,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 
 for operator, value in (
     ("ArnNotLike", "arn:aws:eks:*:*:cluster/dev-*"),
-    ("StringLike", "arn:aws:eks:*-west-?:1*:cluster/[a-z]+"),
+    ("StringLike", "arn:aws:eks:*-west-?:1*:cluster/a*"),
     ("StringNotEqualsIgnoreCase", "arn:aws:eks:us-west-2:111122223333:cluster/Blue"),
 ):
     condition = {operator: {"aws:RequestTag/eks-cluster-arn": value}}
