@@ -195,9 +195,12 @@ def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> 
     assert (done.returncode, artifacts) == (0, {})
     files = str(workflow.folder / "*.json")
     report = ("workload_identity.aws.report", {"pod_identity_hosts": "blue"})
-    done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
+    done, _artifacts = workflow.job(*report, "--check", "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 0, done.stdout
     assert "Check mode, where nothing was changed: blue." in done.stdout
+    done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
+    assert done.returncode == 2
+    assert squeezed("Its last report is that of a plan (check mode)") in squeezed(done.stdout)
     (workflow.folder / "other.json").write_text("[]", encoding="utf-8")
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2

@@ -124,9 +124,14 @@ def _is_report(report: Mapping[str, Any]) -> bool:
         isinstance(report.get("failed"), bool)
         and isinstance(report.get("check_mode"), bool)
         and isinstance(summary, Mapping)
-        and all(type(summary.get(name)) is int for name in _COUNTS)
+        and all(_is_count(summary.get(name)) for name in _COUNTS)
         and {"account_id", "region"} <= report.keys()
     )
+
+
+def _is_count(value: object) -> bool:
+    """Ansible hands on an int of a class of its own, and YAML a true, which is an int to Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _why_late(time: str, now: datetime, max_age: int | None) -> str:

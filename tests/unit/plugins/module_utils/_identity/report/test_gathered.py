@@ -171,6 +171,14 @@ def test_what_does_not_say_that_it_went_well_has_not(changed: dict[str, Any]) ->
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
+def test_a_count_with_a_tag_of_ansible_is_one() -> None:
+    class Tagged(int):
+        """As ansible-core 2.19 and newer hand on the numbers of variables."""
+
+    found = gathered(report("blue", summary={"workloads": Tagged(2), "passed": 2, "changes": 3, "findings": 0}))
+    assert found.failure == ""
+
+
 @pytest.mark.parametrize("value", [{}, None, "", "text", []])
 def test_an_artifact_that_is_none_fails(value: Any) -> None:
     found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))
