@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
 
-REPORT, STOPPED = "pod_identity_report", "pod_identity_stopped"
+REPORT, STOPPED, ACCOUNT = "pod_identity_report", "pod_identity_stopped", "pod_identity_account"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
@@ -38,9 +38,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     "required": True,
                 },
                 "groups": {"type": "dict"},
-                "part": {"type": "dict"},
+                "leader": {"type": "str"},
             },
-            required_if=[("step", "apply", ["groups"]), ("step", "take", ["part"])],
+            required_if=[("step", "apply", ["groups"]), ("step", "take", ["leader"])],
         )
         step = options["step"]
         try:
@@ -53,7 +53,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             if step == "apply":
                 return {**result, **run_account(self, options["groups"], variables)}
             if step == "take":
-                part = take_part(options["part"])
+                part = take_part(
+                    variables["hostvars"][options["leader"]].get(ACCOUNT) or {},
+                    variables["inventory_hostname"],
+                )
                 if part.get("left_out"):
                     # Told at the end, with what failed elsewhere; until then the host only waits.
                     set_fact(self, result, STOPPED, part["msg"])

@@ -37,9 +37,11 @@ options:
   groups:
     description: With O(step=apply), the file of the account's groups, from RV(files).
     type: dict
-  part:
-    description: With O(step=take), the file of the host's part, from RV(parts).
-    type: dict
+  leader:
+    description:
+      - With O(step=take), the first host of the account, from RV(leaders), which registered O(step=apply) as
+        C(pod_identity_account).
+    type: str
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """

@@ -14,11 +14,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Host,
     groups_by_account,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
 MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
+NO_PART = (
+    "The AWS half of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
+    "reads what is there, and goes on from that."
+)
 
 
 def group_hosts(variables: Mapping[str, Any], names: Iterable[str]) -> Result:
@@ -87,8 +92,15 @@ def _failed_row(result: Result) -> Result:
     return {"failed": True, "left_out": True, "changed": False, "msg": message, **told}
 
 
-def take_part(part: Mapping[str, str]) -> Result:
-    """The result of the AWS half for one host, as the module for one cluster returns it."""
+def take_part(account: Mapping[str, Any], host: str) -> Result:
+    """The result of the AWS half for one host, as the module for one cluster returns it.
+
+    ``account`` is what ``run_account`` returned on the first host of the account, or how that failed.
+    """
+    part = (account.get("parts") or {}).get(host)
+    if part is None:
+        reason = sentence(str(account.get("msg") or "it ended without a result"))
+        return {"failed": True, "left_out": True, "changed": False, "msg": NO_PART.format(reason=reason)}
     row: Result = read_json(dict(part))
     # The task of the account has shown it.
     row.pop("diff", None)

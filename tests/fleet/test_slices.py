@@ -92,6 +92,21 @@ def test_slices_at_once_do_what_one_run_does_and_nothing_twice(
     assert "2 of 4 did not report: green, violet. See above." in alone.output
 
 
+def test_slices_at_once_share_a_role_without_taking_each_other_s_grant(
+    fleet: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both make it, or find that it has just been made; and IAM writes the whole trust policy or none of it."""
+    monkeypatch.setitem(fleet.variables, "pod_identity_workloads", [workload("reports")])
+    fleet.reset()
+    jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]
+    for printed, _artifacts in [job.end() for job in jobs]:
+        assert "1 of 1 clusters done, 0 failed." in printed
+    verified = fleet.play("fleet", "--limit", "blue,green", pod_identity_verify_only=True)
+    assert verified.code == 0, verified.output
+    assert "2 of 2 clusters done, 0 failed." in verified.output
+    assert fleet.roles(HERE) == ["reports"]
+
+
 def test_the_report_of_a_limit_misses_no_cluster_outside_of_it(
     fleet: Scene, whole: tuple[Raw, Mapping[str, int]]
 ) -> None:

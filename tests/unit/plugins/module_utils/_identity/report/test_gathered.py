@@ -175,7 +175,9 @@ def test_a_count_with_a_tag_of_ansible_is_one() -> None:
     class Tagged(int):
         """As ansible-core 2.19 and newer hand on the numbers of variables."""
 
-    found = gathered(report("blue", summary={"workloads": Tagged(2), "passed": 2, "changes": 3, "findings": 0}))
+    found = gathered(
+        report("blue", summary={"workloads": Tagged(2), "passed": 2, "changes": 3, "findings": 0})
+    )
     assert found.failure == ""
 
 
