@@ -23,7 +23,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
     Interrupted,
     answering,
-    current_interrupt,
     pause,
     raise_if_interrupted,
     stoppable,
@@ -151,8 +150,7 @@ def test_work_inside_of_work_ends_too() -> None:
 
 
 class Client:
-    """A client that holds each request until it is released, or the work is interrupted; but not those
-    that are answered ``at_once``."""
+    """A client that holds each request until it is released, but not those that are answered ``at_once``."""
 
     def __init__(self, *at_once: str) -> None:
         self.at_once = at_once
@@ -162,11 +160,18 @@ class Client:
     def __getattr__(self, name: str) -> Any:
         def send(**_parameters: Any) -> dict[str, Any]:
             self.sent.append(name)
-            if name not in self.at_once and not self.release.is_set():
-                current_interrupt().wait(LONG)
+            if name not in self.at_once:
+                self.release.wait(LONG)
             return {"Role": {}, "association": {}}
 
         return send
+
+    def interrupted(self, items: list[Any], sent: int) -> Iterator[Any]:
+        """The items; an interrupt once so many requests are under way, which are answered a moment after it."""
+        yield from items
+        until(lambda: len(self.sent) == sent)
+        threading.Timer(0.5, self.release.set).start()
+        raise KeyboardInterrupt
 
 
 def test_the_same_api_serves_what_comes_afterwards() -> None:
@@ -177,10 +182,9 @@ def test_the_same_api_serves_what_comes_afterwards() -> None:
         return api.call("iam", "GetRole", {"RoleName": name})
 
     with pytest.raises(KeyboardInterrupt):
-        map_concurrently(work, interrupted(["a", "b", "c", "d"], lambda: len(client.sent) == 2), 4)
+        map_concurrently(work, client.interrupted(["a", "b", "c", "d"], 2), 4)
     # Those that were under way came to their end; those behind them were not sent.
     assert client.sent == ["get_role", "get_role"]
-    client.release.set()
     assert map_concurrently(work, ["a", "b", "c"], 2) == [{"Role": {}, "association": {}}] * 3
     assert work("d")
 
@@ -220,7 +224,7 @@ def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
         apply_plan(api, Plan((one,)), 1, wait_policy)
 
     with pytest.raises(KeyboardInterrupt):
-        map_concurrently(work, interrupted(changes, lambda: len(client.sent) == 2), 2)
+        map_concurrently(work, client.interrupted(changes, 2), 2)
     assert sorted(client.sent) == [
         "create_pod_identity_association",
         "delete_pod_identity_association",

@@ -112,7 +112,8 @@ def test_a_pattern_that_needs_nothing_more_is_told_apart_no_further():
 
 def test_spellings_are_all_characters_that_fold_to_the_same():
     by_folded = {}
-    for code in range(0x110000):
+    # The planes above hold no letters that have a case.
+    for code in range(0x20000):
         if not 0xD800 <= code < 0xE000:
             by_folded.setdefault(fold(chr(code)), set()).add(chr(code))
     wrong = [
