@@ -9,11 +9,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TypeAlias
+
+from ..._policy.evaluation.rules import Request, Rule, rules_of
+from ..._policy.language.context import Context
+from ..._policy.language.document import parse_policy
+from ..._policy.language.elements import PolicyError
 
 Statement: TypeAlias = Mapping[str, object]
 # What may grow in a statement without anything being lost.
 _LISTS = ("Action", "Resource")
+# Of actions with resources that are compared by their wildcards; above it by their text.
+_MOST_PAIRS = 4096
 
 
 def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
@@ -62,10 +70,40 @@ def _rest(statement: Statement) -> dict[str, object]:
 
 
 def _is_within(statement: Statement, other: Statement) -> bool:
-    return all(
+    as_text = all(
         (name in statement) == (name in other) and _listed(statement, name) <= _listed(other, name)
         for name in _LISTS
     )
+    return as_text or _is_within_wildcards(statement, other)
+
+
+def _is_within_wildcards(statement: Statement, other: Statement) -> bool:
+    """Whether the other one's wildcards cover each action on each resource: ``sqs:*`` covers ``sqs:SendMessage``."""
+    if any(name not in each for name in _LISTS for each in (statement, other)):
+        return False
+    actions, resources = (_listed(statement, name) for name in _LISTS)
+    if len(actions) * len(resources) > _MOST_PAIRS or any("${" in resource for resource in resources):
+        return False
+    try:
+        [rule] = rules_of(parse_policy({"Version": "2012-10-17", "Statement": [_plain(other)]}))
+    except PolicyError:
+        return False
+    everywhere = "*" in _listed(other, "Resource")
+    return all(
+        _covers(rule, action, resource, everywhere) for action, resource in product(actions, resources)
+    )
+
+
+def _plain(statement: Statement) -> dict[str, object]:
+    return {"Effect": "Allow", **{name: statement[name] for name in _LISTS}}
+
+
+def _covers(rule: Rule, action: str, resource: str, everywhere: bool) -> bool:
+    request = Request(action, resource)
+    if not rule.means_action(request):
+        return False
+    # "*" asks a rule for what has no resource; here it stands for every one.
+    return everywhere if resource == "*" else rule.means_resource(request, Context()) is True
 
 
 def _listed(statement: Statement, name: str) -> set[str]:

@@ -31,6 +31,13 @@ NO_WRITE = {**WRITE, "Effect": "Deny"}
 ONLY_TLS = {**READ, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}
 
 
+def allow(action: Any, resource: Any = "*") -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+QUEUE = "arn:aws:sqs:us-west-2:111122223333:"
+
+
 def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[str, Any]:
     return {"Version": version, "Statement": list(statements)}
 
@@ -49,6 +56,23 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
         (document({**READ, "Sid": "One"}), document({**READ, "Sid": "Two"}), False, False),
         (document({**READ, "NotResource": "a", "Resource": "b"}), document(READ), True, True),
         ({"Version": "2012-10-17", "Statement": READ}, document(READ), False, False),
+        (document(allow("sqs:SendMessage")), document(allow("sqs:*")), True, False),
+        (document(allow("sqs:sendmessage")), document(allow("sqs:SendMessage")), False, False),
+        (document(allow(["s3:Get*", "s3:List*"])), document(allow("s3:Get*")), False, True),
+        (document(allow("s3:G*t")), document(allow("s3:G?t")), False, True),
+        (document(allow("sqs:*", f"{QUEUE}jobs")), document(allow("sqs:*", f"{QUEUE}*")), True, False),
+        (document(allow("sqs:*", "*")), document(allow("sqs:*", f"{QUEUE}*")), False, True),
+        (document(allow("sqs:*", f"{QUEUE}*")), document(allow("sqs:Send*", "*")), True, True),
+        # A wildcard ends at the colons that part an ARN.
+        (document(allow("s3:*", "arn:aws:s3:::b")), document(allow("s3:*", "arn:aws:*:b")), True, True),
+        # Who can say what a variable stands for?
+        (
+            document(allow("s3:*", "arn:aws:s3:::${aws:username}")),
+            document(allow("s3:*", "arn:aws:s3:::*")),
+            True,
+            True,
+        ),
+        (document(allow("nonsense")), document(allow("s3:*")), True, True),
     ],
 )
 def test_what_a_document_gives_and_takes(
