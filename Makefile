@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # make demo    the guide's example on the sandbox: plan, converge, proof, teardown
-# make test    every check, quick ones first
+# make test    every check, quick ones first, some at a time
 # make help    the rest
 
 PYTHON ?= python3
@@ -35,6 +35,8 @@ setup-matrix:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
+# Processes of one check
+WORKERS ?= 2
 TESTS := lint unit findings fleet emulators docs awx mutation sandbox-tests faults integration molecule package sanity
 
 test: setup-matrix
@@ -44,37 +46,37 @@ lint: setup
 	@$(VENV)/python tools/run_lint.py
 
 unit: setup
-	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/unit
+	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) tests/unit
 
 findings: setup
-	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/findings
+	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) tests/findings
 
 fleet: setup
-	@PYTHONPATH=.collections:sandbox/src $(VENV)/python -m pytest -q tests/fleet
+	@PYTHONPATH=.collections:sandbox/src $(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/fleet
 
 emulators: setup
-	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n 2 tests/emulators
+	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) tests/emulators
 
 mutation: setup
-	@$(VENV)/python tests/mutation/run.py
+	@$(VENV)/python tests/mutation/run.py --jobs $(WORKERS)
 
 docs: setup
-	@$(VENV)/python -m pytest -q -n 2 --dist loadfile tests/docs
+	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/docs
 
 # With CONTROLLER_HOST set it sets that AWX up, and clears it again
 awx: setup
-	@$(VENV)/python -m pytest -q -n 2 tests/awx
+	@$(VENV)/python -m pytest -q -n $(WORKERS) tests/awx
 
 docs-tables: setup
 	@PYTHONPATH=.collections $(VENV)/python tools/make_docs.py
 	@PYTHONPATH=.collections $(VENV)/python tools/make_forms.py
 
 sandbox-tests: setup
-	@$(VENV)/python -m pytest -q -n 2 sandbox/tests
+	@$(VENV)/python -m pytest -q -n $(WORKERS) sandbox/tests
 
 # FAULTS=all disturbs every request instead of every kind of request
 faults: setup
-	@$(VENV)/python -m pytest -q -n 2 tests/faults
+	@$(VENV)/python -m pytest -q -n $(WORKERS) tests/faults
 
 integration: setup
 	@$(VENV)/python tools/run_integration.py
@@ -83,7 +85,7 @@ molecule: setup
 	@$(VENV)/python tools/run_molecule.py
 
 package: setup-matrix
-	@$(VENV)/python -m pytest -q -n 2 --dist loadfile tests/package
+	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/package
 
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py

@@ -1,37 +1,85 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the checks one after the other, each whole, and sum up: python tools/run_tests.py CHECK ..."""
+"""Run the checks, each whole, some at a time, and sum up: python tools/run_tests.py [--at-once N] CHECK ...
+
+They begin in the order given. What a check prints is shown when it has ended, in one piece.
+"""
 
 from __future__ import annotations
 
-import resource
+import argparse
+import os
 import subprocess
-import sys
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main(checks: list[str]) -> int:
-    results: list[tuple[str, int, float, float]] = []
-    for check in checks:
-        print(f"\n=== {check}", flush=True)
-        started, used = time.monotonic(), _cpu_seconds()
-        code = subprocess.run(["make", "--no-print-directory", check], cwd=ROOT, check=False).returncode
-        results.append((check, code, time.monotonic() - started, _cpu_seconds() - used))
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How a check ended. ``cpu`` is what it and all its processes used, in seconds."""
+
+    name: str
+    code: int
+    seconds: float
+    cpu: float
+
+    def __str__(self) -> str:
+        verdict = "ok    " if self.code == 0 else "FAILED"
+        return f"{verdict} {self.name} ({self.seconds:.0f} s, {self.cpu:.0f} s of CPU)"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    # Checks wait for servers and for each other's ends, so one more than there are processors.
+    parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1)
+    parser.add_argument("checks", nargs="+")
+    asked = parser.parse_args()
+    started = time.monotonic()
+    shown = threading.Lock()
+    with ThreadPoolExecutor(asked.at_once) as pool:
+        results = list(pool.map(lambda name: _run(name, shown), asked.checks))
     print("\n=== summary")
-    for check, code, seconds, cpu in results:
-        print(f"{'ok    ' if code == 0 else 'FAILED'} {check} ({seconds:.0f} s, {cpu:.0f} s of CPU)")
-    failed = sum(code != 0 for _, code, _, _ in results)
-    print(f"\n{len(results) - failed} passed, {failed} failed")
+    for check in results:
+        print(check)
+    failed = [check.name for check in results if check.code != 0]
+    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed, in {time.monotonic() - started:.0f} s")
+    for name in failed:
+        print(f"`make {name}` runs it again.")
     return 1 if failed else 0
 
 
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _run(name: str, shown: threading.Lock) -> Check:
+    with shown:
+        print(f"... {name} begins", flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        # One process a check: several checks keep the processors busy, and none waits for another's last test.
+        command = ["make", "--no-print-directory", name, "WORKERS=1"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        _pid, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        check = Check(name, process.returncode, time.monotonic() - started, used.ru_utime + used.ru_stime)
+        with shown:
+            _show(check, output)
+    return check
+
+
+def _show(check: Check, output: IO[str]) -> None:
+    output.seek(0)
+    print(f"\n=== {check.name}")
+    for line in output:
+        print(line, end="")
+    print(check, flush=True)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.module_utils.common import json as ansible_json
+from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import launcher
 
 try:
@@ -25,33 +28,51 @@ try:
 except ImportError:  # ansible-core before 2.19
     _BuiltModule = None
 
-COLLECTION = "ansible_collections.workload_identity.aws"
-# With all the packages above them. What the modules import is in these.
-PACKAGES = (
-    "ansible",
-    "ansible_collections",
-    "ansible_collections.amazon",
-    "ansible_collections.amazon.aws",
-    "ansible_collections.workload_identity",
-    COLLECTION,
-)
+ROOTS = ("ansible", "ansible_collections")
+# Collections of whose parts a collection's modules import some.
+NEEDED = {"workload_identity.aws": ("amazon.aws",)}
 # How a module that says nothing about it reads its arguments and writes its result.
 PROFILE = "legacy"
 
 
+def runs_here(action: ActionBase) -> bool:
+    """Whether the action's modules run on this machine as this user."""
+    return action._connection.transport == "local" and not action._play_context.become
+
+
+def starts_here(action: ActionBase, variables: Mapping[str, Any]) -> bool:
+    """Whether the action's module runs here, with the Python that this is, and not in the background."""
+    if not runs_here(action) or action._task.async_val:
+        return False
+    host = action._task.delegate_to
+    of_host = variables["ansible_delegated_vars"][host] if host else variables
+    setting = constants.config.get_config_value("INTERPRETER_PYTHON", variables=of_host)
+    return bool(action._templar.template(setting) == sys.executable)
+
+
 def installed_module(name: str, arguments: Mapping[str, Any], interpreter: str) -> Any:
-    """What ``ActionBase._configure_module`` returns for a module of this collection, with the launcher in the place
-    of the packed module."""
-    folders = {package: list(importlib.import_module(package).__path__) for package in PACKAGES}
-    path = Path(folders[COLLECTION][0]) / "plugins" / "modules" / f"{name}.py"
-    text = launcher_text(f"{COLLECTION}.plugins.modules.{name}", folders, arguments)
+    """What ``ActionBase._configure_module`` returns for a module, by its full name, with the launcher in the place of the
+    packed module."""
+    collection, _, module = name.rpartition(".")
+    folders = _folders(collection)
+    root = f"ansible_collections.{collection}"
+    path = Path(folders[root][0]) / "plugins" / "modules" / f"{module}.py"
+    text = launcher_text(f"{root}.plugins.modules.{module}", folders, arguments)
     shebang = f"#!{interpreter}"
     if _BuiltModule is None:
         return "new", shebang, text.encode(), str(path)
-    module = _BuiltModule(
+    built = _BuiltModule(
         b_module_data=text.encode(), module_style="new", shebang=shebang, serialization_profile=PROFILE
     )
-    return module, str(path)
+    return built, str(path)
+
+
+def _folders(collection: str) -> dict[str, list[str]]:
+    """Where the packages are that a module of a collection imports from, with all packages above them."""
+    names = list(ROOTS)
+    for each in (*NEEDED.get(collection, ()), collection):
+        names += [f"ansible_collections.{each.partition('.')[0]}", f"ansible_collections.{each}"]
+    return {name: list(importlib.import_module(name).__path__) for name in names}
 
 
 def launcher_text(module: str, folders: Mapping[str, list[str]], arguments: Mapping[str, Any]) -> str:

@@ -59,6 +59,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
     clients_of_task,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     EksAccess,
@@ -262,11 +263,6 @@ class TaskCluster:
         }
         seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
         return written_of(run_with(self._access, self._caller, APPLY, whole, self._variables, seconds))
-
-
-def runs_here(caller: ActionBase) -> bool:
-    """Whether modules run on this machine as this user."""
-    return caller._connection.transport == "local" and not caller._play_context.become
 
 
 def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> ClusterReader:

@@ -22,7 +22,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import installed_module
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
+    installed_module,
+    runs_here,
+    starts_here,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
 
@@ -78,15 +82,9 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
     ) -> Any:
         """Also called for what runs a module in the background, which Ansible has to pack."""
-        if not self._runs_here() or self._task.async_val or not self._uses_this_python(task_vars):
+        if not starts_here(self, task_vars):
             return super()._configure_module(module_name, module_args, task_vars)
-        return installed_module(module_name.rpartition(".")[2], module_args, sys.executable)
-
-    def _uses_this_python(self, task_vars: dict[str, Any]) -> bool:
-        host = self._task.delegate_to
-        variables = task_vars["ansible_delegated_vars"][host] if host else task_vars
-        setting = constants.config.get_config_value("INTERPRETER_PYTHON", variables=variables)
-        return bool(self._templar.template(setting) == sys.executable)
+        return installed_module(module_name, module_args, sys.executable)
 
     def _with_readable_input(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments with parsed input where the module can read it: copied, unless that is here as this user.
@@ -94,7 +92,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         What is written here lives as long as this run of Ansible, which a module in the background may outlive.
         """
         parsed = arguments.get(PARSED)
-        if parsed is None or (self._runs_here() and not self._task.async_val):
+        if parsed is None or (runs_here(self) and not self._task.async_val):
             return dict(arguments)
         shell = self._connection._shell
         if shell.tmpdir is None:
@@ -104,14 +102,10 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         self._fixup_perms2((shell.tmpdir, path))
         return {**arguments, PARSED: {**parsed, "path": path}}
 
-    def _runs_here(self) -> bool:
-        """Whether the module runs as this user on this machine."""
-        return self._connection.transport == "local" and not self._play_context.become
-
     def _is_shown(self) -> bool:
         """Whether someone reads the screen while the module runs here."""
         return (
-            self._runs_here()
+            runs_here(self)
             and not self._task.no_log
             and not self._task.async_val
             and "progress_file" not in self._task.args

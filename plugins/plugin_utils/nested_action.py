@@ -10,13 +10,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
+    installed_module,
+    starts_here,
+)
 
 Result = dict[str, Any]
 
@@ -50,6 +56,8 @@ def run_action(
         templar=caller._templar,
         shared_loader_obj=caller._shared_loader_obj,
     )
+    if starts_here(action, variables):
+        action._configure_module = partial(_configure_module, name, action._configure_module)
     try:
         with alarm(seconds) if seconds else contextlib.nullcontext():
             result: Result = action.run(task_vars=dict(variables))
@@ -58,6 +66,20 @@ def run_action(
     except TimeoutError as error:
         return {"failed": True, "msg": f"{name}: {error}"}
     return result
+
+
+def _configure_module(
+    own: str,
+    packed: Callable[[str, dict[str, Any], Mapping[str, Any]], Any],
+    module_name: str,
+    module_args: dict[str, Any],
+    task_vars: Mapping[str, Any],
+) -> Any:
+    """In the place of the action's method: its own module is started where it is installed; others that it uses are for
+    Ansible to pack."""
+    if module_name != own:
+        return packed(module_name, module_args, task_vars)
+    return installed_module(module_name, module_args, sys.executable)
 
 
 def with_defaults(caller: ActionBase, name: str, arguments: Mapping[str, Any]) -> Result:

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
-    COLLECTION,
     installed_module,
     launcher_text,
 )
@@ -23,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module 
 ROOT = Path(__file__).resolve().parents[4]
 COLLECTIONS = ROOT / ".collections" / "ansible_collections"
 PACKED = "packed by Ansible"
+COLLECTION = "ansible_collections.workload_identity.aws"
 MODULE = "eks_pod_identity"
 WITHOUT_PLUGIN = (
     "the module was started without its action plugin, which parses its input on the controller. Call it from a play by "
@@ -142,5 +142,5 @@ def test_a_traceback_does_not_show_arguments(tmp_path: Path) -> None:
 
 
 def text_of(arguments: dict[str, Any]) -> str:
-    module, _path = installed_module(MODULE, arguments, sys.executable)
+    module, _path = installed_module(f"workload_identity.aws.{MODULE}", arguments, sys.executable)
     return str(module.b_module_data.decode())

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action of another collection within one's own: what Ansible is to run for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
+
+APPLY = "kubernetes.core.k8s"
+PACKED = ("packed by Ansible", "")
+
+
+class Apply(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    """Configures its own module and one of Ansible's, as ActionBase does it."""
+
+    def __init__(self, task: Any, connection: Any, play_context: Any, templar: Any, **_more: Any) -> None:
+        self._task, self._connection = task, connection
+        self._play_context, self._templar = play_context, templar
+
+    def _configure_module(
+        self, module_name: str, module_args: dict[str, Any], task_vars: Mapping[str, Any]
+    ) -> Any:
+        del module_name, module_args, task_vars
+        return PACKED
+
+    def run(self, tmp: object = None, task_vars: Any = None) -> dict[str, Any]:
+        del tmp
+        return {
+            name: self._configure_module(module_name=name, module_args=self._task.args, task_vars=task_vars)[
+                1
+            ]
+            for name in (APPLY, "ansible.builtin.stat")
+        }
+
+
+class Task(SimpleNamespace):
+    def copy(self) -> Task:
+        return Task(**vars(self))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, transport: str = "local", python: str = sys.executable) -> Any:
+    monkeypatch.setattr(
+        "ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action.with_defaults",
+        lambda _caller, _name, arguments: dict(arguments),
+    )
+    caller = SimpleNamespace(
+        _task=Task(action="", args={}, async_val=0, delegate_to=None, check_mode=False),
+        _connection=SimpleNamespace(transport=transport),
+        _play_context=SimpleNamespace(become=False),
+        _templar=SimpleNamespace(template=lambda value: value),
+        _loader=None,
+        _shared_loader_obj=SimpleNamespace(
+            action_loader=SimpleNamespace(
+                get=lambda _name, **given: Apply(**{name: given[name] for name in given if name != "loader"})
+            )
+        ),
+    )
+    return run_action(caller, APPLY, {"state": "present"}, {"ansible_python_interpreter": python})
+
+
+def test_its_own_module_starts_where_it_is_installed_and_others_are_packed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths = run(monkeypatch)
+    assert paths[APPLY].endswith("/ansible_collections/kubernetes/core/plugins/modules/k8s.py")
+    assert paths["ansible.builtin.stat"] == ""
+
+
+@pytest.mark.parametrize("elsewhere", [{"transport": "ssh"}, {"python": "/another/python3"}])
+def test_elsewhere_all_are_packed(monkeypatch: pytest.MonkeyPatch, elsewhere: dict[str, str]) -> None:
+    assert set(run(monkeypatch, **elsewhere).values()) == {""}
