@@ -37,7 +37,8 @@ demo: setup-run
 
 # Processes of one check
 WORKERS ?= 2
-TESTS := lint unit findings fleet emulators docs awx mutation sandbox-tests faults integration molecule package sanity
+# Quick ones first; then those that take longest, so that none is left alone at the end
+TESTS := lint unit findings emulators package integration docs sanity faults awx fleet sandbox-tests mutation molecule
 
 test: setup-matrix
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -87,6 +88,7 @@ molecule: setup
 package: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/package
 
+# SANITY=all has every test on every ansible-core
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is the ansible-core to use, such as 2.17; without it, every one that is set up here. As many run at a time as there are
-processors: each uses one, and most of an older one's time goes into setting up its environments.
+CORE is the ansible-core to use, such as 2.17; without it, every one that is set up here, as many at a time as there are
+processors. The newest has all tests, the oldest all but linters that judge the same lines by the same rules, those between
+the two what depends on the core. With SANITY=all in the environment each has all.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from run_support import ROOT, ansible_test_environment, collection_copy, python_
 # What is not in the built collection is not for ansible-test to judge, its own targets and settings apart.
 LEFT_OUT = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# Pylint judges the same lines by the same rules with each core, and takes most of the time.
-OLDER_OPTIONS = ("--skip-test", "pylint")
+# They know nothing of the core.
+LINTERS = ("pylint", "pep8", "yamllint", "changelog", "pslint", "shellcheck")
+# What the oldest and the newest can import, those between them can.
+AT_THE_ENDS = ("import",)
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
 
@@ -36,13 +39,24 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    newest = next(iter(known))
+    newest, oldest = next(iter(known)), next(reversed(known))
+    whole = os.environ.get("SANITY") == "all"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [
-            pool.submit(run, core, *known[core], options or ([] if core == newest else OLDER_OPTIONS))
+            pool.submit(
+                run, core, *known[core], options or ([] if whole else _left_out_of(core, newest, oldest))
+            )
             for core in cores or known
         ]
         return max([_show(*each.result()) for each in runs])
+
+
+def _left_out_of(core: str, newest: str, oldest: str) -> list[str]:
+    """The options that leave out what another core's run tells as well."""
+    if core == newest:
+        return []
+    skipped = LINTERS if core == oldest else (*LINTERS, *AT_THE_ENDS)
+    return [part for name in skipped for part in ("--skip-test", name)]
 
 
 def left_out() -> list[str]:

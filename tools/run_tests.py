@@ -51,7 +51,9 @@ def main() -> int:
     for check in results:
         print(check)
     failed = [check.name for check in results if check.code != 0]
-    print(f"\n{len(results) - len(failed)} passed, {len(failed)} failed, in {time.monotonic() - started:.0f} s")
+    print(
+        f"\n{len(results) - len(failed)} passed, {len(failed)} failed, in {time.monotonic() - started:.0f} s"
+    )
     for name in failed:
         print(f"`make {name}` runs it again.")
     return 1 if failed else 0

@@ -53,7 +53,7 @@ def starts_here(action: ActionBase, variables: Mapping[str, Any]) -> bool:
 def installed_module(name: str, arguments: Mapping[str, Any], interpreter: str) -> Any:
     """What ``ActionBase._configure_module`` returns for a module, by its full name, with the launcher in the place of the
     packed module."""
-    collection, _, module = name.rpartition(".")
+    collection, module = name.rsplit(".", 1)
     folders = _folders(collection)
     root = f"ansible_collections.{collection}"
     path = Path(folders[root][0]) / "plugins" / "modules" / f"{module}.py"
