@@ -474,6 +474,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parsed_argument,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    as_left_open,
+    as_refusal,
     judge_api_server,
     parse_api_server,
 )
@@ -576,10 +578,11 @@ def main() -> None:
         server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
         other = judge_api_server(cluster, server) if server else None
         if server and other and server.required:
+            refusal = as_refusal(other)
             module.fail_json(
-                msg=f"{other.message} {other.remedy} Nothing was changed.",
-                error_code=other.code.value,
-                remedy=other.remedy,
+                msg=f"{refusal.message} {refusal.remedy} Nothing was changed.",
+                error_code=refusal.code.value,
+                remedy=refusal.remedy,
             )
         engine = Engine(
             api,
@@ -610,6 +613,7 @@ def main() -> None:
     }
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
+        other = as_left_open(other) if other else None
     allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
     linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
     further = [*([other] if other else []), *allowed, *linted]

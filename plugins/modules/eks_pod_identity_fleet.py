@@ -426,7 +426,7 @@ def change(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) ->
     changes = run.plan.changes if module.check_mode else tuple(done.change for done in run.done)
     further = {
         member.key: [
-            *([fleet.doubts[member.key]] if member.key in fleet.doubts else []),
+            *fleet.doubts_of(member.key, performed.verified is not None),
             *(finding for finding in member.breakage if finding.severity == "warning"),
             *(lint_documents(member.workloads, load_catalogue()) if state == "present" else []),
         ]
@@ -459,7 +459,7 @@ def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Membe
         module.fail_json(**ended_reading(guard.cause))
     further = {
         member.key: [
-            *([fleet.doubts[member.key]] if member.key in fleet.doubts else []),
+            *fleet.doubts_of(member.key, verified=True),
             *callers.get(member.key, ()),
             *lint_documents(member.workloads, load_catalogue()),
         ]

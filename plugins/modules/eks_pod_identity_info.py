@@ -340,6 +340,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_cluster_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    as_left_open,
     judge_api_server,
     parse_api_server,
 )
@@ -435,7 +436,11 @@ def main() -> None:
         module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause))
-    further = [*([other] if other else []), *caller, *lint_documents(desired.workloads, load_catalogue())]
+    further = [
+        *([as_left_open(other)] if other else []),
+        *caller,
+        *lint_documents(desired.workloads, load_catalogue()),
+    ]
     result = verified_result(verified, observed, cluster, further)
     module.exit_json(**named_result(result, params["option_prefix"]))
 

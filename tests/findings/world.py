@@ -39,6 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
+    as_left_open,
     judge_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
@@ -262,7 +263,7 @@ class World:
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
         linted = lint_documents(desired.workloads, load_catalogue())
-        further = [*([other] if other else []), *caller, *linted]
+        further = [*([as_left_open(other)] if other else []), *caller, *linted]
         result = verified_result(verify(desired, observed, proof), observed, cluster, further)
         return named_result(result, "pod_identity_")
 

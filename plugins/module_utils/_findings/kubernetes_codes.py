@@ -16,8 +16,9 @@ CLUSTER: Descriptions = {
         "The kubeconfig is that of another cluster",
         "error",
         "the Kubernetes API of the kubeconfig is not the cluster's; a change stops before it begins, unless "
-        "`pod_identity_verify_cluster: false`, which makes this a warning",
-        "correct cluster name, account, region, kubeconfig or context",
+        "`pod_identity_verify_cluster: false`, which makes this a warning; the checks of service accounts and Pods are "
+        "`unknown`",
+        "correct cluster name, account, region, kubeconfig or context; `pod_identity_kube_auth: eks`",
         "neither endpoint nor certificate authority are those of DescribeCluster",
         also=("warning",),
     ),
@@ -25,8 +26,8 @@ CLUSTER: Descriptions = {
         "The kubeconfig may be that of another cluster",
         "warning",
         "nothing proves that the Kubernetes API of the kubeconfig is the cluster's; a change stops before it "
-        "begins, unless `pod_identity_verify_cluster: false`",
-        "a kubeconfig with the cluster's certificate authority",
+        "begins, unless `pod_identity_verify_cluster: false`; the checks of service accounts and Pods are `unknown`",
+        "a kubeconfig with the cluster's certificate authority; `pod_identity_kube_auth: eks`",
         "another endpoint than that of DescribeCluster, and a connection that does not check the certificate, "
         "or trusts others than the cluster's own authority",
     ),

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from .account_findings import AccountState
@@ -36,6 +35,7 @@ from .read_back import ReadBack, read_back
 from .reads import read_cluster, state_of
 from .restart_run import RestartRun, RestartSettings, restart_stale
 from .restarts import Injection, Restarts, plan_restarts
+from .unproven import find_doubt, leave_open, what_is_left_out
 from .webhook import WebhookState, has_webhook, read_webhook
 
 
@@ -69,12 +69,6 @@ class HalfRun:
     warnings: Sequence[str] = ()
 
 
-_NOTHING_DONE = (
-    "No Pod was restarted and no proof was run: the Kubernetes API of the kubeconfig is not proven to be that of the "
-    "cluster, as the findings say."
-)
-
-
 def run_half(
     cluster: Cluster, aws: AwsResult, preflight: Preflight, settings: HalfSettings, clock: Clock
 ) -> HalfRun:
@@ -92,25 +86,60 @@ def run_half(
     back = ReadBack(applied, preflight.accounts)
     if not settings.check_mode:
         back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
-    applied, accounts = back.applied, back.accounts
+    applied = back.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.without_verification()
-    verification = aws.verification
+    doubt = find_doubt(aws)
+    view = (
+        _look(cluster, aws, preflight, back, settings, clock)
+        if doubt is None
+        else _look_away(cluster, aws, preflight, back.accounts, settings, clock, doubt)
+    )
+    restarts = view.restarted.restarts
+    return HalfRun(
+        replace(
+            view.outcome,
+            changes=[
+                *changes,
+                *(f"restart {name}" for name in restarts.names if view.restarted.changed),
+            ],
+            failures=[*failures, *view.restarted.failures, *view.proof.failures],
+            error=applied.error.text if applied.error else "",
+            findings=[*plan.findings, *view.outcome.findings],
+        ),
+        applied.changed or view.restarted.changed,
+        applied.diffs,
+        restarts,
+        len(view.proof.jobs),
+        [*view.warnings, *view.restarted.warnings],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What was seen of the verified workloads, and what was done about it."""
+
+    outcome: KubernetesOutcome
+    restarted: RestartRun
+    proof: ProofRun = field(default_factory=ProofRun)
+    warnings: Sequence[str] = ()
+
+
+def _look(
+    cluster: Cluster,
+    aws: AwsResult,
+    preflight: Preflight,
+    back: ReadBack,
+    settings: HalfSettings,
+    clock: Clock,
+) -> _View:
+    verification, accounts = aws.verification, back.accounts
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
-    # In check mode nothing is restarted or run.
-    acts = bool(verification.workloads) and not settings.check_mode
-    warnings = []
-    if acts and preflight.server.required and _may_be_another(aws) and (settings.restart or settings.proof):
-        acts = False
-        warnings.append(_NOTHING_DONE)
     probes = _probe(cluster, aws, accounts, reads, settings, clock)
-    restarted = RestartRun(reads)
-    if acts and settings.restart and settings.verify_pods:
-        injection = Injection(proven(probes), unproven(probes))
-        restarted = restart_stale(cluster, verification, reads, settings.restart, clock, injection)
+    restarted = _restart(cluster, aws, reads, probes, settings, clock)
     proof = ProofRun()
-    if acts and settings.proof:
+    if settings.proof and _acts(aws, settings):
         proof = run_proof(cluster, verification, accounts, settings.proof, clock, settings.why_no_proof)
     pods = verify_pods(
         verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
@@ -120,26 +149,55 @@ def run_half(
         AccountState(accounts, preflight.namespaces, preflight.going, preflight.wanted),
         pods,
         judge_proofs(verification.workloads, proof),
-        {**back.unread, **_elsewhere(aws, preflight)},
+        back.unread,
         _judge_probes(cluster, probes),
     )
-    return HalfRun(
-        replace(
-            outcome,
-            changes=[
-                *changes,
-                *(f"restart {name}" for name in restarted.restarts.names if restarted.changed),
-            ],
-            failures=[*failures, *restarted.failures, *proof.failures],
-            error=applied.error.text if applied.error else "",
-            findings=[*plan.findings, *outcome.findings],
-        ),
-        applied.changed or restarted.changed,
-        applied.diffs,
-        restarted.restarts,
-        len(proof.jobs),
-        [*warnings, *restarted.warnings],
-    )
+    return _View(outcome, restarted, proof)
+
+
+def _look_away(
+    cluster: Cluster,
+    aws: AwsResult,
+    preflight: Preflight,
+    accounts: Accounts,
+    settings: HalfSettings,
+    clock: Clock,
+    doubt: Finding,
+) -> _View:
+    """Of an API that is not proven to be the cluster's. The user's word lets a run act there; it proves nothing."""
+    restarted = RestartRun({})
+    may_restart = settings.restart is not None and not preflight.server.required
+    if may_restart and settings.verify_pods and _acts(aws, settings):
+        reads = read_cluster(cluster, aws.verification, clock.now())
+        probes = _probe(cluster, aws, accounts, reads, settings, clock)
+        restarted = _restart(cluster, aws, reads, probes, settings, clock)
+    checks = {
+        "pods": settings.verify_pods,
+        "injection": settings.injection is not None,
+        "proof": settings.proof is not None,
+    }
+    outcome = leave_open(aws.verification, doubt, [name for name, asked in checks.items() if asked])
+    left_out = what_is_left_out(settings.restart is not None and not may_restart, settings.proof is not None)
+    return _View(outcome, restarted, warnings=[left_out] if left_out and _acts(aws, settings) else [])
+
+
+def _acts(aws: AwsResult, settings: HalfSettings) -> bool:
+    """In check mode nothing is restarted or run."""
+    return bool(aws.verification.workloads) and not settings.check_mode
+
+
+def _restart(
+    cluster: Cluster,
+    aws: AwsResult,
+    reads: Reads,
+    probes: InjectionRun,
+    settings: HalfSettings,
+    clock: Clock,
+) -> RestartRun:
+    if not (settings.restart and settings.verify_pods and _acts(aws, settings)):
+        return RestartRun(reads)
+    injection = Injection(proven(probes), unproven(probes))
+    return restart_stale(cluster, aws.verification, reads, settings.restart, clock, injection)
 
 
 def _probe(
@@ -165,19 +223,3 @@ def _probe(
 def _judge_probes(cluster: Cluster, probes: InjectionRun) -> InjectionVerdict:
     missing = missing_in(probes)
     return judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState())
-
-
-def _elsewhere(aws: AwsResult, preflight: Preflight) -> dict[WorkloadKey, Finding]:
-    """What another cluster has, and what it lacks, says nothing of the service accounts of this one."""
-    findings = (*aws.findings, *aws.verification.findings)
-    differs = next((one for one in findings if one.code == Code.KUBERNETES_API_DIFFERS), None)
-    if differs is None or not preflight.server.required:
-        return {}
-    return {workload.key: differs for workload in aws.verification.workloads}
-
-
-def _may_be_another(aws: AwsResult) -> bool:
-    findings = (*aws.findings, *aws.verification.findings)
-    return any(
-        finding.code in (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN) for finding in findings
-    )

@@ -17,7 +17,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 from urllib.parse import urlsplit
 
@@ -81,6 +81,18 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
     return _unknown(cluster, server)
 
 
+def as_refusal(finding: Finding) -> Finding:
+    """For a run that stops there: the word on which it goes on."""
+    return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
+
+
+def as_left_open(finding: Finding) -> Finding:
+    """For a verification: what comes of it."""
+    return replace(
+        finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
+    )
+
+
 def api_server_row(server: ApiServer) -> ApiServerRow:
     return {
         "url": server.url,
@@ -123,8 +135,7 @@ def _differs(cluster: Cluster, server: ApiServer) -> Finding:
         Code.KUBERNETES_API_DIFFERS,
         f"{_subject(server)} is not that of {_place(cluster)}: EKS gives it the endpoint {cluster.endpoint or '-'} "
         "and another certificate authority.",
-        f"{_CORRECT} If it is that cluster behind a proxy with a certificate of its own, "
-        "pod_identity_verify_cluster: false goes on.",
+        _CORRECT,
         raised_as=None if server.required else "warning",
     )
 
@@ -151,14 +162,25 @@ def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     return Finding(
         Code.KUBERNETES_API_UNKNOWN,
         f"{_subject(server)} is not proven to be that of {_place(cluster)}: {reason}.",
-        "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). If you "
-        "know that it is the right one, pod_identity_verify_cluster: false goes on.",
+        "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one).",
     )
 
 
 _CORRECT = (
     "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
     "(pod_identity_kubeconfig, pod_identity_kube_context)."
+)
+_GO_ON = {
+    Code.KUBERNETES_API_DIFFERS: "If it is that cluster behind a proxy with a certificate of its own, "
+    "pod_identity_verify_cluster: false goes on.",
+    Code.KUBERNETES_API_UNKNOWN: "If you know that it is the right one, pod_identity_verify_cluster: false goes on.",
+}
+_LEFT_OPEN = (
+    "What it shows proves nothing about that cluster, so the checks of service accounts and Pods are unknown."
+)
+_OWN_ENDPOINT = (
+    "pod_identity_kube_auth: eks, instead of a kubeconfig, goes to the endpoint that EKS gives the cluster, with the "
+    "cluster's own certificate authority."
 )
 
 

@@ -17,7 +17,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..inputs.account_checks import has_many_policies, validate_accounts, validate_attachments
 from ..inputs.fleet import Member
-from ..model.api_server import judge_api_server
+from ..model.api_server import as_left_open, as_refusal, judge_api_server
 from ..model.aws_errors import AwsError, ErrorKind
 from ..model.cluster import Account, Cluster, Clusters
 from ..model.desired import Desired, Options, State
@@ -46,6 +46,13 @@ class Fleet:
     @property
     def account(self) -> Account:
         return self.clusters.account
+
+    def doubts_of(self, cluster: str, verified: bool) -> list[Finding]:
+        """``verified`` says that a verification was made, whose checks of Kubernetes it leaves open."""
+        doubt = self.doubts.get(cluster)
+        if doubt is None:
+            return []
+        return [as_left_open(doubt) if verified else doubt]
 
 
 def assemble(
@@ -87,7 +94,7 @@ def _refusal(
 ) -> AwsError | None:
     """Why a cluster that can be read is not in the run."""
     if doubt is not None and member.server is not None and member.server.required:
-        return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, doubt.remedy)
+        return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, as_refusal(doubt).remedy)
     desired = Desired(member.workloads, options)
     try:
         validate_accounts(desired, cluster)

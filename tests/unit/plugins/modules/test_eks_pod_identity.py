@@ -223,9 +223,13 @@ OTHER_API_MESSAGE = (
 )
 OTHER_API_REMEDY = (
     "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
-    "(pod_identity_kubeconfig, pod_identity_kube_context). If it is that cluster behind a proxy with a certificate of "
-    "its own, pod_identity_verify_cluster: false goes on."
+    "(pod_identity_kubeconfig, pod_identity_kube_context)."
 )
+OTHER_API_GOES_ON = (
+    " If it is that cluster behind a proxy with a certificate of its own, "
+    "pod_identity_verify_cluster: false goes on."
+)
+OTHER_API_LEFT_OPEN = " What it shows proves nothing about that cluster, so the checks of service accounts and Pods are unknown."
 CLUSTER_API = {
     "endpoint": "https://abc.eks.amazonaws.com",
     "certificateAuthority": {
@@ -245,24 +249,30 @@ def test_a_kubeconfig_of_another_cluster_stops_the_run_before_any_change(
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
     result = run(eks_pod_identity, check, **arguments, state=state)
     assert (result["failed"], result["error_code"]) == (True, "KUBERNETES_API_DIFFERS")
-    assert result["msg"] == f"{OTHER_API_MESSAGE} {OTHER_API_REMEDY} Nothing was changed."
+    assert result["msg"] == f"{OTHER_API_MESSAGE} {OTHER_API_REMEDY}{OTHER_API_GOES_ON} Nothing was changed."
     assert aws.writes == []
 
 
-def test_a_kubeconfig_of_another_cluster_is_a_warning_on_the_owners_word(run: Run, aws: FakeAws) -> None:
+@pytest.mark.parametrize(
+    ("verify", "open_checks"), [(False, ""), (True, OTHER_API_LEFT_OPEN)], ids=["change alone", "verified"]
+)
+def test_a_kubeconfig_of_another_cluster_is_a_warning_on_the_owners_word(
+    run: Run, aws: FakeAws, verify: bool, open_checks: str
+) -> None:
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
     aws.eks.details = CLUSTER_API
-    arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "verify": verify}
     result = run(eks_pod_identity, **arguments, kubernetes_api={**OTHER_API, "required": False})
     assert result["changed"] is True
-    assert result["findings"] == [
-        {
-            "code": "KUBERNETES_API_DIFFERS",
-            "severity": "warning",
-            "workload": "",
-            "message": OTHER_API_MESSAGE,
-            "remedy": OTHER_API_REMEDY,
-        }
-    ]
+    (finding,) = result["findings"]
+    assert (finding["code"], finding["severity"], finding["workload"], finding["message"]) == (
+        "KUBERNETES_API_DIFFERS",
+        "warning",
+        "",
+        OTHER_API_MESSAGE + open_checks,
+    )
+    assert finding["remedy"].startswith(OTHER_API_REMEDY)
+    assert OTHER_API_GOES_ON not in finding["remedy"]
 
 
 def test_the_clusters_own_authority_is_proof_at_any_address_and_costs_no_request(
@@ -327,7 +337,7 @@ def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, a
     assert (first["code"], first["severity"], first["message"]) == (
         "KUBERNETES_API_DIFFERS",
         "error",
-        OTHER_API_MESSAGE,
+        OTHER_API_MESSAGE + OTHER_API_LEFT_OPEN,
     )
 
 

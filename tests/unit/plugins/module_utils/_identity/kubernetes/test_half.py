@@ -31,6 +31,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     HalfSettings,
     run_half,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection import (
+    ProbeSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection_run import (
+    InjectionSettings,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
     ObjectName,
@@ -694,53 +700,95 @@ def test_one_task_hands_it_to_another() -> None:
     assert (parsed.findings, parsed.judges_agent) == (outcome.findings, True)
 
 
-@pytest.mark.parametrize(("required", "restarted"), [(True, False), (False, True)])
-def test_nothing_is_restarted_in_what_may_be_another_cluster(required: bool, restarted: bool) -> None:
+# An API that is not proven to be the cluster's
+
+DIFFERS, UNPROVEN = "KUBERNETES_API_DIFFERS", "KUBERNETES_API_UNKNOWN"
+PROBED = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0)
+EKS = {"gitVersion": "v1.33.0-eks-1234567"}
+
+
+def doubted(code: str, *rows: Any) -> dict[str, Any]:
     finding = {
-        "code": "KUBERNETES_API_UNKNOWN",
+        "code": code,
         "severity": "warning",
         "workload": "",
-        "message": "",
-        "remedy": "",
+        "message": "It is another's.",
+        "remedy": "Mend.",
     }
-    preflight = replace(THERE, server=ApiServer(required=required))
-    cluster = FakeCluster({"Pod shop": build.read([STALE]), **AGENTS})
-    half = run(
-        cluster,
-        preflight,
-        result=build.result(build.row(), findings=[finding]),
-        restart=RestartSettings(),
-    )
-    assert any(line.startswith("patch") for line in cluster.log) is restarted
-    warning = (
-        "No Pod was restarted and no proof was run: the Kubernetes API of the kubeconfig is not proven to be that of "
-        "the cluster, as the findings say."
-    )
-    assert (warning in half.warnings) is not restarted
+    return build.result(*(rows or (build.row(), build.row("web"))), findings=[finding])
+
+
+@pytest.mark.parametrize("required", [True, False], ids=["verified", "on the user's word"])
+@pytest.mark.parametrize("code", [DIFFERS, UNPROVEN])
+@pytest.mark.parametrize(
+    ("accounts", "pods"),
+    [
+        (THERE, [build.pod(injected=True)]),
+        (THERE, [STALE]),
+        (Preflight(), []),
+    ],
+    ids=["all well there", "a stale Pod there", "nothing there"],
+)
+def test_what_another_cluster_shows_says_nothing_of_this_one(
+    accounts: Preflight, pods: list[Any], code: str, required: bool
+) -> None:
+    """Neither what is well there nor what is missing. Nobody is asked for what would not count."""
+    cluster = FakeCluster({"Pod shop": build.read(pods), **AGENTS}, version=EKS)
+    preflight = replace(accounts, server=ApiServer(required=required))
+    half = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
+    assert cluster.log == []
+    for checks in half.outcome.checks.values():
+        assert [(check.name, check.status, [one.code for one in check.findings]) for check in checks] == [
+            (name, "unknown", [code]) for name in ("service account", "agent", "pods", "injection", "proof")
+        ]
+    assert [(finding.code, finding.message) for finding in half.outcome.findings] == [
+        (code, "It is another's.")
+    ]
+    assert half.outcome.judges_agent is False
+    assert half.jobs == 0
+
+
+def test_what_was_not_asked_for_is_not_unknown() -> None:
+    half = run(FakeCluster(), result=doubted(DIFFERS, build.row()), verify_pods=False)
+    assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account", "agent"]
 
 
 @pytest.mark.parametrize(
-    ("required", "codes", "status"),
+    ("code", "required", "restarted"),
+    [(DIFFERS, False, True), (UNPROVEN, False, True), (DIFFERS, True, False), (UNPROVEN, True, False)],
+)
+def test_only_on_the_users_word_is_anything_restarted_there(
+    code: str, required: bool, restarted: bool
+) -> None:
+    """The checks stay unknown all the same."""
+    preflight = replace(THERE, server=ApiServer(required=required))
+    cluster = FakeCluster({"Pod shop": build.read([STALE]), **AGENTS})
+    half = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())
+    assert any(line.startswith("patch") for line in cluster.log) is restarted
+    assert half.changed is restarted
+    assert {check.status for check in half.outcome.checks[build.KEY]} == {"unknown"}
+
+
+UNPROVEN_SERVER = (
+    "the Kubernetes API of the kubeconfig is not proven to be that of the cluster, as the findings say."
+)
+
+
+@pytest.mark.parametrize(
+    ("required", "asked", "left_out"),
     [
-        (True, ["KUBERNETES_API_DIFFERS"], "unknown"),
-        (False, ["NAMESPACE_MISSING", "NAMESPACE_MISSING"], "fail"),
+        (True, {"restart": RestartSettings()}, "No Pod was restarted"),
+        (True, PROOF, "No proof was run"),
+        (True, {"restart": RestartSettings(), **PROOF}, "No Pod was restarted and no proof was run"),
+        (False, {"restart": RestartSettings(), **PROOF}, "No proof was run"),
+        (False, {"restart": RestartSettings()}, ""),
+        (True, {}, ""),
+        (True, {"check_mode": True, **PROOF}, ""),
     ],
 )
-def test_what_another_cluster_lacks_is_not_missing_here(
-    required: bool, codes: list[str], status: str
+def test_what_was_asked_for_and_is_left_out_there_is_said(
+    required: bool, asked: dict[str, Any], left_out: str
 ) -> None:
-    """Unless a run may take it for the cluster's."""
-    finding = {
-        "code": "KUBERNETES_API_DIFFERS",
-        "severity": "error",
-        "workload": "",
-        "message": "It is another's.",
-        "remedy": "",
-    }
-    half = run(
-        FakeCluster({"Pod shop": build.read([]), **AGENTS}),
-        Preflight(server=ApiServer(required=required)),
-        result=build.result(build.row(), build.row("web"), findings=[finding]),
-    )
-    assert [finding.code for finding in half.outcome.findings] == codes
-    assert [checks[0].status for checks in half.outcome.checks.values()] == [status, status]
+    preflight = replace(THERE, server=ApiServer(required=required))
+    half = run(FakeCluster(AGENTS), preflight, result=doubted(UNPROVEN, build.row()), **asked)
+    assert list(half.warnings) == ([f"{left_out}: {UNPROVEN_SERVER}"] if left_out else [])

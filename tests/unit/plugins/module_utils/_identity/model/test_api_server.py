@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
     api_server_row,
+    as_left_open,
+    as_refusal,
     digests_of,
     digests_of_data,
     judge_api_server,
@@ -132,6 +134,41 @@ def test_a_run_that_goes_on_is_warned() -> None:
         assert finding is not None
         severities.append(finding.severity)
     assert severities == ["error", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("server", "refusal", "left_open"),
+    [
+        (
+            ApiServer(TUNNEL, OTHER),
+            "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
+            "(pod_identity_kubeconfig, pod_identity_kube_context). If it is that cluster behind a proxy with a "
+            "certificate of its own, pod_identity_verify_cluster: false goes on.",
+            "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
+            "(pod_identity_kubeconfig, pod_identity_kube_context). ",
+        ),
+        (
+            ApiServer(TUNNEL),
+            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). If you "
+            "know that it is the right one, pod_identity_verify_cluster: false goes on.",
+            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). ",
+        ),
+    ],
+    ids=["differs", "unknown"],
+)
+def test_the_remedy_is_that_of_what_the_run_does(server: ApiServer, refusal: str, left_open: str) -> None:
+    """The word that lets a change go on proves nothing to a verification."""
+    finding = judge_api_server(CLUSTER, server)
+    assert finding is not None
+    assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)
+    assert as_left_open(finding).message == (
+        f"{finding.message} What it shows proves nothing about that cluster, so the checks of service accounts and Pods "
+        "are unknown."
+    )
+    assert as_left_open(finding).remedy == (
+        f"{left_open}pod_identity_kube_auth: eks, instead of a kubeconfig, goes to the endpoint that EKS gives the "
+        "cluster, with the cluster's own certificate authority."
+    )
 
 
 def test_digests_are_those_of_each_certificate() -> None:
