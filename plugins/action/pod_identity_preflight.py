@@ -128,7 +128,7 @@ Nothing was changed."""
 GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
 PURGE_IN_A_FLEET = (
     f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
-    "cluster. Leave it out here, and purge cluster by cluster with site.yml."
+    "cluster. Leave it out here, and purge each cluster alone afterwards."
 )
 NOTHING_FOR_HOST = (
     f"{ROLE}{LAYERS} has nothing for host {{host}}: none of its patterns is meant for it, and neither {ROLE}workloads nor "
@@ -137,8 +137,8 @@ NOTHING_FOR_HOST = (
 )
 VERIFY_ONLY = f"{ROLE}verify_only"
 VERIFY_WITHOUT_FLEET = (
-    f"{VERIFY_ONLY} is true, which is for fleet.yml; this would make changes. "
-    "To verify one cluster, run verify.yml."
+    f"{VERIFY_ONLY} is true, which is for a fleet; this would make changes. "
+    "To verify one cluster, use verify.yml, the playbook or the role's tasks_from."
 )
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 

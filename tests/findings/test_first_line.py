@@ -114,7 +114,7 @@ BROKEN = (
         "service account deleted",
         kube.delete_account,
         "default/my-service-account: service account my-service-account does not exist in namespace default. "
-        "Run site.yml, which creates it (unless create_service_account is false), or create it with the "
+        "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
         "workload's own manifests.",
     ),
     Broken(
@@ -167,6 +167,8 @@ def test_first_line_is_the_cause(new_world: NewWorld, broken: Broken) -> None:
 
 
 def verify(world: World, folder: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+    """By a kubeconfig that leads to the endpoint that EKS gives the cluster."""
+    world.patch_cluster(endpoint=world.kube.endpoint)
     given = folder / "workloads.json"
     asked = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.asked, **variables}
     given.write_text(json.dumps(asked), encoding="utf-8")

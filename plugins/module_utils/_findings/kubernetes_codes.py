@@ -49,21 +49,21 @@ CLUSTER: Descriptions = {
         "The service account does not exist",
         "error",
         "the service account does not exist",
-        "`site.yml`, or the workload's own manifests",
+        "apply the workload, or its own manifests",
         "it is not among those of the namespace",
     ),
     Code.SERVICE_ACCOUNT_GOING: Description(
         "The service account is being deleted",
         "error",
         "the service account is being deleted, and waits for its finalizers",
-        "remove the finalizers, `site.yml`",
+        "remove the finalizers, apply the workload",
         "its `deletionTimestamp`",
     ),
     Code.SERVICE_ACCOUNT_DIFFERS: Description(
         "The service account has other labels or annotations",
         "warning",
         "labels or annotations that the workload asks for, or our marks, are missing or have another value",
-        "`site.yml`",
+        "apply the workload",
         "compared one by one; others may be there as well",
     ),
     Code.IRSA_ANNOTATION: Description(
@@ -190,7 +190,7 @@ INJECTION: Descriptions = {
         "The cluster does not know the association yet",
         "error",
         "nothing is injected, and the association is young: each API server learns of it by itself, within seconds",
-        "`verify.yml` again in a minute, before Pods start; `pod_identity_injection_timeout`",
+        "verify again in a minute, before Pods start; `pod_identity_injection_timeout`",
     ),
     Code.INJECTION_MISSING: Description(
         "Nothing is injected into new Pods",

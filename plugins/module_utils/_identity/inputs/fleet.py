@@ -76,7 +76,7 @@ def members_of(asked: Sequence[Asked], region: str) -> list[Member]:
 def _purge_is_for_one(names: Sequence[str]) -> str:
     return (
         f"purge is asked for cluster {', '.join(names)}: what a purge may remove, and how much, is a question to the list of "
-        "one cluster, so it is done cluster by cluster. Leave purge out here, and purge with site.yml afterwards."
+        "one cluster, so it is done cluster by cluster. Leave purge out here, and purge each cluster alone afterwards."
     )
 
 

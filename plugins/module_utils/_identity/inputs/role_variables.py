@@ -293,6 +293,6 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
     if entry_point == "verify" and values.get("state") == "absent":
         problems.add(
             "",
-            f"{ROLE}state: absent cannot be verified; verify.yml says whether all is there. Leave {ROLE}state out, "
-            "or run teardown.yml.",
+            f"{ROLE}state: absent is for a change, and a verification makes none; it says whether all is there. "
+            f"Leave {ROLE}state out.",
         )

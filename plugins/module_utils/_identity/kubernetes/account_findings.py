@@ -39,7 +39,7 @@ def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
     return Finding(
         Code.NAMESPACE_MISSING,
         f"namespace {key.namespace} does not exist.",
-        "Create it, or run site.yml with create_namespace: true for the workload.",
+        "Create it, or apply the workload with create_namespace: true.",
         key,
     )
 
@@ -50,7 +50,7 @@ def namespace_going(key: WorkloadKey, state: AccountState) -> Finding | None:
     return Finding(
         Code.NAMESPACE_GOING,
         f"namespace {key.namespace} is being deleted, with everything in it.",
-        "Remove the workload, or wait until the namespace is gone, create it, and run site.yml. What keeps it is in its "
+        "Remove the workload, or wait until the namespace is gone, create it, and apply the workload. What keeps it is in its "
         f"status: kubectl get namespace {key.namespace} -o yaml",
         key,
     )
@@ -62,7 +62,7 @@ def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | 
     return Finding(
         Code.SERVICE_ACCOUNT_MISSING,
         f"service account {key.service_account} does not exist in namespace {key.namespace}.",
-        "Run site.yml, which creates it (unless create_service_account is false), or create it with the "
+        "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
         "workload's own manifests.",
         key,
     )
@@ -75,7 +75,7 @@ def service_account_going(key: WorkloadKey, state: AccountState) -> Finding | No
         Code.SERVICE_ACCOUNT_GOING,
         f"service account {key.service_account} in namespace {key.namespace} is being deleted, and waits for its "
         "finalizers.",
-        "Have whoever set them remove them, and run site.yml, which creates it anew. It shows them: kubectl get "
+        "Have whoever set them remove them, and apply the workload, which creates it anew. It shows them: kubectl get "
         f"serviceaccount {key.service_account} -n {key.namespace} -o yaml",
         key,
     )
@@ -100,7 +100,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
     return Finding(
         Code.SERVICE_ACCOUNT_DIFFERS,
         f"service account {key.service_account} in namespace {key.namespace} is not as asked for: {', '.join(texts)}.",
-        "Run site.yml, which corrects it.",
+        "Apply the workload, which corrects it.",
         key,
     )
 

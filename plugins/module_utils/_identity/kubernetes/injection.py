@@ -217,10 +217,10 @@ _REFUSALS = (
     _Refusal(
         r'error looking up service account|namespaces? "[^"]*" not found',
         "it has no service account to run under",
-        "Create the service account, or run site.yml, which does.",
+        "Create the service account, or apply the workload, which does.",
     ),
 )
-_ANY = _Refusal("", "it was not answered", "Run verify.yml again, which tries it again.")
+_ANY = _Refusal("", "it was not answered", "Verify again, which tries it again.")
 
 
 def judge_refusal(error: ApiError) -> Seen:

@@ -81,7 +81,7 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
         return Finding(
             Code.INJECTION_NOT_YET,
             f"{subject} {fault.what} ({count}): not every API server of the cluster knows the young association yet.",
-            "Start no Pods before it does: run verify.yml again in a minute. pod_identity_injection_timeout lets a "
+            "Start no Pods before it does: verify again in a minute. pod_identity_injection_timeout lets a "
             "run wait longer.",
             key,
         )

@@ -43,7 +43,7 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list[Row]:
     """Findings without those that follow from a failure: of a workload that was refused that refusal is what counts,
-    and whoever has just run site.yml is not helped by "Run site.yml"."""
+    and whoever has just applied a workload is not helped by "Apply the workload"."""
     refused = {failure["workload"] for failure in failures if failure["workload"]}
     return [finding for finding in findings if finding["workload"] not in refused]
 

@@ -258,8 +258,8 @@ def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
         (
             {"state": "absent"},
             "verify",
-            "pod_identity_state: absent cannot be verified; verify.yml says whether all is there. Leave "
-            "pod_identity_state out, or run teardown.yml.",
+            "pod_identity_state: absent is for a change, and a verification makes none; it says whether all is there. "
+            "Leave pod_identity_state out.",
         ),
     ],
 )

@@ -232,12 +232,12 @@ FORBIDDEN = (
         (
             ApiError(404, 'namespaces "shop" not found'),
             'could not be tried, as it has no service account to run under (404): namespaces "shop" not found',
-            "Create the service account, or run site.yml, which does.",
+            "Create the service account, or apply the workload, which does.",
         ),
         (
             ApiError(0, "connection refused"),
             "could not be tried, as it was not answered: connection refused",
-            "Run verify.yml again, which tries it again.",
+            "Verify again, which tries it again.",
         ),
     ],
 )

@@ -132,13 +132,13 @@ def test_messages_of_service_accounts() -> None:
     assert [(one["message"], one["remedy"]) for one in texts] == [
         (
             "service account api does not exist in namespace shop.",
-            "Run site.yml, which creates it (unless create_service_account is false), or create it with the "
+            "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
             "workload's "
             "own manifests.",
         ),
         (
             "namespace shop does not exist.",
-            "Create it, or run site.yml with create_namespace: true for the workload.",
+            "Create it, or apply the workload with create_namespace: true.",
         ),
         (
             "service account api still has the annotation eks.amazonaws.com/role-arn "

@@ -327,7 +327,7 @@ def test_the_quota_of_the_account_is_asked_for_once() -> None:
         pytest.param(
             [ParsedInput("blue", "present", (), purge=True), ParsedInput("green", "present", ())],
             "purge is asked for cluster blue: what a purge may remove, and how much, is a question to the list of one cluster, "
-            "so it is done cluster by cluster. Leave purge out here, and purge with site.yml afterwards.",
+            "so it is done cluster by cluster. Leave purge out here, and purge each cluster alone afterwards.",
             id="purge",
         ),
     ],

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A message holds for each caller: the playbooks, a play with the role, and the modules."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+PLAYBOOKS = frozenset(path.name for path in (ROOT / "playbooks").glob("*.yml"))
+# Who uses the role has these as well, by tasks_from.
+OF_THE_ROLE = frozenset(path.name for path in (ROOT / "roles" / "pod_identity" / "tasks").glob("*.yml"))
+_FILE = re.compile(r"\b[a-z_]+\.yml\b")
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("module_utils", PLAYBOOKS),
+        ("modules", PLAYBOOKS),
+        ("action", PLAYBOOKS - OF_THE_ROLE),
+        ("plugin_utils", PLAYBOOKS - OF_THE_ROLE),
+    ],
+)
+def test_no_message_names_a_playbook_that_its_reader_may_not_have_run(
+    folder: str, names: frozenset[str]
+) -> None:
+    named = {
+        f"{path.name}: {text}"
+        for path in (ROOT / "plugins" / folder).rglob("*.py")
+        for text in _texts(ast.parse(path.read_text(encoding="utf-8")))
+        if names & set(_FILE.findall(text))
+    }
+    assert named == set()
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    """All texts but docstrings and the documentation of modules."""
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    documented = {
+        id(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in told | documented
+        ):
+            yield node.value
