@@ -226,6 +226,11 @@ FAILURES: Descriptions = {
         "the role exists in other letter case",
         "spell it the same way, or give another name",
     ),
+    Code.ROLE_POLICIES_OVER_QUOTA: _failure(
+        "The role would have more policies than its quota",
+        "what is to be attached and what others attached, which stays, are more policies than a role may have",
+        "detach what is not needed, join policies, `purge_policies` for a role made here, or have the quota raised",
+    ),
     Code.POLICY_NOT_OWNED: _failure(
         "The policy was not made here",
         "a policy of this name exists with another document and was not made here",

@@ -169,7 +169,8 @@ class Observed:
     which associations of these clusters use a role's ARN (in lower case), also as their target role; it is whole only for
     removals. ``bulk_denied`` is the refusal of AWS when the caller is not allowed to read in bulk, so that
     everything was read one by one.
-    ``documents`` holds the default versions, by ARN, of other policies that came with what was read.
+    ``documents`` holds the default versions, by ARN, of other policies that came with what was read. ``attachment_quota`` is
+    how many policies a role may have; None when it was not asked for, or the caller is not told.
     """
 
     clusters: Clusters
@@ -180,6 +181,7 @@ class Observed:
     failures: tuple[ReadFailure, ...] = ()
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
+    attachment_quota: int | None = None
 
     @property
     def account(self) -> Account:

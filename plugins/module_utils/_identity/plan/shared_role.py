@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.changes import Change, Draft
 from ..model.cluster import Clusters
@@ -33,6 +34,7 @@ from ..model.targets import (
     role_target,
 )
 from . import problems, retained, roles
+from .attachment_quota import find_overfull
 from .let_in import everyone_let_in, others_let_in
 from .trust import (
     TAGGED_SCOPES,
@@ -84,19 +86,27 @@ def plan_shared_role(
         return
     joining = _attachments(shared, role, made)
     changes += joining
+    if role is not None and not spec.existing and changes and not _is_ours(role, options):
+        if role.owned:
+            target = role_target(role.name)
+            failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
+        else:
+            failure = problems.not_owned(shared, role, changes)
+        draft.failures.append(failure)
+        return
+    leaving, staying = _detachments(observed, clusters, options, shared, role, listed)
+    overfull = find_overfull(observed, options, shared, role, joining, leaving)
+    if overfull is not None:
+        draft.failures.append(overfull)
+        others = shared.without(frozenset(overfull.workloads))
+        if others.users:
+            plan_shared_role(draft, observed, options, others, listed, made)
+        return
     if role is not None and not spec.existing:
-        if changes and not _is_ours(role, options):
-            if role.owned:
-                target = role_target(role.name)
-                failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
-            else:
-                failure = problems.not_owned(shared, role, changes)
-            draft.failures.append(failure)
-            return
         if spec.trust_policy is None and _is_ours(role, options):
             draft.findings.extend(everyone_let_in(role, shared.keys[0]))
             draft.findings.extend(others_let_in(role, shared.keys[0]))
-        leaving = _detachments(draft, observed, clusters, options, shared, role, listed)
+        draft.findings.extend(staying)
         # A full role takes a policy only after another one has left; else there is never one too few.
         excess = max(0, len(role.attached) + len(joining) - POLICIES_OF_A_ROLE)
         changes += [
@@ -218,19 +228,18 @@ def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection
 
 
 def _detachments(
-    draft: Draft,
     observed: Observed,
     clusters: Clusters,
     options: Options,
     shared: SharedRole,
-    role: ObservedRole,
+    role: ObservedRole | None,
     listed: frozenset[WorkloadKey],
-) -> list[Change]:
+) -> tuple[list[Change], list[Finding]]:
     """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
     everything on a role that workloads outside this run use too, for it may be theirs."""
-    if not _is_ours(role, options):
-        return []
-    changes = []
+    if role is None or shared.spec.existing or not _is_ours(role, options):
+        return [], []
+    changes, findings = [], []
     foreign_grants = grants_of_others(clusters, role.trust, listed)
     for arn in role.attached:
         if arn in shared.policy_users:
@@ -243,5 +252,5 @@ def _detachments(
             changes.append(replace(change, takes=True))
         else:
             unread = unread_targets(observed.failures).get(Target("owner", arn))
-            draft.findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
-    return changes
+            findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
+    return changes, findings

@@ -24,9 +24,11 @@ from ..model.observed import Observed, ObservedAssociation
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from ..plan.absent import MayPurge, make_removal_plan
+from ..plan.attachment_quota import has_overfull
 from ..plan.present import make_plan
 from ..plan.trust_usability import subject_of
 from ..plan.young import perhaps_unseen
+from ..read.account import read_attachment_quota
 from ..read.observe import Observer
 from ..read.role_propagation import may_become_usable
 from .apply import apply_plan
@@ -109,6 +111,14 @@ class Engine:
         behind = [change for change in missing if change in made]
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
+    def _plan(self, desired: Desired, observed: Observed) -> Plan:
+        """The account's quota is asked for only where the usual one would stand in the way."""
+        plan = make_plan(desired, observed)
+        if not has_overfull(plan):
+            return plan
+        quota = read_attachment_quota(self.api)
+        return plan if quota is None else make_plan(desired, replace(observed, attachment_quota=quota))
+
     def run(
         self,
         desired: Desired,
@@ -132,7 +142,7 @@ class Engine:
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
-                plan = make_plan(desired, observed)
+                plan = self._plan(desired, observed)
             self.journal.begin(observed, plan)
             if check_mode:
                 findings = (*plan.findings, *unseen_perhaps)

@@ -146,6 +146,9 @@ class FakeIam:
         named = [{"InstanceProfileName": name} for name in profiles]
         return {"InstanceProfiles": named, "IsTruncated": False}
 
+    def GetAccountSummary(self, _asked: Any) -> dict[str, Any]:
+        return {"SummaryMap": {"AttachedPoliciesPerRoleQuota": ATTACHMENTS}}
+
     def AttachRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
         attached = self._role(asked)["attached"]
         arn = asked["PolicyArn"]
