@@ -533,6 +533,12 @@ ATTACHMENTS = (
 
 POLICIES = (
     Case(
+        "GetAccountSummary",
+        (),
+        iam("GetAccountSummary"),
+        {"SummaryMap": {"AttachedPoliciesPerRoleQuota": 10}},
+    ),
+    Case(
         "GetPolicy",
         (
             policy(Tags=tags(team="a")),
@@ -555,6 +561,12 @@ POLICIES = (
         },
     ),
     Case("GetPolicy: no tags", (policy(),), iam("GetPolicy", PolicyArn=POLICY), {"Policy": {"Tags": []}}),
+    Case(
+        "GetPolicy: the description of its creation",
+        (policy(Description="Reads"), version(2, SetAsDefault=True)),
+        iam("GetPolicy", PolicyArn=POLICY),
+        {"Policy": {"DefaultVersionId": "v2", "Description": "Reads"}},
+    ),
     Case("GetPolicy: unknown", (), iam("GetPolicy", PolicyArn=UNKNOWN), NO_POLICY),
     Case(
         "GetPolicy: letter case counts in an ARN",
@@ -1039,4 +1051,9 @@ CALLER = (Case("GetCallerIdentity", (), Request("sts", "GetCallerIdentity", {}),
 
 CASES = (*ROLES, *ATTACHMENTS, *POLICIES, *ASSOCIATIONS, *CALLER)
 # No request of these is refused for what there is in the account.
-NEVER_REFUSED = {"iam:ListRoles", "iam:GetAccountAuthorizationDetails", "sts:GetCallerIdentity"}
+NEVER_REFUSED = {
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetAccountSummary",
+    "iam:ListRoles",
+    "sts:GetCallerIdentity",
+}

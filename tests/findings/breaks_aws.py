@@ -243,6 +243,19 @@ def tag_policy(world: World) -> None:
     world.iam.tag_policy(PolicyArn=world.policy_arn, Tags=[{"Key": "team", "Value": "others"}])
 
 
+def guide_described(_world: World) -> Workloads:
+    return [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads secrets"}]}]
+
+
+def ask_for_another_description(world: World) -> None:
+    world.asked = [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads objects"}]}]
+
+
+def ask_for_a_description(world: World) -> None:
+    """Of a policy that was created without one."""
+    ask_for_another_description(world)
+
+
 def tag_association(world: World) -> None:
     arn = f"arn:aws:eks:us-west-2:{world.account}:podidentityassociation/{CLUSTER}/{world.association_id}"
     world.eks.untag_resource(resourceArn=arn, tagKeys=["team"])

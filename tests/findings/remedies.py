@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
-from ansible_collections.workload_identity.aws.tests.findings.world import World
+from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE, World
 from botocore import xform_name
 
 KINDS = {"serviceaccount": "serviceaccounts", "pod": "pods"}
@@ -56,6 +56,13 @@ REPAIRS: Mapping[str, Repair] = {
     "description changed": APPLY,
     "tag of the role changed": APPLY,
     "tag of the policy changed": APPLY,
+    "another description of the policy asked for": Repair(
+        "Ask for the description that it has (Reads secrets), or",
+        changes={"policies": [{**GUIDE["policies"][0], "description": "Reads secrets"}]},
+    ),
+    "a description asked for, of a policy without": Repair(
+        "Leave the description out, or", changes={"policies": GUIDE["policies"]}
+    ),
     "tag of the association changed": APPLY,
     "inline policy added": COMMAND,
     "inline policy of an administrator added": COMMAND,

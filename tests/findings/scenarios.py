@@ -133,6 +133,17 @@ OF_AWS = (
     Scenario("description changed", aws.describe_role, "ROLE_SETTINGS_DIFFER"),
     Scenario("tag of the policy changed", aws.tag_policy, "POLICY_SETTINGS_DIFFER", made=aws.guide_tagged),
     Scenario(
+        "another description of the policy asked for",
+        aws.ask_for_another_description,
+        "POLICY_DESCRIPTION_DIFFERS",
+        made=aws.guide_described,
+    ),
+    Scenario(
+        "a description asked for, of a policy without",
+        aws.ask_for_a_description,
+        "POLICY_DESCRIPTION_DIFFERS",
+    ),
+    Scenario(
         "tag of the association changed",
         aws.tag_association,
         "ASSOCIATION_SETTINGS_DIFFER",

@@ -143,6 +143,20 @@ def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) 
             ["policy {policy} is not as asked for: tag team is others, not payments."],
         ),
         (
+            "another description of the policy asked for",
+            [
+                "policy {policy} is not as asked for: description is Reads secrets, not Reads objects. IAM cannot change it: "
+                "a policy keeps the description with which it was created."
+            ],
+        ),
+        (
+            "a description asked for, of a policy without",
+            [
+                "policy {policy} is not as asked for: description is (none), not Reads objects. IAM cannot change it: a policy "
+                "keeps the description with which it was created."
+            ],
+        ),
+        (
             "tag of the association changed",
             [
                 "association {association} of default/my-service-account is not as asked for: tag team is (none), not payments."

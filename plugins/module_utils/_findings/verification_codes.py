@@ -165,6 +165,12 @@ VERIFICATION: Descriptions = {
         "the tags of a policy that was made here are not as asked",
         "apply the workload",
     ),
+    Code.POLICY_DESCRIPTION_DIFFERS: Description(
+        "A policy has another description",
+        "info",
+        "the description of a policy that was made here is not as asked; IAM sets it when it creates a policy, and never again",
+        "ask for the description that it has, or for none; or give the policy another name, which creates it",
+    ),
     Code.ROLE_INLINE_POLICY: Description(
         "The role has an inline policy",
         "warning",

@@ -44,14 +44,15 @@ class ObservedPolicy:
     ``document`` is that of the default version; None when it was not read (a policy that is only
     attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
     entities that use the policy, read only for its removal. ``tags`` is None when they were not read,
-    because nothing turns on them: the policy is as wanted, and no tags are asked for. ``changed_at`` is when its
-    latest version was made, in ISO 8601.
+    because nothing turns on them: the policy is as wanted, and no tags are asked for. So is ``description``: "" is a policy
+    without one. ``changed_at`` is when its latest version was made, in ISO 8601.
     """
 
     arn: str
     name: str
     default_version: str
     tags: Mapping[str, str] | None = field(default_factory=dict)
+    description: str | None = ""
     document: Document | None = None
     versions: tuple[PolicyVersion, ...] = ()
     attached_to: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ def decode_policy(raw: Answer) -> ObservedPolicy:
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
         tags=_tags(raw.get("Tags")),
+        description=raw.get("Description") or "",
         changed_at=_changed_at(raw),
     )
 
@@ -64,7 +65,7 @@ def decode_role_detail(raw: Answer) -> ObservedRole:
 
 
 def decode_policy_detail(raw: Answer) -> ObservedPolicy:
-    """A policy as GetAccountAuthorizationDetails returns it: with all versions, without tags."""
+    """A policy as GetAccountAuthorizationDetails returns it: with all versions, without tags and description."""
     versions = tuple(map(decode_version, raw.get("PolicyVersionList", ())))
     default = next((version for version in versions if version.is_default), None)
     return ObservedPolicy(
@@ -72,6 +73,7 @@ def decode_policy_detail(raw: Answer) -> ObservedPolicy:
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
         tags=None,
+        description=None,
         document=default.document if default else None,
         versions=versions,
         changed_at=_changed_at(raw),

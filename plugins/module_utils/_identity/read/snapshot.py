@@ -7,7 +7,7 @@
 """Read an account's roles and policies in bulk, where that costs fewer requests than one by one.
 
 Source: iam GetAccountAuthorizationDetails. It tells neither the description nor the session duration
-of a role (ListRoles does), nor the tags of a policy (only GetPolicy does).
+of a role (ListRoles does), nor tags and description of a policy (only GetPolicy does).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Snapshot:
             if policy is None:
                 if self.complete and ":iam::aws:" not in arn:
                     answers[arn] = None
-            elif not _tags_matter(spec, policy, planning):
+            elif not _details_matter(spec, policy, planning):
                 answers[arn] = policy
         return answers
 
@@ -76,12 +76,13 @@ class Snapshot:
         }
 
 
-def _tags_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
-    """Tags are to be compared, set or purged, or a change turns on who owns the policy: they have to be read."""
+def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
+    """Tags are to be compared, set or purged, or a change turns on who owns the policy: they have to be read. So has the
+    description, which is only compared."""
     if spec.document is None:
         return False
     if options is None:
-        return bool(spec.tags)
+        return bool(spec.tags) or spec.description is not None
     same = policy.document is not None and same_meaning(policy.document, spec.document, "identity")
     return not same or bool(spec.tags) or options.purge_tags or options.adopt
 

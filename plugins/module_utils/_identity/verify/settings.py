@@ -88,13 +88,29 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
             continue
         if not policy.owned:
             yield unmarked(f"policy {policy.arn}", workload.key)
-        elif texts := _tag_texts(policy, spec.tags):
+            continue
+        if texts := _tag_texts(policy, spec.tags):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
                 f"policy {policy.arn} is not as asked for: {', '.join(texts)}.",
                 _APPLY,
                 workload.key,
             )
+        if spec.description is not None and policy.description not in (None, spec.description):
+            yield _described(policy, policy.description or "", spec.description, workload.key)
+
+
+def _described(policy: ObservedPolicy, found: str, wanted: str, key: WorkloadKey) -> Finding:
+    """Source: iam CreatePolicy, "The policy description is immutable"."""
+    (text,) = differences({"description": found}, {"description": wanted})
+    has = f"ask for the description that it has ({found})" if found else "leave the description out"
+    return Finding(
+        Code.POLICY_DESCRIPTION_DIFFERS,
+        f"policy {policy.arn} is not as asked for: {text}. IAM cannot change it: a policy keeps the description with which it "
+        "was created.",
+        f"{has[0].upper()}{has[1:]}, or give the policy another name, under which it is created anew.",
+        key,
+    )
 
 
 def _tag_texts(policy: ObservedPolicy, wanted: Mapping[str, str]) -> list[str]:

@@ -188,7 +188,7 @@ class FakeIam:
         for arn, policy in sorted(self.policies.items()):
             if ":iam::aws:" in arn or "LocalManagedPolicy" not in asked["Filter"]:
                 continue
-            plain = _without(self.GetPolicy({"PolicyArn": arn})["Policy"], "Tags")
+            plain = _without(self.GetPolicy({"PolicyArn": arn})["Policy"], "Tags", "Description")
             versions = [
                 {**_version(policy, version), "Document": document}
                 for version, document in policy["versions"].items()
@@ -215,7 +215,9 @@ class FakeIam:
             "PermissionsBoundaryUsageCount": sum(arn == role["boundary"] for role in self.roles.values()),
             "Tags": _tag_list(policy["tags"]),
         }
-        return {"Policy": answer}
+        return {
+            "Policy": {**answer, **({"Description": policy["description"]} if policy["description"] else {})}
+        }
 
     def CreatePolicy(self, asked: Mapping[str, Any]) -> Answer:
         """The answer has tags only where there are any."""
@@ -235,7 +237,7 @@ class FakeIam:
             "users": [],
             "groups": [],
         }
-        policy = self.GetPolicy({"PolicyArn": arn})["Policy"]
+        policy = _without(self.GetPolicy({"PolicyArn": arn})["Policy"], "Description")
         return {"Policy": policy if tags else _without(policy, "Tags")}
 
     def CreatePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:

@@ -11,13 +11,24 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Options,
+    PolicySpec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import read_account
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
     WORTHWHILE,
     Snapshot,
     read_snapshot,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import FakeAws
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    FakeAws,
+    desired,
+    document,
+    policy_arn,
+    run,
+    workload,
+)
 
 ENDLESS = [
     pytest.param({"IsTruncated": True, "Marker": "same"}, 2, id="the same page again"),
@@ -73,3 +84,25 @@ def test_a_snapshot_whose_last_page_takes_up_its_budget_is_complete() -> None:
     aws.replace("iam:GetAccountAuthorizationDetails", answer)
     assert read_snapshot(aws, WORTHWHILE).complete
     assert len(aws.requests) == WORTHWHILE // 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "is_known"),
+    [
+        ({}, None, True),
+        ({"tags": {"team": "a"}}, None, False),
+        ({"description": "Reads"}, None, False),
+        ({"description": ""}, None, False),
+        # Nothing that a plan does turns on it.
+        ({"description": "Reads"}, Options(), True),
+    ],
+)
+def test_what_bulk_reading_does_not_tell_of_a_policy_is_read_where_it_matters(
+    asked: dict[str, Any], options: Options | None, is_known: bool
+) -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    spec = PolicySpec("my-policy", document("s3:GetObject"), **asked)
+    arn = policy_arn("my-policy")
+    found = read_snapshot(aws, WORTHWHILE).find_policies({arn: spec}, options)
+    assert list(found) == ([arn] if is_known else [])

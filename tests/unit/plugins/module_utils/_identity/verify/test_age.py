@@ -228,6 +228,7 @@ EXPLAINED = {
 }
 NOT_EXPLAINED = {
     # No run repairs these, so that one was here moments ago says nothing of them.
+    Code.POLICY_DESCRIPTION_DIFFERS,
     Code.ROLE_INLINE_POLICY,
     Code.TRUST_OPEN_TO_EVERYONE,
     Code.TRUST_STATEMENT_FOREIGN,
