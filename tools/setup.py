@@ -35,7 +35,8 @@ MATRIX = {
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
 }
-WANTED_COLLECTIONS = ("amazon/aws/", "kubernetes/core/")
+# ansible.posix is for tests alone: it has the callbacks whose output is data.
+WANTED_COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
 # For tests of the role awx_fleet alone. Newer bundles have no awx.awx.
 AWX_BUNDLE = "11.13.0"
 
@@ -159,9 +160,10 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
 
 def unpack(bundle: str, wanted: tuple[str, ...], target: Path, stamp: Path) -> None:
     """Take collections out of the wheel of the package `ansible`."""
-    if stamped(stamp, bundle):
-        return
     names = ", ".join(name.strip("/").replace("/", ".") for name in wanted)
+    key = f"{bundle} {names}"
+    if stamped(stamp, key):
+        return
     say(f"fetching {names} (package ansible {bundle})")
     wheels = CACHE / "wheels"
     run(
@@ -176,7 +178,7 @@ def unpack(bundle: str, wanted: tuple[str, ...], target: Path, stamp: Path) -> N
         for name in archive.namelist():
             if name.startswith(tuple(f"ansible_collections/{folder}" for folder in wanted)):
                 archive.extract(name, target)
-    stamp.write_text(bundle, encoding="utf-8")
+    stamp.write_text(key, encoding="utf-8")
 
 
 def unpack_collections(bundle: str, target: Path) -> None:

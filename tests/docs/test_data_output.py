@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Under a callback whose output is data, each of its lines stays data, and the result is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import COLLECTIONS, ROOT, Sandbox, environment
+from test_screen import EXAMPLE, Core, cores
+
+Json = dict[str, Any]
+LAST = "Show the result, and fail unless everything was done and verified"
+TABLE = re.compile(r"WORKLOAD +TRUST")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("data")
+    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--kube", "embedded")
+    yield sandbox
+    sandbox.down()
+
+
+def results_of(output: str, callback: str) -> list[tuple[str, Json]]:
+    """The name of each task with its result. Raises ValueError where something else was printed."""
+    if callback.endswith("jsonl"):
+        events = [json.loads(line) for line in output.splitlines()]
+        tasks = [event for event in events if event["_event"].startswith("v2_runner_on_")]
+    else:
+        tasks = [task for play in json.loads(output)["plays"] for task in play["tasks"]]
+    return [(task["task"]["name"], result) for task in tasks for result in task["hosts"].values()]
+
+
+@pytest.mark.parametrize("callback", ["ansible.posix.json", "ansible.posix.jsonl"])
+@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
+def test_output_that_is_data_stays_data(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
+    """The result is that of the last task, once: what a run did, and why one failed."""
+    own = tmp_path / "ansible_collections" / "workload_identity"
+    own.mkdir(parents=True)
+    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+    sandbox.reset()
+    output, report_file = tmp_path / "output", tmp_path / "report.json"
+    env = {
+        "ANSIBLE_COLLECTIONS_PATH": f"{tmp_path}:{core.collections}",
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_STDOUT_CALLBACK": callback,
+        "OUTPUT": str(output),
+    }
+
+    def play(playbook: str, returns: int) -> tuple[Json, Json]:
+        """The result of the last task, and the report."""
+        done = sandbox.run(
+            *("sh", "-c", 'exec "$@" > "$OUTPUT"', "sh", core.bin / "ansible-playbook"),
+            *(
+                f"playbooks/{playbook}.yml",
+                "-e",
+                f"@{EXAMPLE}",
+                "-e",
+                f"pod_identity_report_file={report_file}",
+            ),
+            env=env,
+        )
+        assert done.returncode == returns, done.stdout
+        assert TABLE.search(done.stdout) is None
+        results = results_of(output.read_text(encoding="utf-8"), callback)
+        (shown,) = [result for task, result in results if task.endswith(LAST)]
+        others = [
+            task for task, result in results if result is not shown and TABLE.search(str(result.get("msg")))
+        ]
+        assert others == []
+        report: Json = json.loads(report_file.read_text(encoding="utf-8"))
+        return shown, report
+
+    # Nothing is there yet.
+    shown, report = play("verify", returns=2)
+    assert (shown["failed"], shown["msg"], shown["lines"]) == (True, report["failure"], report["lines"])
+    shown, report = play("site", returns=0)
+    assert shown["msg"] == report["lines"]
+    assert len([line for line in shown["msg"] if TABLE.match(line)]) == 1
