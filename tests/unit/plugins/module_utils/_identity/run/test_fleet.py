@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,12 +19,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Asked,
     members_of,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+    ApiServer,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
     ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import assemble
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet_result import (
     changed_rows,
     fleet_message,
@@ -291,6 +296,39 @@ def test_input_that_cannot_be_used_leaves_its_cluster_out_alone() -> None:
     _engine, fleet = fleet_engine(aws, members(wanted), wanted.options)
     assert list(fleet.clusters.members) == [CLUSTER]
     assert {key: error.code for key, error in fleet.left_out.items()} == {OTHER_CLUSTER: "InvalidInput"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "required", "left_out", "told"),
+    [
+        (True, True, True, None),
+        (True, False, False, ("warning", "and another certificate authority.")),
+        (False, True, False, ("error", "so the checks of service accounts and Pods are unknown.")),
+        (False, False, False, ("warning", "so the checks of service accounts and Pods are unknown.")),
+    ],
+)
+def test_a_cluster_with_the_api_of_another_is_changed_on_the_users_word_alone(
+    changes: bool, required: bool, left_out: bool, told: tuple[str, str] | None
+) -> None:
+    """And a verification says what it leaves open."""
+    aws = FakeAws()
+    data = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n").decode()
+    aws.eks.details = {"endpoint": "https://abc.eks.amazonaws.com", "certificateAuthority": {"data": data}}
+    wanted = desired(workload(role=ROLE))
+    server = ApiServer("https://10.1.2.3", frozenset({"00"}), required=required)
+    (member,) = members(wanted)
+    fleet = assemble(aws, [replace(member, server=server)], wanted.options, "present", 1, changes)
+    error = fleet.left_out.get(CLUSTER)
+    assert (error is not None) is left_out
+    if error is not None:
+        assert error.code == "KUBERNETES_API_DIFFERS"
+        assert error.remedy.endswith("pod_identity_verify_cluster: false goes on.")
+    if told is not None:
+        (finding,) = fleet.doubts_of(CLUSTER, verified=not changes)
+        assert finding.severity == told[0]
+        assert finding.message.endswith(told[1])
+        assert "verify_cluster" not in finding.remedy
+    assert fleet.doubts_of(OTHER_CLUSTER, verified=True) == []
 
 
 def test_the_quota_of_the_account_is_asked_for_once() -> None:
