@@ -215,9 +215,8 @@ class FakeIam:
             "PermissionsBoundaryUsageCount": sum(arn == role["boundary"] for role in self.roles.values()),
             "Tags": _tag_list(policy["tags"]),
         }
-        return {
-            "Policy": {**answer, **({"Description": policy["description"]} if policy["description"] else {})}
-        }
+        description = policy.get("description")
+        return {"Policy": {**answer, **({"Description": description} if description else {})}}
 
     def CreatePolicy(self, asked: Mapping[str, Any]) -> Answer:
         """The answer has tags only where there are any."""
