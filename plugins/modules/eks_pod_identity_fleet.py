@@ -456,7 +456,7 @@ def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Membe
             for key, cluster in fleet.clusters.members.items():
                 callers[key] = check_caller(api, part_of(fleet.desired, key), cluster, 4)
     if guard.cause is not None:
-        module.fail_json(**ended_reading(guard.cause))
+        module.fail_json(**ended_reading(guard.cause, params["option_prefix"]))
     further = {
         member.key: [
             *fleet.doubts_of(member.key, verified=True),

@@ -435,7 +435,7 @@ def main() -> None:
     except AwsError as error:
         module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
     if guard.cause is not None:
-        module.fail_json(**ended_reading(guard.cause))
+        module.fail_json(**ended_reading(guard.cause, params["option_prefix"]))
     further = [
         *([as_left_open(other)] if other else []),
         *caller,

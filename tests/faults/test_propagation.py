@@ -93,7 +93,7 @@ def test_patience_ends_with_a_clear_message_and_the_next_run_completes(
         )
         assert failure.remedy == (
             "Check the role's ARN and account. A role made moments ago may need some seconds until EKS "
-            "sees it: run again, or raise propagation_timeout."
+            "sees it: run again, or raise ⟨propagation_timeout⟩."
         )
     account.control.set_propagation(0)
     account.complete(ALL)

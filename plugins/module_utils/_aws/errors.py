@@ -63,7 +63,7 @@ _MEANINGS: tuple[_Meaning, ...] = (
         r"InvalidParameterException",
         r"Role provided in the request does not exist",
         "Check the role's ARN and account. A role made moments ago may need some seconds "
-        "until EKS sees it: run again, or raise propagation_timeout.",
+        "until EKS sees it: run again, or raise ⟨propagation_timeout⟩.",
     ),
     _Meaning(
         ErrorKind.ROLE_NOT_USABLE,

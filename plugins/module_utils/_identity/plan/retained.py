@@ -107,7 +107,7 @@ def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, 
         Code.OWNED_BY_ANOTHER,
         f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy stays as it is: it "
         f"still lets in {listed(map(str, keys), 10)}.",
-        "Set adopt: true to take that out, or have its owner do it.",
+        "Set ⟨adopt⟩: true to take that out, or have its owner do it.",
         keys[0],
     )
 

@@ -318,6 +318,6 @@ def _not_yet_visible(cluster: Cluster, change: Change, waited: float) -> Associa
         f"the association of {cluster.name} {key} was changed ({change.action}), and EKS still answers as before it after "
         f"{waited:g} s."
     )
-    remedy = "Run again in a minute, or raise propagation_timeout."
+    remedy = "Run again in a minute, or raise ⟨propagation_timeout⟩."
     failure = Failure((key,), change.target, "read", Code.NOT_YET_VISIBLE, text, remedy)
     return AssociationError(f"{text} {remedy}", failure, changed=True)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
 from ..._findings.codes import Code
+from ..._findings.options import with_option_names
 from ..model.aws_errors import AwsError
 from ..model.errors import InputError
 from .journal import Cause
@@ -56,12 +57,13 @@ class Guard:
         return None
 
 
-def ended_reading(cause: Cause) -> dict[str, str]:
-    """The failure of a module that only reads."""
+def ended_reading(cause: Cause, prefix: str = "") -> dict[str, str]:
+    """The failure of a module that only reads. ``prefix`` is what its caller's options begin with."""
+    remedy = str(with_option_names(cause.remedy, prefix))
     return {
-        "msg": f"not everything was read: {cause.text} {cause.remedy}",
+        "msg": f"not everything was read: {cause.text} {remedy}",
         "error_code": str(cause.code),
-        "remedy": cause.remedy,
+        "remedy": remedy,
     }
 
 
@@ -70,7 +72,7 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
         return Cause(
             Code.DEADLINE,
             f"the deadline of {deadline:g} s has passed.",
-            "Run again: what is done stays done. Raise deadline for more in one run.",
+            "Run again: what is done stays done. Raise ⟨deadline⟩ for more in one run.",
         )
     return Cause(
         Code.INTERRUPTED,

@@ -173,7 +173,7 @@ def _behind(change: Change, thing: Target, waited: float) -> AwsError:
         f"this run made the change ({change.action} {change.target.display}), and AWS still answers as before it "
         f"after {waited:g} s.",
         ErrorKind.OTHER,
-        "Run again in a minute, or raise propagation_timeout.",
+        "Run again in a minute, or raise ⟨propagation_timeout⟩.",
     )
 
 

@@ -174,6 +174,19 @@ def test_an_unexpected_error_of_one_association_is_told_without_a_traceback(
     assert capsys.readouterr().err == ""
 
 
+def test_the_deadline_has_the_name_that_the_caller_knows(run: Run, aws: FakeAws) -> None:
+    """In the role it is a variable, whatever ends a run or a reading."""
+    aws.before("iam:CreateRole", lambda: time.sleep(1.2))
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "deadline": 1}
+    named = {"option_prefix": "pod_identity_"}
+    ended = run(eks_pod_identity, **arguments, **named, concurrency=1)
+    aws.before("eks:ListPodIdentityAssociations", lambda: pause(5))
+    read = run(eks_pod_identity_info, **arguments, **named)
+    remedy = "Run again: what is done stays done. Raise pod_identity_deadline for more in one run."
+    assert [ended["failures"][0]["remedy"], read["remedy"]] == [remedy, remedy]
+    assert read["msg"].endswith(remedy)
+
+
 @pytest.mark.parametrize("module", [eks_pod_identity_info, eks_pod_identity_association_info])
 def test_a_module_that_reads_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
     def wait(_asked: object) -> dict[str, Any]:

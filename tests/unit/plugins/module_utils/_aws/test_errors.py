@@ -36,7 +36,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             "Role provided in the request does not exist",
             "Check the role's ARN and account. A role made moments ago may need some seconds until EKS "
             "sees it: "
-            "run again, or raise propagation_timeout.",
+            "run again, or raise ⟨propagation_timeout⟩.",
         ),
         (
             "InvalidParameterException",

@@ -307,7 +307,7 @@ def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) ->
         "OWNED_BY_ANOTHER",
         f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy stays as it "
         "is: it still lets in default/a.",
-        "Set adopt: true to take that out, or have its owner do it.",
+        "Set ⟨adopt⟩: true to take that out, or have its owner do it.",
     )
     assert told == ([] if adopt else [stays])
     assert (aws.state()["roles"] == before["roles"]) is adopt

@@ -504,7 +504,7 @@ def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool
         f'"roleArn": "{role_arn("other")}", "serviceAccount": "app", '
         '"tags": {"a": "1", "workload-identity/managed-by": "workload_identity.aws"}, '
         f'"targetRoleArn": "{TARGET}"}}. Check the role\'s ARN and account. A role made moments ago may need '
-        "some seconds until EKS sees it: run again, or raise propagation_timeout."
+        "some seconds until EKS sees it: run again, or raise ⟨propagation_timeout⟩."
     )
     assert (caught.value.changed, aws.eks.associations) == (True, {})
     assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
@@ -728,6 +728,6 @@ def test_what_is_not_seen_in_time_is_a_change_and_a_failure() -> None:
     assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
     assert str(raised.value) == (
         f"the association of {CLUSTER} default/app was changed (create), and EKS still answers as before it after 60 s. "
-        "Run again in a minute, or raise propagation_timeout."
+        "Run again in a minute, or raise ⟨propagation_timeout⟩."
     )
     assert sum(clock.pauses) <= 60

@@ -199,7 +199,7 @@ def test_a_role_that_never_appears_ends_in_a_failure() -> None:
     assert failure.remedy == (
         "Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees "
         "it: run "
-        "again, or raise propagation_timeout."
+        "again, or raise ⟨propagation_timeout⟩."
     )
     assert sum(clock.pauses) <= 60
 

@@ -159,7 +159,7 @@ def test_the_message_for_what_stays_invisible() -> None:
         "association default/app: this run made the change (create association default/app), and AWS still "
         "answers as before it after 60 s."
     )
-    assert findings[0].remedy == "Run again in a minute, or raise propagation_timeout."
+    assert findings[0].remedy == "Run again in a minute, or raise ⟨propagation_timeout⟩."
 
 
 GONE = {
