@@ -56,6 +56,7 @@ options:
     description:
       - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
       - Policies that were made by this collection are detached in any case when they are no longer asked for.
+      - Neither is done to a role whose trust policy also names workloads outside the run, as the policies may be theirs.
     type: bool
     default: false
   adopt:

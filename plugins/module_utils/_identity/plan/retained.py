@@ -33,7 +33,10 @@ def attached_extra(
     message = f"role {role.name} also has {arn} attached, which is not asked for."
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
-    remedy = "List it under policies, detach it, or set ⟨purge_policies⟩: true."
+    remedy = (
+        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless the trust policy of the role "
+        "names workloads outside the run."
+    )
     if unread is not None:
         error = unread.error
         message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"

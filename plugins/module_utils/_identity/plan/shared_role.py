@@ -235,8 +235,8 @@ def _detachments(
     role: ObservedRole | None,
     listed: frozenset[WorkloadKey],
 ) -> tuple[list[Change], list[Finding]]:
-    """Policies of ours that the role is no longer to have. Others stay, and are reported; so does
-    everything on a role that workloads outside this run use too, for it may be theirs."""
+    """Policies of ours that the role is no longer to have, and all with ``purge_policies``. Others stay, and are reported; so
+    does everything on a role that workloads outside this run use too, for it may be theirs."""
     if role is None or shared.spec.existing or not _is_ours(role, options):
         return [], []
     changes, findings = [], []
@@ -245,7 +245,8 @@ def _detachments(
         if arn in shared.policy_users:
             continue
         policy = observed.policies.get(arn)
-        if options.purge_policies or (policy is not None and policy.owned and not foreign_grants):
+        ours = policy is not None and policy.owned
+        if (options.purge_policies or ours) and not foreign_grants:
             # It may be this plan that makes the policy ours.
             needs = frozenset((policy_target(arn),))
             change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys, needs)

@@ -527,7 +527,10 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
         "default/app",
     )
     assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."
-    assert finding.remedy == "List it under policies, detach it, or set ⟨purge_policies⟩: true."
+    assert finding.remedy == (
+        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless the trust policy of the role "
+        "names workloads outside the run."
+    )
     wanted = desired(workload())
     (verified,) = verify(
         wanted, engine(aws, wanted).observe(wanted), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
@@ -540,6 +543,15 @@ def test_a_policy_attached_by_somebody_goes_when_asked() -> None:
     aws.iam.roles["my-role"]["attached"].append(EDGE)
     found = plan(aws, desired(workload(), purge_policies=True))
     assert (names(found), found.findings) == ([f"detach attachment my-role {EDGE}"], ())
+
+
+def test_a_policy_that_workloads_outside_the_run_may_use_stays_when_asked() -> None:
+    aws = FakeAws()
+    assert run(aws, desired(role(), {**role(), "service_account": "other"})).failures == ()
+    aws.iam.roles["my-role"]["attached"].append(EDGE)
+    found = plan(aws, desired(role(), purge_policies=True))
+    assert names(found) == []
+    assert [one.code.value for one in found.findings] == ["POLICY_ATTACHED_EXTRA"]
 
 
 def test_a_role_that_was_changed_by_hand_comes_back() -> None:
