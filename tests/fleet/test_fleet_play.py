@@ -137,6 +137,41 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
     }
 
 
+def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: Scene) -> None:
+    """Nobody knows what its workloads use, and ``force`` vouches for the others alone."""
+    scopes = ("workload", "account", "none")
+
+    def shared(**wanted: str) -> list[dict[str, Any]]:
+        return [{**workload(name), "role": {"name": name, "trust_scope": wanted[name]}} for name in scopes]
+
+    def held() -> dict[str, tuple[str, str]]:
+        roles = fleet.control.state(THERE)["roles"]
+        return {
+            name: (roles[name]["AssumeRolePolicyDocument"], str(roles[name]["AttachedPolicies"]))
+            for name in scopes
+        }
+
+    fleet.variables = {"pod_identity_workloads": shared(workload="workload", account="account", none="none")}
+    assert fleet.play("fleet", hosts="red,grey").code == 0
+    whole = held()
+
+    fleet.host_variables["red"] = {"pod_identity_workloads": [{**OWN, "role": {"nmae": "typo"}}]}
+    fleet.variables = {
+        "pod_identity_workloads": shared(workload="workload", account="workload", none="workload")
+    }
+    narrowed = fleet.play("fleet", hosts="red,grey")
+    assert narrowed.code == 2
+    assert held() == whole, narrowed.output
+    waits = "Until then nothing is taken away from what it may use: trust policy account, trust policy none."
+    assert waits in narrowed.output[narrowed.output.index("1 of 2 clusters done") :]
+    gone = fleet.play("fleet", hosts="red,grey", pod_identity_state="absent", pod_identity_force=True)
+    assert gone.code == 2
+    kept = held()
+    assert (kept["account"], kept["none"]) == (whole["account"], whole["none"])
+    assert associations(fleet)["red"] == sorted(scopes)
+    assert associations(fleet)["grey"] == []
+
+
 def test_an_account_that_broke_off_is_told_by_each_of_its_clusters(fleet: Scene) -> None:
     lost = str(fleet.folder / "lost.json")
     accounts = {
