@@ -135,6 +135,34 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
         "red": 1,
         "grey": 1,
     }
+    assert fleet.writes() == 4
+
+    # What is mended is taken up, and nothing else is written but the grant in the role that blue has already.
+    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="ACTIVE")
+    fleet.host_variables.clear()
+    mended = fleet.play("fleet")
+    assert mended.code == 0, mended.output
+    assert "4 of 4 clusters done, 0 failed." in mended.output
+    assert fleet.writes() == 18 - 4 + 1
+
+    # A verification, too, goes on with the others where one has another role and one cannot be read.
+    [taken] = fleet.associations(PLACES[3])
+    fleet.control.patch_association(
+        THERE, MIDDLE, "grey", taken["associationId"], roleArn=f"arn:aws:iam::{THERE}:role/own-red"
+    )
+    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
+    fleet.control.reset_counters()
+    verified = fleet.play("fleet", pod_identity_verify_only=True)
+    assert (verified.code, fleet.writes()) == (2, 0)
+    told = rows(verified)
+    assert told["blue"].endswith("1/1 0 ok")
+    assert told["red"].endswith("2/2 0 ok")
+    assert told["green"] == "green (prod) stopped"
+    assert told["grey"] == f"grey {THERE} {MIDDLE} 1 0 0/1 1 failed"
+    assert (
+        "ASSOCIATION_OTHER_ROLE"
+        in verified.output[verified.output.index("2 of 4 clusters done, 2 failed.") :]
+    )
 
 
 def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: Scene) -> None:
