@@ -295,6 +295,13 @@ def _report(path: Path) -> dict[str, Any]:
             id="nothing for a host",
         ),
         pytest.param(
+            {"pod_identity_fleet_workloads": "{{ omit }}"},
+            "host grey has no workloads: none of pod_identity_workloads, pod_identity_workloads_from and "
+            "pod_identity_fleet_workloads is set for it. Set one for the host, for a group of it or for all "
+            "(pod_identity_workloads: [] for none), or leave the host out of the run.",
+            id="no workloads for a host",
+        ),
+        pytest.param(
             {"pod_identity_fleet_workloads": [{"host": "all", "workloads": []}]},
             "did you mean 'hosts'?",
             id="a misspelt key",
