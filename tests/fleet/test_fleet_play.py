@@ -234,9 +234,10 @@ def test_slices_come_to_the_same_end_and_do_nothing_twice(fleet: Scene) -> None:
     assert (again.code, fleet.writes()) == (0, 0), again.output
 
 
-def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene) -> None:
+@pytest.mark.parametrize("serial", [[1, "100%"], '[1, "100%"]'], ids=["a list", "of a survey"])
+def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene, serial: object) -> None:
     fleet.control.patch_cluster(HERE, WEST, "prod", status="FAILED")
-    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=[1, "100%"])
+    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=serial)
     assert ran.code == 2
     assert list(rows(ran)) == ["blue"]
     assert "0 of 4 clusters done, 1 failed, 3 not begun." in ran.output
