@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
+    listed,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_end import show_fleet
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
@@ -21,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
 
+KEPT = "Until then nothing is taken away from what it may use: {names}."
 REPORT, STOPPED, ACCOUNT = "pod_identity_report", "pod_identity_stopped", "pod_identity_account"
 
 
@@ -57,6 +59,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     variables["hostvars"][options["leader"]].get(ACCOUNT) or {},
                     variables["inventory_hostname"],
                 )
+                stopped = str(variables.get(STOPPED) or "")
+                if stopped:
+                    if part.get("kept"):
+                        set_fact(
+                            self, result, STOPPED, f"{stopped}\n{KEPT.format(names=listed(part['kept']))}"
+                        )
+                    return {**result, "changed": False}
                 if part.get("left_out"):
                     # Told at the end, with what failed elsewhere; until then the host only waits.
                     set_fact(self, result, STOPPED, part["msg"])

@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     find_variables,
+    read_report_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
@@ -34,22 +35,35 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, options = self.validate_argument_spec(
             argument_spec={
-                "expected": {"type": "list", "elements": "str", "default": []},
-                "files": {"type": "list", "elements": "str", "default": []},
-                "max_age": {"type": "int"},
+                "expected": {"type": "raw"},
+                "files": {"type": "raw"},
+                "max_age": {"type": "raw"},
             }
         )
         result["changed"] = False
         try:
             find_variables(task_vars or {})
-            reports = [*artifacts_in(task_vars or {}), *_read_files(options["files"])]
+            given = read_report_variables(
+                {
+                    "expected": options["expected"],
+                    "report_files": options["files"],
+                    "report_max_age": options["max_age"],
+                }
+            )
+            reports = [*artifacts_in(task_vars or {}), *_read_files(_list(given, "report_files"))]
         except InputError as error:
             return {**result, "failed": True, "msg": "\n".join(error.problems)}
-        expected = [name for name in options["expected"] if name]
+        expected = _list(given, "expected")
+        age = given.get("report_max_age")
         now, plans = datetime.now(timezone.utc), bool(self._task.check_mode)
-        found = gather(reports, expected, now, options["max_age"], plans)
+        found = gather(reports, expected, now, age if isinstance(age, int) else None, plans)
         lists = {"clusters_failed": list(found.failed), "clusters_missing": list(found.missing)}
         return {**result, **lists, **show_last([*map(visible, found.lines)], found.failure, found.failure)}
+
+
+def _list(given: Mapping[str, object], name: str) -> list[str]:
+    value = given.get(name)
+    return [str(part) for part in value if part] if isinstance(value, list) else []
 
 
 def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:

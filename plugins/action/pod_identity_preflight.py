@@ -135,6 +135,10 @@ NOTHING_FOR_HOST = (
     f"{ROLE}workloads_from is set. Add an entry with hosts: {{host}} or a group of it (workloads: [] for none), or leave the "
     "host out of the run."
 )
+NO_WORKLOADS = (
+    f"host {{host}} has no workloads: none of {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} is set for it. Set one "
+    f"for the host, for a group of it or for all ({ROLE}workloads: [] for none), or leave the host out of the run."
+)
 VERIFY_ONLY = f"{ROLE}verify_only"
 VERIFY_WITHOUT_FLEET = (
     f"{VERIFY_ONLY} is true, which is for a fleet; this would make changes. "
@@ -238,8 +242,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             raise InputError(list(self._find_untemplated(raw)) or [str(error)]) from error
         omitted = variables.get("omit")
         given = {name: value for name, value in given.items() if omitted is None or value != omitted}
-        if is_unanswered(given.get("cluster_name")) or not any(name in given for name in WORKLOADS):
+        has_workloads = any(name in given for name in WORKLOADS)
+        host = str(variables["inventory_hostname"])
+        if is_unanswered(given.get("cluster_name")) or (not has_workloads and host == "localhost"):
             raise MissingInput([MISSING])
+        if not has_workloads:
+            raise InputError([NO_WORKLOADS.format(host=host)])
         return read_variables(given, entry_point)
 
     def _find_untemplated(self, raw: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -25,13 +24,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     FORMS,
     make_artifacts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
     given_listings,
     judge_given,
@@ -39,6 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
 
 FACT = "pod_identity_report"
 
@@ -79,28 +76,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         report = make_report(aws, _kubernetes(options, variables, aws), settings)
         host = str(variables["inventory_hostname"])
-        unwritten = _write(report, options, host)
+        # They are no change of the cluster: check mode writes them, too.
+        files = (options["path"] or "", options["junit_path"] or "")
+        unwritten = write_report(report, *files, options["fail_on"], host=host)
         if unwritten:
             # Without the fact the step for what stopped early leaves the artifact.
-            return {**result, **unwritten}
+            return {**result, "failed": True, "msg": f"{unwritten} What was done stays done."}
         set_fact(self, result, FACT, dict(report))
         return {**result, **job_artifacts(make_artifacts(report, host, options["artifact"]))}
-
-
-def _write(report: Report, options: Mapping[str, Any], host: str) -> dict[str, Any]:
-    """Empty, or why a file could not be written. They are no change of the cluster: check mode writes them, too."""
-    texts = {}
-    if options["path"]:
-        texts[options["path"]] = f"{json.dumps({**report, 'host': host}, indent=4, sort_keys=True)}\n"
-    if options["junit_path"]:
-        texts[options["junit_path"]] = junit_text(report, options["fail_on"])
-    for path, text in texts.items():
-        try:
-            write_private(path, text)
-        except OSError as error:
-            message = f"The report cannot be written to {path}: {error.strerror}. What was done stays done."
-            return {"failed": True, "msg": message}
-    return {}
 
 
 def _kubernetes(

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The artifact of a role that stopped before its report. After a report it does nothing."""
+"""The artifact and the files of a role that stopped before its report. After a report it does nothing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -23,9 +23,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_artifacts,
     stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Place
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Place, Report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
 
 FACT = "pod_identity_report"
 UNKNOWN = "The role stopped before its report was complete. The output of the job says why."
@@ -56,8 +57,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             read_version(),
             bool(self._task.check_mode),
         )
-        wanted = self._variable(variables, "artifact")
         host = str(variables["inventory_hostname"])
+        # What is there may be of yesterday, and good.
+        path, junit_path = (self._file(variables, name) for name in ("report_file", "junit_file"))
+        unwritten = write_report(cast("Report", report), path, junit_path, "error", host=host, stopped=True)
+        if unwritten:
+            result["warnings"] = [unwritten]
+        wanted = self._variable(variables, "artifact")
         form = wanted if wanted in FORMS else "auto"
         return {**result, **job_artifacts(make_artifacts(report, host, form, stopped=True))}
 
@@ -76,6 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "region": region_of(given["cluster_arn"]) or self._variable(variables, "region") or environment,
             "caller_arn": given["caller_arn"],
         }
+
+    def _file(self, variables: Mapping[str, Any], name: str) -> str:
+        return os.path.expanduser(os.path.expandvars(self._variable(variables, name)))
 
     def _variable(self, variables: Mapping[str, Any], name: str) -> str:
         """A variable of the role as text, or "": what cannot be templated may be why the role stopped."""

@@ -90,6 +90,22 @@ options:
         type: list
         elements: dict
         default: []
+  stopped:
+    description:
+      - Further clusters of the account that are meant to be among O(clusters), but of whose workloads nothing is known, because
+        their input or their Kubernetes API cannot be read. Nothing is taken away that they may use, also with O(force=true);
+        RV(kept) names it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      cluster_name:
+        description: Name of the EKS cluster.
+        type: str
+        required: true
+      region:
+        description: Region of the cluster; when not given, that of the module.
+        type: str
   verify_only:
     description:
       - Whether to change nothing and to verify, as M(workload_identity.aws.eks_pod_identity_info) does.
@@ -251,6 +267,15 @@ summary:
       description: How many changes were made, or in check mode would be made. What clusters share counts once.
       type: int
       sample: 3
+kept:
+  description:
+    - What was to lose something, or to be removed as unused, and stays as it is because a cluster of O(stopped) may use it. In a
+      removal the finding V(ROLE_STILL_USED) says it of each role.
+  returned: with O(stopped), without O(verify_only=true)
+  type: list
+  elements: str
+  sample:
+    - trust policy reports
 msg:
   description: What failed, cluster by cluster.
   returned: when something failed
@@ -286,7 +311,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     Asked,
     Member,
+    Stopped,
     members_of,
+    stopped_keys,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     kubernetes_api_spec,
@@ -330,6 +357,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     Row,
     changed_rows,
     fleet_message,
+    kept_for_stopped,
     summary_of,
     verified_rows,
 )
@@ -379,6 +407,15 @@ def main() -> None:
                     "breakage": {"type": "list", "elements": "dict", "default": []},
                 },
             },
+            "stopped": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "cluster_name": {"type": "str", "required": True},
+                    "region": {"type": "str"},
+                },
+            },
             **run_spec(),
             "verify_only": {"type": "bool", "default": False},
             "owner": {"type": "str"},
@@ -394,9 +431,15 @@ def main() -> None:
     prefix = params["option_prefix"]
     try:
         validate_options(params)
-        members = members_of([asked_of(row) for row in params["clusters"]], module.region or "")
+        region = module.region or ""
+        asked = [asked_of(row) for row in params["clusters"]]
+        stopped = [Stopped(row["cluster_name"], row["region"] or "") for row in params["stopped"]]
+        members = members_of(asked, region, stopped)
         api = api_for(module, params["concurrency"], read_assume_role(params, prefix))
-        result = verify_fleet(module, api, members) if params["verify_only"] else change(module, api, members)
+        if params["verify_only"]:
+            result = verify_fleet(module, api, members)
+        else:
+            result = change(module, api, members, stopped_keys(asked, region, stopped))
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), prefix))
     except AwsError as error:
@@ -406,12 +449,14 @@ def main() -> None:
     module.exit_json(**named_result(result, prefix))
 
 
-def change(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) -> dict[str, object]:
+def change(
+    module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member], stopped: Sequence[str]
+) -> dict[str, object]:
     params = module.params
     state = params["state"]
     width = params["concurrency"]
     options = run_options(params, params["owner"])
-    fleet = assemble(api, members, options, state, width)
+    fleet = assemble(api, members, options, state, width, stopped=stopped)
     engine = Engine(
         api,
         fleet.clusters,
@@ -435,6 +480,8 @@ def change(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) ->
     rows = changed_rows(fleet, members, performed, module.check_mode, further)
     result = _result(fleet, members, rows, len(changes))
     result["diff"] = [diff_of(change) for change in changes]
+    if stopped:
+        result["kept"] = kept_for_stopped(performed.run)
     if performed.guard.trace and module._verbosity >= 3:
         result["exception"] = performed.guard.trace
     return result

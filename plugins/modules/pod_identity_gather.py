@@ -22,18 +22,16 @@ author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   expected:
-    description: Names of hosts or clusters, or ARNs of clusters, that must have reported.
-    type: list
-    elements: str
-    default: []
+    description:
+      - Names of hosts or clusters, or ARNs of clusters, that must have reported. A list, or text with a name a line, names with
+        commas, JSON or YAML.
+    type: raw
   files:
-    description: Files on the controller with reports; patterns of a shell may be used.
-    type: list
-    elements: str
-    default: []
+    description: Files on the controller with reports; patterns of a shell may be used. A list or text, as O(expected).
+    type: raw
   max_age:
-    description: How old a report may be, in seconds. By default its age does not count.
-    type: int
+    description: How old a report may be, in seconds, as a number or text. By default its age does not count.
+    type: raw
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """

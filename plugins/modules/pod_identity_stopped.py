@@ -10,12 +10,13 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_stopped
 version_added: 0.1.0
-short_description: Internal - leave the artifact of a role that stopped early
+short_description: Internal - leave the report of a role that stopped early
 description:
   - It belongs to the role P(workload_identity.aws.pod_identity#role), is not meant for plays of your own, and may change with
     any release.
   - When the fact C(pod_identity_report) is empty, the role stopped before its report. Then the artifacts say so, with the
-    message of the step that failed. Otherwise it does nothing.
+    message of the step that failed, and so do the files of C(pod_identity_report_file) and C(pod_identity_junit_file). Otherwise
+    it does nothing.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)

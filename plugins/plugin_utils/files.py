@@ -48,6 +48,8 @@ def why_not_writable(path: str) -> str:
         return "it is a folder"
     try:
         handle, scratch = _scratch(path)
+    except FileNotFoundError:
+        return f"the folder {os.path.dirname(path)} does not exist"
     except OSError as error:
         return str(error.strerror)
     os.close(handle)

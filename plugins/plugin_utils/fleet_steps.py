@@ -6,36 +6,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
+    CREDENTIALS,
     Host,
+    StoppedHost,
     groups_by_account,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
 MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
+# What leads to a host's account.
+PLACE = ("account_id", *CREDENTIALS)
 NO_PART = (
     "The AWS half of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
     "reads what is there, and goes on from that."
 )
 
 
-def group_hosts(variables: Mapping[str, Any], names: Iterable[str]) -> Result:
+def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
     """By the first host of each account what it has to run, and by each host which one that is."""
-    hosts = [host for name in names if (host := _host(name, variables["hostvars"][name])) is not None]
+    hosts: list[Host] = []
+    stopped: list[StoppedHost] = []
+    for name in names:
+        host = _host(name, variables["hostvars"][name])
+        if host is None:
+            stopped.append(_stopped_host(name, variables["hostvars"][name]))
+        else:
+            hosts.append(host)
     files, leaders = {}, {}
-    for groups in groups_by_account(hosts):
+    if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
+        # What they vouch for holds once all hosts of the play are done, so not for those of other batches.
+        stopped += _not_done(variables, {*names})
+    for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
-        content = [{"hosts": group.hosts, "arguments": group.arguments} for group in groups]
+        content = [
+            {"hosts": group.hosts, "arguments": group.arguments, "stopped": group.stopped} for group in groups
+        ]
         files[leader] = keep_json("account", content)
-        leaders.update({name: leader for group in groups for name in group.hosts})
+        leaders.update({name: leader for group in groups for name in (*group.hosts, *group.stopped)})
     return {"changed": False, "files": files, "leaders": leaders}
+
+
+def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[StoppedHost]:
+    """The hosts of other batches of the play that did not end well so far."""
+    others = [name for name in variables["ansible_play_hosts_all"] if name not in batch]
+    rows = {name: variables["hostvars"][name] for name in others}
+    return [
+        _stopped_host(name, row)
+        for name, row in rows.items()
+        if (row.get("pod_identity_report") or {}).get("failed") is not False
+    ]
+
+
+def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
+    """What its variables say, as far as they can be read: they may be why it stopped."""
+    options: dict[str, object] = {}
+    unreadable = set()
+    for option in ("cluster_name", "region", *PLACE):
+        try:
+            value = variables.get(f"{ROLE}{option}")
+        except AnsibleError:
+            unreadable.add(option)
+            continue
+        if value is None or value == "":
+            continue
+        # What is undefined is left as it was written, or is no text.
+        if isinstance(value, (str, int)) and "{{" not in str(value):
+            options[option] = value
+        else:
+            unreadable.add(option)
+    account = str(options.pop("account_id", ""))
+    return StoppedHost(name, account, options, unreadable.isdisjoint(PLACE))
 
 
 def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
@@ -63,6 +113,7 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
     Nothing here fails: what went wrong is in the parts, and each host says it for itself.
     """
     parts: dict[str, dict[str, str]] = {}
+    kept: dict[str, list[str]] = {}
     changed = False
     diff: list[Any] = []
     warnings: list[str] = []
@@ -74,9 +125,13 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
         changed = changed or bool(result.get("changed"))
         diff += result.get("diff") or []
         warnings += result.get("warnings") or []
+        for host in group["stopped"]:
+            kept.setdefault(host, []).extend(result.get("kept") or ())
         rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
         for host, row in zip(group["hosts"], rows, strict=True):
             parts[host] = keep_json("part", row)
+    for host, names in kept.items():
+        parts[host] = keep_json("part", {"changed": False, "kept": list(dict.fromkeys(names))})
     return {
         "changed": changed,
         "parts": parts,

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    REPORT,
+    read_report_variables,
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
@@ -34,6 +36,13 @@ FITTING = {
     "int": {"integer"},
     "list": {"multiselect", "textarea"},
     "dict": {"textarea"},
+}
+# Variables of the playbooks, which the role does not have.
+OF_PLAYBOOKS = {
+    "pod_identity_expected": "list",
+    "pod_identity_report_max_age": "int",
+    "pod_identity_serial": "str",
+    "pod_identity_max_fail_percentage": "int",
 }
 BOOLEANS = ["true", "false"]
 WORKLOADS = "- namespace: default\n  service_account: api\n  role: {name: api}\n"
@@ -63,7 +72,13 @@ def answers(question: dict[str, Any]) -> list[object]:
             json.dumps(yaml.safe_load(WORKLOADS)),
             json.dumps(yaml.safe_load(WORKLOADS), indent=2),
         ]
-    return ["eu-central-1"]
+    examples = {
+        "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet",
+        "pod_identity_assume_role_external_id": "my-fleet",
+        "pod_identity_expected": "blue\ngreen\n",
+        "pod_identity_serial": '[1, "100%"]',
+    }
+    return [examples.get(question["variable"], "eu-central-1")]
 
 
 def entry_point(survey: str) -> str:
@@ -84,7 +99,9 @@ def test_awx_takes_it(name: str) -> None:
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_a_question_is_for_a_variable_of_its_type(survey: str, question: dict[str, Any]) -> None:
-    option = SPECS["argument_specs"][entry_point(survey)]["options"][question["variable"]]
+    options = SPECS["argument_specs"][entry_point(survey)]["options"]
+    of_playbook = OF_PLAYBOOKS.get(question["variable"])
+    option = {"type": of_playbook} if of_playbook else options[question["variable"]]
     assert question["type"] in QUESTIONS
     assert question["type"] in FITTING[option["type"]]
     if question["type"] == "multiplechoice":
@@ -98,13 +115,23 @@ def test_no_answer_is_no_variable(survey: str, question: dict[str, Any]) -> None
     """A default would be an extra variable of each job, before the inventory's; AWX keeps even an empty text. A job over a
     fleet starts without an answer, since a schedule has none to give."""
     assert "default" not in question
-    assert not (question["required"] and survey in ("fleet", "verify"))
+    assert not (question["required"] and survey in ("fleet", "report", "verify"))
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_the_role_takes_every_answer(survey: str, question: dict[str, Any]) -> None:
+    if question["variable"].removeprefix(ROLE) in REPORT:
+        for answer in answers(question):
+            assert read_report_variables({question["variable"].removeprefix(ROLE): answer})
+        return
+    if question["variable"] in OF_PLAYBOOKS:
+        pytest.skip("a keyword of the play: tests/fleet/test_fleet_play.py takes it as text")
     for answer in answers(question):
-        given = {
+        if question["variable"] == f"{ROLE}assume_role_external_id":
+            given = {"assume_role_arn": "arn:aws:iam::444455556666:role/fleet"}
+        else:
+            given = {}
+        given |= {
             "cluster_name": "blue",
             "workloads": WORKLOADS,
             question["variable"].removeprefix(ROLE): answer,

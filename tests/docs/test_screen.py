@@ -110,9 +110,7 @@ def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
         *("-e", f"pod_identity_report_file={path}"),
     )
     assert done.returncode == 2, done.stdout
-    message = (
-        f"pod_identity_report_file {path} cannot be written: No such file or directory. Nothing was changed."
-    )
+    message = f"pod_identity_report_file {path} cannot be written: the folder {path.parent} does not exist. Nothing was changed."
     assert message in done.stdout
     assert "Apply the requested state in AWS" not in done.stdout
 

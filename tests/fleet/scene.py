@@ -79,6 +79,11 @@ class Scene:
         return {place.host: str(self.folder / place.host / "kubeconfig") for place in self.places}
 
     @property
+    def root_secret(self) -> str:
+        """The secret access key of each account's root, whose access key ID is the account's."""
+        return ROOT_SECRET_ACCESS_KEY
+
+    @property
     def control(self) -> AwsControl:
         return AwsControl(self.endpoint)
 
@@ -224,7 +229,7 @@ class Scene:
 def scene(
     folder: Path, places: Sequence[Place], *, latency_ms: float = 0, auth: bool = False
 ) -> Iterator[Scene]:
-    """AWS, the clusters in it, and a Kubernetes API for each."""
+    """AWS, the clusters in it, and a Kubernetes API for each, which takes tokens of EKS as well."""
     with ExitStack() as stack:
         aws = ["sandbox.aws", "--port", "0", *(["--auth"] if auth else [])]
         line = stack.enter_context(_serving(aws))
@@ -232,7 +237,8 @@ def scene(
         assert found, f"the server said {line!r}"
         endpoint = found.group()
         options = ["--folder", str(folder), "--token", TOKEN, "--latency-ms", str(latency_ms)]
-        names = [place.host for place in places]
+        options += ["--eks-auth", f"{endpoint}/_sandbox/token-review"]
+        names = [f"{one.host}={one.account}/{one.region}/{one.cluster}" for one in places]
         answer = stack.enter_context(_serving(["sandbox.kube.many", *options, *names]))
         servers = json.loads(answer)
         ready = Scene(folder, endpoint, places, servers)

@@ -135,6 +135,69 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
         "red": 1,
         "grey": 1,
     }
+    assert fleet.writes() == 4
+
+    # What is mended is taken up, and nothing else is written but the grant in the role that blue has already.
+    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="ACTIVE")
+    fleet.host_variables.clear()
+    mended = fleet.play("fleet")
+    assert mended.code == 0, mended.output
+    assert "4 of 4 clusters done, 0 failed." in mended.output
+    assert fleet.writes() == 18 - 4 + 1
+
+    # A verification, too, goes on with the others where one has another role and one cannot be read.
+    [taken] = fleet.associations(PLACES[3])
+    fleet.control.patch_association(
+        THERE, MIDDLE, "grey", taken["associationId"], roleArn=f"arn:aws:iam::{THERE}:role/own-red"
+    )
+    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
+    fleet.control.reset_counters()
+    verified = fleet.play("fleet", pod_identity_verify_only=True)
+    assert (verified.code, fleet.writes()) == (2, 0)
+    told = rows(verified)
+    assert told["blue"].endswith("1/1 0 ok")
+    assert told["red"].endswith("2/2 0 ok")
+    assert told["green"] == "green (prod) stopped"
+    assert told["grey"] == f"grey {THERE} {MIDDLE} 1 0 0/1 1 failed"
+    assert (
+        "ASSOCIATION_OTHER_ROLE"
+        in verified.output[verified.output.index("2 of 4 clusters done, 2 failed.") :]
+    )
+
+
+def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: Scene) -> None:
+    """Nobody knows what its workloads use, and ``force`` vouches for the others alone."""
+    scopes = ("workload", "account", "none")
+
+    def shared(**wanted: str) -> list[dict[str, Any]]:
+        return [{**workload(name), "role": {"name": name, "trust_scope": wanted[name]}} for name in scopes]
+
+    def held() -> dict[str, tuple[str, str]]:
+        roles = fleet.control.state(THERE)["roles"]
+        return {
+            name: (roles[name]["AssumeRolePolicyDocument"], str(roles[name]["AttachedPolicies"]))
+            for name in scopes
+        }
+
+    fleet.variables = {"pod_identity_workloads": shared(workload="workload", account="account", none="none")}
+    assert fleet.play("fleet", hosts="red,grey").code == 0
+    whole = held()
+
+    fleet.host_variables["red"] = {"pod_identity_workloads": [{**OWN, "role": {"nmae": "typo"}}]}
+    fleet.variables = {
+        "pod_identity_workloads": shared(workload="workload", account="workload", none="workload")
+    }
+    narrowed = fleet.play("fleet", hosts="red,grey")
+    assert narrowed.code == 2
+    assert held() == whole, narrowed.output
+    waits = "Until then nothing is taken away from what it may use: trust policy account, trust policy none."
+    assert waits in narrowed.output[narrowed.output.index("1 of 2 clusters done") :]
+    gone = fleet.play("fleet", hosts="red,grey", pod_identity_state="absent", pod_identity_force=True)
+    assert gone.code == 2
+    kept = held()
+    assert (kept["account"], kept["none"]) == (whole["account"], whole["none"])
+    assert associations(fleet)["red"] == sorted(scopes)
+    assert associations(fleet)["grey"] == []
 
 
 def test_an_account_that_broke_off_is_told_by_each_of_its_clusters(fleet: Scene) -> None:
@@ -171,9 +234,10 @@ def test_slices_come_to_the_same_end_and_do_nothing_twice(fleet: Scene) -> None:
     assert (again.code, fleet.writes()) == (0, 0), again.output
 
 
-def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene) -> None:
+@pytest.mark.parametrize("serial", [[1, "100%"], '[1, "100%"]'], ids=["a list", "of a survey"])
+def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene, serial: object) -> None:
     fleet.control.patch_cluster(HERE, WEST, "prod", status="FAILED")
-    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=[1, "100%"])
+    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=serial)
     assert ran.code == 2
     assert list(rows(ran)) == ["blue"]
     assert "0 of 4 clusters done, 1 failed, 3 not begun." in ran.output
@@ -230,6 +294,13 @@ def _report(path: Path) -> dict[str, Any]:
             "pod_identity_workloads nor pod_identity_workloads_from is set. Add an entry with hosts: grey or a group of it "
             "(workloads: [] for none), or leave the host out of the run.",
             id="nothing for a host",
+        ),
+        pytest.param(
+            {"pod_identity_fleet_workloads": "{{ omit }}"},
+            "host grey has no workloads: none of pod_identity_workloads, pod_identity_workloads_from and "
+            "pod_identity_fleet_workloads is set for it. Set one for the host, for a group of it or for all "
+            "(pod_identity_workloads: [] for none), or leave the host out of the run.",
+            id="no workloads for a host",
         ),
         pytest.param(
             {"pod_identity_fleet_workloads": [{"host": "all", "workloads": []}]},

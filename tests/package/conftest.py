@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -96,3 +97,10 @@ def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
 def sandbox(tmp_path: Path) -> Iterator[Mapping[str, str]]:
     with sandbox_in(tmp_path / "sandbox") as shown:
         yield shown
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose name is short enough for the socket that Ansible makes below its temporary folder."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)

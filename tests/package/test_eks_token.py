@@ -10,15 +10,16 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from ansible_collections.workload_identity.aws.tests.secrets.watch import PREFIX, Watch, found, issued, loud
+from sandbox.aws.control import AwsControl
+from sandbox.kube.control import KubeControl
 
 from .conftest import ROOT, VENV, clean_environment, install, run
 from .test_main_job import GUIDE, make_and_remove, playbook, recap
@@ -30,7 +31,6 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 HEAD = f"The Kubernetes API of cluster {CLUSTER} (account {ACCOUNT}, region us-west-2) answered 401: Unauthorized."
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/deployer"
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job-7"
-PREFIX = "k8s-aws-v1."
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
 
@@ -192,60 +192,6 @@ def test_a_token_beside_a_kubeconfig_is_refused_before_aws_is_asked(
     assert problem in " ".join(output.split())
 
 
-class Watch:
-    """What files below a folder held while something ran, as far as it could be read in time."""
-
-    def __init__(self, *folders: Path) -> None:
-        self._folders = folders
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.seen: dict[Path, bytes] = {}
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        self._look()
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.005):
-            self._look()
-
-    def _look(self) -> None:
-        for folder in self._folders:
-            for path in [path for path in folder.rglob("*") if path.is_file()]:
-                try:
-                    self.seen[path] = (
-                        self.seen.get(path, b"") + path.read_bytes()[len(self.seen.get(path, b"")) :]
-                    )
-                except OSError:
-                    continue
-
-
-def found(secrets: list[str], texts: Mapping[Any, bytes]) -> Iterator[str]:
-    for name, text in texts.items():
-        yield from (f"{name}: {secret}" for secret in secrets if secret.encode() in text)
-
-
-def loud(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """All that Ansible can keep is kept, in a folder."""
-    for name in ("tmp", "remote"):
-        (folder / name).mkdir(parents=True)
-    return {
-        **env,
-        "TMPDIR": str(folder / "tmp"),
-        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
-        "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
-        "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
-        # Files of modules stay, in which their arguments are.
-        "ANSIBLE_KEEP_REMOTE_FILES": "true",
-        "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
-    }
-
-
 PROBE = """\
 - hosts: localhost
   connection: local
@@ -255,68 +201,61 @@ PROBE = """\
 """
 
 
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A folder whose name is short enough for the socket that Ansible makes below its temporary folder."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        yield Path(folder)
-
-
 def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
     """A run that AWX could make, as loud as can be: its screen, log, events, artifacts, diffs and files of modules."""
     keys = aws.session()
     aws.let_in(ROLE)
-    secrets = [PREFIX, "X-Amz-Signature=", keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]]
-    folder, job = short / "loud", tmp_path / "job"
+    folder, job, kept = short / "loud", short / "job", short / "kept"
     credentials = tmp_path / "credentials"
     lines = ["[default]", *(f"{name.lower()}={value}" for name, value in keys.items())]
     credentials.write_text("\n".join(lines), encoding="utf-8")
-    env = loud(folder, {**bare, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)})
+    watch = Watch(kept, folder, job)
+    env = {**bare, **loud(folder), **watch.environment, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
     env = {name: value for name, value in env.items() if name not in KEYS}
     env["PATH"] = f"{VENV / 'bin'}:{env['PATH']}"
-    (job / "env").mkdir(parents=True)
-    (job / "project").mkdir()
+    for path in (kept, job / "env", job / "project"):
+        path.mkdir(parents=True)
     (job / "env" / "extravars").write_text(GUIDE.read_text(encoding="utf-8"), encoding="utf-8")
     printed: dict[Any, bytes] = {}
-    with Watch(folder, job) as watch:
-        for ident, more in (("first", []), ("again", []), ("plan", ["--check"]), ("down", [])):
-            name = "teardown" if ident == "down" else "site"
-            options = " ".join(["-vvvv", "--diff", *more])
-            command = [
-                "run",
-                job,
-                "-p",
-                f"workload_identity.aws.{name}",
-                "--ident",
-                ident,
-                f"--cmdline={options}",
-            ]
-            printed[ident] = run([VENV / "bin" / "ansible-runner", *command], env, tmp_path).stdout.encode()
-    texts = {**watch.seen, **printed}
+    for ident, more in (("first", []), ("again", []), ("plan", ["--check"]), ("down", [])):
+        name = "teardown" if ident == "down" else "site"
+        options = " ".join(["-vvvv", "--diff", *more])
+        command = ["run", job, "-p", f"workload_identity.aws.{name}", "--ident", ident]
+        command.append(f"--cmdline={options}")
+        printed[ident] = run([VENV / "bin" / "ansible-runner", *command], env, tmp_path).stdout.encode()
+    texts = {**watch.seen(), **printed}
     # It looked where it matters: at the log, the events and what modules were given.
-    names = {path.name for path in watch.seen}
+    names = {path.name for path in watch.seen()}
     assert {"ansible.log", "stdout"} <= names
-    assert any(path.name == "AnsiballZ_k8s.py" for path in watch.seen)
+    assert any(path.name == "AnsiballZ_k8s.py" for path in watch.seen())
     assert any(
-        b"my-service-account" in text for path, text in watch.seen.items() if "job_events" in path.parts
+        b"my-service-account" in text for path, text in watch.seen().items() if "job_events" in path.parts
     )
+    secrets = issued(AwsControl(bare["AWS_ENDPOINT_URL"]))
+    assert {keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]} <= set(secrets)
     assert list(found(secrets, texts)) == []
-    # And it finds one that is given away.
+
+
+def test_a_secret_that_is_given_away_would_be_found(
+    bare: Mapping[str, str], tmp_path: Path, short: Path
+) -> None:
+    """In a log, and in the file of a module that is gone when the run is over."""
+    folder, kept = short / "loud", short / "kept"
+    kept.mkdir()
     (tmp_path / "probe.yml").write_text(PROBE, encoding="utf-8")
-    env = loud(
-        short / "probe", {name: value for name, value in env.items() if not name.startswith("ANSIBLE_L")}
-    )
-    with Watch(short / "probe") as watch:
-        run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)
-    given_away = [path.name for path, text in watch.seen.items() if PREFIX.encode() in text]
-    assert {"ansible.log", "AnsiballZ_command.py"} <= set(given_away)
+    watch = Watch(kept, folder)
+    env = {**bare, **loud(folder), **watch.environment, "ANSIBLE_KEEP_REMOTE_FILES": "false"}
+    run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)
+    given_away = {
+        path.relative_to(short): text for path, text in watch.seen().items() if PREFIX.encode() in text
+    }
+    assert Path("loud/ansible.log") in given_away
+    assert any(path.parts[0] == "kept" for path in given_away), given_away
 
 
 def test_nothing_is_left_after_an_interruption(bare: Mapping[str, str], tmp_path: Path) -> None:
     """Ctrl-C while the Kubernetes API has the service account of a Job's run."""
     state = Path(bare["SANDBOX_STATE"])
-    from sandbox.kube.control import KubeControl
-
     config = json.loads((state / "kubeconfig").read_text(encoding="utf-8"))
     control = KubeControl(
         config["clusters"][0]["cluster"]["server"],

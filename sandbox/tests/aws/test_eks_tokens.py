@@ -230,3 +230,12 @@ def test_a_session_needs_its_own_session_token(endpoint: Endpoint, ask: Ask) -> 
     endpoint.client("eks").create_access_entry(clusterName=CLUSTER, principalArn=ROLE_ARN)
     bare = Credentials(credentials.access_key, credentials.secret_key)
     assert ask(token(endpoint, credentials=bare))["refused"].startswith("STS: ")
+
+
+def test_what_was_asked_about_is_known_until_a_reset(endpoint: Endpoint, ask: Ask) -> None:
+    good, bad = token(endpoint), "k8s-aws-v1.bad"
+    for text in (good, bad, good):
+        ask(text)
+    assert endpoint.control.tokens() == [good, bad]
+    endpoint.control.reset()
+    assert endpoint.control.tokens() == []

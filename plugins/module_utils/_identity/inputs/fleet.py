@@ -32,6 +32,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A cluster that was to be in the run, and of whose workloads nothing is known. ``region`` is as in ``Asked``."""
+
+    name: str
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A cluster of a run. ``key`` is what keys of workloads call it."""
 
@@ -43,16 +51,17 @@ class Member:
     breakage: tuple[Finding, ...] = ()
 
 
-def members_of(asked: Sequence[Asked], region: str) -> list[Member]:
-    """The clusters of a run, in the order in which they were asked for. ``region`` is that of the credentials.
+def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
+    """The clusters of a run, in the order in which they were asked for. ``region`` is that of the credentials. Where there is
+    more than one, those that stopped included, it is part of the keys.
 
     InputError when a cluster is there twice, and when they differ in what holds for the whole run.
     """
     problems = Problems()
-    regions = {one.region or region for one in asked}
+    several_regions = _several_regions(asked, stopped, region)
     members: dict[str, Member] = {}
     for one in asked:
-        member = _member(one, one.region or region, len(regions) > 1)
+        member = _member(one, one.region or region, several_regions)
         if member.key in members:
             problems.add("", f"cluster {member.name} (region {member.region}) is listed twice; list it once.")
         members[member.key] = member
@@ -73,6 +82,23 @@ def members_of(asked: Sequence[Asked], region: str) -> list[Member]:
     return list(members.values())
 
 
+def stopped_keys(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped]) -> list[str]:
+    """What keys of workloads would call the clusters that stopped. One that is in the run as well did not."""
+    several_regions = _several_regions(asked, stopped, region)
+    running = {_key(one.parsed.cluster_name, one.region or region, several_regions) for one in asked}
+    keys = (_key(one.name, one.region or region, several_regions) for one in stopped)
+    return [key for key in dict.fromkeys(keys) if key not in running]
+
+
+def _several_regions(asked: Sequence[Asked], stopped: Sequence[Stopped], region: str) -> bool:
+    regions = {one.region or region for one in asked} | {one.region or region for one in stopped}
+    return len(regions) > 1
+
+
+def _key(name: str, region: str, several_regions: bool) -> str:
+    return f"{region}/{name}" if several_regions else name
+
+
 def _purge_is_for_one(names: Sequence[str]) -> str:
     return (
         f"purge is asked for cluster {', '.join(names)}: what a purge may remove, and how much, is a question to the list of "
@@ -82,7 +108,7 @@ def _purge_is_for_one(names: Sequence[str]) -> str:
 
 def _member(asked: Asked, region: str, several_regions: bool) -> Member:
     name = asked.parsed.cluster_name
-    key = f"{region}/{name}" if several_regions else name
+    key = _key(name, region, several_regions)
     workloads = asked.parsed.workloads
     breakage = asked.breakage
     if key != name:

@@ -56,25 +56,45 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedHost:
+    """A host that stopped before the AWS half. ``options`` are the variables that can be read; ``readable`` says whether all
+    that lead to its account are among them."""
+
+    name: str
+    account_id: str
+    options: Mapping[str, object]
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Hosts of one run, with the arguments of its module."""
+    """Hosts of one run, with the arguments of its module. ``stopped`` are hosts that were meant to be among them, or may have
+    been, and stopped before."""
 
     hosts: tuple[str, ...]
     arguments: Mapping[str, object]
+    stopped: tuple[str, ...] = ()
 
 
-def groups_by_account(hosts: Sequence[Host]) -> list[list[Group]]:
+def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()) -> list[list[Group]]:
     """For each account its groups, in the order of their first hosts. Runs of one account are made one after the other, for
-    they may share roles; accounts have nothing to do with each other."""
+    they may share roles; accounts have nothing to do with each other. Each run takes care of what those may use that stopped in
+    its account, or nobody knows where."""
     accounts: dict[str, dict[str, list[Host]]] = {}
     for host in hosts:
         same = {name: host.options.get(name) for name in (*CREDENTIALS, *OPTIONS)}
         text = json.dumps(same, sort_keys=True, default=str)
         accounts.setdefault(_account_of(host), {}).setdefault(text, []).append(host)
-    return [[_group(members) for members in groups.values()] for groups in accounts.values()]
+    return [
+        [
+            _group(members, [one for one in stopped if not one.readable or _account_of(one) == account])
+            for members in groups.values()
+        ]
+        for account, groups in accounts.items()
+    ]
 
 
-def _account_of(host: Host) -> str:
+def _account_of(host: Host | StoppedHost) -> str:
     """The account as it is known before anybody asked AWS; else what leads there, which is one account at least."""
     role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
     if role is not None:
@@ -84,7 +104,7 @@ def _account_of(host: Host) -> str:
     return json.dumps([host.options.get(name) for name in CREDENTIALS], default=str)
 
 
-def _group(hosts: Sequence[Host]) -> Group:
+def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
     first = hosts[0].options
     arguments: dict[str, object] = {name: first[name] for name in (*CREDENTIALS, *OPTIONS) if name in first}
     for name in PATIENCE:
@@ -99,4 +119,13 @@ def _group(hosts: Sequence[Host]) -> Group:
         # Of the clusters that name none, and of what has no region.
         arguments["region"] = regions[0]
     arguments["clusters"] = [dict(host.row) for host in hosts]
-    return Group(tuple(host.name for host in hosts), arguments)
+    if stopped:
+        arguments["stopped"] = [_stopped_row(one) for one in stopped]
+    return Group(tuple(host.name for host in hosts), arguments, tuple(one.name for one in stopped))
+
+
+def _stopped_row(host: StoppedHost) -> dict[str, object]:
+    row: dict[str, object] = {"cluster_name": str(host.options.get("cluster_name") or host.name)}
+    if host.options.get("region"):
+        row["region"] = str(host.options["region"])
+    return row

@@ -155,6 +155,12 @@ PLAYBOOKS = (
     "report_max_age",
     "serial",
 )
+# Of these, the ones of the report of a fleet.
+REPORT: Mapping[str, _Reader] = {
+    "expected": _names,
+    "report_files": _names,
+    "report_max_age": _integer(1),
+}
 # What the role itself leaves behind.
 LEFT = ("account", "accounts", "converged", "kubernetes", "preflight", "report", "stopped")
 # What earlier jobs of a workflow left, which AWX gives to the later ones.
@@ -164,7 +170,7 @@ _READERS = {**VARIABLES, **HIDDEN, **FLEET}
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 # These also as YAML: a mapping in any form, a list where it does not read as names with commas or lines.
 _MAPPINGS = frozenset(("proof_pod_spec", "proof_resources", "tags"))
-_LISTS = frozenset(("ignore", "purge_namespaces"))
+_LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
 # Without a value these are refused where they are needed, for what would follow is more than was asked for.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
@@ -217,6 +223,17 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     # An owner or workloads without a value are for run_input to refuse.
     kept = ("fleet_workloads", "owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in kept}
+
+
+def read_report_variables(given: Mapping[str, object]) -> dict[str, object]:
+    """The same of the variables of the playbook that reports on a fleet: ``REPORT``."""
+    problems = Problems()
+    answered = {name: value for name, value in given.items() if not is_unanswered(value)}
+    raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
+    fields = Fields(dict(raw.items()), "", problems, ROLE)
+    values = {name: REPORT[name](fields, name) for name in raw}
+    problems.raise_if_any()
+    return values
 
 
 def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:

@@ -97,6 +97,16 @@ def unread_clusters(failures: Iterable[ReadFailure]) -> frozenset[str]:
     return frozenset(failure.target.name for failure in failures if failure.target.resource == "associations")
 
 
+def unknown_clusters(failures: Iterable[ReadFailure], keys: Iterable[WorkloadKey]) -> frozenset[Target]:
+    """The clusters of which no association could be read, and of which the run has no workload: any role may be theirs."""
+    known = {key.cluster for key in keys}
+    return frozenset(
+        failure.target
+        for failure in failures
+        if failure.target.resource == "associations" and failure.target.name not in known
+    )
+
+
 def unread_targets(failures: Iterable[ReadFailure]) -> dict[Target, ReadFailure]:
     return {failure.target: failure for failure in failures}
 

@@ -225,7 +225,7 @@ def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
         return []
     asking = {key.cluster for key in shared.keys}
     return [
-        f"workloads of cluster {name}, which could not be read"
+        f"workloads of cluster {name}, which was not read"
         for name in sorted(unread_clusters(removal.observed.failures))
         if name in asking or trust.may_let_in(name.rpartition("/")[2], role.trust)
     ]

@@ -26,6 +26,7 @@ from ..model.shared import (
     read_failure,
     shared_policies,
     shared_roles,
+    unknown_clusters,
     unread_associations,
     unread_targets,
 )
@@ -50,6 +51,10 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     unread = unread_targets(observed.failures)
     differing = find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
+    # Of those that have workloads here, the workloads are told.
+    draft.failures += [
+        read_failure(unread[target], ()) for target in unknown_clusters(observed.failures, listed)
+    ]
     for arn, (spec, users) in shared_policies(account, workloads).items():
         if policy_target(arn) in differing:
             continue
@@ -120,6 +125,7 @@ def _movers(
     # Which role they use is not known.
     unread = unread_associations(observed.failures, (workload.key for workload in workloads))
     movers[""] = set(map(association_target, unread))
+    movers[""] |= unknown_clusters(observed.failures, (workload.key for workload in workloads))
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
 

@@ -22,6 +22,7 @@ from ..model.ownership import is_of_another
 from ..model.shared import (
     POLICIES_OF_A_ROLE,
     SharedRole,
+    unknown_clusters,
     unread_associations,
     unread_clusters,
     unread_targets,
@@ -140,6 +141,11 @@ def _holders(
         for key in unread_associations(observed.failures, listed)
         if may_let_in(key.cluster_name, role.trust)
     ]
+    unknown = {
+        target
+        for target in unknown_clusters(observed.failures, listed)
+        if may_let_in(target.name.rpartition("/")[2], role.trust)
+    }
     using = (
         observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
     )
@@ -150,7 +156,7 @@ def _holders(
         if association.key not in users
         or users[association.key].association.disable_session_tags
         not in (None, association.disable_session_tags)
-    ) | frozenset(map(association_target, unread))
+    ) | {*map(association_target, unread), *unknown}
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:

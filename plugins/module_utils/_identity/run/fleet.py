@@ -26,8 +26,9 @@ from ..model.messages import sentence
 from ..read.account import read_attachment_quota
 from ..read.cluster import Place, find_clusters, read_caller
 
-# The error code of a cluster whose input cannot be used.
+# The error code of a cluster whose input cannot be used, and of one that the run does not know.
 REFUSED = "InvalidInput"
+STOPPED = "ClusterStopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,24 @@ class Fleet:
 
 
 def assemble(
-    api: Api, members: Sequence[Member], options: Options, state: State, width: int, changes: bool = True
+    api: Api,
+    members: Sequence[Member],
+    options: Options,
+    state: State,
+    width: int,
+    changes: bool = True,
+    stopped: Sequence[str] = (),
 ) -> Fleet:
     """Look at each cluster, and at what is asked for it. Raises AwsError when the caller is not known.
 
-    ``changes``: what is asked for is to be applied, and not only to be verified.
+    ``changes``: what is asked for is to be applied, and not only to be verified. ``stopped`` are the keys of clusters of
+    whose workloads nothing is known.
     """
     account = read_caller(api)
     places = [Place(member.key, member.name, member.region) for member in members]
     found = find_clusters(api, account, places, state, width)
     left_out = {key: one for key, one in found.items() if isinstance(one, AwsError)}
+    left_out |= {key: _stopped(key) for key in stopped}
     usable = {key: one for key, one in found.items() if isinstance(one, Cluster)}
     doubts: dict[str, Finding] = {}
     # It is the account's, and asked for once, by the first cluster that needs it.
@@ -82,6 +91,11 @@ def assemble(
             left_out[member.key] = error
     clusters = Clusters(account, {key: one for key, one in usable.items() if key not in left_out})
     return Fleet(clusters, left_out, _desired(members, options), doubts)
+
+
+def _stopped(key: str) -> AwsError:
+    text = f"the play stopped for cluster {key} before this run, so what its workloads use is not known."
+    return AwsError("", STOPPED, text, ErrorKind.OTHER, "Resolve what stopped it, and run again.")
 
 
 def _refusal(

@@ -24,6 +24,7 @@ from ..model.messages import SHOWN_UNLISTED, listed, sentence
 from ..model.observed import Observed
 from ..model.rows import finding_row
 from .fleet import Fleet
+from .outcome import Run
 from .perform import Performed
 from .result import failure_message, failure_rows, of_cluster, result_of, verified_result
 
@@ -53,7 +54,7 @@ def changed_rows(
     rows: list[Row] = []
     for member in members:
         if member.key in fleet.left_out:
-            waiting = of_cluster(performed.run, member.key).failures
+            waiting = of_cluster(performed.run, member.key).failures or _kept_for_nobody(performed.run)
             rows.append(left_out_row(member, fleet.account, fleet.left_out[member.key], waiting))
             continue
         cluster = fleet.clusters.members[member.key]
@@ -120,6 +121,16 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
         ),
         "failures": [row for failure in failures for row in failure_rows(failure)],
     }
+
+
+def kept_for_stopped(run: Run) -> list[str]:
+    """What stays because a cluster may use it of whose workloads nothing is known."""
+    return list(dict.fromkeys(failure.target.display for failure in _kept_for_nobody(run)))
+
+
+def _kept_for_nobody(run: Run) -> list[Failure]:
+    """Nobody whom the run knows waits for it."""
+    return [one for one in run.failures if one.error_code == Code.SKIPPED and not one.workloads]
 
 
 def summary_of(rows: Sequence[Row], members: Sequence[Member], changes: int) -> FleetSummary:

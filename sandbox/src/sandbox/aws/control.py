@@ -133,6 +133,10 @@ class AwsControl:
         be: access_key_id, secret_access_key, session_token, arn."""
         return cast("list[dict[str, Any]]", self._ask("GET", "sessions")["sessions"])
 
+    def tokens(self) -> list[str]:
+        """The bearer tokens of EKS that clusters were shown since the start or a reset, to look for where none may be."""
+        return cast("list[str]", self._ask("GET", "tokens")["tokens"])
+
     def grow_older(self, account: str, seconds: float) -> None:
         """Let the roles, policies and associations of an account be so much older."""
         self._ask("POST", "age", {"s": seconds}, {"account": account})

@@ -64,6 +64,7 @@ class ControlHandler:
             ("POST", "token-review"): self._token_review,
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
+            ("GET", "tokens"): self._tokens,
             ("PUT", "checkpoint"): self._keep,
             ("POST", "restore"): self._restore,
             ("POST", "reset"): self._reset,
@@ -208,6 +209,9 @@ class ControlHandler:
                 for key, session in self._overlay.stock.sessions().items()
             ]
         }
+
+    def _tokens(self, _arguments: Arguments, _data: Any) -> Any:
+        return {"tokens": self._overlay.token_review.shown}
 
     def _keep(self, _arguments: Arguments, data: Any) -> Any:
         self._checkpoints.keep(str(data["name"]))

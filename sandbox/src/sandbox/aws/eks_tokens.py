@@ -87,9 +87,19 @@ class Presigned:
 class TokenReview:
     def __init__(self, stock: Stock) -> None:
         self._stock = stock
+        self._shown: dict[str, None] = {}
+
+    @property
+    def shown(self) -> list[str]:
+        """All tokens that were asked about, also the refused ones."""
+        return list(self._shown)
+
+    def forget(self) -> None:
+        self._shown.clear()
 
     def user(self, token: str, place: Place) -> User:
         """Raises RefusedToken."""
+        self._shown[token] = None
         caller = self._caller(_read(token, place.sts_host), place)
         entry = self._entry(caller, place)
         session = _ASSUMED_ROLE.fullmatch(caller)

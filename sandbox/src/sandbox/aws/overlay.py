@@ -70,6 +70,7 @@ class Overlay:
         """Forget every resource of every account. Settings stay, but no read is late any more."""
         self.read_lag.set(())
         self.stock.wipe()
+        self.token_review.forget()
         managed_policies.install(self.stock)
         self.iam_state.clear()
         self.eks_state.clear()

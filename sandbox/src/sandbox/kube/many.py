@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m sandbox.kube.many``: Kubernetes APIs of many clusters in one process.
 
-Each has a port, a certificate authority and a kubeconfig of its own, so that none can be taken for another.
+Each has a port, a certificate authority and a kubeconfig of its own, so that none can be taken for another. With
+``--eks-auth`` each also takes the tokens of the cluster of EKS that it stands for.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 
 from sandbox.kube.app import ApiServer
-from sandbox.kube.authentication import ADMIN, Authenticator
+from sandbox.kube.authentication import ADMIN, Authenticator, Review, review_at
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kube.resources import resource_table
@@ -28,14 +31,29 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="for NAME/ca.crt and NAME/kubeconfig")
     parser.add_argument("--token", required=True, help="the administrator's bearer token, of all of them")
     parser.add_argument("--latency-ms", type=float, default=0, help="delay of every answer")
-    parser.add_argument("names", nargs="+", metavar="NAME", help="of a cluster")
+    parser.add_argument(
+        "--eks-auth", metavar="URL", help="who says whose a token of EKS is; without it there are none"
+    )
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME[=ACCOUNT/REGION/CLUSTER]",
+        help="of a cluster, and the one of EKS whose tokens it takes",
+    )
     return parser.parse_args(arguments)
+
+
+def review_of(url: str, place: str) -> Review:
+    """Asks the embedded AWS whose a token is at the cluster ``ACCOUNT/REGION/CLUSTER``."""
+    account, region, cluster = place.split("/")
+    where = {"account": account, "region": region, "cluster": cluster, "sts_host": urlsplit(url).netloc}
+    return partial(review_at, f"{url}?{urlencode(where)}")
 
 
 class _Api:
     """The Kubernetes API of one cluster."""
 
-    def __init__(self, folder: Path, token: str, latency_ms: float) -> None:
+    def __init__(self, folder: Path, token: str, latency_ms: float, review: Review | None) -> None:
         self.folder = folder
         self.token = token
         self.files: ServerFiles = ensure_server_files(folder)
@@ -52,7 +70,7 @@ class _Api:
                 root_ca=authority,
             )
 
-        self._server = ApiServer(new_cluster, Authenticator({token: ADMIN}), self._abort)
+        self._server = ApiServer(new_cluster, Authenticator({token: ADMIN}, review), self._abort)
         self._server.instruments.latency = latency_ms / 1000
         self.endpoint = ""
 
@@ -84,7 +102,11 @@ async def serve_all(apis: dict[str, _Api]) -> None:
 
 def main() -> None:
     options = parse_arguments()
-    apis = {name: _Api(options.folder / name, options.token, options.latency_ms) for name in options.names}
+    apis = {}
+    for text in options.names:
+        name, _, place = text.partition("=")
+        review = review_of(options.eks_auth, place) if options.eks_auth else None
+        apis[name] = _Api(options.folder / name, options.token, options.latency_ms, review)
     asyncio.run(serve_all(apis))
 
 

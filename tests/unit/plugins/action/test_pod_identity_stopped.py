@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +79,26 @@ def test_the_artifact_is_of_the_cluster_that_was_meant(
     data = run(variables)["ansible_stats"]["data"]
     assert set(data) == {key, "pod_identity"}
     assert (data[key]["failure"], data[key]["failed"], data[key]["stopped"]) == (failure, True, True)
+
+
+def test_a_file_of_an_earlier_run_gives_way(run: Any, tmp_path: Path) -> None:
+    """Who gathers reports from files must not take yesterday's success for today's."""
+    report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
+    for path in (report, junit):
+        path.write_text("all is well", encoding="utf-8")
+    files = {"pod_identity_report_file": str(report), "pod_identity_junit_file": str(junit)}
+    run({**GREEN, **files, "preflight": {"failed": True, "msg": "No kubeconfig."}})
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert (written["failed"], written["stopped"], written["failure"]) == (True, True, "No kubeconfig.")
+    assert (written["cluster_name"], written["host"]) == ("green", "host")
+    assert 'failures="1"' in junit.read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_a_warning(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "report.json"
+    result = run({**GREEN, "pod_identity_report_file": str(path)})
+    assert result["warnings"] == [f"The report cannot be written to {path}: No such file or directory."]
+    assert result["ansible_stats"]["data"]["pod_identity"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_pa
         ("report.json", ""),
         ("link", ""),
         ("folder", "it is a folder"),
-        ("nowhere/report.json", "No such file or directory"),
+        ("nowhere/report.json", f"the folder {tmp_path}/nowhere does not exist"),
     ):
         assert why_not_writable(str(tmp_path / name)) == reason, name
     assert {one.name for one in tmp_path.iterdir()} == there

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import take_part
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json
+from ansible.errors import AnsibleError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import group_hosts, take_part
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
 END = "What it may have changed is not in this report. Run the play again: it reads what is there, and goes on from that."
 BROKE_OFF = "The AWS half of its account broke off:"
@@ -39,3 +40,82 @@ def test_an_account_that_broke_off_leaves_its_hosts_with_the_reason(
         "changed": False,
         "msg": f"{BROKE_OFF} {reason} {END}",
     }
+
+
+HERE = "111122223333"
+
+
+class Untemplatable(dict[str, Any]):
+    """Variables of which one cannot be read, as ansible-core 2.19 and newer refuses them."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if super().get(name) == "{{ nobody }}":
+            raise AnsibleError("'nobody' is undefined")
+        return super().get(name, default)
+
+
+def ready(name: str, **options: Any) -> dict[str, Any]:
+    """The variables of a host after its preflight."""
+    preflight = {
+        "options": {"cluster_name": name, "state": "present", **options},
+        "parsed_input": {"path": "/none", "sha256": ""},
+        "kubernetes_api": {},
+        "breakage": [],
+    }
+    return {"pod_identity_preflight": preflight, "pod_identity_account_id": HERE}
+
+
+def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, Any]]:
+    """The clusters of which the only run of a batch is told that they stopped."""
+    variables = {"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}
+    grouped = group_hosts(variables, batch)
+    [file] = grouped["files"].values()
+    [group] = read_json(file)
+    assert set(grouped["leaders"].values()) == {batch[0]}
+    return list(group["arguments"].get("stopped", ()))
+
+
+@pytest.mark.parametrize("variables", [dict, Untemplatable])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"cluster_name": "prod", "region": "us-west-2", "account_id": HERE}, "prod"),
+        ({"cluster_name": "prod", "account_id": "444455556666"}, None),
+        ({"cluster_name": "prod", "account_id": "{{ nobody }}"}, "prod"),
+        ({"cluster_name": "{{ nobody }}", "account_id": HERE}, "red"),
+        ({"cluster_name": "prod", "assume_role_arn": "{{ nobody }}", "account_id": "444455556666"}, "prod"),
+        ({"cluster_name": ["prod"], "account_id": HERE}, "red"),
+    ],
+)
+def test_a_host_that_stopped_is_known_by_what_can_be_read_of_it(
+    variables: type[dict[str, Any]], given: dict[str, Any], expected: str | None
+) -> None:
+    red = variables({f"pod_identity_{name}": value for name, value in given.items()})
+    rows = stopped_beside({"blue": ready("blue"), "red": red}, ["blue", "red"])
+    assert [row["cluster_name"] for row in rows] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"state": "absent", "force": True}, ["red", "grey"]),
+        ({"state": "absent"}, []),
+        ({"state": "present", "force": True}, []),
+    ],
+)
+def test_force_in_a_teardown_vouches_for_no_batch_that_is_not_done(
+    options: dict[str, Any], expected: list[str]
+) -> None:
+    others = {
+        "red": {"pod_identity_report": {"failed": True}},
+        "grey": {},
+        "green": {"pod_identity_report": {"failed": False}},
+    }
+    place = {"pod_identity_account_id": HERE}
+    hosts = {"blue": ready("blue", **options), **{name: {**place, **row} for name, row in others.items()}}
+    assert [row["cluster_name"] for row in stopped_beside(hosts, ["blue"])] == expected
+
+
+def test_what_is_kept_is_told_to_the_host_that_stopped() -> None:
+    account = {"parts": {"red": keep_json("part", {"changed": False, "kept": ["role shared"]})}}
+    assert take_part(account, "red") == {"changed": False, "kept": ["role shared"]}

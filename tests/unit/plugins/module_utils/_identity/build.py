@@ -189,8 +189,9 @@ def fleet_engine(
     options: Options,
     state: State = "present",
     clock: Clock | None = None,
+    stopped: Sequence[str] = (),
 ) -> tuple[Engine, Fleet]:
-    fleet = assemble(aws, asked, options, state, 1)
+    fleet = assemble(aws, asked, options, state, 1, stopped=stopped)
     return Engine(aws, fleet.clusters, 1, wait_policy(clock), unread=fleet.left_out), fleet
 
 
@@ -200,9 +201,10 @@ def run_fleet(
     state: State = "present",
     clock: Clock | None = None,
     check_mode: bool = False,
+    stopped: Sequence[str] = (),
 ) -> Run:
     """One run over all clusters of what is desired."""
-    engine_, fleet = fleet_engine(aws, members(wanted), wanted.options, state, clock)
+    engine_, fleet = fleet_engine(aws, members(wanted), wanted.options, state, clock, stopped)
     return engine_.run(fleet.desired, state, check_mode)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
     Host,
+    StoppedHost,
     groups_by_account,
 )
 
@@ -87,3 +88,34 @@ def test_the_arguments_are_those_of_all_hosts() -> None:
         "region": "us-west-2",
         "clusters": [{"cluster_name": "a"}, {"cluster_name": "b"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("stopped", "known_to"),
+    [
+        pytest.param(StoppedHost("red", HERE, {}), ["a", "b"], id="all runs of its account"),
+        pytest.param(StoppedHost("red", HERE, {"assume_role_arn": ROLE}), ["c"], id="its role's account"),
+        pytest.param(StoppedHost("red", "999900001111", {}), [], id="an account without a run"),
+        pytest.param(StoppedHost("red", "", {}, readable=False), ["a", "b", "c"], id="nobody knows where"),
+        pytest.param(StoppedHost("red", "", {"profile": "other"}), [], id="other credentials"),
+    ],
+)
+def test_a_host_that_stopped_is_known_to_the_runs_of_its_account(
+    stopped: StoppedHost, known_to: list[str]
+) -> None:
+    hosts = [host("a", HERE), host("b", HERE, adopt=True), host("c", THERE)]
+    found = [group for account in groups_by_account(hosts, [stopped]) for group in account]
+    assert [group.hosts[0] for group in found if group.stopped == ("red",)] == known_to
+    assert all(("stopped" in group.arguments) is bool(group.stopped) for group in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "row"),
+    [
+        ({"cluster_name": "prod", "region": "us-west-2"}, {"cluster_name": "prod", "region": "us-west-2"}),
+        ({}, {"cluster_name": "red"}),
+    ],
+)
+def test_a_host_that_stopped_is_named_as_far_as_it_is_known(options: Any, row: Any) -> None:
+    [[group]] = groups_by_account([host("a", HERE)], [StoppedHost("red", HERE, options)])
+    assert group.arguments["stopped"] == [row]

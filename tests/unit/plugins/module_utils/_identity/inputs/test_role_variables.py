@@ -15,6 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     VARIABLES,
     find_ineffective,
     find_variables,
+    read_report_variables,
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -303,3 +304,30 @@ def test_what_has_no_effect_is_named(
     values: Mapping[str, object], entry_point: Any, sentences: list[str]
 ) -> None:
     assert find_ineffective(read_variables(values, entry_point), entry_point) == sentences
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"expected": "blue\ngreen\n"}, {"expected": ["blue", "green"]}),
+        ({"expected": "blue, green"}, {"expected": ["blue", "green"]}),
+        ({"expected": "- blue\n- green\n"}, {"expected": ["blue", "green"]}),
+        (
+            {"report_files": ["a/*.json"], "expected": ["blue"]},
+            {"report_files": ["a/*.json"], "expected": ["blue"]},
+        ),
+        ({"report_max_age": "3600"}, {"report_max_age": 3600}),
+        ({"expected": "", "report_files": None, "report_max_age": " "}, {}),
+    ],
+)
+def test_the_report_of_a_fleet_takes_answers_of_a_survey(given: dict[str, Any], read: dict[str, Any]) -> None:
+    assert read_report_variables(given) == read
+
+
+def test_what_the_report_of_a_fleet_cannot_use_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        read_report_variables({"expected": {"blue": 1}, "report_max_age": "soon"})
+    assert list(caught.value.problems) == [
+        "pod_identity_expected must be a list, got {'blue': 1}.",
+        "pod_identity_report_max_age must be a whole number, 1 or more, got 'soon'.",
+    ]

@@ -17,7 +17,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     Asked,
+    Stopped,
     members_of,
+    stopped_keys,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
@@ -32,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet_result import (
     changed_rows,
     fleet_message,
+    kept_for_stopped,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
@@ -432,6 +435,67 @@ def test_a_teardown_keeps_what_a_cluster_that_cannot_be_read_may_use() -> None:
     assert [one["clusterName"] for one in aws.eks.state()] == [OTHER_CLUSTER]
     assert statements(aws, "shared") == [(OTHER_CLUSTER, "app")]
     assert policy_arn("my-policy") in aws.state()["roles"]["shared"]["attached"]
+
+
+@pytest.mark.parametrize("scope", ["workload", "account", "none"])
+def test_nothing_goes_that_a_cluster_that_stopped_may_use(scope: str) -> None:
+    """What its workloads are is not known, and ``force`` vouches for the clusters of the run alone."""
+    aws = FakeAws()
+    extra = policy("extra", "kms:Decrypt")
+    wide = both(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope)
+    run_fleet(aws, wide)
+    before = aws.state()
+    narrow = both(
+        workload(role=ROLE, policies=[policy("my-policy", "s3:ListBucket")]),
+        trust_scope="workload",
+        purge_policies=True,
+    )
+    held = run_fleet(aws, of(narrow, CLUSTER), stopped=[OTHER_CLUSTER])
+    assert kept_for_stopped(held)
+    after = aws.state()
+    assert after["roles"] == before["roles"]
+    documents = [json.dumps(one) for one in after["policies"].values()]
+    assert any("s3:GetObject" in one for one in documents)
+    assert any("kms:Decrypt" in one for one in documents)
+    gone = run_fleet(
+        aws,
+        of(replace(wide, options=replace(wide.options, force=True)), CLUSTER),
+        "absent",
+        stopped=[OTHER_CLUSTER],
+    )
+    assert [one["clusterName"] for one in aws.eks.state()] == [OTHER_CLUSTER]
+    [finding] = [one for one in gone.findings if one.code == Code.ROLE_STILL_USED]
+    assert "workloads of cluster other-cluster, which was not read" in finding.message
+    role = aws.state()["roles"]["shared"]
+    assert role["attached"] == before["roles"]["shared"]["attached"]
+    assert (("", "") if scope != "workload" else (OTHER_CLUSTER, "app")) in statements(aws, "shared")
+    # Once it is there again nothing is left of it.
+    everything = both(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope, force=True)
+    run_fleet(aws, everything, "absent")
+    assert (aws.state()["roles"], aws.state()["policies"]) == ({}, {})
+
+
+def test_a_role_of_its_own_goes_whatever_stopped() -> None:
+    aws = FakeAws()
+    wanted = both(workload(role=ROLE))
+    run_fleet(aws, of(wanted, CLUSTER))
+    assert run_fleet(aws, of(wanted, CLUSTER), "absent", stopped=[OTHER_CLUSTER]).findings == ()
+    assert aws.state()["roles"] == {}
+
+
+@pytest.mark.parametrize(
+    ("stopped", "keys"),
+    [
+        ([Stopped("other-cluster")], ["other-cluster"]),
+        ([Stopped(CLUSTER, "eu-central-1")], [f"eu-central-1/{CLUSTER}"]),
+        ([Stopped(CLUSTER), Stopped("red"), Stopped("red", "us-west-2")], ["red"]),
+    ],
+)
+def test_a_cluster_that_stopped_is_none_of_those_that_run(stopped: list[Stopped], keys: list[str]) -> None:
+    asked = [Asked(ParsedInput(CLUSTER, "present", ()))]
+    assert stopped_keys(asked, "us-west-2", stopped) == keys
+    running = {member.key for member in members_of(asked, "us-west-2", stopped)}
+    assert running.isdisjoint(keys)
 
 
 def _denied_for(aws: FakeAws, cluster: str) -> Any:
