@@ -50,22 +50,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return result
         results = _of_this_use([_result(variables, name) for name in options["results"]])
         message = options["message"] or next(filter(None, map(_failure, results)), UNKNOWN)
-        report = stopped_report(
+        stopped = stopped_report(
             self._place(variables, results),
             message,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             read_version(),
             bool(self._task.check_mode),
         )
+        report: Report = cast("Report", stopped)
         host = str(variables["inventory_hostname"])
         # What is there may be of yesterday, and good.
         path, junit_path = (self._file(variables, name) for name in ("report_file", "junit_file"))
-        unwritten = write_report(cast("Report", report), path, junit_path, "error", host=host, stopped=True)
+        unwritten = write_report(report, path, junit_path, "error", host=host, stopped=True)
         if unwritten:
             result["warnings"] = [unwritten]
         wanted = self._variable(variables, "artifact")
         form = wanted if wanted in FORMS else "auto"
-        return {**result, **job_artifacts(make_artifacts(report, host, form, stopped=True))}
+        return {**result, **job_artifacts(make_artifacts(stopped, host, form, stopped=True))}
 
     def _place(self, variables: Mapping[str, Any], results: list[Mapping[str, Any]]) -> Place:
         """Where the run was to be, from what is known so early: "" for the rest."""
