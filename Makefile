@@ -12,6 +12,8 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
+# What is compiled once is not compiled by each of a thousand processes
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test setup setup-run setup-matrix lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults sanity integration molecule package mutation bench clean
 

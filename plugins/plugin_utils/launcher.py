@@ -18,13 +18,20 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 
+def _is_ours(folder: str) -> bool:
+    return os.stat(folder).st_uid == os.geteuid()
+
+
 def launch(module: str, packages: Mapping[str, Sequence[str]], arguments: str) -> None:
     """Run a module, by its whole name, where it is installed. Its arguments, as JSON, are its standard input.
 
     ``packages`` says in which folders the controller found Ansible and the collections, so that no others are taken.
     """
-    # A folder of collections is not to hold what belongs to whoever ran a play.
-    sys.dont_write_bytecode = True
+    # What was compiled once need not be again. A folder of collections is not to hold what belongs to others than
+    # its owner, though, whoever runs a play.
+    collections = [folders for name, folders in packages.items() if name.count(".") == 2]
+    if not all(_is_ours(folder) for folders in collections for folder in folders):
+        sys.dont_write_bytecode = True
     # Neither the folder of this script nor the current one, when it comes from standard input, is one to import from.
     script = getattr(sys.modules["__main__"], "__file__", None)
     unwanted = {"", *([os.path.dirname(os.path.realpath(script))] if script else ())}
