@@ -87,7 +87,8 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"), reverse=True)]
     pythons: dict[tuple[int, int], str] = {}
-    for candidate in candidates:
+    # That of an environment is the one that it was made with, so that PATH decides nothing.
+    for candidate in map(os.path.realpath, candidates):
         version = python_version(candidate)
         if version and version >= (3, 10) and version not in pythons:
             pythons[version] = candidate
