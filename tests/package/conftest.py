@@ -93,10 +93,20 @@ def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
         run([SANDBOX, "down", "--state", state], clean_environment(), state.parent)
 
 
+@pytest.fixture(scope="session")
+def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """Where it keeps its state, and its variables."""
+    state = tmp_path_factory.mktemp("running") / "sandbox"
+    with sandbox_in(state) as shown:
+        yield state, shown
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Mapping[str, str]]:
-    with sandbox_in(tmp_path / "sandbox") as shown:
-        yield shown
+def sandbox(running_sandbox: tuple[Path, Mapping[str, str]]) -> Mapping[str, str]:
+    """As it is when it has just started."""
+    state, shown = running_sandbox
+    run([SANDBOX, "--state", state, "reset"], clean_environment(), state.parent)
+    return shown
 
 
 @pytest.fixture
