@@ -38,6 +38,13 @@ PARTS = 8 if THOROUGH else 2
 ALIKE = 16
 
 
+# What a fault that passes may leave to the next run: where the request is the second of a change whose first was done, or
+# the first whose failure the second meets. It is told.
+LEFT_OPEN = {
+    ("404 to a write", "eks:CreatePodIdentityAssociation"),
+    ("404 to a write", "iam:DeletePolicyVersion"),
+}
+
 Cell = tuple[str, int]
 
 
@@ -119,7 +126,8 @@ def test_a_disturbed_run_loses_nothing(
             how = check_outcome(played, normal, account.facets())
             counts[how] += 1
             # What passes is got over within one run; a refusal is final, and so is what lasts.
-            assert how == "well" or not fault.passes, played.message
+            left_open = (fault.label, normal.operations[number - 1]) in LEFT_OPEN
+            assert how == "well" or not fault.passes or left_open, played.message
             again = account.play(scenario.asked)
             assert again.message == "", again.message
             wrong = differences(account.facets(), normal.goal)
