@@ -169,6 +169,14 @@ def test_a_pattern_that_matches_no_host_ends_the_playbook(tmp_path: Path, core: 
     assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
 
 
+def test_a_teardown_that_is_told_to_make_something_ends_the_playbook(tmp_path: Path) -> None:
+    """An extra variable would win over the playbook's own."""
+    done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
+    assert done.returncode != 0, done.stdout
+    message = "pod_identity_state is 'present', and this play removes. Leave it out, or run site.yml. Nothing was changed."
+    assert message in done.stdout
+
+
 @pytest.mark.parametrize("playbook", list(PLAYBOOKS))
 @pytest.mark.parametrize(
     ("options", "hosts"),

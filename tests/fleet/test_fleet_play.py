@@ -318,6 +318,20 @@ def test_input_that_cannot_be_used_stops_before_anything_is_changed(
     assert fleet.writes() == 0
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [
+        ("pod_identity_serial", "abc", "a number of hosts, a percentage such as 25%, or a list of these."),
+        ("pod_identity_max_fail_percentage", "ten", "a number from 0 to 100."),
+    ],
+)
+def test_batches_that_are_no_numbers_are_named(fleet: Scene, variable: str, value: str, wanted: str) -> None:
+    ran = fleet.play("fleet", **{variable: value})
+    assert ran.code != 0
+    assert f"{variable} is '{value}'; it is {wanted}" in ran.output
+    assert fleet.writes() == 0
+
+
 def test_a_fleet_needs_its_hosts(fleet: Scene) -> None:
     ran = fleet.play("fleet", hosts="nobody")
     assert ran.code != 0
