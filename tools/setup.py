@@ -64,9 +64,10 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def python_version(python: str | Path) -> tuple[int, int] | None:
-    """(major, minor) of an interpreter that can make virtual environments, else None."""
-    probe = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
+    """(major, minor) of an interpreter that can make virtual environments, and where it is itself: behind a shim, or beneath
+    an environment. None for others."""
+    probe = "import os, sys, venv, ensurepip; print(*sys.version_info[:2], os.path.realpath(sys._base_executable))"
     try:
         done = subprocess.run(
             [str(python), "-c", probe], check=False, text=True, capture_output=True, timeout=30
@@ -75,8 +76,8 @@ def python_version(python: str | Path) -> tuple[int, int] | None:
         return None
     if done.returncode:
         return None
-    major, minor = done.stdout.split()
-    return int(major), int(minor)
+    major, minor, path = done.stdout.strip().split(" ", 2)
+    return (int(major), int(minor)), path
 
 
 def find_pythons() -> dict[tuple[int, int], str]:
@@ -87,11 +88,11 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"), reverse=True)]
     pythons: dict[tuple[int, int], str] = {}
-    # That of an environment is the one that it was made with, so that PATH decides nothing.
-    for candidate in map(os.path.realpath, candidates):
-        version = python_version(candidate)
-        if version and version >= (3, 10) and version not in pythons:
-            pythons[version] = candidate
+    for candidate in candidates:
+        python = find_python(candidate)
+        # Which one PATH finds first decides nothing, so that nothing is installed again.
+        if python and python[0] >= (3, 10):
+            pythons.setdefault(*python)
     return pythons
 
 

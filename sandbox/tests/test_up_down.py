@@ -267,6 +267,7 @@ def test_reset_goes_back_to_the_first_state(sandbox: Sandbox, state_folder: Path
     assert "mine" in json.dumps(kube.state())
     assert (aws.counters()["writes"], kube.counters()["writes"]) == (1, 1)
     aws.set_latency(60_000)
+    aws.set_kubernetes("https://127.0.0.2:6443", "bmV3")
     reset = sandbox("reset")
     assert reset.stdout.splitlines() == [
         "AWS: emptied; cluster my-cluster created again.",
@@ -277,6 +278,15 @@ def test_reset_goes_back_to_the_first_state(sandbox: Sandbox, state_folder: Path
     after = {kind: len(objects) for kind, objects in kube.state()["objects"].items()}
     assert after == first_objects
     assert (aws.counters()["total"], kube.counters()["total"]) == (0, 0)
+    told = sandbox("run", "--", sys.executable, "-c", TELL_ENDPOINT)
+    assert told.stdout.strip() == f"https://127.0.0.1:{state_of(state_folder)['ports']['kubernetes']} True"
+
+
+TELL_ENDPOINT = """
+import boto3
+cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
+print(cluster["endpoint"], len(cluster["certificateAuthority"]["data"]) > 100)
+"""
 
 
 def test_reads_are_late_after_up_and_after_reset(sandbox: Sandbox, state_folder: Path) -> None:

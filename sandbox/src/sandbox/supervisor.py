@@ -87,7 +87,11 @@ class Supervisor:
         self._require_ours()
         with self._alone():
             state = self.require_running()
-            return [backend.reset() for backend in backends_of(state, self.layout)]
+            backends = aws, kubernetes = backends_of(state, self.layout)
+            done = [backend.reset() for backend in backends]
+            # What clusters tell of their API may have been changed, too.
+            aws.attach(kubernetes)
+            return done
 
     def require_running(self) -> State:
         self._require_ours()
