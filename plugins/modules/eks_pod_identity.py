@@ -168,6 +168,7 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.assume_role
   - workload_identity.aws.run
+  - workload_identity.aws.progress
   - workload_identity.aws.workloads
   - workload_identity.aws.attributes
 """

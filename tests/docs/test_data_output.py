@@ -6,26 +6,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import COLLECTIONS, ROOT, Sandbox, environment
+from support import ROOT, Sandbox
 from test_screen import EXAMPLE, Core, cores
 
 Json = dict[str, Any]
 LAST = "Show the result, and fail unless everything was done and verified"
 TABLE = re.compile(r"WORKLOAD +TRUST")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    folder = tmp_path_factory.mktemp("data")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded")
-    yield sandbox
-    sandbox.down()
 
 
 def results_of(output: str, callback: str) -> list[tuple[str, Json]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -46,15 +45,6 @@ def cores() -> list[Core]:
         for folder in sorted(ROOT.glob(".venv-2.*"))
     ]
     return [Core("current", ROOT / ".venv" / "bin", COLLECTIONS), *older]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    folder = tmp_path_factory.mktemp("screen")
-    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    sandbox.up("--kube", "embedded")
-    yield sandbox
-    sandbox.down()
 
 
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
