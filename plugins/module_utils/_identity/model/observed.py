@@ -199,8 +199,8 @@ class VerificationReads:
 
     ``agents`` is by what keys of workloads call the cluster, ``permissions`` by lower-case role name, and ``targets`` (trust
     policies of target roles) by ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
-    that says what is wanted but is not the default. ``inline`` has the inline policies, by name, of the roles that are
-    made here, by lower-case name of the role; ``documents`` policies by ARN, as far as something turns on them.
+    that says what is wanted but is not the default. ``inline`` has the inline policies, by name, of the workloads' roles,
+    by lower-case name of the role; ``documents`` policies by ARN, as far as something turns on them.
     ``others`` are service accounts with an association, read where one that is wanted has none.
     """
 

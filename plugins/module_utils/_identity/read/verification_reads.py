@@ -40,8 +40,8 @@ ADDON = "eks-pod-identity-agent"
 
 
 def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
-    """One request for the agent of each cluster, one for the inline policies of each role that is ours, and what
-    these and workloads lead to."""
+    """One request for the agent of each cluster, one for the inline policies of each role that did not come with them, and
+    what these and workloads lead to."""
     return _Reader(api, observed, width).read(desired)
 
 
@@ -57,13 +57,13 @@ class _Reader:
             for workload in desired.workloads
             if workload.required_permissions or target_of(workload, self.observed)
         ]
-        roles, made = self._roles(asking), self._made_roles(desired)
+        roles, held = self._roles(asking), self._roles(desired.workloads)
         wanted = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
-        wanted |= {arn for name, role in made.items() for arn in self._that_matter(desired, name, role)}
+        wanted |= {arn for name, role in held.items() for arn in self._that_matter(desired, name, role)}
         documents = self._documents(filter(None, wanted))
-        holders = {**made, **roles}
-        held = map_concurrently(self._held_inline, list(holders.values()), self.width)
-        inline = dict(zip(holders, held, strict=True))
+        inline = dict(
+            zip(held, map_concurrently(self._held_inline, list(held.values()), self.width), strict=True)
+        )
         permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
         arns = sorted({arn for workload in asking if (arn := target_of(workload, self.observed))})
         targets = map_concurrently(self._target, arns, self.width)
@@ -72,7 +72,7 @@ class _Reader:
             permissions=permissions,
             targets=dict(zip(arns, targets, strict=True)),
             other_versions=self._other_versions(desired),
-            inline={name: inline[name] for name in made},
+            inline=inline,
             documents=documents,
             others=self._others(desired),
         )
@@ -97,14 +97,6 @@ class _Reader:
         except AwsError:
             # It would only have been a hint.
             return []
-
-    def _made_roles(self, desired: Desired) -> dict[str, ObservedRole]:
-        """The roles that are ours, by lower-case name."""
-        specs = {workload.role.name.lower(): workload.role for workload in desired.workloads if workload.role}
-        found = ((name, self.observed.roles.get(name), spec) for name, spec in specs.items())
-        return {
-            name: role for name, role, spec in found if role is not None and role.owned and not spec.existing
-        }
 
     def _that_matter(self, desired: Desired, name: str, role: ObservedRole) -> Iterable[str]:
         """The boundary of a role with all that it bounds, and whatever nobody asked for."""

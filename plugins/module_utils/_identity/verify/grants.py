@@ -62,15 +62,24 @@ def extra_permissions(
 
 
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Where no permission is required: a finding when nothing of what the policies grant can have an effect. None when
-    there is nothing to say."""
+    """Where no permission is required: a finding when nothing of what the policies grant can have an effect, unknown when
+    that cannot be read. None when there is nothing to say."""
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is None or workload.required_permissions or target_of(workload, observed):
         return None
     inline = reads.inline.get(role.name.lower(), {})
-    granting = [(arn, _document(arn, observed, reads)) for arn in role.attached]
-    known = [NamedPolicy(arn, document) for arn, document in granting if document is not None]
-    if isinstance(inline, ReadFailure) or len(known) < len(granting):
+    if isinstance(inline, ReadFailure):
+        return conclude_unread(NAME, inline, workload.key)
+    granting = {arn: _document(arn, observed, reads) for arn in role.attached}
+    for one in (*granting.values(), reads.documents.get(role.permissions_boundary)):
+        if isinstance(one, ReadFailure):
+            return conclude_unread(NAME, one, workload.key)
+    known = [
+        NamedPolicy(arn, document)
+        for arn, document in granting.items()
+        if document is not None and not isinstance(document, ReadFailure)
+    ]
+    if len(known) < len(granting):
         return None
     limits = list(_limits(workload, role, observed, reads))
     policies = [
@@ -104,12 +113,11 @@ def _told_of(check: Check, key: WorkloadKey) -> Check:
     return replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
 
 
-def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | None:
+def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | ReadFailure | None:
     policy = observed.policies.get(arn)
     if policy is not None and policy.document is not None:
         return policy.document
-    document = reads.documents.get(arn)
-    return None if isinstance(document, ReadFailure) else document
+    return reads.documents.get(arn)
 
 
 def _limits(

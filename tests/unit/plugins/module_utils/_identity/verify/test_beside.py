@@ -7,11 +7,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -140,3 +144,48 @@ def test_an_inline_policy_is_told_of_each_workload_of_the_role(
     found = verified(settled(), inline={"my-role": {"extra": inline}})
     told = [("ROLE_INLINE_POLICY", severity)]
     assert ends(found, "attachment") == [("default/app", status, told), ("default/web", status, told)]
+
+
+DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+BY_ARN = desired(workload("app", role={"arn": role_arn("my-role")}, policies=None))
+
+
+def read_and_verified(aws: FakeAws, wanted: Desired) -> list[Verified]:
+    """With what a verification itself reads."""
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    observed = engine(aws, wanted).observe(wanted)
+    return verify(wanted, observed, read_for_verification(aws, wanted, observed, 1))
+
+
+def denied_by_hand(marked: bool) -> FakeAws:
+    aws = settled(desired(workload("app")))
+    role = aws.iam.roles["my-role"]
+    role["inline"] = ["hand"]
+    aws.replace("iam:GetRolePolicy", lambda _asked: {"PolicyDocument": DENY_ALL})
+    if not marked:
+        role["tags"] = {}
+    return aws
+
+
+@pytest.mark.parametrize(
+    ("marked", "wanted"),
+    [
+        pytest.param(True, desired(workload("app")), id="made here"),
+        pytest.param(False, desired(workload("app")), id="not marked as made here"),
+        pytest.param(False, BY_ARN, id="given by its ARN"),
+    ],
+)
+def test_a_deny_that_leaves_nothing_is_found_on_any_role(marked: bool, wanted: Desired) -> None:
+    found = read_and_verified(denied_by_hand(marked), wanted)
+    assert ends(found, "permissions") == [("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])]
+
+
+@pytest.mark.parametrize("operation", ["iam:ListRolePolicies", "iam:GetRolePolicy"])
+def test_what_a_role_denies_and_cannot_be_read_is_unknown(operation: str) -> None:
+    def refused(_asked: object) -> dict[str, object]:
+        raise classify(operation, "AccessDenied", "not authorized")
+
+    aws = denied_by_hand(marked=False)
+    aws.replace(operation, refused)
+    found = read_and_verified(aws, BY_ARN)
+    assert ends(found, "permissions") == [("default/app", "unknown", [("NOT_READABLE", "error")])]
