@@ -262,7 +262,8 @@ class TaskCluster:
             "continue_on_error": True,
         }
         seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
-        return written_of(run_with(self._access, self._caller, APPLY, whole, self._variables, seconds))
+        result = run_with(self._access, self._caller, APPLY, whole, self._variables, seconds)
+        return written_of(result, manifests)
 
 
 def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> ClusterReader:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +22,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Listing,
     Trial,
     Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.diffs import (
+    shown_diff,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
     Object,
@@ -41,7 +44,7 @@ def listing_of(result: Mapping[str, Any]) -> Listing:
     return Listing(error=_error_of(result))
 
 
-def written_of(result: Mapping[str, Any]) -> Written:
+def written_of(result: Mapping[str, Any], manifests: Sequence[Object]) -> Written:
     """A result of k8s with continue_on_error: of each manifest, under ``result.results`` when there are several."""
     if result.get("failed"):
         return Written(error=_error_of(result))
@@ -54,7 +57,11 @@ def written_of(result: Mapping[str, Any]) -> Written:
             for index, entry in enumerate(results)
             if "error" in entry
         },
-        diffs=[mapping_of(entry["diff"]) for entry in results if entry.get("diff")],
+        diffs=[
+            diff
+            for entry, manifest in zip(results, manifests, strict=False)
+            if (diff := shown_diff(mapping_of(entry.get("diff")), manifest)) is not None
+        ],
     )
 
 

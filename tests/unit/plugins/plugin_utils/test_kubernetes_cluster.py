@@ -31,7 +31,7 @@ FIRST, SECOND = (
     {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": name}} for name in ("a", "b")
 )
 JOB = {"kind": "Job", "metadata": {"namespace": "shop", "name": "proof"}}
-MADE = {"changed": True, "result": {}, "diff": {"after": {}}}
+MADE = {"changed": True, "result": {}, "diff": {"after": {"a": 1}}}
 CONFLICT = 'Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team'
 STATUS = json.dumps({"message": CONFLICT, "code": 409})
 REFUSED = {"changed": False, "error": {"msg": f"Failed to apply object: {STATUS}"}}
@@ -80,7 +80,8 @@ def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pyte
     ]
     assert "apply" not in asked.arguments[0]
     # By its place among all manifests.
-    assert written == Written(True, {2: ApiError(409, CONFLICT)}, diffs=[{"after": {}}] * 2)
+    assert (written.changed, written.refused) == (True, {2: ApiError(409, CONFLICT)})
+    assert [diff["after_header"] for diff in written.diffs] == ["Namespace shop", "ServiceAccount shop/a"]
 
 
 def test_without_namespaces_service_accounts_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,13 @@ BUSY = {"msg": "Failed to create object: Too many requests, please try again lat
 AWAY = {"msg": "Failed to create object: <html>no upstream</html>", "reason": "Bad Gateway"}
 REFUSED = {"changed": False, "result": {}, "error": {"msg": DENIED}}
 MADE = {"changed": True, "result": {"kind": "ServiceAccount"}, "diff": {"before": {}, "after": ITEM}}
+ACCOUNT = {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": "x"}}
+SHOWN = {
+    "before_header": "ServiceAccount shop/x",
+    "after_header": "ServiceAccount shop/x",
+    "before": "",
+    "after": '{\n  "metadata": {\n    "name": "x"\n  }\n}\n',
+}
 
 
 @pytest.mark.parametrize(
@@ -55,11 +62,11 @@ def test_lists(result: dict[str, Any], listing: Listing) -> None:
 @pytest.mark.parametrize(
     ("result", "written"),
     [
-        (MADE, Written(True, {}, diffs=[MADE["diff"]])),
+        (MADE, Written(True, {}, diffs=[SHOWN])),
         ({**REFUSED}, Written(False, {0: ApiError(403, "forbidden: no")}, diffs=[])),
         (
             {"changed": True, "result": {"results": [MADE, REFUSED, MADE]}},
-            Written(True, {1: ApiError(403, "forbidden: no")}, diffs=[MADE["diff"], MADE["diff"]]),
+            Written(True, {1: ApiError(403, "forbidden: no")}, diffs=[SHOWN, SHOWN]),
         ),
         (
             {"changed": False, "result": {"results": [{"error": BUSY}, {"error": AWAY}]}},
@@ -77,7 +84,7 @@ def test_lists(result: dict[str, Any], listing: Listing) -> None:
     ids=["one", "one refused", "several", "refused in plain text", "ended"],
 )
 def test_what_was_written(result: dict[str, Any], written: Written) -> None:
-    assert written_of(result) == written
+    assert written_of(result, [ACCOUNT] * 3) == written
 
 
 @pytest.mark.parametrize(
