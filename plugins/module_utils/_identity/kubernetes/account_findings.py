@@ -39,7 +39,7 @@ def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
     return Finding(
         Code.NAMESPACE_MISSING,
         f"namespace {key.namespace} does not exist.",
-        "Create it, or apply the workload with create_namespace: true.",
+        "Create it, or apply the workload, which does where create_namespace is true.",
         key,
     )
 

@@ -138,7 +138,7 @@ def test_messages_of_service_accounts() -> None:
         ),
         (
             "namespace shop does not exist.",
-            "Create it, or apply the workload with create_namespace: true.",
+            "Create it, or apply the workload, which does where create_namespace is true.",
         ),
         (
             "service account api still has the annotation eks.amazonaws.com/role-arn "
