@@ -53,7 +53,11 @@ def find_overfull(
         if observed.attachment_quota
         else " unless the account's quota was raised, which iam:GetAccountSummary would tell"
     )
-    purge = "" if shared.spec.existing or options.purge_policies else ", set ⟨purge_policies⟩: true"
+    purge = (
+        ""
+        if shared.spec.existing or options.purge_policies
+        else " (⟨purge_policies⟩: true does, unless the trust policy of the role names workloads outside the run)"
+    )
     return Failure(
         tuple(dict.fromkeys(key for change in joining for key in change.workloads)),
         role_target(role.name),

@@ -58,8 +58,9 @@ def test_a_policy_without_room_stops_its_workload_before_any_change(check_mode: 
         f"({', '.join(foreign(8))}); 10 are allowed."
     )
     assert failure.remedy == (
-        "Detach those of them that are not needed, set ⟨purge_policies⟩: true, join some of the policies that are asked "
-        "for, or have the quota 'Managed policies per role' raised."
+        "Detach those of them that are not needed (⟨purge_policies⟩: true does, unless the trust policy of the role names "
+        "workloads outside the run), join some of the policies that are asked for, or have the quota 'Managed policies per "
+        "role' raised."
     )
     assert policy_arn("new") not in aws.iam.policies
 
