@@ -182,7 +182,7 @@ def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) 
             "boundary that leaves nothing",
             [
                 "role {role} is not allowed to do anything of what its policies grant: permissions boundary "
-                "{account}:policy/boundary does not let any of it be."
+                "{account}:policy/boundary leaves nothing of it."
             ],
         ),
     ],

@@ -96,9 +96,10 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     if not causes:
         return None
     where = " and ".join(causes)
+    leaves = "leaves" if len(causes) == 1 else "leave"
     finding = Finding(
         Code.PERMISSION_NOTHING_LEFT,
-        f"role {role.arn} is not allowed to do anything of what its policies grant: {where} does not let any of it be.",
+        f"role {role.arn} is not allowed to do anything of what its policies grant: {where} {leaves} nothing of it.",
         f"Allow in {where} what the workload needs, or take the Deny there away.",
         workload.key,
     )
