@@ -20,7 +20,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
     VERIFICATION,
 )
-from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import change_policy
+from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import (
+    another_default_version,
+    change_policy,
+)
 from ansible_collections.workload_identity.aws.tests.findings.conftest import NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.remedies import (
     REPAIRS,
@@ -122,6 +125,16 @@ def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) 
     checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
     assert (checks["contents"]["status"], checks["permissions"]["status"]) == ("accepted", "fail")
     assert checks["permissions"]["codes"] == ["PERMISSION_DENIED"]
+
+
+def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(new_world: NewWorld) -> None:
+    world = new_world()
+    world.build(GUIDE)
+    another_default_version(world)
+    report = world.report()
+    checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
+    assert [checks[name]["status"] for name in ("version", "contents")] == ["fail", "fail"]
+    assert [one["code"] for one in report["findings"]] == ["POLICY_OTHER_VERSION_DEFAULT"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
                 with_others(trust, let_in.get(workload.key, ())), role_settings(workload, observed)
             ),
             with_extra(check_attachment(workload, observed), extra.get(workload.key, [])),
-            check_version(workload, observed),
+            check_version(workload, observed, reads),
             with_settings(check_contents(workload, observed, reads), policy_settings(workload, observed)),
             check_permissions(workload, observed, reads) or check_grants(workload, observed, reads),
             check_association(workload, observed, reads),

@@ -16,7 +16,7 @@ from ..._policy.language.canonical import same_meaning
 from ..model.arns import is_aws_managed
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
 from ..model.desired import PolicySpec, Workload
-from ..model.observed import Observed, VerificationReads
+from ..model.observed import Observed, ObservedPolicy, VerificationReads
 from ..model.targets import policy_target
 from .trust_policy import find_role
 
@@ -45,15 +45,17 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
     return Check("attachment", FAIL, findings=tuple(findings))
 
 
-def check_version(workload: Workload, observed: Observed) -> Check:
-    """Confirmation 3: each policy exists and has a default version."""
+def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
+    """Confirmation 3: each policy exists, and what was asked for is not another version of it than its default."""
 
     def judge(spec: PolicySpec) -> Check:
         arn = observed.account.policy_arn(spec)
         policy = observed.policies.get(arn)
-        if policy is not None:
-            return Check("version", PASS, policy.default_version)
-        return conclude("version", _missing(arn, spec, workload, observed))
+        if policy is None:
+            return conclude("version", _missing(arn, spec, workload, observed))
+        if other := _other_version(spec, policy, workload, reads):
+            return conclude("version", other)
+        return Check("version", PASS, policy.default_version)
 
     return _check_policies("version", workload, observed, judge)
 
@@ -81,18 +83,8 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
             return Check("contents", FAIL)
         if same_meaning(policy.document, spec.document, "identity"):
             return Check("contents", PASS)
-        if other := reads.other_versions.get(arn):
-            return conclude(
-                "contents",
-                Finding(
-                    Code.POLICY_OTHER_VERSION_DEFAULT,
-                    f"what was asked for is version {other} of policy {arn}, but its default version is "
-                    f"{policy.default_version}, which means something else.",
-                    "Apply the workload, which makes a new default version, or: aws iam "
-                    f"set-default-policy-version --policy-arn {arn} --version-id {other}",
-                    workload.key,
-                ),
-            )
+        if other := _other_version(spec, policy, workload, reads):
+            return conclude("contents", other)
         return conclude(
             "contents",
             Finding(
@@ -105,6 +97,24 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
         )
 
     return _check_policies("contents", workload, observed, judge)
+
+
+def _other_version(
+    spec: PolicySpec, policy: ObservedPolicy, workload: Workload, reads: VerificationReads
+) -> Finding | None:
+    if spec.document is None or policy.document is None or policy.arn not in reads.other_versions:
+        return None
+    if same_meaning(policy.document, spec.document, "identity"):
+        return None
+    other = reads.other_versions[policy.arn]
+    return Finding(
+        Code.POLICY_OTHER_VERSION_DEFAULT,
+        f"what was asked for is version {other} of policy {policy.arn}, but its default version is "
+        f"{policy.default_version}, which means something else.",
+        "Apply the workload, which makes a new default version, or: aws iam "
+        f"set-default-policy-version --policy-arn {policy.arn} --version-id {other}",
+        workload.key,
+    )
 
 
 def _check_policies(
