@@ -16,34 +16,34 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible,
     visible_values,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
-    parse_aws_result,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+    parse_preflight,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
     parse_deadline,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restart_run import (
+    RestartSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
     SAMPLE,
     InjectionSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
-    outcome_row,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
-    parse_preflight,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
     ProofSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.restart_run import (
-    RestartSettings,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+    outcome_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     parse_eks_target,

@@ -39,35 +39,35 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     ROLE,
     read_input,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
-    ApiError,
-    parse_api_error,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.breakage import (
-    find_breakage,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
-    UNAUTHORIZED,
-    find_unchecked,
-    unreachable_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
-    Deadline,
-    begin_deadline,
-    deadline_row,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.eks_refusal import (
-    refusal_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.kube_auth import (
-    KUBE_AUTHS,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
     Preflight,
     PurgeScope,
     State,
     preflight_row,
     read_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.connection import (
+    UNAUTHORIZED,
+    find_unchecked,
+    unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
+    Deadline,
+    begin_deadline,
+    deadline_row,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.eks_refusal import (
+    refusal_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.kube_auth import (
+    KUBE_AUTHS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.breakage import (
+    find_breakage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     api_server_row,

@@ -11,12 +11,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Reads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import Reads
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
     KubernetesOutcome,
     parse_outcome,
 )

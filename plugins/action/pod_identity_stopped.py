@@ -14,7 +14,7 @@ from typing import Any, cast
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     region_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.arns import parse_role_arn

@@ -13,30 +13,34 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_findings import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
     AccountState,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Reads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import Reads
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     parse_service_account,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
-    KubernetesOutcome,
-    judge_cluster,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pod_checks import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
     verify_pods,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
+    state_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.state import (
+    RESOURCES,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofVerdict,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import state_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.state import (
-    RESOURCES,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+    KubernetesOutcome,
+    judge_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import listing_of
 

@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_sentence
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
     parse_api_error,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
     Query,
     Trial,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     mapping_of,
     member,

@@ -20,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     ASSUME_ROLE_OPTIONS,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Clock,
     Cluster,
     ClusterReader,
@@ -29,22 +29,22 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Trial,
     Written,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.deadline import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
     Deadline,
     TimedClock,
     TimedCluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.kube_auth import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.kube_auth import (
     KubeAuth,
     uses_eks_token,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.patience import (
+    PatientCluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     member,
     text_of,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.patience import (
-    PatientCluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,

@@ -14,19 +14,19 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.diffs import (
+    shown_diff,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
     parse_api_error,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
     Trial,
     Written,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.diffs import (
-    shown_diff,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     mapping_of,
     member,

@@ -36,10 +36,10 @@ from ansible_collections.workload_identity.aws.plugins.action import (
     pod_identity_kubernetes,
     pod_identity_preflight,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
     parse_outcome,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError

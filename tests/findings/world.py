@@ -17,25 +17,25 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.op
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
-    parse_aws_result,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.half import (
-    HalfSettings,
-    run_half,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection import (
-    ProbeSettings,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.injection_run import (
-    InjectionSettings,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.preflight import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
     Preflight,
     read_accounts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+    ProbeSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
+    InjectionSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
     ProofSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    HalfSettings,
+    run_half,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,

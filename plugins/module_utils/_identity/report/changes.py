@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..._findings.text import visible
-from ..kubernetes.objects import Object, mapping_of, text_of
+from ..kubernetes.model.objects import Object, mapping_of, text_of
 from .wrap import wrapped
 
 SHOWN_CHANGES = 40

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from ..._findings.codes import Code
 from ..._findings.text import visible, visible_lines, with_remedy
-from ..kubernetes.aws_result import AwsResult, key_of_row
-from ..kubernetes.outcome import KubernetesOutcome
+from ..kubernetes.model.aws_result import AwsResult, key_of_row
+from ..kubernetes.run.outcome import KubernetesOutcome
 from ..model.messages import sentence
 from ..model.rows import FailureRow, FindingRow
 from .text import SHOWN_FINDINGS, failure_line

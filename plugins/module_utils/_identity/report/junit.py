@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from ..._findings.text import visible
-from ..kubernetes.objects import text_of
+from ..kubernetes.model.objects import text_of
 from ..model.checks import FAIL, UNKNOWN
 from .failure import unexplained
 from .rows import Report, ReportedFindingRow

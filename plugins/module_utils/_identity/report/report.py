@@ -14,8 +14,8 @@ from typing import Literal, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..kubernetes.aws_result import AwsResult, VerifiedWorkload, is_pending
-from ..kubernetes.outcome import KubernetesOutcome
+from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
+from ..kubernetes.run.outcome import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .changes import describe_change, describe_kubernetes_change

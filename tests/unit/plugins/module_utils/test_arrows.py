@@ -20,6 +20,13 @@ _EVALUATION = _LANGUAGE | {"_policy.evaluation"}
 _JUDGING = _EVALUATION | {"_policy.grammar"}
 _POLICY = _JUDGING | {"_policy.trust", "_policy.permissions"}
 _MODEL = _POLICY | {"_identity.model"}
+_KUBE_MODEL = _MODEL | {"_identity.kubernetes.model"}
+_KUBE_API = _KUBE_MODEL | {"_identity.kubernetes.api"}
+_KUBE_HALF = _KUBE_API | {
+    "_identity.kubernetes.accounts",
+    "_identity.kubernetes.pods",
+    "_identity.kubernetes.proof",
+}
 # Room: what it may import beside itself.
 ARROWS: Mapping[str, frozenset[str]] = {
     "_findings": frozenset(),
@@ -37,8 +44,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.run": _MODEL
     | {"_aws", "_identity.inputs", "_identity.read", "_identity.plan", "_identity.verify"},
     "_identity.inventory": _MODEL,
-    "_identity.kubernetes": _MODEL,
-    "_identity.report": _MODEL | {"_identity.kubernetes"},
+    "_identity.kubernetes.model": _MODEL,
+    "_identity.kubernetes.api": _KUBE_MODEL,
+    "_identity.kubernetes.accounts": _KUBE_API,
+    "_identity.kubernetes.pods": _KUBE_API,
+    "_identity.kubernetes.proof": _KUBE_API | {"_identity.kubernetes.pods"},
+    "_identity.kubernetes.run": _KUBE_HALF,
+    "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run"},
 }
 # One file alone goes further than its room.
 EXCEPTIONS = {("_policy.trust.chain", "_policy.permissions")}

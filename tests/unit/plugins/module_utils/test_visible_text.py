@@ -19,10 +19,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible_sentence,
     visible_values,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_api_error,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.connection import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.connection import (
     unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change

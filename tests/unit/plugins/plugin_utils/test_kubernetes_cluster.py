@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (

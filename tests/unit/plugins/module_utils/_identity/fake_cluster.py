@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
     Query,
     Trial,
     Written,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     ObjectName,
     member,

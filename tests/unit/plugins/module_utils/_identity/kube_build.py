@@ -12,17 +12,17 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
     WorkloadKey,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_api_error,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
     Verification,
     VerifiedWorkload,
     parse_aws_result,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.cluster import (
-    Listing,
 )
 
 CLUSTER = "my-cluster"

@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.account_findings import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
     AccountState,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.aws_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     FailureRow,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.objects import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     parse_service_account,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.outcome import (
-    KubernetesOutcome,
-    judge_cluster,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pod_checks import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
     verify_pods,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
+    state_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofVerdict,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.reads import (
-    state_of,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+    KubernetesOutcome,
+    judge_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,

@@ -1,0 +1,333 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Service accounts and namespaces: what is wanted beside what the cluster has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ...._findings.codes import Code
+from ...._findings.finding import Finding
+from ...._findings.key import WorkloadKey
+from ...model.desired import Workload, allowed_purge
+from ...model.messages import SHOWN_UNLISTED, listed
+from ..model.aws_result import AwsResult
+from ..model.objects import Object, ServiceAccount, name_of
+from ..model.ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed, other_owner
+
+Accounts = Mapping[WorkloadKey, ServiceAccount]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """Manifests to apply (or, in a removal, to remove), in order, and what stands in the way.
+
+    ``waiting`` holds the service accounts whose namespace is itself in ``manifests``: in check mode the
+    API server would refuse them, as the namespace does not exist. ``unlisted`` holds those that are ours
+    but belong to no workload, for a purge. ``findings`` says which a removal leaves, and why.
+    """
+
+    manifests: Sequence[Object] = ()
+    waiting: Sequence[Object] = ()
+    unlisted: Sequence[Object] = ()
+    problems: Sequence[str] = ()
+    findings: Sequence[Finding] = ()
+
+
+def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
+    """Whether the namespaces have to be read as well: where a service account is missing, its namespace may be, too, or
+    may be on its way out."""
+    return any(workload.key not in accounts for workload in workloads)
+
+
+def plan_present(
+    workloads: Sequence[Workload],
+    accounts: Accounts,
+    namespaces: Collection[str],
+    owner: str | None = None,
+    adopt: bool = False,
+    going: Collection[str] = (),
+) -> AccountPlan:
+    """Only what is missing or differs; an object that already is as wanted costs no workload.
+
+    A service account that exists is only ever given the labels and annotations that were asked for;
+    it does not become ours by that. One that another owner has is left alone, unless with ``adopt``.
+    ``namespaces`` are all that exist, ``going`` those that are being deleted, for which nothing is made.
+    """
+    manifests: list[Object] = []
+    waiting: list[Object] = []
+    problems: list[str] = []
+    leaving: dict[str, list[WorkloadKey]] = {}
+    missing: dict[str, list[WorkloadKey]] = {}
+    # One workload that makes a namespace makes it for the others too.
+    creatable = {
+        workload.key.namespace for workload in workloads if workload.service_account.create_namespace
+    }
+    new: dict[str, None] = {}
+    for workload in workloads:
+        namespace = workload.key.namespace
+        account = accounts.get(workload.key)
+        if namespace in going:
+            leaving.setdefault(namespace, []).append(workload.key)
+            continue
+        if account is None and namespace not in namespaces:
+            if namespace not in creatable:
+                missing.setdefault(namespace, []).append(workload.key)
+                continue
+            new[namespace] = None
+        if account is None and not workload.service_account.create:
+            problems.append(_no_service_account(workload.key))
+            continue
+        others = "" if account is None or adopt else other_owner(account.labels, owner)
+        ours = account is None or (is_managed(account.labels) and not others)
+        labels, annotations = _wanted(workload, ours, owner)
+        if account is not None and account.is_going:
+            # What is being deleted takes no change that lasts; the check of it says so.
+            continue
+        if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
+            continue
+        if others:
+            problems.append(_other_owners(workload.key, others))
+            continue
+        manifest = _service_account(workload.key, labels, annotations)
+        (waiting if namespace in new else manifests).append(manifest)
+    return AccountPlan(
+        [*map(_namespace, new), *manifests],
+        waiting,
+        problems=[*map(_no_namespace, missing.values()), *map(_namespace_going, leaving.values()), *problems],
+    )
+
+
+def without_failed(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
+    """The plan without service accounts whose workloads failed in AWS, and without namespaces for them alone."""
+    failed = {failure["workload"] for failure in removal.failures} - {""}
+    left_out = [item for item in (*plan.manifests, *plan.waiting) if workload_of(item) in failed]
+    names = [str(name_of(item)) for item in left_out]
+    if not names:
+        return plan
+    waiting = [item for item in plan.waiting if item not in left_out]
+    needed = {name_of(item).namespace for item in waiting}
+    return replace(
+        plan,
+        manifests=[
+            item
+            for item in plan.manifests
+            if item not in left_out and (item["kind"] != "Namespace" or name_of(item).name in needed)
+        ],
+        waiting=waiting,
+        findings=[*plan.findings, _not_made(names)],
+    )
+
+
+def plan_absent(
+    accounts: Accounts, removal: AwsResult, owner: str | None = None, adopt: bool = False
+) -> AccountPlan:
+    """The service accounts that were made by us, of those of the workloads. Namespaces stay.
+
+    Those of another owner stay, unless with ``adopt``.
+
+    Where the removal in AWS failed, or the association stays there because it was not made here, the service account
+    stays for the next run. Without the cluster all
+    stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
+    name, account or region is wrong.
+    """
+    # What is on its way out needs no second removal.
+    ours = [
+        account.key for account in accounts.values() if is_managed(account.labels) and not account.is_going
+    ]
+    if ours and any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
+        return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)])
+    others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
+    kept = [key for key in ours if others.get(key)]
+    ours = [key for key in ours if not others.get(key)]
+    there = {failure["workload"] for failure in removal.failures}
+    there |= {
+        str(finding.workload) for finding in removal.findings if finding.code == Code.ASSOCIATION_NOT_OWNED
+    }
+    remaining = [key for key in ours if _shown(key) in there]
+    return AccountPlan(
+        [_service_account(key) for key in ours if _shown(key) not in there],
+        findings=[
+            *([_remaining(remaining)] if remaining else []),
+            *(of_another(key, others[key]) for key in kept),
+        ],
+    )
+
+
+def plan_purge(
+    workloads: Iterable[Workload],
+    accounts: Accounts,
+    namespaces: Collection[str] = (),
+    owner: str | None = None,
+    limit: int = 10,
+    percent: int | None = None,
+) -> AccountPlan:
+    """The service accounts that we made and that no workload asks for (any more).
+
+    Without ``owner`` only those that have none, with it only its own.
+    """
+    wanted = {workload.key for workload in workloads}
+    ours = [
+        account.key
+        for account in accounts.values()
+        if is_managed(account.labels)
+        and not account.is_going
+        and (not namespaces or account.key.namespace in namespaces)
+        and account.labels.get(OWNER_LABEL, "") == (owner or "")
+    ]
+    keys = [key for key in ours if key not in wanted]
+    problems = []
+    allowed = allowed_purge(len(ours), limit, percent)
+    if len(keys) > allowed:
+        share = f"{percent}% of the {len(ours)} that are there, which is {allowed}"
+        problems.append(
+            f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
+            f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, or raise it to "
+            f"{len(keys)}."
+        )
+    return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
+
+
+def wanted_of(
+    workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
+) -> ServiceAccount:
+    """The labels and annotations that an existing service account is to have; one that is ours, also its marks."""
+    ours = account is not None and is_managed(account.labels)
+    if account is not None and not adopt and other_owner(account.labels, owner):
+        # It is used as it is.
+        ours = False
+    labels, annotations = _wanted(workload, ours, owner)
+    return ServiceAccount(workload.key, labels, annotations)
+
+
+def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
+    """One line for each object that the plan makes, changes or removes."""
+    verb = "remove" if removes else "apply"
+    items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
+    items += [("remove", item) for item in plan.unlisted]
+    return [f"{verb} {item['kind']} {name_of(item)}" for verb, item in items]
+
+
+def workload_of(manifest: Object) -> str:
+    """The workload that misses an object; "" for a namespace, which all its workloads miss."""
+    return str(name_of(manifest)) if manifest["kind"] == "ServiceAccount" else ""
+
+
+def _wanted(workload: Workload, ours: bool, owner: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    labels = dict(workload.service_account.labels)
+    if ours:
+        labels |= MANAGED_BY_LABELS
+        if owner is not None:
+            labels[OWNER_LABEL] = owner
+    return labels, workload.service_account.annotations
+
+
+def _has(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(present.get(name) == value for name, value in wanted.items())
+
+
+def _namespace(name: str) -> Object:
+    metadata = {"name": name, "labels": dict(MANAGED_BY_LABELS)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _service_account(
+    key: WorkloadKey, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+) -> Object:
+    metadata: dict[str, object] = {"namespace": key.namespace, "name": key.service_account}
+    if labels:
+        metadata["labels"] = dict(labels)
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def _other_cluster(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:
+    parts = cluster_arn.split(":", 5)
+    region, account, name = parts[3], parts[4], parts[5].partition("/")[2]
+    return Finding(
+        Code.SERVICE_ACCOUNTS_STAY,
+        f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
+        f"kubeconfig answers and has service accounts that were made for these workloads "
+        f"({_listed(keys)}). They stay: it may be the API of another cluster.",
+        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
+        "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+        "eks_pod_identity and state: absent.",
+    )
+
+
+def _not_made(names: Sequence[str]) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNTS_WAIT,
+        f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
+        "Resolve those failures and run again, which applies them.",
+    )
+
+
+def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNTS_WAIT,
+        f"the service accounts of workloads that are not gone in AWS stay: {_listed(keys)}.",
+        "Do what is said of those workloads and run again, which removes them.",
+    )
+
+
+def of_another(key: WorkloadKey, owner: str) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNT_OTHER_OWNER,
+        f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
+        f"{OWNER_LABEL}), and stays.",
+        f"Remove it as its owner (pod_identity_owner: {owner}), or with pod_identity_adopt: true.",
+        key,
+    )
+
+
+def _shown(key: WorkloadKey) -> str:
+    return f"{key.namespace}/{key.service_account}"
+
+
+def _listed(keys: Iterable[WorkloadKey]) -> str:
+    return listed(map(_shown, keys), SHOWN_UNLISTED)
+
+
+def _together(keys: Sequence[WorkloadKey]) -> str:
+    """Workloads of one namespace, and how many; thousands may wait for it."""
+    if len(keys) == 1:
+        return f"workload {_shown(keys[0])}"
+    return f"{len(keys)} workloads ({listed(map(_shown, keys))})"
+
+
+def _no_namespace(keys: Sequence[WorkloadKey]) -> str:
+    one = "the workload" if len(keys) == 1 else "one of them"
+    return (
+        f"{_together(keys)}: namespace {keys[0].namespace} does not exist. Create it, or set "
+        f"create_namespace: true for {one} (pod_identity_create_namespaces for all)."
+    )
+
+
+def _namespace_going(keys: Sequence[WorkloadKey]) -> str:
+    what = "the workload" if len(keys) == 1 else "the workloads"
+    return (
+        f"{_together(keys)}: namespace {keys[0].namespace} is being deleted, with everything in it. Wait until it is "
+        f"gone and create it anew, or remove {what}."
+    )
+
+
+def _other_owners(key: WorkloadKey, owner: str) -> str:
+    return (
+        f"workload {_shown(key)}: service account {key.service_account} in namespace {key.namespace} belongs to "
+        f"owner '{owner}' (label {OWNER_LABEL}), and would have to change. Let its owner list the workload, or "
+        "take it over with pod_identity_adopt: true."
+    )
+
+
+def _no_service_account(key: WorkloadKey) -> str:
+    return (
+        f"workload {_shown(key)}: service account {key.service_account} does not exist in namespace "
+        f"{key.namespace} and create_service_account is false. Create it first, or let it be created."
+    )

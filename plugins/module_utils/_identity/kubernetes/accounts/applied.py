@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Carry out a plan of service accounts, and note what Kubernetes refused, object by object. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+from ...model.rows import FailureRow
+from ..api.api_errors import ApiError
+from ..api.cluster import Cluster, Written
+from ..api.refusals import refusal
+from ..model.objects import Object, name_of
+from .account_plan import AccountPlan, workload_of
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """``plan`` is what was done of the plan, ``failures`` what was refused.
+
+    ``error`` is given when the work ended before its result; how far it got is then not known, and
+    ``plan`` is empty. ``refused`` are the objects of the failures; those of ``doubtful`` may have been written all
+    the same, as the answer got lost.
+    """
+
+    plan: AccountPlan
+    failures: Sequence[FailureRow] = ()
+    error: ApiError | None = None
+    changed: bool = False
+    diffs: Sequence[Object] = ()
+    refused: Sequence[Object] = ()
+    doubtful: Sequence[Object] = ()
+
+
+def carry_out(
+    cluster: Cluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
+) -> Applied:
+    """``removes`` says that the manifests are to be removed; ``purges`` that nothing stands in the way of a
+    purge so far. It waits for the next run also when an object is refused here.
+
+    In check mode the API server refuses what belongs into a namespace that does not exist.
+    """
+    planned = plan
+    manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
+    write = cluster.remove if removes else cluster.apply
+    written = write(manifests) if manifests else Written()
+    purged = Written()
+    if plan.unlisted and purges and not written.refused and written.error is None:
+        purged = cluster.remove(plan.unlisted)
+    else:
+        plan = replace(plan, unlisted=())
+    changed, diffs = written.changed or purged.changed, [*written.diffs, *purged.diffs]
+    if error := written.error or purged.error:
+        return Applied(AccountPlan(findings=plan.findings), error=error, changed=changed, diffs=diffs)
+    refused = [(manifests[index], reason) for index, reason in written.refused.items()]
+    unpurged = [(plan.unlisted[index], reason) for index, reason in purged.refused.items()]
+    done = replace(
+        plan,
+        manifests=_without(plan.manifests, refused),
+        waiting=_without(plan.waiting, refused),
+        unlisted=_without(plan.unlisted, unpurged),
+    )
+    action = "remove" if removes else "apply"
+    failures = [refusal(manifest, action, reason, workload_of(manifest)) for manifest, reason in refused]
+    failures += [refusal(manifest, "remove", reason, workload_of(manifest)) for manifest, reason in unpurged]
+    # What a purge waited for stays a failure: the run after it is to make the purge.
+    waited = bool(planned.unlisted) and not plan.unlisted and purges
+    doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
+    objects = [item for item, _reason in (*refused, *unpurged)]
+    return Applied(done, failures, None, changed, diffs, objects, doubtful)
+
+
+def _is_doubtful(reason: ApiError) -> bool:
+    """Whether the object may have been written all the same: nothing answered, or not what was to answer."""
+    return not reason.status or reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _without(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
+    names = {name_of(manifest) for manifest, _reason in refused}
+    return [manifest for manifest in manifests if name_of(manifest) not in names]
+
+
+def unread_failure(manifest: Object, reason: ApiError) -> FailureRow:
+    """Of what was to be removed, and could not be looked at immediately before."""
+    row = refusal(manifest, "remove", reason, workload_of(manifest))
+    return {**row, "message": f"it stays, as it could not be read immediately before: {row['message']}"}

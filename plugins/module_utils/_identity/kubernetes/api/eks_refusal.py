@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Why an EKS cluster's API may have answered 401 to a token that was made for it, and what to do. Pure.
+
+The API gives no reason. What AWS says of the caller proves some reasons and rules others out; what remains is named in
+the order in which it is likely.
+"""
+
+from __future__ import annotations
+
+from ...model.eks_target import CallerAccess, EksTarget
+
+# EKS refuses a token that is dated further ahead than this, or older than 15 minutes.
+SKEW_SECONDS = 300.0
+GROUP = "pod-identity-operators"
+
+
+def refusal_message(target: EksTarget, access: CallerAccess | None) -> str:
+    """All of the message, with its remedy, for a 401. ``access`` is None when AWS does not know the caller either."""
+    place = f"cluster {target.name} (account {target.account_id}, region {target.region})"
+    if access is None:
+        return (
+            f"The Kubernetes API of {place} answered 401: Unauthorized. STS does not accept the AWS credentials either "
+            "(sts:GetCallerIdentity).\nRenew them, or check which profile is in use. Nothing was changed."
+        )
+    head = (
+        f"The Kubernetes API of {place} answered 401: Unauthorized. The token is that of {access.caller_arn}."
+    )
+    return "\n".join([head, *_reason(target, access), "Nothing was changed."])
+
+
+def _reason(target: EksTarget, access: CallerAccess) -> list[str]:
+    if access.sts_host:
+        yours = (
+            f"The token names the STS endpoint {access.sts_host}; EKS accepts the endpoints of AWS only. Unset "
+            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless the cluster is a test's."
+        )
+        return [yours, *_entry_reason(target, access)]
+    if access.clock_ahead is not None and abs(access.clock_ahead) >= SKEW_SECONDS:
+        side = "ahead of" if access.clock_ahead > 0 else "behind"
+        return [
+            f"The clock of this machine is {abs(access.clock_ahead):.0f} s {side} that of AWS, so the token is dated "
+            "wrongly. Correct the clock, then run again."
+        ]
+    return _entry_reason(target, access)
+
+
+def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
+    mode = target.authentication_mode
+    principal = access.principal or _without_session(access.caller_arn)
+    if mode == "CONFIG_MAP":
+        return [
+            "The authentication mode of the cluster is CONFIG_MAP: access entries do not count, and the ConfigMap "
+            f"kube-system/aws-auth does not map {_without_path(principal)}.",
+            "Have someone who has access add it there (mapRoles or mapUsers, the ARN of a role without its path), or "
+            "let access entries count:",
+            f"aws eks update-cluster-config --name {target.name} --region {target.region} --access-config "
+            "authenticationMode=API_AND_CONFIG_MAP",
+        ]
+    if access.has_entry is False:
+        other = (
+            ""
+            if mode == "API"
+            else ", and the ConfigMap kube-system/aws-auth does not map it either, or not rightly"
+        )
+        return [
+            f"The cluster has no access entry for {principal}{other}. Make one:",
+            *_commands(target, principal),
+        ]
+    if access.has_entry:
+        return [
+            f"The cluster has an access entry for {principal}. It may be younger than a minute: run again. Or the "
+            "principal was deleted and made again since: then delete the access entry and make it again.",
+        ]
+    return [
+        f"Whether the cluster has an access entry for it could not be read ({access.unknown}). Possible causes, the "
+        "likeliest first:",
+        "- it has none, and the ConfigMap kube-system/aws-auth does not map it;",
+        "- the access entry is younger than a minute, or older than the role, which was made again under its name;",
+        "- the role has a path, which an access entry needs and aws-auth must not have;",
+        "Make an access entry:",
+        *_commands(target, principal),
+    ]
+
+
+def _commands(target: EksTarget, principal: str) -> list[str]:
+    """The group is that of the manifests in docs/iam-permissions.md."""
+    return [
+        f"aws eks create-access-entry --cluster-name {target.name} --region {target.region} --principal-arn {principal} "
+        f"--kubernetes-groups {GROUP}",
+        f"The manifests that allow the group {GROUP} what is needed are in docs/iam-permissions.md.",
+    ]
+
+
+def _without_session(caller_arn: str) -> str:
+    """The role of a session, whose path is not known."""
+    if ":assumed-role/" not in caller_arn:
+        return caller_arn
+    partition, account = caller_arn.split(":")[1], caller_arn.split(":")[4]
+    return f"arn:{partition}:iam::{account}:role/{caller_arn.split('/')[1]}"
+
+
+def _without_path(arn: str) -> str:
+    head, _slash, rest = arn.partition("/")
+    return f"{head}/{rest.rpartition('/')[2]}" if rest else arn

@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Checks and findings of Pods and agent for each workload. Pure, and linear in Pods and workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...._findings.codes import Code
+from ...._findings.finding import Finding
+from ...._findings.key import WorkloadKey
+from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
+from ...model.messages import listed
+from ..api.api_errors import ApiError
+from ..api.connection import FORBIDDEN, remedy_of
+from ..model.aws_result import VerifiedWorkload
+from ..model.times import age
+from .agent import check_agent
+from .owners import can_restart
+from .pod_faults import Association, Fault, faults_of, may_be_repaired
+from .pods import Owner, Pod
+from .state import RESOURCES, KubeState
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyPod:
+    """A Pod with what is wrong with it, and what would recreate it."""
+
+    pod: Pod
+    fault: Fault
+    owner: Owner
+
+
+@dataclass(slots=True)
+class PodVerdict:
+    """``checks`` by workload; ``findings`` of workloads in their order, then those of the cluster.
+
+    ``judges_agent`` says that the cluster itself showed whether there is an agent.
+    """
+
+    checks: dict[WorkloadKey, list[Check]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    judges_agent: bool = False
+
+
+def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
+    verdict = PodVerdict()
+    agent = check_agent(state, cluster_name, _has_addon(workloads))
+    unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
+    for workload in workloads:
+        faulty = find_faults(workload, state)
+        findings = _findings(workload.key, faulty, state)
+        checks = (
+            _agent_check(agent, findings, unreadable),
+            _pods_check(workload.key, faulty, findings, state, unreadable),
+        )
+        verdict.checks[workload.key] = [check for check in checks if check is not None]
+        verdict.findings += [finding for group in findings.values() for finding in group]
+        verdict.judges_agent |= checks[0] is not None
+    if agent and not any(finding.code == Code.AGENT_NOT_ON_NODE for finding in verdict.findings):
+        verdict.findings += agent.findings
+    verdict.findings += unreadable.values()
+    return verdict
+
+
+def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
+    """The faults of a workload's Pods."""
+    association = Association(workload.association_id, workload.association_created)
+    pods = (state.pods or {}).get(workload.key, ())
+    return [
+        FaultyPod(pod, fault, state.owner_of(pod))
+        for pod in pods
+        for fault in faults_of(pod, state, association)
+    ]
+
+
+def find_stale(
+    workloads: Iterable[VerifiedWorkload], state: KubeState
+) -> tuple[list[Owner], list[FaultyPod]]:
+    """The owners whose restart gives their Pods the role, and the stale Pods that no restart reaches."""
+    owners: dict[Owner, None] = {}
+    others = []
+    for workload in workloads:
+        association = Association(workload.association_id, workload.association_created)
+        for faulty in find_faults(workload, state):
+            if not may_be_repaired(faulty.pod, faulty.fault, association):
+                continue
+            if can_restart(faulty.owner):
+                owners[faulty.owner] = None
+            else:
+                others.append(faulty)
+    return list(owners), others
+
+
+def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
+    """What EKS says of the add-on; the same is said with each workload."""
+    return any(
+        check.name == "agent" and check.status == PASS
+        for workload in workloads[:1]
+        for check in workload.checks
+    )
+
+
+_Groups = Mapping[str, Sequence[Finding]]
+
+
+def _agent_check(agent: Check | None, findings: _Groups, unreadable: Mapping[str, Finding]) -> Check | None:
+    if findings["agent"]:
+        return Check("agent", FAIL, findings=tuple(findings["agent"]))
+    unread = tuple(unreadable[name] for name in ("agents", "daemon_sets", "nodes") if name in unreadable)
+    if unread and (agent is None or agent.status == UNKNOWN):
+        return Check("agent", UNKNOWN, findings=unread)
+    return agent
+
+
+def _pods_check(
+    key: WorkloadKey,
+    faulty: Sequence[FaultyPod],
+    findings: _Groups,
+    state: KubeState,
+    unreadable: Mapping[str, Finding],
+) -> Check | None:
+    if state.pods is None:
+        return Check("pods", UNKNOWN, findings=(unreadable["pods"],)) if "pods" in unreadable else None
+    count = len(state.pods.get(key, ()))
+    own = [entry for entry in faulty if entry.fault.check == "pods"]
+    failing = {entry.pod.name for entry in own if entry.fault.severity == "error"}
+    bad = failing or {entry.pod.name for entry in own}
+    detail = f"{len(bad)}/{count}" if bad else str(count)
+    status: Status = FAIL if failing else WARNING if bad else PASS
+    return Check("pods", status, detail, tuple(findings["pods"]))
+
+
+def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
+    """By the check that fails, one for all Pods of an owner with the same cause: a Deployment of a thousand
+    Pods is one line."""
+    groups: dict[tuple[str, str, Owner], list[FaultyPod]] = {}
+    for entry in faulty:
+        owner = entry.owner if entry.owner.kind else Owner(name=entry.pod.name)
+        groups.setdefault((entry.fault.code, entry.fault.what, owner), []).append(entry)
+    findings: dict[str, list[Finding]] = {"agent": [], "pods": []}
+    for group in groups.values():
+        fault = group[0].fault
+        findings[fault.check].append(Finding(fault.code, _message(group, state), fault.remedy, key))
+    return findings
+
+
+def _message(group: Sequence[FaultyPod], state: KubeState) -> str:
+    pods = sorted({entry.pod.name for entry in group})
+    details = sorted({entry.fault.detail for entry in group if entry.fault.detail})
+    owner = group[0].owner
+    of = f" of {owner}" if owner.kind else ""
+    where = f" ({listed(details)})" if details else ""
+    subject = f"Pod{'' if len(pods) == 1 else 's'} {listed(pods)}{of}{_ages(group, state)}"
+    return f"{subject}: {group[0].fault.what}{where}."
+
+
+def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
+    known = [entry.pod.created for entry in group if entry.pod.created]
+    if not known:
+        return ""
+    oldest = f"{age(min(known), state.now)} old"
+    return f" ({oldest})" if len(group) == 1 else f" (up to {oldest})"
+
+
+def _unreadable(name: str, error: ApiError) -> Finding:
+    allow = f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}."
+    return Finding(
+        Code.KUBERNETES_NOT_READABLE,
+        f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {error.text}",
+        allow if error.status == FORBIDDEN else remedy_of(error),
+    )

@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What keeps a Pod from its role: one small predicate each. Pure.
+
+A predicate gives the fault of one Pod, or None. ``FAULTS`` has them in the order of causes: where a Pod
+cannot work at all, what else is amiss with it does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ...._findings.codes import Code
+from ...._findings.severities import Severity
+from ...._findings.table import TABLE
+from ...model.messages import listed
+from ..model.times import shown_time
+from .environment import IPV4_ADDRESS, IPV6_ADDRESS, earlier_provider, is_injected, proxies_to_agent
+from .owners import recreate
+from .pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Pod
+from .state import AGENT_NAMESPACE, AGENTS, KubeState
+
+# EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
+SETTLED_AFTER = timedelta(seconds=60)
+AGENT_PORT = 80
+SHOW_AGENTS = (
+    f"kubectl -n {AGENT_NAMESPACE} get pods -l 'app.kubernetes.io/name in ({','.join(AGENTS)})' -o wide"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """What the Pods are measured against. ``created`` is None when it is not known."""
+
+    association_id: str
+    created: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a Pod.
+
+    ``what`` is the rest of a sentence about it, the same for all Pods with the same cause; ``detail``
+    (a node) may differ between them. ``check`` is the check that it fails.
+    """
+
+    code: Code
+    what: str
+    remedy: str
+    detail: str = ""
+    check: str = "pods"
+
+    @property
+    def severity(self) -> Severity:
+        return TABLE[self.code].severity
+
+
+def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """EKS User Guide, "EKS Pod Identity restrictions": not on Fargate."""
+    label = state.nodes.get(pod.node, {}).get("eks.amazonaws.com/compute-type", "")
+    by_name = not label and pod.node.startswith("fargate-")
+    if label != "fargate" and not by_name and "eks.amazonaws.com/fargate-profile" not in pod.labels:
+        return None
+    return Fault(
+        Code.POD_ON_FARGATE,
+        "on AWS Fargate, where EKS Pod Identity does not work",
+        "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+        "service accounts for this workload.",
+        _node(pod),
+    )
+
+
+def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """EKS User Guide, "EKS Pod Identity restrictions": not on Windows."""
+    if state.nodes.get(pod.node, {}).get("kubernetes.io/os", pod.operating_system) != "windows":
+        return None
+    return Fault(
+        Code.POD_ON_WINDOWS,
+        "on Windows, where EKS Pod Identity does not work",
+        "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
+        _node(pod),
+    )
+
+
+def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """A node of a virtual kubelet has no place for the agent."""
+    labels = state.nodes.get(pod.node)
+    by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
+    if not by_name and (labels or {}).get("type") != "virtual-kubelet":
+        return None
+    return Fault(
+        Code.POD_ON_VIRTUAL_NODE,
+        "on a virtual node, where no EKS Pod Identity Agent can run",
+        "Let it run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
+        _node(pod),
+    )
+
+
+def skips_webhook(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """EKS's webhook leaves Pods with its label alone, however often they are recreated."""
+    if SKIP_WEBHOOK not in pod.labels or is_served(pod):
+        return None
+    return Fault(
+        Code.POD_SKIPS_WEBHOOK,
+        f"with the label {SKIP_WEBHOOK}, so nothing is injected{_instead(pod)}",
+        f"If it needs the role, remove the label from the Pod template. {recreate(state.owner_of(pod), pod)}",
+    )
+
+
+def admitted_before_association(pod: Pod, state: KubeState, association: Association) -> Fault | None:
+    """The webhook injects at admission only; Pods that were there before have to be recreated."""
+    created = association.created
+    if is_served(pod) or created is None or pod.created is None or pod.created > created:
+        return None
+    return Fault(
+        Code.POD_BEFORE_ASSOCIATION,
+        f"admitted before association {association.association_id} was made ({shown_time(created)}), so EKS "
+        f"Pod Identity was not injected{_instead(pod)}",
+        recreate(state.owner_of(pod), pod),
+    )
+
+
+def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault | None:
+    """Admitted after the association, and yet nothing was injected into any container."""
+    if not association.association_id or is_served(pod):
+        return None
+    if admitted_before_association(pod, state, association):
+        return None
+    if pod.skipped and all(container.name in pod.skipped for container in pod.containers):
+        return None
+    return Fault(
+        Code.POD_NOT_INJECTED,
+        "without the environment and token of EKS Pod Identity, although admitted after the association"
+        f"{_instead(pod)}",
+        "Look at the cluster's mutating webhooks only if new Pods are no better. "
+        f"{recreate(state.owner_of(pod), pod)}",
+    )
+
+
+def containers_skipped(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """The annotation eks.amazonaws.com/skip-containers names containers that are not to get credentials."""
+    left_out = [
+        container.name
+        for container in pod.containers
+        if container.name in pod.skipped and not is_injected(container.env)
+    ]
+    if not left_out:
+        return None
+    return Fault(
+        Code.POD_CONTAINERS_SKIPPED,
+        f"container {listed(left_out)} left out by the annotation {SKIP_CONTAINERS}",
+        "If it needs the role, remove the annotation from the Pod template. "
+        f"{recreate(state.owner_of(pod), pod)}",
+    )
+
+
+def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """The agent answers on a link-local address, so it has to be on the Pod's own node."""
+    if not pod.node or state.agents is None or state.has_agent(pod.node):
+        return None
+    if not any(state.agents.values()) and not (state.has_auto_nodes and pod.node in state.nodes):
+        return None
+    how = "is not ready" if pod.node in state.agents else "does not run"
+    return Fault(
+        Code.AGENT_NOT_ON_NODE,
+        f"on a node where the EKS Pod Identity Agent {how}",
+        "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp [fd00:ec2::23]:80: "
+        f"bind: cannot assign requested address'. To see where it runs: {SHOW_AGENTS}",
+        _node(pod),
+        "agent",
+    )
+
+
+def proxied(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """EKS User Guide: with a proxy, the agent's addresses belong into no_proxy."""
+    for container in pod.containers:
+        if container.name in pod.skipped:
+            continue
+        names = proxies_to_agent(container.env)
+        if names:
+            return Fault(
+                Code.POD_PROXY,
+                f"container {container.name} has {' and '.join(names)} without a NO_PROXY for the agent, so "
+                "its SDK may ask the proxy for credentials",
+                f"Add {IPV4_ADDRESS} and [{IPV6_ADDRESS}] to NO_PROXY and no_proxy in the Pod template. "
+                f"{recreate(state.owner_of(pod), pod)}",
+            )
+    return None
+
+
+def takes_agent_port(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """The agent listens on port 80 of its link-local address, in the network of the node."""
+    for container in pod.containers:
+        if AGENT_PORT in container.host_ports:
+            return Fault(
+                Code.POD_HOST_PORT,
+                f"container {container.name} takes port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
+                "listens, so one of them may not start, or the agent may not be reached",
+                f"Give it another hostPort. {recreate(state.owner_of(pod), pod)}",
+                _node(pod),
+            )
+    return None
+
+
+def has_own_interface(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
+    """Security groups for Pods: in strict mode all traffic of a Pod goes by its own interface, and the agent's address is
+    one of its node. The mode is a setting of the DaemonSet aws-node, which would be one more request."""
+    if not pod.has_own_interface:
+        return None
+    return Fault(
+        Code.POD_OWN_INTERFACE,
+        "it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in "
+        "strict mode, which is not known here",
+        "If the mode is strict, set it to standard, or take the Pod out of its SecurityGroupPolicy; then have it recreated. "
+        "To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
+        "POD_SECURITY_GROUP_ENFORCING_MODE",
+    )
+
+
+def other_credentials_first(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """SDKs take keys, then a web identity, from the environment before they ask the agent."""
+    for container in pod.containers:
+        names = earlier_provider(container.env)
+        if names and is_injected(container.env):
+            role = container.env.get("AWS_ROLE_ARN") if "AWS_ROLE_ARN" in names else ""
+            return Fault(
+                Code.POD_OTHER_CREDENTIALS,
+                f"container {container.name} also has {' and '.join(names)}"
+                f"{f' ({role})' if role else ''}, which SDKs prefer",
+                "Remove them from the Pod template and from what adds them. "
+                f"{recreate(state.owner_of(pod), pod)}",
+            )
+    return None
+
+
+Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
+# The first of these that holds is the cause, and hides the rest.
+CAUSES: tuple[Predicate, ...] = (
+    on_fargate,
+    on_windows,
+    on_virtual_node,
+    skips_webhook,
+    admitted_before_association,
+    not_injected,
+)
+# Each of these stands for itself.
+FLAWS: tuple[Predicate, ...] = (
+    no_agent_on_node,
+    proxied,
+    containers_skipped,
+    other_credentials_first,
+    takes_agent_port,
+    has_own_interface,
+)
+
+
+def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
+    for predicate in CAUSES:
+        fault = predicate(pod, state, association)
+        if fault is not None:
+            return [fault]
+    return [fault for predicate in FLAWS if (fault := predicate(pod, state, association)) is not None]
+
+
+def is_served(pod: Pod) -> bool:
+    """Whether the webhook's environment and token are in the Pod, in one container at least."""
+    return pod.has_token and any(is_injected(container.env) for container in pod.containers)
+
+
+def may_be_repaired(pod: Pod, fault: Fault, association: Association) -> bool:
+    """Whether recreating the Pod can be expected to help, so that doing it again and again is no danger."""
+    if fault.code == Code.POD_BEFORE_ASSOCIATION:
+        return True
+    if fault.code != Code.POD_NOT_INJECTED or pod.created is None or association.created is None:
+        return False
+    return pod.created - association.created < SETTLED_AFTER
+
+
+def _node(pod: Pod) -> str:
+    return f"node {pod.node}" if pod.node else ""
+
+
+def _instead(pod: Pod) -> str:
+    """What the Pod uses for want of it, when its environment says so."""
+    for container in pod.containers:
+        if earlier_provider(container.env) and container.env.get("AWS_ROLE_ARN"):
+            return f"; it still uses role {container.env['AWS_ROLE_ARN']} by IRSA"
+    return ""

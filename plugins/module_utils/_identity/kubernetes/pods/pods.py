@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Pods as far as EKS Pod Identity turns on them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ...._findings.key import WorkloadKey
+from ..model.objects import Object, member, name_of, number_of, objects_of, text_of, texts_of
+from ..model.times import parse_time
+
+# Written by the VPC resource controller for a Pod with security groups of its own.
+OWN_INTERFACE = "vpc.amazonaws.com/pod-eni"
+SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
+# The webhook leaves Pods with this label alone.
+SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
+TOKEN_VOLUME = "eks-pod-identity-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What makes a Pod anew. ``kind`` and ``name`` are "" for a Pod that nothing owns."""
+
+    api_version: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """``env`` holds what the manifest says; None is a value that comes from elsewhere (valueFrom).
+
+    ``host_ports`` are the ports of the node that it takes; with hostNetwork Kubernetes writes them as well.
+    """
+
+    name: str
+    env: Mapping[str, str | None]
+    host_ports: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A Pod that runs or will run. ``node`` is "" before it is scheduled; ``created`` is in UTC.
+
+    ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet. ``has_own_interface``: the VPC CNI gave it
+    a network interface of its own, for security groups for Pods.
+    """
+
+    workload: WorkloadKey
+    name: str
+    node: str
+    created: datetime | None
+    owner: Owner
+    labels: Mapping[str, str]
+    containers: tuple[Container, ...]
+    skipped: frozenset[str]
+    has_token: bool
+    operating_system: str
+    has_own_interface: bool = False
+
+    @property
+    def namespace(self) -> str:
+        return self.workload.namespace
+
+
+def is_live(item: Object) -> bool:
+    """Neither finished nor about to go: its containers still need credentials."""
+    phase = member(item, "status").get("phase")
+    return phase not in ("Succeeded", "Failed") and not member(item, "metadata").get("deletionTimestamp")
+
+
+def is_ready(item: Object) -> bool:
+    conditions = objects_of(member(item, "status").get("conditions"))
+    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
+
+
+def service_account_of(item: Object, cluster: str) -> WorkloadKey:
+    """Whose identity a v1 Pod has; without a name it is "default"."""
+    account = text_of(member(item, "spec").get("serviceAccountName")) or "default"
+    return WorkloadKey(cluster, name_of(item).namespace, account)
+
+
+def parse_pod(item: Object, cluster: str) -> Pod:
+    """A v1 Pod as the API gives it. Ephemeral containers are left out: nothing is injected into them."""
+    metadata, spec = member(item, "metadata"), member(item, "spec")
+    skip = text_of(member(metadata, "annotations").get(SKIP_CONTAINERS))
+    containers = [*objects_of(spec.get("initContainers")), *objects_of(spec.get("containers"))]
+    selected = text_of(member(spec, "nodeSelector").get("kubernetes.io/os"))
+    return Pod(
+        workload=service_account_of(item, cluster),
+        name=name_of(item).name,
+        node=text_of(spec.get("nodeName")),
+        created=parse_time(metadata.get("creationTimestamp")),
+        owner=controller(metadata),
+        labels=texts_of(metadata.get("labels")),
+        containers=tuple(_container(container) for container in containers),
+        skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
+        has_token=any(volume.get("name") == TOKEN_VOLUME for volume in objects_of(spec.get("volumes"))),
+        operating_system=text_of(member(spec, "os").get("name")) or selected,
+        has_own_interface=bool(text_of(member(metadata, "annotations").get(OWN_INTERFACE))),
+    )
+
+
+def controller(metadata: Object) -> Owner:
+    """The owner that manages the object, from its ownerReferences."""
+    for owner in objects_of(metadata.get("ownerReferences")):
+        if owner.get("controller"):
+            return Owner(
+                text_of(owner.get("apiVersion")),
+                text_of(owner.get("kind")),
+                text_of(metadata.get("namespace")),
+                text_of(owner.get("name")),
+            )
+    return Owner()
+
+
+def _container(item: Object) -> Container:
+    env = {
+        text_of(entry.get("name")): None if entry.get("valueFrom") else text_of(entry.get("value"))
+        for entry in objects_of(item.get("env"))
+    }
+    ports = frozenset(number_of(port.get("hostPort")) for port in objects_of(item.get("ports"))) - {0}
+    return Container(text_of(item.get("name")), env, ports)

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Restart the owners of stale Pods, and wait until those are gone. Pure: the cluster and the clock are given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from ...model.rows import FailureRow
+from ..api.cluster import Clock, Cluster, Reads
+from ..api.refusals import ALLOW, refusal
+from ..model.aws_result import Verification
+from .held_back import find_held_back
+from .reads import pods_query, read_cluster
+from .restarts import Injection, Restarts, plan_restarts
+
+# Seconds between two looks at the cluster.
+PAUSE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """In seconds: how long to wait for the new Pods, and how old an association must be before, unless it is proven
+    that new Pods get the role."""
+
+    timeout: int = 300
+    settle: int = 15
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRun:
+    """``reads`` are those after the restart. Pods that stay are findings of the report; ``failures`` what was refused."""
+
+    reads: Reads
+    restarts: Restarts = field(default_factory=Restarts)
+    changed: bool = False
+    warnings: Sequence[str] = ()
+    failures: Sequence[FailureRow] = ()
+
+
+def restart_stale(
+    cluster: Cluster,
+    verification: Verification,
+    reads: Reads,
+    settings: RestartSettings,
+    clock: Clock,
+    injection: Injection | None = None,
+) -> RestartRun:
+    """``injection`` is what the probe of it says; its time to settle is that of the settings."""
+    injection = replace(injection or Injection(), settle=settings.settle)
+    restarts = plan_restarts(verification, reads, clock.now(), injection)
+    warnings = []
+    if restarts.withheld:
+        warnings.append(
+            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
+        )
+    if not restarts.manifests:
+        return RestartRun(reads, restarts, warnings=warnings)
+    held = find_held_back(cluster, restarts.manifests)
+    warnings += [f"{restarts.names[index]} not restarted: it {reason}" for index, reason in held.items()]
+    restarts = _without(restarts, held)
+    if not restarts.manifests:
+        return RestartRun(reads, restarts, warnings=warnings)
+    if restarts.wait:
+        clock.sleep(restarts.wait)
+    written = cluster.patch(restarts.manifests)
+    refused = dict(written.refused)
+    if written.error is not None:
+        refused = dict.fromkeys(range(len(restarts.manifests)), written.error)
+    failures = [
+        refusal(restarts.manifests[index], "restart", reason, remedy=ALLOW)
+        for index, reason in refused.items()
+    ]
+    restarts = _without(restarts, refused)
+    if restarts.names and not _are_gone(
+        cluster, verification, reads, settings.timeout, clock, restarts.names
+    ):
+        warnings.append(
+            f"Restarted {', '.join(restarts.names)}, but stale Pods are still there after {settings.timeout} "
+            "seconds. kubectl rollout status and kubectl get events say why."
+        )
+    after = read_cluster(cluster, verification, clock.now()) if restarts.names else reads
+    return RestartRun(after, restarts, written.changed, warnings, failures)
+
+
+def _without(restarts: Restarts, places: Collection[int]) -> Restarts:
+    kept = [index for index in range(len(restarts.manifests)) if index not in places]
+    return replace(
+        restarts,
+        manifests=[restarts.manifests[index] for index in kept],
+        names=[restarts.names[index] for index in kept],
+    )
+
+
+def attempts_within(timeout: float) -> int:
+    """How often to look, with a pause after each; once at least."""
+    return max(1, math.ceil(timeout / PAUSE))
+
+
+def _are_gone(
+    cluster: Cluster,
+    verification: Verification,
+    reads: Reads,
+    timeout: int,
+    clock: Clock,
+    names: Collection[str],
+) -> bool:
+    """Whether none of these owners has stale Pods any more; what cannot be read is taken to be there."""
+    query = pods_query(verification)
+    for attempt in range(attempts_within(timeout)):
+        if attempt:
+            clock.sleep(PAUSE)
+        if query is None:
+            return True
+        listing = cluster.list_objects(query)
+        if listing.error is None:
+            stale = plan_restarts(verification, {**reads, "pods": listing}, clock.now()).names
+            if not set(names) & set(stale):
+                return True
+    return False

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is said of a service account, and of its namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
+    AccountState,
+    check_account,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    ServiceAccount,
+)
+
+KEY = WorkloadKey("my-cluster", "shop", "api")
+THERE = {KEY: ServiceAccount(KEY, {"team": "others"}, {"note": "x"})}
+GOING = {KEY: ServiceAccount(KEY, is_going=True)}
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "message"),
+    [
+        ((), "namespace shop does not exist."),
+        (None, "service account api does not exist in namespace shop."),
+        (("shop",), "service account api does not exist in namespace shop."),
+    ],
+    ids=["no namespace", "namespaces could not be read", "no service account"],
+)
+def test_what_is_missing_is_said_as_far_as_it_is_known(
+    namespaces: Collection[str] | None, message: str
+) -> None:
+    check = check_account(KEY, AccountState({}, namespaces))
+    assert (check.status, [finding.message for finding in check.findings]) == ("fail", [message])
+
+
+def test_what_is_on_its_way_out_does_not_pass() -> None:
+    [namespace] = check_account(KEY, AccountState(THERE, ("shop",), going=("shop",))).findings
+    assert namespace.message == "namespace shop is being deleted, with everything in it."
+    [account] = check_account(KEY, AccountState(GOING, ("shop",))).findings
+    assert account.message == (
+        "service account api in namespace shop is being deleted, and waits for its finalizers."
+    )
+
+
+def test_a_label_and_an_annotation_that_are_not_as_asked_are_named_with_both_values() -> None:
+    wanted = {KEY: ServiceAccount(KEY, {"team": "payments"}, {"note": "x", "more": "y"})}
+    check = check_account(KEY, AccountState(THERE, ("shop",), wanted=wanted))
+    assert (check.status, check.findings[0].message) == (
+        "warning",
+        "service account api in namespace shop is not as asked for: label team is others, not payments, annotation more "
+        "is (none), not y.",
+    )

@@ -1,0 +1,433 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which service accounts and namespaces are applied or removed, and which problems stand in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    AccountPlan,
+    describe_plan,
+    needs_namespaces,
+    plan_absent,
+    plan_present,
+    plan_purge,
+    without_failed,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
+    ServiceAccount,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
+    MANAGED_BY_LABELS as OURS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
+    OWNER_LABEL,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ServiceAccountSpec,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+
+CLUSTER = "my-cluster"
+EXISTING = {"default"}
+Accounts = Mapping[WorkloadKey, ServiceAccount]
+
+
+def manifest(
+    name: str = "app",
+    namespace: str = "default",
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> Object:
+    metadata: dict[str, object] = {"namespace": namespace, "name": name}
+    if labels:
+        metadata["labels"] = labels
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+def account(
+    name: str = "app", namespace: str = "default", labels: Any = (), annotations: Any = ()
+) -> Accounts:
+    key = WorkloadKey(build.CLUSTER, namespace, name)
+    return {key: ServiceAccount(key, dict(labels), dict(annotations))}
+
+
+def request(name: str = "app", namespace: str = "default", **more: Any) -> Workload:
+    key = WorkloadKey(build.CLUSTER, namespace, name)
+    return Workload(key, None, service_account=ServiceAccountSpec(**more))
+
+
+def new_namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": OURS}}
+
+
+ASKED = request(labels={"a": "1"}, annotations={"b": "2"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "accounts", "manifests"),
+    [
+        pytest.param(request(), {}, [manifest(labels=OURS)], id="a missing one is made, and is ours"),
+        pytest.param(request(), account(labels=OURS), [], id="one as wanted costs no request"),
+        pytest.param(
+            ASKED,
+            {},
+            [manifest(labels={"a": "1", **OURS}, annotations={"b": "2"})],
+            id="labels and annotations are given",
+        ),
+        pytest.param(
+            ASKED,
+            account(labels={"a": "1"}, annotations={"b": "2"}),
+            [],
+            id="labels and annotations as wanted",
+        ),
+        *(
+            pytest.param(
+                ASKED,
+                account(labels=labels, annotations=annotations),
+                [manifest(labels={"a": "1"}, annotations={"b": "2"})],
+                id=f"what differs is set: {labels} {annotations}",
+            )
+            for labels, annotations in (
+                ({}, {"b": "2"}),
+                ({"a": "0"}, {"b": "2"}),
+                ({"a": "1"}, {}),
+                ({"a": "1"}, {"b": "0"}),
+            )
+        ),
+        pytest.param(
+            request(),
+            account(labels={"app.kubernetes.io/managed-by": "Helm"}),
+            [],
+            id="one of another tool does not become ours",
+        ),
+        pytest.param(
+            request(labels={"a": "1"}),
+            account(labels={"app.kubernetes.io/managed-by": "Helm"}),
+            [manifest(labels={"a": "1"})],
+            id="one of another tool gets its labels alone",
+        ),
+        pytest.param(
+            request(),
+            account(labels={**OURS, "x": "y"}, annotations={"z": "z"}),
+            [],
+            id="more labels than asked for stay",
+        ),
+    ],
+)
+def test_manifests_to_apply(asked: Workload, accounts: Accounts, manifests: list[Object]) -> None:
+    assert plan_present([asked], accounts, EXISTING) == AccountPlan(manifests, [], problems=[])
+
+
+TEAM_B = {**OURS, OWNER_LABEL: "team-b"}
+
+
+@pytest.mark.parametrize("owner", ["team-a", None])
+def test_what_another_owner_has_is_not_changed(owner: str | None) -> None:
+    wanted = request(labels={"tier": "web"})
+    plan = plan_present([wanted], account(labels=TEAM_B), EXISTING, owner)
+    assert plan.manifests == []
+    assert plan.problems == [
+        "workload default/app: service account app in namespace default belongs to owner 'team-b' (label "
+        "workload-identity/owner), and would have to change. Let its owner list the workload, or take it over with "
+        "pod_identity_adopt: true."
+    ]
+
+
+@pytest.mark.parametrize("owner", ["team-a", None])
+def test_what_another_owner_has_is_used_as_it_is(owner: str | None) -> None:
+    plan = plan_present([request()], account(labels=TEAM_B), EXISTING, owner)
+    assert (plan.manifests, plan.waiting, plan.problems) == ([], [], [])
+
+
+def test_what_another_owner_has_is_taken_over_on_request() -> None:
+    plan = plan_present([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
+    assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
+
+
+@pytest.mark.parametrize(
+    ("owner", "adopt", "removed"),
+    [("team-a", False, False), (None, False, False), ("team-b", False, True), ("team-a", True, True)],
+)
+def test_a_removal_leaves_what_another_owner_has(owner: str | None, adopt: bool, removed: bool) -> None:
+    plan = plan_absent(account(labels=TEAM_B), parse_aws_result(RIGHT, CLUSTER), owner, adopt)
+    assert bool(plan.manifests) is removed
+    assert [(finding.code.value, finding.message, finding.remedy) for finding in plan.findings] == (
+        []
+        if removed
+        else [
+            (
+                "SERVICE_ACCOUNT_OTHER_OWNER",
+                "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), "
+                "and stays.",
+                "Remove it as its owner (pod_identity_owner: team-b), or with pod_identity_adopt: true.",
+            )
+        ]
+    )
+
+
+def test_ours_are_marked_with_their_owner() -> None:
+    plan = plan_present([request()], {}, EXISTING, owner="team-a")
+    assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
+
+
+def test_a_missing_namespace_is_a_problem() -> None:
+    assert plan_present([request(namespace="batch")], {}, EXISTING) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload batch/app: namespace batch does not exist. Create it, or set create_namespace: "
+            "true for the workload (pod_identity_create_namespaces for all)."
+        ],
+    )
+
+
+def test_a_missing_namespace_is_named_once_however_many_workloads_it_has() -> None:
+    """A thousand workloads in twenty namespaces are twenty lines."""
+    asked = [request(f"app-{number}", f"batch-{number % 20}") for number in range(1000)]
+    problems = plan_present(asked, {}, EXISTING).problems
+    assert len(problems) == 20
+    assert problems[7] == (
+        "50 workloads (batch-7/app-7, batch-7/app-27, batch-7/app-47 and 47 more): namespace batch-7 does not exist. "
+        "Create it, or set create_namespace: true for one of them (pod_identity_create_namespaces for all)."
+    )
+
+
+def test_a_namespace_that_is_going_is_named_once() -> None:
+    asked = [request(name, "leaving") for name in ("app", "web")]
+    assert plan_present(asked, {}, [*EXISTING, "leaving"], going=["leaving"]).problems == [
+        "2 workloads (leaving/app, leaving/web): namespace leaving is being deleted, with everything in it. Wait until "
+        "it is gone and create it anew, or remove the workloads."
+    ]
+
+
+def test_nothing_is_made_for_a_namespace_that_is_going() -> None:
+    asked = request(namespace="leaving", labels={"a": "1"})
+    assert plan_present([asked], {}, [*EXISTING, "leaving"], going=["leaving"]) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload leaving/app: namespace leaving is being deleted, with everything in it. Wait until it is gone and "
+            "create it anew, or remove the workload."
+        ],
+    )
+
+
+def test_a_service_account_that_is_going_is_neither_applied_nor_removed_again() -> None:
+    accounts = {key: replace(found, is_going=True) for key, found in account(labels=OURS).items()}
+    assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], problems=[])
+    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan([], findings=[])
+    assert plan_purge([], accounts) == AccountPlan(unlisted=[], problems=[])
+
+
+@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_namespace_that_one_workload_makes_exists_for_the_others(others: bool, first: bool) -> None:
+    asked = [
+        request("web", "batch", create_namespace=others),
+        request("app", "batch", create_namespace=True),
+    ]
+    plan = plan_present(asked if first else asked[::-1], {}, EXISTING)
+    assert (plan.manifests, plan.problems) == ([new_namespace("batch")], [])
+    waiting = [manifest(name, "batch", OURS) for name in ("web", "app")]
+    assert plan.waiting == (waiting if first else waiting[::-1])
+
+
+def test_a_service_account_that_must_not_be_made_is_a_problem() -> None:
+    assert plan_present([request(create=False)], {}, EXISTING) == AccountPlan(
+        [],
+        [],
+        problems=[
+            "workload default/app: service account app does not exist in namespace default and "
+            "create_service_account is false. Create it first, or let it be created."
+        ],
+    )
+
+
+@pytest.mark.parametrize(("name", "answer"), [("other", True), ("app", False)])
+def test_namespaces_are_read_only_when_they_may_be_missing(name: str, answer: bool) -> None:
+    assert needs_namespaces([request()], account(name)) is answer
+
+
+def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
+    asked = [
+        request("one"),
+        request("two", "batch", create_namespace=True),
+        request("three", "new", create_namespace=True),
+    ]
+    plan = plan_present(asked, {}, EXISTING)
+    failures = [{"workload": "default/one"}, {"workload": "batch/two"}]
+    left = without_failed(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    assert left.manifests == [new_namespace("new")]
+    assert [item["metadata"] for item in left.waiting] == [
+        {"namespace": "new", "name": "three", "labels": dict(OURS)}
+    ]
+    assert [(finding.code.value, finding.message) for finding in left.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
+        )
+    ]
+    assert without_failed(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
+
+
+# Removal
+
+RIGHT = {"changes": [], "state": "absent"}
+
+
+def test_only_ours_are_removed() -> None:
+    accounts = {**account("app", labels=OURS), **account("theirs")}
+    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
+        [manifest("app")], findings=[]
+    )
+
+
+def test_a_removal_that_failed_in_aws_leaves_its_service_account() -> None:
+    accounts = {**account("app", labels=OURS), **account("bad", labels=OURS), **account("theirs")}
+    failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
+    plan = plan_absent(accounts, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    assert plan.manifests == [manifest("app")]
+    assert [(one.code, one.severity, one.workload, one.message, one.remedy) for one in plan.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "warning",
+            None,
+            "the service accounts of workloads that are not gone in AWS stay: default/bad.",
+            "Do what is said of those workloads and run again, which removes them.",
+        )
+    ]
+
+
+def test_an_association_that_stays_keeps_its_service_account() -> None:
+    """That of another finding, about a role that others use, goes."""
+    accounts = {**account("app", labels=OURS), **account("kept", labels=OURS), **account("bad", labels=OURS)}
+    removal = {
+        **RIGHT,
+        "failures": [{"workload": "default/bad"}],
+        "findings": [
+            {"code": "ASSOCIATION_NOT_OWNED", "severity": "warning", "workload": "default/kept"},
+            {"code": "ROLE_STILL_USED", "severity": "warning", "workload": "default/app"},
+        ],
+    }
+    plan = plan_absent(accounts, parse_aws_result(removal, CLUSTER))
+    assert plan.manifests == [manifest("app")]
+    assert [(one.code, one.message) for one in plan.findings] == [
+        (
+            "SERVICE_ACCOUNTS_WAIT",
+            "the service accounts of workloads that are not gone in AWS stay: default/kept, default/bad.",
+        )
+    ]
+
+
+NO_CLUSTER = {
+    **RIGHT,
+    "findings": [{"code": "CLUSTER_MISSING", "severity": "warning"}],
+    "cluster_arn": "arn:aws:eks:us-west-2:111122223333:cluster/my-clustr",
+}
+
+
+def test_without_the_cluster_no_service_account_goes() -> None:
+    accounts = {**account("app", labels=OURS), **account("web", labels=OURS), **account("theirs")}
+    plan = plan_absent(accounts, parse_aws_result(NO_CLUSTER, "my-clustr"))
+    assert plan.manifests == ()
+    assert [(one.code, one.severity, one.workload, one.message, one.remedy) for one in plan.findings] == [
+        (
+            "SERVICE_ACCOUNTS_STAY",
+            "error",
+            None,
+            "EKS has no cluster my-clustr in account 111122223333, region us-west-2, yet the Kubernetes API "
+            "of the kubeconfig answers and has service accounts that were made for these workloads "
+            "(default/app, default/web). They stay: it may be the API of another cluster.",
+            "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
+            "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+            "eks_pod_identity and state: absent.",
+        )
+    ]
+
+
+def test_without_the_cluster_and_its_service_accounts_there_is_no_finding() -> None:
+    plan = plan_absent(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
+    assert (plan.manifests, plan.findings) == ([], [])
+
+
+# Purge
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "owner", "unlisted"),
+    [
+        ((), None, [("old", "default"), ("old", "batch")]),
+        (("batch",), None, [("old", "batch")]),
+        ((), "a", [("owned", "default")]),
+        ((), "b", []),
+    ],
+)
+def test_a_purge_takes_what_is_ours_and_not_listed(
+    namespaces: tuple[str, ...], owner: str | None, unlisted: list[tuple[str, str]]
+) -> None:
+    accounts = {
+        **account("app", labels=OURS),
+        **account("old", labels=OURS),
+        **account("old", "batch", OURS),
+        **account("owned", labels={**OURS, OWNER_LABEL: "a"}),
+        **account("theirs"),
+    }
+    plan = plan_purge([request()], accounts, namespaces, owner)
+    assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
+
+
+def test_a_purge_of_nothing_is_within_any_limit() -> None:
+    assert plan_purge([], {}, limit=0) == AccountPlan(unlisted=[], problems=[])
+
+
+def test_a_purge_has_a_limit() -> None:
+    accounts: Accounts = {}
+    for number in range(11):
+        accounts = {**accounts, **account(f"s{number:02}", labels=OURS)}
+    assert plan_purge([], accounts, limit=11).problems == []
+    names = ", ".join(f"default/s{number:02}" for number in range(11))
+    assert plan_purge([], accounts).problems == [
+        f"purge would remove 11 service accounts that are not listed ({names}), but "
+        "pod_identity_purge_limit is 10. Check that the list is complete, or raise it to 11."
+    ]
+
+
+# What exists afterwards, and in words
+
+
+def test_a_line_for_each_object() -> None:
+    plan = AccountPlan([new_namespace("batch"), manifest()], [manifest("late", "batch")], [manifest("old")])
+    assert describe_plan(plan, removes=False) == [
+        "apply Namespace batch",
+        "apply ServiceAccount default/app",
+        "apply ServiceAccount batch/late",
+        "remove ServiceAccount default/old",
+    ]
+    assert describe_plan(AccountPlan([manifest()]), removes=True) == ["remove ServiceAccount default/app"]
+
+
+def test_the_limit_of_a_purge_may_be_a_share_of_the_accounts_that_are_ours() -> None:
+    accounts: Accounts = {}
+    for number in range(4):
+        accounts = {**accounts, **account(f"s{number}", labels=OURS)}
+    (problem,) = plan_purge((), accounts, percent=80).problems
+    assert "but pod_identity_purge_limit is 80% of the 4 that are there, which is 3. Check" in problem
+    assert plan_purge((), accounts, percent=100).problems == []

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a cluster answers 401 to its own token: each state of what is known has its message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.eks_refusal import (
+    refusal_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+    CallerAccess,
+    EksTarget,
+    eks_target_row,
+    parse_eks_target,
+)
+
+TARGET = EksTarget(
+    "blue", "arn:aws:eks:eu-central-1:111122223333:cluster/blue", "https://abc", "UEVN", "API_AND_CONFIG_MAP"
+)
+SESSION = "arn:aws:sts::111122223333:assumed-role/deployer/job-7"
+ROLE = "arn:aws:iam::111122223333:role/ci/deployer"
+KNOWN = CallerAccess(SESSION, ROLE, False)
+HEAD = (
+    "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) answered 401: Unauthorized. The token "
+    f"is that of {SESSION}.\n"
+)
+CREATE = "aws eks create-access-entry --cluster-name blue --region eu-central-1 --principal-arn "
+GROUP = (
+    " --kubernetes-groups pod-identity-operators\nThe manifests that allow the group pod-identity-operators what is needed "
+    "are in docs/iam-permissions.md.\n"
+)
+END = "Nothing was changed."
+
+
+@pytest.mark.parametrize(
+    ("mode", "access", "reason"),
+    [
+        pytest.param(
+            "API",
+            KNOWN,
+            f"The cluster has no access entry for {ROLE}. Make one:\n{CREATE}{ROLE}{GROUP}",
+            id="no access entry, and nothing else counts",
+        ),
+        pytest.param(
+            "API_AND_CONFIG_MAP",
+            KNOWN,
+            f"The cluster has no access entry for {ROLE}, and the ConfigMap kube-system/aws-auth does not map it either, or "
+            f"not rightly. Make one:\n{CREATE}{ROLE}{GROUP}",
+            id="no access entry, and no line in aws-auth",
+        ),
+        pytest.param(
+            "CONFIG_MAP",
+            KNOWN,
+            "The authentication mode of the cluster is CONFIG_MAP: access entries do not count, and the ConfigMap "
+            "kube-system/aws-auth does not map arn:aws:iam::111122223333:role/deployer.\nHave someone who has access add "
+            "it there (mapRoles or mapUsers, the ARN of a role without its path), or let access entries count:\n"
+            "aws eks update-cluster-config --name blue --region eu-central-1 --access-config "
+            "authenticationMode=API_AND_CONFIG_MAP\n",
+            id="aws-auth alone counts",
+        ),
+        pytest.param(
+            "API",
+            replace(KNOWN, has_entry=True),
+            f"The cluster has an access entry for {ROLE}. It may be younger than a minute: run again. Or the principal was "
+            "deleted and made again since: then delete the access entry and make it again.\n",
+            id="there is an access entry",
+        ),
+        pytest.param(
+            "API",
+            CallerAccess(SESSION, "", None, "iam:GetRole: AccessDenied"),
+            "Whether the cluster has an access entry for it could not be read (iam:GetRole: AccessDenied). Possible causes, "
+            "the likeliest first:\n- it has none, and the ConfigMap kube-system/aws-auth does not map it;\n- the access "
+            "entry is younger than a minute, or older than the role, which was made again under its name;\n- the role has "
+            "a path, which an access entry needs and aws-auth must not have;\nMake an access entry:\n"
+            f"{CREATE}arn:aws:iam::111122223333:role/deployer{GROUP}",
+            id="nothing is known",
+        ),
+        pytest.param(
+            "API",
+            replace(KNOWN, clock_ahead=-1200.4),
+            "The clock of this machine is 1200 s behind that of AWS, so the token is dated wrongly. Correct the clock, then "
+            "run again.\n",
+            id="the clock is late",
+        ),
+        pytest.param(
+            "API",
+            replace(KNOWN, clock_ahead=301.0),
+            "The clock of this machine is 301 s ahead of that of AWS, so the token is dated wrongly. Correct the clock, then "
+            "run again.\n",
+            id="the clock is early",
+        ),
+        pytest.param(
+            "API",
+            replace(KNOWN, clock_ahead=299.0, has_entry=False, principal=ROLE),
+            f"The cluster has no access entry for {ROLE}. Make one:\n{CREATE}{ROLE}{GROUP}",
+            id="the clock is well enough",
+        ),
+        pytest.param(
+            "API",
+            replace(KNOWN, sts_host="vpce-1.sts.example"),
+            "The token names the STS endpoint vpce-1.sts.example; EKS accepts the endpoints of AWS only. Unset "
+            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless the cluster is a test's.\n"
+            f"The cluster has no access entry for {ROLE}. Make one:\n{CREATE}{ROLE}{GROUP}",
+            id="another STS",
+        ),
+    ],
+)
+def test_what_is_proven_is_said_and_the_rest_is_in_order(
+    mode: str, access: CallerAccess, reason: str
+) -> None:
+    target = replace(TARGET, authentication_mode=mode)
+    assert refusal_message(target, access) == f"{HEAD}{reason}{END}"
+
+
+def test_credentials_that_nobody_knows() -> None:
+    assert refusal_message(TARGET, None) == (
+        "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) answered 401: Unauthorized. STS "
+        "does not accept the AWS credentials either (sts:GetCallerIdentity).\nRenew them, or check which profile is in "
+        "use. Nothing was changed."
+    )
+
+
+def test_a_target_passes_from_task_to_task() -> None:
+    assert parse_eks_target(dict(eks_target_row(TARGET))) == TARGET

@@ -1,0 +1,671 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One table: what is there in the cluster, and the one finding that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
+    verify_pods,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.state import (
+    read_state,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+
+RESTART = "Recreate its Pods: kubectl rollout restart deployment/web -n shop"
+ONE = "Pod web-6d5f7c9b8-x2x4z of Deployment web"
+SKIPPING = {"pod-template-hash": "6d5f7c9b8", "eks.amazonaws.com/skip-pod-identity-webhook": "true"}
+LOOK = (
+    "kubectl -n kube-system get pods -l 'app.kubernetes.io/name in (eks-pod-identity-agent,"
+    "eks-pod-identity-agent-hybrid,eks-pod-identity-agent-hybrid-bottlerocket)' -o wide"
+)
+STALE_AND_IRSA = {
+    "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/old",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
+}
+REPLICA_SET = build.replica_set()
+
+
+@dataclass(frozen=True)
+class Case:
+    """``checks`` are "status detail" of agent and pods; ``finding`` is code, severity, message, remedy."""
+
+    name: str
+    pods: list[dict[str, Any]]
+    checks: tuple[str, str]
+    finding: tuple[str, str, str, str] | None
+    reads: Mapping[str, Any] = field(default_factory=dict)
+    row: Mapping[str, Any] = field(default_factory=dict)
+    auto_mode: bool = False
+
+
+def proxy(**env: str) -> dict[str, Any]:
+    return build.pod(containers=[build.container(env={**build.INJECTED, **env})])
+
+
+def proxied(names: str) -> tuple[str, str, str, str]:
+    return (
+        "POD_PROXY",
+        "error",
+        f"{ONE} (2 hours old): container app has {names} without a NO_PROXY for the agent, so its SDK may "
+        "ask the "
+        "proxy for credentials.",
+        f"Add 169.254.170.23 and [fd00:ec2::23] to NO_PROXY and no_proxy in the Pod template. {RESTART}",
+    )
+
+
+def before(subject: str, remedy: str, instead: str = "") -> tuple[str, str, str, str]:
+    return (
+        "POD_BEFORE_ASSOCIATION",
+        "error",
+        f"{subject}: admitted before association a-1 was made (2026-03-10T09:00:00Z), so EKS Pod Identity "
+        "was not "
+        f"injected{instead}.",
+        remedy,
+    )
+
+
+def stale(owner: tuple[str, str] | None, **more: Any) -> dict[str, Any]:
+    return build.pod("x", created=build.BEFORE, injected=False, owner=owner, **more)
+
+
+AGENTS = {"agents": build.read([build.agent()])}
+NO_AGENTS = {"agents": build.read([])}
+CASES = [
+    Case("all right", [build.pod()], ("pass", "pass 1"), None),
+    Case("no Pods", [], ("pass", "pass 0"), None),
+    Case(
+        "a Pod of a recreated association keeps what was injected",
+        [build.pod(created=build.BEFORE)],
+        ("pass", "pass 1"),
+        None,
+    ),
+    Case(
+        "Pods that are finished or about to go",
+        [
+            stale(None, phase="Succeeded"),
+            stale(None, phase="Failed"),
+            stale(None, deleted=True),
+        ],
+        ("pass", "pass 0"),
+        None,
+    ),
+    Case(
+        "another service account's Pod",
+        [build.pod(account="other", injected=False), build.pod(namespace="other", injected=False)],
+        ("pass", "pass 0"),
+        None,
+    ),
+    Case(
+        "admitted before the association",
+        [build.pod(created=build.BEFORE, injected=False)],
+        ("pass", "fail 1/1"),
+        before(f"{ONE} (3 days old)", RESTART),
+    ),
+    Case(
+        "many Pods of a Deployment are one finding",
+        [build.pod(f"web-6d5f7c9b8-{n}", created=build.BEFORE, injected=False) for n in "edcba"]
+        + [build.pod()],
+        ("pass", "fail 5/6"),
+        before(
+            "Pods web-6d5f7c9b8-a, web-6d5f7c9b8-b, web-6d5f7c9b8-c and 2 more of Deployment web (up to 3 "
+            "days old)",
+            RESTART,
+        ),
+    ),
+    Case(
+        "before the association, still with IRSA",
+        [build.pod(created=build.BEFORE, injected=False, containers=[build.container(env=STALE_AND_IRSA)])],
+        ("pass", "fail 1/1"),
+        before(
+            f"{ONE} (3 days old)", RESTART, "; it still uses role arn:aws:iam::111122223333:role/old by IRSA"
+        ),
+    ),
+    Case(
+        "left to itself, before the association",
+        [build.pod(created=build.BEFORE, injected=False, labels=SKIPPING)],
+        ("pass", "warning 1/1"),
+        (
+            "POD_SKIPS_WEBHOOK",
+            "warning",
+            f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so nothing is injected.",
+            f"If it needs the role, remove the label from the Pod template. {RESTART}",
+        ),
+    ),
+    Case(
+        "the agent's port",
+        [build.pod(containers=[{**build.container(), "ports": [{"containerPort": 80, "hostPort": 80}]}])],
+        ("pass", "warning 1/1"),
+        (
+            "POD_HOST_PORT",
+            "warning",
+            f"{ONE} (2 hours old): container app takes port 80 of its node, where the EKS Pod Identity Agent listens, so "
+            f"one of them may not start, or the agent may not be reached (node {build.NODE}).",
+            f"Give it another hostPort. {RESTART}",
+        ),
+    ),
+    Case(
+        "security groups for Pods",
+        [build.pod(annotations={"vpc.amazonaws.com/pod-eni": '[{"eniId":"eni-1"}]'})],
+        ("pass", "warning 1/1"),
+        (
+            "POD_OWN_INTERFACE",
+            "warning",
+            f"{ONE} (2 hours old): it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the "
+            "VPC CNI enforces them in strict mode, which is not known here.",
+            "If the mode is strict, set it to standard, or take the Pod out of its SecurityGroupPolicy; then have it "
+            "recreated. To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
+            "POD_SECURITY_GROUP_ENFORCING_MODE",
+        ),
+    ),
+    Case(
+        "another port of the node",
+        [build.pod(containers=[{**build.container(), "ports": [{"containerPort": 80, "hostPort": 8080}]}])],
+        ("pass", "pass 1"),
+        None,
+    ),
+    Case(
+        "of a DaemonSet",
+        [stale(("DaemonSet", "logs"))],
+        ("pass", "fail 1/1"),
+        before(
+            "Pod x of DaemonSet logs (3 days old)",
+            "Recreate its Pods: kubectl rollout restart daemonset/logs -n shop",
+        ),
+    ),
+    Case(
+        "of a StatefulSet",
+        [stale(("StatefulSet", "db"))],
+        ("pass", "fail 1/1"),
+        before(
+            "Pod x of StatefulSet db (3 days old)",
+            "Recreate its Pods: kubectl rollout restart statefulset/db -n shop",
+        ),
+    ),
+    Case(
+        "of a Job",
+        [stale(("Job", "import"))],
+        ("pass", "fail 1/1"),
+        before(
+            "Pod x of Job import (3 days old)",
+            "Delete its Job and create it anew, as a CronJob does: kubectl delete job import -n shop",
+        ),
+    ),
+    Case(
+        "of a ReplicaSet alone",
+        [stale(("ReplicaSet", "web"), labels={})],
+        ("pass", "fail 1/1"),
+        before(
+            "Pod x of ReplicaSet web (3 days old)",
+            "Delete the Pods, so that ReplicaSet web makes new ones: kubectl delete pod x -n shop",
+        ),
+    ),
+    Case(
+        "of something else",
+        [stale(("ReplicaSet", "web-6d5f7c9b8"))],
+        ("pass", "fail 1/1"),
+        before(
+            "Pod x of Rollout web (3 days old)",
+            "Let Rollout web make new Pods, by its own means or so: kubectl delete pod x -n shop",
+        ),
+        reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
+    ),
+    Case(
+        "of nothing",
+        [stale(None)],
+        ("pass", "fail 1/1"),
+        before(
+            "Pod x (3 days old)",
+            "Nothing owns it, so create it anew from its manifest. Before that: kubectl delete pod x -n shop",
+        ),
+    ),
+    Case(
+        "owner by the ReplicaSet's ownerReferences",
+        [build.pod(created=build.BEFORE, injected=False, labels={})],
+        ("pass", "fail 1/1"),
+        before(f"{ONE} (3 days old)", RESTART),
+        reads={"replica_sets": build.read([REPLICA_SET])},
+    ),
+    Case(
+        "admitted after the association without injection",
+        [build.pod(injected=False)],
+        ("pass", "fail 1/1"),
+        (
+            "POD_NOT_INJECTED",
+            "error",
+            f"{ONE} (2 hours old): without the environment and token of EKS Pod Identity, although admitted "
+            "after the "
+            "association.",
+            f"Look at the cluster's mutating webhooks only if new Pods are no better. {RESTART}",
+        ),
+    ),
+    Case(
+        "no association is no fault of the Pods",
+        [build.pod(injected=False)],
+        ("pass", "pass 1"),
+        None,
+        row={"association_id": "", "association_created_at": ""},
+    ),
+    Case(
+        "on Fargate, by the node's label",
+        [build.pod(injected=False)],
+        ("pass", "fail 1/1"),
+        (
+            "POD_ON_FARGATE",
+            "error",
+            f"{ONE} (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node {build.NODE}).",
+            "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "service "
+            "accounts for this workload.",
+        ),
+        reads={"nodes": build.read([build.node(labels={"eks.amazonaws.com/compute-type": "fargate"})])},
+    ),
+    Case(
+        "on Fargate, by the Pod's label before it has a node",
+        [build.pod("x", owner=None, node="", labels={"eks.amazonaws.com/fargate-profile": "fp"})],
+        ("pass", "fail 1/1"),
+        (
+            "POD_ON_FARGATE",
+            "error",
+            "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work.",
+            "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "service "
+            "accounts for this workload.",
+        ),
+    ),
+    Case(
+        "on Fargate, by the node's name",
+        [build.pod("x", owner=None, node="fargate-ip-10-0-1-9.ec2.internal")],
+        ("pass", "fail 1/1"),
+        (
+            "POD_ON_FARGATE",
+            "error",
+            "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node "
+            "fargate-ip-10-0-1-9.ec2.internal).",
+            "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "service "
+            "accounts for this workload.",
+        ),
+    ),
+    Case(
+        "on Windows",
+        [build.pod()],
+        ("pass", "fail 1/1"),
+        (
+            "POD_ON_WINDOWS",
+            "error",
+            f"{ONE} (2 hours old): on Windows, where EKS Pod Identity does not work (node {build.NODE}).",
+            "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
+        ),
+        reads={"nodes": build.read([build.node(labels={"kubernetes.io/os": "windows"})])},
+    ),
+    Case(
+        "on Windows, by the Pod's own word",
+        [build.pod("x", owner=None, node="", os={"name": "windows"})],
+        ("pass", "fail 1/1"),
+        (
+            "POD_ON_WINDOWS",
+            "error",
+            "Pod x (2 hours old): on Windows, where EKS Pod Identity does not work.",
+            "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
+        ),
+    ),
+    Case(
+        "on a virtual node",
+        [build.pod()],
+        ("pass", "fail 1/1"),
+        (
+            "POD_ON_VIRTUAL_NODE",
+            "error",
+            f"{ONE} (2 hours old): on a virtual node, where no EKS Pod Identity Agent can run (node "
+            f"{build.NODE}).",
+            "Let it run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
+        ),
+        reads={"nodes": build.read([build.node(labels={"type": "virtual-kubelet"})])},
+    ),
+    Case(
+        "no agent in the cluster",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_MISSING",
+            "error",
+            "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
+            "namespace "
+            "kube-system), so no Pod gets credentials.",
+            "Install the add-on: aws eks create-addon --cluster-name my-cluster --addon-name "
+            "eks-pod-identity-agent",
+        ),
+        reads={**NO_AGENTS, "daemon_sets": build.read([]), "nodes": build.read([build.node()])},
+    ),
+    Case(
+        "no agent in the cluster, although EKS has the add-on",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_MISSING",
+            "error",
+            "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
+            "namespace kube-system), so no Pod gets credentials.",
+            "EKS has the add-on, so the kubeconfig may be that of another cluster, or the DaemonSet was "
+            "deleted. Compare the endpoints: aws eks describe-cluster --name my-cluster --query "
+            "cluster.endpoint",
+        ),
+        reads={**NO_AGENTS, "daemon_sets": build.read([]), "nodes": build.read([build.node()])},
+        row={"checks": [{"name": "agent", "status": "pass", "detail": "v1.3.4", "codes": []}]},
+    ),
+    Case(
+        "the agent's DaemonSet has no Pods",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_NOT_READY",
+            "error",
+            "DaemonSet eks-pod-identity-agent wants 2 Pods and has none; no Pod gets credentials.",
+            "See why: kubectl -n kube-system describe daemonset eks-pod-identity-agent",
+        ),
+        reads={**NO_AGENTS, "daemon_sets": build.read([build.daemon_set(2)])},
+    ),
+    Case(
+        "the agent selects no node",
+        [],
+        ("warning", "pass 0"),
+        (
+            "AGENT_NOT_READY",
+            "warning",
+            "DaemonSet eks-pod-identity-agent has no Pods, as it selects no node of the cluster.",
+            "Nothing to do while there are no nodes; else see the DaemonSet's node selector and affinity.",
+        ),
+        reads={**NO_AGENTS, "daemon_sets": build.read([build.daemon_set()])},
+    ),
+    Case(
+        "no agent is ready",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_NOT_READY",
+            "error",
+            f"no Pod of the EKS Pod Identity Agent is ready (node {build.NODE}); no Pod gets credentials.",
+            "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
+            f"address' means that IPv6 is off on the node). To see them: {LOOK}",
+        ),
+        reads={"agents": build.read([build.agent(ready=False)])},
+    ),
+    Case(
+        "an agent elsewhere is not ready",
+        [build.pod()],
+        ("warning", "pass 1"),
+        (
+            "AGENT_NOT_READY",
+            "warning",
+            "1 of 2 Pods of the EKS Pod Identity Agent not ready, on node other; Pods there get no "
+            "credentials.",
+            "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
+            f"address' means that IPv6 is off on the node). To see them: {LOOK}",
+        ),
+        reads={"agents": build.read([build.agent(), build.agent("other", ready=False)])},
+    ),
+    Case(
+        "the agent on the Pod's node is not ready",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_NOT_ON_NODE",
+            "error",
+            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
+            f"{build.NODE}).",
+            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
+        ),
+        reads={"agents": build.read([build.agent(ready=False), build.agent("other")])},
+    ),
+    Case(
+        "no agent on the Pod's node",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_NOT_ON_NODE",
+            "error",
+            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
+            f"{build.NODE}).",
+            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
+        ),
+        reads={"agents": build.read([build.agent("other")])},
+    ),
+    Case(
+        "Auto Mode has the agent in the node",
+        [build.pod()],
+        ("pass auto", "pass 1"),
+        None,
+        reads={
+            **NO_AGENTS,
+            "daemon_sets": build.read([]),
+            "nodes": build.read([build.node(labels={"eks.amazonaws.com/compute-type": "auto"})]),
+        },
+    ),
+    Case(
+        "Auto Mode by the cluster's own word, without nodes",
+        [],
+        ("pass auto", "pass 0"),
+        None,
+        reads=NO_AGENTS,
+        auto_mode=True,
+    ),
+    Case(
+        "a node group beside Auto Mode needs the agent",
+        [build.pod()],
+        ("fail", "pass 1"),
+        (
+            "AGENT_NOT_ON_NODE",
+            "error",
+            f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
+            f"{build.NODE}).",
+            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
+        ),
+        reads={**NO_AGENTS, "nodes": build.read([build.node()])},
+        auto_mode=True,
+    ),
+    Case("proxy", [proxy(HTTP_PROXY="http://proxy:3128")], ("pass", "fail 1/1"), proxied("HTTP_PROXY")),
+    Case(
+        "proxies in any case, with another NO_PROXY",
+        [proxy(https_proxy="http://p", ALL_PROXY="socks5://p", no_proxy="10.0.0.0/8,.svc")],
+        ("pass", "fail 1/1"),
+        proxied("https_proxy and ALL_PROXY"),
+    ),
+    Case(
+        "proxy with NO_PROXY",
+        [proxy(HTTP_PROXY="http://proxy:3128", NO_PROXY="localhost, 169.254.170.23")],
+        ("pass", "pass 1"),
+        None,
+    ),
+    Case(
+        "proxy of a container that is left out",
+        [
+            build.pod(
+                containers=[build.container(), build.container("squid", {"HTTP_PROXY": "http://p"})],
+                annotations={"eks.amazonaws.com/skip-containers": "other"},
+            )
+        ],
+        ("pass", "fail 1/1"),
+        (
+            "POD_PROXY",
+            "error",
+            f"{ONE} (2 hours old): container squid has HTTP_PROXY without a NO_PROXY for the agent, so its "
+            "SDK may ask "
+            "the proxy for credentials.",
+            f"Add 169.254.170.23 and [fd00:ec2::23] to NO_PROXY and no_proxy in the Pod template. {RESTART}",
+        ),
+    ),
+    Case(
+        "containers left out",
+        [
+            build.pod(
+                containers=[build.container(), build.container("metrics", {})],
+                init=[build.container("setup", {"HTTP_PROXY": "http://p"})],
+                annotations={"eks.amazonaws.com/skip-containers": "metrics, setup"},
+            )
+        ],
+        ("pass", "warning 1/1"),
+        (
+            "POD_CONTAINERS_SKIPPED",
+            "warning",
+            f"{ONE} (2 hours old): container setup, metrics left out by the annotation "
+            "eks.amazonaws.com/skip-containers.",
+            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+        ),
+    ),
+    Case(
+        "all containers left out",
+        [build.pod(injected=False, annotations={"eks.amazonaws.com/skip-containers": "app"})],
+        ("pass", "warning 1/1"),
+        (
+            "POD_CONTAINERS_SKIPPED",
+            "warning",
+            f"{ONE} (2 hours old): container app left out by the annotation "
+            "eks.amazonaws.com/skip-containers.",
+            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+        ),
+    ),
+    Case(
+        "keys in the environment",
+        [proxy(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="not-a-secret")],
+        ("pass", "warning 1/1"),
+        (
+            "POD_OTHER_CREDENTIALS",
+            "warning",
+            f"{ONE} (2 hours old): container app also has AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which "
+            "SDKs "
+            "prefer.",
+            f"Remove them from the Pod template and from what adds them. {RESTART}",
+        ),
+    ),
+    Case(
+        "a web identity beside Pod Identity",
+        [proxy(**STALE_AND_IRSA)],
+        ("pass", "warning 1/1"),
+        (
+            "POD_OTHER_CREDENTIALS",
+            "warning",
+            f"{ONE} (2 hours old): container app also has AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE "
+            "(arn:aws:iam::111122223333:role/old), which SDKs prefer.",
+            f"Remove them from the Pod template and from what adds them. {RESTART}",
+        ),
+    ),
+    Case(
+        "Pods that may not be read",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            'pods could not be read, so what depends on them is unknown: pods is forbidden: User "reader" '
+            "cannot list "
+            'resource "pods" in API group "" at the cluster scope',
+            "Allow the caller of the Kubernetes API to list pods.",
+        ),
+        reads={"pods": build.refused("pods")},
+    ),
+    Case(
+        "agents that may not be read",
+        [build.pod()],
+        ("unknown", "pass 1"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods in namespace kube-system could not be read, so what depends on them is unknown: pods is "
+            "forbidden: "
+            'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
+            "Allow the caller of the Kubernetes API to list pods in namespace kube-system.",
+        ),
+        reads={"agents": build.refused("pods")},
+    ),
+    Case(
+        "Pods that are not read any more",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods could not be read, so what depends on them is unknown: the deadline of 60 s has passed",
+            "Run again with a greater pod_identity_deadline.",
+        ),
+        reads={"pods": Listing(error=ApiError(0, "the deadline of 60 s has passed"))},
+    ),
+    Case(
+        "Pods of an API server that is not well",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods could not be read, so what depends on them is unknown: etcdserver: request timed out",
+            "Run again when the API server is well.",
+        ),
+        reads={"pods": Listing(error=ApiError(500, "etcdserver: request timed out"))},
+    ),
+    Case(
+        "Pods of an API server that does not answer",
+        [],
+        ("pass", "unknown"),
+        (
+            "KUBERNETES_NOT_READABLE",
+            "info",
+            "pods could not be read, so what depends on them is unknown: Read timed out.",
+            "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint "
+            "only from its VPC or a network that is connected to it. Then look at firewalls and security groups.",
+        ),
+        reads={"pods": Listing(error=ApiError(0, "Read timed out."))},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_finding_and_only_it(case: Case) -> None:
+    reads = {**AGENTS, "pods": build.read(case.pods), **case.reads}
+    state = read_state(reads, [build.KEY], build.CLUSTER, build.NOW, case.auto_mode)
+    verdict = verify_pods([build.verified(**case.row)], state, build.CLUSTER)
+    findings = [
+        (finding.code.value, finding.severity, finding.message, finding.remedy)
+        for finding in verdict.findings
+    ]
+    assert findings == ([case.finding] if case.finding else [])
+    checks = verdict.checks[build.KEY]
+    assert {check.name: f"{check.status} {check.detail}".strip() for check in checks} == {
+        "agent": case.checks[0],
+        "pods": case.checks[1],
+    }
+    codes = {finding.code.value for check in checks for finding in check.findings}
+    assert codes == ({case.finding[0]} if case.finding else set())
+    assert verdict.judges_agent
+
+
+def test_nothing_read_gives_no_check() -> None:
+    state = read_state({}, [build.KEY], build.CLUSTER, build.NOW)
+    verdict = verify_pods([build.verified()], state, build.CLUSTER)
+    assert (verdict.checks, verdict.findings, verdict.judges_agent) == ({build.KEY: []}, [], False)
+
+
+def test_a_missing_agent_is_one_finding_for_all_workloads() -> None:
+    workloads = build.verification(build.row("api"), build.row("web")).workloads
+    keys = [workload.key for workload in workloads]
+    reads = {**NO_AGENTS, "pods": build.read([]), "daemon_sets": build.read([])}
+    state = read_state(reads, keys, build.CLUSTER, build.NOW)
+    verdict = verify_pods(workloads, state, build.CLUSTER)
+    assert [(finding.code, finding.workload) for finding in verdict.findings] == [("AGENT_MISSING", None)]
+    assert [[check.status for check in verdict.checks[key]] for key in keys] == [["fail", "pass"]] * 2

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is read step by step, and what is restarted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+    Query,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    Verification,
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
+    pods_query,
+    still_to_read,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
+    Injection,
+    Restarts,
+    plan_restarts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+    ProofSettings,
+    plan_proofs,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+
+LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
+STALE = build.pod(created=build.BEFORE, injected=False)
+LONE = build.pod("lone", created=build.BEFORE, injected=False, owner=None)
+AGENTS = build.read([build.agent()])
+RESTART = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"namespace": "shop", "name": "web"},
+    "spec": {
+        "template": {
+            "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:00Z"}}
+        }
+    },
+}
+
+
+def check(name: str, status: str, *codes: str) -> dict[str, Any]:
+    return {"checks": [{"name": name, "status": status, "detail": "", "codes": list(codes)}]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "query"),
+    [
+        ([build.row()], Query("v1", "Pod", "shop", (), (*LIVE, "spec.serviceAccountName=api"))),
+        ([build.row("a"), build.row("b")], Query("v1", "Pod", "shop", (), LIVE)),
+        ([build.row("a"), build.row("b", namespace="other")], Query("v1", "Pod", "", (), LIVE)),
+        ([], None),
+    ],
+    ids=["one", "one namespace", "several namespaces", "none"],
+)
+def test_the_narrowest_list_of_pods(rows: list[dict[str, Any]], query: Query | None) -> None:
+    assert pods_query(build.verification(*rows)) == query
+
+
+@pytest.mark.parametrize(
+    ("result", "keys"),
+    [
+        ({"changes": [], "workloads": [build.row()]}, []),
+        ({"changes": [], "workloads": [], "verification": build.result(build.row())}, [build.KEY]),
+    ],
+    ids=["not verified", "after a converge"],
+)
+def test_only_verified_workloads_are_looked_at(result: dict[str, Any], keys: list[WorkloadKey]) -> None:
+    workloads = parse_aws_result(result, build.CLUSTER).verification.workloads
+    assert [workload.key for workload in workloads] == keys
+
+
+RIGHT = build.verification(build.row())
+ADDON_MISSING = build.verification(
+    build.row(), findings=[{"code": "AGENT_ADDON_MISSING", "severity": "error", "workload": ""}]
+)
+AUTO = build.verification(
+    build.row(checks=[{"name": "agent", "status": "pass", "detail": "auto mode", "codes": []}])
+)
+OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
+
+
+@pytest.mark.parametrize(
+    ("verification", "reads", "names"),
+    [
+        (RIGHT, {"pods": build.read([])}, []),
+        (RIGHT, {"pods": build.read([build.pod()])}, ["agents"]),
+        (RIGHT, {"pods": build.read([build.pod(node="")])}, []),
+        (ADDON_MISSING, {"pods": build.read([])}, ["agents"]),
+        (RIGHT, {"pods": build.read([STALE])}, ["agents", "replica_sets"]),
+        (RIGHT, {"pods": build.read([build.pod()]), "agents": AGENTS}, []),
+        (
+            RIGHT,
+            {"pods": build.read([build.pod(node="other")]), "agents": AGENTS},
+            ["nodes", "replica_sets"],
+        ),
+        (
+            RIGHT,
+            {"pods": build.read([build.pod()]), "agents": build.read([])},
+            ["daemon_sets", "nodes"],
+        ),
+        (AUTO, {"pods": build.read([build.pod()]), "agents": build.read([])}, ["nodes"]),
+        (
+            RIGHT,
+            {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
+            ["nodes"],
+        ),
+        (RIGHT, {"pods": build.read([OF_A_ROLLOUT]), "agents": AGENTS}, ["replica_sets"]),
+        (RIGHT, {"pods": build.refused("pods")}, []),
+        (RIGHT, {}, []),
+    ],
+    ids=[
+        "no Pods",
+        "Pods on nodes",
+        "Pods without a node",
+        "EKS knows no add-on",
+        "stale Pods",
+        "all is right",
+        "a node without agent",
+        "no agent",
+        "no agent in Auto Mode",
+        "agents not readable",
+        "an owner that has to be looked up",
+        "Pods not readable",
+        "nothing read",
+    ],
+)
+def test_only_what_matters_is_read(
+    verification: Verification, reads: dict[str, Listing], names: list[str]
+) -> None:
+    assert still_to_read(verification, reads, build.NOW) == names
+
+
+def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: int = 15) -> Restarts:
+    reads = {"pods": build.read(pods), "replica_sets": build.read([build.replica_set()])}
+    injection = Injection(settle=settle)
+    return plan_restarts(build.verification(row or build.row()), reads, build.NOW, injection)
+
+
+def test_owners_of_stale_pods_are_restarted_once() -> None:
+    restarts = restarted(
+        STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new")
+    )
+    assert restarts == Restarts(
+        [RESTART], ["Deployment shop/web"], ["shop/lone"], withheld=[], workloads=[build.KEY]
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        build.row(**check("trust", "fail", "TRUST_NOT_USABLE")),
+        build.row(**check("association", "unknown", "NOT_READABLE")),
+        build.row(association_id="", association_created_at=""),
+    ],
+    ids=["not right in AWS", "not known", "no association"],
+)
+def test_nothing_is_restarted_that_would_be_no_better(row: dict[str, Any]) -> None:
+    assert restarted(STALE, row=row).manifests == []
+
+
+def test_an_agent_that_is_no_addon_stands_in_nobodys_way() -> None:
+    row = build.row(**check("agent", "fail", "AGENT_ADDON_MISSING"))
+    assert restarted(STALE, row=row).manifests == [RESTART]
+
+
+@pytest.mark.parametrize(
+    ("created", "count"),
+    [("2026-03-10T09:00:59Z", 1), ("2026-03-10T09:01:00Z", 0)],
+    ids=["within a minute", "later"],
+)
+def test_pods_that_came_too_early_are_restarted_others_not(created: str, count: int) -> None:
+    assert len(restarted(build.pod(created=created, injected=False)).manifests) == count
+
+
+@pytest.mark.parametrize(
+    ("age", "settle", "wait"),
+    [(0, 15, 15), (10, 15, 5), (15, 15, 0), (99, 15, 0), (-30, 15, 15), (0, 0, 0)],
+)
+def test_a_young_association_is_given_time(age: int, settle: int, wait: int) -> None:
+    created = (build.NOW - timedelta(seconds=age)).isoformat()
+    row = build.row(association_created_at=created)
+    assert restarted(STALE, row=row, settle=settle).wait == wait
+
+
+def test_nobody_waits_when_there_is_nothing_to_restart() -> None:
+    row = build.row(association_created_at=build.NOW.isoformat())
+    assert restarted(build.pod(), row=row).wait == 0
+
+
+def test_proof_runs_for_workloads_that_are_right_and_have_their_service_account() -> None:
+    verification = build.verification(
+        build.row("api"),
+        build.row("gone"),
+        build.row("bad", **check("trust", "fail", "TRUST_NOT_USABLE")),
+        build.row("new", association_id=""),
+    )
+    accounts = [WorkloadKey(build.CLUSTER, "shop", name) for name in ("api", "bad", "new")]
+    jobs = plan_proofs(verification, accounts, ProofSettings("r1", "image", 60))
+    assert list(jobs) == [build.KEY]
+    job: Any = jobs[build.KEY]
+    spec = job["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "api"
+    assert {"name": "AWS_REGION", "value": "us-west-2"} in spec["containers"][0]["env"]

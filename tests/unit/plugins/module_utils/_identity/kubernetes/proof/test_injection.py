@@ -1,0 +1,516 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The injection probe: what each answer means, how often is asked, and what follows from it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+    Preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+    Trial,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    ServiceAccount,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restart_run import (
+    RestartSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+    ProbeSettings,
+    judge_trial,
+    probe_pod,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
+    InjectionSettings,
+    choose_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.webhook import (
+    has_webhook,
+    selects,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    HalfRun,
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeClock,
+    FakeCluster,
+)
+
+PROBE = ProbeSettings("image", {}, {})
+IRSA = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/old", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+Json = dict[str, Any]
+
+
+def answer(
+    env: Mapping[str, str] = build.INJECTED,
+    audience: str | None = "pods.eks.amazonaws.com",
+    account: str = "api",
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Trial:
+    """The probe as it comes back."""
+    pod: Any = copy.deepcopy(probe_pod(build.KEY, PROBE, "us-west-2"))
+    pod["spec"]["serviceAccountName"] = account
+    pod["spec"]["containers"][0]["env"] += [{"name": name, "value": value} for name, value in env.items()]
+    if audience is not None:
+        token = {"audience": audience, "path": "eks-pod-identity-token"} if audience else {"path": "token"}
+        sources = [{"serviceAccountToken": token}]
+        pod["spec"]["volumes"].append({"name": "eks-pod-identity-token", "projected": {"sources": sources}})
+    pod["metadata"]["labels"] |= labels or {}
+    pod["metadata"]["annotations"] = dict(annotations or {})
+    return Trial(pod)
+
+
+def refusal(status: int, text: str) -> Trial:
+    return Trial(error=ApiError(status, text))
+
+
+INJECTED = answer()
+MISSING = answer(env={}, audience=None)
+
+
+def test_the_probe_meets_the_restricted_standard_and_runs_as_the_workload() -> None:
+    pod: Any = probe_pod(
+        build.KEY, ProbeSettings("image", {"limits": {"cpu": "1"}}, {"tolerations": []}), "eu"
+    )
+    assert (pod["kind"], pod["metadata"]["namespace"]) == ("Pod", "shop")
+    spec = pod["spec"]
+    assert spec["serviceAccountName"] == "api"
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = spec["containers"]
+    assert container["resources"] == {"limits": {"cpu": "1"}}
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert spec["tolerations"] == []
+
+
+@pytest.mark.parametrize(
+    ("trial", "code", "what"),
+    [
+        (INJECTED, None, ""),
+        (
+            answer(
+                env=build.INJECTED
+                | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"}
+            ),
+            None,
+            "",
+        ),
+        (MISSING, "INJECTION_MISSING", "comes back without the environment and token of EKS Pod Identity"),
+        (
+            answer(audience=None),
+            "INJECTION_MISSING",
+            "comes back without the whole environment and token of EKS Pod Identity",
+        ),
+        (
+            answer(env={}),
+            "INJECTION_MISSING",
+            "comes back without the whole environment and token of EKS Pod Identity",
+        ),
+        (
+            answer(env=IRSA, audience=None),
+            "INJECTION_IRSA",
+            "gets arn:aws:iam::111122223333:role/old by IRSA instead of EKS Pod Identity",
+        ),
+        (
+            answer(env={**build.INJECTED, **IRSA}),
+            "INJECTION_IRSA",
+            "gets arn:aws:iam::111122223333:role/old by IRSA as well, which SDKs prefer",
+        ),
+        (
+            answer(env={**build.INJECTED, **KEYS}),
+            "INJECTION_OTHER_IDENTITY",
+            "comes back with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer",
+        ),
+        (
+            answer(account="other"),
+            "INJECTION_OTHER_IDENTITY",
+            "comes back under service account other, whose association it would get",
+        ),
+        (
+            answer(audience="sts.amazonaws.com"),
+            "INJECTION_OTHER_IDENTITY",
+            "comes back with a token for sts.amazonaws.com in volume eks-pod-identity-token, not for "
+            "pods.eks.amazonaws.com",
+        ),
+        (
+            answer(audience=""),
+            "INJECTION_OTHER_IDENTITY",
+            "comes back with a token for the API server in volume eks-pod-identity-token, not for "
+            "pods.eks.amazonaws.com",
+        ),
+        (
+            answer(env={}, audience=None, labels={"eks.amazonaws.com/skip-pod-identity-webhook": "true"}),
+            "INJECTION_SKIPPED",
+            "comes back with the label eks.amazonaws.com/skip-pod-identity-webhook, so nothing is injected",
+        ),
+        (
+            answer(env={}, audience=None, annotations={"eks.amazonaws.com/skip-containers": "proof"}),
+            "INJECTION_SKIPPED",
+            "comes back with the annotation eks.amazonaws.com/skip-containers, so nothing is injected",
+        ),
+    ],
+)
+def test_what_came_back_means(trial: Trial, code: str | None, what: str) -> None:
+    seen = judge_trial(trial, build.KEY)
+    assert (seen.code and seen.code.value, seen.what) == (code, what)
+    assert seen.is_injected is (code is None)
+
+
+FORBIDDEN = (
+    'pods is forbidden: User "x" cannot create resource "pods" in API group "" in the namespace "shop"'
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "remedy"),
+    [
+        (
+            ApiError(403, FORBIDDEN),
+            f"could not be tried, as the caller is not allowed to try it (403): {FORBIDDEN}",
+            "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
+        ),
+        (
+            ApiError(
+                403,
+                'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4',
+            ),
+            'could not be tried, as a quota of the namespace refuses it (403): pods "p" is forbidden: exceeded '
+            "quota: q, requested: pods=1, used: pods=4, limited: pods=4",
+            "Raise the quota, or set pod_identity_proof_resources to what is left of it.",
+        ),
+        (
+            ApiError(403, 'pods "p" is forbidden: violates PodSecurity "restricted:latest": hostPort'),
+            'could not be tried, as the Pod Security Standard of the namespace refuses it (403): pods "p" is '
+            'forbidden: violates PodSecurity "restricted:latest": hostPort',
+            "Set pod_identity_proof_pod_spec to what the namespace allows.",
+        ),
+        (
+            ApiError(403, 'pods "p" is forbidden: minimum cpu usage per Container is 1, but request is 50m'),
+            'could not be tried, as a LimitRange of the namespace refuses it (403): pods "p" is forbidden: minimum cpu '
+            "usage per Container is 1, but request is 50m",
+            "Set pod_identity_proof_resources to what the namespace allows.",
+        ),
+        (
+            ApiError(400, 'admission webhook "w" does not support dry run'),
+            'could not be tried, as a webhook of the cluster does not support dry runs (400): admission webhook "w" '
+            "does not support dry run",
+            "Have that webhook declare sideEffects: None, or set pod_identity_verify_injection: none.",
+        ),
+        (
+            ApiError(403, 'admission webhook "kyverno" denied the request: no label team'),
+            'could not be tried, as an admission webhook or policy refuses it (403): admission webhook "kyverno" denied '
+            "the request: no label team",
+            "Set pod_identity_proof_image, _resources or _pod_spec to what it allows.",
+        ),
+        (
+            ApiError(404, 'namespaces "shop" not found'),
+            'could not be tried, as it has no service account to run under (404): namespaces "shop" not found',
+            "Create the service account, or apply the workload, which does.",
+        ),
+        (
+            ApiError(0, "connection refused"),
+            "could not be tried, as it was not answered: connection refused",
+            "Verify again, which tries it again.",
+        ),
+    ],
+)
+def test_a_refusal_is_no_verdict(error: ApiError, what: str, remedy: str) -> None:
+    seen = judge_trial(Trial(error=error), build.KEY)
+    assert (seen.code, seen.what, seen.remedy) == (Code.INJECTION_UNKNOWN, what, remedy)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_only_a_busy_server_is_asked_again(status: int) -> None:
+    assert judge_trial(refusal(status, "busy"), build.KEY).retry
+    assert not judge_trial(refusal(403, "no"), build.KEY).retry
+
+
+# The rounds
+
+EKS = {"gitVersion": "v1.33.1-eks-1234567"}
+ACCOUNT = ServiceAccount(build.KEY)
+YOUNG = (build.NOW - timedelta(seconds=5)).isoformat()
+
+
+def webhook(**selector: Any) -> Listing:
+    webhooks = [{"name": "iam-for-pods.amazonaws.com", "namespaceSelector": selector}]
+    return build.read([{"metadata": {"name": "pod-identity-webhook"}, "webhooks": webhooks}])
+
+
+def half(
+    trials: Sequence[Trial],
+    row: Json | None = None,
+    result: Json | None = None,
+    lists: Mapping[str, Listing] | None = None,
+    version: Json = EKS,
+    timeout: int = 60,
+    clock: FakeClock | None = None,
+    **settings: Any,
+) -> tuple[HalfRun, FakeCluster, FakeClock]:
+    cluster = FakeCluster(
+        lists={"MutatingWebhookConfiguration": webhook(), **(lists or {})},
+        version=version,
+        trials={"api": list(trials)},
+    )
+    clock = clock or FakeClock()
+    given = build.result(row or build.row()) if result is None else result
+    run = run_half(
+        cluster,
+        parse_aws_result(given, build.CLUSTER),
+        Preflight({build.KEY: ACCOUNT}, {"shop"}),
+        HalfSettings(injection=InjectionSettings(PROBE, timeout), **{"verify_pods": False, **settings}),
+        clock,
+    )
+    return run, cluster, clock
+
+
+def shown(run: HalfRun) -> list[tuple[str, str]]:
+    return [
+        (check.status, check.detail) for check in run.outcome.checks[build.KEY] if check.name == "injection"
+    ]
+
+
+def codes(run: HalfRun) -> list[str]:
+    return [finding.code.value for finding in run.outcome.findings]
+
+
+def test_an_old_association_takes_one_probe() -> None:
+    run, cluster, clock = half([INJECTED])
+    assert (shown(run), codes(run)) == ([("pass", "")], [])
+    assert cluster.log == ["version", "try api"]
+    assert clock.slept == []
+
+
+def test_a_young_association_has_to_be_known_three_times_in_a_row() -> None:
+    """A cluster has several API servers, and not all of them know it at once."""
+    run, cluster, clock = half(
+        [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
+    )
+    assert (shown(run), codes(run)) == ([("pass", "3x")], [])
+    assert cluster.log.count("try api") == 7
+    assert clock.slept == [1] * 6
+
+
+def test_what_this_run_associated_is_young_whatever_the_clocks_say() -> None:
+    row = build.row(association_created_at="2026-03-10T07:00:00+00:00")
+    result = {
+        "changes": [{"workload": "shop/api", "resource": "association", "action": "create"}],
+        "state": "present",
+        "cluster_arn": build.ARN,
+        "verification": build.result(row),
+    }
+    run, cluster, _clock = half([MISSING, MISSING, MISSING, MISSING, INJECTED], result=result)
+    assert shown(run) == [("pass", "3x")]
+    assert cluster.log.count("try api") == 7
+
+
+def test_the_wait_for_a_young_association_is_bounded() -> None:
+    run, _cluster, clock = half([MISSING], build.row(association_created_at=YOUNG), timeout=4)
+    assert (shown(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
+    assert sum(clock.slept) == 4
+    (finding,) = run.outcome.findings
+    assert finding.message == (
+        "a Pod that starts now under service account api comes back without the environment and token of EKS Pod "
+        "Identity (5 of 5 times): not every API server of the cluster knows the young association yet."
+    )
+
+
+def test_an_old_association_without_injection_is_not_waited_for() -> None:
+    run, cluster, _clock = half([MISSING])
+    assert (shown(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
+    assert cluster.log.count("try api") == 3
+
+
+def test_a_webhook_that_fails_now_and_then_is_no_pass_by_chance() -> None:
+    run, _cluster, _clock = half([MISSING, INJECTED, MISSING, INJECTED, MISSING])
+    assert codes(run) == ["INJECTION_MISSING"]
+    assert "(3 of 5 times)" in run.outcome.findings[0].message
+
+
+NAMESPACE = build.read([{"metadata": {"name": "shop", "labels": {"injection": "off"}}}])
+
+
+@pytest.mark.parametrize(
+    ("registered", "code"),
+    [
+        (build.read([]), "INJECTION_NO_WEBHOOK"),
+        (webhook(), "INJECTION_MISSING"),
+        (
+            webhook(matchExpressions=[{"key": "injection", "operator": "NotIn", "values": ["off"]}]),
+            "INJECTION_NAMESPACE_EXCLUDED",
+        ),
+        (build.refused("mutatingwebhookconfigurations"), "INJECTION_MISSING"),
+    ],
+)
+def test_why_nothing_is_injected_is_told_from_the_webhook(registered: Listing, code: str) -> None:
+    lists = {"MutatingWebhookConfiguration": registered, "Namespace": NAMESPACE}
+    run, _cluster, _clock = half([MISSING], lists=lists)
+    assert codes(run) == [code]
+
+
+def test_a_webhook_that_is_gone_is_looked_for_with_a_command_to_copy() -> None:
+    run, _cluster, _clock = half([MISSING], lists={"MutatingWebhookConfiguration": build.read([])})
+    assert split_commands(run.outcome.findings[0].remedy) == (
+        "EKS makes it. Find out who removed it, and ask AWS Support to bring it back. The webhooks that are there:",
+        ["kubectl get mutatingwebhookconfigurations"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "expected"),
+    [
+        ({}, {}, True),
+        ({"matchLabels": {"a": "b"}}, {"a": "b", "c": "d"}, True),
+        ({"matchLabels": {"a": "b"}}, {"a": "x"}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}]}, {"a": "c"}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}, {}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {"a": "b"}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "New"}]}, {}, True),
+    ],
+)
+def test_a_selector_selects_as_kubernetes_does(
+    selector: Json, labels: Mapping[str, str], expected: bool
+) -> None:
+    assert selects(selector, labels) is expected
+
+
+def test_a_refusal_is_unknown_and_asked_once() -> None:
+    run, cluster, _clock = half([refusal(403, FORBIDDEN)])
+    assert (shown(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
+    assert cluster.log.count("try api") == 1
+
+
+def test_a_busy_server_is_asked_again_as_late_as_it_wants() -> None:
+    busy = Trial(error=ApiError(429, "too many requests", 5))
+    run, _cluster, clock = half([busy, busy, INJECTED])
+    assert shown(run) == [("pass", "3x")]
+    assert clock.slept == [5, 5, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("version", "injects", "probed"),
+    [
+        (EKS, False, True),
+        ({"gitVersion": "v1.36.2"}, False, False),
+        ({"gitVersion": "v1.36.2"}, True, True),
+        ({}, False, True),
+    ],
+)
+def test_only_a_server_of_eks_has_the_webhook(version: Json, injects: bool, probed: bool) -> None:
+    run, _cluster, _clock = half([INJECTED], version=version, injects=injects)
+    assert shown(run) == ([("pass", "")] if probed else [])
+    assert has_webhook(version) or injects or not probed
+
+
+@pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
+def test_what_is_not_right_in_aws_is_not_probed(row: Json) -> None:
+    run, cluster, _clock = half([INJECTED], row)
+    assert (shown(run), cluster.log) == ([], [])
+
+
+def test_a_dry_run_is_made_in_check_mode_too() -> None:
+    run, _cluster, _clock = half([INJECTED], check_mode=True)
+    assert shown(run) == [("pass", "")]
+
+
+# Which workloads
+
+
+def many(count: int, new: Sequence[int] = ()) -> Any:
+    rows = [build.row(f"w{number}") for number in range(count)]
+    changes = [
+        {"workload": f"shop/w{number}", "resource": "association", "action": "create"} for number in new
+    ]
+    return parse_aws_result(
+        {"changes": changes, "cluster_arn": build.ARN, "verification": build.result(*rows)}, build.CLUSTER
+    )
+
+
+def chosen(aws: Any, sample: int, first: Sequence[int] = ()) -> list[str]:
+    keys = [one.key for one in aws.verification.workloads]
+    workloads = choose_workloads(aws, keys, sample, [keys[number] for number in first])
+    return [one.key.service_account for one in workloads]
+
+
+def test_of_many_workloads_a_sample_is_probed_new_ones_first() -> None:
+    assert chosen(many(5), 5) == ["w0", "w1", "w2", "w3", "w4"]
+    assert chosen(many(5), 0) == ["w0", "w1", "w2", "w3", "w4"]
+    assert chosen(many(10), 2) == ["w0", "w5"]
+    assert chosen(many(10, new=[7]), 3) == ["w0", "w4", "w7"]
+    assert chosen(many(10, new=[7, 8, 9]), 2, first=[0]) == ["w0", "w7"]
+
+
+def test_without_service_account_there_is_nothing_to_probe() -> None:
+    assert (
+        choose_workloads(many(2), [WorkloadKey(build.CLUSTER, "shop", "w1")], 0)[0].key.service_account
+        == "w1"
+    )
+
+
+# Instead of time to settle
+
+STALE = build.pod(created="2026-03-10T11:59:50Z", injected=False)
+PODS = {"Pod shop": build.read([STALE]), "Pod kube-system": build.read([build.agent()])}
+
+
+def restarting(*trials: Trial) -> tuple[HalfRun, FakeCluster, FakeClock]:
+    return half(
+        trials,
+        build.row(association_created_at=YOUNG),
+        lists=PODS,
+        timeout=3,
+        verify_pods=True,
+        restart=RestartSettings(timeout=1, settle=15),
+    )
+
+
+def test_what_is_proven_to_be_injected_is_restarted_at_once() -> None:
+    run, cluster, clock = restarting(INJECTED)
+    assert "patch web" in cluster.log
+    assert clock.slept == [1, 1]
+    assert run.restarts.names == ["Deployment shop/web"]
+
+
+def test_what_would_not_be_injected_is_not_restarted() -> None:
+    run, cluster, _clock = restarting(MISSING)
+    assert not any(line.startswith("patch") for line in cluster.log)
+    assert run.warnings == [
+        "Deployment shop/web not restarted: new Pods would not get the role either, as the findings say."
+    ]
+    assert "INJECTION_NOT_YET" in codes(run)
+
+
+def test_where_nothing_is_known_time_has_to_do() -> None:
+    _run, cluster, clock = restarting(refusal(403, FORBIDDEN))
+    assert "patch web" in cluster.log
+    assert clock.slept[0] == 10

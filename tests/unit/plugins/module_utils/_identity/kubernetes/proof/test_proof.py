@@ -1,0 +1,290 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The runtime proof: the Job, and what its answers mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
+    ProofRun,
+    is_finished,
+    is_session_of,
+    judge_proofs,
+    why_no_pod_runs,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_causes import (
+    CAUSES,
+    cause_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+    ProofSettings,
+    job_name,
+    proof_job,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+
+ROLE = "arn:aws:iam::111122223333:role/team/api"
+SESSION = "arn:aws:sts::111122223333:assumed-role/api/eks-my-cluster-x-1"
+WORKLOAD = build.verified(role_arn=ROLE)
+JOB: Any = proof_job(build.KEY, ProofSettings("r1", "image", 60), "us-west-2")
+NAME = job_name(build.KEY, "r1")
+PROOF = ProofRun("r1", 60, [build.KEY])
+PAGES = Path(__file__).parents[7] / "docs"
+TEXTS = {
+    "An error occurred (InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: No "
+    "OpenIDConnect "
+    "provider found in your account for https://oidc.eks.us-west-2.amazonaws.com/id/X": "PROOF_IRSA",
+    'HTTP credential provider invalid endpoint host, "169.254.170.23", only loopback hosts are '
+    "allowed": "PROOF_SDK_TOO_OLD",
+    "The full URI (http://169.254.170.23/v1/credentials) has an invalid host. Host should resolve to a "
+    "loopback address "
+    "or have the full URI be HTTPS.": "PROOF_SDK_TOO_OLD",
+    "169.254.170.23 is not a valid container metadata service hostname": "PROOF_SDK_TOO_OLD",
+    "Service account token cannot be parsed: token is malformed": "PROOF_TOKEN_MALFORMED",
+    "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sts:TagSession on resource: "
+    "arn:aws:iam::2:role/t": "PROOF_TAG_SESSION",
+    "Packed size of session tags consumes 112% of allotted space.": "PROOF_TAGS_TOO_LARGE",
+    "Error when retrieving credentials from container-role: Error retrieving metadata: Received error when "
+    "attempting to retrieve container metadata: Connect timeout on endpoint URL: "
+    '"http://169.254.170.23/v1/credentials"': ("PROOF_AGENT_UNREACHABLE"),
+    "dial tcp [fd00:ec2::23]:80: connect: connection refused": "PROOF_AGENT_UNREACHABLE",
+    "Error retrieving metadata: Received non 200 response 400 from container metadata: x": "PROOF_REFUSED",
+    "An error occurred (AccessDenied) when calling the GetCallerIdentity operation": "PROOF_REFUSED",
+    "Unable to locate credentials. You can configure them by running aws configure": "PROOF_NO_CREDENTIALS",
+    'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"': "PROOF_NO_NETWORK",
+    'Connect timeout on endpoint URL: "https://sts.us-west-2.amazonaws.com/"': "PROOF_NO_NETWORK",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), TEXTS.items(), ids=[f"{code} {text[:30]}" for text, code in TEXTS.items()]
+)
+def test_texts_and_their_causes(text: str, code: str) -> None:
+    cause = cause_of(text.replace(" ", "\n", 1))
+    assert cause is not None
+    assert cause.code == code
+
+
+def test_each_cause_has_a_text() -> None:
+    assert {cause.code for cause in CAUSES} == set(TEXTS.values())
+
+
+def test_an_unknown_text_has_no_cause() -> None:
+    assert cause_of("segmentation fault") is None
+    assert cause_of("") is None
+
+
+@pytest.mark.parametrize(
+    "quote", [text for text in TEXTS if TEXTS[text] in ("PROOF_SDK_TOO_OLD", "PROOF_TOKEN_MALFORMED")]
+)
+def test_the_page_has_what_the_log_says(quote: str) -> None:
+    rows = (PAGES / "troubleshooting.md").read_text(encoding="utf-8").split("`")
+    assert [row for row in rows if len(row) > 30 and row in quote]
+
+
+def answer(text: str = SESSION, code: int = 0, name: str = "x", **status: Any) -> dict[str, Any]:
+    pod = build.pod(name, owner=None, labels={"job-name": NAME})
+    state = {"terminated": {"exitCode": code, "message": text}}
+    pod["status"] = {"containerStatuses": [{"name": "proof", "state": state}], **status}
+    return pod
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return answer(phase="Pending", containerStatuses=[{"name": "proof", "state": state}])
+
+
+UNSCHEDULED = {"type": "PodScheduled", "reason": "Unschedulable", "message": "0/2 nodes are available"}
+MORE = (
+    "pod_identity_proof_pod_spec takes tolerations and a node selector, pod_identity_proof_timeout more time."
+)
+EVENTS = (
+    "See the events of the namespace (quota, admission): kubectl get events -n shop --field-selector "
+    "involvedObject.kind=Job"
+)
+JUDGED = {
+    "the role": ([answer()], None),
+    "the role, with line end": ([answer(SESSION + "\n")], None),
+    "another role": (
+        [answer("arn:aws:sts::111122223333:assumed-role/node/i-1")],
+        (
+            "PROOF_OTHER_ROLE",
+            "the runtime proof ran as arn:aws:sts::111122223333:assumed-role/node/i-1, not as role "
+            "arn:aws:iam::111122223333:role/team/api.",
+            "If it is the node's role, nothing was injected: an association needs some seconds until the "
+            "cluster knows "
+            "it, so run again. If it is the workload's former role, the agent sees the change after up to "
+            "six hours.",
+        ),
+    ),
+    "a known failure": (
+        [answer("Unable to locate credentials.\n", 253)],
+        (
+            "PROOF_NO_CREDENTIALS",
+            "the runtime proof failed, as it found no credentials, so nothing was injected into it: Unable "
+            "to locate "
+            "credentials.",
+            "An association needs some seconds until the cluster knows it: run again. If it stays, look at "
+            "the mutating "
+            "webhooks.",
+        ),
+    ),
+    "an unknown failure": (
+        [answer("sh: aws: not found", 127)],
+        (
+            "PROOF_FAILED",
+            "the runtime proof failed with exit code 127: sh: aws: not found",
+            "The text is all that is known; see docs/troubleshooting.md.",
+        ),
+    ),
+    "an image that cannot be pulled": (
+        [waiting("ImagePullBackOff", "Back-off pulling image")],
+        (
+            "PROOF_IMAGE",
+            "the runtime proof did not run: ImagePullBackOff: Back-off pulling image",
+            "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull.",
+        ),
+    ),
+    "no node": (
+        [answer(conditions=[UNSCHEDULED], containerStatuses=[])],
+        ("PROOF_NOT_STARTED", "the runtime proof did not run: 0/2 nodes are available.", MORE),
+    ),
+    "still pulling": (
+        [waiting("ContainerCreating")],
+        (
+            "PROOF_NOT_STARTED",
+            "the runtime proof did not run: Pod x had no result after 60 seconds (ContainerCreating).",
+            MORE,
+        ),
+    ),
+    "no Pod": (
+        [],
+        (
+            "PROOF_NOT_STARTED",
+            "the runtime proof did not run: its Job made no Pod within 60 seconds.",
+            EVENTS,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("pods", "expected"), JUDGED.values(), ids=JUDGED)
+def test_what_an_answer_means(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
+    verdict = judge_proofs([WORKLOAD], replace(PROOF, pods=pods))
+    assert [(finding.code, finding.message, finding.remedy) for finding in verdict.findings] == (
+        [expected] if expected else []
+    )
+    assert {(finding.severity, finding.workload) for finding in verdict.findings} <= {("error", build.KEY)}
+    assert [check.status for check in verdict.checks.values()] == ["fail" if expected else "pass"]
+
+
+def test_what_was_refused_is_unknown() -> None:
+    verdict = judge_proofs([WORKLOAD], replace(PROOF, unknown={build.KEY}))
+    assert (verdict.checks[build.KEY].status, verdict.findings) == ("unknown", [])
+
+
+@pytest.mark.parametrize(
+    ("session", "codes"),
+    [("arn:aws:sts::444455556666:assumed-role/lake/x", []), (SESSION, ["PROOF_OTHER_ROLE"])],
+)
+def test_a_target_role_is_what_the_pod_must_be(session: str, codes: list[str]) -> None:
+    workload = build.verified(role_arn=ROLE, target_role_arn="arn:aws:iam::444455556666:role/lake")
+    verdict = judge_proofs([workload], replace(PROOF, pods=[answer(session)]))
+    assert [finding.code for finding in verdict.findings] == codes
+
+
+def test_workloads_without_a_job_have_no_check() -> None:
+    assert judge_proofs([build.verified(account="other")], PROOF).checks == {}
+
+
+def test_skipped_with_its_reason() -> None:
+    reason = why_no_pod_runs({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
+    verdict = judge_proofs([WORKLOAD], ProofRun(skipped=reason))
+    assert verdict.checks[build.KEY].status == "skipped"
+    assert [(finding.code, finding.severity, finding.message) for finding in verdict.findings] == [
+        (
+            "PROOF_SKIPPED",
+            "info",
+            "the runtime proof was skipped: this Kubernetes API (v1.36.2+sandbox) is an emulator, where no "
+            "Pod ever runs.",
+        )
+    ]
+
+
+def test_a_cluster_of_eks_runs_pods() -> None:
+    assert why_no_pod_runs({"gitVersion": "v1.33.1-eks-1a2b3c4", "platform": "linux/amd64"}) == ""
+    assert why_no_pod_runs({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("got", "same"),
+    [
+        (SESSION, True),
+        ("arn:aws:sts::111122223333:assumed-role/apis/x", False),
+        ("arn:aws:sts::444455556666:assumed-role/api/x", False),
+        ("arn:aws-cn:sts::111122223333:assumed-role/api/x", False),
+        ("arn:aws:iam::111122223333:user/api", False),
+        ("", False),
+    ],
+)
+def test_sessions_of_a_role(got: str, same: bool) -> None:
+    assert is_session_of(got, ROLE) == same
+
+
+def test_waiting_ends_when_every_job_has_an_answer_or_never_will() -> None:
+    assert is_finished([NAME], [answer()])
+    assert is_finished([NAME], [waiting("ErrImagePull")])
+    assert not is_finished([NAME], [waiting("ContainerCreating")])
+    assert not is_finished([NAME], [])
+
+
+def test_the_job_is_restricted_bounded_and_ours() -> None:
+    spec = JOB["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] > 0
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["command"] == [
+        "/bin/sh",
+        "-c",
+        "aws sts get-caller-identity --query Arn --output text > /dev/termination-log",
+    ]
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    assert {"name": "AWS_REGION", "value": "us-west-2"} in container["env"]
+    assert set(container["resources"]) == {"requests", "limits"}
+    assert (spec["serviceAccountName"], spec["restartPolicy"]) == ("api", "Never")
+    # Its deadline is later than the last look, as it takes the Pod along with the reason.
+    assert JOB["spec"]["activeDeadlineSeconds"] == 120
+    assert JOB["spec"]["ttlSecondsAfterFinished"] == 300
+    assert JOB["spec"]["backoffLimit"] == 0
+    assert JOB["spec"]["ttlSecondsAfterFinished"] == 300
+    assert JOB["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "workload_identity.aws",
+        "workload-identity/proof": "r1",
+    }
+
+
+def test_names_of_jobs_fit_into_labels() -> None:
+    assert len(job_name(WorkloadKey(build.CLUSTER, "shop", "a" * 253), "abcdefgh")) <= 63
+
+
+def test_fields_of_the_pod_can_be_added() -> None:
+    more = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"pool": "x"}}
+    job: Any = proof_job(build.KEY, ProofSettings("r", "image", 60, pod_spec=more), "")
+    spec = job["spec"]["template"]["spec"]
+    assert (spec["tolerations"], spec["nodeSelector"]) == ([{"operator": "Exists"}], {"pool": "x"})
