@@ -56,9 +56,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         expected = _list(given, "expected")
         age = given.get("report_max_age")
         now, plans = datetime.now(timezone.utc), bool(self._task.check_mode)
-        found = gather(reports, expected, now, age if isinstance(age, int) else None, plans)
-        lists = {"clusters_failed": list(found.failed), "clusters_missing": list(found.missing)}
-        return {**result, **lists, **show_last([*map(visible, found.lines)], found.failure, found.failure)}
+        gathered = gather(reports, expected, now, age if isinstance(age, int) else None, plans)
+        lists = {"clusters_failed": list(gathered.failed), "clusters_missing": list(gathered.missing)}
+        return {
+            **result,
+            **lists,
+            **show_last([*map(visible, gathered.lines)], gathered.failure, gathered.failure),
+        }
 
 
 def _list(given: Mapping[str, object], name: str) -> list[str]:

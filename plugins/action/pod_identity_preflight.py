@@ -341,7 +341,7 @@ def _layers_of(
         raise InputError([NOTHING_FOR_HOST.format(host=host)])
     groups: Mapping[str, Sequence[str]] = variables["groups"]
     everybody = {host, *groups, *groups.get("all", ())}
-    return layers, [f"{ROLE}{LAYERS}: {one}" for one in find_unknown(patterns, everybody)]
+    return layers, [f"{ROLE}{LAYERS}: {pattern}" for pattern in find_unknown(patterns, everybody)]
 
 
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:

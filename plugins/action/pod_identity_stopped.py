@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, cast
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -23,7 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_artifacts,
     stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Place, Report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Place
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
@@ -50,14 +50,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return result
         results = _of_this_use([_result(variables, name) for name in options["results"]])
         message = options["message"] or next(filter(None, map(_failure, results)), UNKNOWN)
-        stopped = stopped_report(
+        report = stopped_report(
             self._place(variables, results),
             message,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             read_version(),
             bool(self._task.check_mode),
         )
-        report: Report = cast("Report", stopped)
         host = str(variables["inventory_hostname"])
         # What is there may be of yesterday, and good.
         path, junit_path = (self._file(variables, name) for name in ("report_file", "junit_file"))
@@ -66,12 +65,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             result["warnings"] = [unwritten]
         wanted = self._variable(variables, "artifact")
         form = wanted if wanted in FORMS else "auto"
-        return {**result, **job_artifacts(make_artifacts(stopped, host, form, stopped=True))}
+        return {**result, **job_artifacts(make_artifacts(report, host, form, stopped=True))}
 
     def _place(self, variables: Mapping[str, Any], results: list[Mapping[str, Any]]) -> Place:
         """Where the run was to be, from what is known so early: "" for the rest."""
         given = {
-            name: next((str(one[name]) for one in results if one.get(name)), "")
+            name: next((str(result_row[name]) for result_row in results if result_row.get(name)), "")
             for name in ("account_id", "caller_arn", "cluster_arn")
         }
         role = parse_role_arn(self._variable(variables, "assume_role_arn"))

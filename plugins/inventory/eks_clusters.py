@@ -255,9 +255,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible_lines,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
-    check_credentials,
-    check_names,
     read_request,
+    validate_credentials,
+    validate_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.cached import (
     from_cache,
@@ -330,8 +330,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """The file of the source with its templates evaluated, which are the options from now on."""
         config = self._read_config_data(path)
         definitions = constants.config.get_configuration_definitions("inventory", self._load_name)
-        aliases = [alias for one in definitions.values() for alias in one.get("aliases", ())]
-        check_names(config, [*(name for name in definitions if not name.startswith("_")), *aliases])
+        aliases = [alias for definition in definitions.values() for alias in definition.get("aliases", ())]
+        validate_names(config, [*(name for name in definitions if not name.startswith("_")), *aliases])
         self.templar.available_variables = self._vars or {}
         evaluated = {name: self._evaluated(name, value) for name, value in config.items()}
         self.set_options(direct=evaluated, var_options=self._vars)
@@ -347,7 +347,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> list[Host]:
         options: dict[str, Any] = dict(self.get_options())
-        check_credentials(options)
+        validate_credentials(options)
         sessions = self._sessions(options)
         # The plugin's own region, else what boto3 finds in the profile.
         request = read_request({**options, "region": options.get("region") or sessions.region or None})
@@ -392,13 +392,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
         """The clusters, and whether all could be read."""
-        found = read_clusters(request, sessions, sessions.home)
-        sentences = [str(with_option_names(text, "")) for text in describe_failures(found.failures)]
-        if sentences and (found.nothing_read or request.require_all):
+        answer = read_clusters(request, sessions, sessions.home)
+        sentences = [str(with_option_names(text, "")) for text in describe_failures(answer.failures)]
+        if sentences and (answer.nothing_read or request.require_all):
             raise AnsibleParserError(visible_lines("\n".join(sentences)))
         for sentence in sentences:
             self.display.warning(visible_lines(sentence))
-        return found.clusters, not sentences
+        return answer.clusters, not sentences
 
     def _add(self, host: Host) -> None:
         for group in host.groups:

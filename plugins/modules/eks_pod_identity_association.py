@@ -266,7 +266,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     converge,
     cut_short,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import TOLD, Guard
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
+    PASSED_THROUGH,
+    Guard,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.journal import Journal
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
@@ -295,7 +298,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    guard = Guard(params["deadline"] or None, (*TOLD, AssociationError))
+    guard = Guard(params["deadline"] or None, (*PASSED_THROUGH, AssociationError))
     try:
         validate_options(params)
         role = read_assume_role(params)

@@ -499,7 +499,7 @@ def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[t
     """Whether IAM would store the documents that were given; what was read from IAM is stored."""
     judged = []
     if policies.role is None:
-        judged = [(one.name, storability(one.document, "identity")) for one in policies.identity]
+        judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
         if policies.boundary is not None:
             judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
     if params["session_policy"] is not None:
@@ -529,7 +529,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     tags = policies.role.tags if policies.role is not None else None
     context = pod_context(caller(params, policies), tags)
     required = parse_required(params["required"], params["context"])
-    verdicts = [check_permission(layers, one, context) for one in required]
+    verdicts = [check_permission(layers, permission, context) for permission in required]
     explanations = [explain(layers, verdict, context) for verdict in verdicts]
     rows = [
         {**verdict.as_dict(), **explanation.as_dict()}
@@ -540,10 +540,10 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     notes: list[str] = []
     if api is not None:
 
-        def ask(one: Required) -> Any:
+        def ask(permission: Required) -> Any:
             if policies.role is not None:
-                return simulate_role(api, policies.role.arn, one, context)
-            return simulate_documents(api, policies.identity, policies.boundary, one, context)
+                return simulate_role(api, policies.role.arn, permission, context)
+            return simulate_documents(api, policies.identity, policies.boundary, permission, context)
 
         for row, verdict, answer in zip(
             rows, verdicts, map_concurrently(ask, required, DEFAULT_WIDTH), strict=True
@@ -557,14 +557,14 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
             notes.append("The simulator of IAM does not know the session policy.")
     findings = list(refusal_findings(judged))
     if params["lint"]:
-        found, note = lint_all(policies.identity, required)
-        findings += found
+        lint_findings, note = lint_all(policies.identity, required)
+        findings += lint_findings
         notes += [note] if note else []
     decisions = [verdict.decision for verdict in verdicts]
     return {
         "allowed": storable != "no" and all(decision == ALLOWED for decision in decisions),
         "permissions": rows,
-        "addition": [one.as_dict() for one in joined(a for e in explanations for a in e.addition)],
+        "addition": [addition.as_dict() for addition in joined(a for e in explanations for a in e.addition)],
         "storable": storable,
         "storable_reasons": reasons,
         "findings": [policy_finding_row(finding) for finding in findings],

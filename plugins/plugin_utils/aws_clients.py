@@ -124,7 +124,7 @@ def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
 def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Those of AWS among a module's arguments, by their names, with what amazon.aws takes from the environment."""
     spec = aws_argument_spec()
-    known = {alias for name, one in spec.items() for alias in (name, *one.get("aliases", ()))}
+    known = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
     with variables(environment):
         checked = ArgumentSpecValidator(spec).validate(
             {name: value for name, value in arguments.items() if name in known}

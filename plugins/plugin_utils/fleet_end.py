@@ -12,8 +12,10 @@ from typing import Any
 from ansible import constants
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
+    NOT_A_REPORT,
     Ended,
     fleet_lines,
+    parse_reported,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import is_text
 
@@ -22,10 +24,10 @@ def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The lines of the hosts of the batch; of the whole play at its end."""
     hosts = variables["hostvars"]
     everybody = [_ended(name, hosts[name]) for name in variables["ansible_play_hosts_all"]]
-    ended = [one for one in everybody if one is not None]
+    ended = [host for host in everybody if host is not None]
     batch = set(variables["ansible_play_batch"])
     last = len(ended) == len(everybody)
-    shown = ended if last else [one for one in ended if one.host in batch]
+    shown = ended if last else [host for host in ended if host.host in batch]
     lines = fleet_lines(shown, len(everybody), len(everybody) - len(ended))
     if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
         # In one piece, as several hosts may write at once.
@@ -41,4 +43,5 @@ def _ended(name: str, variables: Mapping[str, Any]) -> Ended | None:
     if not stopped and not report:
         return None
     cluster = str(variables.get("pod_identity_cluster_name") or name)
-    return Ended(name, cluster, report, stopped)
+    reported = parse_reported(report) if isinstance(report, Mapping) else None
+    return Ended(name, cluster, reported, stopped or ("" if reported else NOT_A_REPORT))

@@ -143,8 +143,10 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
 def _failed_row(result: Result) -> Result:
     """What each host of a run says that failed as a whole, before it looked at a cluster."""
     message = str(result.get("msg") or result.get("module_stderr") or "the AWS half did not run.")
-    told: Result = {name: result[name] for name in ("error_code", "remedy", "exception") if name in result}
-    return {"failed": True, "left_out": True, "changed": False, "msg": message, **told}
+    passed_on: Result = {
+        name: result[name] for name in ("error_code", "remedy", "exception") if name in result
+    }
+    return {"failed": True, "left_out": True, "changed": False, "msg": message, **passed_on}
 
 
 def take_part(account: Mapping[str, Any], host: str) -> Result:

@@ -334,8 +334,8 @@ def _decrypted(caller: ActionBase, kubeconfig: str) -> str:
 
 def _find_file(caller: ActionBase, path: str) -> str:
     try:
-        found: str = caller._find_needle("files", path)
+        needle: str = caller._find_needle("files", path)
     except AnsibleError as error:
         # Before ansible-core 2.19 it does not name the file.
         raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
-    return found
+    return needle

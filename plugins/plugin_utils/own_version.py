@@ -26,5 +26,5 @@ def read_version(root: Path = ROOT) -> str:
         text = (root / "galaxy.yml").read_text(encoding="utf-8")
     except OSError:
         return ""
-    found = re.search(r"^version: *[\"']?([^\"'\s]+)", text, re.MULTILINE)
-    return found.group(1) if found else ""
+    match = re.search(r"^version: *[\"']?([^\"'\s]+)", text, re.MULTILINE)
+    return match.group(1) if match else ""

@@ -642,8 +642,8 @@ FAULTS = (
     Fault(
         "what is not proven is exact",
         "trust/admission.py",
-        "    return tuple(dict.fromkeys(found)) or (UNPROVEN,)",
-        "    return tuple(dict.fromkeys(found))",
+        "    return tuple(dict.fromkeys(admitted)) or (UNPROVEN,)",
+        "    return tuple(dict.fromkeys(admitted))",
     ),
     Fault(
         "the widest suggestion comes first",

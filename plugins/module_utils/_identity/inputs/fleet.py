@@ -60,14 +60,14 @@ def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] =
     problems = Problems()
     several_regions = _several_regions(asked, stopped, region)
     members: dict[str, Member] = {}
-    for one in asked:
-        member = _member(one, one.region or region, several_regions)
+    for cluster in asked:
+        member = _member(cluster, cluster.region or region, several_regions)
         if member.key in members:
             problems.add("", f"cluster {member.name} (region {member.region}) is listed twice; list it once.")
         members[member.key] = member
     for name, values in (
-        ("state", {one.parsed.state for one in asked}),
-        ("owner", {one.parsed.owner or "(none)" for one in asked}),
+        ("state", {cluster.parsed.state for cluster in asked}),
+        ("owner", {cluster.parsed.owner or "(none)" for cluster in asked}),
     ):
         if len(values) > 1:
             problems.add(
@@ -75,7 +75,11 @@ def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] =
                 f"{name} is one for all clusters of a run, and here it is {' and '.join(sorted(values))}; make a run for "
                 "each.",
             )
-    purging = [one.parsed.cluster_name for one in asked if one.parsed.purge and one.parsed.state == "present"]
+    purging = [
+        cluster.parsed.cluster_name
+        for cluster in asked
+        if cluster.parsed.purge and cluster.parsed.state == "present"
+    ]
     if purging and len(asked) > 1:
         problems.add("", _purge_is_for_one(purging))
     problems.raise_if_any()
@@ -85,13 +89,17 @@ def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] =
 def stopped_keys(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped]) -> list[str]:
     """What keys of workloads would call the clusters that stopped. One that is in the run as well did not."""
     several_regions = _several_regions(asked, stopped, region)
-    running = {_key(one.parsed.cluster_name, one.region or region, several_regions) for one in asked}
-    keys = (_key(one.name, one.region or region, several_regions) for one in stopped)
+    running = {
+        _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in asked
+    }
+    keys = (_key(cluster.name, cluster.region or region, several_regions) for cluster in stopped)
     return [key for key in dict.fromkeys(keys) if key not in running]
 
 
 def _several_regions(asked: Sequence[Asked], stopped: Sequence[Stopped], region: str) -> bool:
-    regions = {one.region or region for one in asked} | {one.region or region for one in stopped}
+    regions = {cluster.region or region for cluster in asked} | {
+        cluster.region or region for cluster in stopped
+    }
     return len(regions) > 1
 
 

@@ -87,7 +87,7 @@ def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()
         accounts.setdefault(_account_of(host), {}).setdefault(text, []).append(host)
     return [
         [
-            _group(members, [one for one in stopped if not one.readable or _account_of(one) == account])
+            _group(members, [host for host in stopped if not host.readable or _account_of(host) == account])
             for members in groups.values()
         ]
         for account, groups in accounts.items()
@@ -120,8 +120,10 @@ def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
         arguments["region"] = regions[0]
     arguments["clusters"] = [dict(host.row) for host in hosts]
     if stopped:
-        arguments["stopped"] = [_stopped_row(one) for one in stopped]
-    return Group(tuple(host.name for host in hosts), arguments, tuple(one.name for one in stopped))
+        arguments["stopped"] = [_stopped_row(stopped_host) for stopped_host in stopped]
+    return Group(
+        tuple(host.name for host in hosts), arguments, tuple(stopped_host.name for stopped_host in stopped)
+    )
 
 
 def _stopped_row(host: StoppedHost) -> dict[str, object]:

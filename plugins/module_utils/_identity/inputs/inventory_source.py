@@ -38,14 +38,14 @@ _URL = re.compile(r"(https?://.+)?", re.ASCII)
 _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
 
 
-def check_names(given: Mapping[object, object], known: Sequence[str]) -> None:
+def validate_names(given: Mapping[object, object], known: Sequence[str]) -> None:
     """InputError for options that the plugin does not have: Ansible passes them over in silence."""
     problems = Problems()
     Fields(given, "", problems).known(known)
     problems.raise_if_any()
 
 
-def check_credentials(options: Mapping[str, object]) -> None:
+def validate_credentials(options: Mapping[str, object]) -> None:
     """InputError for credentials that exclude each other or are not whole, before any of them is used."""
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
@@ -90,7 +90,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
         require_all=fields.flag("require_all") or False,
         concurrency=fields.integer("concurrency", 1, MOST_AT_ONCE) or 1,
     )
-    if not problems.found and not regions and _needs_default(request):
+    if not problems.texts and not regions and _needs_default(request):
         problems.add(
             "", "no region is given. Give regions (or `regions: all`), the option region, or AWS_REGION."
         )
@@ -173,7 +173,7 @@ def _account_ids(fields: Fields, name: str) -> frozenset[str]:
 
 
 def _filters(fields: Fields, name: str) -> tuple[Filter, ...]:
-    found = []
+    filters = []
     for index, entry in enumerate(fields.entries(name)):
         place = f"{name}[{index}]"
         if not isinstance(entry, Mapping) or not entry:
@@ -182,8 +182,10 @@ def _filters(fields: Fields, name: str) -> tuple[Filter, ...]:
         inner = Fields(entry, place, fields.problems)
         tags = [str(key) for key in entry if str(key).startswith(TAG) and len(str(key)) > len(TAG)]
         inner.known((*_CRITERIA, *tags))
-        found.append(Filter({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)}))
-    return tuple(found)
+        filters.append(
+            Filter({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)})
+        )
+    return tuple(filters)
 
 
 def _patterns(fields: Fields, name: str) -> tuple[str, ...]:

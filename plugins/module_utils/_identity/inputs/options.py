@@ -81,13 +81,13 @@ def validate_options(options: Mapping[str, object]) -> None:
     """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
-    check_numbers(fields)
+    validate_numbers(fields)
     read_purge_limit(fields)
     read_owner(fields)
     problems.raise_if_any()
 
 
-def check_numbers(fields: Fields) -> None:
+def validate_numbers(fields: Fields) -> None:
     for name, least in LEAST.items():
         fields.integer(name, least)
 

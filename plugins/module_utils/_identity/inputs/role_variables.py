@@ -27,7 +27,7 @@ from .assume_role import read_assume_role, read_duration
 from .fields import Fields, shown
 from .files.yaml_file import read_yaml_value
 from .options import LEAST, read_purge_limit
-from .run_input import ROLE, check_bounds
+from .run_input import ROLE, validate_bounds
 
 EntryPoint = Literal["main", "verify"]
 _Reader: TypeAlias = Callable[[Fields, str], object]
@@ -200,7 +200,7 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
 
     InputError with all that is wrong. The options of ``run_input`` are read there once more, with the workloads.
     """
-    check_bounds(given, ROLE)
+    validate_bounds(given, ROLE)
     problems = Problems()
     answered = {
         name: value

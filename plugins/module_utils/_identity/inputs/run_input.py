@@ -18,7 +18,7 @@ from .bounds import find_excess_of_values
 from .fields import Fields, read_boolean
 from .files.folders import Source
 from .layers import Locate, merge_layers, read_way
-from .options import check_numbers, read_owner, read_purge_limit
+from .options import read_owner, read_purge_limit, validate_numbers
 from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
 
 # The prefix of the role's variables.
@@ -55,14 +55,14 @@ def read_input(
     the options say themselves comes after ``layers``, and wins.
     """
     given = {name: options[name] for name in OPTIONS if name in options}
-    check_bounds(given, prefix)
+    validate_bounds(given, prefix)
     problems = Problems()
     fields = Fields(dict(given.items()), "", problems, prefix)
     cluster_name = problems.attempt(
         lambda: parse_cluster_name(options.get("cluster_name"), f"{prefix}cluster_name")
     )
     state = cast("State", fields.choice("state", STATES) or "present")
-    check_numbers(fields)
+    validate_numbers(fields)
     limit, percent = read_purge_limit(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
@@ -93,7 +93,7 @@ def read_input(
     )
 
 
-def check_bounds(given: Mapping[str, object], prefix: str) -> None:
+def validate_bounds(given: Mapping[str, object], prefix: str) -> None:
     """Before anything else looks at the values: to write one of them into a message may be too much already."""
     excesses = ((name, find_excess_of_values(value)) for name, value in given.items())
     problems = [

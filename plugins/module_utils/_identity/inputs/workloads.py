@@ -133,7 +133,7 @@ def _workload(
     common = defaults.tags
     named = "/".join(shown(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
-    before = len(problems.found)
+    before = len(problems.texts)
     fields.known(WORKLOAD_KEYS, {"role": ROLE_KEYS})
     key = _key(fields, cluster_name)
     role = _role(fields, state, common)
@@ -151,7 +151,7 @@ def _workload(
     )
     _check_session_tags(fields, role, association)
     service_account = _service_account(fields, defaults)
-    if len(problems.found) > before:
+    if len(problems.texts) > before:
         return None
     return Workload(key, role, policies, association, permissions, service_account)
 

@@ -35,14 +35,16 @@ def is_wanted(
     Of a cluster that is not ``described`` only some properties are known. The answer is then False only when it is
     False whatever the others are.
     """
-    if any(_fits(one, properties, unknown=False) for one in exclude):
+    if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
         return False
-    return not include or any(_fits(one, properties, unknown=not described) for one in include)
+    return not include or any(
+        _fits(criteria_filter, properties, unknown=not described) for criteria_filter in include
+    )
 
 
-def _fits(one: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
+def _fits(criteria_filter: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
     """``unknown`` is whether a criterion fits whose property is not there."""
     return all(
         any(fnmatchcase(properties[name], pattern) for pattern in patterns) if name in properties else unknown
-        for name, patterns in one.criteria.items()
+        for name, patterns in criteria_filter.criteria.items()
     )

@@ -17,17 +17,17 @@ from .desired import PolicySpec, RoleSpec
 _DOCUMENT_KINDS = {"document": "identity", "trust_policy": "trust"}
 
 
-def differing_field(one: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
+def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
     """The name of the first field in which they differ; "" when they are alike."""
-    if one is other or one == other:
+    if spec is other or spec == other:
         return ""
-    for field in fields(one):
-        if not _is_equal(field.name, getattr(one, field.name), getattr(other, field.name)):
+    for field in fields(spec):
+        if not _is_equal(field.name, getattr(spec, field.name), getattr(other, field.name)):
             return field.name
     return ""
 
 
-def _is_equal(name: str, one: object, other: object) -> bool:
-    if name in _DOCUMENT_KINDS and isinstance(one, Mapping) and isinstance(other, Mapping):
-        return same_meaning(one, other, _DOCUMENT_KINDS[name])
-    return one == other
+def _is_equal(name: str, value: object, other: object) -> bool:
+    if name in _DOCUMENT_KINDS and isinstance(value, Mapping) and isinstance(other, Mapping):
+        return same_meaning(value, other, _DOCUMENT_KINDS[name])
+    return value == other

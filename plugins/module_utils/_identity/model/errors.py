@@ -26,20 +26,20 @@ class Problems:
     """Problems found so far; reading goes on so that one run reports them all."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.texts: list[str] = []
 
     def add(self, place: str, text: str) -> None:
         """A problem at a place; an option of the run has none, as its name says where it is."""
-        self.found.append(f"{place}: {text}" if place else text)
+        self.texts.append(f"{place}: {text}" if place else text)
 
     def attempt(self, read: Callable[[], T]) -> T | None:
         """What is read, or None and the problems of its InputError."""
         try:
             return read()
         except InputError as error:
-            self.found += error.problems
+            self.texts += error.problems
             return None
 
     def raise_if_any(self) -> None:
-        if self.found:
-            raise InputError(self.found)
+        if self.texts:
+            raise InputError(self.texts)

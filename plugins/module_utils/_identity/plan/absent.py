@@ -117,8 +117,8 @@ def _plan_associations(
     keys = {association_target(key): key for key in listed}
     for failure in observed.failures:
         if failure.target.resource == "associations":
-            there = tuple(sorted(key for key in listed if key.cluster == failure.target.name))
-            draft.failures.append(read_failure(failure, there))
+            affected = tuple(sorted(key for key in listed if key.cluster == failure.target.name))
+            draft.failures.append(read_failure(failure, affected))
         elif failure.target in keys:
             draft.failures.append(read_failure(failure, (keys[failure.target],)))
     for workload in desired.workloads:

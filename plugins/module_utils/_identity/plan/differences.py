@@ -48,13 +48,13 @@ def find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Ta
             if spec.arn is None:
                 target = policy_target(account.policy_arn(spec))
                 _define(policies, spec.name.lower(), spec, workload.key, target)
-    found: dict[Target, Failure] = {}
+    failures: dict[Target, Failure] = {}
     for kind, definitions in (("role", roles), ("policy", policies)):
         for definition in definitions.values():
             if definition.other is not None:
                 failure = _failure(kind, definition, definition.other)
-                found |= dict.fromkeys(definition.targets, failure)
-    return found
+                failures |= dict.fromkeys(definition.targets, failure)
+    return failures
 
 
 def _define(

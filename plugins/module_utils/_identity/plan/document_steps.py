@@ -26,8 +26,8 @@ _MOST_PAIRS = 4096
 
 def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Whether the wanted document allows something that the present one does not, as far as statements tell."""
-    more = any(not _is_covered(one, _allows(present)) for one in _allows(wanted))
-    return more or any(one not in _denies(wanted) for one in _denies(present))
+    more = any(not _is_covered(statement, _allows(present)) for statement in _allows(wanted))
+    return more or any(statement not in _denies(wanted) for statement in _denies(present))
 
 
 def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
@@ -40,24 +40,26 @@ def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapp
     if present.get("Version") != wanted.get("Version"):
         return None
     allowed = _allows(wanted)
-    sids = {one.get("Sid") for one in _statements(wanted)} - {None}
-    kept = [_without_sid(one, sids) for one in _allows(present) if not _is_covered(one, allowed)]
-    denied = [one for one in _denies(wanted) if one in _denies(present)]
+    sids = {statement.get("Sid") for statement in _statements(wanted)} - {None}
+    kept = [
+        _without_sid(statement, sids) for statement in _allows(present) if not _is_covered(statement, allowed)
+    ]
+    denied = [statement for statement in _denies(wanted) if statement in _denies(present)]
     return {**wanted, "Statement": [*allowed, *denied, *kept]}
 
 
 def _statements(document: Mapping[str, object]) -> list[Statement]:
     statements = document.get("Statement", [])
     listed = statements if isinstance(statements, list) else [statements]
-    return [one for one in listed if isinstance(one, Mapping)]
+    return [statement for statement in listed if isinstance(statement, Mapping)]
 
 
 def _allows(document: Mapping[str, object]) -> list[Statement]:
-    return [one for one in _statements(document) if one.get("Effect") == "Allow"]
+    return [statement for statement in _statements(document) if statement.get("Effect") == "Allow"]
 
 
 def _denies(document: Mapping[str, object]) -> list[Statement]:
-    return [one for one in _statements(document) if one.get("Effect") != "Allow"]
+    return [statement for statement in _statements(document) if statement.get("Effect") != "Allow"]
 
 
 def _is_covered(statement: Statement, others: Iterable[Statement]) -> bool:

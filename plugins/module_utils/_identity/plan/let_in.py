@@ -63,5 +63,5 @@ _REMEDY = "Remove them from the trust policy when nothing needs them, or give th
 
 def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
     """Services belong to none, nor does the unique ID that a deleted principal leaves behind."""
-    found = _ACCOUNT_OF.fullmatch(principal)
-    return found is not None and (found[1] or found[2]) != role.arn.split(":")[4]
+    match = _ACCOUNT_OF.fullmatch(principal)
+    return match is not None and (match[1] or match[2]) != role.arn.split(":")[4]

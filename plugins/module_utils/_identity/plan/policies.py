@@ -167,15 +167,17 @@ def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
     """The version that has to go before another one is made."""
     if len(versions) < VERSION_LIMIT:
         return None
-    return min((one for one in versions if not one.is_default), key=lambda version: version.number)
+    return min(
+        (version for version in versions if not version.is_default), key=lambda version: version.number
+    )
 
 
 def _with_another(
     versions: Sequence[PolicyVersion], oldest: PolicyVersion | None
 ) -> tuple[PolicyVersion, ...]:
     """The versions once another one is made, which IAM numbers."""
-    kept = [replace(one, is_default=False) for one in versions if one != oldest]
-    newest = max((one.number for one in versions), default=0) + 1
+    kept = [replace(version, is_default=False) for version in versions if version != oldest]
+    newest = max((version.number for version in versions), default=0) + 1
     return (*kept, PolicyVersion(f"v{newest}", True))
 
 

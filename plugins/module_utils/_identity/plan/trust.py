@@ -144,7 +144,9 @@ def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object
 def foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
     """Whom those statements let in, as they name them."""
     statements = foreign_statements(present, asked)
-    return {name for one in statements if _is_allow(one) for name in _principals(one)} - {SERVICE}
+    return {name for statement in statements if _is_allow(statement) for name in _principals(statement)} - {
+        SERVICE
+    }
 
 
 def in_words(names: Iterable[str]) -> list[str]:

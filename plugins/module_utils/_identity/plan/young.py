@@ -54,7 +54,7 @@ def youngest(workload: Workload, observed: Observed, only_ours: bool = False) ->
         for name, moment, ours in _moments(workload, observed)
         if (ours or not only_ours) and (age := age_of(moment, now)) is not None and is_young(age)
     ]
-    return min(young, key=lambda one: (one.age, one.name), default=None)
+    return min(young, key=lambda candidate: (candidate.age, candidate.name), default=None)
 
 
 def perhaps_unseen(desired: Desired, observed: Observed) -> list[Finding]:

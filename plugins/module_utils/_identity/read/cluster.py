@@ -83,7 +83,7 @@ def _describe(api: Api, name: str, must_exist: bool) -> Mapping[str, Any] | None
 
     if must_exist:
         return describe()
-    return read_whole(describe, lambda found: found, lambda: next(iter(list_associations(api, name)), None))
+    return read_whole(describe, lambda answer: answer, lambda: next(iter(list_associations(api, name)), None))
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cluster:
@@ -128,5 +128,5 @@ def find_clusters(
         return replace(cluster, alias=place.key)
 
     wanted = list(places)
-    found = map_concurrently(find, wanted, width)
-    return {place.key: one for place, one in zip(wanted, found, strict=True)}
+    clusters = map_concurrently(find, wanted, width)
+    return {place.key: cluster for place, cluster in zip(wanted, clusters, strict=True)}

@@ -73,14 +73,16 @@ def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClus
     width = request.concurrency
     places = _gather(partial(_places, apis, home), accounts, width, failures)
     named = _gather(partial(_names, apis, request), places, width, failures)
-    found = _gather(partial(_clusters, apis), named, width, failures)
+    clusters = _gather(partial(_clusters, apis), named, width, failures)
     lost = {(failure.account_id, failure.region) for failure in failures}
     answered = {(place.access.account_id, place.region) for place in places} - lost
-    wanted = [one for one in found if is_wanted(one.properties(), request.include, request.exclude)]
+    wanted = [
+        cluster for cluster in clusters if is_wanted(cluster.properties(), request.include, request.exclude)
+    ]
     return FoundClusters(
-        tuple(sorted(wanted, key=lambda one: (one.name, one.region, one.account_id))),
+        tuple(sorted(wanted, key=lambda cluster: (cluster.name, cluster.region, cluster.account_id))),
         tuple(failures),
-        nothing_read=bool(failures) and not answered and not found,
+        nothing_read=bool(failures) and not answered and not clusters,
     )
 
 
@@ -88,11 +90,11 @@ def _gather(
     read: Callable[[Item], _Answer[Found]], items: Sequence[Item], width: int, failures: list[ReadFailure]
 ) -> list[Found]:
     """All that is found for the items; what failed goes to ``failures``."""
-    found: list[Found] = []
+    gathered: list[Found] = []
     for results, failed in map_concurrently(read, items, width):
-        found.extend(results)
+        gathered.extend(results)
         failures.extend(failed)
-    return found
+    return gathered
 
 
 def _accounts(

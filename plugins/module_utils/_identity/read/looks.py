@@ -31,17 +31,17 @@ def unless_missing(read: Callable[[], Found]) -> Found | None:
 
 def unless_missing_twice(read: Callable[[], Found]) -> Found | None:
     """The same of what another answer has just shown: asked once more before it is believed to be gone."""
-    found = unless_missing(read)
-    return unless_missing(read) if found is None else found
+    answer = unless_missing(read)
+    return unless_missing(read) if answer is None else answer
 
 
 def read_part(read: Callable[[], Found]) -> Found:
     """What ``read`` gives of a thing that another answer has just shown: asked up to LOOKS times while AWS says that it
     does not exist, as replicas of IAM may disagree. Raises AwsError."""
     for _look in range(LOOKS - 1):
-        found = unless_missing(read)
-        if found is not None:
-            return found
+        answer = unless_missing(read)
+        if answer is not None:
+            return answer
     return read()
 
 
@@ -57,12 +57,12 @@ def read_whole(
     to disagree are an AwsError.
     """
     for _look in range(LOOKS):
-        found = unless_missing(first)
-        if found is None:
+        answer = unless_missing(first)
+        if answer is None:
             if witness is None or not _answers(witness):
                 return None
             continue
-        whole = unless_missing_twice(partial(rest, found))
+        whole = unless_missing_twice(partial(rest, answer))
         if whole is not None:
             return whole
     return rest(first()) if witness is not None else None

@@ -85,14 +85,14 @@ class _Reader:
             for key, cluster in self.observed.clusters.members.items()
             if cluster.status and key in without
         ]
-        found = map_concurrently(self._listed, clusters, self.width)
-        return tuple(sorted({key for keys in found for key in keys} - wanted))
+        listed = map_concurrently(self._listed, clusters, self.width)
+        return tuple(sorted({key for keys in listed for key in keys} - wanted))
 
     def _listed(self, cluster: Cluster) -> list[WorkloadKey]:
         try:
             return [
-                WorkloadKey(cluster.key, one["namespace"], one["serviceAccount"])
-                for one in list_associations(self.api.in_region(cluster.region), cluster.name)
+                WorkloadKey(cluster.key, association["namespace"], association["serviceAccount"])
+                for association in list_associations(self.api.in_region(cluster.region), cluster.name)
             ]
         except AwsError:
             # It would only have been a hint.

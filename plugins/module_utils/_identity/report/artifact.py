@@ -18,9 +18,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from .rows import Place
+from ..kubernetes.model.objects import Object
+from .rows import Place, Report
 
 ArtifactForm = Literal["auto", "full", "short", "none"]
 FORMS = ("auto", "full", "short", "none")
@@ -57,9 +58,7 @@ def form_of(wanted: str, workloads: int) -> str:
     return "short" if workloads > MOST_WORKLOADS else "full"
 
 
-def make_artifacts(
-    report: Mapping[str, Any], host: str, wanted: str, stopped: bool = False
-) -> dict[str, Any]:
+def make_artifacts(report: Report, host: str, wanted: str, stopped: bool = False) -> dict[str, object]:
     """What a job leaves of a report, by top-level key; nothing where none is wanted.
 
     It has all keys in every case: where a cluster is reported twice in a job, Ansible merges key by key.
@@ -67,7 +66,7 @@ def make_artifacts(
     form = form_of(wanted, report["summary"]["workloads"])
     if form == "none":
         return {}
-    content = {**report, "host": host, "form": form, "stopped": stopped}
+    content: dict[str, object] = {**report, "host": host, "form": form, "stopped": stopped}
     if form == "short":
         content.update(dict.fromkeys(LEFT_OUT))
     artifact = to_artifact(content)
@@ -76,9 +75,8 @@ def make_artifacts(
     return {key: artifact, COMMON: common}
 
 
-def stopped_report(place: Place, message: str, time: str, version: str, check_mode: bool) -> dict[str, Any]:
+def stopped_report(place: Place, message: str, time: str, version: str, check_mode: bool) -> Report:
     """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
-    counts = ("workloads", "passed", "failed", "warnings", "unknown", "accepted", "changes", "findings")
     first = next(iter(message.splitlines()), "")
     return {
         **place,
@@ -90,7 +88,16 @@ def stopped_report(place: Place, message: str, time: str, version: str, check_mo
         "kubernetes_changes": [],
         "findings": [],
         "failures": [],
-        "summary": dict.fromkeys(counts, 0),
+        "summary": {
+            "workloads": 0,
+            "passed": 0,
+            "failed": 0,
+            "warnings": 0,
+            "unknown": 0,
+            "accepted": 0,
+            "changes": 0,
+            "findings": 0,
+        },
         "lines": message.splitlines(),
         "failed": True,
         "failure": message,
@@ -98,7 +105,7 @@ def stopped_report(place: Place, message: str, time: str, version: str, check_mo
     }
 
 
-def to_artifact(value: Any) -> Any:
+def to_artifact(value: object) -> object:
     """The same in values that keep their types: empty text as null, and text that would be taken for something else as JSON,
     in quotation marks."""
     if isinstance(value, str):
@@ -113,20 +120,24 @@ def to_artifact(value: Any) -> Any:
     return value
 
 
-def from_artifact(value: Any) -> Any:
+def from_artifact(value: object) -> object:
     """What ``to_artifact`` was given, except that empty text is null."""
     if isinstance(value, str):
         return _from_json(value) if value[:1] == '"' else str(value)
     if isinstance(value, Mapping):
-        return {
-            from_artifact(str(key)): _from_json(part)
-            if key in _DOCUMENTS and isinstance(part, str)
-            else from_artifact(part)
-            for key, part in value.items()
-        }
+        return mapping_from_artifact(value)
     if isinstance(value, Sequence):
         return [from_artifact(part) for part in value]
     return value
+
+
+def mapping_from_artifact(value: Object) -> Object:
+    return {
+        str(from_artifact(str(key))): _from_json(part)
+        if key in _DOCUMENTS and isinstance(part, str)
+        else from_artifact(part)
+        for key, part in value.items()
+    }
 
 
 def keeps_its_type(text: str) -> bool:
@@ -137,13 +148,14 @@ def _text(text: str) -> str:
     return text if keeps_its_type(text) else json.dumps(text)
 
 
-def _document(value: Any) -> str | None:
+def _document(value: object) -> str | None:
     return None if value is None else json.dumps(value, sort_keys=True)
 
 
-def _from_json(text: str) -> Any:
+def _from_json(text: str) -> object:
     """As it is where it is not JSON: an artifact may have been made by hand."""
     try:
-        return json.loads(text)
+        value: object = json.loads(text)
     except ValueError:
         return text
+    return value

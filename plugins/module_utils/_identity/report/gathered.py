@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from .artifact import PREFIX, from_artifact
-from .fleet import Ended, fleet_lines
+from ..kubernetes.model.objects import Object, text_of
+from .artifact import PREFIX, mapping_from_artifact
+from .fleet import NOT_A_REPORT, Ended, fleet_lines, parse_reported
 from .natural import natural
 
 NO_REPORT = (
@@ -25,13 +25,7 @@ ONLY_PLANNED = (
     "Its last report is that of a plan (check mode), so the job that was to do the work left none: see its output, and run it "
     "again. Where nothing but plans are meant, run this in check mode, too."
 )
-
-NOT_A_REPORT = (
-    "What was handed on for it is no report as this collection leaves it, so nothing is known of the cluster. Run its job again; "
-    "see whether a later node or an extra variable has changed it."
-)
 WITHOUT_A_MESSAGE = "It stopped before it had a report, and left no message: see the output of its job."
-_COUNTS = ("workloads", "passed", "changes", "findings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +38,18 @@ class Gathered:
     missing: Sequence[str]
 
 
-def artifacts_in(variables: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def artifacts_in(variables: Object) -> list[Object]:
     """The reports among the variables that a later job gets, each as it was before it became an artifact."""
     names = sorted(name for name in variables if name.startswith(PREFIX))
     values = ((name, variables[name]) for name in names)
     return [
-        from_artifact(value) if isinstance(value, Mapping) and value else {"host": name}
+        mapping_from_artifact(value) if isinstance(value, Mapping) and value else {"host": name}
         for name, value in values
     ]
 
 
 def gather(
-    reports: Sequence[Mapping[str, Any]],
+    reports: Sequence[Object],
     expected: Sequence[str],
     now: datetime,
     max_age: int | None,
@@ -67,10 +61,10 @@ def gather(
     missing = [name for name in expected if not any(name in _names(report) for report in newest)]
     ended = sorted(
         (_ended(report, now, max_age, plans) for report in newest),
-        key=lambda one: (natural(one.host), natural(one.cluster)),
+        key=lambda each: (natural(each.host), natural(each.cluster)),
     )
-    ended += [Ended(name, name, {}, NO_REPORT) for name in missing]
-    failed = [one.host for one in ended if one.failed and one.host not in missing]
+    ended += [Ended(name, name, None, NO_REPORT) for name in missing]
+    failed = [each.host for each in ended if each.failed and each.host not in missing]
     lines = fleet_lines(ended, len(ended), 0)
     planned = sorted((_label(report) for report in newest if report.get("check_mode")), key=natural)
     if planned:
@@ -89,49 +83,33 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
     return f"{'; '.join(parts)}. See above." if parts else ""
 
 
-def _newest(reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _newest(reports: Sequence[Object]) -> list[Object]:
     """The last report of each cluster. One without the cluster's ARN, which stopped early, stands for itself."""
-    last: dict[str, Mapping[str, Any]] = {}
-    for number, report in enumerate(sorted(reports, key=lambda report: str(report.get("time") or ""))):
+    last: dict[str, Object] = {}
+    for number, report in enumerate(sorted(reports, key=lambda report: text_of(report.get("time")))):
         last[str(report.get("cluster_arn") or number)] = report
     return list(last.values())
 
 
-def _names(report: Mapping[str, Any]) -> tuple[str, ...]:
+def _names(report: Object) -> tuple[str, ...]:
     return tuple(str(report[key]) for key in ("host", "cluster_name", "cluster_arn") if report.get(key))
 
 
-def _label(report: Mapping[str, Any]) -> str:
+def _label(report: Object) -> str:
     return next(iter(_names(report)), "unknown")
 
 
-def _ended(report: Mapping[str, Any], now: datetime, max_age: int | None, plans: bool) -> Ended:
-    host, cluster = _label(report), str(report.get("cluster_name") or _label(report))
-    late = _why_late(str(report.get("time") or ""), now, max_age)
+def _ended(report: Object, now: datetime, max_age: int | None, plans: bool) -> Ended:
+    host, cluster = _label(report), text_of(report.get("cluster_name") or _label(report))
+    late = _why_late(text_of(report.get("time")), now, max_age)
     if report.get("stopped") or late:
-        return Ended(host, cluster, {}, late or str(report.get("failure") or WITHOUT_A_MESSAGE))
-    if not _is_report(report):
-        return Ended(host, cluster, {}, NOT_A_REPORT)
-    if report.get("check_mode") and not plans:
-        return Ended(host, cluster, {}, ONLY_PLANNED)
-    return Ended(host, cluster, report)
-
-
-def _is_report(report: Mapping[str, Any]) -> bool:
-    """Whether it has what a row needs, with its types: what does not say that it went well has not."""
-    summary = report.get("summary")
-    return (
-        isinstance(report.get("failed"), bool)
-        and isinstance(report.get("check_mode"), bool)
-        and isinstance(summary, Mapping)
-        and all(_is_count(summary.get(name)) for name in _COUNTS)
-        and {"account_id", "region"} <= report.keys()
-    )
-
-
-def _is_count(value: object) -> bool:
-    """Ansible hands on an int of a class of its own, and YAML a true, which is an int to Python."""
-    return isinstance(value, int) and not isinstance(value, bool)
+        return Ended(host, cluster, None, late or text_of(report.get("failure") or WITHOUT_A_MESSAGE))
+    reported, planned = parse_reported(report), report.get("check_mode")
+    if reported is None or not isinstance(planned, bool):
+        return Ended(host, cluster, None, NOT_A_REPORT)
+    if planned and not plans:
+        return Ended(host, cluster, None, ONLY_PLANNED)
+    return Ended(host, cluster, reported)
 
 
 def _why_late(time: str, now: datetime, max_age: int | None) -> str:

@@ -119,8 +119,8 @@ def _make_all(
                 failure = request_failure(used, change.workloads, change.target, change.action)
                 result = Refusal(change, failure, used)
             else:
-                there = api.in_region(regions.get(change.target.cluster, ""))
-                result = _make(there, change, wait_policy, journal)
+                regional = api.in_region(regions.get(change.target.cluster, ""))
+                result = _make(regional, change, wait_policy, journal)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
             for index, earlier in enumerate(results):

@@ -22,18 +22,18 @@ from ..model.errors import InputError
 from .journal import Cause
 
 # What a module tells by itself.
-TOLD: tuple[type[Exception], ...] = (InputError, AwsError)
+PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
 
 @dataclass(slots=True)
 class Guard:
     """Within it the work of a run; ``cause`` says afterwards what ended it before its time, if anything did.
 
-    What is ``told``, as a failure that names the thing, goes through.
+    What is in ``passed_through``, as a failure that names the thing, is not caught.
     """
 
     deadline: float | None = None
-    told: tuple[type[Exception], ...] = TOLD
+    passed_through: tuple[type[Exception], ...] = PASSED_THROUGH
     cause: Cause | None = None
     trace: str = ""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -50,7 +50,7 @@ class Guard:
         if isinstance(error, Interrupted):
             self.cause = _stopped(self._stop.reason, self.deadline)
             return True
-        if isinstance(error, Exception) and not isinstance(error, self.told):
+        if isinstance(error, Exception) and not isinstance(error, self.passed_through):
             self.cause = _unexpected(error)
             self.trace = "".join(traceback.format_exception(kind, error, trace))
             return True

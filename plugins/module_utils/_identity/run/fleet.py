@@ -72,10 +72,10 @@ def assemble(
     """
     account = read_caller(api)
     places = [Place(member.key, member.name, member.region) for member in members]
-    found = find_clusters(api, account, places, state, width)
-    left_out = {key: one for key, one in found.items() if isinstance(one, AwsError)}
+    looks = find_clusters(api, account, places, state, width)
+    left_out = {key: cluster for key, cluster in looks.items() if isinstance(cluster, AwsError)}
     left_out |= {key: _stopped(key) for key in stopped}
-    usable = {key: one for key, one in found.items() if isinstance(one, Cluster)}
+    usable = {key: cluster for key, cluster in looks.items() if isinstance(cluster, Cluster)}
     doubts: dict[str, Finding] = {}
     # It is the account's, and asked for once, by the first cluster that needs it.
     quota = cache(partial(read_attachment_quota, api))
@@ -89,7 +89,7 @@ def assemble(
         error = _refusal(cluster, member, options, state, finding, quota) if changes else None
         if error is not None:
             left_out[member.key] = error
-    clusters = Clusters(account, {key: one for key, one in usable.items() if key not in left_out})
+    clusters = Clusters(account, {key: cluster for key, cluster in usable.items() if key not in left_out})
     return Fleet(clusters, left_out, _desired(members, options), doubts)
 
 
@@ -135,4 +135,7 @@ def _desired(members: Iterable[Member], options: Options) -> Desired:
 
 def part_of(desired: Desired, cluster: str) -> Desired:
     """What is desired of one cluster, by what keys of workloads call it."""
-    return replace(desired, workloads=tuple(one for one in desired.workloads if one.key.cluster == cluster))
+    return replace(
+        desired,
+        workloads=tuple(workload for workload in desired.workloads if workload.key.cluster == cluster),
+    )

@@ -130,7 +130,9 @@ def kept_for_stopped(run: Run) -> list[str]:
 
 def _kept_for_nobody(run: Run) -> list[Failure]:
     """Nobody whom the run knows waits for it."""
-    return [one for one in run.failures if one.error_code == Code.SKIPPED and not one.workloads]
+    return [
+        failure for failure in run.failures if failure.error_code == Code.SKIPPED and not failure.workloads
+    ]
 
 
 def summary_of(rows: Sequence[Row], members: Sequence[Member], changes: int) -> FleetSummary:

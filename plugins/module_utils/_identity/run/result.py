@@ -87,17 +87,23 @@ def of_cluster(run: Run, cluster: str) -> Run:
         run,
         desired=replace(
             run.desired,
-            workloads=tuple(one for one in run.desired.workloads if one.key.cluster == cluster),
+            workloads=tuple(
+                workload for workload in run.desired.workloads if workload.key.cluster == cluster
+            ),
         ),
-        plan=replace(run.plan, changes=tuple(one for one in run.plan.changes if concerns(one.workloads))),
+        plan=replace(
+            run.plan, changes=tuple(change for change in run.plan.changes if concerns(change.workloads))
+        ),
         done=tuple(done for done in run.done if concerns(done.change.workloads)),
         failures=tuple(
-            replace(one, workloads=tuple(key for key in one.workloads if key.cluster == cluster))
-            for one in run.failures
-            if concerns(one.workloads)
+            replace(failure, workloads=tuple(key for key in failure.workloads if key.cluster == cluster))
+            for failure in run.failures
+            if concerns(failure.workloads)
         ),
         findings=tuple(
-            one for one in run.findings if one.workload is None or one.workload.cluster == cluster
+            finding
+            for finding in run.findings
+            if finding.workload is None or finding.workload.cluster == cluster
         ),
     )
 

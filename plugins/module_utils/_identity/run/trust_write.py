@@ -42,8 +42,8 @@ def write_trust(
     if documents is None:
         return send(api, call, wait_policy, change.awaits, False)
     present = _read(api, call)
-    for one in earlier:
-        made = _documents(one)
+    for write in earlier:
+        made = _documents(write)
         if made is not None:
             present = merge_trust(*made, present)
     wanted = merge_trust(*documents, present)

@@ -249,10 +249,10 @@ def _shows_before(present: ObservedAssociation | ObservedPolicy | ObservedRole, 
     return False
 
 
-def _same_document(one: object, other: object, kind: str) -> bool:
-    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
-        return not one and not other
-    return same_meaning(one, other, kind)
+def _same_document(document: object, other: object, kind: str) -> bool:
+    if not isinstance(document, Mapping) or not isinstance(other, Mapping):
+        return not document and not other
+    return same_meaning(document, other, kind)
 
 
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:

@@ -37,15 +37,15 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
     extra = extra_permissions(desired, observed, reads)
     let_in = let_in_beside(desired, observed)
     verified = []
-    told: set[str] = set()
+    clusters_reported: set[str] = set()
     for workload in desired.workloads:
         if workload.key not in observed.clusters:
             continue
         agent = agents[workload.key.cluster]
-        if workload.key.cluster in told:
+        if workload.key.cluster in clusters_reported:
             # What is wrong with a cluster is one finding, not one for every workload.
             agent = replace(agent, findings=())
-        told.add(workload.key.cluster)
+        clusters_reported.add(workload.key.cluster)
         trust = check_trust_policy(workload, observed, scopes)
         checks = (
             with_settings(

@@ -30,20 +30,20 @@ def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -
             if spec.document is None or spec.name in findings:
                 continue
             policy = parse_policy(spec.document, "identity")
-            found = list(_bucket_grants(policy, spec.name))
+            of_policy = list(_bucket_grants(policy, spec.name))
             if catalogue is not None:
-                told = {finding.statement for finding in found}
-                found += [
+                statements = {finding.statement for finding in of_policy}
+                of_policy += [
                     finding
                     for finding in lint_policy(catalogue, policy, f"policy {spec.name}")
-                    if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in told
+                    if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in statements
                 ]
             findings[spec.name] = [
                 replace(finding, workload=workload.key)
-                for finding in found
+                for finding in of_policy
                 if finding.code == Code.PERMISSION_NO_SUCH_ACTION or not workload.required_permissions
             ]
-    return [finding for found in findings.values() for finding in found]
+    return [finding for of_policy in findings.values() for finding in of_policy]
 
 
 def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ def extra_permissions(
     desired: Desired, observed: Observed, reads: VerificationReads
 ) -> dict[WorkloadKey, list[Check]]:
     """What roles made here have without being asked for, by each workload that uses them."""
-    found: dict[WorkloadKey, list[Check]] = {}
+    checks_of: dict[WorkloadKey, list[Check]] = {}
     for shared in shared_roles(observed.account, desired.workloads):
         name = shared.spec.name.lower()
         role = observed.roles.get(name)
@@ -57,8 +57,8 @@ def extra_permissions(
                 _inline(role, first, policy, _administers(document)) for policy, document in inline.items()
             ]
         checks = [*(conclude("attachment", finding) for finding in findings), *unread]
-        found.update({key: [_told_of(check, key) for check in checks] for key in shared.keys})
-    return found
+        checks_of.update({key: [_told_of(check, key) for check in checks] for key in shared.keys})
+    return checks_of
 
 
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
@@ -71,9 +71,9 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     if isinstance(inline, ReadFailure):
         return conclude_unread(NAME, inline, workload.key)
     granting = {arn: _document(arn, observed, reads) for arn in role.attached}
-    for one in (*granting.values(), reads.documents.get(role.permissions_boundary)):
-        if isinstance(one, ReadFailure):
-            return conclude_unread(NAME, one, workload.key)
+    for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
+        if isinstance(document, ReadFailure):
+            return conclude_unread(NAME, document, workload.key)
     known = [
         NamedPolicy(arn, document)
         for arn, document in granting.items()

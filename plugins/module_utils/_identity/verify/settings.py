@@ -37,15 +37,15 @@ def differences(before: Mapping[str, object], after: Mapping[str, object]) -> li
     """Like "description is 'a', not 'b'", for each field that a change would alter; tags one by one."""
     texts = []
     for field, wanted in after.items():
-        found = before.get(field)
-        if field == "tags" and isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        present = before.get(field)
+        if field == "tags" and isinstance(wanted, Mapping) and isinstance(present, Mapping):
             texts += [
-                f"tag {key} is {shown(found.get(key))}, not {shown(value)}"
+                f"tag {key} is {shown(present.get(key))}, not {shown(value)}"
                 for key, value in wanted.items()
-                if found.get(key) != value
+                if present.get(key) != value
             ]
         else:
-            texts.append(f"{field} is {shown(found)}, not {shown(wanted)}")
+            texts.append(f"{field} is {shown(present)}, not {shown(wanted)}")
     return texts
 
 
@@ -100,10 +100,10 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
             yield _described(policy, policy.description or "", spec.description, workload.key)
 
 
-def _described(policy: ObservedPolicy, found: str, wanted: str, key: WorkloadKey) -> Finding:
+def _described(policy: ObservedPolicy, present: str, wanted: str, key: WorkloadKey) -> Finding:
     """Source: iam CreatePolicy, "The policy description is immutable"."""
-    (text,) = differences({"description": found}, {"description": wanted})
-    has = f"ask for the description that it has ({found})" if found else "leave the description out"
+    (text,) = differences({"description": present}, {"description": wanted})
+    has = f"ask for the description that it has ({present})" if present else "leave the description out"
     return Finding(
         Code.POLICY_DESCRIPTION_DIFFERS,
         f"policy {policy.arn} is not as asked for: {text}. IAM cannot change it: a policy keeps the description with which it "

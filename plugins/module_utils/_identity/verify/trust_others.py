@@ -28,14 +28,18 @@ def let_in_beside(desired: Desired, observed: Observed) -> dict[WorkloadKey, lis
         role = observed.roles.get(spec.name.lower())
         if role is None or role.arn != observed.account.role_arn(spec):
             continue
-        told = not spec.existing and role.owned and spec.trust_policy is None
+        is_ours = not spec.existing and role.owned and spec.trust_policy is None
         for key in shared.keys:
-            others = others_let_in(role, key) if told else ()
+            others = others_let_in(role, key) if is_ours else ()
             findings[key] = [*everyone_let_in(role, key), *others]
     return findings
 
 
 def with_others(check: Check, findings: Sequence[Finding]) -> Check:
     """What keeps the workload out comes first, and only errors are told beside it."""
-    told = [one for one in findings if check.status != FAIL or one.severity == "error"]
-    return join_checks(check.name, [check, *(conclude(check.name, one) for one in told)]) if told else check
+    shown = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
+    return (
+        join_checks(check.name, [check, *(conclude(check.name, finding) for finding in shown)])
+        if shown
+        else check
+    )

@@ -75,7 +75,7 @@ class Asked:
     def __init__(self, questions: Sequence[Question], context: Context, memo: dict[object, Values]) -> None:
         # What was found of keys: whatever else is known, and with what is known of others here.
         self.memo = memo
-        self.found: dict[object, Values] = {}
+        self.sorted_values: dict[object, Values] = {}
         tests = {id(test): test for q in questions for rule in q.rules for test in rule.tests}
         self.tests: dict[str, list[tuple[Test, Extract]]] = {}
         self.open: list[OpenCondition | OpenTarget] = []
@@ -185,16 +185,16 @@ def _windows(
     if len(extracts) != 1:
         return
     extract = extracts.pop()
-    found = []
+    languages = []
     for text in texts:
         language = window(tokens, text, *form, budget)
         if language is None:
             known = False
         elif extract is WHOLE or not any(pattern.ends for pattern in language.patterns):
-            found.append(language)
+            languages.append(language)
         else:
             known = False
-    for language in found:
+    for language in languages:
         yield Closed(value, language, extract, known)
 
 

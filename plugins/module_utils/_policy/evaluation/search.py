@@ -55,7 +55,8 @@ def explore(
         kinds = _Walk(questions, context, asked, Budget(KIND_STEPS), hold=True)
         kinds.run()
         proven = tuple(
-            one if one is not None else other for one, other in zip(proven, kinds.proven(), strict=True)
+            by_value if by_value is not None else by_kind
+            for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
     return tuple(_answer(at, value, walk, whole, names) for at, value in enumerate(proven))
 
@@ -75,10 +76,10 @@ def _dead(question: Question, context: Context, asked: Asked, budget: Budget) ->
 
 def _excluded(rule: Rule, request: Request, key: str, context: Context, asked: Asked, budget: Budget) -> bool:
     """Whether a statement does not apply for any value of a key."""
-    found = values_of(key, asked, context, budget)
-    if not found.complete:
+    values = values_of(key, asked, context, budget)
+    if not values.complete:
         return False
-    for state in found.states:
+    for state in values.states:
         if not budget.spend(1 + rule.weight // 2):
             return False
         completed = context.assume({key: state})
@@ -169,16 +170,16 @@ class _Walk:
             self.step(context.decide(point, answer), given)
 
     def branch(self, key: str, context: Context, given: dict[str, State | Part]) -> None:
-        found = values_of(key, self.asked, context, self.budget)
-        if not found.complete and self.hold:
+        values = values_of(key, self.asked, context, self.budget)
+        if not values.complete and self.hold:
             # Nothing is known of the key: what its conditions say is taken for possible either way.
             self.opaque.add(key)
             self.step(context, given)
             self.opaque.discard(key)
             return
-        self.exact = self.exact and found.complete
-        self.tried[key] = tuple(dict.fromkeys([*self.tried.get(key, ()), *found.states]))
-        for state in found.states:
+        self.exact = self.exact and values.complete
+        self.tried[key] = tuple(dict.fromkeys([*self.tried.get(key, ()), *values.states]))
+        for state in values.states:
             if isinstance(state, Some) and not self.hold:
                 self.exact = False
                 state = state.values
@@ -235,13 +236,13 @@ class _Walk:
             if answers[at] is not answer:
                 continue
             completed = self.filled(self.context.assume(given), given)
-            found: dict[str, tuple[str, ...]] = {}
+            states: dict[str, tuple[str, ...]] = {}
             for key in names:
                 state = completed.get(key)
                 if isinstance(self.context.get(key), Unknown) and isinstance(state, tuple):
-                    found[key] = state
-            if _answers(whole, self.context.assume(found))[at] is answer:
-                return {names[key]: state for key, state in found.items()}
+                    states[key] = state
+            if _answers(whole, self.context.assume(states))[at] is answer:
+                return {names[key]: state for key, state in states.items()}
         return None
 
     def filled(self, context: Context, given: dict[str, State | Part]) -> Context:

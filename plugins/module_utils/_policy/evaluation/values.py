@@ -52,10 +52,10 @@ def values_of(key: str, asked: Asked, context: Context, budget: Budget) -> Value
     if asked.compared(key):
         sorter = _Sorter(key, state, asked, context, budget)
         asking = (key, state, sorter.entangled, *sorter.closed)
-        found = asked.found.get(asking)
-        if found is None:
-            found = asked.found[asking] = sorter.values()
-        return found
+        values = asked.sorted_values.get(asking)
+        if values is None:
+            values = asked.sorted_values[asking] = sorter.values()
+        return values
     # What a key is not compared with does not count, so that the answer is the same every time.
     always = (key, state, *asked.tests.get(key, ()))
     known = asked.memo.get(always)
@@ -82,18 +82,18 @@ class _Sorter:
         self.shape = None if shape == "*" else shape
 
     def values(self) -> Values:
-        found = self._values()
+        values = self._values()
         # Work that ended early may have left out kinds anywhere.
-        return found if self.budget.left >= 0 else Values(found.states, False)
+        return values if self.budget.left >= 0 else Values(values.states, False)
 
     def _values(self) -> Values:
-        found, complete = self._kinds()
+        several, complete = self._kinds()
         alone = any(family(test.condition.base) in ("Numeric", "Date", "Ip") for test in self.typed)
         if is_multivalued(self.key, alone) and self.state.choices is None:
-            states, all_of_them = self._sets(found)
+            states, all_of_them = self._sets(several)
             complete = complete and all_of_them
         else:
-            states = [self._state((kind,)) for kind in found]
+            states = [self._state((kind,)) for kind in several]
         if self.state.may_be_absent:
             states.append(ABSENT)
         return Values(tuple(states), complete)
@@ -112,14 +112,14 @@ class _Sorter:
         if self.typed and free and not self.languages:
             texts, complete = typed_values(self.key, self.typed, self.budget)
             return self._different([_Kind(text, False) for text in texts]), complete
-        found, complete = self._texts()
+        several, complete = self._texts()
         if self.typed:
             # Texts that are also numbers, dates or addresses, or these within a shape: good to try, but
             # not all there is.
             more, _all = typed_values(self.key, self.typed, self.budget)
-            found += [_Kind(text, False) for text in more if self._fits(text)]
+            several += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
-        return found, complete
+        return several, complete
 
     def _texts(self) -> tuple[list[_Kind], bool]:
         words = dict.fromkeys(word for language in self.languages for word in language.words)
@@ -138,13 +138,13 @@ class _Sorter:
             patterns.append((Pattern(shape_units(self.shape)),))
         # The words are of kinds of their own, so that the other kinds are shown by texts that are none of them.
         few = len(fitting) <= _FEW
-        found, complete = kinds([*patterns, *([_words(fitting)] if few else [])], inside, self.budget)
-        if complete and not few and any(text in words for text in found.values()):
-            found, complete = kinds([*patterns, _words(fitting)], inside, self.budget)
+        combinations, complete = kinds([*patterns, *([_words(fitting)] if few else [])], inside, self.budget)
+        if complete and not few and any(text in words for text in combinations.values()):
+            combinations, complete = kinds([*patterns, _words(fitting)], inside, self.budget)
         if not complete:
             listed += [_Kind(text, False) for text in self._samples() if text not in words]
         return self._different(
-            [*listed, *(_Kind(text, False) for text in found.values() if text not in words)]
+            [*listed, *(_Kind(text, False) for text in combinations.values() if text not in words)]
         ), complete
 
     def _samples(self) -> Iterable[str]:
@@ -169,12 +169,12 @@ class _Sorter:
     def _fits(self, text: str) -> bool:
         return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
 
-    def _different(self, found: list[_Kind]) -> list[_Kind]:
+    def _different(self, several_kinds: list[_Kind]) -> list[_Kind]:
         """One of each kind, where nothing else tells them apart."""
         if self.entangled:
-            return list({kind.text: kind for kind in reversed(found)}.values())[::-1]
+            return list({kind.text: kind for kind in reversed(several_kinds)}.values())[::-1]
         kept: dict[tuple[bool, ...], _Kind] = {}
-        for kind in found:
+        for kind in several_kinds:
             if not self.budget.spend(1 + len(self.tests) // 4) and kept:
                 break
             kept.setdefault(self._matched(kind.text), kind)
@@ -187,27 +187,29 @@ class _Sorter:
         marks += [_in(each, text) for each in self.closed]
         return tuple(marks)
 
-    def _sets(self, found: list[_Kind]) -> tuple[list[State], bool]:
+    def _sets(self, several_kinds: list[_Kind]) -> tuple[list[State], bool]:
         """The states of a key that may have several values: every set of kinds that makes a difference."""
-        singles = [self._state((kind,)) for kind in found]
-        marks = {kind.text: self._matched(kind.text) for kind in found}
+        singles = [self._state((kind,)) for kind in several_kinds]
+        marks = {kind.text: self._matched(kind.text) for kind in several_kinds}
         if self.entangled:
             # Two values of one kind: as a variable they are no value at all.
             doubles = [
-                more for kind in found if not kind.single and (more := self._twin(kind, marks)) is not None
+                more
+                for kind in several_kinds
+                if not kind.single and (more := self._twin(kind, marks)) is not None
             ]
         else:
             doubles = []
         reached: dict[tuple[object, ...], tuple[_Kind, ...]] = {}
         queue: deque[tuple[_Kind, ...]] = deque()
-        for several in [*((kind,) for kind in found), *doubles]:
+        for several in [*((kind,) for kind in several_kinds), *doubles]:
             sign = _sign(several, marks, self.entangled)
             if sign not in reached:
                 reached[sign] = several
                 queue.append(several)
         while queue:
             several = queue.popleft()
-            for kind in found:
+            for kind in several_kinds:
                 if kind in several:
                     continue
                 more = (*several, kind)

@@ -62,10 +62,13 @@ class NamedReasonRow(ReasonRow):
 
 def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
     """Whether all of several named documents are stored, with the reasons that decide it."""
-    answers = [one.answer for _name, one in judged]
+    answers = [verdict.answer for _name, verdict in judged]
     answer = next((word for word in ("no", "unknown") if word in answers), "yes")
     rows: list[NamedReasonRow] = [
-        {"policy": visible(name), **row} for name, one in judged if one.answer == answer for row in one.rows
+        {"policy": visible(name), **row}
+        for name, verdict in judged
+        if verdict.answer == answer
+        for row in verdict.rows
     ]
     return answer, rows
 

@@ -192,14 +192,14 @@ def _check_action(value: str, where: str, element: str) -> None:
         )
 
 
-def _one_of(item: Mapping[object, object], one: str, other: str, where: str) -> str:
-    if one in item and other in item:
-        raise PolicyError(f"{where}: has both {one} and {other}; give exactly one")
-    if one in item:
-        return one
-    if other in item:
-        return other
-    raise PolicyError(f"{where}: {one} (or {other}) is missing")
+def _one_of(item: Mapping[object, object], name: str, alternative: str, where: str) -> str:
+    if name in item and alternative in item:
+        raise PolicyError(f"{where}: has both {name} and {alternative}; give exactly one")
+    if name in item:
+        return name
+    if alternative in item:
+        return alternative
+    raise PolicyError(f"{where}: {name} (or {alternative}) is missing")
 
 
 def _label(index: int, sid: str | None) -> str:

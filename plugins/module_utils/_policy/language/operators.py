@@ -107,9 +107,9 @@ def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...]
     words: dict[str, None] = {}
     patterns: dict[Pattern, None] = {}
     for each in tokens:
-        found = language_of(_literals(each), kind == "Arn", "IgnoreCase" in base)
-        words.update(dict.fromkeys(found.words))
-        patterns.update(dict.fromkeys(found.patterns))
+        language = language_of(_literals(each), kind == "Arn", "IgnoreCase" in base)
+        words.update(dict.fromkeys(language.words))
+        patterns.update(dict.fromkeys(language.patterns))
     return Language(tuple(words), tuple(patterns))
 
 

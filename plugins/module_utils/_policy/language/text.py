@@ -47,7 +47,7 @@ def load(document: object) -> Document:
     if not isinstance(content, Mapping):
         kind = "null" if content is None else type(content).__name__
         raise PolicyError(f"a policy document must be a JSON object, got {kind}")
-    _check_bounds(content)
+    _validate_bounds(content)
     return Document(content)
 
 
@@ -105,7 +105,7 @@ def _no_constant(name: str) -> object:
     raise PolicyError(f"not JSON: {name} is not a JSON value")
 
 
-def _check_bounds(document: Mapping[object, object]) -> None:
+def _validate_bounds(document: Mapping[object, object]) -> None:
     """Bound the size and depth of a dict before anything walks it (it may even be cyclic)."""
     left = MAX_CHARACTERS
     stack: list[tuple[object, int]] = [(document, 1)]

@@ -270,14 +270,14 @@ class _Machine:
 
     def told_apart(self, state: int) -> list[str]:
         """The characters that lead on differently from here; any other is as good as the last."""
-        found: dict[str, None] = {}
+        characters: dict[str, None] = {}
         rest = state & self.telling
         while rest:
             low = rest & -rest
             for character in self.apart[low.bit_length() - 1]:
-                found[character] = None
+                characters[character] = None
             rest ^= low
-        return [*found, self.other]
+        return [*characters, self.other]
 
     def matched(self, state: int) -> tuple[bool, ...]:
         return tuple(bool(state & ends) for ends in self.ends)
@@ -291,7 +291,7 @@ def kinds(
     :arg inside: the place of the language that a text must be in; negative for none.
     """
     machine = _Machine(languages)
-    found: dict[tuple[bool, ...], str] = {}
+    texts: dict[tuple[bool, ...], str] = {}
     needed = machine.places[inside] if inside >= 0 else 0
     came: dict[int, str] = {machine.start: ""}
     queue = deque([machine.start])
@@ -300,29 +300,29 @@ def kinds(
         state = queue.popleft()
         text = came[state]
         matched = machine.matched(state)
-        if (inside < 0 or matched[inside]) and matched not in found:
-            found[matched] = text
+        if (inside < 0 or matched[inside]) and matched not in texts:
+            texts[matched] = text
         steps = machine.told_apart(state)
         if not budget.spend(width * (len(steps) + 1) + bin(state).count("1") // 16):
-            return found, False
+            return texts, False
         for character in steps:
             following = machine.step(state, character)
             if following not in came and (not needed or following & needed):
                 came[following] = text + character
                 queue.append(following)
-    return found, True
+    return texts, True
 
 
 def places(units: tuple[Unit, ...], text: str) -> list[int]:
     """How much of the beginning of a text the units match: the lengths that are possible."""
     machine = _Machine([[Pattern(units)]])
     state, end = machine.start, machine.ends[0]
-    found = [0] if state & end else []
+    lengths = [0] if state & end else []
     for at, character in enumerate(text, 1):
         state = machine.step(state, character)
         if state & end:
-            found.append(at)
-    return found
+            lengths.append(at)
+    return lengths
 
 
 def _unused(taken: Iterable[str]) -> str:

@@ -45,11 +45,11 @@ def additions(
     """One statement for each of the ``missing`` layers, when with them the request is allowed for certain and IAM stores
     them; else none."""
     wanted = tuple(Addition(name, (action,), resource) for name in missing)
-    if any(storability(one.document, "managed").answer != "yes" for one in wanted):
+    if any(storability(addition.document, "managed").answer != "yes" for addition in wanted):
         return ()
     granted = [
-        replace(layer, rules=(*layer.rules, *rules_of(parse_policy(one.document), one.policy)))
-        if (one := next((each for each in wanted if each.policy == layer.name), None)) is not None
+        replace(layer, rules=(*layer.rules, *rules_of(parse_policy(addition.document), addition.policy)))
+        if (addition := next((each for each in wanted if each.policy == layer.name), None)) is not None
         else layer
         for layer in layers
     ]

@@ -32,7 +32,7 @@ class Explanation:
         """For a module's result."""
         return {
             "reasoning": list(map(visible, self.reasoning)),
-            "addition": [one.as_dict() for one in self.addition],
+            "addition": [addition.as_dict() for addition in self.addition],
         }
 
 

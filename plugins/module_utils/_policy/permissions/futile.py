@@ -44,8 +44,8 @@ def find_what_takes_all(
     denying = [
         (policy.name, _as(rule, "Allow"))
         for policy, kind in [
-            *((one, "identity") for one in (*granting, *others)),
-            *((one, "boundary") for one in limits),
+            *((named, "identity") for named in (*granting, *others)),
+            *((named, "boundary") for named in limits),
         ]
         for rule in _rules(policy, kind)
         if not rule.allow

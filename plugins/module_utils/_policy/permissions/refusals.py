@@ -17,8 +17,8 @@ from ..grammar.storable import Storability
 
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:
     """One for each reason for which IAM certainly refuses a named document."""
-    for name, one in judged:
-        for reason in one.refusals:
+    for name, storability in judged:
+        for reason in storability.refusals:
             place = f"{name}: {reason.statement}" if reason.statement else name
             yield Finding(
                 Code.PERMISSION_NOT_STORABLE,

@@ -41,8 +41,8 @@ def also_lets_in(
     if not open_rules:
         return ()
     asked = _Asked(_questions(before, inquiry), _questions(after, inquiry), inquiry)
-    found = [*_callers(open_rules, inquiry), *_workloads(asked), *_named(asked, open_rules)]
-    return tuple(dict.fromkeys(found)) or (UNPROVEN,)
+    admitted = [*_callers(open_rules, inquiry), *_workloads(asked), *_named(asked, open_rules)]
+    return tuple(dict.fromkeys(admitted)) or (UNPROVEN,)
 
 
 def is_pinned(rule: Rule, inquiry: Inquiry) -> bool:

@@ -186,7 +186,7 @@ def exempt(
             copies.append(with_condition(present, *negated, [*held, value]))
         else:
             copies.append(with_condition(present, operator, key, value))
-    named = [_named(draft, one, number) for number, one in enumerate(copies)]
+    named = [_named(draft, copy, number) for number, copy in enumerate(copies)]
     keys = ", ".join(key for _operator, key, _value in pins)
     if not named:
         words = f"Remove {statement.label}, which only concerns this workload."

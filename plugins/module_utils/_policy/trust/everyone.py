@@ -67,7 +67,7 @@ def _keeps_out(deny: Rule) -> bool:
     conditions = [test.condition for test in deny.tests]
     if not _names_everyone(deny) or len(conditions) > 1:
         return False
-    return all(not one.quantifier and _says_whose(one, _UNEQUAL) for one in conditions)
+    return all(not condition.quantifier and _says_whose(condition, _UNEQUAL) for condition in conditions)
 
 
 def _says_whose(condition: Condition, operators: frozenset[str]) -> bool:

@@ -27,6 +27,6 @@ def merge_trust(before: Document, after: Document, present: Document) -> Documen
     granted = trust_policy((grants - (old_grants - new_grants)) | (new_grants - old_grants))["Statement"]
     gone = [statement for statement in old_others if statement not in new_others]
     kept = [statement for statement in others if statement not in gone]
-    more = [one for one in new_others if one not in old_others and one not in kept]
+    more = [statement for statement in new_others if statement not in old_others and statement not in kept]
     statements = [*kept, *more, *(granted if isinstance(granted, list) else [])]
     return {**present, "Statement": statements} if statements else present

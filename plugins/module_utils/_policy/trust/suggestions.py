@@ -65,14 +65,14 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     accepted = (
         _messages(storability(trust.document, "trust", known=known_to(inquiry))) if stored else frozenset()
     )
-    found: dict[str, Suggestion] = {}
+    by_text: dict[str, Suggestion] = {}
     for draft in drafts(trust.document, trust.rules, inquiry):
         text = json.dumps(draft.document, sort_keys=True, default=str)
-        if text not in found and draft.edits:
+        if text not in by_text and draft.edits:
             suggestion = _judge(trust, draft, inquiry, accepted)
             if suggestion is not None:
-                found[text] = suggestion
-    ordered = sorted(found.values(), key=lambda one: _rank(one, trust))
+                by_text[text] = suggestion
+    ordered = sorted(by_text.values(), key=lambda suggestion: _rank(suggestion, trust))
     return tuple(_distinct(ordered))[:MAX_SUGGESTIONS]
 
 

@@ -37,7 +37,7 @@ FROM_FRAGMENTS = {"cache", "cache_connection", "cache_plugin", "cache_timeout", 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_examples_are_accepted(source: dict[str, Any]) -> None:
-    inventory_source.check_names(source, [*OPTIONS, *FROM_FRAGMENTS])
+    inventory_source.validate_names(source, [*OPTIONS, *FROM_FRAGMENTS])
     inventory_source.read_request({"concurrency": OPTIONS["concurrency"]["default"], **source})
 
 

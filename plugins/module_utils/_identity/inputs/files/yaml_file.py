@@ -72,7 +72,7 @@ def read_yaml(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
     root = _compose(path, text, loader, _Guard(path, limits))
     if root is None or root.tag == _NULL:
         raise no_workloads(path)
-    _check_bounds(path, text, root, limits)
+    _validate_bounds(path, text, root, limits)
     constructor = loader("")
     try:
         if repeated := list(_find_repeated(path, root, constructor)):
@@ -94,7 +94,7 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
     root = _compose(place, text, loader, _Guard(place, limits))
     if root is None:
         return None
-    _check_bounds(place, text, root, limits)
+    _validate_bounds(place, text, root, limits)
     constructor = loader("")
     try:
         if repeated := list(_find_repeated(place, root, constructor)):
@@ -135,7 +135,7 @@ def _compose(path: str, text: str, loader: Any, guard: _Guard) -> Any:
         raise InputError([_syntax(path, text, error)]) from error
 
 
-def _check_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
+def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
     """Refuse what would be too much once each alias is what it stands for, as it is when it is merged or
     written."""
     # No alias without an anchor: what was counted as it was read is all there is.

@@ -87,13 +87,13 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
     if wanted is None:
         return None
     texts = [
-        f"{kind} {name} is {found.get(name) or '(none)'}, not {value}"
-        for kind, asked, found in (
+        f"{kind} {name} is {present.get(name) or '(none)'}, not {value}"
+        for kind, asked, present in (
             ("label", wanted.labels, account.labels),
             ("annotation", wanted.annotations, account.annotations),
         )
         for name, value in asked.items()
-        if found.get(name) != value
+        if present.get(name) != value
     ]
     if not texts:
         return None
@@ -130,7 +130,7 @@ def check_account(key: WorkloadKey, state: AccountState) -> Check:
         service_account_differs,
         irsa_annotation,
     )
-    finding = next((found for predicate in predicates if (found := predicate(key, state))), None)
+    finding = next((result for predicate in predicates if (result := predicate(key, state))), None)
     if finding is None:
         return Check("service account", PASS)
     return Check("service account", FAIL if finding.severity == "error" else WARNING, findings=(finding,))

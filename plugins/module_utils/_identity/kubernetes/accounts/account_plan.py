@@ -145,13 +145,13 @@ def plan_absent(
     others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
     kept = [key for key in ours if others.get(key)]
     ours = [key for key in ours if not others.get(key)]
-    there = {failure["workload"] for failure in removal.failures}
-    there |= {
+    still_used = {failure["workload"] for failure in removal.failures}
+    still_used |= {
         str(finding.workload) for finding in removal.findings if finding.code == Code.ASSOCIATION_NOT_OWNED
     }
-    remaining = [key for key in ours if _shown(key) in there]
+    remaining = [key for key in ours if _shown(key) in still_used]
     return AccountPlan(
-        [_service_account(key) for key in ours if _shown(key) not in there],
+        [_service_account(key) for key in ours if _shown(key) not in still_used],
         findings=[
             *([_remaining(remaining)] if remaining else []),
             *(of_another(key, others[key]) for key in kept),
@@ -303,10 +303,10 @@ def _together(keys: Sequence[WorkloadKey]) -> str:
 
 
 def _no_namespace(keys: Sequence[WorkloadKey]) -> str:
-    one = "the workload" if len(keys) == 1 else "one of them"
+    whose = "the workload" if len(keys) == 1 else "one of them"
     return (
         f"{_together(keys)}: namespace {keys[0].namespace} does not exist. Create it, or set "
-        f"create_namespace: true for {one} (pod_identity_create_namespaces for all)."
+        f"create_namespace: true for {whose} (pod_identity_create_namespaces for all)."
     )
 
 

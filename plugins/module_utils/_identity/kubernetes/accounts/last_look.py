@@ -39,8 +39,8 @@ def look_before_removal(
     listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
     if listing.error is not None:
         return _keeping(plan, set(), [], removes), [unread_failure(item, listing.error) for item in going]
-    found = [parse_service_account(item, name) for item in listing.items]
-    ours = {account.key: account for account in found if is_managed(account.labels)}
+    read = [parse_service_account(item, name) for item in listing.items]
+    ours = {account.key: account for account in read if is_managed(account.labels)}
     others = {
         key: "" if preflight.adopt else other_owner(account.labels, preflight.owner)
         for key, account in ours.items()

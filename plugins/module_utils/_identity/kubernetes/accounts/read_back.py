@@ -55,11 +55,13 @@ def read_back(
     if listing.error is not None:
         finding = _unread(listing.error.text)
         return ReadBack(applied, accounts, {key: replace(finding, workload=key) for key in touched})
-    found = {account.key: account for item in listing.items if (account := parse_service_account(item, name))}
+    present = {
+        account.key: account for item in listing.items if (account := parse_service_account(item, name))
+    }
     after = {key: account for key, account in accounts.items() if key not in touched}
-    after |= {key: found[key] for key in touched if key in found}
-    lost = [item for item in made if not _is_there(item, name, found)]
-    staying = {key for key, account in found.items() if not account.is_going}
+    after |= {key: present[key] for key in touched if key in present}
+    lost = [item for item in made if not _is_there(item, name, present)]
+    staying = {key for key, account in present.items() if not account.is_going}
     left = [item for item in gone if key_of(item, name) in staying]
     done = replace(
         claimed,
@@ -67,13 +69,13 @@ def read_back(
         waiting=_without(claimed.waiting, lost),
         unlisted=_without(claimed.unlisted, left),
     )
-    inhabited = {key.namespace for key in found}
+    inhabited = {key.namespace for key in present}
     if applied.error:
         done = replace(done, manifests=[item for item in done.manifests if _is_proven(item, inhabited)])
         changed = applied.changed or any((done.manifests, done.waiting, done.unlisted))
         error = applied.error if lost or left else None
         return ReadBack(replace(applied, plan=done, error=error, changed=changed), after)
-    settled = [item for item in applied.doubtful if _has_come_true(item, name, plan, found, removes)]
+    settled = [item for item in applied.doubtful if _has_come_true(item, name, plan, present, removes)]
     missing = {name_of(item).namespace for item in applied.refused} - inhabited
     done = replace(
         done,
@@ -89,7 +91,7 @@ def read_back(
     )
     known = {_named(item) for item in settled}
     failures = [row for row in applied.failures if (row["resource"], row["name"]) not in known]
-    failures += [*(_lost(item, found, name) for item in lost), *map(_left, left)]
+    failures += [*(_lost(item, present, name) for item in lost), *map(_left, left)]
     changed = applied.changed or bool(settled)
     return ReadBack(replace(applied, plan=done, failures=failures, changed=changed), after)
 
@@ -98,19 +100,21 @@ def key_of(manifest: Object, cluster: str) -> WorkloadKey:
     return WorkloadKey(cluster, *name_of(manifest))
 
 
-def _is_there(manifest: Object, cluster: str, found: Accounts) -> bool:
+def _is_there(manifest: Object, cluster: str, present: Accounts) -> bool:
     """A namespace that is not there has no service account either, which is told instead."""
     if manifest["kind"] != "ServiceAccount":
         return True
-    account = found.get(key_of(manifest, cluster))
+    account = present.get(key_of(manifest, cluster))
     return account is not None and not account.is_going and not _differs(manifest, account)
 
 
-def _has_come_true(manifest: Object, cluster: str, plan: AccountPlan, found: Accounts, removes: bool) -> bool:
+def _has_come_true(
+    manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool
+) -> bool:
     if removes or manifest in plan.unlisted:
-        account = found.get(key_of(manifest, cluster))
+        account = present.get(key_of(manifest, cluster))
         return account is None or account.is_going
-    return _is_proven(manifest, {key.namespace for key in found}) and _is_there(manifest, cluster, found)
+    return _is_proven(manifest, {key.namespace for key in present}) and _is_there(manifest, cluster, present)
 
 
 def _named(manifest: Object) -> tuple[str, str]:
@@ -135,8 +139,8 @@ def _without(manifests: Iterable[Object], left_out: Collection[Object]) -> list[
     return [item for item in manifests if item["kind"] != "ServiceAccount" or name_of(item) not in names]
 
 
-def _lost(manifest: Object, found: Accounts, cluster: str) -> FailureRow:
-    account = found.get(key_of(manifest, cluster))
+def _lost(manifest: Object, present: Accounts, cluster: str) -> FailureRow:
+    account = present.get(key_of(manifest, cluster))
     if account is None:
         what = "the API server took it, and it is not there: another process removes it"
     elif account.is_going:

@@ -210,7 +210,7 @@ def remedy_of(error: ApiError) -> str:
 
 
 def _trouble_of(error: ApiError) -> Trouble:
-    return next((one for one in _TROUBLES if re.search(one.pattern, error.text)), _OTHER)
+    return next((trouble for trouble in _TROUBLES if re.search(trouble.pattern, error.text)), _OTHER)
 
 
 def _remedy_of_status(status: int) -> str:
@@ -227,5 +227,5 @@ def _remedy_of_status(status: int) -> str:
 
 
 def _detail(text: str, trouble: Trouble) -> str:
-    found = trouble.detail.search(text) if trouble.detail else None
-    return trouble.joint.join(found.groups()) if found else text
+    match = trouble.detail.search(text) if trouble.detail else None
+    return trouble.joint.join(match.groups()) if match else text

@@ -18,9 +18,9 @@ def find_held_back(cluster: Cluster, patches: Sequence[Object]) -> Mapping[int, 
     """Why a restart does nothing, by the place of its patch. One request for each kind and namespace; what may not be
     read is taken to replace its Pods."""
     queries = {_query_of(patch) for patch in patches}
-    found = {(query, name_of(item)): item for query in queries for item in cluster.list_objects(query).items}
+    owners = {(query, name_of(item)): item for query in queries for item in cluster.list_objects(query).items}
     reasons = {
-        index: why_held_back(text_of(patch.get("kind")), found.get((_query_of(patch), name_of(patch)), {}))
+        index: why_held_back(text_of(patch.get("kind")), owners.get((_query_of(patch), name_of(patch)), {}))
         for index, patch in enumerate(patches)
     }
     return {index: reason for index, reason in reasons.items() if reason}

@@ -62,14 +62,14 @@ def plan_restarts(
     injection = injection or Injection()
     state = state_of(verification, reads, now)
     right = right_in_aws(verification)
-    workloads = [one for one in right if one.key not in injection.failing]
-    failing = [one for one in right if one.key in injection.failing]
+    workloads = [workload for workload in right if workload.key not in injection.failing]
+    failing = [workload for workload in right if workload.key in injection.failing]
     owners, others = find_stale(workloads, state)
-    stale = [one for one in workloads if find_stale([one], state)[0]]
+    stale = [workload for workload in workloads if find_stale([workload], state)[0]]
     created = [
-        one.association_created
-        for one in stale
-        if one.association_created and one.key not in injection.proven
+        workload.association_created
+        for workload in stale
+        if workload.association_created and workload.key not in injection.proven
     ]
     wait = injection.settle - (now - max(created)).total_seconds() if created else 0
     return Restarts(
@@ -77,7 +77,7 @@ def plan_restarts(
         _names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in others}),
         _names(find_stale(failing, state)[0]),
-        [one.key for one in stale],
+        [workload.key for workload in stale],
         int(min(max(wait, 0), injection.settle)),
     )
 

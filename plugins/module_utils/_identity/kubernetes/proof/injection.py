@@ -81,7 +81,7 @@ def judge_trial(trial: Trial, key: WorkloadKey) -> Seen:
     if trial.error is not None:
         return judge_refusal(trial.error)
     pod = parse_pod(trial.pod, key.cluster)
-    container = next((one for one in pod.containers if one.name == CONTAINER), Container("", {}))
+    container = next((each for each in pod.containers if each.name == CONTAINER), Container("", {}))
     for look in _LOOKS:
         seen = look(trial.pod, pod, container, key)
         if seen is not None:
@@ -225,7 +225,7 @@ _ANY = _Refusal("", "it was not answered", "Verify again, which tries it again."
 
 def judge_refusal(error: ApiError) -> Seen:
     """Nothing is known of the injection then."""
-    refusal = next((one for one in _REFUSALS if re.search(one.pattern, error.text)), _ANY)
+    refusal = next((each for each in _REFUSALS if re.search(each.pattern, error.text)), _ANY)
     status = f" ({error.status})" if error.status else ""
     what = f"could not be tried, as {refusal.what}{status}: {sentence(error.text)}"
     return Seen(

@@ -88,16 +88,16 @@ def choose_workloads(
 ) -> list[VerifiedWorkload]:
     """Those that are right in AWS and have a service account; of more than ``sample`` first ``first`` and those that
     this run associated, then others from the whole list at equal distances."""
-    able = [one for one in right_in_aws(aws.verification) if one.key in accounts]
+    able = [workload for workload in right_in_aws(aws.verification) if workload.key in accounts]
     if not sample or len(able) <= sample:
         return able
     new = _associated_now(aws)
-    urgent = [one for one in able if one.key in first or str(one.key) in new][:sample]
-    others = [one for one in able if one not in urgent]
+    urgent = [workload for workload in able if workload.key in first or str(workload.key) in new][:sample]
+    others = [workload for workload in able if workload not in urgent]
     room = sample - len(urgent)
     spread = [others[index * len(others) // room] for index in range(room)]
-    chosen = {one.key for one in (*urgent, *spread)}
-    return [one for one in able if one.key in chosen]
+    chosen = {workload.key for workload in (*urgent, *spread)}
+    return [workload for workload in able if workload.key in chosen]
 
 
 def run_probes(
@@ -110,15 +110,18 @@ def run_probes(
     began = clock.now()
     new = _associated_now(aws)
     series = {
-        one.key: Series(
-            str(one.key) in new
-            or (one.association_created is not None and began - one.association_created < SETTLED_AFTER)
+        workload.key: Series(
+            str(workload.key) in new
+            or (
+                workload.association_created is not None
+                and began - workload.association_created < SETTLED_AFTER
+            )
         )
-        for one in workloads
+        for workload in workloads
     }
     manifests = {key: probe_pod(key, settings.probe, aws.verification.region) for key in series}
-    while pending := [key for key, one in series.items() if not one.is_decided]:
-        if any(one.probes for one in series.values()):
+    while pending := [key for key, probed in series.items() if not probed.is_decided]:
+        if any(probed.probes for probed in series.values()):
             pause = max(series[key].pause for key in pending)
             if (clock.now() - began).total_seconds() + pause > settings.timeout:
                 break
@@ -140,8 +143,8 @@ def _associated_now(aws: AwsResult) -> set[object]:
 
 def unproven(run: InjectionRun) -> list[WorkloadKey]:
     """Those whose new Pods would not get the role."""
-    return [key for key, one in run.items() if not one.is_proven and not one.fault.is_unknown]
+    return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
 def proven(run: InjectionRun) -> list[WorkloadKey]:
-    return [key for key, one in run.items() if one.is_proven]
+    return [key for key, probed in run.items() if probed.is_proven]

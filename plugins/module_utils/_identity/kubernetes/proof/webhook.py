@@ -37,11 +37,11 @@ class WebhookState:
         webhooks, labels = self._webhooks(), self.namespaces.get(namespace)
         if not webhooks or labels is None:
             return False
-        return not any(selects(member(one, "namespaceSelector"), labels) for one in webhooks)
+        return not any(selects(member(webhook, "namespaceSelector"), labels) for webhook in webhooks)
 
     def _webhooks(self) -> list[Object]:
-        found = [item for item in self.configurations or () if NAME in name_of(item).name]
-        return [webhook for item in found for webhook in objects_of(item.get("webhooks"))]
+        items = [item for item in self.configurations or () if NAME in name_of(item).name]
+        return [webhook for item in items for webhook in objects_of(item.get("webhooks"))]
 
 
 def has_webhook(version: Object) -> bool:
@@ -73,7 +73,7 @@ def selects(selector: Object, labels: Mapping[str, str]) -> bool:
     wanted = texts_of(selector.get("matchLabels"))
     if any(labels.get(name) != value for name, value in wanted.items()):
         return False
-    return all(_meets(one, labels) for one in objects_of(selector.get("matchExpressions")))
+    return all(_meets(requirement, labels) for requirement in objects_of(selector.get("matchExpressions")))
 
 
 def _meets(expression: Object, labels: Mapping[str, str]) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
-    check_credentials,
-    check_names,
     read_request,
+    validate_credentials,
+    validate_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
     AssumeRole,
@@ -33,7 +33,7 @@ REGION = {"region": "us-west-2"}
 
 def read(options: dict[str, Any]) -> None:
     """As the plugin does it."""
-    check_credentials(options)
+    validate_credentials(options)
     read_request({**REGION, **options})
 
 
@@ -238,5 +238,5 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 )
 def test_an_unknown_option_is_refused(name: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_names({"plugin": "x", name: 1}, ["plugin", "regions"])
+        validate_names({"plugin": "x", name: 1}, ["plugin", "regions"])
     assert list(caught.value.problems) == [f"unknown key '{name}'; {hint}"]

@@ -5,30 +5,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     Ended,
+    Reported,
     fleet_lines,
 )
 
 
-def report(failed: bool = False, **more: Any) -> dict[str, Any]:
-    return {
-        "account_id": "111122223333",
-        "region": "us-west-2",
-        "summary": {"workloads": 25, "changes": 3, "passed": 24 if failed else 25, "findings": int(failed)},
-        "failed": failed,
-        "failure": "1 of 25 workloads failed:\n- default/app: why" if failed else "",
-        **more,
-    }
+def report(failed: bool = False) -> Reported:
+    failure = "1 of 25 workloads failed:\n- default/app: why" if failed else ""
+    return Reported("111122223333", "us-west-2", 25, 24 if failed else 25, 3, int(failed), failed, failure)
 
 
 def test_a_line_for_each_cluster_then_what_failed() -> None:
     ended = [
         Ended("blue", "prod", report()),
         Ended("green", "green", report(failed=True)),
-        Ended("red", "red", {}, "cluster red was left out"),
+        Ended("red", "red", None, "cluster red was left out"),
     ]
     assert fleet_lines(ended, 5, 2) == [
         "cluster      account       region     workloads  changes  verified  findings  result",

@@ -12,9 +12,11 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     make_artifacts,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
+    NOT_A_REPORT,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
     NO_REPORT,
-    NOT_A_REPORT,
     ONLY_PLANNED,
     WITHOUT_A_MESSAGE,
     artifacts_in,
