@@ -17,7 +17,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,7 +57,16 @@ class Bench:
         self.out = out
         self.scratch = scratch
 
-    def one(self, who: str, count: int, latency: int, phase: str, command: Command) -> None:
+    def one(
+        self,
+        who: str,
+        count: int,
+        latency: int,
+        phase: str,
+        command: Command,
+        parts: Mapping[str, float] | None = None,
+    ) -> None:
+        """``parts`` are those that were measured on their own."""
         self.around.start_counting()
         found = measure(command, ROOT, child_environment())
         requests = self.around.counted()
@@ -72,7 +81,7 @@ class Bench:
             tasks=found.tasks,
             aws=requests.aws,
             kubernetes=requests.kubernetes,
-            parts=_parts(found.output) if who == ENGINE else {},
+            parts={**_parts(found.output), **(parts or {})} if who == ENGINE else {},
         )
         self._keep(row)
 
@@ -135,7 +144,9 @@ class Bench:
         """This collection alone, through all phases."""
         for count in counts:
             self.around.empty(latency)
-            self.one(ENGINE, count, latency, "first run", engine_call(self.around, self.scratch, count))
+            command = engine_call(self.around, self.scratch, count)
+            plan = _parts(measure([*command, "plan"], ROOT, child_environment()).output)
+            self.one(ENGINE, count, latency, "first run", command, plan)
             self.around.empty(latency)
             same, other = write(self.scratch, count), write(self.scratch, count, changed=1)
             self.one(SITE, count, latency, "plan (check mode)", playbook("site", same, "--check"))

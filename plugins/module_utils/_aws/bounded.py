@@ -8,39 +8,92 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
+
+# A thread without work ends after so many seconds.
+IDLE_SECONDS = 5.0
 
 
 class OutOfTime(Exception):
     """The work did not end in time. It goes on, and its result is not wanted any more."""
 
 
-class _Work(threading.Thread, Generic[Result]):
+class _Task(Generic[Result]):
+    """Work, and how it ended: one of ``results`` or an ``error``, once ``ended`` can be acquired."""
+
     def __init__(self, work: Callable[[], Result]) -> None:
-        # What hangs must not keep the program from ending.
-        super().__init__(daemon=True)
         self._work = work
         self.results: list[Result] = []
         self.error: BaseException | None = None
+        self.ended = threading.Lock()
+        self.ended.acquire()
 
     def run(self) -> None:
         try:
             self.results.append(self._work())
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
             self.error = error
+        finally:
+            self.ended.release()
+
+
+class Bounded:
+    """Does work within a time, in threads that are used again: to start one costs as much as a tenth of a request.
+
+    Safe to share by threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[SimpleQueue[_Task[Any]]] = []
+        self._process = os.getpid()
+
+    def within(self, seconds: float, work: Callable[[], Result]) -> Result:
+        """What the work returns or raises; OutOfTime when it takes longer."""
+        task = _Task(work)
+        self._hand_over(task)
+        if not task.ended.acquire(timeout=seconds):
+            raise OutOfTime
+        if task.error is not None:
+            raise task.error
+        return task.results[0]
+
+    def _hand_over(self, task: _Task[Result]) -> None:
+        with self._lock:
+            if self._process != os.getpid():
+                # Threads do not come along into a fork.
+                self._process, self._idle = os.getpid(), []
+            inbox = self._idle.pop() if self._idle else None
+        if inbox is None:
+            inbox = SimpleQueue()
+            # What hangs must not keep the program from ending.
+            threading.Thread(target=self._serve, args=(inbox,), daemon=True).start()
+        inbox.put(task)
+
+    def _serve(self, inbox: SimpleQueue[_Task[Any]]) -> None:
+        while True:
+            try:
+                task = inbox.get(timeout=IDLE_SECONDS)
+            except Empty:
+                with self._lock:
+                    if inbox in self._idle:
+                        self._idle.remove(inbox)
+                        return
+                # Work is on its way.
+                continue
+            task.run()
+            # Its results are not kept until the next.
+            del task
+            with self._lock:
+                self._idle.append(inbox)
 
 
 def within(seconds: float, work: Callable[[], Result]) -> Result:
-    """What the work returns or raises; OutOfTime when it takes longer."""
-    thread = _Work(work)
-    thread.start()
-    thread.join(seconds)
-    if thread.error is not None:
-        raise thread.error
-    if not thread.results:
-        raise OutOfTime
-    return thread.results[0]
+    """The same once, in a thread of its own."""
+    return Bounded().within(seconds, work)

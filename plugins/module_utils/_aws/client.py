@@ -23,7 +23,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws
 from .._identity.model.assume_role import AssumeRole
 from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
 from .assumed_session import AssumedSession, Connection
-from .bounded import OutOfTime, within
+from .bounded import Bounded, OutOfTime
 from .concurrency import DEFAULT_WIDTH
 from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
 from .interrupt import raise_if_interrupted
@@ -113,6 +113,7 @@ class BotoApi:
         ready: Callable[[], None] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
+        self._bounded = Bounded()
         self._ready = ready
         self._make_client = make_client
         self._retries = retries or Retries()
@@ -190,7 +191,7 @@ class BotoApi:
             with self._free:
                 raise_if_interrupted()
                 request = partial(getattr(channel.client, snake_case(operation)), **parameters)
-                answer = cast("Response", within(self._attempt_seconds, request))
+                answer = cast("Response", self._bounded.within(self._attempt_seconds, request))
         except OutOfTime as error:
             text = f"no complete answer within {self._attempt_seconds:g} s"
             raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error

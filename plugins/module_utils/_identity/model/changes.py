@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -33,7 +33,8 @@ class Change:
     """One change to one resource, on behalf of one or more workloads.
 
     Changes of a lower ``stage`` come first; within a stage they are independent of each other.
-    ``needs`` are the targets of changes without which this one must not be made. ``awaits``
+    ``needs`` are the targets of changes without which this one must not be made; ``common_needs``, too, which
+    are the same for many changes, and one object for all of them. ``awaits``
     says that it may have to wait until AWS has propagated something that this plan makes or alters.
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
     ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
@@ -54,6 +55,13 @@ class Change:
     takes: bool = False
     makes_room_for: Target | None = None
     requires_unused: bool = False
+    common_needs: frozenset[Target] = frozenset()
+
+    def needed_among(self, targets: Set[Target]) -> Target | None:
+        """The first of these targets that it needs."""
+        few, many = sorted((self.common_needs, targets), key=len)
+        own = (need for need in self.needs if need in targets)
+        return min((*own, *(need for need in few if need in many)), default=None)
 
     @property
     def place(self) -> tuple[int, Target, bool]:

@@ -99,4 +99,4 @@ def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | Non
 
 
 def find_read_failure(observed: Observed, target: Target) -> ReadFailure | None:
-    return next((failure for failure in observed.failures if failure.target == target), None)
+    return observed.unread.get(target)

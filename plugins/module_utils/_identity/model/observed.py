@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..._findings.key import WorkloadKey
 from .aws_errors import AwsError
@@ -161,7 +162,7 @@ class ReadFailure:
     error: AwsError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observed:
     """The account and the clusters, as far as the wanted workloads touch them.
 
@@ -183,6 +184,17 @@ class Observed:
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
     attachment_quota: int | None = None
+
+    # Not slots: what is asked for each workload is indexed once.
+    @cached_property
+    def unread(self) -> Mapping[Target, ReadFailure]:
+        """What could not be read, by what it is."""
+        return {failure.target: failure for failure in reversed(self.failures)}
+
+    @cached_property
+    def unread_clusters(self) -> frozenset[str]:
+        """The clusters, by what keys of workloads call them, of which no association could be read."""
+        return frozenset(target.name for target in self.unread if target.resource == "associations")
 
     @property
     def account(self) -> Account:

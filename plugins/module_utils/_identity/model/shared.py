@@ -15,7 +15,7 @@ from ..._findings.key import WorkloadKey
 from .cluster import Account
 from .desired import PolicySpec, RoleSpec, Workload
 from .failures import Failure, request_failure
-from .observed import ReadFailure
+from .observed import Observed, ReadFailure
 from .targets import Target, association_target, associations_target
 
 # How many managed policies IAM attaches to a role, unless the account's quota was raised.
@@ -49,13 +49,14 @@ def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[Shared
             users.setdefault(workload.role.name.lower(), []).append(workload)
     roles = []
     for sharers in users.values():
-        policies: dict[str, tuple[WorkloadKey, ...]] = {}
+        policies: dict[str, list[WorkloadKey]] = {}
         for workload in sharers:
             for arn in dict.fromkeys(account.policy_arn(spec) for spec in workload.policies):
-                policies[arn] = (*policies.get(arn, ()), workload.key)
+                policies.setdefault(arn, []).append(workload.key)
         spec = sharers[0].role
         if spec is not None:
-            roles.append(SharedRole(spec, tuple(sharers), policies))
+            asking = {arn: tuple(keys) for arn, keys in policies.items()}
+            roles.append(SharedRole(spec, tuple(sharers), asking))
     return roles
 
 
@@ -82,33 +83,35 @@ def shared_policies(
     return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
 
 
-def unread_associations(failures: Iterable[ReadFailure], keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
-    """The workloads whose associations could not be read."""
-    targets = {failure.target for failure in failures}
-    return [
-        key
-        for key in sorted(keys)
-        if associations_target(key.cluster) in targets or association_target(key) in targets
-    ]
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The associations that could not be read, and may use any role that lets in their workloads.
+
+    ``clusters`` are those of which none could be, by what keys of workloads call them; of ``unknown_clusters`` the run
+    has no workload besides. ``associations`` has one for each name of a cluster, which stands for all that are
+    unread there: none of them comes true in a plan, and what waits for one is kept.
+    """
+
+    clusters: frozenset[str]
+    unknown_clusters: frozenset[Target]
+    associations: Mapping[str, Target]
 
 
-def unread_clusters(failures: Iterable[ReadFailure]) -> frozenset[str]:
-    """The clusters, by what keys of workloads call them, of which no association could be read."""
-    return frozenset(failure.target.name for failure in failures if failure.target.resource == "associations")
-
-
-def unknown_clusters(failures: Iterable[ReadFailure], keys: Iterable[WorkloadKey]) -> frozenset[Target]:
-    """The clusters of which no association could be read, and of which the run has no workload: any role may be theirs."""
-    known = {key.cluster for key in keys}
-    return frozenset(
-        failure.target
-        for failure in failures
-        if failure.target.resource == "associations" and failure.target.name not in known
-    )
-
-
-def unread_targets(failures: Iterable[ReadFailure]) -> dict[Target, ReadFailure]:
-    return {failure.target: failure for failure in failures}
+def find_unread(observed: Observed, listed: Iterable[WorkloadKey]) -> Unread:
+    """Once for a plan, as each role asks."""
+    unread, clusters = observed.unread, observed.unread_clusters
+    if not unread:
+        return Unread(frozenset(), frozenset(), {})
+    known, associations = set(), []
+    for key in listed:
+        known.add(key.cluster)
+        target = association_target(key)
+        if key.cluster in clusters or target in unread:
+            associations.append((key.cluster_name, target))
+    unknown = frozenset(map(associations_target, clusters - known))
+    associations += [(target.name.rpartition("/")[2], target) for target in unknown]
+    least = dict(sorted(associations, reverse=True))
+    return Unread(clusters, unknown, least)
 
 
 def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Failure:

@@ -25,8 +25,6 @@ from ..model.shared import (
     read_failure,
     shared_policies,
     shared_roles,
-    unread_clusters,
-    unread_targets,
 )
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
@@ -63,7 +61,7 @@ class _Removal:
     def clusters(self, shared: SharedRole) -> Clusters:
         """The clusters of a role's workloads whose associations are known. What a role is granted in another cluster, this
         run cannot see."""
-        return self.observed.clusters.among(shared.keys).without(unread_clusters(self.observed.failures))
+        return self.observed.clusters.among(shared.keys).without(self.observed.unread_clusters)
 
     @property
     def purges(self) -> bool:
@@ -79,7 +77,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
     With ``may_purge`` it is a purge: nobody listed what is to go, and ``may_purge`` says which policies may.
     """
     draft = Draft()
-    unread = unread_targets(observed.failures)
+    unread = observed.unread
     listed = frozenset(workload.key for workload in desired.workloads)
     removal = _Removal(
         observed,
@@ -226,7 +224,7 @@ def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
     asking = {key.cluster for key in shared.keys}
     return [
         f"workloads of cluster {name}, which was not read"
-        for name in sorted(unread_clusters(removal.observed.failures))
+        for name in sorted(removal.observed.unread_clusters)
         if name in asking or trust.may_let_in(name.rpartition("/")[2], role.trust)
     ]
 

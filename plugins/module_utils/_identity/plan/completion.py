@@ -28,8 +28,8 @@ def without_failed(plan: Plan) -> Plan:
     hindered = {failure.target: failure.workloads for failure in plan.failures}
     hindered |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
-        need = min(change.needs & left_out, default=None)
-        missing = min(change.needs & hindered.keys(), default=None)
+        need = change.needed_among(left_out)
+        missing = change.needed_among(hindered.keys())
         if all(key in failed for key in change.workloads):
             left_out.add(change.target)
             hindered.setdefault(change.target, change.workloads)

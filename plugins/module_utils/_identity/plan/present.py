@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -23,12 +23,11 @@ from ..model.observed import Observed, ObservedAssociation, ReadFailure
 from ..model.ownership import OWNER_TAG
 from ..model.shared import (
     SharedRole,
+    Unread,
+    find_unread,
     read_failure,
     shared_policies,
     shared_roles,
-    unknown_clusters,
-    unread_associations,
-    unread_targets,
 )
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
@@ -48,17 +47,17 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         _as_associated(workload, observed.associations.get(workload.key)) for workload in desired.workloads
     ]
     listed = frozenset(workload.key for workload in workloads)
-    unread = unread_targets(observed.failures)
+    unread = find_unread(observed, listed)
     differing = find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
     # Of those that have workloads here, the workloads are told.
     draft.failures += [
-        read_failure(unread[target], ()) for target in unknown_clusters(observed.failures, listed)
+        read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)
     ]
     for arn, (spec, users) in shared_policies(account, workloads).items():
         if policy_target(arn) in differing:
             continue
-        if failure := unread.get(policy_target(arn)):
+        if failure := observed.unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
         else:
             plan_policy(draft, observed.clusters, options, spec, observed.policies.get(arn), users)
@@ -68,22 +67,25 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     for shared in all_shared:
         if role_target(shared.spec.name.lower()) in differing:
             continue
-        if failure := unread.get(role_target(shared.spec.name.lower())):
+        if failure := observed.unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
         else:
-            plan_shared_role(draft, observed, options, shared, listed, made)
+            plan_shared_role(draft, observed, options, shared, listed, made, unread)
     gained = {
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
     # What could not be read may be about to give something, too.
     left_out = {
-        target for name, targets in gained.items() if role_target(name) in unread for target in targets
+        target
+        for name, targets in gained.items()
+        if role_target(name) in observed.unread
+        for target in targets
     }
-    given = _given(draft.changes) | unread.keys() | left_out
-    replacing = _Replacing(observed, all_shared, gained, given, _movers(account, workloads, observed))
+    given = _given(draft.changes) | observed.unread.keys() | left_out
+    replacing = _Replacing(observed, all_shared, gained, given, _movers(account, workloads, observed, unread))
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
-    _plan_associations(draft, desired, workloads, observed, unread, gained)
+    _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     return without_failed(draft.plan())
@@ -112,7 +114,7 @@ def _given(changes: Sequence[Change]) -> frozenset[Target]:
 
 
 def _movers(
-    account: Account, workloads: Sequence[Workload], observed: Observed
+    account: Account, workloads: Sequence[Workload], observed: Observed, unread: Unread
 ) -> dict[str, frozenset[Target]]:
     """By the ARN of a role in lower case, the associations that are to leave it."""
     movers: dict[str, set[Target]] = {}
@@ -123,36 +125,72 @@ def _movers(
         if association.role_arn != account.role_arn(workload.role):
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
     # Which role they use is not known.
-    unread = unread_associations(observed.failures, (workload.key for workload in workloads))
-    movers[""] = set(map(association_target, unread))
-    movers[""] |= unknown_clusters(observed.failures, (workload.key for workload in workloads))
+    movers[""] = set(unread.associations.values())
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
 
-@dataclass(frozen=True, slots=True)
 class _Replacing:
     """What takes the place of statements that a policy loses: what its roles get, and the roles that their workloads
-    move to.
+    move to. Indexed once, as each policy asks.
 
-    ``gained`` is all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
-    ``movers`` are the associations that leave a role, by its ARN.
+    :arg gained: all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
+    :arg movers: the associations that leave a role, by its ARN in lower case.
     """
 
-    observed: Observed
-    all_shared: Sequence[SharedRole]
-    gained: Mapping[str, frozenset[Target]]
-    given: frozenset[Target]
-    movers: Mapping[str, frozenset[Target]]
+    def __init__(
+        self,
+        observed: Observed,
+        all_shared: Sequence[SharedRole],
+        gained: Mapping[str, frozenset[Target]],
+        given: frozenset[Target],
+        movers: Mapping[str, frozenset[Target]],
+    ) -> None:
+        self.policies, self.gained, self.given, self.movers = observed.policies, gained, given, movers
+        # By the ARN of a policy: the roles that have it or are to have it, and the ARNs of those that have it.
+        self.roles: dict[str, list[SharedRole]] = {}
+        self.role_arns: dict[str, list[str]] = {}
+        # They may have any policy, as they were not looked at.
+        self.unknown_roles: list[SharedRole] = []
+        # Of roles that could not be read, what they get, by its name, and one user, which stands for all: they fail.
+        self.unread_gain: set[str] = set()
+        unread_users: list[Target] = []
+        for shared in all_shared:
+            name = shared.spec.name.lower()
+            if role_target(name) in observed.unread:
+                self.unread_gain |= {target.name for target in gained[name] & given}
+                unread_users += map(association_target, shared.keys)
+                continue
+            if name not in observed.roles:
+                self.unknown_roles.append(shared)
+                continue
+            role = observed.roles[name]
+            attached = role.attached if role is not None else ()
+            for arn in dict.fromkeys((*shared.policy_users, *attached)):
+                self.roles.setdefault(arn, []).append(shared)
+        self.unread_user = frozenset(sorted(unread_users)[:1])
+        seen = set()
+        for role in observed.roles.values():
+            if role is not None:
+                seen.add(role.arn.lower())
+                for arn in role.attached:
+                    self.role_arns.setdefault(arn, []).append(role.arn.lower())
+        # Those that leave a role that was not looked at, which may have any policy.
+        self.movers_unseen = frozenset(
+            target for role_arn, targets in movers.items() if role_arn not in seen for target in targets
+        )
 
     def steps(self, change: Change) -> tuple[Change, ...]:
         """A policy that gives and takes does so at once, unless something else replaces what it takes."""
-        policy = (
-            self.observed.policies.get(change.target.name) if change.target.resource == "policy" else None
-        )
+        policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
         if policy is None or change.action != "update" or change.takes:
             return (change,)
         arn = policy.arn
-        elsewhere = self._leaving(arn) | (self._gained(arn) & self.given)
+        elsewhere = (
+            self.movers_unseen
+            or len(self.unread_gain) > (arn in self.unread_gain)
+            or self._leaving(arn)
+            or self._gained(arn) & self.given
+        )
         return in_two_steps(change, policy) if elsewhere else (change,)
 
     def ordered(self, change: Change) -> Change:
@@ -160,8 +198,8 @@ class _Replacing:
         if change.stage != TAKING_STAGE or change.target.resource != "policy":
             return change
         arn = change.target.name
-        needs = self._gained(arn) | self._leaving(arn) | self._users(arn)
-        return replace(change, needs=change.needs | needs)
+        needs = self._gained(arn) | self._leaving(arn) | self._users(arn) | self.unread_user
+        return replace(change, needs=change.needs | needs, common_needs=self.movers_unseen)
 
     def _gained(self, arn: str) -> frozenset[Target]:
         """What the roles of the policy get beside it."""
@@ -178,24 +216,11 @@ class _Replacing:
         return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
 
     def _roles(self, arn: str) -> list[SharedRole]:
-        """The roles that have the policy, are to have it, or may have it, as they could not be read."""
-        roles = self.observed.roles
-        return [
-            shared
-            for shared in self.all_shared
-            if (name := shared.spec.name.lower()) not in roles
-            or arn in shared.policy_users
-            or ((role := roles[name]) is not None and arn in role.attached)
-        ]
+        return [*self.roles.get(arn, ()), *self.unknown_roles]
 
     def _leaving(self, arn: str) -> frozenset[Target]:
-        """The associations that leave a role of the policy, or one that was not looked at and may have it."""
-        without = {
-            role.arn.lower()
-            for role in self.observed.roles.values()
-            if role is not None and arn not in role.attached
-        }
-        leaving = (targets for role_arn, targets in self.movers.items() if role_arn not in without)
+        """The associations that leave a role of the policy."""
+        leaving = (self.movers.get(role_arn, ()) for role_arn in self.role_arns.get(arn, ()))
         return frozenset(target for targets in leaving for target in targets)
 
 

@@ -22,10 +22,7 @@ from ..model.ownership import is_of_another
 from ..model.shared import (
     POLICIES_OF_A_ROLE,
     SharedRole,
-    unknown_clusters,
-    unread_associations,
-    unread_clusters,
-    unread_targets,
+    Unread,
 )
 from ..model.targets import (
     Target,
@@ -54,13 +51,13 @@ def plan_shared_role(
     shared: SharedRole,
     listed: frozenset[WorkloadKey],
     made: Collection[str],
+    unread: Unread,
 ) -> None:
     """``made`` holds the ARNs of the policies that this plan makes.
 
     Workloads of a cluster that could not be read get nothing, and what is attached for them stays wanted.
     """
-    unread = unread_clusters(observed.failures)
-    shared = shared.without(frozenset(key for key in shared.keys if key.cluster in unread))
+    shared = shared.without(frozenset(key for key in shared.keys if key.cluster in unread.clusters))
     if not shared.users:
         return
     clusters, spec = observed.clusters.among(shared.keys), shared.spec
@@ -77,13 +74,13 @@ def plan_shared_role(
     if _boundary_missing(observed, spec, role, made):
         draft.failures.append(problems.boundary_missing(clusters.account, shared))
         return
-    holders = _holders(observed, shared, role, listed)
+    holders = _holders(observed, shared, role, listed, unread)
     changes, failures = _role_changes(clusters, options, shared, role, listed, made, holders)
     if failures:
         draft.failures.extend(failures)
         others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
         if others.users:
-            plan_shared_role(draft, observed, options, others, listed, made)
+            plan_shared_role(draft, observed, options, others, listed, made, unread)
         return
     joining = _attachments(shared, role, made)
     changes += joining
@@ -101,7 +98,7 @@ def plan_shared_role(
         draft.failures.append(overfull)
         others = shared.without(frozenset(overfull.workloads))
         if others.users:
-            plan_shared_role(draft, observed, options, others, listed, made)
+            plan_shared_role(draft, observed, options, others, listed, made, unread)
         return
     if role is not None and not spec.existing:
         if spec.trust_policy is None and _is_ours(role, options):
@@ -130,22 +127,17 @@ def _is_ours(role: ObservedRole, options: Options) -> bool:
 
 
 def _holders(
-    observed: Observed, shared: SharedRole, role: ObservedRole | None, listed: frozenset[WorkloadKey]
+    observed: Observed,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    listed: frozenset[WorkloadKey],
+    unread: Unread,
 ) -> frozenset[Target]:
     """The associations that need the role as it is until they have changed: of workloads that move to another
     role, or that are let in by their session tags only from then on. Those that could not be read may be such."""
     if role is None:
         return frozenset()
-    unread = [
-        key
-        for key in unread_associations(observed.failures, listed)
-        if may_let_in(key.cluster_name, role.trust)
-    ]
-    unknown = {
-        target
-        for target in unknown_clusters(observed.failures, listed)
-        if may_let_in(target.name.rpartition("/")[2], role.trust)
-    }
+    unseen = (target for name, target in sorted(unread.associations.items()) if may_let_in(name, role.trust))
     using = (
         observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
     )
@@ -156,7 +148,7 @@ def _holders(
         if association.key not in users
         or users[association.key].association.disable_session_tags
         not in (None, association.disable_session_tags)
-    ) | {*map(association_target, unread), *unknown}
+    ) | frozenset(unseen)
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
@@ -224,9 +216,9 @@ def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection
     """What is missing on the role, each for those who asked for it: so a policy that is refused, with
     all who asked for it, stays off."""
     attached = role.attached if role is not None else ()
-    changes = []
+    changes, present = [], frozenset(shared.keys)
     for arn, asking in shared.policy_users.items():
-        users = tuple(key for key in asking if key in shared.keys)
+        users = tuple(key for key in asking if key in present)
         if users and arn not in attached:
             new = role is None or arn in made
             changes.append(roles.attach(shared.spec.name, arn, users, new))
@@ -258,6 +250,6 @@ def _detachments(
             change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys, needs)
             changes.append(replace(change, takes=True))
         else:
-            unread = unread_targets(observed.failures).get(Target("owner", arn))
-            findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
+            failure = observed.unread.get(Target("owner", arn))
+            findings.append(retained.attached_extra(role, shared.keys[0], arn, failure))
     return changes, findings

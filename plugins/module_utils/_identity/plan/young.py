@@ -20,7 +20,6 @@ from ..model.arns import is_aws_managed
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
-from ..model.shared import unread_targets
 from ..model.targets import association_target, associations_target, policy_target, role_target
 from . import trust
 
@@ -125,7 +124,7 @@ def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
     """What this collection would have made for a workload and a look did not find, as in a sentence of that workload."""
-    unread = unread_targets(observed.failures)
+    unread = observed.unread
     listing = associations_target(workload.key.cluster)
     if (
         workload.key not in observed.associations

@@ -17,7 +17,6 @@ from ..._findings.key import WorkloadKey
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 from ..model.observed import ObservedAssociation, ReadFailure
-from ..model.shared import unread_clusters
 from ..model.targets import association_target, associations_target
 from .associations import describe_association, list_associations
 from .reader import Reader
@@ -76,16 +75,17 @@ def read_associations(
     wanted = None if removal else frozenset(keys)
     answers = map_concurrently(describe, _listings(reader, wanted), reader.width)
     results = [answer for answer in answers if answer is not None]
-    unread = unread_clusters(result for result in results if isinstance(result, ReadFailure))
-    return [result for result in results if _cluster_of(result) not in unread or _is_listing(result)]
+    # The failure of a listing names its cluster, and belongs to none of its associations.
+    unlisted = {
+        result.target.name
+        for result in results
+        if isinstance(result, ReadFailure) and result.target.resource == "associations"
+    }
+    return [result for result in results if _cluster_of(result) not in unlisted]
 
 
 def _cluster_of(result: ObservedAssociation | ReadFailure) -> str:
     return result.target.cluster if isinstance(result, ReadFailure) else result.key.cluster
-
-
-def _is_listing(result: ObservedAssociation | ReadFailure) -> bool:
-    return isinstance(result, ReadFailure) and result.target.resource == "associations"
 
 
 def _describe(reader: Reader, listed: _Listed) -> ObservedAssociation | None:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from ..._aws.client import Api
@@ -59,7 +59,8 @@ class _Reader:
         ]
         roles, held = self._roles(asking), self._roles(desired.workloads)
         wanted = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
-        wanted |= {arn for name, role in held.items() for arn in self._that_matter(desired, name, role)}
+        listed = self._listed_policies(desired)
+        wanted |= {arn for name, role in held.items() for arn in _that_matter(role, listed[name])}
         documents = self._documents(filter(None, wanted))
         inline = dict(
             zip(held, map_concurrently(self._held_inline, list(held.values()), self.width), strict=True)
@@ -98,17 +99,14 @@ class _Reader:
             # It would only have been a hint.
             return []
 
-    def _that_matter(self, desired: Desired, name: str, role: ObservedRole) -> Iterable[str]:
-        """The boundary of a role with all that it bounds, and whatever nobody asked for."""
-        if role.permissions_boundary:
-            return (*role.attached, role.permissions_boundary)
-        listed = {
-            self.observed.account.policy_arn(spec)
-            for workload in desired.workloads
-            if workload.role is not None and workload.role.name.lower() == name
-            for spec in workload.policies
-        }
-        return [arn for arn in role.attached if arn not in listed]
+    def _listed_policies(self, desired: Desired) -> dict[str, set[str]]:
+        """By the name of a role, what its workloads list."""
+        listed: dict[str, set[str]] = {}
+        for workload in desired.workloads:
+            if workload.role is not None:
+                arns = map(self.observed.account.policy_arn, workload.policies)
+                listed.setdefault(workload.role.name.lower(), set()).update(arns)
+        return listed
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
         """Where a policy's default version is not what is wanted: is another version?"""
@@ -221,6 +219,13 @@ class _Reader:
         except AwsError as error:
             return None if error.missing else ReadFailure(Target("target role", arn), error)
         return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
+
+
+def _that_matter(role: ObservedRole, listed: Collection[str]) -> Iterable[str]:
+    """The boundary of a role with all that it bounds, and whatever nobody asked for."""
+    if role.permissions_boundary:
+        return (*role.attached, role.permissions_boundary)
+    return [arn for arn in role.attached if arn not in listed]
 
 
 def _permissions(

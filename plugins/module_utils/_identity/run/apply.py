@@ -106,8 +106,10 @@ def _make_all(
     used: AwsError | None = None
     looked = use_check is None
     for change in changes:
-        needs = change.needs | ({change.makes_room_for} if change.makes_room_for else frozenset())
-        reason = next((failures[need] for need in sorted(needs) if need in failures), None)
+        missing = change.needed_among(failures.keys())
+        if change.makes_room_for is not None and change.makes_room_for in failures:
+            missing = change.makes_room_for
+        reason = failures[missing] if missing is not None else None
         if change.target in permanent:
             result: Done | Refusal = Refusal(change, permanent[change.target])
         elif reason is not None:

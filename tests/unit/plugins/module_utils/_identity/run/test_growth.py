@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The work of a run grows with the number of workloads, not with its square: counted in calls, as time is no test's."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    FakeAws,
+    Raw,
+    desired,
+    engine,
+    policy,
+    workload,
+)
+
+FEW, FACTOR = 60, 4
+# Four times as many workloads take up to four times as many calls. With a loop within a loop it is more than this.
+MOST = 6
+BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
+
+
+def workloads(
+    count: int, *actions: str, role: str = "role", roles: int = 0, one_policy: bool = False
+) -> list[Raw]:
+    """Each with a role and a policy of its own; with ``roles`` they share that many."""
+    return [
+        workload(
+            f"app-{number}",
+            f"team-{number % 10}",
+            role={"name": f"{role}-{number % roles if roles else number}", "trust_scope": "cluster"},
+            policies=[
+                policy("shared" if one_policy else f"policy-{number % roles if roles else number}", *actions)
+            ],
+        )
+        for number in range(count)
+    ]
+
+
+def run(aws: FakeAws, raw: list[Raw], state: Any = "present", purge: PurgeScope | None = None) -> None:
+    wanted = desired(*raw, state=state)
+    aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
+    done = perform(engine(aws, wanted, state), wanted, Order(state, verify=True, purge=purge))
+    result_of(done.run, check_mode=False)
+    assert done.guard.cause is None, done.guard.trace
+    assert done.verified is not None or state == "absent"
+
+
+def refuse(aws: FakeAws, name: str) -> None:
+    def answer(_parameters: object) -> dict[str, Any]:
+        raise classify(name, "AccessDenied", "no")
+
+    aws.replace(name, answer)
+
+
+def nothing(_aws: FakeAws) -> None:
+    """Leaves everything as it is."""
+
+
+def roles_unread(aws: FakeAws) -> None:
+    refuse(aws, "iam:GetRole")
+    refuse(aws, "iam:GetAccountAuthorizationDetails")
+
+
+def associations_unread(aws: FakeAws) -> None:
+    refuse(aws, "eks:DescribePodIdentityAssociation")
+
+
+FIRST = {"actions": BOTH}
+SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[str, Any]]] = {
+    # What is there before, what happens to AWS, and what the run is asked for.
+    "create": (None, nothing, FIRST),
+    "nothing to do": (FIRST, nothing, FIRST),
+    "policies lose an action": (FIRST, nothing, {"actions": READ}),
+    "workloads move to other roles": (FIRST, nothing, {"actions": BOTH, "role": "other"}),
+    "they move, and policies lose": (FIRST, nothing, {"actions": READ, "role": "other"}),
+    "one role for all": ({"actions": BOTH, "roles": 1}, nothing, {"actions": READ, "roles": 1}),
+    "one policy for all": (
+        {"actions": BOTH, "one_policy": True},
+        nothing,
+        {"actions": READ, "one_policy": True},
+    ),
+    "roles that cannot be read": (FIRST, roles_unread, {"actions": READ}),
+    "associations that cannot be read": (FIRST, associations_unread, {"actions": READ}),
+    "teardown": (FIRST, nothing, {**FIRST, "state": "absent"}),
+    "purge of half": (FIRST, nothing, {**FIRST, "purge": PurgeScope(limit=1000), "share": 2}),
+    "purge of nothing": (FIRST, nothing, {**FIRST, "purge": PurgeScope()}),
+}
+
+
+def calls(name: str, count: int) -> int:
+    """How often the code of this collection calls anything while it works for so many workloads."""
+    before, happens, wanted = SCENES[name]
+    aws = FakeAws()
+    if before is not None:
+        run(aws, made(count, before))
+    happens(aws)
+    raw = made(count, wanted)
+    profile = cProfile.Profile()
+    profile.enable()
+    run(aws, raw[: count // wanted.get("share", 1)], wanted.get("state", "present"), wanted.get("purge"))
+    profile.disable()
+    statistics: dict[tuple[str, int, str], Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    return sum(
+        number
+        for *_sums, callers in statistics.values()
+        for (file, _line, _function), (_calls, number, *_times) in callers.items()
+        if "/plugins/module_utils/_identity/" in file and "/tests/" not in file
+    )
+
+
+def made(count: int, how: dict[str, Any]) -> list[Raw]:
+    names = ("role", "roles", "one_policy")
+    return workloads(count, *how["actions"], **{name: how[name] for name in names if name in how})
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_calls_grow_with_the_workloads(name: str) -> None:
+    few, many = calls(name, FEW), calls(name, FEW * FACTOR)
+    assert many < MOST * few, f"{few} calls for {FEW} workloads, {many} for {FEW * FACTOR}"
