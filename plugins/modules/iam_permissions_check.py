@@ -247,6 +247,8 @@ permissions:
       description:
         - Whether it is V(conditional) for lack of a proof. One of the two outcomes was not found, nor was it excluded within
           the work that a verdict may cost.
+        - With V(explicit_deny), whether it was not found out within that work that an Allow takes effect but for the Deny. It is
+          denied for certain all the same.
       type: bool
       sample: false
     statements:

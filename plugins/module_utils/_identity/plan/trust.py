@@ -75,6 +75,8 @@ def wanted_trust(
         grants |= grants_of_others(clusters, present, listed)
         foreign = foreign_statements(present)
     granted = trust_policy(grants)
+    if not foreign:
+        return granted
     statements = granted["Statement"]
     return {**granted, "Statement": [*foreign, *(statements if isinstance(statements, list) else [])]}
 

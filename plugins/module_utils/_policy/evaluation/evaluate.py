@@ -48,7 +48,8 @@ class Verdict:
     ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional"; ``rules`` are the
     statements that decide it (for conditional: those that may); ``missing`` the layers without an
     Allow; ``conditional_on`` the keys, in the policy's spelling, on which the answer turns, with a
-    witness for each outcome (see ``Answer``).
+    witness for each outcome (see ``Answer``). ``undecided`` an explicit deny is denied for certain, but perhaps no
+    Allow takes effect either.
     """
 
     decision: str
@@ -141,7 +142,9 @@ def describe(question: Question, context: Context, answer: Answer) -> Verdict:
         return Verdict(IMPLICIT_DENY, missing=missing)
     # Whenever an Allow would take effect, a Deny takes effect too, or no Allow ever does.
     possible = tuple(rule for rule, answer in denies if answer is None)
-    if possible and explore((question.without_denies(),), context)[0].proven is not False:
-        return Verdict(EXPLICIT_DENY, rules=possible)
+    if possible:
+        without_denies = explore((question.without_denies(),), context)[0]
+        if without_denies.proven is not False:
+            return Verdict(EXPLICIT_DENY, rules=possible, undecided=without_denies.undecided)
     never = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
     return Verdict(IMPLICIT_DENY, missing=never)

@@ -25,7 +25,7 @@ MAX_DEPTH = 32
 
 
 class Document(dict[str, object]):
-    """A document that ``load`` has read, so that reading it again costs nothing."""
+    """A document that ``load`` has read, or that was made here, so that reading it costs nothing."""
 
 
 def load(document: object) -> Document:

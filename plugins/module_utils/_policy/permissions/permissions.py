@@ -59,8 +59,8 @@ class Required:
 class PermissionVerdict:
     """``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional"; ``statements``
     are those that decide (policy name, statement); ``change`` the policies that would have to
-    change for the answer to be allowed. The witnesses and ``undecided`` (see ``Answer``) are there only for
-    "conditional"."""
+    change for the answer to be allowed. The witnesses (see ``Answer``) are there only for "conditional",
+    ``undecided`` also for "explicit_deny": see ``Verdict``."""
 
     required: Required
     decision: str

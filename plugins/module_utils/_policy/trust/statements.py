@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation.request import ACTIONS, SERVICE
+from ..language.text import Document
 
 SID_PREFIX = "EksPodIdentity"
 # The Sid that the EKS User Guide shows.
@@ -70,7 +71,7 @@ def _parts(grant: TrustGrant) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
-def trust_policy(grants: Iterable[TrustGrant]) -> dict[str, object]:
+def trust_policy(grants: Iterable[TrustGrant]) -> Document:
     """A trust policy with exactly these grants and no cross product of them.
 
     Service accounts of one namespace share a statement, which keeps the document small.
@@ -81,10 +82,8 @@ def trust_policy(grants: Iterable[TrustGrant]) -> dict[str, object]:
         names = statements.setdefault((place, bool(grant.service_account)), [])
         if grant.service_account:
             names.append(grant.service_account)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [_statement(place, names) for (place, _named), names in sorted(statements.items())],
-    }
+    listed = [_statement(place, names) for (place, _named), names in sorted(statements.items())]
+    return Document({"Version": "2012-10-17", "Statement": listed})
 
 
 def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:

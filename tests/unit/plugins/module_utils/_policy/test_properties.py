@@ -263,8 +263,32 @@ ORDER_DECIDES = {
 }
 
 
+# Denied in any order; that no Allow takes effect either is proven in one of them only.
+ORDER_DECIDES_WHY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Action": "s3:GetObject",
+            "Resource": "*",
+            "Condition": {"Null": {"t:one": "false"}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {"t:two": ["*b"], "t:one": ["a", "a*"]},
+                "ForAllValues:StringEquals": {"t:one": ["ab", "${t:two}"], "t:two": ["a", "b"]},
+            },
+        },
+    ],
+}
+
+
 @SETTINGS
 @example(ORDER_DECIDES)
+@example(ORDER_DECIDES_WHY)
 @given(policies)
 def test_the_normal_form_is_its_own_and_keeps_the_verdict(document):
     normal = normalise(document)
@@ -274,6 +298,12 @@ def test_the_normal_form_is_its_own_and_keeps_the_verdict(document):
     before, after = verdict(document), verdict(normal)
     # In another order of the values, what there is to try may be more or less than the steps allow.
     assert before.decision == after.decision or (before.undecided or after.undecided)
+    # It is never allowed in one order and denied in another.
+    assert not {"allowed", "denied"} <= {_outcome(before.decision), _outcome(after.decision)}
+
+
+def _outcome(decision):
+    return "denied" if decision in ("implicit_deny", "explicit_deny") else decision
 
 
 @SETTINGS
