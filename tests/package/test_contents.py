@@ -15,6 +15,7 @@ from .conftest import ROOT
 
 TOP = {
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "COPYING",
     "FILES.json",
     "LICENSES",
