@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -25,22 +24,28 @@ class OutOfTime(Exception):
 
 
 class _Task(Generic[Result]):
-    """Work, and how it ended: one of ``results`` or an ``error``, once ``ended`` can be acquired."""
+    """Work, and how it ended: with one of ``results`` or an ``error``, once ``ended`` is released."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
-        self.results: list[Result] = []
-        self.error: BaseException | None = None
+        self._results: list[Result] = []
+        self._error: BaseException | None = None
         self.ended = threading.Lock()
         self.ended.acquire()
 
     def run(self) -> None:
         try:
-            self.results.append(self._work())
+            self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
-            self.error = error
-        finally:
-            self.ended.release()
+            self._error = error
+
+    def result(self, seconds: float) -> Result:
+        """What the work returns or raises; OutOfTime when it takes longer."""
+        if not self.ended.acquire(timeout=seconds):
+            raise OutOfTime
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
 
 
 class Bounded:
@@ -52,29 +57,18 @@ class Bounded:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[_Task[Any]]] = []
-        self._process = os.getpid()
 
     def within(self, seconds: float, work: Callable[[], Result]) -> Result:
         """What the work returns or raises; OutOfTime when it takes longer."""
         task = _Task(work)
-        self._hand_over(task)
-        if not task.ended.acquire(timeout=seconds):
-            raise OutOfTime
-        if task.error is not None:
-            raise task.error
-        return task.results[0]
-
-    def _hand_over(self, task: _Task[Result]) -> None:
         with self._lock:
-            if self._process != os.getpid():
-                # Threads do not come along into a fork.
-                self._process, self._idle = os.getpid(), []
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
             inbox = SimpleQueue()
             # What hangs must not keep the program from ending.
             threading.Thread(target=self._serve, args=(inbox,), daemon=True).start()
         inbox.put(task)
+        return task.result(seconds)
 
     def _serve(self, inbox: SimpleQueue[_Task[Any]]) -> None:
         while True:
@@ -88,12 +82,21 @@ class Bounded:
                 # Work is on its way.
                 continue
             task.run()
-            # Its results are not kept until the next.
-            del task
+            # Idle first: whoever waits for this may have more work at once.
             with self._lock:
                 self._idle.append(inbox)
+            task.ended.release()
+            # Its results are not kept until the next.
+            del task
 
 
 def within(seconds: float, work: Callable[[], Result]) -> Result:
-    """The same once, in a thread of its own."""
-    return Bounded().within(seconds, work)
+    """The same once, in a thread that ends with the work."""
+    task = _Task(work)
+
+    def run() -> None:
+        task.run()
+        task.ended.release()
+
+    threading.Thread(target=run, daemon=True).start()
+    return task.result(seconds)

@@ -140,9 +140,9 @@ class ParsedInput:
         return tuple(sorted({workload.key.namespace for workload in self.workloads}))
 
 
-def allowed_purge(present: int, limit: int, percent: int | None) -> int:
+def allowed_purge(count: int, limit: int, percent: int | None) -> int:
     """How many may go of those that are there."""
-    return limit if percent is None else present * percent // 100
+    return limit if percent is None else count * percent // 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,9 @@ def assemble(
     account = read_caller(api)
     places = [Place(member.key, member.name, member.region) for member in members]
     looks = find_clusters(api, account, places, state, width)
-    left_out = {key: cluster for key, cluster in looks.items() if isinstance(cluster, AwsError)}
+    left_out = {key: look for key, look in looks.items() if isinstance(look, AwsError)}
     left_out |= {key: _stopped(key) for key in stopped}
-    usable = {key: cluster for key, cluster in looks.items() if isinstance(cluster, Cluster)}
+    usable = {key: look for key, look in looks.items() if isinstance(look, Cluster)}
     doubts: dict[str, Finding] = {}
     # It is the account's, and asked for once, by the first cluster that needs it.
     quota = cache(partial(read_attachment_quota, api))
