@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    refuse_results,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
@@ -47,6 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         step = options["step"]
         try:
             if step == "reset":
+                refuse_results(load_extra_vars(self._loader))
                 set_fact(self, result, REPORT, {})
                 set_fact(self, result, STOPPED, "")
                 return {**result, "changed": False}

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_boolean,
@@ -33,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_variables,
     is_unanswered,
     read_variables,
+    refuse_results,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     OPTIONS,
@@ -160,6 +162,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             if "entry_point" not in self._task.args:
                 return {**result, **self._run(dict(self._task.args), variables)}
+            refuse_results(load_extra_vars(self._loader))
             entry_point, fleet = self._entry_point(variables)
             given = self._role_variables(variables, entry_point)
             if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":

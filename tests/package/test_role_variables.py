@@ -141,6 +141,18 @@ PLAY = """
   roles:
     - workload_identity.aws.pod_identity
 """
+# Who says with them that nothing failed does not get a green run.
+RESULTS = {"pod_identity_stopped": "", "pod_identity_report": {"failed": False}}
+HIDDEN = "\n".join(
+    (
+        "2 problems in the input; nothing was changed:",
+        *(
+            f"- {name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from the "
+            "extra variables."
+            for name in sorted(RESULTS)
+        ),
+    )
+)
 MISSPELT = (
     "pod_identity_purge_namespace is no variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "
     "changed."
@@ -153,6 +165,10 @@ MISSPELT = (
         pytest.param(SITE, "", ["-e", "pod_identity_purge_namespace=a"], MISSPELT, id="extra variable"),
         pytest.param(SITE, "pod_identity_purge_namespace=a", [], MISSPELT, id="inventory"),
         pytest.param("play.yml", "", [], MISSPELT, id="play"),
+        pytest.param(SITE, "", ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
+        pytest.param(
+            "workload_identity.aws.fleet", "", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"
+        ),
         pytest.param(
             SITE,
             "",

@@ -195,6 +195,18 @@ def find_variables(names: Iterable[str]) -> list[str]:
     return [name for name in own if name in _READERS]
 
 
+def refuse_results(extra_variables: Iterable[str]) -> None:
+    """InputError for what the role itself leaves: an extra variable stands in its place, whatever a run finds."""
+    problems = Problems()
+    for name in sorted({f"{ROLE}{left}" for left in LEFT}.intersection(extra_variables)):
+        problems.add(
+            "",
+            f"{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from the "
+            "extra variables.",
+        )
+    problems.raise_if_any()
+
+
 def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
     """The values with the types that they stand for, by the names without prefix; what has no value is left out.
 

@@ -17,6 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_variables,
     read_report_variables,
     read_variables,
+    refuse_results,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -212,6 +213,17 @@ def test_an_unknown_variable_is_refused(name: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         find_variables([f"pod_identity_{name}", "pod_identity_purge", "other"])
     assert caught.value.problems == (problem,)
+
+
+def test_a_result_as_an_extra_variable_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        refuse_results(["pod_identity_stopped", "pod_identity_report", "pod_identity_purge", "report"])
+    assert caught.value.problems == tuple(
+        f"pod_identity_{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it "
+        "from the extra variables."
+        for name in ("report", "stopped")
+    )
+    refuse_results(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
 
 
 def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
