@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""What a policy loses is taken only when what replaces it is there: which changes that is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..model.changes import Change
+from ..model.observed import Observed
+from ..model.shared import SharedRole
+from ..model.targets import Target, association_target, role_target
+from .policies import TAKING_STAGE, in_two_steps
+
+
+class Replacing:
+    """What takes the place of statements that a policy loses: what its roles get, and the roles that their workloads
+    move to. Indexed once, as each policy asks.
+
+    :arg gained: all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
+    :arg movers: the associations that leave a role, by its ARN in lower case.
+    """
+
+    def __init__(
+        self,
+        observed: Observed,
+        all_shared: Sequence[SharedRole],
+        gained: Mapping[str, frozenset[Target]],
+        given: frozenset[Target],
+        movers: Mapping[str, frozenset[Target]],
+    ) -> None:
+        self.policies, self.gained, self.given, self.movers = observed.policies, gained, given, movers
+        # By the ARN of a policy: the roles that have it or are to have it, and the ARNs of those that have it.
+        self.roles: dict[str, list[SharedRole]] = {}
+        self.role_arns: dict[str, list[str]] = {}
+        # They may have any policy, as they were not looked at.
+        self.unknown_roles: list[SharedRole] = []
+        # Of roles that could not be read, what they get, by its name, and one user, which stands for all: they fail.
+        self.unread_gain: set[str] = set()
+        unread_users: list[Target] = []
+        for shared in all_shared:
+            name = shared.spec.name.lower()
+            if role_target(name) in observed.unread:
+                self.unread_gain |= {target.name for target in gained[name] & given}
+                unread_users += map(association_target, shared.keys)
+                continue
+            if name not in observed.roles:
+                self.unknown_roles.append(shared)
+                continue
+            role = observed.roles[name]
+            attached = role.attached if role is not None else ()
+            for arn in dict.fromkeys((*shared.policy_users, *attached)):
+                self.roles.setdefault(arn, []).append(shared)
+        self.unread_user = frozenset(sorted(unread_users)[:1])
+        seen = set()
+        for role in observed.roles.values():
+            if role is not None:
+                seen.add(role.arn.lower())
+                for arn in role.attached:
+                    self.role_arns.setdefault(arn, []).append(role.arn.lower())
+        # Those that leave a role that was not looked at, which may have any policy.
+        self.movers_unseen = frozenset(
+            target for role_arn, targets in movers.items() if role_arn not in seen for target in targets
+        )
+
+    def steps(self, change: Change) -> tuple[Change, ...]:
+        """A policy that gives and takes does so at once, unless something else replaces what it takes."""
+        policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
+        if policy is None or change.action != "update" or change.takes:
+            return (change,)
+        arn = policy.arn
+        elsewhere = (
+            self.movers_unseen
+            or len(self.unread_gain) > (arn in self.unread_gain)
+            or self._leaving(arn)
+            or self._gained(arn) & self.given
+        )
+        return in_two_steps(change, policy) if elsewhere else (change,)
+
+    def ordered(self, change: Change) -> Change:
+        """A policy that loses statements waits for all that may replace them."""
+        if change.stage != TAKING_STAGE or change.target.resource != "policy":
+            return change
+        arn = change.target.name
+        needs = self._gained(arn) | self._leaving(arn) | self._users(arn) | self.unread_user
+        return replace(change, needs=change.needs | needs, common_needs=self.movers_unseen)
+
+    def _gained(self, arn: str) -> frozenset[Target]:
+        """What the roles of the policy get beside it."""
+        return frozenset(
+            target
+            for shared in self._roles(arn)
+            for target in self.gained[shared.spec.name.lower()]
+            if target.name != arn
+        )
+
+    def _users(self, arn: str) -> frozenset[Target]:
+        """The associations of all who use the policy's roles: where one of them fails, what it gets instead is not
+        even planned."""
+        return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
+
+    def _roles(self, arn: str) -> list[SharedRole]:
+        return [*self.roles.get(arn, ()), *self.unknown_roles]
+
+    def _leaving(self, arn: str) -> frozenset[Target]:
+        """The associations that leave a role of the policy."""
+        leaving = (self.movers.get(role_arn, ()) for role_arn in self.role_arns.get(arn, ()))
+        return frozenset(target for targets in leaving for target in targets)
