@@ -18,7 +18,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     groups_by_account,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    input_message,
+    sentence,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
@@ -26,7 +30,8 @@ MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
 # What leads to a host's account.
 PLACE = ("account_id", *CREDENTIALS)
-NO_PART = (
+NOT_BEGUN = "The AWS half of its account did not begin: {reason}"
+BROKE_OFF = (
     "The AWS half of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
     "reads what is there, and goes on from that."
 )
@@ -110,14 +115,18 @@ def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
 def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mapping[str, Any]) -> Result:
     """Run the AWS half of an account's groups, one after the other; by each host where its part of the result is.
 
-    Nothing here fails: what went wrong is in the parts, and each host says it for itself.
+    Nothing here fails once it has begun: what went wrong is in the parts, and each host says it for itself.
     """
+    try:
+        content = read_json(dict(groups))
+    except InputError as error:
+        return {"failed": True, "not_begun": True, "changed": False, "msg": input_message(error)}
     parts: dict[str, dict[str, str]] = {}
     kept: dict[str, list[str]] = {}
     changed = False
     diff: list[Any] = []
     warnings: list[str] = []
-    for group in read_json(dict(groups)):
+    for group in content:
         arguments = {**group["arguments"], "continue_on_error": True, "option_prefix": "pod_identity_"}
         if not arguments.get("verify_only"):
             arguments["verify"] = True
@@ -157,7 +166,8 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
     part = (account.get("parts") or {}).get(host)
     if part is None:
         reason = sentence(str(account.get("msg") or "it ended without a result"))
-        return {"failed": True, "left_out": True, "changed": False, "msg": NO_PART.format(reason=reason)}
+        message = NOT_BEGUN if account.get("not_begun") else BROKE_OFF
+        return {"failed": True, "left_out": True, "changed": False, "msg": message.format(reason=reason)}
     row: Result = read_json(dict(part))
     # The task of the account has shown it.
     row.pop("diff", None)

@@ -25,6 +25,7 @@ from sandbox.eks import ClusterRequest, create_cluster
 from sandbox.kube.control import KubeControl
 
 ROOT = Path(__file__).resolve().parents[2]
+CALLBACKS = Path(__file__).parent / "callbacks"
 PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "python"))
 TOKEN = "administrator-of-all"
 Raw = dict[str, Any]
@@ -175,7 +176,7 @@ class Scene:
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return path
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, callback: str = "") -> dict[str, str]:
         config = self.folder / "aws-config"
         config.write_text(
             "".join(
@@ -198,10 +199,18 @@ class Scene:
             "AWS_CONFIG_FILE": str(config),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # An empty name is an error of ansible-core.
+            **(
+                {"ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": callback}
+                if callback
+                else {}
+            ),
         }
 
-    def play(self, playbook: str, *arguments: str, hosts: str = "fleet", **variables: Any) -> Ran:
-        """Run a playbook of the collection over some hosts."""
+    def play(
+        self, playbook: str, *arguments: str, hosts: str = "fleet", callback: str = "", **variables: Any
+    ) -> Ran:
+        """Run a playbook of the collection over some hosts, with a callback of these tests."""
         command = [
             str(Path(sys.executable).parent / "ansible-playbook"),
             f"workload_identity.aws.{playbook}",
@@ -213,7 +222,7 @@ class Scene:
         ]
         done = subprocess.run(
             command,
-            env=self.environment(),
+            env=self.environment(callback),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

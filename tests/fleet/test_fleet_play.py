@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,21 +201,18 @@ def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: S
     assert associations(fleet)["grey"] == []
 
 
-def test_an_account_that_broke_off_is_told_by_each_of_its_clusters(fleet: Scene) -> None:
-    lost = str(fleet.folder / "lost.json")
-    accounts = {
-        "files": {"blue": {"path": lost, "sha256": ""}},
-        "leaders": {"blue": "blue", "green": "blue"},
-    }
-    ran = fleet.play("fleet", hosts="blue,green", pod_identity_accounts=accounts)
+def test_an_account_that_did_not_begin_is_told_by_each_of_its_clusters(fleet: Scene) -> None:
+    """What its run was to read is gone when it begins."""
+    ran = fleet.play("fleet", hosts="blue,green", callback="lose_account_files")
     assert ran.code == 2
     assert rows(ran) == {"blue": "blue (prod) stopped", "green": "green (prod) stopped"}
+    (lost,) = re.findall(r"^lost: (.+)$", ran.output, re.MULTILINE)
     for host in ("blue", "green"):
         assert (
-            f"{host}:\n  The AWS half of its account broke off: {lost} cannot be read: No such file or directory. Run again. "
-            "Nothing was changed. What it may have changed is not in this report. Run the play again: it reads what is there, "
-            "and goes on from that."
+            f"{host}:\n  The AWS half of its account did not begin: {lost} cannot be read: No such file or directory. "
+            "Run again. Nothing was changed."
         ) in ran.output
+    assert fleet.writes() == 0
 
 
 def test_slices_come_to_the_same_end_and_do_nothing_twice(fleet: Scene) -> None:

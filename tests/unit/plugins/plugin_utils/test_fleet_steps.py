@@ -54,6 +54,13 @@ class Untemplatable(dict[str, Any]):
         return super().get(name, default)
 
 
+def test_what_did_not_begin_changed_nothing() -> None:
+    account = {"failed": True, "not_begun": True, "msg": "x.json cannot be read: gone. Nothing was changed."}
+    assert take_part(account, "blue")["msg"] == (
+        "The AWS half of its account did not begin: x.json cannot be read: gone. Nothing was changed."
+    )
+
+
 def ready(name: str, **options: Any) -> dict[str, Any]:
     """The variables of a host after its preflight."""
     preflight = {
