@@ -42,7 +42,7 @@ WORKERS ?= 2
 # Quick ones first; then those that take longest, so that none is left alone at the end
 TESTS := lint unit findings emulators package integration docs sanity faults awx fleet sandbox-tests mutation molecule
 
-test: setup-matrix
+test: setup
 	@$(VENV)/python tools/run_tests.py $(TESTS)
 
 lint: setup
@@ -63,7 +63,7 @@ emulators: setup
 mutation: setup
 	@$(VENV)/python tests/mutation/run.py --jobs $(WORKERS)
 
-docs: setup
+docs: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/docs
 
 # With CONTROLLER_HOST set it sets that AWX up, and clears it again
@@ -87,6 +87,7 @@ integration: setup
 molecule: setup
 	@$(VENV)/python tools/run_molecule.py
 
+# CORES=all runs it on every ansible-core, rather than on the oldest and the newest
 package: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/package
 

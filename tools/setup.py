@@ -15,6 +15,7 @@ Standard library only: this is the first thing that runs on a new machine.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -196,7 +197,6 @@ def set_up(what: str) -> None:
     pythons = find_pythons()
     version, python = pick_python(pythons)
     requirements = ROOT / "requirements"
-    CACHE.mkdir(exist_ok=True)
     wanted = "run.txt" if what == "run" and not (ROOT / ".venv" / ".dev").exists() else "dev.txt"
     install(ROOT / ".venv", python, "-r", requirements / wanted)
     if wanted == "dev.txt":
@@ -240,8 +240,12 @@ def main() -> int:
     if len(sys.argv) != 2 or sys.argv[1] not in ("run", "dev", "matrix"):
         print(__doc__)
         return 2
+    CACHE.mkdir(exist_ok=True)
     try:
-        set_up(sys.argv[1])
+        with (CACHE / "setup.lock").open("w") as lock:
+            # Checks that run side by side set up what they need.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            set_up(sys.argv[1])
     except SetupError as error:
         print(f"[setup] failed: {error}", file=sys.stderr)
         return 1

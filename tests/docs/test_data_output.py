@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support import ROOT, Sandbox
-from test_screen import EXAMPLE, Core, cores
+from test_screen import EXAMPLE, Core, end_cores
 
 Json = dict[str, Any]
 LAST = "Show the result, and fail unless everything was done and verified"
@@ -29,7 +29,7 @@ def results_of(output: str, callback: str) -> list[tuple[str, Json]]:
 
 
 @pytest.mark.parametrize("callback", ["ansible.posix.json", "ansible.posix.jsonl"])
-@pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
+@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
 def test_output_that_is_data_stays_data(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
     """The result is that of the last task, once: what a run did, and why one failed."""
     own = tmp_path / "ansible_collections" / "workload_identity"
