@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -104,7 +103,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             access = access_for(self, parse_eks_target(row) if row else None, options)
         except InputError as error:
             return {**result, "failed": True, "msg": visible(str(error))}
-        with interruptible() if options["runtime_proof"] else contextlib.nullcontext():
+        with interruptible():
             run = run_half(
                 connect(self, access, variables, options["force_conflicts"], deadline),
                 parse_aws_result(variables[options["result"]], cluster),

@@ -27,6 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_mo
     runs_here,
     starts_here,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
 
@@ -43,7 +44,9 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
             return {"changed": False, "failed": True, "msg": input_message(error)}
         self._task.args = self._with_readable_input(arguments)
         try:
-            return self._run_shown(tmp, task_vars)
+            # Where this ends, nobody waits for the module any more, and it ends as well.
+            with interruptible():
+                return self._run_shown(tmp, task_vars)
         finally:
             # What is copied for the module, and its progress, end with it; the task may be tried again.
             self._task.args = arguments

@@ -11,10 +11,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listener import STANDARD_OUTPUT
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
@@ -34,12 +36,13 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Kill:
-    """When a run gets a signal: before its ``request``-th request, at its answer, or ``delay`` s after sending."""
+    """When a run is ended: before its ``request``-th request, at its answer, or ``delay`` s after sending. Without a signal
+    by the end of who reads what it prints."""
 
     request: int
     moment: str
     delay: float
-    signal: signal.Signals = signal.SIGKILL
+    signal: signal.Signals | None = signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,24 @@ def _verdict(account: Account, played: Played, usual: Usual) -> tuple[str, str]:
         return "lost", f"{error}\n{played.message}"
 
 
-def _send_later(kill: Kill) -> None:
-    time.sleep(kill.delay)
-    os.kill(os.getpid(), kill.signal)
+def _ending(kill: Kill) -> Callable[[], None]:
+    """What ends this process, once."""
+    if kill.signal is not None:
+        return partial(os.kill, os.getpid(), kill.signal)
+    reading, writing = os.pipe()
+    os.dup2(writing, STANDARD_OUTPUT)
+    os.close(writing)
+    return partial(os.close, reading)
 
 
 def _arm(account: Account, kill: Kill, dying: list[threading.Thread]) -> None:
     lock = threading.Lock()
     count = 0
+    end = _ending(kill)
+
+    def end_later() -> None:
+        time.sleep(kill.delay)
+        end()
 
     def reached() -> bool:
         nonlocal count
@@ -139,14 +152,14 @@ def _arm(account: Account, kill: Kill, dying: list[threading.Thread]) -> None:
         if not reached():
             return
         if kill.moment == BEFORE:
-            os.kill(os.getpid(), kill.signal)
+            end()
             return
-        dying.append(threading.Thread(target=_send_later, args=(kill,)))
+        dying.append(threading.Thread(target=end_later))
         dying[0].start()
 
     def answered(**_event: Any) -> None:
         if reached():
-            os.kill(os.getpid(), kill.signal)
+            end()
 
     if kill.moment == ANSWERED:
         for client in account.clients.values():

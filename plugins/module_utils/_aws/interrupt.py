@@ -19,8 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from types import FrameType
+
+from .listener import listened_to
 
 _STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
@@ -77,7 +80,7 @@ def finishing() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Stop:
-    """What ends the work of a run before its time. ``reason`` is a signal's name or ``DEADLINE``; empty as
+    """What ends the work of a run before its time. ``reason`` is a signal's name, ``DEADLINE`` or ``UNHEARD``; empty as
     long as nothing does."""
 
     reason: str = ""
@@ -89,7 +92,7 @@ class Stop:
         self.event.set()
 
 
-DEADLINE = "deadline"
+DEADLINE, UNHEARD = "deadline", "unheard"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ANSWERS: ContextVar[bool] = ContextVar("answers", default=False)
 
@@ -115,7 +118,8 @@ def answering() -> Iterator[None]:
 
 @contextmanager
 def stoppable(deadline: float | None = None) -> Iterator[Stop]:
-    """SIGINT, SIGTERM and the deadline, in seconds from now, end the work of the block alike.
+    """SIGINT, SIGTERM, the deadline, in seconds from now, and the end of who waits for the answer end the work of the block
+    alike.
 
     Nothing is torn apart by them: requests under way are answered, and what must not stay half done is
     finished. Then the work raises Interrupted.
@@ -133,7 +137,8 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         if timer is not None:
             timer.daemon = True
             timer.start()
-        yield stop
+        with listened_to(partial(stop.end, UNHEARD)):
+            yield stop
     finally:
         _STOP.reset(before)
         if timer is not None:

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Whether anybody still waits for what this process is to print.
+
+A module outlives the process that started it, where that is killed alone: what it does then is told to nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+STANDARD_OUTPUT = 1
+_LOST = select.POLLERR | select.POLLHUP
+
+
+@contextmanager
+def listened_to(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
+    """Within it, ``lost`` is called, in another thread, once nobody can read what is written to a stream any more.
+
+    :arg stream: a file descriptor. A file, and one that is closed here, has no listener to lose.
+    """
+    block, end_of_block = os.pipe()
+    watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        os.close(end_of_block)
+        watch.join()
+        os.close(block)
+
+
+def _watch(stream: int, block: int, lost: Callable[[], None]) -> None:
+    poll = select.poll()
+    poll.register(stream, 0)
+    poll.register(block, 0)
+    events = dict(poll.poll())
+    if block not in events and events[stream] & _LOST:
+        lost()

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who reads what a process prints may end before it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listener import listened_to
+
+LONG = 20
+NEVER_OPENED = 10**6
+
+
+@pytest.fixture
+def ends() -> Iterator[list[int]]:
+    """A pipe, its reading and its writing end; what is closed in a test is taken out of the list."""
+    pipe = [*os.pipe()]
+    yield pipe
+    for end in pipe:
+        os.close(end)
+
+
+def test_the_end_of_the_reader_is_told(ends: list[int]) -> None:
+    lost = threading.Event()
+    with listened_to(lost.set, ends[1]):
+        assert not lost.is_set()
+        os.close(ends.pop(0))
+        assert lost.wait(LONG)
+
+
+def test_a_reader_that_is_gone_before_is_told(ends: list[int]) -> None:
+    os.close(ends.pop(0))
+    lost = threading.Event()
+    with listened_to(lost.set, ends[0]):
+        assert lost.wait(LONG)
+
+
+def test_what_was_written_and_not_read_yet_has_a_reader(ends: list[int]) -> None:
+    os.write(ends[1], b"progress")
+    lost = threading.Event()
+    with listened_to(lost.set, ends[1]):
+        assert not lost.wait(0.2)
+
+
+def test_after_the_block_nothing_is_told_and_nothing_goes_on(ends: list[int]) -> None:
+    threads = threading.enumerate()
+    lost = threading.Event()
+    with listened_to(lost.set, ends[1]):
+        assert len(threading.enumerate()) == len(threads) + 1
+    assert threading.enumerate() == threads
+    os.close(ends.pop(0))
+    assert not lost.wait(0.2)
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["a file", "closed"])
+def test_what_has_no_reader_to_lose_is_not_watched(tmp_path: Path, closed: bool) -> None:
+    stream = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY)
+    lost = threading.Event()
+    # The number of one that is closed here goes to the next one that is opened.
+    with listened_to(lost.set, NEVER_OPENED if closed else stream):
+        assert not lost.wait(0.2)
+    os.close(stream)

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A task whose process is ended, or outlives Ansible, reaches its ``finally``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
+
+LONG = 60
+# A parent that ends as soon as its child works, as ansible-playbook does when it is killed alone.
+ORPHAN = f"""
+import os, time
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
+reading, writing = os.pipe()
+if os.fork():
+    os.read(reading, 1)
+    os._exit(0)
+try:
+    with interruptible():
+        os.write(writing, b".")
+        try:
+            time.sleep({LONG})
+        finally:
+            print("in order", flush=True)
+except SystemExit as end:
+    print(end.code, flush=True)
+"""
+
+
+def end_twice(reached: list[str]) -> None:
+    with interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(LONG)
+        finally:
+            # A second one does not end what the first one began.
+            os.kill(os.getpid(), signal.SIGTERM)
+            reached.append("in order")
+
+
+def test_sigterm_ends_the_block_once() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    reached: list[str] = []
+    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
+        end_twice(reached)
+    assert reached == ["in order"]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_end_of_the_parent_ends_the_block() -> None:
+    # Its output ends when both have ended.
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+    )
+    assert done.stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
+
+
+def test_a_block_that_ends_leaves_nothing_behind() -> None:
+    before = signal.getsignal(signal.SIGTERM), threading.enumerate()
+    with interruptible():
+        assert len(threading.enumerate()) == len(before[1]) + 1
+    assert (signal.getsignal(signal.SIGTERM), threading.enumerate()) == before
