@@ -45,6 +45,7 @@ with contextlib.suppress(ImportError):
     )
     from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.parsers import ResponseParserError
+    from botocore.session import Session
 
 Response = dict[str, Any]
 
@@ -77,6 +78,8 @@ class Api(Protocol):
 
 class ClientModule(Protocol):
     """The part of AnsibleAWSModule that makes clients."""
+
+    params: Mapping[str, Any]
 
     @property
     def region(self) -> str | None:
@@ -349,9 +352,12 @@ def _botocore_hint(text: str) -> str:
 def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
     """Requests with a module's credentials, region and endpoint, for ``width`` threads.
 
-    With a ``role`` it is assumed with these credentials, and all requests are its own.
+    With a ``role`` it is assumed with these credentials, and all requests are its own. AwsError for a profile that cannot be
+    used.
     """
-    return api_with(module.client, partial(_connection_of, module), width, role, module.region or "")
+    connection = _connection_of(module)
+    _validate_profile(connection.profile)
+    return api_with(module.client, lambda: connection, width, role, module.region or "")
 
 
 def api_with(
@@ -391,6 +397,15 @@ def client_config(width: int) -> dict[str, Any]:
 def _connection_of(module: ClientModule) -> Connection:
     region, endpoint_url, options = get_aws_connection_info(module)
     return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
+
+
+def _validate_profile(profile: str | None) -> None:
+    """amazon.aws would end the module with no more than that it couldn't connect."""
+    if profile:
+        try:
+            Session(profile=profile).get_scoped_config()
+        except BotoCoreError as error:
+            raise as_aws_error(error, "sts", "GetCallerIdentity") from error
 
 
 def _own_client(

@@ -187,10 +187,17 @@ _MEANINGS: tuple[_Meaning, ...] = (
     _Meaning(
         ErrorKind.OTHER,
         r"NoCredentialsError|PartialCredentialsError|CredentialRetrievalError|TokenRetrievalError"
-        r"|UnauthorizedSSOTokenError|SSOTokenLoadError|ProfileNotFound|ConfigNotFound",
+        r"|UnauthorizedSSOTokenError|SSOTokenLoadError|ConfigNotFound",
         r"",
         "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID "
         "and AWS_SECRET_ACCESS_KEY, or the option ⟨profile⟩.",
+    ),
+    _Meaning(
+        ErrorKind.OTHER,
+        r"ProfileNotFound",
+        r"",
+        "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: it is read from ~/.aws/config and ~/.aws/credentials, or from "
+        "the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name.",
     ),
     _Meaning(
         ErrorKind.OTHER,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -336,6 +338,7 @@ def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_t
     iam.stubber.add_response("get_role", {"Role": ROLE})
 
     class Module:
+        params: Mapping[str, Any] = {}
         region = "us-west-2"
 
         def client(self, service: str, **extra: Any) -> Any:
@@ -347,6 +350,31 @@ def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_t
         ("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections, **TIMEOUTS}})
     ]
     assert RETRIES == {"mode": "standard", "total_max_attempts": 1}
+
+
+def test_a_profile_that_is_not_there_is_named_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[profile other]\nregion = us-west-2\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+
+    class Module:
+        region = "us-west-2"
+
+        def __init__(self, profile: str) -> None:
+            self.params = {"profile": profile}
+
+        def client(self, service: str, **_extra: Any) -> Any:
+            raise AssertionError(f"{service} was asked")
+
+    with pytest.raises(AwsError) as caught:
+        api_for(Module("nope"), 1, None)
+    assert str(caught.value) == (
+        "sts:GetCallerIdentity: ProfileNotFound: The config profile (nope) could not be found"
+    )
+    assert caught.value.remedy.startswith("Check the name in the option ⟨profile⟩ or in AWS_PROFILE:")
+    api_for(Module("other"), 1, None)
 
 
 @pytest.mark.parametrize(

@@ -168,9 +168,14 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             for code in (
                 "NoCredentialsError",
                 "PartialCredentialsError",
-                "ProfileNotFound",
                 "SSOTokenLoadError",
             )
+        ),
+        (
+            "ProfileNotFound",
+            "",
+            "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: it is read from ~/.aws/config and "
+            "~/.aws/credentials, or from the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name.",
         ),
         ("NoRegionError", "", "Give the region: the option ⟨region⟩, or AWS_REGION."),
         *(
