@@ -117,9 +117,11 @@ def _loops(aws: str, around: Surroundings, scratch: Path, count: int) -> Command
     return [PLAYBOOK, HERE / "plays/amazon_aws.yml", "-e", json.dumps(variables)]
 
 
+def extra_variables(path: Path) -> str:
+    """Those of a playbook of the collection on workloads that it reads from a file, as one argument."""
+    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads_from": [str(path)]}
+    return json.dumps(variables)
+
+
 def _play(play: Path, path: Path, *options: str) -> Command:
-    variables = {
-        "pod_identity_cluster_name": "my-cluster",
-        "pod_identity_workloads_from": [str(path)],
-    }
-    return [PLAYBOOK, play, "-e", json.dumps(variables), *options]
+    return [PLAYBOOK, play, "-e", extra_variables(path), *options]
