@@ -29,8 +29,10 @@ except ImportError:  # ansible-core before 2.19
     _BuiltModule = None
 
 ROOTS = ("ansible", "ansible_collections")
+# Of which the launcher imports a part, whatever it launches.
+OWN = "workload_identity.aws"
 # Collections of whose parts a collection's modules import some.
-NEEDED = {"workload_identity.aws": ("amazon.aws",)}
+NEEDED = {OWN: ("amazon.aws",)}
 # How a module that says nothing about it reads its arguments and writes its result.
 PROFILE = "legacy"
 
@@ -70,7 +72,7 @@ def installed_module(name: str, arguments: Mapping[str, Any], interpreter: str) 
 def _folders(collection: str) -> dict[str, list[str]]:
     """Where the packages are that a module of a collection imports from, with all packages above them."""
     names = list(ROOTS)
-    for each in (*NEEDED.get(collection, ()), collection):
+    for each in dict.fromkeys((OWN, *NEEDED.get(collection, ()), collection)):
         names += [f"ansible_collections.{each.partition('.')[0]}", f"ansible_collections.{each}"]
     return {name: list(importlib.import_module(name).__path__) for name in names}
 

@@ -24,10 +24,15 @@ LOOK = 0.5
 def interruptible() -> Iterator[None]:
     """SIGTERM, with which Ansible ends its workers, raises SystemExit once, so that ``finally`` is reached. So does the end of
     ansible-playbook: killed alone it ends no worker, and nobody is told what that does.
+
+    What was started from here gets the signal as well, where this process leads a group: as in workers of ansible-core
+    2.19 and newer, whose own answer to the signal this replaces.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), number)
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)

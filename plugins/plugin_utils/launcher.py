@@ -5,14 +5,16 @@
 
 """The text of this file, with a call of ``launch`` below it, is what Ansible runs in the place of a packed module.
 
-It runs in a process that knows no collection yet, so it needs nothing but Python.
+It begins in a process that knows no collection yet, with nothing but Python.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -41,6 +43,10 @@ def launch(module: str, packages: Mapping[str, Sequence[str]], arguments: str) -
         package.__path__ = list(folders)
         package.__file__ = os.path.join(folders[0], "__init__.py")
         sys.modules[name] = package
+    from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listener import listened_to
+
     sys.argv = [module]
     sys.stdin = io.TextIOWrapper(io.BytesIO(arguments.encode()), encoding="utf-8")
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    # A module goes on when the worker that started it is killed alone, with nobody to tell what it does.
+    with listened_to(functools.partial(os.kill, os.getpid(), signal.SIGTERM)):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)

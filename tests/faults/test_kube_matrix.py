@@ -213,8 +213,8 @@ def test_a_killed_use_of_the_role_is_completed_by_the_next(
     usual: Mapping[str, UsualRole],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A signal once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core, a
-    process of its own, goes on."""
+    """A signal once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core is a
+    process of its own."""
     user, kube = role
     counts: Counter[str] = Counter()
     for name, operation in writes(usual, how):

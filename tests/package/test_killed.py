@@ -10,13 +10,15 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config
 
-from .conftest import CORES, run
+from .conftest import CORES, run, sandbox_in
 from .test_main_job import recap
 
 SITE = "workload_identity.aws.site"
@@ -69,6 +71,32 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def kill_when(
+    due: Callable[[], bool], command: Sequence[object], env: Mapping[str, str], folder: Path
+) -> None:
+    """Start ansible-playbook, kill it alone once that is due, and wait until what it had started has ended."""
+    started = folder / "started"
+    killed = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env={**env, "ANSIBLE_REMOTE_TMP": str(started)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(due)
+    assert started_from(started) != []
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(LONG)
+    until(lambda: started_from(started) == [])
+
+
+def site(venv: Path, folder: Path) -> Sequence[object]:
+    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": WORKLOADS}
+    (folder / "workloads.yml").write_text(json.dumps(variables), encoding="utf-8")
+    return [venv / "bin" / "ansible-playbook", SITE, "-e", "@workloads.yml"]
+
+
 @pytest.mark.parametrize("core", CORES)
 def test_no_run_goes_on_without_ansible(
     core: str,
@@ -79,27 +107,30 @@ def test_no_run_goes_on_without_ansible(
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
-    url = sandbox["AWS_ENDPOINT_URL"]
-    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": WORKLOADS}
-    (short / "workloads.yml").write_text(json.dumps(variables), encoding="utf-8")
-    command = [venv / "bin" / "ansible-playbook", SITE, "-e", "@workloads.yml"]
-    started = short / "started"
-    killed = subprocess.Popen(
-        command,
-        cwd=short,
-        env={**env, **sandbox, "ANSIBLE_REMOTE_TMP": str(started)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    url, command = sandbox["AWS_ENDPOINT_URL"], site(venv, short)
     ask(url, "latency", {"ms": LATENCY})
-    until(lambda: made(url, ROLE) > 0)
-    assert started_from(started) != []
-    killed.send_signal(signal.SIGKILL)
-    killed.wait(LONG)
-    until(lambda: started_from(started) == [])
+    kill_when(lambda: made(url, ROLE) > 0, command, {**env, **sandbox}, short)
     assert made(url, ASSOCIATION) < len(WORKLOADS)
 
     ask(url, "latency", {"ms": 0})
     assert recap(run(command, {**env, **sandbox}, short).stdout)["failed"] == 0
     assert (made(url, ROLE), made(url, ASSOCIATION)) == (len(WORKLOADS), len(WORKLOADS))
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_no_service_account_is_made_without_ansible(
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path
+) -> None:
+    """They are made by the modules of kubernetes.core, which know nothing of it."""
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    with sandbox_in(short / "sandbox", "--kube-latency-ms", "200") as sandbox:
+        client = new_client_from_config(sandbox["KUBECONFIG"])
+
+        def accounts() -> int:
+            listed = CoreV1Api(client).list_namespaced_service_account("default").items
+            return len([item for item in listed if item.metadata.name.startswith("app-")])
+
+        kill_when(lambda: accounts() > 0, site(venv, short), {**env, **sandbox}, short)
+        assert accounts() < len(WORKLOADS)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +122,16 @@ def test_a_started_module_without_input_says_so(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["msg"] == WITHOUT_PLUGIN
 
 
+def with_what_the_launcher_needs(folder: Path) -> Path:
+    """The folder of a collection with an empty folder for modules, which is returned."""
+    part = Path("plugins") / "module_utils" / "_aws" / "listener.py"
+    (folder / part).parent.mkdir(parents=True)
+    shutil.copy(COLLECTIONS / "workload_identity" / "aws" / part, folder / part)
+    modules = folder / "plugins" / "modules"
+    modules.mkdir()
+    return modules
+
+
 def test_a_started_module_takes_the_collections_of_the_controller(tmp_path: Path) -> None:
     folders = {
         "ansible": [str(Path(sys.modules["ansible"].__path__[0]))],
@@ -127,8 +139,7 @@ def test_a_started_module_takes_the_collections_of_the_controller(tmp_path: Path
         "ansible_collections.workload_identity": [str(tmp_path)],
         COLLECTION: [str(tmp_path)],
     }
-    modules = tmp_path / "plugins" / "modules"
-    modules.mkdir(parents=True)
+    modules = with_what_the_launcher_needs(tmp_path)
     (modules / "one.py").write_text("print(__name__, __file__)", encoding="utf-8")
     done = run(tmp_path, launcher_text(f"{COLLECTION}.plugins.modules.one", folders, {}))
     assert (done.stdout, done.stderr) == (f"__main__ {modules / 'one.py'}\n", "")
@@ -136,8 +147,7 @@ def test_a_started_module_takes_the_collections_of_the_controller(tmp_path: Path
 
 def start_with_a_part(tmp_path: Path, user: int) -> None:
     """A module that imports another one of its collection, started by a user."""
-    modules = tmp_path / "collection" / "plugins" / "modules"
-    modules.mkdir(parents=True)
+    modules = with_what_the_launcher_needs(tmp_path / "collection")
     (modules / "two.py").write_text("", encoding="utf-8")
     (modules / "one.py").write_text(f"import {COLLECTION}.plugins.modules.two", encoding="utf-8")
     folders = {
@@ -152,12 +162,34 @@ def start_with_a_part(tmp_path: Path, user: int) -> None:
 
 def test_what_was_compiled_is_kept_beside_it_for_the_next_start(tmp_path: Path) -> None:
     start_with_a_part(tmp_path, os.geteuid())
-    assert sorted(path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")) == ["one", "two"]
+    assert sorted(path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")) == [
+        *("listener", "one", "two")
+    ]
 
 
 def test_nothing_is_left_in_a_collection_of_somebody_else(tmp_path: Path) -> None:
     start_with_a_part(tmp_path, os.geteuid() + 1)
     assert list(tmp_path.rglob("__pycache__")) == []
+
+
+def test_a_started_module_ends_when_nobody_reads_its_result(tmp_path: Path) -> None:
+    modules = with_what_the_launcher_needs(tmp_path)
+    # Whatever it does with the signal: of kubernetes.core's modules none does anything.
+    (modules / "one.py").write_text(
+        "import time; print('begun', flush=True); time.sleep(60)", encoding="utf-8"
+    )
+    folders = {
+        "ansible_collections": [str(COLLECTIONS)],
+        "ansible_collections.workload_identity": [str(tmp_path)],
+        COLLECTION: [str(tmp_path)],
+    }
+    script = tmp_path / "module.py"
+    script.write_text(launcher_text(f"{COLLECTION}.plugins.modules.one", folders, {}), encoding="utf-8")
+    started = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    assert started.stdout.readline() == "begun\n"
+    started.stdout.close()
+    assert started.wait(60) == -signal.SIGTERM
 
 
 def test_a_traceback_does_not_show_arguments(tmp_path: Path) -> None:

@@ -35,6 +35,33 @@ except SystemExit as end:
     print(end.code, flush=True)
 """
 
+# A worker of its own group, with a process that it started, which says what it gets.
+LEADER = f"""
+import os, signal, subprocess, sys
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
+child = "import signal; signal.sigwait([signal.SIGTERM]); print('told', flush=True)"
+ready = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('ready', flush=True);"
+with interruptible():
+    started = subprocess.Popen([sys.executable, "-c", ready + child], stdout=subprocess.PIPE, text=True)
+    started.stdout.readline()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        print(started.communicate(timeout={LONG})[0], end="", flush=True)
+"""
+
+
+def run(script: str, *, leads: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        start_new_session=leads,
+    )
+
 
 def end_twice(reached: list[str]) -> None:
     with interruptible():
@@ -57,16 +84,13 @@ def test_sigterm_ends_the_block_once() -> None:
 
 
 def test_the_end_of_the_parent_ends_the_block() -> None:
-    # Its output ends when both have ended.
-    done = subprocess.run(
-        [sys.executable, "-c", ORPHAN],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=LONG,
-    )
-    assert done.stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
+    # Its output ends when both have ended. It leads no group: the one that it is in is that of the tests.
+    assert run(ORPHAN).stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
+
+
+def test_what_a_leader_started_is_ended_too() -> None:
+    done = run(LEADER, leads=True)
+    assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
 
 
 def test_a_block_that_ends_leaves_nothing_behind() -> None:
