@@ -85,6 +85,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     aws_failure,
     input_message,
+    listed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
@@ -127,6 +128,10 @@ It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or a
 and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
+ELSEWHERE = (
+    "This play runs on {host}, and the inventory has other hosts: {others}. If they are the clusters, name them, or a group of "
+    "them, on the command line: -e pod_identity_hosts=all\n"
+)
 GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
 PURGE_IN_A_FLEET = (
     f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
@@ -168,8 +173,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":
                 raise InputError([PURGE_IN_A_FLEET])
             ready = self._run(_arguments_of(given, entry_point), variables)
-        except MissingInput:
-            return {**result, "failed": True, "msg": MISSING}
+        except MissingInput as error:
+            return {**result, "failed": True, "msg": "\n".join(error.problems)}
         except InputError as error:
             return {**result, "failed": True, "msg": input_message(error)}
         except AwsError as error:
@@ -248,7 +253,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         has_workloads = any(name in given for name in WORKLOADS)
         host = str(variables["inventory_hostname"])
         if is_unanswered(given.get("cluster_name")) or (not has_workloads and host == "localhost"):
-            raise MissingInput([MISSING])
+            others = [str(name) for name in variables["groups"]["all"] if name != host]
+            elsewhere = [ELSEWHERE.format(host=host, others=listed(others))] if others else []
+            raise MissingInput([*elsewhere, MISSING])
         if not has_workloads:
             raise InputError([NO_WORKLOADS.format(host=host)])
         return read_variables(given, entry_point)

@@ -445,6 +445,7 @@ def main() -> None:
         module.fail_json(msg=with_option_names(input_message(error), prefix))
     except AwsError as error:
         module.fail_json(**aws_failure(error, module.region, prefix))
+    result["clusters"] = [named_result(row, prefix) for row in result["clusters"]]
     if "msg" in result and not params["continue_on_error"]:
         module.fail_json(**named_result(result, prefix))
     module.exit_json(**named_result(result, prefix))
@@ -452,7 +453,7 @@ def main() -> None:
 
 def change(
     module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member], stopped: Sequence[str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     params = module.params
     state = params["state"]
     width = params["concurrency"]
@@ -488,7 +489,7 @@ def change(
     return result
 
 
-def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) -> dict[str, object]:
+def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) -> dict[str, Any]:
     params = module.params
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:
@@ -517,7 +518,7 @@ def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Membe
     return _result(fleet, members, rows, 0)
 
 
-def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> dict[str, object]:
+def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> dict[str, Any]:
     message = fleet_message(rows)
     return {
         "changed": any(bool(row["changed"]) for row in rows),

@@ -25,15 +25,20 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import Connection
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
+    TWO_CREDENTIALS,
     BotoApi,
     as_aws_error,
     client_config,
+    has_two_credentials,
     session_with,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
     EksToken,
     regional_client,
     sign_token,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+    with_option_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     read_assume_role,
@@ -136,6 +141,8 @@ def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options as they are. Raises AnsibleError where boto3 is missing, and for a profile beside access keys."""
+    if has_two_credentials(options):
+        raise AnsibleError(f"{with_option_names(TWO_CREDENTIALS, '')} Nothing was changed.")
     try:
         check_sdk_version_supported()
         _aws_connection_info(options)

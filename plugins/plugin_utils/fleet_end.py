@@ -28,7 +28,8 @@ def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
     batch = set(variables["ansible_play_batch"])
     last = len(ended) == len(everybody)
     shown = ended if last else [host for host in ended if host.host in batch]
-    lines = fleet_lines(shown, len(everybody), len(everybody) - len(ended))
+    check_mode = bool(variables.get("ansible_check_mode"))
+    lines = fleet_lines(shown, len(everybody), len(everybody) - len(ended), check_mode)
     if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
         # In one piece, as several hosts may write at once.
         Display().display("\n".join(lines))

@@ -152,8 +152,11 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
 def _failed_row(result: Result) -> Result:
     """What each host of a run says that failed as a whole, before it looked at a cluster."""
     message = str(result.get("msg") or result.get("module_stderr") or "the AWS half did not run.")
+    # An exception is text before ansible-core 2.19, and an object of its own since, which no file can hold.
     passed_on: Result = {
-        name: result[name] for name in ("error_code", "remedy", "exception") if name in result
+        name: result[name]
+        for name in ("error_code", "remedy", "exception")
+        if isinstance(result.get(name), str)
     }
     return {"failed": True, "left_out": True, "changed": False, "msg": message, **passed_on}
 

@@ -67,6 +67,7 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     planned = fleet.play("fleet", "--check", "--diff")
     assert planned.code == 0, planned.output
     assert '"EksPodIdentityWorkloads' in planned.output
+    assert "4 of 4 clusters planned, 0 failed; nothing was changed." in planned.output
     assert fleet.writes() == 0
 
     made = fleet.play("fleet")
@@ -213,6 +214,59 @@ def test_an_account_that_did_not_begin_is_told_by_each_of_its_clusters(fleet: Sc
             "Run again. Nothing was changed."
         ) in ran.output
     assert fleet.writes() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(
+            {"pod_identity_profile": "nope"},
+            "ProfileNotFound: The config profile (nope) could not be found. Check the name in the option pod_identity_profile "
+            "or in AWS_PROFILE:",
+            id="no such profile",
+        ),
+        pytest.param(
+            {"pod_identity_endpoint_url": "http://127.0.0.1:9"},
+            'EndpointConnectionError: Could not connect to the endpoint URL: "http://127.0.0.1:9/"',
+            id="no answer",
+        ),
+        pytest.param(
+            {"pod_identity_assume_role_arn": f"arn:aws:iam::{HERE}:role/nobody"},
+            "sts:AssumeRole",
+            id="a role that cannot be assumed",
+        ),
+    ],
+)
+def test_what_fails_for_a_whole_account_is_told_by_each_of_its_clusters(
+    fleet: Scene, given: dict[str, str], message: str
+) -> None:
+    """And is in the report of each, so that none of an earlier run is left."""
+    report = str(fleet.folder / "report-{{ inventory_hostname }}.json")
+    ran = fleet.play("fleet", hosts="blue,green", pod_identity_report_file=report, **given)
+    assert ran.code == 2
+    assert rows(ran) == {"blue": "blue (prod) stopped", "green": "green (prod) stopped"}
+    for host in ("blue", "green"):
+        _, _, told = ran.output.partition(f"\n{host}:\n")
+        assert message in told.split("\n\n")[0]
+        written = json.loads((fleet.folder / f"report-{host}.json").read_text(encoding="utf-8"))
+        assert (written["failed"], message in written["failure"]) == (True, True)
+    assert fleet.writes() == 0
+
+
+def test_a_message_names_the_variables_of_the_role(fleet: Scene) -> None:
+    fleet.control.set_latency(1000)
+    ran = fleet.play("fleet", hosts="blue", pod_identity_deadline=2)
+    assert ran.code == 2
+    assert "Raise pod_identity_deadline for more in one run." in ran.output, ran.output[-1500:]
+
+
+def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet: Scene) -> None:
+    ran = fleet.play("fleet", hosts="localhost")
+    assert ran.code == 2
+    assert (
+        "This play runs on localhost, and the inventory has other hosts: blue, green, red and 1 more. If they are the clusters, "
+        "name them, or a group of them, on the command line: -e pod_identity_hosts=all"
+    ) in ran.output
 
 
 def test_slices_come_to_the_same_end_and_do_nothing_twice(fleet: Scene) -> None:

@@ -22,6 +22,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws
 
 from .._identity.model.assume_role import AssumeRole
 from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
+from .._identity.model.errors import InputError
 from .assumed_session import AssumedSession, Connection
 from .bounded import Bounded, OutOfTime
 from .concurrency import DEFAULT_WIDTH
@@ -334,6 +335,10 @@ _ANSWERS = {
 }
 
 
+TWO_CREDENTIALS = (
+    "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are both "
+    "given, and only one of them can be meant; leave the profile out, or unset the variables of the keys."
+)
 # The first botocore that knows a parameter. Source: its changelog.
 _BOTOCORE_FLOORS = {
     "targetRoleArn": "1.38.35",
@@ -353,8 +358,10 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
     """Requests with a module's credentials, region and endpoint, for ``width`` threads.
 
     With a ``role`` it is assumed with these credentials, and all requests are its own. AwsError for a profile that cannot be
-    used.
+    used, InputError for one beside access keys.
     """
+    if has_two_credentials(module.params):
+        raise InputError([TWO_CREDENTIALS])
     connection = _connection_of(module)
     _validate_profile(connection.profile)
     return api_with(module.client, lambda: connection, width, role, module.region or "")
@@ -397,6 +404,13 @@ def client_config(width: int) -> dict[str, Any]:
 def _connection_of(module: ClientModule) -> Connection:
     region, endpoint_url, options = get_aws_connection_info(module)
     return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
+
+
+def has_two_credentials(options: Mapping[str, Any]) -> bool:
+    """Whether a profile and access keys are given, in the options of amazon.aws or in the environment that they stand for."""
+    return bool(options.get("profile")) and any(
+        map(options.get, ("access_key", "secret_key", "session_token"))
+    )
 
 
 def _validate_profile(profile: str | None) -> None:

@@ -76,7 +76,7 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int) -> list[str]:
+def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:
     """``clusters`` is how many there are in the play, ``missing`` how many of them have not begun."""
     rows = [_COLUMNS, *map(_row, ended)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
@@ -85,8 +85,10 @@ def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int) -> list[str
     ]
     failed = [each for each in ended if each.failed]
     lines.append("")
-    total = f"{len(ended) - len(failed)} of {clusters} clusters done, {len(failed)} failed"
-    lines.append(f"{total}{f', {missing} not begun' if missing else ''}.")
+    done = "planned" if check_mode else "done"
+    total = f"{len(ended) - len(failed)} of {clusters} clusters {done}, {len(failed)} failed"
+    unchanged = "; nothing was changed" if check_mode else ""
+    lines.append(f"{total}{f', {missing} not begun' if missing else ''}{unchanged}.")
     for each in failed:
         lines.append("")
         lines.append(f"{each.host}:")

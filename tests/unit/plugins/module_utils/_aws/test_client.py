@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurr
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 botocore_session = pytest.importorskip("botocore.session")
 exceptions = pytest.importorskip("botocore.exceptions")
@@ -375,6 +376,23 @@ def test_a_profile_that_is_not_there_is_named_before_anything_is_asked(
     )
     assert caught.value.remedy.startswith("Check the name in the option ⟨profile⟩ or in AWS_PROFILE:")
     api_for(Module("other"), 1, None)
+
+
+@pytest.mark.parametrize("key", ["access_key", "secret_key", "session_token"])
+def test_a_profile_beside_access_keys_is_refused(key: str) -> None:
+    class Module:
+        params: Mapping[str, Any] = {"profile": "other", key: "given"}
+        region = "us-west-2"
+
+        def client(self, service: str, **_extra: Any) -> Any:
+            raise AssertionError(f"{service} was asked")
+
+    with pytest.raises(InputError) as caught:
+        api_for(Module(), 1, None)
+    assert list(caught.value.problems) == [
+        "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are "
+        "both given, and only one of them can be meant; leave the profile out, or unset the variables of the keys."
+    ]
 
 
 @pytest.mark.parametrize(

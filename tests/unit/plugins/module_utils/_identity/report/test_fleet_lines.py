@@ -40,5 +40,12 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
     ]
 
 
+def test_a_plan_says_that_it_is_one() -> None:
+    ended = [Ended("blue", "blue", report())]
+    assert fleet_lines(ended, 2, 1, check_mode=True)[-1] == (
+        "1 of 2 clusters planned, 0 failed, 1 not begun; nothing was changed."
+    )
+
+
 def test_nothing_failed() -> None:
     assert fleet_lines([Ended("blue", "blue", report())], 1, 0)[-1] == "1 of 1 clusters done, 0 failed."
