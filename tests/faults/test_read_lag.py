@@ -69,5 +69,5 @@ def test_late_reads_are_waited_for(
             for check, status in checks.items()
             if status in ("fail", "unknown") and check != "permissions"
         }
-        assert seen == set()
+        assert seen == set(), played.verification
         assert versions_made(late) == versions

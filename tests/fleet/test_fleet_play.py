@@ -255,7 +255,10 @@ def test_what_fails_for_a_whole_account_is_told_by_each_of_its_clusters(
 
 def test_a_message_names_the_variables_of_the_role(fleet: Scene) -> None:
     fleet.control.set_latency(1000)
-    ran = fleet.play("fleet", hosts="blue", pod_identity_deadline=2)
+    try:
+        ran = fleet.play("fleet", hosts="blue", pod_identity_deadline=2)
+    finally:
+        fleet.control.set_latency(0)
     assert ran.code == 2
     assert "Raise pod_identity_deadline for more in one run." in ran.output, ran.output[-1500:]
 

@@ -18,6 +18,7 @@ from functools import partial
 from ..model.errors import InputError, Problems
 from .fields import Fields
 from .files.folders import Source, read_sources
+from .files.workload_list import CUT_AT_A_SPACE
 from .files.yaml_file import read_yaml, read_yaml_value
 
 # Whether a pattern of hosts is meant for this host; InputError for what is no pattern.
@@ -74,7 +75,7 @@ def read_way(way: str, raw: object, name: str, locate: Locate) -> Source:
         return read_sources(locate(paths_of(raw, name)))
     if isinstance(raw, str):
         # What a survey's text area has.
-        rows = read_yaml(name, raw)
+        rows = read_yaml(name, raw, cut_off=CUT_AT_A_SPACE)
         return Source(
             [workload for _line, workload in rows], [f"{name} line {line}" for line, _workload in rows]
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..model.checks import Verified
 from ..model.desired import Desired, State
-from ..model.observed import Observed
+from ..model.observed import Observed, ReadFailure, VerificationReads
 from ..plan.purge import PurgeScope
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
@@ -58,7 +58,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)
         if order.verify and order.state == "present" and not (order.check_mode and run.plan.changes):
-            proof = read_for_verification(engine.api, desired, observed, engine.width)
+            proof = _read_proof(engine, desired, observed, made=bool(run.done))
             verified = verify(desired, observed, proof)
         else:
             late = not_yet_visible(observed, (done.change for done in run.done))
@@ -68,3 +68,17 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     if run is None:
         raise AssertionError("a run that ended early has no cause")
     return Performed(run, guard, observed or run.observed, verified)
+
+
+def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
+    """What only a verification reads. Where this run ``made`` something, a replica may not know a role yet that another
+    one has shown; then it is read again for a while."""
+    policy = engine.wait_policy
+    deadline, pause = policy.now() + policy.timeout, policy.first_pause
+    while True:
+        proof = read_for_verification(engine.api, desired, observed, engine.width)
+        behind = any(isinstance(part, ReadFailure) and part.error.missing for part in proof.inline.values())
+        if not (made and behind) or policy.now() + pause > deadline:
+            return proof
+        policy.sleep(pause)
+        pause = min(pause * 2, policy.longest_pause)

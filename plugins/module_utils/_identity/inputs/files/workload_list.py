@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from ...model.errors import InputError
 
 CUT_OFF = " Is the file cut off?"
+CUT_AT_A_SPACE = (
+    " Is it cut off? Ansible ends what is given as -e name=value at its first space; give it as "
+    """-e '{"name": value}'."""
+)
 _ADVICE = "a list of workloads needs less. Write it plainly, or in several files."
 _VAULT_ADVICE = (
     "files with workloads are read as they are. Decrypt it, or give the workloads as pod_identity_workloads in a file that "

@@ -16,6 +16,7 @@ from typing import Any
 from ...model.errors import InputError
 from ..bounds import LIMITS, Limits, find_excess, too_deep, too_many
 from .workload_list import (
+    CUT_AT_A_SPACE,
     CUT_OFF,
     beyond_bounds,
     describe_repeated,
@@ -66,10 +67,12 @@ class _Guard:
         self._depth -= 1
 
 
-def read_yaml(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
-    """Line and content of each workload, or InputError."""
+def read_yaml(
+    path: str, text: str, limits: Limits = LIMITS, cut_off: str = CUT_OFF
+) -> list[tuple[int, object]]:
+    """Line and content of each workload, or InputError, which asks ``cut_off`` where the end seems to be missing."""
     loader = _loader()
-    root = _compose(path, text, loader, _Guard(path, limits))
+    root = _compose(path, text, loader, _Guard(path, limits), cut_off)
     if root is None or root.tag == _NULL:
         raise no_workloads(path)
     _validate_bounds(path, text, root, limits)
@@ -81,7 +84,7 @@ def read_yaml(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
         try:
             return [(_line(node), constructor.construct_object(node, deep=True)) for node in nodes]
         except yaml.YAMLError as error:
-            raise InputError([_syntax(path, text, error)]) from error
+            raise InputError([_syntax(path, text, error, cut_off)]) from error
         except _VALUE_ERRORS as error:
             raise InputError(_find_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
     finally:
@@ -91,7 +94,7 @@ def read_yaml(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
 def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
     """What a text stands for that is not in a file, such as an answer of a survey; InputError where it is no YAML."""
     loader = _loader()
-    root = _compose(place, text, loader, _Guard(place, limits))
+    root = _compose(place, text, loader, _Guard(place, limits), CUT_AT_A_SPACE)
     if root is None:
         return None
     _validate_bounds(place, text, root, limits)
@@ -101,7 +104,7 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
             raise InputError(repeated)
         return constructor.construct_object(root, deep=True)
     except yaml.YAMLError as error:
-        raise InputError([_syntax(place, text, error)]) from error
+        raise InputError([_syntax(place, text, error, CUT_AT_A_SPACE)]) from error
     except _VALUE_ERRORS as error:
         raise InputError([f"{place}: {error}."]) from error
     finally:
@@ -118,7 +121,7 @@ def _loader() -> Any:
         ) from error
 
 
-def _compose(path: str, text: str, loader: Any, guard: _Guard) -> Any:
+def _compose(path: str, text: str, loader: Any, guard: _Guard, cut_off: str = CUT_OFF) -> Any:
     """The document as nodes, which know their lines; None where there is nothing."""
     try:
         # Ansible's own kinds of text, which the loader in C does not take, become plain.
@@ -132,7 +135,7 @@ def _compose(path: str, text: str, loader: Any, guard: _Guard) -> Any:
     except yaml.reader.ReaderError as error:
         raise InputError([_unreadable(path, text, error)]) from error
     except yaml.YAMLError as error:
-        raise InputError([_syntax(path, text, error)]) from error
+        raise InputError([_syntax(path, text, error, cut_off)]) from error
 
 
 def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
@@ -255,13 +258,13 @@ def _unreadable(path: str, text: str, error: Any) -> str:
     )
 
 
-def _syntax(path: str, text: str, error: Any) -> str:
+def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
     mark = getattr(error, "problem_mark", None)
     place, hint = "", ""
     if mark is not None:
         last = text.rstrip().count("\n")
         place = f" line {min(mark.line, last) + 1}"
-        hint = CUT_OFF if mark.line > last else ""
+        hint = cut_off if mark.line > last else ""
         if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
             return describe_vaulted(path, mark.line + 1)
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

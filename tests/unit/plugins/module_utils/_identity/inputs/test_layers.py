@@ -17,6 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
     merge_layers,
     read_layers,
+    read_way,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
@@ -124,3 +125,12 @@ def test_layers_that_cannot_be_read_are_named(raw: object, problems: list[str]) 
     with pytest.raises(InputError) as caught:
         read(raw, "all")
     assert list(caught.value.problems) == problems
+
+
+def test_workloads_that_ansible_cut_at_a_space_say_how_to_give_them() -> None:
+    with pytest.raises(InputError) as caught:
+        read_way("workloads", '[{"namespace":', "pod_identity_workloads", as_given)
+    assert list(caught.value.problems) == [
+        "pod_identity_workloads line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends what "
+        "is given as -e name=value at its first space; give it as -e '{\"name\": value}'."
+    ]

@@ -149,6 +149,14 @@ def test_artifacts_of_earlier_jobs_are_no_variables_of_the_role() -> None:
 ARN = "arn:aws:iam::444455556666:role/fleet"
 
 
+def test_text_that_ansible_cut_at_a_space_says_how_to_give_it() -> None:
+    """As of -e 'pod_identity_tags={"team": "x"}'."""
+    assert problems_of({"tags": '{"team":'}) == [
+        "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends what is "
+        "given as -e name=value at its first space; give it as -e '{\"name\": value}'."
+    ]
+
+
 def test_a_role_to_assume_is_read_as_text() -> None:
     given = {
         "assume_role_arn": ARN,

@@ -13,8 +13,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Agent,
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.looks import LOOKS
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.visible import (
     not_yet_visible,
 )
@@ -146,6 +151,31 @@ def test_what_stays_invisible_is_unknown_and_not_missing() -> None:
     assert codes(verified) == {"NOT_YET_VISIBLE"}
     assert statuses(verified) <= {"pass", "unknown"}
     assert sum(clock.pauses) <= 60
+
+
+@pytest.mark.parametrize("verb", ["makes", "finds"])
+def test_a_role_that_one_replica_does_not_know_yet_is_asked_for_again_by_the_run_that_made_it(
+    verb: str,
+) -> None:
+    """Its own answer has shown it; that to what else the verification reads of it does not."""
+    clock = Clock()
+    aws = LateAws(clock, 0)
+    aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
+    wanted = several("s3:GetObject")
+    if verb == "finds":
+        converge(aws, wanted, clock)
+    operation = "iam:ListRolePolicies"
+    unknown = classify(operation, "NoSuchEntity", "The role with name my-role cannot be found.")
+    aws.fail_on(operation, *[unknown] * (LOOKS + 1))
+    before = len(clock.pauses)
+    done = perform(engine(aws, wanted, clock=clock), wanted, Order("present", verify=True))
+    assert done.verified is not None, done.guard
+    if verb == "makes":
+        assert (codes([*done.verified]), statuses([*done.verified])) == (set(), {"pass"})
+        assert len(clock.pauses) > before
+    else:
+        assert "NOT_READABLE" in codes([*done.verified])
+        assert len(clock.pauses) == before
 
 
 def test_the_message_for_what_stays_invisible() -> None:
