@@ -38,6 +38,11 @@ PHASES = {
 Runs = dict[tuple[str, str], list[Measured]]
 
 
+def is_commit(revision: str) -> bool:
+    asked = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    return subprocess.run(asked, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
 def tree_of(revision: str, folder: Path) -> Path:
     """The files of a commit, and a collections path that has them beside what this tree depends on."""
     tree = folder / revision.replace("/", "-")
@@ -95,6 +100,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured")
     parser.add_argument("--latency", type=float, default=LATENCY_MS, help="ms that AWS takes for an answer")
     asked = parser.parse_args()
+    if unknown := [revision for revision in asked.revisions if not is_commit(revision)]:
+        parser.error(f"no commit of this repository: {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         trees = {revision: tree_of(revision, folder) for revision in asked.revisions}

@@ -15,7 +15,7 @@ from ansible.plugins.callback import CallbackBase
 READER = "Apply the requested state in AWS, account by account"
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type information
+class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "lose_account_files"
