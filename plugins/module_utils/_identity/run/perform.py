@@ -73,12 +73,12 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
 def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
     """What only a verification reads. Where this run ``made`` something, a replica may not know a role yet that another
     one has shown; then it is read again for a while."""
-    policy = engine.wait_policy
-    deadline, pause = policy.now() + policy.timeout, policy.first_pause
+    wait = engine.wait_policy
+    deadline, pause = wait.now() + wait.timeout, wait.first_pause
     while True:
         proof = read_for_verification(engine.api, desired, observed, engine.width)
         behind = any(isinstance(part, ReadFailure) and part.error.missing for part in proof.inline.values())
-        if not (made and behind) or policy.now() + pause > deadline:
+        if not (made and behind) or wait.now() + pause > deadline:
             return proof
-        policy.sleep(pause)
-        pause = min(pause * 2, policy.longest_pause)
+        wait.sleep(pause)
+        pause = min(pause * 2, wait.longest_pause)
