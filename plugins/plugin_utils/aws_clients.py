@@ -142,7 +142,8 @@ def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options as they are. Raises AnsibleError where boto3 is missing, and for a profile beside access keys."""
     if has_two_credentials(options):
-        raise AnsibleError(f"{with_option_names(TWO_CREDENTIALS, '')} Nothing was changed.")
+        # Whether anything was changed, only the caller knows.
+        raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
     try:
         check_sdk_version_supported()
         _aws_connection_info(options)
