@@ -47,6 +47,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
     AssumeRole,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
     environment_of,
     with_defaults,
@@ -119,15 +120,19 @@ class AwsClients:
 
 def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
     """With the options that are given, the module_defaults of MODULE and the environment of the task, as that module would
-    have them. Raises AnsibleError, and InputError for a role that cannot be meant."""
+    have them. Raises AnsibleError, and InputError for a role that cannot be meant and for a profile beside access keys."""
     environment = environment_of(caller)
     own = {name: value for name, value in given.items() if value is not None}
     arguments = with_defaults(caller, MODULE, own)
-    return AwsClients(checked_options(arguments, environment), environment, read_assume_role(arguments, ROLE))
+    options = validated_options(arguments, environment)
+    if has_two_credentials(options):
+        raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
+    return AwsClients(check_options(options), environment, read_assume_role(arguments, ROLE))
 
 
-def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Those of AWS among a module's arguments, by their names, with what amazon.aws takes from the environment."""
+def validated_options(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Those of AWS among a module's arguments, by their names, with what amazon.aws takes from the environment. Raises
+    AnsibleError."""
     spec = aws_argument_spec()
     known = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
     with variables(environment):
@@ -136,7 +141,7 @@ def checked_options(arguments: Mapping[str, Any], environment: Mapping[str, str]
         )
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
-    return check_options(dict(checked.validated_parameters))
+    return dict(checked.validated_parameters)
 
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:

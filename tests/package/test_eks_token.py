@@ -192,6 +192,19 @@ def test_a_token_beside_a_kubeconfig_is_refused_before_aws_is_asked(
     assert problem in " ".join(output.split())
 
 
+def test_a_profile_beside_access_keys_is_refused_by_the_names_of_the_role(
+    bare: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Also where the token needs AWS before the module does."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "of-nobody"}
+    output = failing({**bare, **keys}, tmp_path, "-e", "pod_identity_profile=other")
+    assert (
+        "a profile (pod_identity_profile, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+        "AWS_SESSION_TOKEN) are both given, and only one of them can be meant; leave the profile out, or unset the variables of "
+        "the keys. Nothing was changed."
+    ) in " ".join(output.split())
+
+
 PROBE = """\
 - hosts: localhost
   connection: local
