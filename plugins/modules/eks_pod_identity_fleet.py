@@ -481,7 +481,7 @@ def change(
     }
     rows = changed_rows(fleet, members, performed, module.check_mode, further)
     result = _result(fleet, members, rows, len(changes))
-    result["diff"] = [diff_of(change) for change in changes]
+    result["diff"] = [diff_of(change, fleet.account.account_id) for change in changes]
     if stopped:
         result["kept"] = kept_for_stopped(performed.run)
     if performed.guard.trace and module._verbosity >= 3:

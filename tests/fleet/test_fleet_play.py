@@ -67,7 +67,13 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     planned = fleet.play("fleet", "--check", "--diff")
     assert planned.code == 0, planned.output
     assert '"EksPodIdentityWorkloads' in planned.output
-    assert "4 of 4 clusters planned, 0 failed; nothing was changed." in planned.output
+    assert f"association default/reports of cluster {WEST}/prod, account {HERE} (create)" in planned.output
+    assert f"role reports of account {THERE} (create)" in planned.output
+    assert rows(planned)["blue"] == f"blue (prod) {HERE} {WEST} 1 5 - 0 ok"
+    assert (
+        "4 of 4 clusters planned, 0 failed; nothing was changed.\n\n"
+        "blue: create 1 policy, 1 role, 1 association; attach 1 policy; apply 1 ServiceAccount.\n"
+    ) in planned.output
     assert fleet.writes() == 0
 
     made = fleet.play("fleet")
@@ -99,8 +105,13 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     assert (verified.code, fleet.writes()) == (0, 0), verified.output
     assert rows(verified)["green"].endswith("2 0 2/2 0 ok")
 
+    leaving = fleet.play("fleet", "--check", pod_identity_state="absent")
+    assert (leaving.code, fleet.writes()) == (0, 0), leaving.output
+    assert "    delete association default/own\n" in leaving.output
+
     removed = fleet.play("fleet", pod_identity_state="absent")
     assert removed.code == 0, removed.output
+    assert "blue: detach 1 policy; delete 1 " in removed.output
     assert associations(fleet) == {place.host: [] for place in PLACES}
     assert fleet.roles(HERE) == fleet.roles(THERE) == []
     assert fleet.writes() == 18

@@ -100,7 +100,7 @@ def test_slices_at_once_share_a_role_without_taking_each_other_s_grant(
     fleet.reset()
     jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]
     for printed, _artifacts in [job.end() for job in jobs]:
-        assert "1 of 1 clusters done, 0 failed." in printed
+        assert "1 of 1 cluster done, 0 failed." in printed
     verified = fleet.play("fleet", "--limit", "blue,green", pod_identity_verify_only=True)
     assert verified.code == 0, verified.output
     assert "2 of 2 clusters done, 0 failed." in verified.output

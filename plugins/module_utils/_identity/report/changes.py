@@ -56,7 +56,7 @@ def describe_kubernetes_change(line: str) -> ChangeText:
 def resource_line(action: str, resource: str, name: str) -> str:
     if resource == "attachment":
         role, _separator, policy = name.partition(" ")
-        return visible(f"{action} policy {policy} {_TOWARDS[action]} role {role}")
+        return visible(f"{action} policy {policy} {_TOWARDS.get(action, 'of')} role {role}")
     return visible(f"{action} {resource.replace('_', ' ')} {name}")
 
 
@@ -79,6 +79,13 @@ def change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, pl
     if len(shown) < len(changes):
         lines.append(f"    and {len(changes) - len(shown)} more, listed in {place}")
     return lines
+
+
+def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
+    """The same among other clusters: how many of each kind, and of a plan everything that is taken away."""
+    removals = [change for change in changes if change.removes] if check_mode else []
+    lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
+    return [*lines, *(f"    {change.line}" for change in removals)]
 
 
 def _counted(changes: Sequence[ChangeText]) -> str:

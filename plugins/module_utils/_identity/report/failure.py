@@ -72,25 +72,33 @@ def failure_headline(
 def _verdict(
     aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow], unknown: Collection[str]
 ) -> str:
-    """Like "2 of 9 workloads of cluster blue failed, 1 is unknown"."""
+    """Like "2 of 9 workloads of cluster blue failed, 1 is unknown".
+
+    Warnings fail a run only where it was asked to fail on them, and no workload: its checks may pass.
+    """
     place = f" (account {aws.account_id}, region {aws.region})" if aws.account_id else ""
     cluster = f"cluster {aws.cluster}{place}"
+    errors = [row for row in failing if row["severity"] == "error"]
     refused = {row["workload"] for row in failures if row["workload"]}
-    concerned = refused | {row["workload"] for row in failing if row["workload"]}
-    if not concerned:
+    wrong = refused | {row["workload"] for row in errors if row["workload"]}
+    concerned = wrong | {row["workload"] for row in failing if row["workload"]}
+    if not concerned or (errors and not wrong):
         return f"{cluster[0].upper()}{cluster[1:]} failed"
     unseen = (concerned & set(unknown)) - refused
-    failed = concerned - unseen
+    failed = wrong - unseen
+    warned = concerned - unseen - failed
     listed = {str(key_of_row(row, aws.cluster)) for row in aws.workloads}
     # A purge may fail for workloads that are not listed.
     total = f" of {len(listed)}" if concerned <= listed else ""
-    count = len(failed or unseen)
+    parts = [
+        (len(failed), "failed"),
+        (len(unseen), "is unknown" if len(unseen) == 1 else "are unknown"),
+        (len(warned), f"{'has' if len(warned) == 1 else 'have'} warnings, on which it was asked to fail"),
+    ]
+    (count, first), *others = [part for part in parts if part[0]]
     plural = "" if (len(listed) if total else count) == 1 else "s"
-    be = "is" if len(unseen) == 1 else "are"
     subject = f"{count}{total} workload{plural} of {cluster}"
-    if not failed:
-        return f"{subject} {be} unknown"
-    return f"{subject} failed{f', {len(unseen)} {be} unknown' if unseen else ''}"
+    return ", ".join([f"{subject} {first}", *(f"{count} {verb}" for count, verb in others)])
 
 
 def _kubernetes_place(aws: AwsResult) -> str:

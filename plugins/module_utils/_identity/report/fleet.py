@@ -4,15 +4,19 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Many clusters in few lines: a table with one for each, then what failed. Pure."""
+"""Many clusters in few lines: a table with one for each, what changed, warnings, and then what failed. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..kubernetes.model.objects import Object, mapping_of, text_of
-from ..model.messages import sentence
+from ..._findings.text import visible
+from ..kubernetes.model.objects import Object, mapping_of, objects_of, text_of
+from ..model.messages import listed, sentence
+from .changes import ChangeText, change_lines_of_cluster, describe_change, describe_kubernetes_change
+from .rows import NoteRow
+from .text import SHOWN_FINDINGS, note_lines
 
 NOT_A_REPORT = (
     "What was handed on for it is no report as this collection leaves it, so nothing is known of the cluster. Run its job again; "
@@ -24,16 +28,22 @@ _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a row shows of a cluster's report. ``failure`` is "" where nothing failed."""
+    """What is shown of a cluster's report. ``failure`` is "" where nothing failed, ``verified`` counts the workloads that were.
+
+    ``changed`` is empty where the report has only the number of its changes.
+    """
 
     account_id: str
     region: str
     workloads: int
+    verified: int
     passed: int
     changes: int
     findings: int
     failed: bool
     failure: str
+    changed: Sequence[ChangeText] = ()
+    warnings: Sequence[NoteRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ def parse_reported(report: Object) -> Reported | None:
     workloads, passed, changes, findings = (
         _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
     )
+    others = [_count(summary.get(name)) for name in ("failed", "warnings", "unknown", "accepted")]
     failed = report.get("failed")
     if workloads is None or passed is None or changes is None or findings is None:
         return None
@@ -68,7 +79,45 @@ def parse_reported(report: Object) -> Reported | None:
         return None
     place = text_of(report["account_id"]), text_of(report["region"])
     failure = text_of(report.get("failure") or report.get("headline"))
-    return Reported(*place, workloads, passed, changes, findings, failed, failure)
+    return Reported(
+        *place,
+        workloads,
+        passed + sum(filter(None, others)),
+        passed,
+        changes,
+        findings,
+        failed,
+        failure,
+        _changed(report),
+        _warnings(report),
+    )
+
+
+def _changed(report: Object) -> list[ChangeText]:
+    kubernetes = report.get("kubernetes_changes")
+    lines = kubernetes if isinstance(kubernetes, Sequence) and not isinstance(kubernetes, str) else ()
+    return [
+        *map(describe_change, objects_of(report.get("changes"))),
+        *(describe_kubernetes_change(text_of(line)) for line in lines),
+    ]
+
+
+def _warnings(report: Object) -> list[NoteRow]:
+    """Those that nobody accepted, and that are not why the cluster failed."""
+    failure = text_of(report.get("failure"))
+    return [
+        {
+            "label": "warning",
+            "code": text_of(finding.get("code")),
+            "workload": text_of(finding.get("workload")),
+            "message": text_of(finding.get("message")),
+            "remedy": text_of(finding.get("remedy")),
+        }
+        for finding in objects_of(report.get("findings"))
+        if finding.get("severity") == "warning"
+        and not finding.get("accepted")
+        and visible(text_of(finding.get("message"))) not in failure
+    ]
 
 
 def _count(value: object) -> int | None:
@@ -86,14 +135,46 @@ def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode:
     failed = [each for each in ended if each.failed]
     lines.append("")
     done = "planned" if check_mode else "done"
-    total = f"{len(ended) - len(failed)} of {clusters} clusters {done}, {len(failed)} failed"
+    plural = "" if clusters == 1 else "s"
+    total = f"{len(ended) - len(failed)} of {clusters} cluster{plural} {done}, {len(failed)} failed"
     unchanged = "; nothing was changed" if check_mode else ""
     lines.append(f"{total}{f', {missing} not begun' if missing else ''}{unchanged}.")
+    lines += _changed_lines(ended, check_mode)
+    lines += _warning_lines(ended)
     for each in failed:
         lines.append("")
         lines.append(f"{each.host}:")
         lines += [f"  {line}" for line in sentence(each.failure).splitlines()]
     return lines
+
+
+def _changed_lines(ended: Sequence[Ended], check_mode: bool) -> list[str]:
+    lines = [
+        line
+        for each in ended
+        if each.reported and each.reported.changed
+        for line in change_lines_of_cluster(each.host, each.reported.changed, check_mode)
+    ]
+    return ["", *lines] if lines else []
+
+
+def _warning_lines(ended: Sequence[Ended]) -> list[str]:
+    """What several clusters are warned of in the same words stands there once, with their names."""
+    hosts: dict[tuple[str, str, str, str], list[str]] = {}
+    for each in ended:
+        for warning in each.reported.warnings if each.reported else ():
+            key = (warning["code"], warning["workload"], warning["message"], warning["remedy"])
+            hosts.setdefault(key, []).append(each.host)
+    lines = [""] if hosts else []
+    for (code, workload, message, remedy), names in list(hosts.items())[:SHOWN_FINDINGS]:
+        about = f"{workload} ({listed(names)})".lstrip()
+        lines += note_lines(
+            {"label": "warning", "code": code, "workload": about, "message": message, "remedy": remedy}
+        )
+    more = len(hosts) - SHOWN_FINDINGS
+    return lines + (
+        [f"  and {more} more warnings, listed in the reports of the clusters"] if more > 0 else []
+    )
 
 
 def _row(each: Ended) -> tuple[str, ...]:
@@ -107,7 +188,7 @@ def _row(each: Ended) -> tuple[str, ...]:
         reported.region,
         str(reported.workloads),
         str(reported.changes),
-        f"{reported.passed}/{reported.workloads}",
+        f"{reported.passed}/{reported.workloads}" if reported.verified else "-",
         str(reported.findings),
         "failed" if each.failed else "ok",
     )

@@ -171,8 +171,11 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     return "\n".join(map(visible, lines))
 
 
-def diff_of(change: Change) -> DiffRow:
-    header = visible(f"{change.target.label} ({change.action})")
+def diff_of(change: Change, account_id: str = "") -> DiffRow:
+    """``account_id`` is given by a run over several clusters, where the place of each change has to be said."""
+    cluster = change.target.cluster
+    place = f" of {f'cluster {cluster}, ' if cluster else ''}account {account_id}" if account_id else ""
+    header = visible(f"{change.target.label}{place} ({change.action})")
     return {
         "before_header": header,
         "after_header": header,

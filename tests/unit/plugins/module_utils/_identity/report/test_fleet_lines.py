@@ -5,22 +5,61 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     Ended,
     Reported,
     fleet_lines,
+    parse_reported,
 )
 
+ARN = "arn:aws:iam::111122223333"
+WARNING = {
+    "code": "ROLE_STILL_USED",
+    "severity": "warning",
+    "workload": "default/app",
+    "message": "role app stays, as cluster grey uses it.",
+    "remedy": "Take it down there as well.",
+}
 
-def report(failed: bool = False) -> Reported:
-    failure = "1 of 25 workloads failed:\n- default/app: why" if failed else ""
-    return Reported("111122223333", "us-west-2", 25, 24 if failed else 25, 3, int(failed), failed, failure)
+
+def report(failed: bool = False, **more: Any) -> dict[str, Any]:
+    return {
+        "account_id": "111122223333",
+        "region": "us-west-2",
+        "summary": {
+            "workloads": 25,
+            "passed": 24 if failed else 25,
+            "failed": int(failed),
+            "warnings": 0,
+            "unknown": 0,
+            "accepted": 0,
+            "changes": 3,
+            "findings": int(failed),
+        },
+        "failed": failed,
+        "failure": "1 of 25 workloads failed:\n- default/app: why" if failed else "",
+        **more,
+    }
+
+
+def reported(**members: Any) -> Reported:
+    parsed = parse_reported(report(**members))
+    assert parsed is not None
+    return parsed
+
+
+def lines_below_the_table(*ended: Ended, check_mode: bool = False) -> list[str]:
+    lines = fleet_lines(ended, len(ended), 0, check_mode)
+    return lines[lines.index("") + 1 :]
 
 
 def test_a_line_for_each_cluster_then_what_failed() -> None:
     ended = [
-        Ended("blue", "prod", report()),
-        Ended("green", "green", report(failed=True)),
+        Ended("blue", "prod", reported()),
+        Ended("green", "green", reported(failed=True)),
         Ended("red", "red", None, "cluster red was left out"),
     ]
     assert fleet_lines(ended, 5, 2) == [
@@ -41,11 +80,93 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
 
 
 def test_a_plan_says_that_it_is_one() -> None:
-    ended = [Ended("blue", "blue", report())]
+    ended = [Ended("blue", "blue", reported())]
     assert fleet_lines(ended, 2, 1, check_mode=True)[-1] == (
         "1 of 2 clusters planned, 0 failed, 1 not begun; nothing was changed."
     )
 
 
 def test_nothing_failed() -> None:
-    assert fleet_lines([Ended("blue", "blue", report())], 1, 0)[-1] == "1 of 1 clusters done, 0 failed."
+    assert fleet_lines([Ended("blue", "blue", reported())], 1, 0)[-1] == "1 of 1 cluster done, 0 failed."
+
+
+def test_where_nothing_was_verified_no_workload_is_said_not_to_pass() -> None:
+    """In a plan, and after a teardown."""
+    nothing = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
+    summary = {**report()["summary"], **nothing}
+    line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[1]
+    assert line == "blue     111122223333  us-west-2  25         3        -         0         ok"
+    none_passed = {**summary, "unknown": 25}
+    line = fleet_lines([Ended("blue", "blue", reported(summary=none_passed))], 1, 0)[1]
+    assert line == "blue     111122223333  us-west-2  25         3        0/25      0         ok"
+
+
+CHANGES = {
+    "changes": [
+        {"action": "create", "resource": "role", "name": "app", "before": None, "after": {}},
+        {
+            "action": "detach",
+            "resource": "attachment",
+            "name": f"app {ARN}:policy/old",
+            "before": {},
+            "after": None,
+        },
+    ],
+    "kubernetes_changes": ["apply ServiceAccount default/app", "apply ServiceAccount default/other"],
+}
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_changed_stands_in_a_line_for_each_cluster(check_mode: bool) -> None:
+    """Of a plan, what is taken away is named as well."""
+    removals = [f"    detach policy {ARN}:policy/old from role app"]
+    assert lines_below_the_table(
+        Ended("blue", "prod", reported(**CHANGES)),
+        Ended("green", "green", reported()),
+        Ended("red", "red", reported(changes=[], kubernetes_changes=["apply ServiceAccount a/b"])),
+        check_mode=check_mode,
+    )[1:] == [
+        "",
+        "blue: create 1 role; apply 2 ServiceAccounts; detach 1 policy.",
+        *(removals if check_mode else []),
+        "red: apply 1 ServiceAccount.",
+    ]
+
+
+def test_a_report_without_its_changes_has_their_number_alone() -> None:
+    """As the short form of an artifact, which leaves them out."""
+    ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
+    assert lines_below_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
+
+
+def test_what_several_clusters_are_warned_of_stands_there_once() -> None:
+    other = {**WARNING, "workload": "default/other"}
+    info = {**WARNING, "severity": "info", "message": "Good to know."}
+    accepted = {**WARNING, "accepted": True, "message": "Known."}
+    assert lines_below_the_table(
+        Ended("blue", "blue", reported(findings=[WARNING, info, accepted])),
+        Ended("red", "red", reported(failed=True, findings=[WARNING, other])),
+    )[1:] == [
+        "",
+        "  warning ROLE_STILL_USED default/app (blue, red): role app stays, as cluster grey uses it.",
+        "    Take it down there as well.",
+        "  warning ROLE_STILL_USED default/other (red): role app stays, as cluster grey uses it.",
+        "    Take it down there as well.",
+        "",
+        "red:",
+        "  1 of 25 workloads failed:",
+        "  - default/app: why.",
+    ]
+
+
+def test_a_warning_that_fails_a_cluster_is_told_once() -> None:
+    failure = f"default/app: {WARNING['message']} {WARNING['remedy']}"
+    ended = Ended("blue", "blue", reported(failed=True, failure=failure, findings=[WARNING]))
+    assert lines_below_the_table(ended) == ["0 of 1 cluster done, 1 failed.", "", "blue:", f"  {failure}"]
+
+
+def test_of_many_warnings_the_first_are_shown() -> None:
+    findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
+    lines = lines_below_the_table(Ended("blue", "blue", reported(findings=findings)))
+    assert lines[-3].startswith("  warning ROLE_STILL_USED default/app-39 (blue):")
+    assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"

@@ -569,6 +569,46 @@ def test_the_headline_tells_failed_from_unknown(statuses_of: list[str], verdict:
     assert found["headline"] == f"{verdict}: {told}. See above."
 
 
+WARNED = "warnings, on which it was asked to fail"
+
+
+@pytest.mark.parametrize(
+    ("severities", "verdict"),
+    [
+        pytest.param(
+            {"shop/app-0": "warning"},
+            f"1 of 3 workloads of cluster my-cluster has {WARNED}: TRUST_CONDITIONAL",
+            id="one warning",
+        ),
+        pytest.param(
+            {"shop/app-0": "warning", "shop/app-1": "error", "shop/app-2": "warning"},
+            f"1 of 3 workloads of cluster my-cluster failed, 2 have {WARNED}: TRUST_CONDITIONAL (3)",
+            id="beside an error",
+        ),
+        pytest.param(
+            {"shop/app-0": "warning", "": "error"},
+            "Cluster my-cluster failed: TRUST_CONDITIONAL (2)",
+            id="beside an error of the cluster",
+        ),
+        pytest.param(
+            {"": "warning"}, "Cluster my-cluster failed: TRUST_CONDITIONAL", id="a warning of the cluster"
+        ),
+    ],
+)
+def test_a_workload_that_is_warned_of_has_not_failed(severities: dict[str, str], verdict: str) -> None:
+    """Its checks pass, and the screen says so above."""
+    rows = [
+        build.row(cluster="my-cluster", account=f"app-{index}", checks=[check("trust", "pass")])
+        for index in range(3)
+    ]
+    findings = [
+        {**ADDON, "code": "TRUST_CONDITIONAL", "severity": severity, "workload": workload}
+        for workload, severity in severities.items()
+    ]
+    found = report_of(build.result(*rows, findings=findings), fail_on="warning")
+    assert found["headline"] == f"{verdict}. See above."
+
+
 def test_an_end_before_the_result_is_shown_too() -> None:
     found = report_of(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [

@@ -24,7 +24,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Target,
+    association_target,
+    role_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     change_row,
@@ -309,6 +313,22 @@ def test_a_diff_as_ansible_prints_it(change: Change, before: str, after: str) ->
         "before": before,
         "after": after,
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "header"),
+    [
+        pytest.param(role_target("r"), "role r of account 111122223333 (create)", id="a role"),
+        pytest.param(
+            association_target(WorkloadKey("us-west-2/prod", "shop", "app")),
+            "association shop/app of cluster us-west-2/prod, account 111122223333 (create)",
+            id="an association",
+        ),
+    ],
+)
+def test_among_several_clusters_a_diff_says_where(target: Target, header: str) -> None:
+    shown = diff_of(Change(1, target, "create", (APP,), None, {}, ()), "111122223333")
+    assert (shown["before_header"], shown["after_header"]) == (header, header)
 
 
 # Messages before anything was changed
