@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.vars import load_extra_vars
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
-    refuse_results,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
     listed,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+    validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_end import show_fleet
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
@@ -51,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         step = options["step"]
         try:
             if step == "reset":
-                refuse_results(load_extra_vars(self._loader))
+                validate_extra_variables(self._loader)
                 set_fact(self, result, REPORT, {})
                 set_fact(self, result, STOPPED, "")
                 return {**result, "changed": False}

@@ -24,6 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     artifacts_in,
     gather,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+    validate_extra_variables,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
 
 
@@ -42,6 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         result["changed"] = False
         try:
+            validate_extra_variables(self._loader)
             find_variables(task_vars or {})
             given = read_report_variables(
                 {

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.vars import load_extra_vars
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_boolean,
@@ -34,7 +33,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_variables,
     is_unanswered,
     read_variables,
-    refuse_results,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     OPTIONS,
@@ -88,6 +86,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     listed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import finding_row
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+    validate_extra_variables,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
     locate_files,
     why_not_writable,
@@ -167,7 +168,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             if "entry_point" not in self._task.args:
                 return {**result, **self._run(dict(self._task.args), variables)}
-            refuse_results(load_extra_vars(self._loader))
+            validate_extra_variables(self._loader)
             entry_point, fleet = self._entry_point(variables)
             given = self._role_variables(variables, entry_point)
             if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":

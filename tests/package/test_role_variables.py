@@ -153,6 +153,11 @@ HIDDEN = "\n".join(
         ),
     )
 )
+DROPPED = (
+    "-e with {name} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
+    "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "
+    """as JSON, -e '{{"name": ["a", "b"]}}'."""
+)
 MISSPELT = (
     "pod_identity_purge_namespace is no variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "
     "changed."
@@ -168,6 +173,20 @@ MISSPELT = (
         pytest.param(SITE, "", ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
         pytest.param(
             "workload_identity.aws.fleet", "", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"
+        ),
+        pytest.param(
+            "workload_identity.aws.teardown",
+            "",
+            ["-e", "pod_identity_force = false"],
+            f"{DROPPED.format(name='pod_identity_force')} Nothing was changed.",
+            id="spaces around the sign",
+        ),
+        pytest.param(
+            "workload_identity.aws.report",
+            "",
+            ["-e", "pod_identity_expected=blue, green"],
+            DROPPED.format(name="pod_identity_expected"),
+            id="a list that ends at its space",
         ),
         pytest.param(
             SITE,

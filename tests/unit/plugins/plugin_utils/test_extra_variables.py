@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Extra variables of which Ansible drops a part are refused, without their values."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import extra_variables
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+    validate_extra_variables,
+)
+
+
+def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
+    """The problems with what the command line has behind each -e."""
+    monkeypatch.setattr(extra_variables, "context", SimpleNamespace(CLIARGS={"extra_vars": texts}))
+    monkeypatch.setattr(extra_variables, "load_extra_vars", lambda _loader: {})
+    try:
+        validate_extra_variables(DataLoader())
+    except InputError as error:
+        return error.problems
+    return ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param("pod_identity_purge = true", "pod_identity_purge", id="spaces around the sign"),
+        pytest.param("pod_identity_purge: true", "pod_identity_purge", id="YAML without braces"),
+        pytest.param("pod_identity_purge", "pod_identity_purge", id="no value"),
+        pytest.param("pod_identity_ignore=A, B", "pod_identity_ignore", id="a list that ends at its space"),
+        pytest.param('pod_identity_tags={"a": "b"}', "pod_identity_tags", id="JSON that ends at its space"),
+        pytest.param(
+            "pod_identity_ignore=A, pod_identity_owner=my team",
+            "pod_identity_ignore, pod_identity_owner",
+            id="several",
+        ),
+        pytest.param("password=my secret pod_identity_owner=me", "pod_identity_owner", id="beside another"),
+    ],
+)
+def test_words_that_set_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:
+    [problem] = validate(monkeypatch, text)
+    assert problem == (
+        f"-e with {names} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
+        "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and "
+        """mappings as JSON, -e '{"name": ["a", "b"]}'."""
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pod_identity_purge=true",
+        "pod_identity_purge=true pod_identity_owner=me",
+        "pod_identity_ignore='A, B'",
+        "pod_identity_region={{ here }}",
+        "pod_identity_junit_file=",
+        '{"pod_identity_ignore": ["A", "B"]}',
+        "[]",
+        "@pod_identity_workloads of the team.yml",
+        "greeting=hello world",
+    ],
+)
+def test_what_is_whole_and_what_is_not_ours_is_taken(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert validate(monkeypatch, text) == ()
