@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -56,6 +57,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     clock_of,
     connect,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
+    Activity,
+    is_watched,
+    shown,
+)
 
 # For the injection probe, whose Pod never runs.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
@@ -103,13 +109,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             access = access_for(self, parse_eks_target(row) if row else None, options)
         except InputError as error:
             return {**result, "failed": True, "msg": visible(str(error))}
-        with interruptible():
+        activity = Activity(cluster)
+        screen = shown(activity.line) if is_watched(self) else contextlib.nullcontext()
+        with interruptible(), screen:
             run = run_half(
                 connect(self, access, variables, options["force_conflicts"], deadline),
                 parse_aws_result(variables[options["result"]], cluster),
                 parse_preflight(preflight["kubernetes"], cluster),
                 _settings(options, bool(self._task.check_mode)),
                 clock_of(deadline),
+                activity.begin,
             )
         result.update(
             changed=run.changed,

@@ -11,12 +11,12 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
@@ -29,7 +29,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_mo
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Watch, is_text
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
+    is_watched,
+    read_line,
+    shown,
+)
 
 
 class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information
@@ -72,12 +76,10 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         folder = Path(tempfile.mkdtemp(prefix="pod-identity-", dir=constants.DEFAULT_LOCAL_TMP))
         path = folder / "progress"
         self._task.args["progress_file"] = str(path)
-        watch = Watch(path, self._title(), lambda line: Display().display(line, screen_only=True))
-        watch.start()
         try:
-            result = super().run(tmp, task_vars)
+            with shown(partial(read_line, path, self._title())):
+                result = super().run(tmp, task_vars)
         finally:
-            watch.stop()
             shutil.rmtree(folder, ignore_errors=True)
         return result
 
@@ -107,10 +109,4 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
 
     def _is_shown(self) -> bool:
         """Whether someone reads the screen while the module runs here."""
-        return (
-            runs_here(self)
-            and not self._task.no_log
-            and not self._task.async_val
-            and "progress_file" not in self._task.args
-            and is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
-        )
+        return runs_here(self) and "progress_file" not in self._task.args and is_watched(self)

@@ -4,16 +4,20 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Show how far a module is, while it runs."""
+"""Show how far a task is, while it runs."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from ansible import constants
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 
 # Seconds: the first line, and all others after it.
@@ -22,14 +26,13 @@ EACH = 10.0
 
 
 class Watch(threading.Thread):
-    """Reads the file of a module again and again, and shows what it says when that has changed."""
+    """Asks again and again for a line, and shows it when it has changed."""
 
     def __init__(
-        self, path: Path, title: str, show: Callable[[str], None], first: float = FIRST, each: float = EACH
+        self, line: Callable[[], str], show: Callable[[str], None], first: float = FIRST, each: float = EACH
     ) -> None:
         super().__init__(daemon=True)
-        self._path = path
-        self._title = title
+        self._line = line
         self._show = show
         self._first = first
         self._each = each
@@ -49,10 +52,42 @@ class Watch(threading.Thread):
         self._ended.set()
         self.join()
 
-    def _line(self) -> str:
-        with contextlib.suppress(OSError, ValueError):
-            return progress_line(self._title, json.loads(self._path.read_text(encoding="utf-8")))
-        return ""
+
+@contextlib.contextmanager
+def shown(line: Callable[[], str]) -> Iterator[None]:
+    """Within it, the line stands on the screen now and then."""
+    watch = Watch(line, lambda text: Display().display(text, screen_only=True))
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+
+
+class Activity:
+    """What a task is at, and for how long, where nobody counts."""
+
+    def __init__(self, title: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._title = title
+        self._now = now
+        self._step: tuple[str, float] | None = None
+
+    def begin(self, step: str) -> None:
+        self._step = step, self._now()
+
+    def line(self) -> str:
+        """ "my-cluster: applying 40 objects, 15 s so far"; empty before anything has begun."""
+        if self._step is None:
+            return ""
+        step, begun = self._step
+        return visible(f"{self._title}: {step}, {self._now() - begun:.0f} s so far")
+
+
+def read_line(path: Path, title: str) -> str:
+    """The line for the file of a module; empty while there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return progress_line(title, json.loads(path.read_text(encoding="utf-8")))
+    return ""
 
 
 def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
@@ -67,3 +102,12 @@ def is_text(callback: str) -> bool:
     """Whether a stdout callback writes for people. AWX and Automation Platform have one of their own."""
     name = callback.rpartition(".")[2]
     return not ("json" in name or name in ("awx_display", "tower_display", "null"))
+
+
+def is_watched(caller: ActionBase) -> bool:
+    """Whether someone may read the screen while a task runs."""
+    return (
+        not caller._task.no_log
+        and not caller._task.async_val
+        and is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
+    )

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import queue
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
+    Activity,
     Watch,
     is_text,
     progress_line,
+    read_line,
 )
 
 
@@ -46,7 +49,7 @@ def test_a_line_is_shown_once_and_again_when_it_has_changed(tmp_path: Path) -> N
     path = tmp_path / "progress"
     path.write_text(json.dumps({"policy": [1, 3]}))
     lines: queue.Queue[str] = queue.Queue()
-    watch = Watch(path, "my-cluster", lines.put, first=0, each=0.001)
+    watch = Watch(partial(read_line, path, "my-cluster"), lines.put, first=0, each=0.001)
     watch.start()
     assert lines.get(timeout=20) == "my-cluster: policy 1 of 3"
     path.write_text("{ half of it")
@@ -59,7 +62,17 @@ def test_a_line_is_shown_once_and_again_when_it_has_changed(tmp_path: Path) -> N
 
 def test_a_module_that_wrote_nothing_yet_shows_nothing(tmp_path: Path) -> None:
     lines: list[str] = []
-    watch = Watch(tmp_path / "progress", "my-cluster", lines.append, first=0, each=0.001)
+    watch = Watch(partial(read_line, tmp_path / "progress", "my-cluster"), lines.append, first=0, each=0.001)
     watch.start()
     watch.stop()
     assert lines == []
+
+
+def test_an_activity_says_for_how_long() -> None:
+    times = iter([100.0, 115.4, 200.0, 200.6])
+    activity = Activity("my-cluster", lambda: next(times))
+    assert activity.line() == ""
+    activity.begin("applying 40 objects")
+    assert activity.line() == "my-cluster: applying 40 objects, 15 s so far"
+    activity.begin("looking at the Pods")
+    assert activity.line() == "my-cluster: looking at the Pods, 1 s so far"

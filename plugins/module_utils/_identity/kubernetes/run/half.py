@@ -11,7 +11,7 @@ How the cluster is reached, and what time it is, are the caller's to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...._findings.finding import Finding
@@ -45,6 +45,8 @@ from ..proof.webhook import WebhookState, has_webhook, read_webhook
 from .outcome import KubernetesOutcome, judge_cluster
 from .unproven import find_doubt, leave_open, what_is_left_out
 
+LOOKING = "looking at the Pods"
+
 
 @dataclass(frozen=True, slots=True)
 class HalfSettings:
@@ -76,22 +78,36 @@ class HalfRun:
     warnings: Sequence[str] = ()
 
 
+def ignore_step(_step: str) -> None:
+    """For runs that nobody looks at."""
+
+
 def run_half(
-    cluster: Cluster, aws: AwsResult, preflight: Preflight, settings: HalfSettings, clock: Clock
+    cluster: Cluster,
+    aws: AwsResult,
+    preflight: Preflight,
+    settings: HalfSettings,
+    clock: Clock,
+    on_step: Callable[[str], None] = ignore_step,
 ) -> HalfRun:
-    """What Kubernetes refuses is for the report to say, and stops nothing else."""
+    """What Kubernetes refuses is for the report to say, and stops nothing else. ``on_step`` is called with each step that
+    begins, like "applying 40 objects"."""
     removes = aws.state == "absent"
     plan = (
         plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt)
         if removes
         else without_failed(preflight.plan, aws)
     )
+    on_step("looking at what is to be removed")
     plan, unread = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    written = len(plan.manifests) + len(plan.waiting) + len(plan.unlisted)
+    on_step(f"{'removing' if removes else 'applying'} {written} object{'' if written == 1 else 's'}")
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
     back = ReadBack(applied, preflight.accounts)
     if not settings.check_mode:
+        on_step("reading the service accounts back")
         back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
     applied = back.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
@@ -99,9 +115,9 @@ def run_half(
         aws = aws.without_verification()
     doubt = find_doubt(aws)
     view = (
-        _look(cluster, aws, preflight, back, settings, clock)
+        _look(cluster, aws, preflight, back, settings, clock, on_step)
         if doubt is None
-        else _look_away(cluster, aws, preflight, back.accounts, settings, clock, doubt)
+        else _look_away(cluster, aws, preflight, back.accounts, settings, clock, doubt, on_step)
     )
     restarts = view.restarted.restarts
     return HalfRun(
@@ -140,13 +156,16 @@ def _look(
     back: ReadBack,
     settings: HalfSettings,
     clock: Clock,
+    on_step: Callable[[str], None],
 ) -> _View:
     verification, accounts = aws.verification, back.accounts
+    on_step(LOOKING)
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
-    probes = _probe(cluster, aws, accounts, reads, settings, clock)
-    restarted = _restart(cluster, aws, reads, probes, settings, clock)
+    probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
+    restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
     proof = ProofRun()
     if settings.proof and _acts(aws, settings):
+        on_step("running the proof in Pods")
         proof = run_proof(cluster, verification, accounts, settings.proof, clock, settings.why_no_proof)
     pods = verify_pods(
         verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
@@ -170,14 +189,16 @@ def _look_away(
     settings: HalfSettings,
     clock: Clock,
     doubt: Finding,
+    on_step: Callable[[str], None],
 ) -> _View:
     """Of an API that is not proven to be the cluster's. The user's word lets a run act there; it proves nothing."""
     restarted = RestartRun({})
     may_restart = settings.restart is not None and not preflight.server.required
     if may_restart and settings.verify_pods and _acts(aws, settings):
+        on_step(LOOKING)
         reads = read_cluster(cluster, aws.verification, clock.now())
-        probes = _probe(cluster, aws, accounts, reads, settings, clock)
-        restarted = _restart(cluster, aws, reads, probes, settings, clock)
+        probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
+        restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
     checks = {
         "pods": settings.verify_pods,
         "injection": settings.injection is not None,
@@ -200,10 +221,12 @@ def _restart(
     probes: InjectionRun,
     settings: HalfSettings,
     clock: Clock,
+    on_step: Callable[[str], None],
 ) -> RestartRun:
     if not (settings.restart and settings.verify_pods and _acts(aws, settings)):
         return RestartRun(reads)
     injection = Injection(proven(probes), unproven(probes))
+    on_step("restarting what has stale Pods")
     return restart_stale(cluster, aws.verification, reads, settings.restart, clock, injection)
 
 
@@ -214,6 +237,7 @@ def _probe(
     reads: Reads,
     settings: HalfSettings,
     clock: Clock,
+    on_step: Callable[[str], None],
 ) -> InjectionRun:
     """Also in check mode: nothing is made."""
     if settings.injection is None:
@@ -224,6 +248,7 @@ def _probe(
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
     if not workloads or not (settings.injects or has_webhook(cluster.read_version())):
         return {}
+    on_step("trying new Pods by a dry run")
     return run_probes(cluster, aws, workloads, settings.injection, clock)
 
 

@@ -27,6 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Cluster,
     Listing,
     Query,
+    Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
@@ -103,11 +104,13 @@ def run(
     preflight: Preflight = THERE,
     clock: FakeClock | None = None,
     result: dict[str, Any] | None = None,
+    steps: list[str] | None = None,
     **settings: Any,
 ) -> HalfRun:
     given = build.result(build.row()) if result is None else result
     aws = build.parse_aws_result(given, build.CLUSTER)
-    return run_half(cluster, aws, preflight, HalfSettings(**settings), clock or FakeClock())
+    on_step = [].append if steps is None else steps.append
+    return run_half(cluster, aws, preflight, HalfSettings(**settings), clock or FakeClock(), on_step)
 
 
 def after_a_change(**more: Any) -> dict[str, Any]:
@@ -115,6 +118,41 @@ def after_a_change(**more: Any) -> dict[str, Any]:
 
 
 # Apply and remove
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param(
+            {},
+            ["applying 4 objects", "reading the service accounts back", "looking at the Pods"],
+            id="a change",
+        ),
+        pytest.param({"check_mode": True}, ["applying 4 objects", "looking at the Pods"], id="a plan"),
+        pytest.param(
+            {
+                "injection": InjectionSettings(ProbeSettings("image", {}, {}), 60),
+                "injects": True,
+                "restart": RestartSettings(300, 15),
+                "proof": ProofSettings("run", "image", 60, {}, {}),
+            },
+            [
+                "applying 4 objects",
+                "reading the service accounts back",
+                "looking at the Pods",
+                "trying new Pods by a dry run",
+                "restarting what has stale Pods",
+                "running the proof in Pods",
+            ],
+            id="everything",
+        ),
+    ],
+)
+def test_who_waits_is_told_each_step_as_it_begins(settings: dict[str, Any], expected: list[str]) -> None:
+    steps: list[str] = []
+    cluster = holding("old", trials={"api": [Trial(build.pod())]})
+    run(cluster, Preflight(plan=PLAN), result=after_a_change(), steps=steps, **settings)
+    assert steps == ["looking at what is to be removed", *expected]
 
 
 def test_applies_purges_and_then_reads_the_pods() -> None:
