@@ -9,16 +9,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     ASSUME_ROLE_OPTIONS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+    parse_api_error,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Clock,
@@ -59,6 +65,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
     clients_of_task,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import run_in_forks
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
@@ -89,6 +96,11 @@ MODULE_SECONDS = 180.0
 # Who we are among those who write a service account: never another name, or it would be another owner.
 FIELD_MANAGER = "workload-identity"
 MANIFEST_SECONDS = 2.0
+# How many of them write at once: each asks for one object after the other. And for how many objects another one is worth its
+# start, which takes half a second of CPU.
+WIDTH = 3
+FEWEST = 50
+ENDED = f"{APPLY} ended without a result"
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # What a token for the EKS cluster is made with.
 AWS_SPEC: dict[str, dict[str, Any]] = {
@@ -145,9 +157,14 @@ class ModuleReader:
         trials: list[Trial] = []
         for part in parts_of(manifests, self._access.longest):
             arguments = {"resource_definition": list(part), "continue_on_error": True}
-            seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(part)
             result = run_with(
-                self._access, self._caller, APPLY, arguments, self._variables, seconds, dry=True
+                self._access,
+                self._caller,
+                APPLY,
+                arguments,
+                self._variables,
+                _seconds_for(part),
+                dry=True,
             )
             trials += trials_of(result, len(part))
         return trials
@@ -174,16 +191,17 @@ def run_with(
         return {"failed": True, "msg": no_token_message(error)}
 
 
-def parts_of(manifests: Sequence[Object], longest: float) -> list[Sequence[Object]]:
-    """As many manifests at once as are surely done in so many seconds."""
-    if MODULE_SECONDS + MANIFEST_SECONDS * len(manifests) <= longest:
-        return [manifests]
-    size = int((longest - MODULE_SECONDS) // MANIFEST_SECONDS)
+def parts_of(manifests: Sequence[Object], longest: float, width: int = 1) -> list[Sequence[Object]]:
+    """As many manifests at once as are surely done in so many seconds; where there are many, a part for each of
+    ``width``."""
+    size = max(FEWEST, math.ceil(len(manifests) / width))
+    if MODULE_SECONDS + MANIFEST_SECONDS * size > longest:
+        size = int((longest - MODULE_SECONDS) // MANIFEST_SECONDS)
     return [manifests[first : first + size] for first in range(0, len(manifests), size)]
 
 
 class TaskCluster:
-    """With ``force`` fields of other field managers are taken over."""
+    """With ``force`` fields of other field managers are taken over. ``width`` is how many modules may write at once."""
 
     def __init__(
         self,
@@ -192,9 +210,10 @@ class TaskCluster:
         variables: Mapping[str, Any],
         reader: ClusterReader,
         force: bool = False,
+        width: int = 1,
     ) -> None:
         self._caller, self._access, self._variables = caller, access, variables
-        self._reader, self._force = reader, force
+        self._reader, self._force, self._width = reader, force, width
 
     def list_objects(self, query: Query) -> Listing:
         return self._reader.list_objects(query)
@@ -239,20 +258,47 @@ class TaskCluster:
         return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
 
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> Written:
+        parts = parts_of(manifests, self._access.longest, self._width)
         written = Written()
         first = 0
-        for part in parts_of(manifests, self._access.longest):
-            done = self._write_part(part, arguments)
+        for part, done in zip(parts, self._write_parts(parts, arguments), strict=False):
             written = Written(
                 written.changed or done.changed,
                 {**written.refused, **{first + index: reason for index, reason in done.refused.items()}},
-                done.error,
+                written.error or done.error,
                 [*written.diffs, *done.diffs],
             )
-            if done.error is not None:
-                break
             first += len(part)
         return written
+
+    def _write_parts(
+        self, parts: Sequence[Sequence[Object]], arguments: Mapping[str, Any]
+    ) -> Iterator[Written]:
+        """What became of each part; after one whose end is not known, of those that had begun."""
+        if len(parts) > 1 and self._width > 1:
+            works = self._works(parts, arguments)
+            done = run_in_forks(self._caller, works, self._width, _is_open)
+            for _place, written in sorted(done.items()):
+                yield written or Written(error=ApiError(0, ENDED))
+            return
+        for part in parts:
+            written = self._write_part(part, arguments)
+            yield written
+            if written.error is not None:
+                return
+
+    def _works(
+        self, parts: Sequence[Sequence[Object]], arguments: Mapping[str, Any]
+    ) -> Iterator[Callable[[], Written]]:
+        """Each part, with a token that is good for it: the process that writes it is not to talk to AWS by connections of
+        this one."""
+        for part in parts:
+            try:
+                self._access.token(_seconds_for(part))
+            except AwsError as error:
+                yield partial(Written, error=parse_api_error(no_token_message(error)))
+            else:
+                yield partial(self._write_part, part, arguments)
 
     def _write_part(self, manifests: Sequence[Object], arguments: Mapping[str, Any]) -> Written:
         whole = {
@@ -261,9 +307,19 @@ class TaskCluster:
             # What is refused is for the report to say; the others go on.
             "continue_on_error": True,
         }
-        seconds = MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
+        seconds = _seconds_for(manifests)
         result = run_with(self._access, self._caller, APPLY, whole, self._variables, seconds)
         return written_of(result, manifests)
+
+
+def _is_open(written: Written | None) -> bool:
+    """Whether it is not known how far it got."""
+    return written is None or written.error is not None
+
+
+def _seconds_for(manifests: Sequence[Object]) -> float:
+    """How long a module may take for them."""
+    return MODULE_SECONDS + MANIFEST_SECONDS * len(manifests)
 
 
 def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> ClusterReader:
@@ -312,7 +368,9 @@ def connect(
     deadline: Deadline | None = None,
 ) -> PatientCluster:
     """Raises AnsibleError for a kubeconfig that cannot be found."""
-    cluster: Cluster = TaskCluster(caller, access, variables, reader_for(caller, access, variables), force)
+    width = WIDTH if runs_here(caller) else 1
+    reader = reader_for(caller, access, variables)
+    cluster: Cluster = TaskCluster(caller, access, variables, reader, force, width)
     if deadline:
         cluster = TimedCluster(cluster, deadline)
     return PatientCluster(cluster, clock_of(deadline))

@@ -161,3 +161,105 @@ def test_what_was_written_before_the_work_ended_is_told(monkeypatch: pytest.Monk
     monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
     written = kubernetes_cluster.TaskCluster(None, Lent(), {}, None).apply(accounts(23))
     assert (written.changed, written.error, len(asked.arguments)) == (True, ApiError(0, "lost"), 2)
+
+
+class Forks:
+    """In the place of run_in_forks: the parts one after the other, in this process. ``lost`` ends without a result."""
+
+    def __init__(self, lost: int | None = None) -> None:
+        self.lost, self.width = lost, 0
+
+    def __call__(self, _caller: Any, works: Iterator[Any], width: int, is_last: Any) -> dict[int, Any]:
+        self.width = width
+        results: dict[int, Any] = {}
+        for place, work in enumerate(works):
+            results[place] = None if place == self.lost else work()
+            if is_last(results[place]):
+                break
+        return results
+
+
+def wide(monkeypatch: pytest.MonkeyPatch, asked: Asked, access: Any = None, lost: int | None = None) -> Any:
+    """A cluster that three modules write at once, and what they are run by."""
+    forks = Forks(lost)
+    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
+    monkeypatch.setattr(kubernetes_cluster, "run_in_forks", forks)
+    given = access or GivenAccess({})
+    return kubernetes_cluster.TaskCluster(None, given, {}, None, width=3), forks
+
+
+def answer(count: int, refused: int | None = None) -> dict[str, Any]:
+    results = [REFUSED if place == refused else MADE for place in range(count)]
+    return {"changed": True, "result": {"results": results}}
+
+
+@pytest.mark.parametrize(
+    ("count", "parts"),
+    [
+        (1, [1]),
+        (50, [50]),
+        (51, [50, 1]),
+        (150, [50, 50, 50]),
+        (200, [67, 67, 66]),
+        (3000, [1000, 1000, 1000]),
+    ],
+)
+def test_another_module_is_worth_its_start_for_fifty_objects(count: int, parts: list[int]) -> None:
+    assert [len(part) for part in kubernetes_cluster.parts_of(accounts(count), float("inf"), 3)] == parts
+
+
+def test_several_modules_write_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(answer(67), answer(67, refused=1), answer(66, refused=65))
+    cluster, forks = wide(monkeypatch, asked)
+    written = cluster.apply(accounts(200))
+    assert forks.width == 3
+    names = [
+        manifest["metadata"]["name"]
+        for arguments in asked.arguments
+        for manifest in arguments["resource_definition"]
+    ]
+    assert names == [manifest["metadata"]["name"] for manifest in accounts(200)]
+    # By their places among all of them.
+    assert written.refused == {68: ApiError(409, CONFLICT), 199: ApiError(409, CONFLICT)}
+    assert (written.changed, written.error, len(written.diffs)) == (True, None, 198)
+
+
+def test_few_objects_need_no_further_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, forks = wide(monkeypatch, Asked(answer(50)))
+    assert cluster.remove(accounts(50)).changed
+    assert forks.width == 0
+
+
+def test_a_module_that_was_lost_leaves_open_how_far_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, _forks = wide(monkeypatch, Asked(answer(67)), lost=1)
+    written = cluster.patch(accounts(200))
+    assert written.error == ApiError(0, "kubernetes.core.k8s ended without a result")
+    assert (written.changed, len(written.diffs)) == (True, 67)
+
+
+def test_the_tokens_of_several_modules_are_made_where_they_are_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    access = Lent()
+    cluster, _forks = wide(monkeypatch, Asked(*[answer(10)] * 3), access)
+    assert cluster.apply(accounts(30)).changed
+    # Each is asked for before its process begins, which then has it.
+    assert access.asked == [200.0] * 6
+
+
+def test_without_credentials_for_another_token_no_more_modules_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
+
+    class Spent(Lent):
+        def token(self, seconds: float) -> str:
+            if len(self.asked) == 2:
+                raise error
+            return super().token(seconds)
+
+    asked = Asked(answer(10))
+    cluster, _forks = wide(monkeypatch, asked, Spent())
+    written = cluster.apply(accounts(30))
+    assert written.error == ApiError(
+        0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."
+    )
+    assert (written.changed, len(asked.arguments)) == (True, 1)

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules of one task at once: each in a process of its own, of which none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import run_in_forks
+
+LONG = 60
+
+
+class Caller:
+    """An action as far as its processes need it."""
+
+    def __init__(self, removed: Path | None = None) -> None:
+        self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/the/task's/own"))
+        self._removed = removed
+
+    def _remove_tmp_path(self, path: str) -> None:
+        assert self._removed
+        self._removed.write_text(path, encoding="utf-8")
+
+
+def never(_result: Any) -> bool:
+    return False
+
+
+def run(works: Any, width: int = 2, is_last: Callable[[Any], bool] = never, caller: Any = None) -> Any:
+    return run_in_forks(caller or Caller(), works, width, is_last)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_each_result_is_at_the_place_of_its_work() -> None:
+    pauses = [0.3, 0.0, 0.1, 0.0, 0.0]
+    works = [partial(lambda place, pause: (time.sleep(pause), place)[1], *pair) for pair in enumerate(pauses)]
+    assert run(works, 3) == {place: place for place in range(5)}
+
+
+def test_no_work_has_no_result() -> None:
+    assert run([]) == {}
+
+
+def test_none_is_done_in_this_process_and_no_more_at_once_than_asked(tmp_path: Path) -> None:
+    def work(place: int) -> tuple[int, int]:
+        mark = tmp_path / str(place)
+        mark.touch()
+        time.sleep(0.1)
+        others = len(list(tmp_path.iterdir()))
+        mark.unlink()
+        return os.getpid(), others
+
+    results = run([partial(work, place) for place in range(6)]).values()
+    pids = {pid for pid, _others in results}
+    assert len(pids) == 6
+    assert os.getpid() not in pids
+    assert max(others for _pid, others in results) == 2
+
+
+def test_one_that_ends_without_a_result_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> str:
+        raise ValueError("a fault of ours")
+
+    assert run([partial(os._exit, 0), partial(str, "done"), fail]) == {0: None, 1: "done", 2: None}
+    # What nobody expects is in the output, and does not pass for a result.
+    assert "a fault of ours" in capfd.readouterr().err
+
+
+def test_after_the_last_one_no_more_begin() -> None:
+    begun = []
+
+    def works() -> Iterator[Callable[[], str]]:
+        for name in "abcdef":
+            begun.append(name)
+            yield partial(str, name)
+
+    results = run(works(), 1, lambda result: result == "c")
+    assert results == {0: "a", 1: "b", 2: "c"}
+    assert begun == ["a", "b", "c"]
+
+
+def test_where_it_ends_early_all_that_it_began_ends(tmp_path: Path) -> None:
+    """As by SIGTERM, which raises SystemExit in the middle of it."""
+    pid = tmp_path / "pid"
+
+    def work() -> None:
+        (tmp_path / "new").write_text(str(os.getpid()), encoding="utf-8")
+        (tmp_path / "new").rename(pid)
+        time.sleep(LONG)
+
+    def works() -> Iterator[Callable[[], None]]:
+        yield work
+        while not pid.exists():
+            time.sleep(0.01)
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        run(works())
+    assert not is_running(int(pid.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_work_in_order(
+    number: signal.Signals, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C reaches every process of a terminal; who started this one says so."""
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(LONG)
+        finally:
+            (tmp_path / "ended").touch()
+
+    assert run([work]) == {0: None}
+    assert (tmp_path / "ended").exists()
+    assert capfd.readouterr().err == ""
+
+
+def test_each_has_a_folder_of_its_own_and_removes_it(tmp_path: Path) -> None:
+    caller = Caller(tmp_path / "removed")
+    shell = caller._connection._shell
+
+    def work() -> str | None:
+        before: str | None = shell.tmpdir
+        shell.tmpdir = "/of/this/process"
+        return before
+
+    assert run([work], caller=caller) == {0: None}
+    assert (tmp_path / "removed").read_text(encoding="utf-8") == "/of/this/process"
+    assert shell.tmpdir == "/the/task's/own"
