@@ -274,6 +274,17 @@ def test_a_message_names_the_variables_of_the_role(fleet: Scene) -> None:
     assert "Raise pod_identity_deadline for more in one run." in ran.output, ran.output[-1500:]
 
 
+def test_a_slow_kubernetes_api_is_not_waited_for_in_silence(fleet: Scene) -> None:
+    kube = fleet.kube("red")
+    kube.set_latency(1500)
+    try:
+        ran = fleet.play("fleet", hosts="red")
+    finally:
+        kube.set_latency(0)
+    assert ran.code == 0, ran.output
+    assert re.search(r"^red: applying 2 objects, \d+ s so far$", ran.output, re.MULTILINE), ran.output
+
+
 def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet: Scene) -> None:
     ran = fleet.play("fleet", hosts="localhost")
     assert ran.code == 2
