@@ -45,6 +45,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def whole(fleet: Scene) -> tuple[Raw, Mapping[str, int]]:
     """What one run of all leaves behind, and what it asked for that changes something."""
+    fleet.reset()
     ran = fleet.play("fleet")
     assert ran.code == 0, ran.output
     found = fleet.state(), writes(fleet)
