@@ -49,8 +49,11 @@ def is_running(pid: int) -> bool:
 
 
 def test_each_result_is_at_the_place_of_its_work() -> None:
-    pauses = [0.3, 0.0, 0.1, 0.0, 0.0]
-    works = [partial(lambda place, pause: (time.sleep(pause), place)[1], *pair) for pair in enumerate(pauses)]
+    def work(place: int, pause: float) -> int:
+        time.sleep(pause)
+        return place
+
+    works = [partial(work, *pair) for pair in enumerate([0.3, 0.0, 0.1, 0.0, 0.0])]
     assert run(works, 3) == {place: place for place in range(5)}
 
 
@@ -58,20 +61,29 @@ def test_no_work_has_no_result() -> None:
     assert run([]) == {}
 
 
-def test_none_is_done_in_this_process_and_no_more_at_once_than_asked(tmp_path: Path) -> None:
+def test_as_many_are_done_at_once_as_asked_and_no_more(tmp_path: Path) -> None:
+    """Each waits until another one has begun, too."""
+
     def work(place: int) -> tuple[int, int]:
-        mark = tmp_path / str(place)
+        mark = tmp_path / f"{place} runs"
         mark.touch()
-        time.sleep(0.1)
-        others = len(list(tmp_path.iterdir()))
+        (tmp_path / f"{place} began").touch()
+        end = time.monotonic() + LONG
+        while len(list(tmp_path.glob("* began"))) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        begun, running = (len(list(tmp_path.glob(f"* {state}"))) for state in ("began", "runs"))
         mark.unlink()
-        return os.getpid(), others
+        return begun, running
 
     results = run([partial(work, place) for place in range(6)]).values()
-    pids = {pid for pid, _others in results}
-    assert len(pids) == 6
+    assert min(begun for begun, _running in results) >= 2
+    assert max(running for _begun, running in results) <= 2
+
+
+def test_none_is_done_in_this_process() -> None:
+    pids = set(run([os.getpid] * 3).values())
+    assert len(pids) == 3
     assert os.getpid() not in pids
-    assert max(others for _pid, others in results) == 2
 
 
 def test_one_that_ends_without_a_result_is_told(capfd: pytest.CaptureFixture[str]) -> None:
