@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ..._findings.text import visible
 from ..kubernetes.model.objects import Object, mapping_of, text_of
+from .natural import natural
 from .wrap import wrapped
 
 SHOWN_CHANGES = 40
@@ -68,6 +70,7 @@ def change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, pl
     lines = [f"{head}Plan: {count}; nothing was changed." if check_mode else f"{head}Done: {count}."]
     if changes:
         lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
+    changes = _by_name(changes)
     if len(changes) <= SHOWN_CHANGES:
         return [*lines, *(f"    {change.line}" for change in changes)]
     removals = [change for change in changes if change.removes]
@@ -83,9 +86,17 @@ def change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, pl
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
     """The same among other clusters: how many of each kind, and of a plan everything that is taken away."""
-    removals = [change for change in changes if change.removes] if check_mode else []
+    removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
     return [*lines, *(f"    {change.line}" for change in removals)]
+
+
+def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:
+    """In the order that they are made in, and what is alike by name, as people count."""
+    groups = groupby(changes, lambda change: (change.action, change.kind))
+    return [
+        change for _kind, group in groups for change in sorted(group, key=lambda change: natural(change.line))
+    ]
 
 
 def _counted(changes: Sequence[ChangeText]) -> str:

@@ -457,6 +457,24 @@ def test_of_a_plan_without_removals_the_first_are_shown() -> None:
     ]
 
 
+def test_what_is_alike_stands_in_the_order_that_people_count_in() -> None:
+    changes = [
+        *(row("create", "role", name) for name in ("r1", "r10", "r2")),
+        *(row("detach", "attachment", name) for name in ("r10 p", "r9 p")),
+        row("create", "role", "r0"),
+    ]
+    lines = report_of(changed(changes=changes), check_mode=True)["lines"]
+    assert lines[3:] == [
+        "    create role r1",
+        "    create role r2",
+        "    create role r10",
+        "    detach policy p from role r9",
+        "    detach policy p from role r10",
+        # In the order of the work, which comes first.
+        "    create role r0",
+    ]
+
+
 def test_of_what_was_done_forty_are_shown_removals_first() -> None:
     lines = report_of(changed(changes=many_changes()))["lines"]
     shown = [line for line in lines if line.startswith("    ")]
