@@ -96,8 +96,8 @@ MODULE_SECONDS = 180.0
 # Who we are among those who write a service account: never another name, or it would be another owner.
 FIELD_MANAGER = "workload-identity"
 MANIFEST_SECONDS = 2.0
-# How many of them write at once: each asks for one object after the other. And for how many objects another one is worth its
-# start, which takes half a second of CPU.
+# How many of them write at once, as each asks for one object after the other; and for how many objects another one is worth
+# its start, which takes half a second of CPU.
 WIDTH = 3
 FEWEST = 50
 ENDED = f"{APPLY} ended without a result"
@@ -368,12 +368,17 @@ def connect(
     deadline: Deadline | None = None,
 ) -> PatientCluster:
     """Raises AnsibleError for a kubeconfig that cannot be found."""
-    width = WIDTH if runs_here(caller) else 1
+    width = _width(variables) if runs_here(caller) else 1
     reader = reader_for(caller, access, variables)
     cluster: Cluster = TaskCluster(caller, access, variables, reader, force, width)
     if deadline:
         cluster = TimedCluster(cluster, deadline)
     return PatientCluster(cluster, clock_of(deadline))
+
+
+def _width(variables: Mapping[str, Any]) -> int:
+    """Hosts that are worked on at once share them: each is memory."""
+    return max(1, WIDTH // max(1, len(variables.get("ansible_play_batch") or ())))
 
 
 def _connection(options: Mapping[str, Any]) -> dict[str, Any]:

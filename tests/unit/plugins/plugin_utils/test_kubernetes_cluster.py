@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -206,6 +207,27 @@ def answer(count: int, refused: int | None = None) -> dict[str, Any]:
 )
 def test_another_module_is_worth_its_start_for_fifty_objects(count: int, parts: list[int]) -> None:
     assert [len(part) for part in kubernetes_cluster.parts_of(accounts(count), float("inf"), 3)] == parts
+
+
+@pytest.mark.parametrize(
+    ("transport", "hosts", "width"),
+    [
+        ("local", ["blue"], 3),
+        ("local", ["blue", "green"], 1),
+        ("local", ["blue", "green", "red", "grey"], 1),
+        ("ssh", ["blue"], 1),
+    ],
+)
+def test_hosts_that_are_worked_on_at_once_share_the_modules(
+    monkeypatch: pytest.MonkeyPatch, transport: str, hosts: list[str], width: int
+) -> None:
+    """On another host each would need a connection of its own."""
+    caller = SimpleNamespace(
+        _connection=SimpleNamespace(transport=transport), _play_context=SimpleNamespace(become=False)
+    )
+    monkeypatch.setattr(kubernetes_cluster, "reader_for", lambda *_: None)
+    made: Any = kubernetes_cluster.connect(caller, GivenAccess({}), {"ansible_play_batch": hosts})
+    assert made.cluster._width == width
 
 
 def test_several_modules_write_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
