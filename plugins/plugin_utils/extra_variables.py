@@ -23,7 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 # What begins so is a file, or a whole mapping as JSON or YAML.
 _NOT_BY_NAME = ("@", "[", "{")
-_NAME = re.compile(r"\bpod_identity_\w+")
+_NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _SETS_NOTHING = (
     "-e with {names} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
     "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "

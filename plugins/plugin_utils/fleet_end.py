@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible import constants
-from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     NOT_A_REPORT,
     Ended,
     fleet_lines,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.reported import (
     parse_reported,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import is_text
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
 
 
 def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,11 +30,7 @@ def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
     shown = ended if last else [host for host in ended if host.host in batch]
     check_mode = bool(variables.get("ansible_check_mode"))
     lines = fleet_lines(shown, len(everybody), len(everybody) - len(ended), check_mode)
-    if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
-        # In one piece, as several hosts may write at once.
-        Display().display("\n".join(lines))
-        return {"changed": False}
-    return {"changed": False, "msg": lines, "_ansible_verbose_always": True}
+    return {"changed": False, **show_last(lines, "", "")}
 
 
 def _ended(name: str, variables: Mapping[str, Any]) -> Ended | None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, TypeVar
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
 
 T = TypeVar("T")
@@ -25,72 +27,102 @@ T = TypeVar("T")
 GRACE = 5.0
 
 
-def run_in_forks(
-    caller: ActionBase, works: Iterable[Callable[[], T]], width: int, is_last: Callable[[T | None], bool]
-) -> dict[int, T | None]:
-    """What each of ``works`` returned, by its place; None for one that ended without that. At most ``width`` are done at
-    once. After one that ``is_last`` no more begin, and those are not in the result.
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A process that ended without a result. ``how`` is like "was ended by SIGKILL before its result"."""
 
-    What a work returns is pickled. Where this ends early, so do they.
+    how: str
+
+
+def run_in_forks(
+    caller: ActionBase,
+    calls: Iterable[AbstractContextManager[Callable[[], T]]],
+    width: int,
+    stops: Callable[[T | Lost], bool],
+) -> dict[int, T | Lost]:
+    """What each of ``calls`` returned, by its place. At most ``width`` are made at once; after a result that ``stops`` no more
+    begin, and those are not among the results.
+
+    Each process begins within the context of its call, and what the call returns is pickled. Where this ends early, so do
+    they.
     """
-    results: dict[int, T | None] = {}
-    waiting = enumerate(works)
+    results: dict[int, T | Lost] = {}
+    waiting = enumerate(calls)
     running: dict[Any, tuple[int, Any]] = {}
     try:
         while True:
-            for place, work in itertools.islice(waiting, width - len(running)):
-                process, answer = _start(caller, work)
+            for place, ready in itertools.islice(waiting, width - len(running)):
+                with ready as call:
+                    process, answer = _start(caller, call)
                 running[answer] = place, process
             if not running:
                 return results
             for ended in wait(list(running)):
                 place, process = running.pop(ended)
-                results[place] = _result(ended)
-                process.join()
-                if is_last(results[place]):
+                results[place] = _result(ended, process)
+                if stops(results[place]):
                     waiting = enumerate(())
     finally:
         for _place, process in running.values():
             process.terminate()
         for answer, (_place, process) in running.items():
-            process.join(GRACE)
+            _end_surely(process)
             answer.close()
 
 
-def _start(caller: ActionBase, work: Callable[[], T]) -> tuple[Any, Connection]:
+def _start(caller: ActionBase, call: Callable[[], T]) -> tuple[Any, Connection]:
     context = multiprocessing.get_context("fork")
     answer, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(caller, work, sender))
-    # Nobody writes to the screen meanwhile, or the new process would wait for that for ever.
-    with Display()._lock:
-        process.start()
-    # Its end is to be seen here.
+    process = context.Process(target=_run, args=(caller, call, sender, os.getpid()))
+    process.start()
+    # So that its end is seen here.
     sender.close()
     return process, answer
 
 
-def _run(caller: ActionBase, work: Callable[[], T], sender: Connection) -> None:
+def _run(caller: ActionBase, call: Callable[[], T], sender: Connection, parent: int) -> None:
     shell = caller._connection._shell
     # A folder of its own: what modules are started from has the same name in all of them.
     shell.tmpdir = None
     # Who started this one says that it was interrupted.
-    signal.signal(signal.SIGINT, _end)
-    with interruptible():
+    signal.signal(signal.SIGINT, _exit)
+    with interruptible(parent):
         try:
-            sender.send(work())
+            sender.send(_outcome(call))
         finally:
             if shell.tmpdir:
                 caller._remove_tmp_path(shell.tmpdir)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def _outcome(call: Callable[[], T]) -> T | Lost:
+    try:
+        return call()
+    except OSError as error:
+        return Lost(f"could not be run: {error}")
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _result(answer: Any) -> Any:
+def _result(answer: Any, process: Any) -> Any:
     try:
-        return answer.recv()
-    except EOFError:
-        return None
-    finally:
-        answer.close()
+        result = answer.recv()
+    except (EOFError, OSError):
+        # Nothing came, or a part of it.
+        result = None
+    answer.close()
+    _end_surely(process)
+    return Lost(_how(process.exitcode)) if result is None else result
+
+
+def _end_surely(process: Any) -> None:
+    process.join(GRACE)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def _how(code: int) -> str:
+    end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"{end} before its result"

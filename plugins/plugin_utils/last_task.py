@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible import constants
 from ansible.utils.display import Display
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import is_text
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_for_people
 
 
 def show_last(lines: Sequence[str], headline: str, failure: str) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def show_last(lines: Sequence[str], headline: str, failure: str) -> dict[str, An
 
     ``headline`` and ``failure`` both say why it failed, the first in one line; both are "" where it did not.
     """
-    if is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")):
+    if is_for_people():
         # In one piece, as several hosts may write at once.
         Display().display("\n".join(lines))
         return {"failed": True, "msg": headline} if failure else {}

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_for_people
 
 # Seconds: the first line, and all others after it.
 FIRST = 5.0
@@ -98,16 +98,6 @@ def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
     return visible(f"{title}: {stages}") if stages else ""
 
 
-def is_text(callback: str) -> bool:
-    """Whether a stdout callback writes for people. AWX and Automation Platform have one of their own."""
-    name = callback.rpartition(".")[2]
-    return not ("json" in name or name in ("awx_display", "tower_display", "null"))
-
-
 def is_watched(caller: ActionBase) -> bool:
     """Whether someone may read the screen while a task runs."""
-    return (
-        not caller._task.no_log
-        and not caller._task.async_val
-        and is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
-    )
+    return not caller._task.no_log and not caller._task.async_val and is_for_people()

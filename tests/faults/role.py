@@ -53,6 +53,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     bounds,
     kubernetes_client,
     kubernetes_cluster,
+    kubernetes_modules,
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
@@ -175,12 +176,12 @@ class Role:
             # What the client knows of an API server it keeps in a file: each use of the role finds out anew.
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
-            mock.patch.object(kubernetes_cluster, "run_action", self._run_module),
+            mock.patch.object(kubernetes_modules, "run_action", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
             # The client waits as long as Retry-After asks for.
             mock.patch.object(Retry, "sleep"),
-            mock.patch.object(kubernetes_cluster, "MODULE_SECONDS", patience.module),
-            mock.patch.object(kubernetes_cluster, "MANIFEST_SECONDS", 0),
+            mock.patch.object(kubernetes_modules, "MODULE_SECONDS", patience.module),
+            mock.patch.object(kubernetes_modules, "MANIFEST_SECONDS", 0),
             mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),
             mock.patch.object(kubernetes_client, "LONGEST_CALL", patience.answer),
         ):

@@ -197,7 +197,7 @@ def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> 
     report = ("workload_identity.aws.report", {"pod_identity_hosts": "blue"})
     done, _artifacts = workflow.job(*report, "--check", "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 0, done.stdout
-    assert "Check mode, where nothing was changed: blue." in done.stdout
+    assert "1 of 1 cluster planned, 0 failed; nothing was changed." in done.stdout
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2
     assert squeezed("Its last report is that of a plan (check mode)") in squeezed(done.stdout)

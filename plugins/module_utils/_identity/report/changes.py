@@ -44,7 +44,7 @@ def describe_change(change: Object) -> ChangeText:
     action, resource = text_of(change.get("action")), text_of(change.get("resource"))
     line = resource_line(action, resource, text_of(change.get("name")))
     if action == "update":
-        line += f" ({', '.join(sorted(mapping_of(change.get('after')))).replace('_', ' ')})"
+        line += f" ({', '.join(sorted(map(str, mapping_of(change.get('after'))))).replace('_', ' ')})"
     kind = "policy" if resource == "attachment" else resource.replace("_", " ")
     return ChangeText(action, kind, visible(line))
 

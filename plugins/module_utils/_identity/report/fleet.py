@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..._findings.text import visible
-from ..kubernetes.model.objects import Object, mapping_of, objects_of, text_of
 from ..model.messages import listed, sentence
-from .changes import ChangeText, change_lines_of_cluster, describe_change, describe_kubernetes_change
-from .rows import NoteRow
+from .changes import change_lines_of_cluster
+from .reported import Reported
 from .text import SHOWN_FINDINGS, note_lines
 
 NOT_A_REPORT = (
@@ -24,26 +22,6 @@ NOT_A_REPORT = (
 )
 
 _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", "findings", "result")
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """What is shown of a cluster's report. ``failure`` is "" where nothing failed, ``verified`` counts the workloads that were.
-
-    ``changed`` is empty where the report has only the number of its changes.
-    """
-
-    account_id: str
-    region: str
-    workloads: int
-    verified: int
-    passed: int
-    changes: int
-    findings: int
-    failed: bool
-    failure: str
-    changed: Sequence[ChangeText] = ()
-    warnings: Sequence[NoteRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,66 +41,6 @@ class Ended:
     def failure(self) -> str:
         """Why it failed, as it is told at the end."""
         return self.stopped or (self.reported.failure if self.reported else "")
-
-
-def parse_reported(report: Object) -> Reported | None:
-    """None where it lacks what a row needs, with its types: such a report does not say that all went well."""
-    summary = mapping_of(report.get("summary"))
-    workloads, passed, changes, findings = (
-        _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
-    )
-    others = [_count(summary.get(name)) for name in ("failed", "warnings", "unknown", "accepted")]
-    failed = report.get("failed")
-    if workloads is None or passed is None or changes is None or findings is None:
-        return None
-    if not isinstance(failed, bool) or not {"account_id", "region"} <= report.keys():
-        return None
-    place = text_of(report["account_id"]), text_of(report["region"])
-    failure = text_of(report.get("failure") or report.get("headline"))
-    return Reported(
-        *place,
-        workloads,
-        passed + sum(filter(None, others)),
-        passed,
-        changes,
-        findings,
-        failed,
-        failure,
-        _changed(report),
-        _warnings(report),
-    )
-
-
-def _changed(report: Object) -> list[ChangeText]:
-    kubernetes = report.get("kubernetes_changes")
-    lines = kubernetes if isinstance(kubernetes, Sequence) and not isinstance(kubernetes, str) else ()
-    return [
-        *map(describe_change, objects_of(report.get("changes"))),
-        *(describe_kubernetes_change(text_of(line)) for line in lines),
-    ]
-
-
-def _warnings(report: Object) -> list[NoteRow]:
-    """Those that nobody accepted, and that are not why the cluster failed."""
-    failure = text_of(report.get("failure"))
-    return [
-        {
-            "label": "warning",
-            "code": text_of(finding.get("code")),
-            "workload": text_of(finding.get("workload")),
-            "message": text_of(finding.get("message")),
-            "remedy": text_of(finding.get("remedy")),
-        }
-        for finding in objects_of(report.get("findings"))
-        if finding.get("severity") == "warning"
-        and not finding.get("accepted")
-        and visible(text_of(finding.get("message"))) not in failure
-    ]
-
-
-def _count(value: object) -> int | None:
-    """Ansible hands on an int of a class of its own, and YAML a true, which is an int to Python."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:

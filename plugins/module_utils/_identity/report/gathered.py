@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 
 from ..kubernetes.model.objects import Object, text_of
 from .artifact import PREFIX, mapping_from_artifact
-from .fleet import NOT_A_REPORT, Ended, fleet_lines, parse_reported
+from .fleet import NOT_A_REPORT, Ended, fleet_lines
 from .natural import natural
+from .reported import parse_reported
 
 NO_REPORT = (
     "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
@@ -65,9 +66,10 @@ def gather(
     )
     ended += [Ended(name, name, None, NO_REPORT) for name in missing]
     failed = [each.host for each in ended if each.failed and each.host not in missing]
-    lines = fleet_lines(ended, len(ended), 0)
     planned = sorted((_label(report) for report in newest if report.get("check_mode")), key=natural)
-    if planned:
+    all_planned = plans and len(planned) == len(newest)
+    lines = fleet_lines(ended, len(ended), 0, check_mode=all_planned)
+    if planned and not all_planned:
         lines += ["", f"Check mode, where nothing was changed: {', '.join(planned)}."]
     return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.action import pod_identity_verdict
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import last_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import last_task, screen
 
 DONE = {"failed": False, "failure": "", "lines": ["Done: 1 change.", "  create role r"]}
 FAILED = {
@@ -38,7 +38,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     config = SimpleNamespace(get_config_value=lambda _name: callback)
-    monkeypatch.setattr(last_task, "constants", SimpleNamespace(config=config))
+    monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
     action = object.__new__(pod_identity_verdict.ActionModule)
     return action.run(None, {"pod_identity_report": report})
 

@@ -52,6 +52,12 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.run": _KUBE_HALF,
     "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run"},
 }
+# What a room may import of another one, where that is not all of it.
+PARTS = {
+    ("_aws", "_identity.model"): {
+        f"_identity.model.{name}" for name in ("assume_role", "aws_errors", "errors", "messages")
+    }
+}
 # One file alone goes further than its room.
 EXCEPTIONS = {("_policy.trust.chain", "_policy.permissions")}
 PURE = (
@@ -132,9 +138,9 @@ def test_arrows_go_down() -> None:
     wrong = []
     for name, imported in arrows():
         room, other = room_of(name), room_of(imported)
-        if room is None or other is None or room == other or other in ARROWS[room]:
+        if room is None or other is None or room == other or (name, other) in EXCEPTIONS:
             continue
-        if (name, other) not in EXCEPTIONS:
+        if other not in ARROWS[room] or imported not in PARTS.get((room, other), (imported,)):
             wrong.append(f"{name} -> {imported}")
     assert wrong == []
 

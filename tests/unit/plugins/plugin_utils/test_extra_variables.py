@@ -64,6 +64,7 @@ def test_words_that_set_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, tex
         "[]",
         "@pod_identity_workloads of the team.yml",
         "greeting=hello world",
+        "file=/etc/pod_identity_workloads of the team",
     ],
 )
 def test_what_is_whole_and_what_is_not_ours_is_taken(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import run_in_forks
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import forks
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import Lost, run_in_forks
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 LONG = 60
 
@@ -36,8 +41,8 @@ def never(_result: Any) -> bool:
     return False
 
 
-def run(works: Any, width: int = 2, is_last: Callable[[Any], bool] = never, caller: Any = None) -> Any:
-    return run_in_forks(caller or Caller(), works, width, is_last)
+def run(works: Any, width: int = 2, stops: Callable[[Any], bool] = never, caller: Any = None) -> Any:
+    return run_in_forks(caller or Caller(), map(nullcontext, works), width, stops)
 
 
 def is_running(pid: int) -> bool:
@@ -90,9 +95,61 @@ def test_one_that_ends_without_a_result_is_told(capfd: pytest.CaptureFixture[str
     def fail() -> str:
         raise ValueError("a fault of ours")
 
-    assert run([partial(os._exit, 0), partial(str, "done"), fail]) == {0: None, 1: "done", 2: None}
+    def find_no_room() -> str:
+        raise OSError(28, "No space left on device")
+
+    def be_killed() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert run([partial(os._exit, 3), partial(str, "done"), fail, find_no_room, be_killed]) == {
+        0: Lost("ended with exit code 3 before its result"),
+        1: "done",
+        2: Lost("ended with exit code 1 before its result"),
+        3: Lost("could not be run: [Errno 28] No space left on device"),
+        4: Lost("was ended by SIGKILL before its result"),
+    }
     # What nobody expects is in the output, and does not pass for a result.
     assert "a fault of ours" in capfd.readouterr().err
+
+
+def test_one_that_ends_in_the_middle_of_its_result_is_told() -> None:
+    answer, sender = Pipe(duplex=False)
+    os.write(sender.fileno(), struct.pack("!i", 1000) + b"the first bytes")
+    sender.close()
+    ended = SimpleNamespace(exitcode=-signal.SIGKILL, join=lambda _grace: None, is_alive=lambda: False)
+    assert forks._result(answer, ended) == Lost("was ended by SIGKILL before its result")
+
+
+def test_one_that_does_not_end_in_order_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(forks, "GRACE", 0.1)
+    deaf = tmp_path / "deaf"
+
+    def work() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (tmp_path / "new").write_text(str(os.getpid()), encoding="utf-8")
+        (tmp_path / "new").rename(deaf)
+        time.sleep(LONG)
+
+    def works() -> Iterator[Callable[[], None]]:
+        yield work
+        while not deaf.exists():
+            time.sleep(0.01)
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        run(works())
+    assert not is_running(int(deaf.read_text(encoding="utf-8")))
+
+
+def test_each_begins_in_the_context_of_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def lent(value: str) -> Iterator[Callable[[], str | None]]:
+        with variables({"FORKS_TEST": value}):
+            yield partial(os.environ.get, "FORKS_TEST")
+
+    monkeypatch.delenv("FORKS_TEST", raising=False)
+    assert run_in_forks(Caller(), map(lent, "abc"), 2, never) == {0: "a", 1: "b", 2: "c"}
+    assert "FORKS_TEST" not in os.environ
 
 
 def test_after_the_last_one_no_more_begin() -> None:
@@ -141,7 +198,7 @@ def test_a_signal_ends_a_work_in_order(
         finally:
             (tmp_path / "ended").touch()
 
-    assert run([work]) == {0: None}
+    assert run([work]) == {0: Lost(f"ended with exit code {128 + number} before its result")}
     assert (tmp_path / "ended").exists()
     assert capfd.readouterr().err == ""
 
@@ -150,11 +207,11 @@ def test_each_has_a_folder_of_its_own_and_removes_it(tmp_path: Path) -> None:
     caller = Caller(tmp_path / "removed")
     shell = caller._connection._shell
 
-    def work() -> str | None:
-        before: str | None = shell.tmpdir
+    def work() -> list[str | None]:
+        before = [shell.tmpdir]
         shell.tmpdir = "/of/this/process"
         return before
 
-    assert run([work], caller=caller) == {0: None}
+    assert run([work], caller=caller) == {0: [None]}
     assert (tmp_path / "removed").read_text(encoding="utf-8") == "/of/this/process"
     assert shell.tmpdir == "/the/task's/own"

@@ -9,10 +9,16 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
+    LIFETIME,
+    EksToken,
+    TokenSource,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
@@ -23,10 +29,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AwsError,
     ErrorKind,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_cluster
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
+    kubernetes_cluster,
+    kubernetes_modules,
+    kubernetes_writes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import Lost
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    EksAccess,
+    GivenAccess,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_writes import TaskCluster
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
+NOW = datetime(2026, 3, 10, tzinfo=timezone.utc)
+FOREVER = float("inf")
 NAMESPACE = {"kind": "Namespace", "metadata": {"name": "shop"}}
 FIRST, SECOND = (
     {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": name}} for name in ("a", "b")
@@ -56,8 +73,8 @@ class Asked:
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, asked: Asked, force: bool = False) -> Any:
-    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
-    return kubernetes_cluster.TaskCluster(None, GivenAccess({"context": "blue"}), {}, None, force)
+    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    return TaskCluster(None, GivenAccess({"context": "blue"}), {}, None, force)
 
 
 @pytest.mark.parametrize("force", [True, False])
@@ -103,7 +120,7 @@ class Lent:
     """An access whose token is for calls of at most 200 seconds, which is ten manifests."""
 
     arguments = {"host": "https://eks"}
-    longest = kubernetes_cluster.MODULE_SECONDS + 10 * kubernetes_cluster.MANIFEST_SECONDS
+    longest = kubernetes_modules.MODULE_SECONDS + 10 * kubernetes_modules.MANIFEST_SECONDS
 
     def __init__(self, error: AwsError | None = None) -> None:
         self.error = error
@@ -130,17 +147,17 @@ def accounts(count: int) -> list[dict[str, Any]]:
 
 def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K8S_AUTH_API_KEY", "the user's")
-    rows = [[MADE] * 10, [MADE] * 9 + [REFUSED], [MADE, REFUSED, MADE]]
+    rows = [[MADE] * 8, [MADE] * 7 + [REFUSED], [MADE, REFUSED] + [MADE] * 5]
     asked = Asked(*({"changed": True, "result": {"results": part}} for part in rows))
-    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
+    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
     access = Lent()
-    written = kubernetes_cluster.TaskCluster(None, access, {}, None).apply(accounts(23))
-    assert [len(arguments["resource_definition"]) for arguments in asked.arguments] == [10, 10, 3]
-    assert access.asked == [200.0, 200.0, 186.0]
+    written = TaskCluster(None, access, {}, None).apply(accounts(23))
+    assert [len(arguments["resource_definition"]) for arguments in asked.arguments] == [8, 8, 7]
+    assert access.asked == [196.0, 196.0, 194.0]
     assert asked.tokens == ["token 1", "token 2", "token 3"]
     assert os.environ["K8S_AUTH_API_KEY"] == "the user's"
     # By their places among all of them.
-    assert written.refused == {19: ApiError(409, CONFLICT), 21: ApiError(409, CONFLICT)}
+    assert written.refused == {15: ApiError(409, CONFLICT), 17: ApiError(409, CONFLICT)}
     assert len(written.diffs) == 21
     # What a module is given can be read in a file and on the screen.
     assert [arguments["host"] for arguments in asked.arguments] == ["https://eks"] * 3
@@ -149,33 +166,41 @@ def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.Mo
 
 def test_without_credentials_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked()
-    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
+    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
     error = AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
-    written = kubernetes_cluster.TaskCluster(None, Lent(error), {}, None).apply(accounts(1))
+    written = TaskCluster(None, Lent(error), {}, None).apply(accounts(1))
     assert written == Written(
         error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."), diffs=[]
     )
 
 
+NOT_BEGUN = "not begun, as another part of the work ended early: lost."
+
+
 def test_what_was_written_before_the_work_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked({"changed": True, "result": {"results": [MADE] * 10}}, {"failed": True, "msg": "lost"})
-    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
-    written = kubernetes_cluster.TaskCluster(None, Lent(), {}, None).apply(accounts(23))
-    assert (written.changed, written.error, len(asked.arguments)) == (True, ApiError(0, "lost"), 2)
+    asked = Asked({"changed": True, "result": {"results": [MADE] * 8}}, {"failed": True, "msg": "lost"})
+    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    written = TaskCluster(None, Lent(), {}, None).apply(accounts(23))
+    assert (written.changed, written.error, len(asked.arguments), len(written.diffs)) == (True, None, 2, 8)
+    assert written.refused == {
+        **dict.fromkeys(range(8, 16), ApiError(0, "lost")),
+        **dict.fromkeys(range(16, 23), ApiError(0, NOT_BEGUN)),
+    }
 
 
 class Forks:
-    """In the place of run_in_forks: the parts one after the other, in this process. ``lost`` ends without a result."""
+    """In the place of run_in_forks: the parts one after the other, in this process. That at ``lost`` ends without a result."""
 
     def __init__(self, lost: int | None = None) -> None:
         self.lost, self.width = lost, 0
 
-    def __call__(self, _caller: Any, works: Iterator[Any], width: int, is_last: Any) -> dict[int, Any]:
+    def __call__(self, _caller: Any, calls: Iterator[Any], width: int, stops: Any) -> dict[int, Any]:
         self.width = width
         results: dict[int, Any] = {}
-        for place, work in enumerate(works):
-            results[place] = None if place == self.lost else work()
-            if is_last(results[place]):
+        for place, ready in enumerate(calls):
+            with ready as call:
+                results[place] = Lost("was ended by SIGKILL") if place == self.lost else call()
+            if stops(results[place]):
                 break
         return results
 
@@ -183,10 +208,10 @@ class Forks:
 def wide(monkeypatch: pytest.MonkeyPatch, asked: Asked, access: Any = None, lost: int | None = None) -> Any:
     """A cluster that three modules write at once, and what they are run by."""
     forks = Forks(lost)
-    monkeypatch.setattr(kubernetes_cluster, "run_action", asked)
-    monkeypatch.setattr(kubernetes_cluster, "run_in_forks", forks)
+    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_in_forks", forks)
     given = access or GivenAccess({})
-    return kubernetes_cluster.TaskCluster(None, given, {}, None, width=3), forks
+    return TaskCluster(None, given, {}, None, width=3), forks
 
 
 def answer(count: int, refused: int | None = None) -> dict[str, Any]:
@@ -195,18 +220,25 @@ def answer(count: int, refused: int | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("count", "parts"),
+    ("count", "longest", "sizes"),
     [
-        (1, [1]),
-        (50, [50]),
-        (51, [50, 1]),
-        (150, [50, 50, 50]),
-        (200, [67, 67, 66]),
-        (3000, [1000, 1000, 1000]),
+        (0, FOREVER, []),
+        (1, FOREVER, [1]),
+        (50, FOREVER, [50]),
+        # Another module is worth its start for fifty objects.
+        (99, FOREVER, [99]),
+        (100, FOREVER, [50, 50]),
+        (149, FOREVER, [75, 74]),
+        (200, FOREVER, [67, 67, 66]),
+        (3000, FOREVER, [1000, 1000, 1000]),
+        # With a token for 330 objects at once, there are as many for each of three.
+        (990, 840, [330] * 3),
+        (1000, 840, [167] * 5 + [165]),
+        (20, 200, [7, 7, 6]),
     ],
 )
-def test_another_module_is_worth_its_start_for_fifty_objects(count: int, parts: list[int]) -> None:
-    assert [len(part) for part in kubernetes_cluster.parts_of(accounts(count), float("inf"), 3)] == parts
+def test_the_parts_are_alike_and_none_is_too_long(count: int, longest: float, sizes: list[int]) -> None:
+    assert [len(part) for part in kubernetes_modules.parts_of(accounts(count), longest, 3)] == sizes
 
 
 @pytest.mark.parametrize(
@@ -252,36 +284,57 @@ def test_few_objects_need_no_further_process(monkeypatch: pytest.MonkeyPatch) ->
     assert forks.width == 0
 
 
-def test_a_module_that_was_lost_leaves_open_how_far_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_was_lost_is_the_cause_for_its_own_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, _forks = wide(monkeypatch, Asked(answer(67)), lost=1)
     written = cluster.patch(accounts(200))
-    assert written.error == ApiError(0, "kubernetes.core.k8s ended without a result")
-    assert (written.changed, len(written.diffs)) == (True, 67)
+    lost = "kubernetes.core.k8s was ended by SIGKILL"
+    waiting = f"not begun, as another part of the work ended early: {lost}."
+    assert written.refused == {
+        **dict.fromkeys(range(67, 134), ApiError(0, lost)),
+        **dict.fromkeys(range(134, 200), ApiError(0, waiting)),
+    }
+    assert (written.changed, written.error, len(written.diffs)) == (True, None, 67)
 
 
-def test_the_tokens_of_several_modules_are_made_where_they_are_started(
+def test_where_no_module_has_a_result_the_cause_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, _forks = wide(monkeypatch, Asked(), lost=0)
+    written = cluster.apply(accounts(200))
+    assert written == Written(error=ApiError(0, "kubernetes.core.k8s was ended by SIGKILL"), diffs=[])
+
+
+class Signed(EksAccess):
+    """An access as for an EKS cluster: by real tokens, which this counts."""
+
+    arguments: dict[str, Any] = {}
+
+    def __init__(self, spent: int = 99) -> None:
+        self.signed = 0
+        self._spent = spent
+        self._source = TokenSource(self._sign, lambda: NOW)
+
+    def _sign(self) -> EksToken:
+        if self.signed == self._spent:
+            raise AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
+        self.signed += 1
+        return EksToken(f"token {self.signed}", NOW + LIFETIME)
+
+
+def test_what_a_process_does_needs_no_token_that_it_would_have_to_ask_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    access = Lent()
-    cluster, _forks = wide(monkeypatch, Asked(*[answer(10)] * 3), access)
-    assert cluster.apply(accounts(30)).changed
-    # Each is asked for before its process begins, which then has it.
-    assert access.asked == [200.0] * 6
+    """Each part takes as long as a token is good for: a moment later another one would have to be signed."""
+    access = Signed()
+    asked = Asked(*[answer(330)] * 3)
+    cluster, _forks = wide(monkeypatch, asked, access)
+    assert cluster.apply(accounts(990)).changed
+    assert (asked.tokens, access.signed) == (["token 1", "token 2", "token 3"], 3)
 
 
 def test_without_credentials_for_another_token_no_more_modules_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
-
-    class Spent(Lent):
-        def token(self, seconds: float) -> str:
-            if len(self.asked) == 2:
-                raise error
-            return super().token(seconds)
-
-    asked = Asked(answer(10))
-    cluster, _forks = wide(monkeypatch, asked, Spent())
-    written = cluster.apply(accounts(30))
+    asked = Asked()
+    cluster, _forks = wide(monkeypatch, asked, Signed(spent=0))
+    written = cluster.apply(accounts(200))
     assert written.error == ApiError(
         0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."
     )
-    assert (written.changed, len(asked.arguments)) == (True, 1)
+    assert (written.changed, asked.arguments) == (False, [])

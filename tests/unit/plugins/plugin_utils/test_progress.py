@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
     Activity,
     Watch,
-    is_text,
     progress_line,
     read_line,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_text
 
 
 def test_the_counts_by_stage_are_one_line() -> None:

@@ -38,6 +38,18 @@ class Applied:
     doubtful: Sequence[Object] = ()
 
 
+def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
+    """What ``carry_out`` is about to do, for who waits for it; "" where that is nothing."""
+    number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
+    parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
+    parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
+    return f"{' and '.join(parts)}{' by a dry run' if check_mode else ''}" if parts else ""
+
+
+def _objects(number: int) -> str:
+    return f"{number} object{'' if number == 1 else 's'}"
+
+
 def carry_out(
     cluster: Cluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
 ) -> Applied:

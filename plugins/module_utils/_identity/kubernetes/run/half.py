@@ -18,7 +18,7 @@ from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ..accounts.account_findings import AccountState
 from ..accounts.account_plan import Accounts, describe_plan, plan_absent, without_failed
-from ..accounts.applied import carry_out
+from ..accounts.applied import carry_out, describe_step
 from ..accounts.last_look import look_before_removal
 from ..accounts.preflight import Preflight
 from ..accounts.read_back import ReadBack, read_back
@@ -98,10 +98,11 @@ def run_half(
         if removes
         else without_failed(preflight.plan, aws)
     )
-    on_step("looking at what is to be removed")
+    if removes or plan.unlisted:
+        on_step("looking at what is to be removed")
     plan, unread = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
-    written = len(plan.manifests) + len(plan.waiting) + len(plan.unlisted)
-    on_step(f"{'removing' if removes else 'applying'} {written} object{'' if written == 1 else 's'}")
+    if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
+        on_step(step)
     applied = carry_out(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
@@ -159,7 +160,8 @@ def _look(
     on_step: Callable[[str], None],
 ) -> _View:
     verification, accounts = aws.verification, back.accounts
-    on_step(LOOKING)
+    if settings.verify_pods:
+        on_step(LOOKING)
     reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
     probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
     restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)

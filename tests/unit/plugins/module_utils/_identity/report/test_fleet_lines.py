@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     Ended,
-    Reported,
     fleet_lines,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.reported import (
+    Reported,
     parse_reported,
 )
 
@@ -170,3 +172,26 @@ def test_of_many_warnings_the_first_are_shown() -> None:
     lines = lines_below_the_table(Ended("blue", "blue", reported(findings=findings)))
     assert lines[-3].startswith("  warning ROLE_STILL_USED default/app-39 (blue):")
     assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"
+
+
+def test_what_another_job_handed_on_and_is_no_change_is_left_out() -> None:
+    foreign = {
+        "changes": [
+            {},
+            "text",
+            {"action": "create"},
+            {"action": "detach", "resource": "attachment", "name": "x"},
+        ],
+        "kubernetes_changes": [{"a": 1}, 7, "word", "apply ServiceAccount a/b"],
+        "findings": [None, {}, {"severity": "warning"}],
+    }
+    lines = lines_below_the_table(Ended("blue", "blue", reported(**foreign)))
+    assert lines[2] == "blue: apply 1 ServiceAccount; detach 1 policy."
+    nothing = reported(changes="text", kubernetes_changes="text", findings="text")
+    assert lines_below_the_table(Ended("blue", "blue", nothing)) == ["1 of 1 cluster done, 0 failed."]
+
+
+def test_of_a_workload_that_was_refused_no_warning_is_told() -> None:
+    """As on the screen of one cluster: it follows from the refusal."""
+    ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=[WARNING]))
+    assert lines_below_the_table(ended) == ["1 of 1 cluster done, 0 failed."]

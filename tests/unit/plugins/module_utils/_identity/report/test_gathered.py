@@ -136,7 +136,10 @@ def test_an_old_report_fails(time: str, max_age: int | None, failure: str) -> No
 
 def test_a_plan_is_called_one() -> None:
     found = gathered(report("blue", check_mode=True), plans=True)
-    assert list(found.lines)[-1] == "Check mode, where nothing was changed: blue.host."
+    assert list(found.lines)[-1] == "1 of 1 cluster planned, 0 failed; nothing was changed."
+    among_others = gathered(report("blue", check_mode=True), GREEN, plans=True)
+    assert "1 of 2 clusters done, 1 failed." in among_others.lines
+    assert list(among_others.lines)[-1] == "Check mode, where nothing was changed: blue.host."
     assert found.failure == ""
 
 

@@ -120,16 +120,35 @@ def after_a_change(**more: Any) -> dict[str, Any]:
 # Apply and remove
 
 
+APPLYING = "applying 3 objects and removing 1 object"
+LOOKING, READING = "looking at the Pods", "reading the service accounts back"
+
+
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("plan", "settings", "expected"),
     [
         pytest.param(
-            {},
-            ["applying 4 objects", "reading the service accounts back", "looking at the Pods"],
-            id="a change",
+            PLAN, {}, ["looking at what is to be removed", APPLYING, READING, LOOKING], id="a change"
         ),
-        pytest.param({"check_mode": True}, ["applying 4 objects", "looking at the Pods"], id="a plan"),
         pytest.param(
+            AccountPlan([manifest("api")]),
+            {"verify_pods": False},
+            ["applying 1 object", READING],
+            id="nothing to remove and no Pods to look at",
+        ),
+        pytest.param(AccountPlan(), {}, [READING, LOOKING], id="no change"),
+        pytest.param(
+            PLAN,
+            {"check_mode": True},
+            [
+                "looking at what is to be removed",
+                "applying 2 objects and removing 1 object by a dry run",
+                LOOKING,
+            ],
+            id="a plan",
+        ),
+        pytest.param(
+            AccountPlan([manifest("api")]),
             {
                 "injection": InjectionSettings(ProbeSettings("image", {}, {}), 60),
                 "injects": True,
@@ -137,9 +156,9 @@ def after_a_change(**more: Any) -> dict[str, Any]:
                 "proof": ProofSettings("run", "image", 60, {}, {}),
             },
             [
-                "applying 4 objects",
-                "reading the service accounts back",
-                "looking at the Pods",
+                "applying 1 object",
+                READING,
+                LOOKING,
                 "trying new Pods by a dry run",
                 "restarting what has stale Pods",
                 "running the proof in Pods",
@@ -148,11 +167,19 @@ def after_a_change(**more: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_who_waits_is_told_each_step_as_it_begins(settings: dict[str, Any], expected: list[str]) -> None:
+def test_who_waits_is_told_each_step_as_it_begins(
+    plan: AccountPlan, settings: dict[str, Any], expected: list[str]
+) -> None:
     steps: list[str] = []
     cluster = holding("old", trials={"api": [Trial(build.pod())]})
-    run(cluster, Preflight(plan=PLAN), result=after_a_change(), steps=steps, **settings)
-    assert steps == ["looking at what is to be removed", *expected]
+    run(cluster, Preflight(plan=plan), result=after_a_change(), steps=steps, **settings)
+    assert steps == expected
+
+
+def test_who_waits_for_a_teardown_is_told_that_it_removes() -> None:
+    steps: list[str] = []
+    run(holding("api"), result=after_a_change(state="absent"), steps=steps)
+    assert steps[:2] == ["looking at what is to be removed", "removing 1 object"]
 
 
 def test_applies_purges_and_then_reads_the_pods() -> None:
