@@ -16,7 +16,7 @@ from ..._findings.codes import Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, key_of_row
 from ..kubernetes.run.outcome import KubernetesOutcome
-from ..model.messages import sentence
+from ..model.messages import listed, sentence
 from ..model.rows import FailureRow, FindingRow
 from .text import SHOWN_FINDINGS, failure_line
 
@@ -31,6 +31,30 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
     if kubernetes.error:
         parts.append(" ".join(kubernetes_end(aws, kubernetes.error)))
     return visible_lines("\n".join(parts or map(visible, _findings(failing))))
+
+
+def alike(failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
+    """Failures of one cause together: the same could not be done to many objects, or to one that many workloads need."""
+    groups: dict[tuple[str, ...], list[FailureRow]] = {}
+    for failure in failures:
+        key = (
+            failure["resource"],
+            failure["action"],
+            failure["error_code"],
+            failure["message"],
+            failure["remedy"],
+        )
+        groups.setdefault(key, []).append(failure)
+    return list(groups.values())
+
+
+def what_failed(group: Sequence[FailureRow]) -> str:
+    """Like "apply ServiceAccount shop/a, shop/b, shop/c and 4 more"."""
+    lines = list(dict.fromkeys(map(failure_line, group)))
+    if len(lines) == 1 or group[0]["resource"] == "attachment":
+        return listed(lines)
+    head = f"{group[0]['action']} {group[0]['resource'].replace('_', ' ')}"
+    return f"{head} {listed(dict.fromkeys(failure['name'] for failure in group))}"
 
 
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
@@ -87,16 +111,16 @@ def _verdict(
     unseen = (concerned & set(unknown)) - refused
     failed = wrong - unseen
     warned = concerned - unseen - failed
-    listed = {str(key_of_row(row, aws.cluster)) for row in aws.workloads}
+    asked = {str(key_of_row(row, aws.cluster)) for row in aws.workloads}
     # A purge may fail for workloads that are not listed.
-    total = f" of {len(listed)}" if concerned <= listed else ""
+    total = f" of {len(asked)}" if concerned <= asked else ""
     parts = [
         (len(failed), "failed"),
         (len(unseen), "is unknown" if len(unseen) == 1 else "are unknown"),
         (len(warned), f"{'has' if len(warned) == 1 else 'have'} warnings, on which it was asked to fail"),
     ]
     (count, first), *others = [part for part in parts if part[0]]
-    plural = "" if (len(listed) if total else count) == 1 else "s"
+    plural = "" if (len(asked) if total else count) == 1 else "s"
     subject = f"{count}{total} workload{plural} of {cluster}"
     return ", ".join([f"{subject} {first}", *(f"{count} {verb}" for count, verb in others)])
 
@@ -111,10 +135,11 @@ def _kubernetes_place(aws: AwsResult) -> str:
 def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
     count = f"{len(failures)} object{'' if len(failures) == 1 else 's'}"
     lines = []
-    for failure in failures[:SHOWN_FINDINGS]:
-        what = f"- {failure_line(failure)}: {failure['message']}"
-        lines += with_remedy(visible(what), visible(failure["remedy"]), "    ")
-    more = len(failures) - SHOWN_FINDINGS
+    groups = alike(failures)
+    for group in groups[:SHOWN_FINDINGS]:
+        what = f"- {what_failed(group)}: {group[0]['message']}"
+        lines += with_remedy(visible(what), visible(group[0]["remedy"]), "    ")
+    more = sum(map(len, groups[SHOWN_FINDINGS:]))
     if more > 0:
         lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
     return [f"{count} could not be {place}; the others are done:", *lines]

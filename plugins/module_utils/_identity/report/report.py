@@ -17,11 +17,12 @@ from ..._findings.finding import Finding
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
 from ..kubernetes.run.outcome import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
+from ..model.messages import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .changes import describe_change, describe_kubernetes_change
-from .failure import failure_headline, failure_text, kubernetes_end, unexplained
+from .failure import alike, failure_headline, failure_text, kubernetes_end, unexplained, what_failed
 from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary
-from .text import failure_line, report_lines
+from .text import report_lines
 
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 # What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
@@ -235,13 +236,12 @@ def _notes(failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow
     notes: list[NoteRow] = [
         {
             "label": "failed",
-            "code": failure["error_code"],
-            "workload": failure["workload"],
-            "message": f"{failure_line(failure)}: {failure['message']}",
-            "remedy": failure["remedy"],
+            "code": group[0]["error_code"],
+            "workload": listed(dict.fromkeys(failure["workload"] for failure in group)),
+            "message": f"{what_failed(group)}: {group[0]['message']}",
+            "remedy": group[0]["remedy"],
         }
-        for failure in failures
-        if failure["error_code"] != Code.SKIPPED
+        for group in alike([failure for failure in failures if failure["error_code"] != Code.SKIPPED])
     ]
     notes += [
         {

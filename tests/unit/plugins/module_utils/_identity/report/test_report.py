@@ -219,18 +219,33 @@ def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follow
     assert [finding["code"] for finding in found["findings"]] == ["POLICY_NOT_ATTACHED", "POLICY_MISSING"]
 
 
-@pytest.mark.parametrize(("number", "count"), [(1, "1 object"), (2, "2 objects")])
-def test_what_kubernetes_refuses_is_the_failure(number: int, count: str) -> None:
-    kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], [REFUSED] * number)
+def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, Any]]:
+    names = ["shop/api", *(f"shop/app-{index}" for index in range(1, number))]
+    return [{**REFUSED, "name": name, "workload": name, "message": message} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "names"),
+    [
+        (1, "1 object", "shop/api"),
+        (2, "2 objects", "shop/api, shop/app-1"),
+        (42, "42 objects", "shop/api, shop/app-1, shop/app-2 and 39 more"),
+    ],
+)
+def test_what_kubernetes_refuses_is_the_failure(number: int, count: str, names: str) -> None:
+    """Of one cause once, however many objects it is about."""
+    kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
-        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. Resolve that and run again, "
+        f"- apply ServiceAccount {names}: Kubernetes answered 403: forbidden: no. Resolve that and run again, "
         "which takes up only what is missing."
     )
     assert found["failure"].splitlines() == [
         f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others are done:",
-        *[line] * number,
+        line,
     ]
+    shown = [line for line in found["lines"] if line.startswith("  failed KUBERNETES_REFUSED")]
+    assert [line.split(":")[0] for line in shown] == [f"  failed KUBERNETES_REFUSED {names}"]
 
 
 def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
@@ -243,7 +258,8 @@ def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
 
 
 def test_many_refusals_are_cut() -> None:
-    found = report_of(changed(), KubernetesOutcome(failures=[REFUSED] * 42))
+    many = [refused(1, f"reason {number}.")[0] for number in range(42)]
+    found = report_of(changed(), KubernetesOutcome(failures=many))
     assert len(found["failure"].splitlines()) == 42
     assert found["failure"].splitlines()[-1] == "- and 2 more, listed in pod_identity_report.failures."
 
