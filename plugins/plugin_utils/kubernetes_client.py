@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -55,7 +56,7 @@ try:
     from kubernetes.client.exceptions import ApiException
     from kubernetes.config import ConfigException
     from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning
     from yaml import YAMLError
 except ImportError:
     HAS_CLIENT = False
@@ -157,6 +158,8 @@ class ClientReader:
 
     def _connected(self) -> Any:
         if self._client is None:
+            # The role says it once, in a sentence; this would be said with every request.
+            warnings.simplefilter("ignore", InsecureRequestWarning)
             token = self._token()
             with variables(self._environment), self._access.lent(LONGEST_CALL):
                 self._client = get_api_client(**self._options)

@@ -63,7 +63,7 @@ CLUSTER: Descriptions = {
         "The service account has other labels or annotations",
         "warning",
         "labels or annotations that the workload asks for, or our marks, are missing or have another value",
-        "apply the workload",
+        "apply the workload; what another field manager set needs `pod_identity_force_conflicts: true`",
         "compared one by one; others may be there as well",
     ),
     Code.IRSA_ANNOTATION: Description(
@@ -177,11 +177,13 @@ CLUSTER: Descriptions = {
         "the agent's Pods by node; nodes of Auto Mode have it built in",
     ),
     Code.KUBERNETES_NOT_READABLE: Description(
-        "Kubernetes refused a read",
-        "info",
-        "the caller is not allowed to list something; what depends on it is `unknown`",
-        "allow it: the finding names the resource",
+        "Something in Kubernetes could not be read",
+        "error",
+        "the caller is not allowed to list something, or nothing answered in time; what depends on it is `unknown`. A warning "
+        "where it is not the Pods or the service accounts themselves",
+        "allow it: the finding names the resource; `pod_identity_verify_pods: false` where Pods are not to be looked at",
         "the API server's answer",
+        also=("warning",),
     ),
 }
 
@@ -233,10 +235,11 @@ INJECTION: Descriptions = {
     ),
     Code.INJECTION_UNKNOWN: Description(
         "It could not be tried what new Pods get",
-        "info",
+        "warning",
         "the API server refuses the dry run: permission, quota, Pod Security, an admission policy; the check is "
-        "`unknown`",
-        "what the finding says of its reason",
+        "`unknown`. An error where nothing answered in time",
+        "what the finding says of its reason; `pod_identity_verify_injection: none` where it is not to be tried",
+        also=("error",),
     ),
 }
 

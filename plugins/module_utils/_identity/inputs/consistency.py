@@ -51,7 +51,14 @@ def _compare(
     other: RoleSpec | PolicySpec,
     problems: Problems,
 ) -> None:
-    if field := differing_field(definition, other):
+    field = differing_field(definition, other)
+    if field == "name":
+        problems.add(
+            f"workload {second.key}",
+            f"defines {kind} '{other.name}', and workload {first.key} '{definition.name}': IAM has no two names that differ in "
+            "letter case alone; write both alike, or give one another name.",
+        )
+    elif field:
         problems.add(
             f"workload {second.key}",
             f"defines {kind} '{other.name}' with another {field} than workload "

@@ -150,7 +150,7 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
         remedy = (
             "Look whether an association in the account's other clusters names it (aws eks "
             "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-            "get-role). When none does, list the workload with state: absent and ⟨force⟩: true, or delete the role."
+            "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role."
         )
     else:
         unseen = "that cluster was not found, so its associations cannot be seen."

@@ -47,13 +47,14 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
             agent = replace(agent, findings=())
         clusters_reported.add(workload.key.cluster)
         trust = check_trust_policy(workload, observed, scopes)
+        contents = check_contents(workload, observed, reads)
         checks = (
             with_settings(
                 with_others(trust, let_in.get(workload.key, ())), role_settings(workload, observed)
             ),
             with_extra(check_attachment(workload, observed), extra.get(workload.key, [])),
             check_version(workload, observed, reads),
-            with_settings(check_contents(workload, observed, reads), policy_settings(workload, observed)),
+            contents and with_settings(contents, policy_settings(workload, observed)),
             check_permissions(workload, observed, reads) or check_grants(workload, observed, reads),
             check_association(workload, observed, reads),
             agent,

@@ -45,8 +45,9 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
     return Check("attachment", FAIL, findings=tuple(findings))
 
 
-def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """Confirmation 3: each policy exists, and what was asked for is not another version of it than its default."""
+def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
+    """Confirmation 3: each policy exists, and what was asked for is not another version of it than its default. None where
+    no policy was asked for."""
 
     def judge(spec: PolicySpec) -> Check:
         arn = observed.account.policy_arn(spec)
@@ -71,8 +72,8 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
     return Finding(Code.POLICY_MISSING, message, remedy, workload.key)
 
 
-def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """Confirmation 4: the default version of each policy means what was asked for."""
+def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
+    """Confirmation 4: the default version of each policy means what was asked for. None where no policy was asked for."""
 
     def judge(spec: PolicySpec) -> Check:
         arn = observed.account.policy_arn(spec)
@@ -119,7 +120,9 @@ def _other_version(
 
 def _check_policies(
     name: str, workload: Workload, observed: Observed, judge: Callable[[PolicySpec], Check]
-) -> Check:
+) -> Check | None:
+    if not workload.policies:
+        return None
     checks = []
     for spec in workload.policies:
         failure = find_read_failure(observed, policy_target(observed.account.policy_arn(spec)))

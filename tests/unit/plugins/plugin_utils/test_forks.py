@@ -23,6 +23,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 LONG = 60
+# That threads of other tests may run meanwhile.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 class Caller:

@@ -100,7 +100,8 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
     return Finding(
         Code.SERVICE_ACCOUNT_DIFFERS,
         f"service account {key.service_account} in namespace {key.namespace} is not as asked for: {', '.join(texts)}.",
-        "Apply the workload, which corrects it.",
+        "Apply the workload, which corrects it. Where another field manager set it meanwhile, by hand or otherwise, the API "
+        "server refuses that, unless pod_identity_force_conflicts is true.",
         key,
     )
 

@@ -169,9 +169,14 @@ def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
 
 
 def _unreadable(name: str, error: ApiError) -> Finding:
-    allow = f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}."
+    """Without Pods nothing is known of them; of the agent AWS has a word as well, and the rest says more of what is amiss."""
+    allow = (
+        f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}; pod_identity_verify_pods: false leaves Pods out of "
+        "the verification."
+    )
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
         f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {error.text}",
         allow if error.status == FORBIDDEN else remedy_of(error),
+        raised_as=None if name == "pods" else "warning",
     )

@@ -45,7 +45,8 @@ class ProbeSettings:
 class Seen:
     """What one probe showed. ``code`` is None when the role's credentials came back with the Pod.
 
-    ``what`` is the rest of a sentence about the Pod. ``retry`` says that asking again may help at once.
+    ``what`` is the rest of a sentence about the Pod. ``retry`` says that asking again may help at once, ``unanswered`` that
+    the API server did not say no: it did not answer.
     """
 
     code: Code | None = None
@@ -53,6 +54,7 @@ class Seen:
     remedy: str = ""
     retry: bool = False
     retry_after: int = 0
+    unanswered: bool = False
 
     @property
     def is_injected(self) -> bool:
@@ -229,5 +231,10 @@ def judge_refusal(error: ApiError) -> Seen:
     status = f" ({error.status})" if error.status else ""
     what = f"could not be tried, as {refusal.what}{status}: {sentence(error.text)}"
     return Seen(
-        Code.INJECTION_UNKNOWN, what.removesuffix("."), refusal.remedy, is_transient(error), error.retry_after
+        Code.INJECTION_UNKNOWN,
+        what.removesuffix("."),
+        refusal.remedy,
+        is_transient(error),
+        error.retry_after,
+        not error.status or is_transient(error),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ...._findings.codes import Code
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
+from ...._findings.severities import Severity
 from ...model.checks import PASS, UNKNOWN, Check, conclude
 from .injection_run import InjectionRun, Series
 from .webhook import NAME, WebhookState
@@ -59,7 +60,8 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
     subject = f"a Pod that starts now under service account {key.service_account}"
     if fault.code != Code.INJECTION_MISSING:
         code = fault.code or Code.INJECTION_UNKNOWN
-        return Finding(code, f"{subject} {fault.what}.", fault.remedy, key)
+        severity: Severity | None = "error" if fault.unanswered else None
+        return Finding(code, f"{subject} {fault.what}.", fault.remedy, key, raised_as=severity)
     if webhook.is_missing:
         return Finding(
             Code.INJECTION_NO_WEBHOOK,

@@ -536,7 +536,7 @@ def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: s
         "whether another cluster does cannot be seen from here.",
         "Look whether an association in the account's other clusters names it (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-        "get-role). When none does, list the workload with state: absent and ⟨force⟩: true, or delete the role.",
+        "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role.",
     )
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 

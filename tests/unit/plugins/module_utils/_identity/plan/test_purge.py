@@ -371,7 +371,7 @@ def test_a_target_role_stays_however_it_is_spelt(spelt: str) -> None:
 PROOF = (
     "Look whether an association in the account's other clusters names it (aws eks "
     "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-    "get-role). When none does, list the workload with state: absent and ⟨force⟩: true, or delete the role."
+    "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role."
 )
 
 

@@ -341,11 +341,13 @@ def test_a_failed_check_without_any_finding_still_fails() -> None:
     assert report(result(check("attachment", "fail")))["failed"]
 
 
-def test_what_kubernetes_does_not_show_is_unknown_and_no_failure() -> None:
+def test_a_check_that_could_not_be_made_ends_the_run() -> None:
     found = report(result(), reads={"pods": build.refused("pods")})
     assert statuses(found)["pods"] == "unknown"
-    assert not found["failed"]
-    assert [one["severity"] for one in found["findings"]] == ["info"]
+    assert found["failed"]
+    assert found["headline"] == "Cluster my-cluster failed: KUBERNETES_NOT_READABLE. See above."
+    accepted = report(result(), reads={"pods": build.refused("pods")}, ignore=["KUBERNETES_NOT_READABLE"])
+    assert (accepted["failed"], statuses(accepted)["pods"]) == (False, "accepted")
 
 
 NO_ADDON = check("agent", "fail", "", "AGENT_ADDON_MISSING")

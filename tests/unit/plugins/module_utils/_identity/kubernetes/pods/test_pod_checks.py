@@ -573,11 +573,12 @@ CASES = [
         ("pass", "unknown"),
         (
             "KUBERNETES_NOT_READABLE",
-            "info",
+            "error",
             'pods could not be read, so what depends on them is unknown: pods is forbidden: User "reader" '
             "cannot list "
             'resource "pods" in API group "" at the cluster scope',
-            "Allow the caller of the Kubernetes API to list pods.",
+            "Allow the caller of the Kubernetes API to list pods; pod_identity_verify_pods: false leaves Pods out of the "
+            "verification.",
         ),
         reads={"pods": build.refused("pods")},
     ),
@@ -587,11 +588,12 @@ CASES = [
         ("unknown", "pass 1"),
         (
             "KUBERNETES_NOT_READABLE",
-            "info",
+            "warning",
             "pods in namespace kube-system could not be read, so what depends on them is unknown: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
-            "Allow the caller of the Kubernetes API to list pods in namespace kube-system.",
+            "Allow the caller of the Kubernetes API to list pods in namespace kube-system; pod_identity_verify_pods: "
+            "false leaves Pods out of the verification.",
         ),
         reads={"agents": build.refused("pods")},
     ),
@@ -601,7 +603,7 @@ CASES = [
         ("pass", "unknown"),
         (
             "KUBERNETES_NOT_READABLE",
-            "info",
+            "error",
             "pods could not be read, so what depends on them is unknown: the deadline of 60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
@@ -613,7 +615,7 @@ CASES = [
         ("pass", "unknown"),
         (
             "KUBERNETES_NOT_READABLE",
-            "info",
+            "error",
             "pods could not be read, so what depends on them is unknown: etcdserver: request timed out",
             "Run again when the API server is well.",
         ),
@@ -625,7 +627,7 @@ CASES = [
         ("pass", "unknown"),
         (
             "KUBERNETES_NOT_READABLE",
-            "info",
+            "error",
             "pods could not be read, so what depends on them is unknown: Read timed out.",
             "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint "
             "only from its VPC or a network that is connected to it. Then look at firewalls and security groups.",

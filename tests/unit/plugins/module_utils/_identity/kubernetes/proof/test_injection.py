@@ -404,9 +404,18 @@ def test_a_selector_selects_as_kubernetes_does(
     assert selects(selector, labels) is expected
 
 
-def test_a_refusal_is_unknown_and_asked_once() -> None:
-    run, cluster, _clock = half([refusal(403, FORBIDDEN)])
+@pytest.mark.parametrize(
+    ("answer", "severity"),
+    [
+        # Whoever leaves the permission out knows of it.
+        pytest.param(refusal(403, FORBIDDEN), "warning", id="a refusal"),
+        pytest.param(Trial(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no answer"),
+    ],
+)
+def test_what_could_not_be_tried_is_unknown_and_asked_once(answer: Trial, severity: str) -> None:
+    run, cluster, _clock = half([answer])
     assert (shown(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
+    assert [finding.severity for finding in run.outcome.findings] == [severity]
     assert cluster.log.count("try api") == 1
 
 
