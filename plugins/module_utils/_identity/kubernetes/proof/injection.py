@@ -221,6 +221,11 @@ _REFUSALS = (
         "it has no service account to run under",
         "Create the service account, or apply the workload, which does.",
     ),
+    _Refusal(
+        r"the deadline of \S+ s has passed",
+        "there was no time left for it",
+        "Run again with a greater pod_identity_deadline.",
+    ),
 )
 _ANY = _Refusal("", "it was not answered", "Verify again, which tries it again.")
 

@@ -235,6 +235,11 @@ FORBIDDEN = (
             "Create the service account, or apply the workload, which does.",
         ),
         (
+            ApiError(0, "the deadline of 60 s has passed"),
+            "could not be tried, as there was no time left for it: the deadline of 60 s has passed",
+            "Run again with a greater pod_identity_deadline.",
+        ),
+        (
             ApiError(0, "connection refused"),
             "could not be tried, as it was not answered: connection refused",
             "Verify again, which tries it again.",
