@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import traceback
 import warnings
@@ -84,7 +85,8 @@ class RoleRun:
 
     @property
     def shown(self) -> str:
-        return self.report["failure"] if self.report else self.message
+        """Why it failed, and below it the first of the lines that go with it: where it was."""
+        return "\n".join((self.report["failure"], self.report["lines"][0])) if self.report else self.message
 
 
 @dataclass
@@ -107,9 +109,14 @@ class Role:
     account: Account
     kubeconfig: Path
     children: list[int] = field(default_factory=list)
+    _own: Path = field(default_factory=Path)
 
     def run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
-        with self._patched(patience):
+        with self._patched(patience), tempfile.TemporaryDirectory() as folder:
+            # The connections of another kubeconfig: kubernetes.core keeps those of a use that was given up, and does so when
+            # the next one is under way.
+            self._own = Path(folder) / "kubeconfig"
+            shutil.copy(self.kubeconfig, self._own)
             return self._run(asked, workloads)
 
     def wait(self) -> None:
@@ -153,7 +160,7 @@ class Role:
         loader = DataLoader()
         play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
         task = Task(block=Block(play=play))
-        task.args = {**arguments, "kubeconfig": str(self.kubeconfig)}
+        task.args = {**arguments, "kubeconfig": str(self._own)}
         action = plugin.ActionModule(
             task,
             SimpleNamespace(transport="local", _shell=SimpleNamespace(tmpdir="")),

@@ -185,6 +185,11 @@ class _Refusal:
     remedy: str
 
 
+_NO_TIME = _Refusal(
+    r"the deadline of \S+ s has passed",
+    "there was no time left for it",
+    "Run again with a greater pod_identity_deadline.",
+)
 _REFUSALS = (
     _Refusal(
         r'cannot create resource "pods"',
@@ -221,11 +226,7 @@ _REFUSALS = (
         "it has no service account to run under",
         "Create the service account, or apply the workload, which does.",
     ),
-    _Refusal(
-        r"the deadline of \S+ s has passed",
-        "there was no time left for it",
-        "Run again with a greater pod_identity_deadline.",
-    ),
+    _NO_TIME,
 )
 _ANY = _Refusal("", "it was not answered", "Verify again, which tries it again.")
 
@@ -235,11 +236,14 @@ def judge_refusal(error: ApiError) -> Seen:
     refusal = next((each for each in _REFUSALS if re.search(each.pattern, error.text)), _ANY)
     status = f" ({error.status})" if error.status else ""
     what = f"could not be tried, as {refusal.what}{status}: {sentence(error.text)}"
+    unanswered = not error.status or is_transient(error)
+    # A dry run makes nothing, so it may be asked for again.
+    retry = unanswered and refusal is not _NO_TIME
     return Seen(
         Code.INJECTION_UNKNOWN,
         what.removesuffix("."),
         refusal.remedy,
-        is_transient(error),
+        retry,
         error.retry_after,
-        not error.status or is_transient(error),
+        unanswered,
     )
