@@ -42,7 +42,8 @@ $ make bench PEERS="1 10" SCALE="500" LATENCY="40"
 READING = """## How to read it
 
 - **The endpoints are the [sandbox](../sandbox/README.md)**, on the same machine: it takes its share of the
-  CPUs, so contenders that send many requests at once wait for it, too. Delays are added to AWS only.
+  CPUs, so contenders that send many requests at once wait for it, too. Delays are added to AWS only: what slow answers of
+  Kubernetes cost is in [architecture.md](architecture.md#why-it-is-so).
 - **Single runs.** Other work on the machine shows as noise: compare within this page, and CPU rather than
   wall where a difference is small.
 - **Kubernetes** is only in `site.yml`, `verify.yml` and `teardown.yml`: the others leave kubectl out.
