@@ -22,23 +22,24 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task im
 
 def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The lines of the hosts of the batch; of the whole play at its end."""
-    hosts = variables["hostvars"]
-    everybody = [_ended(name, hosts[name]) for name in variables["ansible_play_hosts_all"]]
-    ended = [host for host in everybody if host is not None]
+    hosts, everybody = variables["hostvars"], variables["ansible_play_hosts_all"]
+    names = [name for name in everybody if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])
-    last = len(ended) == len(everybody)
-    shown = ended if last else [host for host in ended if host.host in batch]
+    # Reports are taken apart where they are shown: a batch is not to do so for all that came before it.
+    shown = names if len(names) == len(everybody) else [name for name in names if name in batch]
+    ended = [_ended(name, hosts[name]) for name in shown]
     check_mode = bool(variables.get("ansible_check_mode"))
-    lines = fleet_lines(shown, len(everybody), len(everybody) - len(ended), check_mode)
+    lines = fleet_lines(ended, len(everybody), len(everybody) - len(names), check_mode)
     return {"changed": False, **show_last(lines, "", "")}
 
 
-def _ended(name: str, variables: Mapping[str, Any]) -> Ended | None:
-    """How a host ended; None while it has not."""
+def _has_ended(variables: Mapping[str, Any]) -> bool:
+    return bool(variables.get("pod_identity_stopped") or variables.get("pod_identity_report"))
+
+
+def _ended(name: str, variables: Mapping[str, Any]) -> Ended:
     stopped = str(variables.get("pod_identity_stopped") or "")
     report = variables.get("pod_identity_report") or {}
-    if not stopped and not report:
-        return None
     cluster = str(variables.get("pod_identity_cluster_name") or name)
     reported = parse_reported(report) if isinstance(report, Mapping) else None
     return Ended(name, cluster, reported, stopped or ("" if reported else NOT_A_REPORT))

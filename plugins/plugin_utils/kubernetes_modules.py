@@ -110,23 +110,9 @@ def run_with(
     """The result of an action of kubernetes.core that reaches the API by ``access``."""
     try:
         with access.lent(seconds):
-            return run_module(access, caller, name, arguments, variables, seconds, dry=dry)
+            return run_action(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
     except AwsError as error:
         return {"failed": True, "msg": no_token_message(error)}
-
-
-def run_module(
-    access: Access,
-    caller: ActionBase,
-    name: str,
-    arguments: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    seconds: float,
-    *,
-    dry: bool = False,
-) -> Result:
-    """The same where what it needs is lent already."""
-    return run_action(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
 
 
 def seconds_for(manifests: Sequence[Object]) -> float:

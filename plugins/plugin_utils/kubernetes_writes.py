@@ -41,10 +41,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_modules import (
     APPLY,
     parts_of,
-    run_module,
     seconds_for,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import written_of
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 
 # Who we are among those who write a service account: never another name, or it would be another owner.
 FIELD_MANAGER = "workload-identity"
@@ -81,7 +81,7 @@ class TaskCluster:
     def apply(self, manifests: Sequence[Object]) -> Written:
         """Service accounts, which others write as well, by server-side apply; it needs the permission to patch."""
         shared = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
-        others = [index for index in range(len(manifests)) if index not in set(shared)]
+        others = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
         written = Written()
         # Namespaces first, as service accounts go into them.
         for places, arguments in ((others, {}), (shared, self._server_side())):
@@ -135,12 +135,13 @@ class TaskCluster:
 
     def _write_part(self, manifests: Sequence[Object], arguments: Mapping[str, Any]) -> Written:
         whole = {
+            **self._access.arguments,
             **arguments,
             "resource_definition": list(manifests),
             # What is refused is for the report to say; the others go on.
             "continue_on_error": True,
         }
-        result = run_module(self._access, self._caller, APPLY, whole, self._variables, seconds_for(manifests))
+        result = run_action(self._caller, APPLY, whole, self._variables, seconds_for(manifests))
         return written_of(result, manifests)
 
 

@@ -55,6 +55,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes_client,
     kubernetes_cluster,
     kubernetes_modules,
+    kubernetes_writes,
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
@@ -183,7 +184,7 @@ class Role:
             # What the client knows of an API server it keeps in a file: each use of the role finds out anew.
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
-            mock.patch.object(kubernetes_modules, "run_action", self._run_module),
+            mock.patch.object(kubernetes_writes, "run_action", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
             # The client waits as long as Retry-After asks for.
             mock.patch.object(Retry, "sleep"),

@@ -73,7 +73,7 @@ class Asked:
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, asked: Asked, force: bool = False) -> Any:
-    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
     return TaskCluster(None, GivenAccess({"context": "blue"}), {}, None, force)
 
 
@@ -149,7 +149,7 @@ def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.Mo
     monkeypatch.setenv("K8S_AUTH_API_KEY", "the user's")
     rows = [[MADE] * 8, [MADE] * 7 + [REFUSED], [MADE, REFUSED] + [MADE] * 5]
     asked = Asked(*({"changed": True, "result": {"results": part}} for part in rows))
-    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
     access = Lent()
     written = TaskCluster(None, access, {}, None).apply(accounts(23))
     assert [len(arguments["resource_definition"]) for arguments in asked.arguments] == [8, 8, 7]
@@ -166,7 +166,7 @@ def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.Mo
 
 def test_without_credentials_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked()
-    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
     error = AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
     written = TaskCluster(None, Lent(error), {}, None).apply(accounts(1))
     assert written == Written(
@@ -179,7 +179,7 @@ NOT_BEGUN = "not begun, as another part of the work ended early: lost."
 
 def test_what_was_written_before_the_work_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked({"changed": True, "result": {"results": [MADE] * 8}}, {"failed": True, "msg": "lost"})
-    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
     written = TaskCluster(None, Lent(), {}, None).apply(accounts(23))
     assert (written.changed, written.error, len(asked.arguments), len(written.diffs)) == (True, None, 2, 8)
     assert written.refused == {
@@ -208,7 +208,7 @@ class Forks:
 def wide(monkeypatch: pytest.MonkeyPatch, asked: Asked, access: Any = None, lost: int | None = None) -> Any:
     """A cluster that three modules write at once, and what they are run by."""
     forks = Forks(lost)
-    monkeypatch.setattr(kubernetes_modules, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
     monkeypatch.setattr(kubernetes_writes, "run_in_forks", forks)
     given = access or GivenAccess({})
     return TaskCluster(None, given, {}, None, width=3), forks
