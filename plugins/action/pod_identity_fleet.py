@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variab
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_end import show_fleet
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
     group_hosts,
+    require_step,
     run_account,
     take_part,
 )
@@ -51,6 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             if step == "reset":
                 validate_extra_variables(self._loader)
+                require_step(self._task.play.strategy, variables["ansible_play_hosts_all"])
                 set_fact(self, result, REPORT, {})
                 set_fact(self, result, STOPPED, "")
                 return {**result, "changed": False}

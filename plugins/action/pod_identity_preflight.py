@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -108,6 +107,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     connect,
     find_access,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
 
 LAYERS = "fleet_workloads"
 WORKLOADS = ("workloads", "workloads_from", LAYERS)
@@ -200,7 +200,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if isinstance(preflight, ApiError):
             return {
                 "failed": True,
-                "msg": _unreachable(preflight, parsed.cluster_name, options, access),
+                "msg": _unreachable(preflight, parsed.cluster_name, self._region(options), access),
             }
         server = replace(preflight.server, required=options["verify_cluster"])
         preflight = replace(preflight, server=server)
@@ -208,7 +208,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             message = "\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."])
             return {"failed": True, "msg": message}
         file = keep(parsed)
-        warnings = [*unknown, *find_unchecked(server, parsed.cluster_name, _region(options))]
+        warnings = [*unknown, *find_unchecked(server, parsed.cluster_name, self._region(options))]
         if not (parsed.workloads or parsed.purge):
             warnings.append(EMPTY)
         # Ansible looks at every value of a result, so it holds no workloads.
@@ -222,6 +222,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "breakage": [finding_row(finding) for finding in preflight.breakage],
             **({"warnings": warnings} if warnings else {}),
         }
+
+    def _region(self, options: Mapping[str, Any]) -> str:
+        return region_of_task(self, options["region"]) or "as configured"
 
     def _entry_point(self, variables: Mapping[str, Any]) -> tuple[EntryPoint, bool]:
         """That of the role, and whether it is a fleet's, which verifies where its variable says so. Raises InputError."""
@@ -385,19 +388,12 @@ def _check_files(options: Mapping[str, Any]) -> None:
         raise InputError(unwritable)
 
 
-def _unreachable(error: ApiError, cluster: str, options: Mapping[str, Any], access: Access) -> str:
+def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> str:
     with_token = isinstance(access, EksAccess)
     if error.status == UNAUTHORIZED and isinstance(access, EksAccess):
         return refusal_message(access.target, access.caller_access())
-    return unreachable_message(error, cluster, _region(options), with_token=with_token)
+    return unreachable_message(error, cluster, region, with_token=with_token)
 
 
 def _input_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in OPTIONS}
-
-
-def _region(options: Mapping[str, Any]) -> str:
-    names = ("AWS_REGION", "AWS_DEFAULT_REGION")
-    return str(
-        options["region"] or next(filter(None, (os.environ.get(name) for name in names)), "as configured")
-    )

@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Place
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
 
@@ -74,14 +75,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             for name in ("account_id", "caller_arn", "cluster_arn")
         }
         role = parse_role_arn(self._variable(variables, "assume_role_arn"))
-        environment = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         return {
             "cluster_name": self._variable(variables, "cluster_name"),
             "cluster_arn": given["cluster_arn"],
             "account_id": given["account_id"] or (role.account_id if role else ""),
-            "region": region_of(given["cluster_arn"]) or self._variable(variables, "region") or environment,
+            "region": region_of(given["cluster_arn"]) or self._region(variables),
             "caller_arn": given["caller_arn"],
         }
+
+    def _region(self, variables: Mapping[str, Any]) -> str:
+        given = self._variable(variables, "region")
+        try:
+            return region_of_task(self, given)
+        except AnsibleError:
+            # The environment of the task cannot be templated, which may be why the role stopped.
+            return given
 
     def _file(self, variables: Mapping[str, Any], name: str) -> str:
         return os.path.expanduser(os.path.expandvars(self._variable(variables, name)))

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import strategy_loader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
     CREDENTIALS,
     Host,
@@ -35,6 +36,21 @@ BROKE_OFF = (
     "The AWS half of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
     "reads what is there, and goes on from that."
 )
+
+APART = (
+    "The strategy of this play is {strategy}, under which each host runs its tasks on its own. With tasks_from: fleet the "
+    "first cluster of an account changes AWS for the others, which have to wait for it. Set strategy: "
+    "ansible.builtin.linear for the play."
+)
+
+
+def require_step(strategy: str, hosts: Collection[str]) -> None:
+    """Raise InputError when the strategy of a play lets its hosts run apart from each other."""
+    plugin = strategy_loader.get(strategy, class_only=True)
+    # Ansible imports a plugin under several names, so that there is no one class to compare with.
+    modules = [base.__module__ for base in plugin.__mro__] if plugin else []
+    if len(hosts) > 1 and not any(module.endswith(".strategy.linear") for module in modules):
+        raise InputError([APART.format(strategy=strategy)])
 
 
 def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -107,3 +108,9 @@ def environment_of(caller: ActionBase) -> dict[str, str]:
             str(name): str(value) for name, value in (caller._templar.template(environment) or {}).items()
         }
     return values
+
+
+def region_of_task(caller: ActionBase, given: object) -> str:
+    """Return the region that an option or the environment of the task names, or ""."""
+    environment = {**os.environ, **environment_of(caller)}
+    return str(given or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "")

@@ -208,12 +208,19 @@ class Scene:
         }
 
     def play(
-        self, playbook: str, *arguments: str, hosts: str = "fleet", callback: str = "", **variables: Any
+        self,
+        playbook: str,
+        *arguments: str,
+        hosts: str = "fleet",
+        callback: str = "",
+        strategy: str = "",
+        **variables: Any,
     ) -> Ran:
-        """Run a playbook of the collection over some hosts, with a callback of these tests."""
+        """Run a playbook of the collection, or a file, over some hosts, with a callback of these tests."""
+        configured = {"ANSIBLE_STRATEGY": strategy} if strategy else {}
         command = [
             str(Path(sys.executable).parent / "ansible-playbook"),
-            f"workload_identity.aws.{playbook}",
+            playbook if playbook.endswith(".yml") else f"workload_identity.aws.{playbook}",
             "-i",
             str(self.inventory()),
             "-e",
@@ -222,7 +229,7 @@ class Scene:
         ]
         done = subprocess.run(
             command,
-            env=self.environment(callback),
+            env={**self.environment(callback), **configured},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

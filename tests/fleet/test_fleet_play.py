@@ -119,6 +119,44 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     assert (gone.code, fleet.writes()) == (0, 0), gone.output
 
 
+def test_a_configured_strategy_does_not_separate_the_hosts(fleet: Scene) -> None:
+    ran = fleet.play("fleet", strategy="free")
+    assert ran.code == 0, ran.output
+    assert "4 of 4 clusters done, 0 failed." in ran.output
+    assert fleet.operations()["iam:CreateRole"] == 4
+
+
+OWN_PLAY = """\
+- hosts: fleet
+  gather_facts: false
+  strategy: {strategy}
+  vars:
+    ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
+  tasks:
+    - ansible.builtin.import_role:
+        name: workload_identity.aws.pod_identity
+        tasks_from: fleet
+        rolespec_validate: false
+"""
+
+
+@pytest.mark.parametrize("strategy", ["free", "ansible.builtin.host_pinned"])
+def test_the_role_refuses_a_fleet_whose_hosts_run_apart(fleet: Scene, strategy: str) -> None:
+    path = fleet.folder / "own_play.yml"
+    path.write_text(OWN_PLAY.format(strategy=strategy), encoding="utf-8")
+    ran = fleet.play(str(path))
+    assert ran.code == 2
+    assert (
+        f"The strategy of this play is {strategy}, under which each host runs its tasks on its own. With tasks_from: fleet "
+        "the first cluster of an account changes AWS for the others, which have to wait for it. Set strategy: "
+        "ansible.builtin.linear for the play. Nothing was changed."
+    ) in " ".join(ran.output.split())
+    assert {counts["failed"] for counts in ran.recap.values()} == {1}
+    assert fleet.writes() == 0
+    one = fleet.play(str(path), "--limit", "blue")
+    assert one.code == 0, one.output
+
+
 def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) -> None:
     fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
     # Its kubeconfig leads to another cluster, as that of a copied host does.

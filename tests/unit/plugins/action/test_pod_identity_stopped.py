@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 from ansible_collections.workload_identity.aws.plugins.action import pod_identity_stopped
 
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/blue"
@@ -20,9 +21,9 @@ RESULTS = ["preflight", "converged"]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def act(variables: dict[str, Any]) -> dict[str, Any]:
+    def act(variables: dict[str, Any], **environment: str) -> dict[str, Any]:
         action = object.__new__(pod_identity_stopped.ActionModule)
-        action._task = SimpleNamespace(check_mode=False)
+        action._task = SimpleNamespace(check_mode=False, environment=[environment])
         action._templar = SimpleNamespace(template=lambda value: value)
         result: dict[str, Any] = action.run(None, {"inventory_hostname": "host", **variables})
         return result
@@ -108,3 +109,27 @@ def test_after_a_report_and_where_none_is_wanted_there_is_nothing(
     run: Any, variables: dict[str, Any]
 ) -> None:
     assert run(variables) == {"changed": False}
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_is_that_of_the_task_rather_than_of_the_shell(
+    run: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "us-east-1")
+    blue = {"pod_identity_cluster_name": "blue"}
+    assert set(run(blue)["ansible_stats"]["data"]) == {
+        "pod_identity_artifact_blue_us_east_1",
+        "pod_identity",
+    }
+    data = run(blue, **{name: "eu-central-1"})["ansible_stats"]["data"]
+    assert set(data) == {"pod_identity_artifact_blue_eu_central_1", "pod_identity"}
+
+
+def test_an_environment_that_cannot_be_read_leaves_an_artifact(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any) -> str:
+        raise AnsibleError("'nobody' is undefined")
+
+    monkeypatch.setattr(pod_identity_stopped, "region_of_task", fail)
+    assert "pod_identity_artifact_green_eu_central_1" in run(GREEN)["ansible_stats"]["data"]

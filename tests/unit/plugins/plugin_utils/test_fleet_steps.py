@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import group_hosts, take_part
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
+    group_hosts,
+    require_step,
+    take_part,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
 END = "What it may have changed is not in this report. Run the play again: it reads what is there, and goes on from that."
@@ -126,3 +131,18 @@ def test_force_in_a_teardown_vouches_for_no_batch_that_is_not_done(
 def test_what_is_kept_is_told_to_the_host_that_stopped() -> None:
     account = {"parts": {"red": keep_json("part", {"changed": False, "kept": ["role shared"]})}}
     assert take_part(account, "red") == {"changed": False, "kept": ["role shared"]}
+
+
+@pytest.mark.parametrize("strategy", ["linear", "debug"])
+def test_a_strategy_that_keeps_hosts_in_step_is_accepted(strategy: str) -> None:
+    require_step(strategy, ["blue", "red"])
+
+
+def test_a_single_host_needs_no_step() -> None:
+    require_step("free", ["blue"])
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_a_strategy_that_separates_hosts_is_refused(strategy: str) -> None:
+    with pytest.raises(InputError, match=rf"^The strategy of this play is {strategy}, under which each host"):
+        require_step(strategy, ["blue", "red"])

@@ -11,7 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
+    region_of_task,
+    run_action,
+)
 
 APPLY = "kubernetes.core.k8s"
 PACKED = ("packed by Ansible", "")
@@ -76,3 +79,25 @@ def test_its_own_module_starts_where_it_is_installed_and_others_are_packed(
 @pytest.mark.parametrize("elsewhere", [{"transport": "ssh"}, {"python": "/another/python3"}])
 def test_elsewhere_all_are_packed(monkeypatch: pytest.MonkeyPatch, elsewhere: dict[str, str]) -> None:
     assert set(run(monkeypatch, **elsewhere).values()) == {""}
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "region"),
+    [
+        ("us-west-2", {"AWS_REGION": "eu-central-1"}, "us-west-2"),
+        ("", {"AWS_REGION": "eu-central-1"}, "eu-central-1"),
+        # The modules find both variables, and take the first.
+        (None, {"AWS_DEFAULT_REGION": "eu-central-1"}, "us-east-1"),
+        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1"}, "eu-central-1"),
+        (None, {}, "us-east-1"),
+    ],
+)
+def test_the_region_of_a_task_is_that_of_its_modules(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, task: Mapping[str, str], region: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    caller: Any = SimpleNamespace(
+        _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
+    )
+    assert region_of_task(caller, given) == region
