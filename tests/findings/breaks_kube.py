@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ApiServer,
 )
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import degrade_addon, delete_addon
-from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING
+from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING, path_of
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     ACCOUNT_NAME,
     NAMESPACE,
@@ -98,6 +98,43 @@ def pod_before_association(world: World) -> None:
     """The Pod was admitted first, as if the association had been made an hour later."""
     world.pod(injected=False)
     world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
+
+
+def owned_pod_before_association(kind: str, pod: str, **spec: Any) -> Arrange:
+    """The same Pod has an owner with these fields, which is "web"."""
+
+    def arrange(world: World) -> None:
+        world.pod(injected=False, name=pod, ownerReferences=[make_owner(world, kind, **spec)])
+        world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
+
+    return arrange
+
+
+def pod_of_paused_deployment(world: World) -> None:
+    deployment = make_owner(world, "Deployment", paused=True)
+    replica_set = make_owner(world, "ReplicaSet", "web-5d8f", deployment)
+    world.pod(injected=False, labels={"app": "web"}, ownerReferences=[replica_set])
+    world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
+
+
+def make_owner(world: World, kind: str, name: str = "web", owner: Json | None = None, **spec: Any) -> Json:
+    """An object that owns Pods, as the reference to it in what it owns."""
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
+    made = world.kube.make(
+        path_of("apps/v1", kind, NAMESPACE),
+        {
+            "metadata": {"name": name, "ownerReferences": [owner] if owner else []},
+            "spec": {"selector": {"matchLabels": labels}, "template": template, **spec},
+        },
+    )
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "name": name,
+        "uid": made["metadata"]["uid"],
+        "controller": True,
+    }
 
 
 def delete_agent(world: World) -> None:

@@ -46,6 +46,8 @@ PLURALS = {
     "Pod": "pods",
     "Node": "nodes",
     "DaemonSet": "daemonsets",
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
     "ReplicaSet": "replicasets",
     "Job": "jobs",
     "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",

@@ -69,6 +69,12 @@ REPAIRS: Mapping[str, Repair] = {
     "add-on deleted, Pods not looked at": COMMAND,
     "Auto Mode beside the add-on": COMMAND,
     "annotation of IRSA left": COMMAND,
+    "Pod of a StatefulSet with OnDelete": Repair("Delete web-0 one by one", runs=True),
+    "Pod of a DaemonSet with OnDelete": Repair("Delete web-x2x4z one by one", runs=True),
+    "Pod below the partition of its StatefulSet": Repair("ordinal below 1 (partition 1)", runs=True),
+    "Pod of a paused Deployment": Repair(
+        "Resume it, then restart it", runs=True, leaves=("POD_BEFORE_ASSOCIATION",)
+    ),
     "role of another path": Repair("another role name", changes={"role": {"name": "another-role"}}),
 }
 
@@ -93,8 +99,14 @@ def _run_aws(world: World, service: str, operation: str, *options: str) -> None:
 
 def _run_kubectl(world: World, verb: str, kind: str, name: str, *words: str) -> None:
     namespace = words[words.index("-n") + 1]
+    if (verb, kind) == ("rollout", "resume"):
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name.removeprefix('deployment/')}"
+        world.kube.ask("PATCH", path, {"spec": {"paused": None}})
+        return
     path = f"/api/v1/namespaces/{namespace}/{KINDS[kind]}/{name}"
-    if verb == "annotate":
+    if verb == "delete":
+        world.kube.ask("DELETE", path)
+    elif verb == "annotate":
         removed = {word.removesuffix("-"): None for word in words if word.endswith("-")}
         world.kube.ask("PATCH", path, {"metadata": {"annotations": removed}})
     else:

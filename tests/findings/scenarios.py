@@ -256,6 +256,30 @@ OF_KUBERNETES = (
     ),
     Scenario("annotation of IRSA left", kube.annotate_account, "IRSA_ANNOTATION"),
     Scenario("Pod older than the association", kube.pod_before_association, "POD_BEFORE_ASSOCIATION"),
+    Scenario(
+        "Pod of a paused Deployment",
+        kube.pod_of_paused_deployment,
+        "POD_BEFORE_ASSOCIATION",
+    ),
+    Scenario(
+        "Pod of a StatefulSet with OnDelete",
+        kube.owned_pod_before_association("StatefulSet", "web-0", updateStrategy={"type": "OnDelete"}),
+        "POD_BEFORE_ASSOCIATION",
+    ),
+    Scenario(
+        "Pod of a DaemonSet with OnDelete",
+        kube.owned_pod_before_association("DaemonSet", "web-x2x4z", updateStrategy={"type": "OnDelete"}),
+        "POD_BEFORE_ASSOCIATION",
+    ),
+    Scenario(
+        "Pod below the partition of its StatefulSet",
+        kube.owned_pod_before_association(
+            "StatefulSet",
+            "web-0",
+            updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 1}},
+        ),
+        "POD_BEFORE_ASSOCIATION",
+    ),
     Scenario("Pod not injected", kube.new_pod(injected=False), "POD_NOT_INJECTED"),
     Scenario(
         "the API of another cluster",

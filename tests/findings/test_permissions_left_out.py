@@ -26,12 +26,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
 from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
+from ansible_collections.workload_identity.aws.tests.findings.breaks_kube import make_owner
 from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, AssociationError
 from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     CLUSTER,
     GUIDE,
-    NAMESPACE,
     REGION,
     ROLE,
     WIDTH,
@@ -205,20 +205,14 @@ def apply_rbac(world: World, left_out: str = "") -> None:
     world.kube_token = READER
 
 
-def stale_pod_of_a_replica_set(world: World) -> None:
-    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/replicasets"
-    labels = {"app": "web"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
-    spec = {"selector": {"matchLabels": labels}, "template": template}
-    made = world.kube.make(path, {"metadata": {"name": "web-5d8f"}, "spec": spec})
-    owner = {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "name": "web-5d8f",
-        "uid": made["metadata"]["uid"],
-        "controller": True,
-    }
-    world.pod(injected=False, ownerReferences=[owner])
+def stale_pod_of(kind: str, **fields: Any) -> Arrange:
+    return lambda world: world.pod(injected=False, ownerReferences=[make_owner(world, kind, **fields)])
+
+
+def stale_pod_of_a_deployment(world: World) -> None:
+    owner = make_owner(world, "Deployment")
+    owned = make_owner(world, "ReplicaSet", "web-5d8f", owner)
+    world.pod(injected=False, labels={"app": "web"}, ownerReferences=[owned])
 
 
 def no_agent(world: World) -> None:
@@ -230,7 +224,9 @@ RESOURCES: dict[str, tuple[Arrange, list[str], str]] = {
     "pods": (aws.nothing, [], "pods"),
     "nodes": (no_agent, ["AGENT_MISSING"], "nodes"),
     "daemonsets": (no_agent, ["AGENT_MISSING"], "daemonsets.apps in namespace kube-system"),
-    "replicasets": (stale_pod_of_a_replica_set, ["POD_NOT_INJECTED"], "replicasets.apps"),
+    "replicasets": (stale_pod_of("ReplicaSet", name="web-5d8f"), ["POD_NOT_INJECTED"], "replicasets.apps"),
+    "deployments": (stale_pod_of_a_deployment, ["POD_NOT_INJECTED"], "deployments.apps"),
+    "statefulsets": (stale_pod_of("StatefulSet"), ["POD_NOT_INJECTED"], "statefulsets.apps"),
 }
 
 

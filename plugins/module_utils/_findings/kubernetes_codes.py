@@ -77,7 +77,7 @@ CLUSTER: Descriptions = {
         "A Pod is older than the association",
         "error",
         "the Pod was admitted before the association was made; injection happens at admission only",
-        "`kubectl rollout restart` of the owner, which the finding names, or `pod_identity_restart_stale: true`",
+        "the command that the finding names: it fits the owner; or `pod_identity_restart_stale: true`",
         "created before the association, and without its environment or token volume",
     ),
     Code.POD_NOT_INJECTED: Description(
@@ -85,7 +85,7 @@ CLUSTER: Descriptions = {
         "error",
         "nothing was injected though the association was there: admitted within its first seconds, or a "
         "webhook undid it",
-        "restart the owner as for `POD_BEFORE_ASSOCIATION`; if it stays, look at the mutating webhooks",
+        "recreate the Pod as for `POD_BEFORE_ASSOCIATION`; if it stays, look at the mutating webhooks",
         "created after the association, and without its environment or token volume",
     ),
     Code.POD_SKIPS_WEBHOOK: Description(

@@ -20,9 +20,11 @@ def can_restart(owner: Owner) -> bool:
     return owner.kind in _RESTARTABLE and owner.api_version.partition("/")[0] == "apps"
 
 
-def recreate(owner: Owner, pod: Pod) -> str:
-    """The sentence that tells how to get new Pods."""
+def recreate(owner: Owner, pod: Pod, held: str = "") -> str:
+    """The sentence that tells how to get new Pods. ``held`` says why its owner would not replace this one."""
     namespace = f"-n {pod.namespace}"
+    if held:
+        return f"{owner} {held}"
     if can_restart(owner):
         return f"Recreate its Pods: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
     if owner.kind == "Job":

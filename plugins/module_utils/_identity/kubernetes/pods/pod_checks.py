@@ -21,9 +21,10 @@ from ..api.connection import FORBIDDEN, remedy_of
 from ..model.aws_result import VerifiedWorkload
 from ..model.times import age
 from .agent import check_agent
-from .owners import can_restart
-from .pod_faults import Association, Fault, faults_of, may_be_repaired
+from .owners import can_restart, recreate
+from .pod_faults import Association, Fault, faults_of, may_be_repaired, needs_admission
 from .pods import Owner, Pod
+from .rollouts import Hold, why_held
 from .state import RESOURCES, KubeState
 
 
@@ -81,20 +82,20 @@ def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]
 
 def find_stale(
     workloads: Iterable[VerifiedWorkload], state: KubeState
-) -> tuple[list[Owner], list[FaultyPod]]:
-    """The owners whose restart gives their Pods the role, and the stale Pods that no restart reaches."""
-    owners: dict[Owner, None] = {}
+) -> tuple[dict[Owner, list[Pod]], list[FaultyPod]]:
+    """The stale Pods by owners that can be restarted, and those without such an owner, or whose owner is deleted."""
+    owners: dict[Owner, list[Pod]] = {}
     others = []
     for workload in workloads:
         association = Association(workload.association_id, workload.association_created)
         for faulty in find_faults(workload, state):
             if not may_be_repaired(faulty.pod, faulty.fault, association):
                 continue
-            if can_restart(faulty.owner):
-                owners[faulty.owner] = None
+            if can_restart(faulty.owner) and state.may_exist(faulty.owner):
+                owners.setdefault(faulty.owner, []).append(faulty.pod)
             else:
                 others.append(faulty)
-    return list(owners), others
+    return owners, others
 
 
 def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
@@ -137,17 +138,30 @@ def _pods_check(
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
-    """By the check that fails, one for all Pods of an owner with the same cause: a Deployment of a thousand
+    """By the check that fails, one for all Pods of an owner with the same cause and remedy: a Deployment of a thousand
     Pods is one line."""
-    groups: dict[tuple[str, str, Owner], list[FaultyPod]] = {}
+    groups: dict[tuple[str, str, Owner, Hold], list[FaultyPod]] = {}
     for entry in faulty:
         owner = entry.owner if entry.owner.kind else Owner(name=entry.pod.name)
-        groups.setdefault((entry.fault.code, entry.fault.what, owner), []).append(entry)
+        hold = state.hold_of(entry.pod) if needs_admission(entry.fault) else ""
+        groups.setdefault((entry.fault.code, entry.fault.what, owner, hold), []).append(entry)
     findings: dict[str, list[Finding]] = {"agent": [], "pods": []}
-    for group in groups.values():
+    for (_code, _what, _owner, hold), group in groups.items():
         fault = group[0].fault
-        findings[fault.check].append(Finding(fault.code, _message(group, state), fault.remedy, key))
+        findings[fault.check].append(
+            Finding(fault.code, _message(group, state), _remedy(group, hold, state), key)
+        )
     return findings
+
+
+def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
+    first = group[0]
+    if not first.fault.recreates:
+        return first.fault.remedy
+    rollout = state.rollout_of(first.owner)
+    names = sorted(entry.pod.name for entry in group)
+    held = why_held(hold, first.owner, names, rollout) if hold and rollout else ""
+    return f"{first.fault.remedy} {recreate(first.owner, first.pod, held)}".lstrip()
 
 
 def _message(group: Sequence[FaultyPod], state: KubeState) -> str:

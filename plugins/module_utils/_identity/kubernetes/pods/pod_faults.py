@@ -22,7 +22,6 @@ from ...._findings.table import TABLE
 from ...model.messages import listed
 from ..model.times import shown_time
 from .environment import IPV4_ADDRESS, IPV6_ADDRESS, earlier_provider, is_injected, proxies_to_agent
-from .owners import recreate
 from .pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Pod
 from .state import AGENT_NAMESPACE, AGENTS, KubeState
 
@@ -47,7 +46,8 @@ class Fault:
     """What is wrong with a Pod.
 
     ``what`` is the rest of a sentence about it, the same for all Pods with the same cause; ``detail``
-    (a node) may differ between them. ``check`` is the check that it fails.
+    (a node) may differ between them. ``check`` is the check that it fails. With ``recreates`` the remedy takes a new
+    Pod, which depends on the owner.
     """
 
     code: Code
@@ -55,6 +55,7 @@ class Fault:
     remedy: str
     detail: str = ""
     check: str = "pods"
+    recreates: bool = False
 
     @property
     def severity(self) -> Severity:
@@ -102,18 +103,19 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
     )
 
 
-def skips_webhook(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """EKS's webhook leaves Pods with its label alone, however often they are recreated."""
     if SKIP_WEBHOOK not in pod.labels or is_served(pod):
         return None
     return Fault(
         Code.POD_SKIPS_WEBHOOK,
         f"with the label {SKIP_WEBHOOK}, so nothing is injected{_instead(pod)}",
-        f"If it needs the role, remove the label from the Pod template. {recreate(state.owner_of(pod), pod)}",
+        "If it needs the role, remove the label from the Pod template.",
+        recreates=True,
     )
 
 
-def admitted_before_association(pod: Pod, state: KubeState, association: Association) -> Fault | None:
+def admitted_before_association(pod: Pod, _state: KubeState, association: Association) -> Fault | None:
     """The webhook injects at admission only; Pods that were there before have to be recreated."""
     created = association.created
     if is_served(pod) or created is None or pod.created is None or pod.created > created:
@@ -122,7 +124,8 @@ def admitted_before_association(pod: Pod, state: KubeState, association: Associa
         Code.POD_BEFORE_ASSOCIATION,
         f"admitted before association {association.association_id} was made ({shown_time(created)}), so EKS "
         f"Pod Identity was not injected{_instead(pod)}",
-        recreate(state.owner_of(pod), pod),
+        "",
+        recreates=True,
     )
 
 
@@ -138,12 +141,12 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
         Code.POD_NOT_INJECTED,
         "without the environment and token of EKS Pod Identity, although admitted after the association"
         f"{_instead(pod)}",
-        "Look at the cluster's mutating webhooks only if new Pods are no better. "
-        f"{recreate(state.owner_of(pod), pod)}",
+        "Look at the cluster's mutating webhooks only if new Pods are no better.",
+        recreates=True,
     )
 
 
-def containers_skipped(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """The annotation eks.amazonaws.com/skip-containers names containers that are not to get credentials."""
     left_out = [
         container.name
@@ -155,8 +158,8 @@ def containers_skipped(pod: Pod, state: KubeState, _association: Association) ->
     return Fault(
         Code.POD_CONTAINERS_SKIPPED,
         f"container {listed(left_out)} left out by the annotation {SKIP_CONTAINERS}",
-        "If it needs the role, remove the annotation from the Pod template. "
-        f"{recreate(state.owner_of(pod), pod)}",
+        "If it needs the role, remove the annotation from the Pod template.",
+        recreates=True,
     )
 
 
@@ -177,7 +180,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
     )
 
 
-def proxied(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """EKS User Guide: with a proxy, the agent's addresses belong into no_proxy."""
     for container in pod.containers:
         if container.name in pod.skipped:
@@ -188,13 +191,13 @@ def proxied(pod: Pod, state: KubeState, _association: Association) -> Fault | No
                 Code.POD_PROXY,
                 f"container {container.name} has {' and '.join(names)} without a NO_PROXY for the agent, so "
                 "its SDK may ask the proxy for credentials",
-                f"Add {IPV4_ADDRESS} and [{IPV6_ADDRESS}] to NO_PROXY and no_proxy in the Pod template. "
-                f"{recreate(state.owner_of(pod), pod)}",
+                f"Add {IPV4_ADDRESS} and [{IPV6_ADDRESS}] to NO_PROXY and no_proxy in the Pod template.",
+                recreates=True,
             )
     return None
 
 
-def takes_agent_port(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+def takes_agent_port(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """The agent listens on port 80 of its link-local address, in the network of the node."""
     for container in pod.containers:
         if AGENT_PORT in container.host_ports:
@@ -202,8 +205,9 @@ def takes_agent_port(pod: Pod, state: KubeState, _association: Association) -> F
                 Code.POD_HOST_PORT,
                 f"container {container.name} takes port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
                 "listens, so one of them may not start, or the agent may not be reached",
-                f"Give it another hostPort. {recreate(state.owner_of(pod), pod)}",
+                "Give it another hostPort.",
                 _node(pod),
+                recreates=True,
             )
     return None
 
@@ -223,7 +227,7 @@ def has_own_interface(pod: Pod, _state: KubeState, _association: Association) ->
     )
 
 
-def other_credentials_first(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+def other_credentials_first(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """SDKs take keys, then a web identity, from the environment before they ask the agent."""
     for container in pod.containers:
         names = earlier_provider(container.env)
@@ -233,8 +237,8 @@ def other_credentials_first(pod: Pod, state: KubeState, _association: Associatio
                 Code.POD_OTHER_CREDENTIALS,
                 f"container {container.name} also has {' and '.join(names)}"
                 f"{f' ({role})' if role else ''}, which SDKs prefer",
-                "Remove them from the Pod template and from what adds them. "
-                f"{recreate(state.owner_of(pod), pod)}",
+                "Remove them from the Pod template and from what adds them.",
+                recreates=True,
             )
     return None
 
@@ -271,6 +275,11 @@ def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Faul
 def is_served(pod: Pod) -> bool:
     """Whether the webhook's environment and token are in the Pod, in one container at least."""
     return pod.has_token and any(is_injected(container.env) for container in pod.containers)
+
+
+def needs_admission(fault: Fault) -> bool:
+    """Whether a new Pod from the same template is all that is needed."""
+    return fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
 
 
 def may_be_repaired(pod: Pod, fault: Fault, association: Association) -> bool:

@@ -8,13 +8,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from ...._findings.codes import Code
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
+from .owners import can_restart
 from .pod_checks import find_faults
-from .state import AGENT_NAMESPACE, AGENTS, KubeState, read_state
+from .pod_faults import needs_admission
+from .pods import Owner
+from .state import AGENT_NAMESPACE, AGENTS, APPS, OWNER_KINDS, KubeState, read_state
 
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
@@ -27,7 +31,9 @@ def read_cluster(reader: ClusterReader, verification: Verification, now: datetim
     reads = {"pods": reader.list_objects(query)}
     while missing := [name for name in still_to_read(verification, reads, now) if name not in reads]:
         reads |= {name: reader.list_objects(query_for(name, query)) for name in missing}
-    return reads
+    # Last, as what was read before decides which owners have Pods to replace.
+    queries = owner_queries(verification, state_of(verification, reads, now))
+    return reads | {name: reader.list_objects(owners) for name, owners in queries.items()}
 
 
 def is_auto_mode(verification: Verification) -> bool:
@@ -91,6 +97,28 @@ def still_to_read(verification: Verification, reads: Reads, now: datetime) -> li
     if any(_has_unknown_owner(workload, state) for workload in verification.workloads):
         names.append("replica_sets")
     return names
+
+
+def owner_queries(verification: Verification, state: KubeState) -> dict[str, Query]:
+    """The lists of the owners of Pods that need another admission, by the names of OWNER_KINDS."""
+    owners = {
+        faulty.owner
+        for workload in verification.workloads
+        for faulty in find_faults(workload, state)
+        if needs_admission(faulty.fault) and can_restart(faulty.owner)
+    }
+    queries = {}
+    for name, kind in OWNER_KINDS.items():
+        if of_kind := [owner for owner in owners if owner.kind == kind]:
+            queries[name] = _owners_query(kind, of_kind)
+    return queries
+
+
+def _owners_query(kind: str, owners: Sequence[Owner]) -> Query:
+    """The narrowest single list that holds them."""
+    namespaces = {owner.namespace for owner in owners}
+    names = (f"metadata.name={owners[0].name}",) if len(owners) == 1 else ()
+    return Query(APPS, kind, owners[0].namespace if len(namespaces) == 1 else "", field_selectors=names)
 
 
 def _has_unknown_owner(workload: VerifiedWorkload, state: KubeState) -> bool:

@@ -9,14 +9,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...model.rows import FailureRow
-from ..api.cluster import Clock, Cluster, Reads
+from ..api.cluster import Clock, Cluster, Reads, Written
 from ..api.refusals import ALLOW, refusal
 from ..model.aws_result import Verification
-from .held_back import find_held_back
 from .reads import pods_query, read_cluster
 from .restarts import Injection, Restarts, plan_restarts
 
@@ -55,21 +54,16 @@ def restart_stale(
     """``injection`` is what the probe of it says; its time to settle is that of the settings."""
     injection = replace(injection or Injection(), settle=settings.settle)
     restarts = plan_restarts(verification, reads, clock.now(), injection)
-    warnings = []
+    warnings = list(restarts.held)
     if restarts.withheld:
         warnings.append(
             f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
         )
-    if not restarts.manifests:
-        return RestartRun(reads, restarts, warnings=warnings)
-    held = find_held_back(cluster, restarts.manifests)
-    warnings += [f"{restarts.names[index]} not restarted: it {reason}" for index, reason in held.items()]
-    restarts = _without(restarts, held)
-    if not restarts.manifests:
+    if not (restarts.manifests or restarts.rolling):
         return RestartRun(reads, restarts, warnings=warnings)
     if restarts.wait:
         clock.sleep(restarts.wait)
-    written = cluster.patch(restarts.manifests)
+    written = cluster.patch(restarts.manifests) if restarts.manifests else Written()
     refused = dict(written.refused)
     if written.error is not None:
         refused = dict.fromkeys(range(len(restarts.manifests)), written.error)
@@ -78,15 +72,23 @@ def restart_stale(
         for index, reason in refused.items()
     ]
     restarts = _without(restarts, refused)
-    if restarts.names and not _are_gone(
-        cluster, verification, reads, settings.timeout, clock, restarts.names
-    ):
-        warnings.append(
-            f"Restarted {', '.join(restarts.names)}, but stale Pods are still there after {settings.timeout} "
-            "seconds. kubectl rollout status and kubectl get events say why."
-        )
-    after = read_cluster(cluster, verification, clock.now()) if restarts.names else reads
+    replacing = [*restarts.names, *restarts.rolling]
+    left = _wait_until_gone(cluster, verification, reads, settings.timeout, clock, replacing)
+    warnings += [
+        f"{sentence}, but stale Pods are still there after {settings.timeout} seconds. kubectl rollout status and kubectl "
+        "get events say why."
+        for sentence in _sentences(restarts, left)
+    ]
+    after = read_cluster(cluster, verification, clock.now()) if replacing else reads
     return RestartRun(after, restarts, written.changed, warnings, failures)
+
+
+def _sentences(restarts: Restarts, left: Collection[str]) -> Iterator[str]:
+    """Name only the owners whose Pods are not replaced."""
+    if names := [name for name in restarts.names if name in left]:
+        yield f"Restarted {', '.join(names)}"
+    if names := [name for name in restarts.rolling if name in left]:
+        yield f"{', '.join(names)} not restarted: a rollout that replaces the stale Pods is under way"
 
 
 def _without(restarts: Restarts, places: Collection[int]) -> Restarts:
@@ -103,24 +105,24 @@ def attempts_within(timeout: float) -> int:
     return max(1, math.ceil(timeout / PAUSE))
 
 
-def _are_gone(
+def _wait_until_gone(
     cluster: Cluster,
     verification: Verification,
     reads: Reads,
     timeout: int,
     clock: Clock,
-    names: Collection[str],
-) -> bool:
-    """Whether none of these owners has stale Pods any more; what cannot be read is taken to be there."""
+    names: Sequence[str],
+) -> Collection[str]:
+    """Return the owners that still have stale Pods to replace; all of them while Pods cannot be read."""
     query = pods_query(verification)
+    left: Collection[str] = names
     for attempt in range(attempts_within(timeout)):
+        if query is None or not left:
+            return ()
         if attempt:
             clock.sleep(PAUSE)
-        if query is None:
-            return True
         listing = cluster.list_objects(query)
         if listing.error is None:
-            stale = plan_restarts(verification, {**reads, "pods": listing}, clock.now()).names
-            if not set(names) & set(stale):
-                return True
-    return False
+            plan = plan_restarts(verification, {**reads, "pods": listing}, clock.now())
+            left = {*names} & {*plan.names, *plan.rolling}
+    return left

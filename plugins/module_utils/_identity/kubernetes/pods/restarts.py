@@ -8,28 +8,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ...._findings.codes import Code
 from ...._findings.key import WorkloadKey
 from ...model.checks import FAIL, UNKNOWN, Check
+from ...model.messages import listed, sentence
 from ..api.cluster import Reads
+from ..api.connection import FORBIDDEN, remedy_of
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object
 from ..model.times import shown_time
 from .owners import restart
 from .pod_checks import find_stale
-from .pods import Owner
+from .pods import Owner, Pod
 from .reads import state_of
+from .rollouts import Hold, why_held
+from .state import KubeState
 
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
     """``manifests`` are patches of the owners, ``names`` theirs; ``unmanaged`` are Pods that no restart reaches.
 
-    ``withheld`` are owners whose new Pods would not get the role either, ``workloads`` are those of the others.
+    ``rolling`` are owners that replace their stale Pods already, without another restart. ``held`` has a sentence for
+    stale Pods that a restart of their owner would not replace. ``withheld`` are owners whose new Pods would not get the
+    role either, ``workloads`` are those of the owners to restart.
     ``wait`` is how many seconds pass until the youngest association is old enough: the webhook learns of it with a
     delay, and a Pod admitted earlier would be stale again.
     """
@@ -37,6 +43,8 @@ class Restarts:
     manifests: Sequence[Object] = ()
     names: Sequence[str] = ()
     unmanaged: Sequence[str] = ()
+    rolling: Sequence[str] = ()
+    held: Sequence[str] = ()
     withheld: Sequence[str] = ()
     workloads: Sequence[WorkloadKey] = ()
     wait: int = 0
@@ -55,7 +63,7 @@ class Injection:
 def plan_restarts(
     verification: Verification, reads: Reads, now: datetime, injection: Injection | None = None
 ) -> Restarts:
-    """What a restart of stale Pods takes.
+    """Restart owners with stale Pods that their rollout would replace.
 
     A workload that is not right in AWS is left alone, and so is one whose new Pods would not get the role either.
     """
@@ -64,25 +72,58 @@ def plan_restarts(
     right = right_in_aws(verification)
     workloads = [workload for workload in right if workload.key not in injection.failing]
     failing = [workload for workload in right if workload.key in injection.failing]
-    owners, others = find_stale(workloads, state)
-    stale = [workload for workload in workloads if find_stale([workload], state)[0]]
+    stale, unmanaged = find_stale(workloads, state)
+    groups = {owner: _by_hold(pods, state) for owner, pods in stale.items()}
+    owners = [owner for owner, holds in groups.items() if "" in holds and state.rollout_of(owner)]
+    keys = {pod.workload for owner in owners for pod in groups[owner][""]}
+    restarted = [workload for workload in workloads if workload.key in keys]
     created = [
         workload.association_created
-        for workload in stale
+        for workload in restarted
         if workload.association_created and workload.key not in injection.proven
     ]
     wait = injection.settle - (now - max(created)).total_seconds() if created else 0
     return Restarts(
         [restart(owner, shown_time(now)) for owner in owners],
         _names(owners),
-        sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in others}),
+        sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
+        _names([owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]),
+        [sentence for owner, holds in groups.items() for sentence in _held(owner, holds, state)],
         _names(find_stale(failing, state)[0]),
-        [workload.key for workload in stale],
+        [workload.key for workload in restarted],
         int(min(max(wait, 0), injection.settle)),
     )
 
 
-def _names(owners: Sequence[Owner]) -> list[str]:
+def _by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]]:
+    groups: dict[Hold, list[Pod]] = {}
+    for pod in pods:
+        groups.setdefault(state.hold_of(pod), []).append(pod)
+    return groups
+
+
+def _held(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -> Iterator[str]:
+    """A sentence for each reason why Pods of an owner are not replaced."""
+    [name] = _names([owner])
+    rollout, error = state.rollout_of(owner), state.owner_errors.get(owner.kind)
+    if rollout is None:
+        if error is not None:
+            allow = f"Allow the caller of the Kubernetes API to list {owner.kind.lower()}s.apps."
+            remedy = allow if error.status == FORBIDDEN else remedy_of(error)
+            yield (
+                f"{name} not restarted: it could not be read, so it is not known which Pods it would replace: "
+                f"{sentence(error.text)} {remedy}"
+            )
+        return
+    for hold, pods in holds.items():
+        # A rollout that is under way is waited for.
+        if hold not in ("", "rolling"):
+            names = sorted(pod.name for pod in pods)
+            pods_of = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
+            yield f"{pods_of}{name} not restarted: it {why_held(hold, owner, names, rollout)}"
+
+
+def _names(owners: Iterable[Owner]) -> list[str]:
     return [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners]
 
 

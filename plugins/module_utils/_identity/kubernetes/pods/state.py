@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ...._findings.key import WorkloadKey
@@ -17,7 +17,9 @@ from ..api.api_errors import ApiError
 from ..api.cluster import Listing, Reads
 from ..model.objects import Object, ObjectName, member, name_of, number_of, text_of, texts_of
 from .pods import Owner, Pod, controller, is_live, is_ready, parse_pod, service_account_of
+from .rollouts import Hold, Rollout, hashes_of, parse_rollout
 
+APPS = "apps/v1"
 AGENT = "eks-pod-identity-agent"
 AGENT_NAMESPACE = "kube-system"
 # What the add-on labels its Pods with (app.kubernetes.io/name): on EC2, on hybrid nodes, and on those with Bottlerocket.
@@ -29,6 +31,15 @@ RESOURCES = {
     "daemon_sets": f"daemonsets.apps in namespace {AGENT_NAMESPACE}",
     "nodes": "nodes",
     "replica_sets": "replicasets.apps",
+    "deployments": "deployments.apps",
+    "owning_daemon_sets": "daemonsets.apps",
+    "stateful_sets": "statefulsets.apps",
+}
+# Those of RESOURCES that hold owners of Pods. What cannot be read is not restarted.
+OWNER_KINDS = {
+    "deployments": "Deployment",
+    "owning_daemon_sets": "DaemonSet",
+    "stateful_sets": "StatefulSet",
 }
 
 
@@ -39,6 +50,7 @@ class KubeState:
     ``pods`` holds live Pods by workload, ``nodes`` the labels by node name, ``agents`` by node whether a
     ready agent runs there, ``daemon_sets`` how many Pods each of the agent's is to have (None: not read),
     ``owners`` what owns a ReplicaSet. ``errors`` says why something could not be read, by the names of RESOURCES.
+    ``rollouts`` holds the owners of Pods that were read, ``owner_errors`` by kind why others were not (None: read).
     """
 
     now: datetime
@@ -49,6 +61,8 @@ class KubeState:
     owners: Mapping[ObjectName, Owner] = field(default_factory=dict)
     errors: Mapping[str, ApiError] = field(default_factory=dict)
     auto_mode: bool = False
+    rollouts: Mapping[Owner, Rollout] = field(default_factory=dict)
+    owner_errors: Mapping[str, ApiError | None] = field(default_factory=dict)
 
     @property
     def has_auto_nodes(self) -> bool:
@@ -71,12 +85,32 @@ class KubeState:
         if owner.kind != "ReplicaSet":
             return owner
         above = self.owners.get(ObjectName(pod.namespace, owner.name))
-        if above is not None:
-            return above if above.kind else owner
-        suffix = f"-{pod.labels.get('pod-template-hash', '')}"
-        if len(suffix) > 1 and owner.name.endswith(suffix):
-            return Owner("apps/v1", "Deployment", pod.namespace, owner.name.removesuffix(suffix))
-        return owner
+        if above is None:
+            suffix = f"-{pod.labels.get('pod-template-hash', '')}"
+            if len(suffix) == 1 or not owner.name.endswith(suffix):
+                return owner
+            above = Owner(APPS, "Deployment", pod.namespace, owner.name.removesuffix(suffix))
+        return above if above.kind and self._may_own(above, pod) else owner
+
+    def hold_of(self, pod: Pod) -> Hold:
+        """Why a rollout of its owner would not replace a Pod; "" also where the owner was not read."""
+        rollout = self.rollout_of(self.owner_of(pod))
+        return rollout.hold_of(pod) if rollout else ""
+
+    def rollout_of(self, owner: Owner) -> Rollout | None:
+        """None where the owner was not read, or does not exist."""
+        return self.rollouts.get(replace(owner, api_version=APPS))
+
+    def may_exist(self, owner: Owner) -> bool:
+        """Whether an owner was read, or could not be."""
+        return self.rollout_of(owner) is not None or self.owner_errors.get(owner.kind) is not None
+
+    def _may_own(self, owner: Owner, pod: Pod) -> bool:
+        """False for a Deployment that is deleted, or was created anew under the name with another selector."""
+        rollout = self.rollout_of(owner)
+        if rollout is None:
+            return owner.kind not in self.owner_errors or self.may_exist(owner)
+        return rollout.selects(pod)
 
 
 def read_state(
@@ -98,7 +132,18 @@ def read_state(
         },
         errors=_errors(reads),
         auto_mode=auto_mode,
+        rollouts=_rollouts(reads, answered.get("replica_sets", ())),
+        owner_errors={OWNER_KINDS[name]: reads[name].error for name in OWNER_KINDS if name in reads},
     )
+
+
+def _rollouts(reads: Reads, replica_sets: Iterable[Object]) -> dict[Owner, Rollout]:
+    hashes = hashes_of(replica_sets)
+    return {
+        Owner(APPS, kind, *name_of(item)): parse_rollout(kind, item, hashes)
+        for name, kind in OWNER_KINDS.items()
+        for item in reads.get(name, Listing()).items
+    }
 
 
 def _errors(reads: Reads) -> dict[str, ApiError]:

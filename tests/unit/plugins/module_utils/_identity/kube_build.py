@@ -107,11 +107,39 @@ def daemon_set(wanted: int = 0) -> Json:
     return {"metadata": metadata, "status": {"desiredNumberScheduled": wanted}}
 
 
-def replica_set(name: str = "web-6d5f7c9b8", owner: tuple[str, str] | None = ("Deployment", "web")) -> Json:
+def replica_set(
+    name: str = "web-6d5f7c9b8", owner: tuple[str, str] | None = ("Deployment", "web"), revision: str = ""
+) -> Json:
     metadata: Json = {"namespace": "shop", "name": name}
+    if revision:
+        metadata["annotations"] = {"deployment.kubernetes.io/revision": revision}
+        metadata["labels"] = {"pod-template-hash": name.rpartition("-")[2]}
     if owner:
         metadata["ownerReferences"] = owned_by(*owner)
     return {"metadata": metadata}
+
+
+def owner(
+    kind: str = "Deployment",
+    name: str = "web",
+    *,
+    status: Mapping[str, Any] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Json:
+    """What owns Pods, all of whose template its controller has seen."""
+    metadata = {
+        "namespace": "shop",
+        "name": name,
+        "generation": 1,
+        "annotations": dict(annotations or {}),
+    }
+    return {
+        "kind": kind,
+        "metadata": metadata,
+        "spec": spec,
+        "status": {"observedGeneration": 1, **(status or {})},
+    }
 
 
 def row(account: str = "api", **fields: Any) -> Json:

@@ -85,7 +85,12 @@ def test_a_removal_waits_for_another_run() -> None:
 
 
 def test_a_wait_for_new_pods_ends_with_it() -> None:
-    cluster = FakeCluster({"Pod shop": build.read([STALE]), "Pod kube-system": build.read([build.agent()])})
+    lists = {
+        "Pod shop": build.read([STALE]),
+        "Pod kube-system": build.read([build.agent()]),
+        "Deployment": build.read([build.owner()]),
+    }
+    cluster = FakeCluster(lists)
     half = run(cluster, 10, restart=RestartSettings(timeout=300, settle=0))
     patched = [request for request in cluster.log if request.startswith("patch")]
     assert len(patched) == 1

@@ -146,7 +146,11 @@ def test_only_what_matters_is_read(
 
 
 def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: int = 15) -> Restarts:
-    reads = {"pods": build.read(pods), "replica_sets": build.read([build.replica_set()])}
+    reads = {
+        "pods": build.read(pods),
+        "replica_sets": build.read([build.replica_set()]),
+        "deployments": build.read([build.owner()]),
+    }
     injection = Injection(settle=settle)
     return plan_restarts(build.verification(row or build.row()), reads, build.NOW, injection)
 
@@ -156,7 +160,13 @@ def test_owners_of_stale_pods_are_restarted_once() -> None:
         STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new")
     )
     assert restarts == Restarts(
-        [RESTART], ["Deployment shop/web"], ["shop/lone"], withheld=[], workloads=[build.KEY]
+        [RESTART],
+        ["Deployment shop/web"],
+        ["shop/lone"],
+        rolling=[],
+        held=[],
+        withheld=[],
+        workloads=[build.KEY],
     )
 
 

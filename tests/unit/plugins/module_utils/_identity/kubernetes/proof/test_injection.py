@@ -494,7 +494,11 @@ def test_without_service_account_there_is_nothing_to_probe() -> None:
 # Instead of time to settle
 
 STALE = build.pod(created="2026-03-10T11:59:50Z", injected=False)
-PODS = {"Pod shop": build.read([STALE]), "Pod kube-system": build.read([build.agent()])}
+PODS = {
+    "Pod shop": build.read([STALE]),
+    "Pod kube-system": build.read([build.agent()]),
+    "Deployment": build.read([build.owner()]),
+}
 
 
 def restarting(*trials: Trial) -> tuple[HalfRun, FakeCluster, FakeClock]:

@@ -491,11 +491,14 @@ def test_a_conflict_of_field_managers_names_the_other_and_the_way_out() -> None:
 # Restarts
 
 
+DEPLOYMENT = build.read([build.owner()])
+
+
 class Restarting(FakeCluster):
     """Its stale Pods are gone some looks after the restart."""
 
     def __init__(self, looks: int) -> None:
-        super().__init__({**AGENTS, "Pod shop": build.read([STALE])})
+        super().__init__({**AGENTS, "Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT})
         self.looks = looks
 
     def list_objects(self, query: Query) -> Listing:
@@ -559,45 +562,139 @@ def test_a_run_that_restarted_something_says_so() -> None:
     assert run(Restarting(looks=0), **RESTART).outcome.changes == ["restart Deployment shop/web"]
 
 
-def owner_with(**spec: Any) -> Listing:
-    return build.read([{"metadata": {"namespace": "shop", "name": "web"}, "spec": spec}])
-
-
 @pytest.mark.parametrize(
     ("kind", "listing", "warning"),
     [
         (
             "Deployment",
-            owner_with(paused=True),
+            build.read([build.owner(paused=True)]),
             "Deployment shop/web not restarted: it is paused. Resume it, then restart it: kubectl rollout resume "
             "deployment/web -n shop",
         ),
         (
             "StatefulSet",
-            owner_with(updateStrategy={"type": "OnDelete"}),
+            build.read([build.owner(updateStrategy={"type": "OnDelete"})]),
             "StatefulSet shop/web not restarted: it replaces Pods only when they are deleted (updateStrategy OnDelete). "
-            "Delete them one by one: kubectl delete pod NAME -n shop",
+            "Delete web-0, web-1 one by one: kubectl delete pod web-0 -n shop",
         ),
         (
             "DaemonSet",
-            owner_with(updateStrategy={"type": "OnDelete"}),
+            build.read([build.owner(updateStrategy={"type": "OnDelete"})]),
             "DaemonSet shop/web not restarted: it replaces Pods only when they are deleted (updateStrategy OnDelete). "
-            "Delete them one by one: kubectl delete pod NAME -n shop",
+            "Delete web-0, web-1 one by one: kubectl delete pod web-0 -n shop",
         ),
-        ("Deployment", owner_with(strategy={"type": "Recreate"}), ""),
-        ("StatefulSet", build.refused("statefulsets"), ""),
+        (
+            "StatefulSet",
+            build.refused("statefulsets"),
+            "StatefulSet shop/web not restarted: it could not be read, so it is not known which Pods it would replace: "
+            'statefulsets is forbidden: User "reader" cannot list resource "statefulsets" in API group "" at the cluster '
+            "scope. Allow the caller of the Kubernetes API to list statefulsets.apps.",
+        ),
+        ("Deployment", build.read([build.owner(strategy={"type": "Recreate"})]), ""),
     ],
+    ids=["paused", "OnDelete", "OnDelete of a DaemonSet", "not readable", "Recreate"],
 )
 def test_owners_that_would_not_replace_their_pods_are_named(
     kind: str, listing: Listing, warning: str
 ) -> None:
-    stale = build.pod(created=build.BEFORE, injected=False, owner=(kind, "web"))
-    cluster, clock = FakeCluster({**AGENTS, "Pod shop": build.read([stale]), kind: listing}), FakeClock()
+    stale = [
+        build.pod(f"web-{number}", created=build.BEFORE, injected=False, owner=(kind, "web"))
+        for number in range(2)
+    ]
+    cluster, clock = FakeCluster({**AGENTS, "Pod shop": build.read(stale), kind: listing}), FakeClock()
     half = run(cluster, clock=clock, **RESTART)
     assert ("patch web" in cluster.log) is not bool(warning)
     assert (half.warnings == [warning]) is bool(warning)
     if warning:
         assert (half.changed, half.outcome.changes, clock.slept) == (False, [], [])
+
+
+OF_DB = {"created": build.BEFORE, "injected": False, "owner": ("StatefulSet", "db")}
+PARTITIONED = build.owner("StatefulSet", "db", updateStrategy={"rollingUpdate": {"partition": 2}})
+HELD = "replaces no Pod with an ordinal below 2 (partition 2). Delete db-0, db-1 one by one: kubectl delete pod db-0 -n shop"
+
+
+class Partitioned(FakeCluster):
+    """A restart replaces only the third Pod."""
+
+    def list_objects(self, query: Query) -> Listing:
+        listing = super().list_objects(query)
+        if query.kind == "Pod" and query.namespace == "shop" and "patch db" in self.log:
+            return build.read([*listing.items[:2], build.pod("db-2", owner=("StatefulSet", "db"))])
+        return listing
+
+
+def partitioned(*new: str) -> Partitioned:
+    pods = [build.pod(f"db-{n}", **OF_DB) for n in range(3) if f"db-{n}" not in new]
+    pods += [build.pod(name, owner=("StatefulSet", "db")) for name in new]
+    return Partitioned({**AGENTS, "Pod shop": build.read(pods), "StatefulSet": build.read([PARTITIONED])})
+
+
+def test_pods_below_a_partition_are_named_and_the_others_restarted_once() -> None:
+    cluster, clock = partitioned(), FakeClock()
+    half = run(cluster, clock=clock, **RESTART)
+    assert (half.restarts.names, cluster.log.count("patch db")) == (["StatefulSet shop/db"], 1)
+    assert half.warnings == [f"Pods db-0, db-1 of StatefulSet shop/db not restarted: it {HELD}"]
+    # What the restart does not replace is not waited for.
+    assert clock.slept == []
+    assert [finding.remedy for finding in half.outcome.findings] == [f"StatefulSet db {HELD}"]
+
+
+def test_pods_that_are_new_are_not_restarted_because_of_a_partition() -> None:
+    cluster, clock = partitioned("db-2"), FakeClock()
+    half = run(cluster, clock=clock, **RESTART)
+    assert (half.changed, half.restarts.names, "patch db" in cluster.log) == (False, [], False)
+    assert half.warnings == [f"StatefulSet shop/db not restarted: it {HELD}"]
+
+
+def test_only_owners_whose_pods_stay_are_named_after_a_restart() -> None:
+    """The rollout of the Deployment is done, that of the StatefulSet is not."""
+    pods = [build.pod(f"db-{n}", **OF_DB) for n in range(3)]
+
+    class Stuck(FakeCluster):
+        def list_objects(self, query: Query) -> Listing:
+            listing = super().list_objects(query)
+            if query.kind == "Pod" and query.namespace == "shop" and "patch web db" in self.log:
+                # The Pod of the earlier ReplicaSet is terminating.
+                going = build.pod(created=build.BEFORE, injected=False, deleted=True)
+                return build.read([going, build.pod("web-7f9-a"), *pods])
+            return listing
+
+    lists = {
+        **AGENTS,
+        "Pod shop": build.read([STALE, *pods]),
+        "Deployment": DEPLOYMENT,
+        "StatefulSet": build.read([build.owner("StatefulSet", "db")]),
+    }
+    half = run(Stuck(lists), **RESTART)
+    assert half.warnings == [
+        "Restarted StatefulSet shop/db, but stale Pods are still there after 10 seconds. kubectl rollout status and "
+        "kubectl get events say why."
+    ]
+
+
+def test_a_rollout_that_is_stuck_is_not_begun_anew() -> None:
+    """Its new Pods find no place (maxUnavailable 0), so that the earlier ones stay."""
+    revision = {"deployment.kubernetes.io/revision": "2"}
+    lists = {
+        **AGENTS,
+        "Pod shop": build.read([STALE]),
+        "ReplicaSet": build.read(
+            [build.replica_set(revision="1"), build.replica_set("web-7f9d", revision="2")]
+        ),
+        "Deployment": build.read([build.owner(annotations=revision)]),
+    }
+    cluster, clock = FakeCluster(lists), FakeClock()
+    half = run(cluster, clock=clock, **RESTART)
+    assert (half.changed, "patch web" in cluster.log, sum(clock.slept)) == (False, False, 8)
+    assert half.warnings == [
+        "Deployment shop/web not restarted: a rollout that replaces the stale Pods is under way, but stale Pods are still "
+        "there after 10 seconds. kubectl rollout status and kubectl get events say why."
+    ]
+    assert [finding.remedy for finding in half.outcome.findings] == [
+        "Deployment web is already rolling out a newer template, which replaces these Pods. To see what it waits for: "
+        "kubectl rollout status deployment/web -n shop"
+    ]
 
 
 def test_pods_that_cannot_be_listed_are_not_taken_to_be_gone() -> None:
@@ -827,7 +924,7 @@ def test_only_on_the_users_word_is_anything_restarted_there(
 ) -> None:
     """The checks stay unknown all the same."""
     preflight = replace(THERE, server=ApiServer(required=required))
-    cluster = FakeCluster({"Pod shop": build.read([STALE]), **AGENTS})
+    cluster = FakeCluster({"Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT, **AGENTS})
     half = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())
     assert any(line.startswith("patch") for line in cluster.log) is restarted
     assert half.changed is restarted
