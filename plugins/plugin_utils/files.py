@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,8 +32,11 @@ def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> l
 def write_private(path: str, text: str) -> None:
     """Put a file in place as a whole, for this user alone; OSError when that cannot be done.
 
-    A link at the path gives way to the file: what it leads to is not touched.
+    A link to a file or to nothing gives way to the file: what it leads to is not touched. Anything else, such as a device,
+    stays: to replace ``/dev/null`` would break the machine.
     """
+    if reason := _why_not_replaceable(path):
+        raise OSError(errno.EEXIST, reason, path)
     handle, scratch = _scratch(path)
     try:
         with open(handle, "w", encoding="utf-8") as file:
@@ -44,8 +49,8 @@ def write_private(path: str, text: str) -> None:
 
 def why_not_writable(path: str) -> str:
     """Why write_private cannot put a file there, or ""; it is tried with a file of another name."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        return "it is a folder"
+    if reason := _why_not_replaceable(path):
+        return reason
     try:
         handle, scratch = _scratch(path)
     except FileNotFoundError:
@@ -55,6 +60,19 @@ def why_not_writable(path: str) -> str:
     os.close(handle)
     os.unlink(scratch)
     return ""
+
+
+def _why_not_replaceable(path: str) -> str:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISDIR(mode):
+        return "it is a folder"
+    kind = "FIFO" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+    return f"it is a {kind}, and only a regular file is replaced"
 
 
 def _scratch(path: str) -> tuple[int, str]:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,7 @@ def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path
 
 def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "report.json").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(OSError, match="it is a folder"):
         write_private(str(tmp_path / "report.json"), "{}")
     assert [one.name for one in tmp_path.iterdir()] == ["report.json"]
 
@@ -68,9 +70,37 @@ def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_pa
     there = {one.name for one in tmp_path.iterdir()}
     for name, reason in (
         ("report.json", ""),
-        ("link", ""),
+        ("link", "it is a folder"),
         ("folder", "it is a folder"),
         ("nowhere/report.json", f"the folder {tmp_path}/nowhere does not exist"),
     ):
         assert why_not_writable(str(tmp_path / name)) == reason, name
     assert {one.name for one in tmp_path.iterdir()} == there
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["device", "FIFO", "socket"])
+def test_only_a_regular_file_is_replaced(tmp_path: Path, kind: str, linked: bool) -> None:
+    path = tmp_path / "report.json"
+    target = tmp_path / "target" if linked else path
+    if kind == "device" and linked:
+        target = Path(os.devnull)
+    elif kind == "device":
+        if os.geteuid():
+            pytest.skip("only root makes devices")
+        os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    elif kind == "FIFO":
+        os.mkfifo(target)
+    else:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(target))
+    if linked:
+        path.symlink_to(target)
+    mode = path.lstat().st_mode
+    reason = f"it is a {kind}, and only a regular file is replaced"
+    assert why_not_writable(str(path)) == reason
+    with pytest.raises(OSError, match=reason) as raised:
+        write_private(str(path), "{}")
+    assert raised.value.strerror == reason
+    assert path.lstat().st_mode == mode
+    assert {one.name for one in tmp_path.iterdir()} <= {"report.json", "target"}
