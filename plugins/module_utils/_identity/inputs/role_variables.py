@@ -27,7 +27,7 @@ from .assume_role import read_assume_role, read_duration
 from .fields import Fields, shown
 from .files.yaml_file import read_yaml_value
 from .options import LEAST, read_purge_limit
-from .run_input import ROLE, validate_bounds
+from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
 
 EntryPoint = Literal["main", "verify"]
 _Reader: TypeAlias = Callable[[Fields, str], object]
@@ -225,12 +225,8 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     values = {name: _READERS[name](fields, name) for name in raw}
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
-    if values.get("purge") and is_unanswered(given.get("purge_namespaces", ())):
-        problems.add(
-            "",
-            f"{ROLE}purge_namespaces has no value, and {ROLE}purge is true: that would purge all namespaces. Give the "
-            "namespaces, or write [] if all are meant.",
-        )
+    if values.get("purge") and has_no_name(given.get("purge_namespaces", ())):
+        problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
     # An owner or workloads without a value are for run_input to refuse.
     kept = ("fleet_workloads", "owner", "workloads", "workloads_from")

@@ -15,11 +15,11 @@ from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.ownership import OWNER_TAG
 from .bounds import find_excess_of_values
-from .fields import Fields, read_boolean
+from .fields import Fields, read_boolean, shown
 from .files.folders import Source
 from .layers import Locate, merge_layers, read_way
 from .options import read_owner, read_purge_limit, validate_numbers
-from .workloads import Defaults, parse_cluster_name, parse_tags, parse_workloads
+from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
 
 # The prefix of the role's variables.
 ROLE = "pod_identity_"
@@ -73,7 +73,8 @@ def read_input(
         create_service_accounts=fields.flag("create_service_accounts") is not False,
         create_namespaces=fields.flag("create_namespaces") is True,
     )
-    purge, namespaces = fields.flag("purge") is True, fields.names("purge_namespaces")
+    purge = fields.flag("purge") is True
+    namespaces = _namespaces(fields, purge)
     workloads = problems.attempt(
         lambda: _workloads(fields, locate, str(cluster_name), state, defaults, layers)
     )
@@ -103,6 +104,33 @@ def validate_bounds(given: Mapping[str, object], prefix: str) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def purges_all_namespaces(prefix: str) -> str:
+    return (
+        f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Give the "
+        "namespaces, or write [] if all are meant."
+    )
+
+
+def has_no_name(value: object) -> bool:
+    """Return whether a value stands for an answer that was left empty, unlike a list without members."""
+    return value is None or (isinstance(value, str) and not value.replace(",", " ").strip())
+
+
+def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
+    name = "purge_namespaces"
+    if purge and name in fields.raw and has_no_name(fields.raw[name]):
+        fields.problems.add("", purges_all_namespaces(fields.prefix))
+    namespaces = fields.names(name)
+    for namespace in namespaces:
+        if not NAMESPACE.fullmatch(namespace):
+            fields.problems.add(
+                "",
+                f"{fields.prefix}{name} must have names of Kubernetes namespaces (lower case letters, digits and -, at most "
+                f"63 characters), got {shown(repr(namespace))}.",
+            )
+    return namespaces
 
 
 def _purges_all(prefix: str, cluster_name: str) -> str:

@@ -81,3 +81,14 @@ def test_an_error_names_file_and_line(tmp_path: Path) -> None:
         f"{path} line 1 (n/?): role is missing; give role: {{name: …}} to make one or role: {{arn: …}} to use one.",
         f"{path} line 2 (?/s): namespace is missing.",
     ]
+
+
+@pytest.mark.parametrize("namespaces", [",", " ", "", None])
+def test_a_module_purges_no_namespaces_that_have_no_name(namespaces: object) -> None:
+    options = {"cluster_name": "c", "workloads": [ONE], "purge": True, "purge_namespaces": namespaces}
+    with pytest.raises(InputError) as raised:
+        parse_arguments(options, {}, True)
+    assert raised.value.problems == (
+        "purge_namespaces has no value, and purge is true: that would purge all namespaces. Give the namespaces, or write [] "
+        "if all are meant.",
+    )

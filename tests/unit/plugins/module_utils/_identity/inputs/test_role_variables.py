@@ -128,7 +128,7 @@ def test_a_question_without_an_answer_sets_nothing(name: str, empty: object) -> 
     assert found == kept
 
 
-@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize("empty", ["", None, "  ", ",", " , ,", "\n,\n"])
 def test_namespaces_without_an_answer_do_not_widen_a_purge(empty: object) -> None:
     assert problems_of({"purge": "true", "purge_namespaces": empty}) == [
         "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. "

@@ -122,6 +122,14 @@ def test_options_of_the_run_hold_for_all_also_as_text(options: dict[str, Any]) -
     )
 
 
+def test_an_empty_list_of_namespaces_means_all_of_them() -> None:
+    assert read(workloads=[ONE], purge=True, purge_namespaces=[]).purge_namespaces == ()
+
+
+def test_namespaces_without_a_purge_need_no_value() -> None:
+    assert read(workloads=[ONE], purge_namespaces="").purge_namespaces == ()
+
+
 @pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
 @pytest.mark.parametrize("text", ["false", "False", "no", "n", "off", "0", "f"])
 def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
@@ -208,6 +216,29 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         pytest.param(
             {"workloads": [ONE], "purge_namespaces": {"a": 1}},
             "pod_identity_purge_namespaces must be a list, got {'a': 1}.",
+        ),
+        *(
+            pytest.param(
+                {"workloads": [ONE], "purge": True, "purge_namespaces": value},
+                "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all "
+                "namespaces. Give the namespaces, or write [] if all are meant.",
+            )
+            for value in (None, "", " ", ",", " ,\t, ")
+        ),
+        *(
+            pytest.param(
+                {"workloads": [ONE], "purge": True, "purge_namespaces": value},
+                "pod_identity_purge_namespaces must have names of Kubernetes namespaces (lower case letters, digits and -, "
+                f"at most 63 characters), got {name!r}.",
+            )
+            for value, name in (
+                ([""], ""),
+                ([" "], " "),
+                (["a", ","], ","),
+                (["a, b"], "a, b"),
+                ([None], "None"),
+                ("a, \u202e", "\u202e"),
+            )
         ),
         pytest.param(
             {"workloads": [ONE], "state": "gone"},
