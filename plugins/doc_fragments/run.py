@@ -71,6 +71,8 @@ options:
       - Whether to change or delete associations that an EKS add-on owns, and with O(state=absent) to delete
         associations that were not made by this collection, and roles of ours whose trust policy is not tied to the
         cluster, so that other clusters may use them.
+      - Also whether to change the document of a policy that roles, users or groups outside the run have attached, or as their
+        permissions boundary (V(POLICY_USED_ELSEWHERE)).
     type: bool
     default: false
   propagation_timeout:

@@ -164,6 +164,42 @@ def test_each_policy_suffices_for_its_playbook(account: Account) -> None:
     assert "delete role my-role" in account.play("teardown", "teardown", variables())
 
 
+ATTACH_TO_ANOTHER = """
+import boto3, sys
+iam = boto3.client("iam")
+name, policy, trust = sys.argv[1:]
+iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+"""
+DETACH_FROM_ANOTHER = """
+import boto3, sys
+iam = boto3.client("iam")
+name, policy = sys.argv[1:3]
+iam.detach_role_policy(RoleName=name, PolicyArn=policy)
+iam.delete_role(RoleName=name)
+"""
+
+
+def test_the_users_of_a_policy_that_would_change_can_be_read(account: Account) -> None:
+    account.play("converge", "site", variables())
+    policy = f"arn:aws:iam::{ACCOUNT}:policy{PATH}my-policy"
+    principal = {"Service": "ec2.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    changed = variables(resource="arn:aws:s3:::another-bucket/*")
+
+    def by_hand(script: str) -> None:
+        command = (BIN / "python", "-c", script, "another", policy, trust)
+        assert account.sandbox.run(*command, cwd=account.folder).returncode == 0
+
+    by_hand(ATTACH_TO_ANOTHER)
+    done = account.attempt("verify", "site", changed, "--check")
+    assert "POLICY_USED_ELSEWHERE" in done.stdout, done.stdout
+    assert "AccessDenied" not in done.stdout
+    by_hand(DETACH_FROM_ANOTHER)
+    account.play("teardown", "teardown", variables())
+
+
 FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
 # The account of the sandbox itself, once with the user's own permissions and once through a role that has them as well.
 SOURCES: dict[str, dict[str, Any]] = {

@@ -174,6 +174,13 @@ OF_AWS = (
         "PERMISSION_NO_SUCH_ACTION",
         made=aws.guide_with_policy(document("s3:GetObject", "s3:GetObjct")),
     ),
+    Scenario(
+        "no owner yet",
+        aws.name_owner,
+        "OWNER_NOT_SET",
+        also=("ASSOCIATION_SETTINGS_DIFFER", "OWNER_NOT_SET"),
+        because="Role, policy and association are three resources; others may use the first two.",
+    ),
     Scenario("mark of the role removed", aws.unmark_role, "NOT_MARKED"),
     Scenario("association of an add-on", aws.own_by_addon, "ASSOCIATION_OWNED_BY_ADDON"),
     Scenario("target role deleted", aws.delete_target, "TARGET_ROLE_MISSING", made=aws.with_target),

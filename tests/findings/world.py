@@ -15,6 +15,7 @@ import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import named_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
@@ -43,7 +44,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     judge_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
@@ -118,6 +123,7 @@ class World:
         self._clients: dict[tuple[str, tuple[str, str]], Any] = {}
         self.iam, self.eks = self.client("iam"), self.client("eks")
         self.asked: list[Json] = []
+        self.owner = ""
         self.kube_token = TOKEN
         self.looks_at_pods = True
         self.checks_caller = False
@@ -291,7 +297,10 @@ class World:
         return BotoApi(self.client)
 
     def _desired(self) -> Desired:
-        return Desired(parse_workloads(self.asked, CLUSTER))
+        defaults = Defaults({OWNER_TAG: self.owner} if self.owner else {})
+        return Desired(
+            parse_workloads(self.asked, CLUSTER, "present", defaults), Options(owner=self.owner or None)
+        )
 
     def _answer(self) -> Json:
         """The status of the Pod of the runtime proof; empty when none can run."""

@@ -83,6 +83,12 @@ RUN: Descriptions = {
         "`adopt`: what belonged to one `owner` comes to belong to another",
         "list it for one owner only",
     ),
+    Code.OWNER_NOT_SET: Description(
+        "No owner is set",
+        "info",
+        "a run for an `owner` finds something made here that has no owner, and that others use as well: it stays without",
+        "`adopt`, if it is for this owner alone",
+    ),
     Code.POLICY_ATTACHED_EXTRA: Description(
         "A policy that is not listed is attached",
         "warning",
@@ -235,6 +241,12 @@ FAILURES: Descriptions = {
         "The policy was not made here",
         "a policy of this name exists with another document and was not made here",
         "another name, its `arn`, or `adopt`",
+    ),
+    Code.POLICY_USED_ELSEWHERE: _failure(
+        "The policy is used outside the run",
+        "a policy made here would get another document, and roles, users or groups outside the run have it attached, or as "
+        "their boundary",
+        "another name, one run for all lists that use it, or `force`",
     ),
     Code.TRUST_POLICY_TOO_LONG: _failure(
         "The trust policy is too long",

@@ -162,9 +162,11 @@ class Options:
 class Desired:
     """Everything that one run is to apply to clusters of one account. What their workloads share is defined alike.
 
-    ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why.
+    ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why. ``leaving`` are
+    the roles, by lower-case name, that a purge deletes after the run, and that nothing else uses.
     """
 
     workloads: tuple[Workload, ...]
     options: Options = field(default_factory=Options)
     would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -44,7 +44,9 @@ class ObservedPolicy:
 
     ``document`` is that of the default version; None when it was not read (a policy that is only
     attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
-    entities that use the policy, read only for its removal. ``tags`` is None when they were not read,
+    entities that use the policy, read for its removal, and for a change where ``user_count`` is not explained by the roles of
+    the run. ``user_count`` is the number of entities that have it attached or as their boundary; None where AWS does not
+    count them. ``tags`` is None when they were not read,
     because nothing turns on them: the policy is as wanted, and no tags are asked for. So is ``description``: "" is a policy
     without one. ``changed_at`` is when its latest version was made, in ISO 8601.
     """
@@ -57,11 +59,17 @@ class ObservedPolicy:
     document: Document | None = None
     versions: tuple[PolicyVersion, ...] = ()
     attached_to: tuple[str, ...] = ()
+    user_count: int | None = None
     changed_at: str = ""
 
     @property
     def owned(self) -> bool:
         return self.tags is not None and is_owned(self.tags)
+
+    def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
+        """Return whether these roles account for all entities that AWS counts."""
+        uses = sum((self.arn in role.attached) + (self.arn == role.permissions_boundary) for role in roles)
+        return uses == self.user_count
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,5 +31,15 @@ def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
     return is_owned(tags) and bool(tags.get(OWNER_TAG)) and tags[OWNER_TAG] != owner
 
 
+def may_change(tags: Mapping[str, str], owner: str | None, adopt: bool) -> bool:
+    """Return whether a run may change a resource: made here for its owner, or taken over."""
+    return adopt or (is_owned(tags) and not is_of_another(tags, owner))
+
+
+def lacks_owner(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Return whether something made here has no owner yet, and these tags would give it one."""
+    return is_owned(present) and not present.get(OWNER_TAG) and bool(wanted.get(OWNER_TAG))
+
+
 def is_owned(tags: Mapping[str, str]) -> bool:
     return tags.get(MANAGED_BY_TAG) == MANAGED_BY_VALUE

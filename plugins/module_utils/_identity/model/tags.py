@@ -32,6 +32,10 @@ def with_owner(tags: Mapping[str, str]) -> dict[str, str]:
     return {**tags, MANAGED_BY_TAG: MANAGED_BY_VALUE}
 
 
+def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key != OWNER_TAG}
+
+
 def compare(present: Mapping[str, str], wanted: Mapping[str, str], purge: bool) -> TagChange:
     """Tags that AWS itself sets (prefix ``aws:``) are never removed, nor is the mark of ownership."""
     missing = {key: value for key, value in wanted.items() if present.get(key) != value}

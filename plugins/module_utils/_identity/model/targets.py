@@ -14,7 +14,8 @@ from typing import Literal
 from ..._findings.key import WorkloadKey
 
 # "associations" is the list of a cluster's associations; "owner" is the owner of a policy that a
-# detachment needs to know, by the policy's ARN; "target role" is read for the verification alone.
+# detachment needs to know, by the policy's ARN; "target role" is read for the verification alone; "users" are the entities
+# that have a policy attached, by its ARN.
 Resource = Literal[
     "addon",
     "association",
@@ -25,6 +26,7 @@ Resource = Literal[
     "role",
     "target role",
     "trust_policy",
+    "users",
 ]
 Action = Literal["attach", "create", "delete", "detach", "read", "replace", "update"]
 

@@ -23,11 +23,14 @@ from ..model.arns import is_aws_managed
 from ..model.changes import Call, Change, Draft
 from ..model.cluster import Account, Clusters
 from ..model.desired import Options, PolicySpec
-from ..model.failures import Failure
+from ..model.failures import Failure, request_failure
+from ..model.messages import listed
 from ..model.observed import ObservedPolicy, PolicyVersion
-from ..model.ownership import CLUSTER_TAG, is_of_another
+from ..model.ownership import CLUSTER_TAG, is_of_another, lacks_owner
 from ..model.targets import policy_target
+from . import retained
 from .document_steps import gives, takes, widened
+from .policy_users import PolicyUsers
 from .problems import TAKE_BACK, UNMARKED, owned_by_another
 
 STAGE = 1
@@ -45,7 +48,9 @@ def plan_policy(
     spec: PolicySpec,
     policy: ObservedPolicy | None,
     users: Sequence[WorkloadKey],
+    policy_users: PolicyUsers,
 ) -> None:
+    """Plan one policy for ``users``, the workloads of the run that need it."""
     arn = clusters.account.policy_arn(spec)
     workloads = tuple(users)
     if spec.document is None:
@@ -55,6 +60,10 @@ def plan_policy(
     if policy is None:
         draft.changes.append(_create(spec, arn, clusters, workloads))
         return
+    shared = not options.adopt and lacks_owner(policy.tags or {}, spec.tags)
+    if shared and (reason := policy_users.reason_to_share(policy)):
+        draft.findings.append(retained.owner_not_set(policy_target(arn), spec.tags, reason, workloads))
+        spec = replace(spec, tags=tags.without_owner(spec.tags))
     change = _update(spec, policy, clusters, options, workloads)
     if change is None:
         return
@@ -63,13 +72,17 @@ def plan_policy(
     if (of_another or not policy.owned) and not options.adopt:
         # With the same document it is used; it does not become ours by that.
         if not _same_document(spec, policy):
-            failure = (
+            draft.failures.append(
                 owned_by_another(policy_target(arn), present, options.owner, workloads, "update")
                 if of_another
                 else _not_owned(arn, workloads)
             )
-            draft.failures.append(failure)
         return
+    if "document" in (change.after or {}) and not options.force:
+        failure = _used_elsewhere(policy, policy_users, workloads)
+        if failure is not None:
+            draft.failures.append(failure)
+            return
     draft.changes.append(change)
 
 
@@ -220,4 +233,33 @@ def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
         Code.POLICY_NOT_OWNED,
         f"policy {arn} exists with another document. {UNMARKED}",
         f"{TAKE_BACK} Else give the policy another name, or use the existing one by its arn.",
+    )
+
+
+def _used_elsewhere(
+    policy: ObservedPolicy, policy_users: PolicyUsers, workloads: tuple[WorkloadKey, ...]
+) -> Failure | None:
+    """Refuse a change of the document for users outside the run, or because they could not be read. Workloads that fail
+    already need no other failure."""
+    if policy_users.failing.issuperset(workloads):
+        return None
+    target = policy_target(policy.arn)
+    unread = policy_users.unread(policy)
+    if unread is not None:
+        text = f"policy {policy.arn} stays as it is, because its users outside this run could not be read: "
+        return request_failure(unread.error, workloads, target, "update", before=text)
+    users = policy_users.outside(policy)
+    if not users:
+        return None
+    cluster = (policy.tags or {}).get(CLUSTER_TAG)
+    tagged = f" It was first created for cluster {cluster} (tag {CLUSTER_TAG})." if cluster else ""
+    return Failure(
+        workloads,
+        target,
+        "update",
+        Code.POLICY_USED_ELSEWHERE,
+        f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}, and outside this "
+        f"run it is used by {listed(users, 5)}. It stays as it is.{tagged}",
+        "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
+        "⟨force⟩: true (check mode with diff shows the change), and define the same document wherever it is listed.",
     )

@@ -33,6 +33,7 @@ from .associations import WantedAssociation, plan_association
 from .completion import without_failed
 from .differences import find_differences
 from .policies import plan_policy
+from .policy_users import PolicyUsers
 from .problems import breaks
 from .replacing import Replacing
 from .shared_role import gains, plan_shared_role
@@ -54,16 +55,18 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     draft.failures += [
         read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)
     ]
+    all_shared = shared_roles(account, workloads)
+    policy_users = PolicyUsers(desired, observed, all_shared)
     for arn, (spec, users) in shared_policies(account, workloads).items():
         if policy_target(arn) in differing:
             continue
         if failure := observed.unread.get(policy_target(arn)):
             draft.failures.append(read_failure(failure, users))
         else:
-            plan_policy(draft, observed.clusters, options, spec, observed.policies.get(arn), users)
+            policy = observed.policies.get(arn)
+            plan_policy(draft, observed.clusters, options, spec, policy, users, policy_users)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
     observed = _with_taken_over(observed, draft.changes)
-    all_shared = shared_roles(account, workloads)
     for shared in all_shared:
         if role_target(shared.spec.name.lower()) in differing:
             continue

@@ -126,6 +126,25 @@ def unlisted_workloads(
     return replace(desired, workloads=(*unlisted, *orphans, *unused))
 
 
+def leaving_roles(unlisted: Desired, cluster: Cluster, account: Account) -> frozenset[str]:
+    """Return the roles, by lower-case name, that only the unlisted workloads use, so that a purge deletes them."""
+    going = {workload.key for workload in unlisted.workloads}
+    names = {
+        workload.role.name.lower()
+        for workload in unlisted.workloads
+        if workload.role is not None and not workload.role.existing
+    }
+    used = {arn for key, other in account.associations.items() if key not in going for arn in _roles(other)}
+    return frozenset(
+        name
+        for role in account.roles
+        if (name := role.name.lower()) in names
+        and role.owned
+        and role.arn.lower() not in used
+        and _is_tied(role, cluster)
+    )
+
+
 def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
     """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
     going = {workload.key for workload in unlisted.workloads}
@@ -221,10 +240,15 @@ def _roles(association: ObservedAssociation) -> set[str]:
 
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
+    grants, _others = read_grants(role.trust)
+    return _is_tied(role, cluster) and scope.includes(role.tags, (grant.namespace for grant in grants))
+
+
+def _is_tied(role: ObservedRole, cluster: Cluster) -> bool:
+    """Return whether the trust policy allows workloads of this cluster alone."""
     grants, others = read_grants(role.trust)
-    tied = bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
-    tied = not others and (tied or closed_for(role.trust) == cluster.arn)
-    return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
+    granted = bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
+    return not others and (granted or closed_for(role.trust) == cluster.arn)
 
 
 def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:

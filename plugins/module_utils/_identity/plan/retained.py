@@ -104,6 +104,19 @@ def of_another_owner(
     )
 
 
+def owner_not_set(
+    target: Target, tags: Mapping[str, str], reason: str, keys: tuple[WorkloadKey, ...]
+) -> Finding:
+    """Report a resource without owner that stays so, because an owner's tag would shut out its other users."""
+    return Finding(
+        Code.OWNER_NOT_SET,
+        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, no list of "
+        "another owner, or of none, could change it.",
+        "If it is for this owner alone, set ⟨adopt⟩: true, which sets the tag. Else there is nothing to do.",
+        keys[0],
+    )
+
+
 def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, ...]) -> Finding:
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return Finding(

@@ -25,8 +25,15 @@ def decode_policy(raw: Answer) -> ObservedPolicy:
         default_version=raw["DefaultVersionId"],
         tags=_tags(raw.get("Tags")),
         description=raw.get("Description") or "",
+        user_count=_user_count(raw),
         changed_at=_changed_at(raw),
     )
+
+
+def _user_count(raw: Answer) -> int | None:
+    """Count the uses as permissions policy and as boundary."""
+    attached, bounded = raw.get("AttachmentCount"), raw.get("PermissionsBoundaryUsageCount")
+    return None if attached is None or bounded is None else int(attached) + int(bounded)
 
 
 def decode_version(raw: Answer) -> PolicyVersion:

@@ -17,7 +17,7 @@ from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
 from ..model.aws_errors import AwsError
 from ..model.cluster import Account
-from ..model.desired import Desired, PolicySpec, RoleSpec
+from ..model.desired import Desired, Options, PolicySpec, RoleSpec
 from ..model.observed import (
     Observed,
     ObservedAssociation,
@@ -26,13 +26,17 @@ from ..model.observed import (
     ReadFailure,
     users_of,
 )
+from ..model.ownership import lacks_owner
 from ..model.shared import shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
 from .cluster_associations import read_all_associations, read_associations
-from .policies import read_policy
+from .policies import read_policy, read_policy_users
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_role
 from .snapshot import WORTHWHILE, Snapshot, read_snapshot
+
+# The most roles outside the run that are read for one policy: a change that concerns more of them is not made anyway.
+MOST_OTHER_ROLES = 5
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 Job = Callable[[], None]
@@ -128,6 +132,8 @@ class Observer(Reader):
             self._work(rest)
         if planning:
             self._read_extra_policies(answers, desired, demand, removal)
+        if planning and not removal:
+            self._read_policy_users(answers, desired.options, demand)
         return self._observed(answers, demand)
 
     def _observed(self, answers: _Answers, demand: _Demand) -> Observed:
@@ -194,6 +200,44 @@ class Observer(Reader):
 
         map_concurrently(read, extra, self.width)
 
+    def _read_policy_users(self, answers: _Answers, options: Options, demand: _Demand) -> None:
+        """Read the entities that have a policy which is to change, unless the roles of the run account for all of them."""
+        roles: dict[str, list[ObservedRole]] = {}
+        for role in filter(None, map(answers.roles.get, demand.roles)):
+            for arn in {*role.attached, role.permissions_boundary}:
+                roles.setdefault(arn, []).append(role)
+        policies = [
+            policy
+            for arn, spec in demand.policies.items()
+            if (policy := answers.policies.get(arn)) is not None
+            and _users_matter(spec, policy, options)
+            and not policy.is_used_only_by(roles.get(arn, ()))
+        ]
+        self.progress.expect(self.stage, len(policies))
+
+        def read(policy: ObservedPolicy) -> Iterable[str]:
+            result = self.attempt(Target("users", policy.arn), partial(read_policy_users, self.api, policy))
+            self._keep_policy(answers, policy.arn, result)
+            users = result.attached_to if isinstance(result, ObservedPolicy) else ()
+            names = {name for kind, _, name in (user.partition(" ") for user in users) if kind == "role"}
+            others = {name for name in names if name.lower() not in demand.roles}
+            return others if len(others) <= MOST_OTHER_ROLES else ()
+
+        others = {name for names in map_concurrently(read, policies, self.width) for name in names}
+        map_concurrently(partial(self._read_other_role, answers), sorted(others), self.width)
+
+    def _read_other_role(self, answers: _Answers, name: str) -> None:
+        """Read a role outside the run. Without it, a plan concludes nothing from the role."""
+        for snapshot in answers.snapshots:
+            if name.lower() in snapshot.roles:
+                answers.roles[name.lower()] = snapshot.roles[name.lower()]
+                return
+        self.progress.expect(self.stage, 1)
+        read = partial(read_role, self.api, self.account, RoleSpec(name=name), removal=False)
+        role = self.attempt(role_target(name), read)
+        if isinstance(role, ObservedRole):
+            answers.roles[name.lower()] = role
+
     def _read_associations(
         self, answers: _Answers, desired: Desired, removal: bool, unchanged: Associations
     ) -> None:
@@ -203,6 +247,14 @@ class Observer(Reader):
                 answers.failures[result.target] = result
             else:
                 answers.associations[result.key] = result
+
+
+def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
+    """Return whether a plan may change the document, whose versions were read then, or add an owner."""
+    if spec.document is None or not (policy.owned or options.adopt):
+        return False
+    changes = bool(policy.versions) and not options.force
+    return changes or (not options.adopt and lacks_owner(policy.tags or {}, spec.tags))
 
 
 def _demand_of(account: Account, desired: Desired, removal: bool) -> _Demand:

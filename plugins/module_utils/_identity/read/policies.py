@@ -6,7 +6,7 @@
 
 """Read one managed policy as a plan needs it. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
 
-For a removal also ListEntitiesForPolicy.
+For a removal, and for some changes, also ListEntitiesForPolicy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
 
     def rest(policy: ObservedPolicy) -> ObservedPolicy:
         if removal:
-            return _with_users(api, policy) if policy.owned else policy
+            return read_policy_users(api, _with_versions(api, policy)) if policy.owned else policy
         if spec.document is None:
             return policy
         version = {**request, "VersionId": policy.default_version}
@@ -48,10 +48,9 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
     return read_whole(lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), rest, witness)
 
 
-def _with_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
-    """The policy with its versions, and with who uses it as a permissions policy or as a boundary."""
+def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
+    """Return the policy with the entities that have it attached, or as their boundary. Raises AwsError."""
     users: list[str] = []
-    policy = _with_versions(api, policy)
     for page in answers_by_page(api, "iam", "ListEntitiesForPolicy", {"PolicyArn": policy.arn}):
         for kind in ("Role", "User", "Group"):
             users += [f"{kind.lower()} {entity[f'{kind}Name']}" for entity in page.get(f"Policy{kind}s", ())]

@@ -20,6 +20,7 @@ from ..plan.purge import (
     Account,
     PurgeScope,
     freed_policies,
+    leaving_roles,
     left_roles,
     left_to_others,
     unlisted_workloads,
@@ -39,6 +40,8 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     (cluster,) = engine.clusters.members.values()
     account = Account(engine.observer().all_associations(), *read_account(engine.api, engine.width))
     observed = engine.observe(desired, just_read=account.associations)
+    leaving = leaving_roles(unlisted_workloads(desired, cluster, scope, account), cluster, account)
+    desired = replace(desired, leaving=leaving)
     freed = freed_policies(make_plan(desired, observed), observed)
     unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
     validate_purge_limit(desired, unlisted, cluster, scope, account)

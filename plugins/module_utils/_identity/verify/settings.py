@@ -12,6 +12,7 @@ What is compared is what a run would change, by the same code.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -20,6 +21,8 @@ from ..model import tags
 from ..model.checks import Check, conclude, join_checks
 from ..model.desired import Options, Workload
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
+from ..model.ownership import OWNER_TAG, lacks_owner
+from ..model.targets import Target, policy_target, role_target
 from ..plan.roles import update_role
 
 # What else is only a matter of order: tags, and the description.
@@ -61,6 +64,9 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
     if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
         return
+    if lacks_owner(role.tags, spec.tags):
+        yield _without_owner(role_target(role.name), spec.tags, workload.key)
+        spec = replace(spec, tags=tags.without_owner(spec.tags))
     change = update_role(spec, role, Options(), (workload.key,))
     before, after = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
     if not role.owned:
@@ -89,7 +95,11 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
         if not policy.owned:
             yield unmarked(f"policy {policy.arn}", workload.key)
             continue
-        if texts := _tag_texts(policy, spec.tags):
+        wanted = spec.tags
+        if lacks_owner(policy.tags, wanted):
+            yield _without_owner(policy_target(policy.arn), wanted, workload.key)
+            wanted = tags.without_owner(wanted)
+        if texts := _tag_texts(policy, wanted):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
                 f"policy {policy.arn} is not as asked for: {', '.join(texts)}.",
@@ -116,6 +126,15 @@ def _described(policy: ObservedPolicy, present: str, wanted: str, key: WorkloadK
 def _tag_texts(policy: ObservedPolicy, wanted: Mapping[str, str]) -> list[str]:
     present = policy.tags or {}
     return differences({"tags": present}, {"tags": tags.after(present, tags.compare(present, wanted, False))})
+
+
+def _without_owner(target: Target, wanted: Mapping[str, str], key: WorkloadKey) -> Finding:
+    return Finding(
+        Code.OWNER_NOT_SET,
+        f"{target.display} does not have the tag {OWNER_TAG}: {wanted[OWNER_TAG]}, nor another owner.",
+        "Apply the workload, which sets the tag unless others use it as well.",
+        key,
+    )
 
 
 def unmarked(what: str, key: WorkloadKey) -> Finding:

@@ -449,6 +449,7 @@ def test_nothing_goes_that_a_cluster_that_stopped_may_use(scope: str) -> None:
         workload(role=ROLE, policies=[policy("my-policy", "s3:ListBucket")]),
         trust_scope="workload",
         purge_policies=True,
+        force=True,
     )
     held = run_fleet(aws, of(narrow, CLUSTER), stopped=[OTHER_CLUSTER])
     assert kept_for_stopped(held)

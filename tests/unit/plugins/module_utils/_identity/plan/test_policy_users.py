@@ -1,0 +1,401 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run changes the document of a policy only where it has all users of the policy, and adds an owner only there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    policy_target,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
+    read_snapshot,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    closed_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER_ARN,
+    MADE,
+    OTHER_CLUSTER,
+    OTHER_CLUSTER_ARN,
+    OWNED,
+    TRUST_BARE,
+    TRUST_EC2,
+    FakeAws,
+    desired,
+    engine,
+    given,
+    given_policy,
+    key,
+    names,
+    plan,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+SHARED = policy_arn("shared")
+CHANGED = f"update policy {SHARED}"
+DENIED = classify("iam:ListEntitiesForPolicy", "AccessDenied", "User is not authorized")
+REMEDY = (
+    "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
+    "⟨force⟩: true (check mode with diff shows the change), and define the same document wherever it is listed."
+)
+OLD = role_arn("old")
+
+
+def shared(action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
+    return policy("shared", action, **more)
+
+
+def listed(name: str, action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
+    """A workload with a role of its own, and the policy."""
+    return workload(name, **{"role": {"name": name}, "policies": [shared(action)], **more})
+
+
+def account(*workloads: dict[str, Any], **options: Any) -> FakeAws:
+    aws = FakeAws()
+    assert run(aws, desired(*workloads, **options)).failures == ()
+    return aws
+
+
+def attach(aws: FakeAws, role: str) -> None:
+    aws.iam.roles[role]["attached"].append(SHARED)
+
+
+def made_here(prepare: Callable[[FakeAws], object]) -> FakeAws:
+    """An account with the policy, which nothing uses but what ``prepare`` adds."""
+    aws = FakeAws()
+    given_policy(aws, "shared", "s3:GetObject", tags=MADE)
+    prepare(aws)
+    return aws
+
+
+def add_role(aws: FakeAws, trust: dict[str, Any] | None = None, **more: Any) -> None:
+    given(aws, "one", trust, (SHARED,), **more)
+
+
+def add_user(kind: str) -> Callable[[FakeAws], object]:
+    return lambda aws: aws.iam.policies[SHARED][kind].append("alice")
+
+
+def attached_nowhere(_aws: FakeAws) -> None:
+    """Leave the policy as it is."""
+
+
+def bound_role(aws: FakeAws) -> None:
+    given(aws, "one", TRUST_EC2, PermissionsBoundary=SHARED)
+
+
+def shared_role() -> FakeAws:
+    aws = account(listed("one", role={"name": "both"}))
+    assert run(aws, desired(listed("two", role={"name": "both"}))).failures == ()
+    return aws
+
+
+def existing_role() -> FakeAws:
+    """A role that the run uses by its ARN, and whose people attached the policy themselves."""
+    return made_here(lambda aws: given(aws, "old", TRUST_BARE, (SHARED,)))
+
+
+TWO = listed("two", "s3:PutObject")
+ONE_MAY_USE = f"role one, which {CLUSTER_ARN}/default/one may use"
+
+
+@pytest.mark.parametrize(
+    ("aws", "raws", "users"),
+    [
+        pytest.param(account(listed("one")), [TWO], ONE_MAY_USE, id="another list"),
+        pytest.param(
+            account(listed("one"), trust_scope="namespace"),
+            [TWO],
+            f"role one, which {CLUSTER_ARN}/default may use",
+            id="another list, for its namespace",
+        ),
+        pytest.param(
+            account(listed("one"), cluster=OTHER_CLUSTER),
+            [TWO],
+            f"role one, which {OTHER_CLUSTER_ARN}/default/one may use",
+            id="another cluster",
+        ),
+        pytest.param(
+            account(listed("one"), trust_scope="none"),
+            [TWO],
+            "role one, which any cluster may use",
+            id="a role of any cluster",
+        ),
+        pytest.param(made_here(add_role), [TWO], "role one", id="a role created elsewhere"),
+        pytest.param(made_here(bound_role), [TWO], "role one", id="the boundary of a role created elsewhere"),
+        pytest.param(made_here(add_user("users")), [TWO], "user alice", id="a user"),
+        pytest.param(made_here(add_user("groups")), [TWO], "group alice", id="a group"),
+        pytest.param(
+            made_here(lambda aws: add_role(aws, closed_policy(CLUSTER_ARN))),
+            [TWO],
+            "role one",
+            id="a closed role that is not managed",
+        ),
+        pytest.param(
+            shared_role(),
+            [listed("two", "s3:PutObject", role={"name": "both"})],
+            f"role both, which {CLUSTER_ARN}/default/one may use, too",
+            id="a listed role with another user",
+        ),
+        pytest.param(
+            existing_role(),
+            [TWO, workload("app", role={"arn": OLD}, policies=[])],
+            "role old, for which this run does not list it",
+            id="a listed existing role without the policy",
+        ),
+    ],
+)
+def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any], users: str) -> None:
+    cluster = aws.iam.policies[SHARED]["tags"]["workload-identity/cluster"]
+    before = aws.state()["policies"]
+    found = plan(aws, desired(*raws))
+    message = (
+        f"policy {SHARED} has another document than this run defines for default/two, and outside this run it is used by "
+        f"{users}. It stays as it is. It was first created for cluster {cluster} (tag workload-identity/cluster)."
+    )
+    assert found.failures == (
+        Failure((key("two"),), policy_target(SHARED), "update", Code.POLICY_USED_ELSEWHERE, message, REMEDY),
+    )
+    assert CHANGED not in names(found)
+    assert run(aws, desired(*raws)).failures == found.failures
+    assert aws.state()["policies"] == before
+    # In a run that is told to, it changes.
+    assert run(aws, desired(*raws, force=True)).failures == ()
+    assert aws.state()["policies"] != before
+
+
+def moved() -> FakeAws:
+    return account(listed("two", role={"name": "before"}))
+
+
+def detached() -> FakeAws:
+    return account(listed("one"), listed("two"))
+
+
+@pytest.mark.parametrize(
+    ("aws", "raws"),
+    [
+        pytest.param(account(listed("two")), [TWO], id="one list"),
+        pytest.param(made_here(attached_nowhere), [TWO], id="nothing has it"),
+        pytest.param(
+            account(listed("one"), listed("two")), [listed("one", "s3:PutObject"), TWO], id="both lists"
+        ),
+        pytest.param(moved(), [TWO], id="a role that the workload leaves"),
+        pytest.param(
+            detached(), [TWO, listed("one", policies=[])], id="a role that the policy is detached from"
+        ),
+        pytest.param(
+            made_here(lambda aws: add_role(aws, closed_policy(CLUSTER_ARN), tags=OWNED)),
+            [TWO],
+            id="a closed role",
+        ),
+        pytest.param(
+            made_here(lambda aws: given(aws, "old", TRUST_BARE, (SHARED,))),
+            [TWO, listed("app", "s3:PutObject", role={"arn": OLD})],
+            id="an existing role for which it is listed",
+        ),
+        pytest.param(
+            made_here(attached_nowhere),
+            [TWO, workload("app", role={"name": "bound", "permissions_boundary": SHARED}, policies=[])],
+            id="the boundary of a listed role",
+        ),
+    ],
+)
+def test_a_document_changes_for_users_in_the_run(aws: FakeAws, raws: list[Any]) -> None:
+    found = plan(aws, desired(*raws))
+    assert found.failures == ()
+    assert CHANGED in names(found)
+
+
+@pytest.mark.parametrize(
+    ("raw", "changed"),
+    [
+        pytest.param(listed("two", policies=[shared("S3:getobject")]), [], id="the same meaning"),
+        pytest.param(listed("two", policies=[shared(tags={"a": "b"})]), [CHANGED], id="tags alone"),
+    ],
+)
+def test_a_document_that_does_not_change_is_no_concern_of_others(
+    raw: dict[str, Any], changed: list[str]
+) -> None:
+    aws = account(listed("one"), listed("two"))
+    found = plan(aws, desired(raw))
+    assert (found.failures, names(found)) == ((), changed)
+    assert aws.parameters("iam:ListEntitiesForPolicy") == []
+
+
+def test_users_are_read_only_where_the_roles_of_the_run_do_not_account_for_them() -> None:
+    aws = account(listed("one"), listed("two"))
+    plan(aws, desired(listed("one", "s3:PutObject"), TWO))
+    assert aws.parameters("iam:ListEntitiesForPolicy") == []
+    plan(aws, desired(TWO))
+    assert aws.parameters("iam:ListEntitiesForPolicy") == [{"PolicyArn": SHARED}]
+
+
+def test_all_pages_of_users_are_read() -> None:
+    aws = account(listed("one"), listed("two"))
+
+    def in_pages(asked: Any) -> dict[str, Any]:
+        if "Marker" not in asked:
+            return {"PolicyRoles": [{"RoleName": "two"}], "IsTruncated": True, "Marker": "m"}
+        return {"PolicyUsers": [{"UserName": "alice"}], "IsTruncated": False}
+
+    aws.replace("iam:ListEntitiesForPolicy", in_pages)
+    (failure,) = plan(aws, desired(TWO)).failures
+    assert "outside this run it is used by user alice. It stays" in failure.message
+
+
+def test_of_many_roles_none_is_read_and_the_first_are_named() -> None:
+    aws = account(*(listed(f"other-{number}") for number in range(6)))
+    aws.requests.clear()
+    (failure,) = plan(aws, desired(TWO)).failures
+    others = "role other-0, role other-1, role other-2, role other-3, role other-4 and 1 more"
+    assert f"it is used by {others}. It stays as it is." in failure.message
+    assert aws.parameters("iam:GetRole") == [{"RoleName": "two"}]
+
+
+def test_a_document_stays_where_its_users_cannot_be_read() -> None:
+    aws = account(listed("one"))
+    aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
+    found = plan(aws, desired(TWO, listed("three", policies=[policy("other")])))
+    message = (
+        f"policy {SHARED} stays as it is, because its users outside this run could not be read: "
+        "iam:ListEntitiesForPolicy: User is not authorized"
+    )
+    assert found.failures == (
+        Failure((key("two"),), policy_target(SHARED), "update", "AccessDenied", message, DENIED.remedy),
+    )
+    assert {key for change in found.changes for key in change.workloads} == {key("three")}
+
+
+def test_a_role_outside_the_run_that_cannot_be_read_is_named() -> None:
+    aws = account(listed("one"), listed("two"))
+    whole = aws.iam.GetRole
+
+    def denied(asked: Any) -> dict[str, Any]:
+        if asked["RoleName"] == "one":
+            raise classify("iam:GetRole", "AccessDenied", "User is not authorized")
+        return whole(asked)
+
+    aws.replace("iam:GetRole", denied)
+    (failure,) = plan(aws, desired(TWO)).failures
+    assert "it is used by role one. It stays" in failure.message
+    failures = plan(aws, desired(TWO, listed("one", "s3:PutObject"))).failures
+    assert [failure.error_code for failure in failures] == ["POLICY_USED_ELSEWHERE", "AccessDenied"]
+    assert "it is used by role one, which could not be read. It stays" in failures[0].message
+
+
+def test_roles_outside_the_run_come_from_a_bulk_read_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observe, "WORTHWHILE", 0)
+    monkeypatch.setattr(
+        observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
+    )
+    aws = account(listed("one"))
+    aws.requests.clear()
+    (failure,) = plan(aws, desired(TWO)).failures
+    assert f"it is used by {ONE_MAY_USE}. It stays" in failure.message
+    assert aws.parameters("iam:GetRole") == []
+
+
+def test_a_role_that_the_purge_deletes_does_not_keep_the_document() -> None:
+    aws = account(listed("one"), listed("two"))
+    wanted = desired(TWO)
+    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    assert done.failures == ()
+    assert aws.state() == account(TWO).state()
+
+
+def test_a_role_that_the_purge_leaves_keeps_the_document() -> None:
+    aws = account(listed("one"), listed("two"))
+    assert run(aws, desired(listed("one"), cluster=OTHER_CLUSTER)).failures == ()
+    wanted = desired(TWO)
+    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    assert [failure.error_code for failure in done.failures] == ["POLICY_USED_ELSEWHERE"]
+    assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
+
+
+# Owners
+
+
+def owned_by(owner: str, *workloads: dict[str, Any], **options: Any) -> Desired:
+    return desired(*workloads, tags={OWNER_TAG: owner}, **options)
+
+
+def owner_not_set(reason: str) -> Finding:
+    return Finding(
+        Code.OWNER_NOT_SET,
+        f"policy {SHARED} does not get the tag workload-identity/owner: payments, because {reason}. With the tag, no list of "
+        "another owner, or of none, could change it.",
+        "If it is for this owner alone, set ⟨adopt⟩: true, which sets the tag. Else there is nothing to do.",
+        key("two"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("aws", "reason"),
+    [
+        pytest.param(
+            account(listed("one")), f"outside this run it is used by {ONE_MAY_USE}", id="another list"
+        ),
+        pytest.param(
+            account(listed("one"), cluster=OTHER_CLUSTER),
+            f"it was first created for cluster {OTHER_CLUSTER_ARN}, which is not part of this run",
+            id="another cluster",
+        ),
+        pytest.param(made_here(add_user("users")), "outside this run it is used by user alice", id="a user"),
+    ],
+)
+def test_an_owner_does_not_claim_what_others_use(aws: FakeAws, reason: str) -> None:
+    for _turn in range(2):
+        done = run(aws, owned_by("payments", listed("two")))
+        assert (done.failures, done.findings) == ((), (owner_not_set(reason),))
+        assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
+    adopted = run(aws, owned_by("payments", listed("two"), adopt=True))
+    assert (adopted.failures, adopted.findings) == ((), ())
+    assert aws.state()["policies"][SHARED]["tags"][OWNER_TAG] == "payments"
+
+
+def test_an_owner_does_not_claim_what_others_may_use_for_all_it_can_read() -> None:
+    aws = account(listed("one"))
+    aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
+    done = run(aws, owned_by("payments", listed("two")))
+    reason = "its users could not be read (iam:ListEntitiesForPolicy: AccessDenied: User is not authorized)"
+    assert (done.failures, done.findings) == ((), (owner_not_set(reason),))
+    assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
+
+
+def test_an_owner_claims_what_its_run_alone_uses() -> None:
+    aws = account(listed("two"))
+    done = run(aws, owned_by("payments", listed("two")))
+    assert (done.failures, done.findings) == ((), ())
+    assert aws.state()["policies"][SHARED]["tags"][OWNER_TAG] == "payments"
+    assert aws.parameters("iam:ListEntitiesForPolicy") == []
+
+
+def test_lists_of_two_owners_share_what_has_none() -> None:
+    aws = account(listed("one"), listed("two"))
+    first = owned_by("billing", listed("one"))
+    second = owned_by("payments", listed("two"))
+    for wanted in (first, second, first, second):
+        assert run(aws, wanted).failures == ()
+    assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
