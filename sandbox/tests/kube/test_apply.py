@@ -110,6 +110,34 @@ def test_what_is_no_longer_applied_is_removed(apply: Any) -> None:
     assert obj["data"] == {"b": "2"}
 
 
+def test_an_apply_of_nothing_gives_up_what_no_other_manager_owns(apply: Any) -> None:
+    apply(config(a="1", b="2"), "one")
+    apply(config(b="2"), "two")
+    code, obj = apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}, "one")
+    assert (code, obj["data"]) == (200, {"b": "2"})
+    assert owners(obj) == {("two", "Apply"): {"f:data": {"f:b": {}}}}
+
+
+def test_an_apply_with_a_uid_changes_that_object_alone(apply: Any) -> None:
+    body = {**config(a="1"), "metadata": {"name": "c", "uid": "u-1"}}
+    code, status = apply(body, "one")
+    assert (code, status["message"]) == (
+        409,
+        'Operation cannot be fulfilled on configmaps "c": uid mismatch: the provided object specified uid u-1, and no '
+        "existing object was found",
+    )
+    _, made = apply(config(a="1"), "one")
+    code, status = apply(body, "one")
+    assert (code, status["message"]) == (
+        409,
+        'Operation cannot be fulfilled on configmaps "c": Precondition failed: UID in precondition: u-1, UID in object '
+        f"meta: {made['metadata']['uid']}",
+    )
+    again = {**config(a="2"), "metadata": {"name": "c", "uid": made["metadata"]["uid"]}}
+    code, obj = apply(again, "one")
+    assert (code, obj["data"]) == (200, {"a": "2"})
+
+
 def test_an_update_takes_ownership_of_what_it_changes(kube: Any, apply: Any) -> None:
     apply(config(a="1", b="2"), "one")
     _, obj = kube("PATCH", ONE, {"data": {"a": "9"}}, content_type=MERGE, query={"fieldManager": "editor"})

@@ -272,6 +272,23 @@ def test_a_job_selects_its_own_pods(kube: Any) -> None:
             id="job-without-restart-policy",
         ),
         pytest.param(
+            "/apis/batch/v1/namespaces/default/cronjobs",
+            {
+                "metadata": {"name": "c"},
+                "spec": {
+                    "schedule": "@hourly",
+                    "jobTemplate": {
+                        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}
+                    },
+                },
+            },
+            422,
+            "Invalid",
+            'CronJob.batch "c" is invalid: spec.jobTemplate.spec.template.spec.restartPolicy: Required value:'
+            ' valid values: "OnFailure", "Never"',
+            id="cron-job-without-restart-policy",
+        ),
+        pytest.param(
             "/apis/apps/v1/namespaces/default/daemonsets",
             {
                 "metadata": {"name": "d"},

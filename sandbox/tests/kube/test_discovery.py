@@ -30,7 +30,7 @@ SERVED = {
         "selfsubjectrulesreviews",
         "subjectaccessreviews",
     ],
-    "batch/v1": ["jobs"],
+    "batch/v1": ["cronjobs", "jobs"],
     "rbac.authorization.k8s.io/v1": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
 }
 

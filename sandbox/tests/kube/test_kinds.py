@@ -19,6 +19,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "ClusterRole": {"rules": RULES},
     "ClusterRoleBinding": {"roleRef": ROLE_REFERENCE, "subjects": [{"kind": "User", "name": "bob"}]},
     "ConfigMap": {"data": {"a": "b"}},
+    "CronJob": {
+        "spec": {
+            "schedule": "@hourly",
+            "jobTemplate": {"spec": {"template": {"spec": {**POD, "restartPolicy": "Never"}}}},
+        }
+    },
     "DaemonSet": WORKLOAD,
     "Deployment": WORKLOAD,
     "Event": {"involvedObject": {"kind": "Pod", "name": "p"}, "reason": "Scheduled", "type": "Normal"},

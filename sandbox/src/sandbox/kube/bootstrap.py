@@ -40,13 +40,13 @@ def _cluster_roles() -> dict[str, list[Json]]:
     view = [
         _rule(_READ, "", *_CORE, "namespaces"),
         _rule(_READ, APPS, *_APPS),
-        _rule(_READ, BATCH, "jobs"),
+        _rule(_READ, BATCH, "cronjobs", "jobs"),
     ]
     edit = [
         _rule(_WRITE, "", *_CORE, "secrets", "pods/eviction"),
         _rule(_READ, "", "namespaces"),
         _rule(_WRITE, APPS, *_APPS),
-        _rule(_WRITE, BATCH, "jobs"),
+        _rule(_WRITE, BATCH, "cronjobs", "jobs"),
     ]
     discovery = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"]
     return {

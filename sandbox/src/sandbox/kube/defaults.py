@@ -23,6 +23,12 @@ _CONTAINER: Json = {
 }
 _ROLLING = {"maxSurge": "25%", "maxUnavailable": "25%"}
 _SPECS: dict[str, Json] = {
+    "CronJob": {
+        "concurrencyPolicy": "Allow",
+        "failedJobsHistoryLimit": 1,
+        "successfulJobsHistoryLimit": 3,
+        "suspend": False,
+    },
     "Deployment": {
         "progressDeadlineSeconds": 600,
         "replicas": 1,
@@ -79,11 +85,20 @@ def apply_defaults(rtype: ResourceType, obj: Json) -> None:
         for field in ("strategy", "updateStrategy"):
             if field in _SPECS[kind]:
                 _fill_strategy(spec[field], _SPECS[kind][field])
-        template = spec.setdefault("template", {})
+        template = _job_spec(spec) if kind == "CronJob" else spec
+        template = template.setdefault("template", {})
         template.setdefault("metadata", {})
-        pod_spec_defaults(template.setdefault("spec", {}), always=kind != "Job")
+        pod_spec_defaults(template.setdefault("spec", {}), always=kind not in ("CronJob", "Job"))
     elif rtype.group == RBAC:
         _rbac_defaults(obj)
+
+
+def _job_spec(spec: Json) -> Json:
+    """The spec of the Jobs that a CronJob makes."""
+    template = spec.setdefault("jobTemplate", {})
+    template.setdefault("metadata", {})
+    found: Json = template.setdefault("spec", {})
+    return found
 
 
 def _fill_strategy(strategy: Json, values: Json) -> None:

@@ -22,6 +22,7 @@ from sandbox.kube.errors import (
     Cause,
     already_exists,
     bad_request,
+    conflict,
     forbidden,
     not_found,
 )
@@ -124,6 +125,7 @@ class Operations:
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
         config, warnings = self._decode(rtype, body, options)
+        uid = config["metadata"].get("uid")
         meta = self._own_metadata(rtype, namespace, config)
         check_same_name(meta.setdefault("name", name), name)
         if meta.get("managedFields"):
@@ -131,6 +133,9 @@ class Operations:
         writer = self._writer(rtype, options, "Apply")
         key = key_of(rtype, namespace, name)
         live = self.store.get(key)
+        if uid and live is None:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise conflict(rtype, name, why)
         if live is None:
             if options.subresource:
                 raise not_found(rtype, name)
@@ -140,6 +145,7 @@ class Operations:
             applied = clone_object(config)
             obj = self._add(rtype, namespace, applied, list(entries), None, options)
             return Outcome(obj, True, warnings)
+        check_preconditions(rtype, live["metadata"], {"uid": uid}, namespace)
         applied_to = server_side_apply(rtype, live, config, writer, force=options.force)
         obj = self._commit(rtype, key, live, applied_to.obj, list(applied_to.entries), options)
         return Outcome(obj, False, warnings)

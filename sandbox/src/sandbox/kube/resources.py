@@ -179,6 +179,16 @@ JOBS = ResourceType(
     fields=("status.successful",),
     has_generation=True,
 )
+CRON_JOBS = ResourceType(
+    BATCH,
+    "v1",
+    "cronjobs",
+    "CronJob",
+    short_names=("cj",),
+    subresources=("status",),
+    categories=("all",),
+    has_generation=True,
+)
 MUTATING_WEBHOOKS = ResourceType(
     ADMISSION,
     "v1",
@@ -289,6 +299,7 @@ def resource_table() -> ResourceTable:
             MUTATING_WEBHOOKS,
             ADMISSION_POLICIES,
             ADMISSION_POLICY_BINDINGS,
+            CRON_JOBS,
             JOBS,
             CLUSTER_ROLES,
             CLUSTER_ROLE_BINDINGS,

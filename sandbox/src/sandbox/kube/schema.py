@@ -65,6 +65,8 @@ def _pod_spec(kind: str) -> Path | None:
         return ("spec",)
     if kind in ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"):
         return ("spec", "template", "spec")
+    if kind == "CronJob":
+        return ("spec", "jobTemplate", "spec", "template", "spec")
     return None
 
 

@@ -119,6 +119,18 @@ KINDS: Mapping[str, Struct] = {
     "ClusterRole": _kind("ClusterRole", aggregationRule="any", rules=_RULES),
     "ClusterRoleBinding": _kind("ClusterRoleBinding", roleRef=_ROLE_REFERENCE, subjects=_SUBJECTS),
     "ConfigMap": _kind("ConfigMap", binaryData=STRINGS, data=STRINGS, immutable="bool"),
+    "CronJob": _kind(
+        "CronJob",
+        spec=Struct(
+            "CronJobSpec",
+            {
+                "jobTemplate": _kind("JobTemplateSpec", spec=Struct("JobSpec", {"template": _TEMPLATE})),
+                "schedule": "string",
+                "suspend": "bool",
+            },
+        ),
+        status="any",
+    ),
     "DaemonSet": _workload("DaemonSet", updateStrategy=_STRATEGY),
     "Deployment": _workload("Deployment", replicas="int32", strategy=_STRATEGY),
     "Job": _workload("Job", backoffLimit="int32", completions="int32", parallelism="int32"),

@@ -8,6 +8,7 @@ from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
 
 _FIRST: dict[str, Json] = {
+    "CronJob": {},
     "DaemonSet": {
         "currentNumberScheduled": 0,
         "desiredNumberScheduled": 0,

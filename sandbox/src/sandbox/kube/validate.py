@@ -64,7 +64,11 @@ def _kind_causes(rtype: ResourceType, obj: Json) -> Iterator[Cause]:
     if rtype.kind == "Pod":
         yield from _pod_spec_causes(spec, "spec")
     elif rtype.kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job"):
-        yield from _template_causes(rtype, spec)
+        yield from _template_causes(rtype.kind, spec)
+    elif rtype.kind == "CronJob":
+        if not spec.get("schedule"):
+            yield _required("spec.schedule")
+        yield from _template_causes("Job", lookup(spec, "jobTemplate", "spec") or {}, "spec.jobTemplate.spec")
     elif rtype.kind in ("ConfigMap", "Secret"):
         for key in obj.get("data") or {}:
             for why in names.config_key(key):
@@ -83,25 +87,26 @@ def _kind_causes(rtype: ResourceType, obj: Json) -> Iterator[Cause]:
                 yield _required(f"rules[{index}].verbs", "verbs must contain at least one value")
 
 
-def _template_causes(rtype: ResourceType, spec: Json) -> Iterator[Cause]:
+def _template_causes(kind: str, spec: Json, field: str = "spec") -> Iterator[Cause]:
     labels = lookup(spec, "template", "metadata", "labels") or {}
-    if rtype.kind != "Job":
+    if kind != "Job":
         wanted = lookup(spec, "selector", "matchLabels") or {}
         if not spec.get("selector"):
-            yield _required("spec.selector")
+            yield _required(f"{field}.selector")
         elif any(labels.get(key) != value for key, value in wanted.items()):
             why = "`selector` does not match template `labels`"
-            yield _invalid("spec.template.metadata.labels", labels, why)
+            yield _invalid(f"{field}.template.metadata.labels", labels, why)
     pod = lookup(spec, "template", "spec") or {}
-    yield from _pod_spec_causes(pod, "spec.template.spec")
+    yield from _pod_spec_causes(pod, f"{field}.template.spec")
     policy = pod.get("restartPolicy")
-    if rtype.kind == "Job" and policy not in ("OnFailure", "Never"):
+    if kind == "Job" and policy not in ("OnFailure", "Never"):
         why = 'valid values: "OnFailure", "Never"'
-        if lookup(spec, "template", "spec", "restartPolicy") == "Always":
+        place = f"{field}.template.spec.restartPolicy"
+        if policy == "Always":
             why = 'Unsupported value: "Always": supported values: "OnFailure", "Never"'
-            yield Cause("spec.template.spec.restartPolicy", why, "FieldValueNotSupported")
+            yield Cause(place, why, "FieldValueNotSupported")
         else:
-            yield _required("spec.template.spec.restartPolicy", why)
+            yield _required(place, why)
 
 
 def _pod_spec_causes(spec: Json, field: str) -> Iterator[Cause]:
