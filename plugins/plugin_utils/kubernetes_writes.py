@@ -28,6 +28,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
+    FIELD_MANAGER,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
 )
@@ -46,8 +49,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_m
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import written_of
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 
-# Who we are among those who write a service account: never another name, or it would be another owner.
-FIELD_MANAGER = "workload-identity"
 NOT_BEGUN = "not begun, as another part of the work ended early: {cause}"
 
 

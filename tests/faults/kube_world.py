@@ -70,6 +70,17 @@ def furnish(kube: Kube) -> None:
     kube.control.set_associations([(one["namespace"], one["service_account"]) for one in CHANGED])
     spec = {"serviceAccountName": "web", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
     kube.make("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
+    # A teardown keeps the service account that this Deployment at zero names, and removes the others.
+    labels = {"app": "api"}
+    pod = {"serviceAccountName": API["service_account"], "containers": [{"name": "a", "image": "a"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    kube.make(
+        f"/apis/apps/v1/namespaces/{API['namespace']}/deployments",
+        {
+            "metadata": {"name": "api"},
+            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+        },
+    )
 
 
 def accounts_of(kube: Kube) -> dict[tuple[str, str], Any]:

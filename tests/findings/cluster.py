@@ -49,6 +49,7 @@ PLURALS = {
     "Deployment": "deployments",
     "StatefulSet": "statefulsets",
     "ReplicaSet": "replicasets",
+    "CronJob": "cronjobs",
     "Job": "jobs",
     "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
 }

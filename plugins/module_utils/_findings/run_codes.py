@@ -169,6 +169,13 @@ RUN: Descriptions = {
         "teardown: the service account has the label of another `owner`, and stays",
         "remove it as its owner, or `adopt`",
     ),
+    Code.SERVICE_ACCOUNT_IN_USE: Description(
+        "The service account is still in use",
+        "warning",
+        "teardown or purge: Pods or Pod templates use the service account, or another field manager owns fields of it; it stays, "
+        "without the labels and annotations that were applied to it",
+        "delete its users or give them another service account, have the other field manager give up its fields; run again",
+    ),
     Code.SERVICE_ACCOUNTS_STAY: Description(
         "Service accounts stay",
         "error",

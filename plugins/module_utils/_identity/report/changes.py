@@ -22,7 +22,7 @@ SHOWN_CHANGES = 40
 _TOWARDS = {"attach": "to", "detach": "from"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
 # In the order of the counts; what is taken away comes last, where it is seen.
-_ACTIONS = ("create", "attach", "update", "apply", *_REMOVALS)
+_ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
 
 @dataclass(frozen=True, slots=True)

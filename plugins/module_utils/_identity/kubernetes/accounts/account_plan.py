@@ -16,8 +16,8 @@ from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...model.desired import Workload, allowed_purge
 from ...model.messages import SHOWN_UNLISTED, listed
-from ..model.aws_result import AwsResult
-from ..model.objects import Object, ServiceAccount, name_of
+from ..model.aws_result import AwsResult, key_of_row
+from ..model.objects import Object, ServiceAccount, name_of, text_of
 from ..model.ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed, other_owner
 
 Accounts = Mapping[WorkloadKey, ServiceAccount]
@@ -29,12 +29,14 @@ class AccountPlan:
 
     ``waiting`` holds the service accounts whose namespace is itself in ``manifests``: in check mode the
     API server would refuse them, as the namespace does not exist. ``unlisted`` holds those that are ours
-    but belong to no workload, for a purge. ``findings`` says which a removal leaves, and why.
+    but belong to no workload, for a purge. ``released`` holds those that stay and give up the labels and
+    annotations that were applied to them. ``findings`` says which a removal leaves, and why.
     """
 
     manifests: Sequence[Object] = ()
     waiting: Sequence[Object] = ()
     unlisted: Sequence[Object] = ()
+    released: Sequence[Object] = ()
     problems: Sequence[str] = ()
     findings: Sequence[Finding] = ()
 
@@ -129,7 +131,7 @@ def plan_absent(
 ) -> AccountPlan:
     """The service accounts that were made by us, of those of the workloads. Namespaces stay.
 
-    Those of another owner stay, unless with ``adopt``.
+    Those of another owner stay, unless with ``adopt``. Those that were not made by us are released.
 
     Where the removal in AWS failed, or the association stays there because it was not made here, the service account
     stays for the next run. Without the cluster all
@@ -140,8 +142,8 @@ def plan_absent(
     ours = [
         account.key for account in accounts.values() if is_managed(account.labels) and not account.is_going
     ]
-    if ours and any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
-        return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)])
+    if any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
+        return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)] if ours else [])
     others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
     kept = [key for key in ours if others.get(key)]
     ours = [key for key in ours if not others.get(key)]
@@ -150,8 +152,14 @@ def plan_absent(
         str(finding.workload) for finding in removal.findings if finding.code == Code.ASSOCIATION_NOT_OWNED
     }
     remaining = [key for key in ours if _shown(key) in still_used]
+    foreign = [
+        account.key
+        for account in accounts.values()
+        if not is_managed(account.labels) and not account.is_going
+    ]
     return AccountPlan(
         [_service_account(key) for key in ours if _shown(key) not in still_used],
+        released=[_service_account(key) for key in foreign if _shown(key) not in still_used],
         findings=[
             *([_remaining(remaining)] if remaining else []),
             *(of_another(key, others[key]) for key in kept),
@@ -193,6 +201,18 @@ def plan_purge(
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
 
 
+def plan_release(aws: AwsResult) -> list[Object]:
+    """Return the service accounts of unlisted workloads whose association a purge deleted."""
+    listed_workloads = {_shown(key_of_row(row, aws.cluster)) for row in aws.workloads}
+    names = [
+        text_of(change.get("workload"))
+        for change in aws.changes
+        if change.get("resource") == "association" and change.get("action") == "delete"
+    ]
+    keys = [name.partition("/") for name in names if name not in listed_workloads]
+    return [_service_account(WorkloadKey(aws.cluster, namespace, name)) for namespace, _slash, name in keys]
+
+
 def wanted_of(
     workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
 ) -> ServiceAccount:
@@ -210,6 +230,7 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
     verb = "remove" if removes else "apply"
     items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
     items += [("remove", item) for item in plan.unlisted]
+    items += [("release", item) for item in plan.released]
     return [f"{verb} {item['kind']} {name_of(item)}" for verb, item in items]
 
 

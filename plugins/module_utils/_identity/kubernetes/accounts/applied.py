@@ -43,6 +43,7 @@ def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
     number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
     parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
+    parts += [f"releasing {_objects(len(plan.released))}"] if plan.released else []
     return f"{' and '.join(parts)}{' by a dry run' if check_mode else ''}" if parts else ""
 
 
@@ -62,29 +63,42 @@ def carry_out(
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
     write = cluster.remove if removes else cluster.apply
     written = write(manifests) if manifests else Written()
-    purged = Written()
-    if plan.unlisted and purges and not written.refused and written.error is None:
+    purged, released = Written(), Written()
+    is_complete = not written.refused and written.error is None
+    if not (purges and is_complete):
+        plan = replace(plan, unlisted=(), released=plan.released if removes else ())
+    if plan.unlisted:
         purged = cluster.remove(plan.unlisted)
-    else:
-        plan = replace(plan, unlisted=())
-    changed, diffs = written.changed or purged.changed, [*written.diffs, *purged.diffs]
-    if error := written.error or purged.error:
+    if plan.released and not (written.error or purged.error):
+        released = cluster.apply(plan.released)
+    parts = (written, purged, released)
+    changed, diffs = any(part.changed for part in parts), [diff for part in parts for diff in part.diffs]
+    if error := next((part.error for part in parts if part.error), None):
         return Applied(AccountPlan(findings=plan.findings), error=error, changed=changed, diffs=diffs)
     refused = [(manifests[index], reason) for index, reason in written.refused.items()]
     unpurged = [(plan.unlisted[index], reason) for index, reason in purged.refused.items()]
+    unreleased = [(plan.released[index], reason) for index, reason in released.refused.items()]
     done = replace(
         plan,
         manifests=_without(plan.manifests, refused),
         waiting=_without(plan.waiting, refused),
         unlisted=_without(plan.unlisted, unpurged),
+        released=_without(plan.released, unreleased),
     )
-    action = "remove" if removes else "apply"
-    failures = [refusal(manifest, action, reason, workload_of(manifest)) for manifest, reason in refused]
-    failures += [refusal(manifest, "remove", reason, workload_of(manifest)) for manifest, reason in unpurged]
+    actions = (("remove" if removes else "apply", refused), ("remove", unpurged), ("release", unreleased))
+    failures = [
+        refusal(manifest, action, reason, workload_of(manifest))
+        for action, part in actions
+        for manifest, reason in part
+    ]
     # What a purge waited for stays a failure: the run after it is to make the purge.
     waited = bool(planned.unlisted) and not plan.unlisted and purges
     doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
-    objects = [item for item, _reason in (*refused, *unpurged)]
+    # A conflict may mean that the service account itself is gone.
+    doubtful += [
+        item for item, reason in unreleased if _is_doubtful(reason) or reason.status == HTTPStatus.CONFLICT
+    ]
+    objects = [item for item, _reason in (*refused, *unpurged, *unreleased)]
     return Applied(done, failures, None, changed, diffs, objects, doubtful)
 
 
@@ -98,7 +112,13 @@ def _without(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiErr
     return [manifest for manifest in manifests if name_of(manifest) not in names]
 
 
-def unread_failure(manifest: Object, reason: ApiError) -> FailureRow:
-    """Of what was to be removed, and could not be looked at immediately before."""
-    row = refusal(manifest, "remove", reason, workload_of(manifest))
-    return {**row, "message": f"it stays, as it could not be read immediately before: {row['message']}"}
+def unread_failure(
+    manifest: Object,
+    reason: ApiError,
+    why: str = "it could not be read immediately before",
+    action: str = "remove",
+) -> FailureRow:
+    """Return the failure of a service account that stays as it is because something could not be read."""
+    row = refusal(manifest, action, reason, workload_of(manifest))
+    subject = "it stays" if action == "remove" else "what was applied to it stays"
+    return {**row, "message": f"{subject}, as {why}: {row['message']}"}

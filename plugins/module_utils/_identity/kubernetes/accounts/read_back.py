@@ -22,6 +22,7 @@ from ...model.messages import sentence
 from ...model.rows import FailureRow
 from ..api.cluster import Cluster, Query
 from ..model.objects import Object, ServiceAccount, name_of, parse_service_account
+from ..model.ownership import release_of
 from .account_plan import AccountPlan, Accounts, workload_of
 from .applied import Applied
 
@@ -45,7 +46,7 @@ def read_back(
     claimed = plan if applied.error else applied.plan
     made = [] if removes else [*claimed.manifests, *claimed.waiting]
     gone = [*(claimed.manifests if removes else ()), *claimed.unlisted]
-    written = (*made, *gone, *applied.refused)
+    written = (*made, *gone, *claimed.released, *applied.refused)
     touched = [key_of(item, name) for item in written if item["kind"] == "ServiceAccount"]
     if not touched:
         return ReadBack(applied, accounts)
@@ -63,19 +64,30 @@ def read_back(
     lost = [item for item in made if not _is_there(item, name, present)]
     staying = {key for key, account in present.items() if not account.is_going}
     left = [item for item in gone if key_of(item, name) in staying]
+    held = {key_of(item, name) for item in listing.items if release_of(item) is not None}
+    unreleased = [item for item in claimed.released if key_of(item, name) in held]
     done = replace(
         claimed,
         manifests=_without(claimed.manifests, [*lost, *left]),
         waiting=_without(claimed.waiting, lost),
         unlisted=_without(claimed.unlisted, left),
+        released=_without(claimed.released, unreleased),
     )
     inhabited = {key.namespace for key in present}
     if applied.error:
         done = replace(done, manifests=[item for item in done.manifests if _is_proven(item, inhabited)])
-        changed = applied.changed or any((done.manifests, done.waiting, done.unlisted))
-        error = applied.error if lost or left else None
+        changed = applied.changed or any((done.manifests, done.waiting, done.unlisted, done.released))
+        error = applied.error if lost or left or unreleased else None
         return ReadBack(replace(applied, plan=done, error=error, changed=changed), after)
-    settled = [item for item in applied.doubtful if _has_come_true(item, name, plan, present, removes)]
+    settled = [
+        item
+        for item in applied.doubtful
+        if (
+            key_of(item, name) not in held
+            if item in plan.released
+            else _has_come_true(item, name, plan, present, removes)
+        )
+    ]
     missing = {name_of(item).namespace for item in applied.refused} - inhabited
     done = replace(
         done,
@@ -88,10 +100,11 @@ def read_back(
         ],
         waiting=[item for item in plan.waiting if item in done.waiting or item in settled],
         unlisted=[item for item in plan.unlisted if item in done.unlisted or item in settled],
+        released=[item for item in plan.released if item in done.released or item in settled],
     )
     known = {_named(item) for item in settled}
     failures = [row for row in applied.failures if (row["resource"], row["name"]) not in known]
-    failures += [*(_lost(item, present, name) for item in lost), *map(_left, left)]
+    failures += [*(_lost(item, present, name) for item in lost), *map(_left, left), *map(_held, unreleased)]
     changed = applied.changed or bool(settled)
     return ReadBack(replace(applied, plan=done, failures=failures, changed=changed), after)
 
@@ -152,6 +165,11 @@ def _lost(manifest: Object, present: Accounts, cluster: str) -> FailureRow:
 
 def _left(manifest: Object) -> FailureRow:
     return _failure(manifest, "remove", "it is still there: another process makes it anew")
+
+
+def _held(manifest: Object) -> FailureRow:
+    what = "it still has labels or annotations that were applied here: another process puts them back"
+    return _failure(manifest, "release", what)
 
 
 def _failure(manifest: Object, action: str, what: str) -> FailureRow:

@@ -74,10 +74,14 @@ class Pod:
         return self.workload.namespace
 
 
+def has_ended(item: Object) -> bool:
+    """Return whether all containers of a Pod have ended for good."""
+    return member(item, "status").get("phase") in ("Succeeded", "Failed")
+
+
 def is_live(item: Object) -> bool:
     """Neither finished nor about to go: its containers still need credentials."""
-    phase = member(item, "status").get("phase")
-    return phase not in ("Succeeded", "Failed") and not member(item, "metadata").get("deletionTimestamp")
+    return not has_ended(item) and not member(item, "metadata").get("deletionTimestamp")
 
 
 def is_ready(item: Object) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ...._findings.codes import Code
+from ...._findings.key import WorkloadKey
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
 from .owners import can_restart
@@ -19,6 +20,7 @@ from .pod_checks import find_faults
 from .pod_faults import needs_admission
 from .pods import Owner
 from .state import AGENT_NAMESPACE, AGENTS, APPS, OWNER_KINDS, KubeState, read_state
+from .templates import common_namespace
 
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
@@ -54,13 +56,13 @@ def state_of(verification: Verification, reads: Reads, now: datetime) -> KubeSta
 def pods_query(verification: Verification) -> Query | None:
     """The narrowest single list that holds the Pods of all workloads; None when there are no workloads."""
     keys = [workload.key for workload in verification.workloads]
-    if not keys:
-        return None
-    namespaces = {key.namespace for key in keys}
+    return live_pods_query(keys) if keys else None
+
+
+def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
+    """Return the narrowest single list that holds the Pods of these workloads that have not ended."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
-    return Query(
-        "v1", "Pod", keys[0].namespace if len(namespaces) == 1 else "", field_selectors=(*LIVE, *account)
-    )
+    return Query("v1", "Pod", common_namespace(keys), field_selectors=(*LIVE, *account))
 
 
 def query_for(name: str, pods: Query) -> Query:

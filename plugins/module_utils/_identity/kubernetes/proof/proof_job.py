@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from ...._findings.key import WorkloadKey
 from ..model.aws_result import Verification
 from ..model.objects import Object
-from ..model.ownership import MANAGED_BY_LABELS
+from ..model.ownership import MANAGED_BY_LABELS, PROOF_LABEL
 from ..pods.restarts import right_in_aws
 from .proof_pod import ANSWER, ProofContainer, pod_template
 
@@ -27,7 +27,6 @@ from .proof_pod import ANSWER, ProofContainer, pod_template
 # deadline is later than the last look. Whatever happens to the run, Kubernetes removes the Job that long after its end.
 MARGIN = 60
 TTL = 300
-RUN_LABEL = "workload-identity/proof"
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
 
 
@@ -44,7 +43,7 @@ class ProofSettings:
 
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
     """The Job for a workload, as restricted as the Pod Security Standard "restricted" asks."""
-    labels = {**MANAGED_BY_LABELS, RUN_LABEL: settings.run}
+    labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
     container = ProofContainer(settings.image, COMMAND, settings.resources, settings.pod_spec)
     template = pod_template(key, container, region, labels)
     return {

@@ -18,9 +18,10 @@ from ..api.cluster import Clock, Cluster, Query
 from ..api.refusals import ALLOW, refusal, refusal_of
 from ..model.aws_result import Verification
 from ..model.objects import Object
+from ..model.ownership import PROOF_LABEL
 from ..pods.restart_run import PAUSE, attempts_within
 from .proof import ProofRun, is_finished, why_no_pod_runs
-from .proof_job import RUN_LABEL, TTL, ProofSettings, job_name, plan_proofs
+from .proof_job import TTL, ProofSettings, job_name, plan_proofs
 
 _REMOVE = (
     f"Kubernetes removes it itself, {TTL} seconds after its end. For a 403, allow the caller to delete Jobs: "
@@ -102,7 +103,7 @@ def _wait_for_answers(
         if attempt:
             clock.sleep(PAUSE)
         for namespace, names in list(jobs.items()):
-            query = Query("v1", "Pod", namespace, label_selectors=(f"{RUN_LABEL}={settings.run}",))
+            query = Query("v1", "Pod", namespace, label_selectors=(f"{PROOF_LABEL}={settings.run}",))
             listing = cluster.list_objects(query)
             if listing.error is not None:
                 refused[namespace] = listing.error

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ..accounts.account_findings import AccountState
-from ..accounts.account_plan import Accounts, describe_plan, plan_absent, without_failed
+from ..accounts.account_plan import Accounts, describe_plan, plan_absent, plan_release, without_failed
 from ..accounts.applied import carry_out, describe_step
 from ..accounts.last_look import look_before_removal
 from ..accounts.preflight import Preflight
@@ -42,6 +42,7 @@ from ..proof.proof import ProofRun, judge_proofs
 from ..proof.proof_job import ProofSettings
 from ..proof.proof_run import run_proof
 from ..proof.webhook import WebhookState, has_webhook, read_webhook
+from .in_use import keep_used
 from .outcome import KubernetesOutcome, judge_cluster
 from .unproven import find_doubt, leave_open, what_is_left_out
 
@@ -98,9 +99,13 @@ def run_half(
         if removes
         else without_failed(preflight.plan, aws)
     )
-    if removes or plan.unlisted:
+    if not removes:
+        plan = replace(plan, released=plan_release(aws))
+    if removes or plan.unlisted or plan.released:
         on_step("looking at what is to be removed")
-    plan, unread = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    look = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    plan, unknown = keep_used(cluster, aws.cluster, look, removes=removes)
+    unread = [*look.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
     applied = carry_out(

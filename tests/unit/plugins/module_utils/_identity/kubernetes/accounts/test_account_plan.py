@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     plan_absent,
     plan_present,
     plan_purge,
+    plan_release,
     without_failed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
@@ -233,7 +234,9 @@ def test_nothing_is_made_for_a_namespace_that_is_going() -> None:
 def test_a_service_account_that_is_going_is_neither_applied_nor_removed_again() -> None:
     accounts = {key: replace(found, is_going=True) for key, found in account(labels=OURS).items()}
     assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], problems=[])
-    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan([], findings=[])
+    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
+        [], released=[], findings=[]
+    )
     assert plan_purge([], accounts) == AccountPlan(unlisted=[], problems=[])
 
 
@@ -296,7 +299,7 @@ RIGHT = {"changes": [], "state": "absent"}
 def test_only_ours_are_removed() -> None:
     accounts = {**account("app", labels=OURS), **account("theirs")}
     assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
-        [manifest("app")], findings=[]
+        [manifest("app")], released=[manifest("theirs")], findings=[]
     )
 
 
@@ -314,6 +317,14 @@ def test_a_removal_that_failed_in_aws_leaves_its_service_account() -> None:
             "Do what is said of those workloads and run again, which removes them.",
         )
     ]
+
+
+def test_an_account_of_others_is_released_once_its_workload_is_gone_in_aws() -> None:
+    accounts = {**account("theirs"), **account("bad"), **account("leaving")}
+    key = WorkloadKey(build.CLUSTER, "default", "leaving")
+    accounts = {**accounts, key: replace(accounts[key], is_going=True)}
+    removal = {**RIGHT, "failures": [{"workload": "default/bad"}]}
+    assert plan_absent(accounts, parse_aws_result(removal, CLUSTER)).released == [manifest("theirs")]
 
 
 def test_an_association_that_stays_keeps_its_service_account() -> None:
@@ -365,7 +376,7 @@ def test_without_the_cluster_no_service_account_goes() -> None:
 
 def test_without_the_cluster_and_its_service_accounts_there_is_no_finding() -> None:
     plan = plan_absent(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
-    assert (plan.manifests, plan.findings) == ([], [])
+    assert (plan.manifests, plan.released, plan.findings) == ((), (), [])
 
 
 # Purge
@@ -394,6 +405,21 @@ def test_a_purge_takes_what_is_ours_and_not_listed(
     assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
 
 
+def test_a_purge_releases_the_accounts_whose_association_it_deleted() -> None:
+    changes = [
+        {"workload": f"default/{name}", "resource": resource, "action": action}
+        for name, resource, action in (
+            ("old", "association", "delete"),
+            ("web", "association", "create"),
+            ("web", "role", "delete"),
+            ("moved", "association", "delete"),
+        )
+    ]
+    workloads = [{"namespace": "default", "service_account": name} for name in ("web", "moved")]
+    result = {**RIGHT, "state": "present", "changes": changes, "workloads": workloads}
+    assert plan_release(parse_aws_result(result, CLUSTER)) == [manifest("old")]
+
+
 def test_a_purge_of_nothing_is_within_any_limit() -> None:
     assert plan_purge([], {}, limit=0) == AccountPlan(unlisted=[], problems=[])
 
@@ -414,12 +440,18 @@ def test_a_purge_has_a_limit() -> None:
 
 
 def test_a_line_for_each_object() -> None:
-    plan = AccountPlan([new_namespace("batch"), manifest()], [manifest("late", "batch")], [manifest("old")])
+    plan = AccountPlan(
+        [new_namespace("batch"), manifest()],
+        [manifest("late", "batch")],
+        [manifest("old")],
+        [manifest("theirs")],
+    )
     assert describe_plan(plan, removes=False) == [
         "apply Namespace batch",
         "apply ServiceAccount default/app",
         "apply ServiceAccount batch/late",
         "remove ServiceAccount default/old",
+        "release ServiceAccount default/theirs",
     ]
     assert describe_plan(AccountPlan([manifest()]), removes=True) == ["remove ServiceAccount default/app"]
 

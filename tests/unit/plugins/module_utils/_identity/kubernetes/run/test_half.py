@@ -93,6 +93,11 @@ def holding(*names: str, **more: Any) -> FakeCluster:
     return FakeCluster(accounts=accounts, **more)
 
 
+# Requests that look for users of the service accounts that would go.
+USERS = [
+    f"list {kind} shop"
+    for kind in ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job")
+]
 NAMESPACE: Object = {"kind": "Namespace", "metadata": {"name": "batch"}}
 PLAN = AccountPlan([NAMESPACE, manifest("api")], [manifest("late", "batch")], [manifest("old")])
 ACCOUNT = ServiceAccount(build.KEY, dict(MANAGED_BY_LABELS))
@@ -187,6 +192,7 @@ def test_applies_purges_and_then_reads_the_pods() -> None:
     half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
     assert cluster.log == [
         "list ServiceAccount shop",
+        *USERS,
         "apply batch api late",
         "remove old",
         "list ServiceAccount",
@@ -214,7 +220,7 @@ def test_nothing_to_do_costs_no_request() -> None:
 def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> None:
     cluster = holding("old")
     half = run(cluster, Preflight(plan=PLAN), result={**CHANGED}, check_mode=True)
-    assert cluster.log == ["list ServiceAccount shop", "apply batch api", "remove old"]
+    assert cluster.log == ["list ServiceAccount shop", *USERS, "apply batch api", "remove old"]
     assert half.outcome.changes[2] == "apply ServiceAccount batch/late"
 
 
@@ -460,7 +466,7 @@ def test_a_namespace_that_was_taken_for_made_and_is_not_there_is_no_change() -> 
 def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
     cluster = holding("api")
     half = run(cluster, result={"changes": [], "state": "absent"})
-    assert cluster.log == ["list ServiceAccount shop", "remove api", "list ServiceAccount shop"]
+    assert cluster.log == ["list ServiceAccount shop", *USERS, "remove api", "list ServiceAccount shop"]
     assert half.outcome.changes == ["remove ServiceAccount shop/api"]
 
 

@@ -1,0 +1,503 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Service accounts that a teardown or purge keeps, and what they give up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    AccountPlan,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+    Preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+    Query,
+    Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
+    ObjectName,
+    parse_service_account,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
+    MANAGED_BY_LABELS,
+    OWNER_LABEL,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    HalfRun,
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeClock,
+    FakeCluster,
+)
+
+MARK = "f:app.kubernetes.io/managed-by"
+ABSENT = {"changes": [], "state": "absent"}
+IDENTITY = {"namespace": "shop", "name": "api", "uid": "u-1"}
+REMAINS = (
+    "then run again, which removes it. To delete it all the same: kubectl delete serviceaccount api -n shop"
+)
+Json = dict[str, Any]
+
+
+def entry(manager: str, fields: Json, operation: str = "Update") -> Json:
+    return {"manager": manager, "operation": operation, "fieldsV1": fields}
+
+
+def metadata_fields(labels: Sequence[str] = (), annotations: Sequence[str] = ()) -> Json:
+    parts = {"f:labels": labels, "f:annotations": annotations}
+    return {"f:metadata": {name: {f"f:{one}": {} for one in given} for name, given in parts.items() if given}}
+
+
+def applied(*labels: str, annotations: Sequence[str] = ()) -> Json:
+    return entry("workload-identity", metadata_fields(labels, annotations), "Apply")
+
+
+OURS = applied("app.kubernetes.io/managed-by")
+WITH_TEAM = applied("app.kubernetes.io/managed-by", "team", annotations=["note"])
+
+
+def account(*managed: Json, labels: Mapping[str, str] | None = None, **metadata: Any) -> Object:
+    given = {**MANAGED_BY_LABELS, "team": "shop"} if labels is None else labels
+    entries = list(managed or [OURS])
+    return {"metadata": {**IDENTITY, "labels": dict(given), "managedFields": entries, **metadata}}
+
+
+def template(**spec: Any) -> Json:
+    return {"template": {"spec": {"serviceAccountName": "api", "containers": [build.container()], **spec}}}
+
+
+def owner(name: str, spec: Json, owned: tuple[str, str] | None = None, **status: Any) -> Json:
+    metadata: Json = {"namespace": "shop", "name": name}
+    if owned:
+        metadata["ownerReferences"] = build.owned_by(*owned)
+    return {"metadata": metadata, "spec": spec, "status": status}
+
+
+FINISHED = {"conditions": [{"type": "Complete", "status": "True"}]}
+PROOF = {"workload-identity/proof": "r1"}
+
+
+def run(
+    cluster: FakeCluster, item: Object | None = None, result: Json | None = None, **settings: Any
+) -> HalfRun:
+    """Tear down the workload shop/api, whose service account is ``item``."""
+    found = account() if item is None else item
+    cluster.accounts = {ObjectName("shop", "api"): found}
+    preflight = Preflight({build.KEY: parse_service_account(found, build.CLUSTER)}, {"shop"})
+    aws = build.parse_aws_result(result or ABSENT, build.CLUSTER)
+    return run_half(cluster, aws, preflight, HalfSettings(**settings), FakeClock())
+
+
+def purge(cluster: FakeCluster, item: Object, **settings: Any) -> HalfRun:
+    """Purge shop/api, which no workload lists."""
+    cluster.accounts = {ObjectName("shop", "api"): item}
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"namespace": "shop", "name": "api"},
+    }
+    aws = build.parse_aws_result({"changes": [], "state": "present"}, build.CLUSTER)
+    preflight = Preflight(plan=AccountPlan(unlisted=[manifest]))
+    return run_half(cluster, aws, preflight, HalfSettings(**settings), FakeClock())
+
+
+def writes(cluster: FakeCluster) -> list[str]:
+    return [line for line in cluster.log if not line.startswith("list ")]
+
+
+RS_OF_WEB = {"ReplicaSet": build.read([build.replica_set()])}
+CRON_JOB = {"jobTemplate": {"spec": template()}}
+
+
+@pytest.mark.parametrize(
+    ("lists", "users"),
+    [
+        pytest.param(
+            {
+                "Pod": build.read([build.pod("web-1"), build.pod("web-2")]),
+                "Deployment": build.read([owner("web", template())]),
+                **RS_OF_WEB,
+            },
+            "Deployment web (2 Pods)",
+            id="a Deployment with two Pods",
+        ),
+        pytest.param(
+            {"Deployment": build.read([owner("web", {"replicas": 0, **template()})])},
+            "Deployment web",
+            id="a Deployment at zero",
+        ),
+        pytest.param(
+            {"Pod": build.read([build.pod("web-1")]), **RS_OF_WEB},
+            "Deployment web (1 Pod)",
+            id="Pods of a Deployment that names another service account by now",
+        ),
+        pytest.param({"Pod": build.read([build.pod("debug", owner=None)])}, "Pod debug", id="a Pod alone"),
+        pytest.param(
+            {"Pod": build.read([build.pod("debug", owner=None, deleted=True)])},
+            "Pod debug",
+            id="a Pod that is terminating",
+        ),
+        pytest.param(
+            {"Pod": build.read([build.pod("r-1", owner=("Rollout", "r"))])},
+            "Rollout r (1 Pod)",
+            id="a Pod of a custom resource",
+        ),
+        pytest.param(
+            {"StatefulSet": build.read([owner("db", template())])}, "StatefulSet db", id="a StatefulSet"
+        ),
+        pytest.param(
+            {"DaemonSet": build.read([owner("log", template())])}, "DaemonSet log", id="a DaemonSet"
+        ),
+        pytest.param(
+            {"ReplicaSet": build.read([owner("alone", template())])},
+            "ReplicaSet alone",
+            id="a ReplicaSet alone",
+        ),
+        pytest.param(
+            {"ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))])},
+            "ReplicaSet r-1",
+            id="a ReplicaSet of a custom resource",
+        ),
+        pytest.param(
+            {"CronJob": build.read([owner("nightly", CRON_JOB)])}, "CronJob nightly", id="a CronJob"
+        ),
+        pytest.param({"Job": build.read([owner("once", template())])}, "Job once", id="a Job"),
+    ],
+)
+def test_a_service_account_in_use_stays_and_names_its_users(lists: dict[str, Listing], users: str) -> None:
+    cluster = FakeCluster(lists)
+    half = run(cluster)
+    assert writes(cluster) == []
+    assert (half.outcome.changes, half.outcome.failures, half.changed) == ([], [], False)
+    (finding,) = half.outcome.findings
+    assert (finding.code, finding.severity, finding.workload) == (
+        "SERVICE_ACCOUNT_IN_USE",
+        "warning",
+        build.KEY,
+    )
+    assert finding.message == f"service account api in namespace shop stays: it is used by {users}."
+    assert finding.remedy == f"Delete its users or give them another service account; {REMAINS}"
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        pytest.param({"Pod": build.read([build.pod(phase="Succeeded")])}, id="a Pod that has ended"),
+        pytest.param({"Pod": build.read([build.pod(phase="Failed")])}, id="a Pod that has failed"),
+        pytest.param(
+            {"Pod": build.read([build.pod(account="other")])}, id="a Pod of another service account"
+        ),
+        pytest.param(
+            {"Deployment": build.read([owner("web", template(serviceAccountName="other"))])},
+            id="a Deployment of another service account",
+        ),
+        pytest.param(
+            {"ReplicaSet": build.read([owner("web-1", template(), ("Deployment", "web"))])},
+            id="an earlier ReplicaSet of a Deployment",
+        ),
+        pytest.param({"Job": build.read([owner("once", template(), **FINISHED)])}, id="a finished Job"),
+        pytest.param(
+            {
+                "Job": build.read([{**owner("p", template()), "metadata": {**IDENTITY, "labels": PROOF}}]),
+                "Pod": build.read([build.pod("p-1", owner=("Job", "p"), labels=PROOF, deleted=True)]),
+            },
+            id="the runtime proof",
+        ),
+    ],
+)
+def test_a_service_account_that_nothing_uses_is_removed(lists: dict[str, Listing]) -> None:
+    cluster = FakeCluster(lists)
+    half = run(cluster)
+    assert writes(cluster) == ["remove api"]
+    assert (half.outcome.changes, half.outcome.findings) == (["remove ServiceAccount shop/api"], [])
+
+
+@pytest.mark.parametrize(
+    ("managed", "reason", "manager"),
+    [
+        (
+            entry("argocd-controller", metadata_fields(["app.kubernetes.io/instance"]), "Apply"),
+            "argocd-controller manages its label app.kubernetes.io/instance",
+            "argocd-controller",
+        ),
+        (
+            entry("helm", metadata_fields(annotations=["meta.helm.sh/release-name"])),
+            "helm manages its annotation meta.helm.sh/release-name",
+            "helm",
+        ),
+        (
+            entry("kustomize-controller", {"f:imagePullSecrets": {'k:{"name":"r"}': {}}}, "Apply"),
+            "kustomize-controller manages its imagePullSecrets",
+            "kustomize-controller",
+        ),
+        (
+            entry("kubectl-edit", {"f:metadata": {"f:finalizers": {".": {}}}, "f:secrets": {}}),
+            "kubectl-edit manages its finalizers, secrets",
+            "kubectl-edit",
+        ),
+    ],
+    ids=["Argo CD", "Helm", "Flux", "kubectl"],
+)
+def test_a_service_account_that_another_field_manager_manages_stays(
+    managed: Json, reason: str, manager: str
+) -> None:
+    cluster = FakeCluster()
+    half = run(cluster, account(OURS, managed))
+    assert writes(cluster) == []
+    (finding,) = half.outcome.findings
+    assert finding.message == f"service account api in namespace shop stays: {reason}."
+    assert finding.remedy == f"Have {manager} give up these fields; {REMAINS}"
+
+
+@pytest.mark.parametrize(
+    "managed",
+    [
+        entry("kube-controller-manager", {"f:secrets": {'k:{"name":"api-token-x"}': {}}}),
+        entry("kubectl-annotate", {"f:metadata": {"f:annotations": {".": {}}}}),
+        entry("workload-identity", metadata_fields(["team"])),
+    ],
+    ids=["the token controller", "a map without entries", "this collection"],
+)
+def test_what_the_cluster_or_we_wrote_keeps_no_service_account(managed: Json) -> None:
+    cluster = FakeCluster()
+    run(cluster, account(OURS, managed))
+    assert writes(cluster) == ["remove api"]
+
+
+def test_users_and_field_managers_are_named_together() -> None:
+    cluster = FakeCluster({"CronJob": build.read([owner("nightly", CRON_JOB)])})
+    half = run(cluster, account(OURS, entry("argocd-controller", metadata_fields(["a"]))))
+    (finding,) = half.outcome.findings
+    assert finding.message == (
+        "service account api in namespace shop stays: it is used by CronJob nightly; argocd-controller manages its label a."
+    )
+    assert finding.remedy == (
+        "Delete its users or give them another service account, and have argocd-controller give up these fields; "
+        f"{REMAINS}"
+    )
+
+
+@pytest.mark.parametrize("purges", [False, True])
+def test_what_may_not_be_listed_may_be_a_user(purges: bool) -> None:
+    lists = {"CronJob": build.refused("cronjobs"), "Pod": build.refused("pods"), "Job": build.refused("jobs")}
+    cluster = FakeCluster(lists)
+    half = purge(cluster, account(), verify_pods=False) if purges else run(cluster)
+    assert (writes(cluster), half.outcome.changes, half.outcome.findings) == ([], [], [])
+    assert half.outcome.failures == [
+        {
+            "workload": "shop/api",
+            "resource": "ServiceAccount",
+            "name": "shop/api",
+            "action": "remove",
+            "error_code": "KUBERNETES_REFUSED",
+            "message": "it stays, as it is not known whether pods, cronjobs.batch, jobs.batch use it: Kubernetes answered "
+            '403: pods is forbidden: User "reader" cannot list resource "pods" in API group "" at the cluster scope.',
+            "remedy": 'Allow the caller to list pods, cronjobs.batch, jobs.batch (RBAC: apiGroups: [""], resources: [pods], '
+            'verbs: [list]; apiGroups: ["batch"], resources: [cronjobs, jobs], verbs: [list]; docs/iam-permissions.md has '
+            "the manifests), and run again.",
+        }
+    ]
+
+
+def test_a_list_that_fails_in_another_way_is_asked_for_again_by_the_next_run() -> None:
+    cluster = FakeCluster({"Job": Listing(error=ApiError(500, "etcdserver: request timed out"))})
+    (failure,) = run(cluster).outcome.failures
+    assert failure["message"] == (
+        "it stays, as it is not known whether jobs.batch use it: Kubernetes answered 500: etcdserver: request timed out."
+    )
+    assert failure["remedy"] == "Resolve that and run again, which takes up only what is missing."
+
+
+def test_a_user_that_was_found_counts_more_than_a_list_that_was_refused() -> None:
+    lists = {"CronJob": build.refused("cronjobs"), "Pod": build.read([build.pod("debug", owner=None)])}
+    half = run(FakeCluster(lists))
+    assert half.outcome.failures == []
+    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+
+
+def test_what_would_be_removed_is_read_in_bulk() -> None:
+    """Eight lists before and one after, however many service accounts there are."""
+    names = [f"api-{number}" for number in range(50)]
+    items = {
+        ObjectName("shop", name): {"metadata": {**IDENTITY, "name": name, "labels": MANAGED_BY_LABELS}}
+        for name in names
+    }
+    cluster = FakeCluster(accounts=dict(items))
+    accounts = {(parsed := parse_service_account(item, build.CLUSTER)).key: parsed for item in items.values()}
+    aws = build.parse_aws_result(ABSENT, build.CLUSTER)
+    run_half(cluster, aws, Preflight(accounts, {"shop"}), HalfSettings(), FakeClock())
+    assert len([line for line in cluster.log if line.startswith("list ")]) == 9
+
+
+def test_pods_are_asked_for_by_their_service_account_where_there_is_one() -> None:
+    queries: list[Query] = []
+
+    class Recording(FakeCluster):
+        def list_objects(self, query: Query) -> Listing:
+            queries.append(query)
+            return super().list_objects(query)
+
+    run(Recording())
+    (pods,) = [query for query in queries if query.kind == "Pod"]
+    assert pods == Query(
+        "v1",
+        "Pod",
+        "shop",
+        field_selectors=("status.phase!=Succeeded", "status.phase!=Failed", "spec.serviceAccountName=api"),
+    )
+
+
+# Labels and annotations that were applied
+
+
+class Applying(FakeCluster):
+    """Keep the manifests of each write."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.manifests: list[Object] = []
+
+    def apply(self, manifests: Sequence[Object]) -> Written:
+        self.manifests += manifests
+        return super().apply(manifests)
+
+
+USED = {"CronJob": build.read([owner("nightly", CRON_JOB)])}
+
+
+def released(labels: Mapping[str, str]) -> list[Object]:
+    metadata = {**IDENTITY, **({"labels": dict(labels)} if labels else {})}
+    return [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}]
+
+
+@pytest.mark.parametrize("purges", [False, True])
+def test_a_service_account_in_use_keeps_its_marks_alone(purges: bool) -> None:
+    cluster = Applying(USED)
+    marks = {**MANAGED_BY_LABELS, OWNER_LABEL: "team-a"}
+    item = account(WITH_TEAM, labels={**marks, "team": "shop", "theirs": "x"})
+    preflight = Preflight({build.KEY: parse_service_account(item, build.CLUSTER)}, {"shop"}, owner="team-a")
+    cluster.accounts = {ObjectName("shop", "api"): item}
+    if purges:
+        plan = AccountPlan(unlisted=[{"kind": "ServiceAccount", "metadata": dict(IDENTITY)}])
+        preflight = Preflight(plan=plan, owner="team-a")
+    result = {"changes": [], "state": "present" if purges else "absent"}
+    aws = build.parse_aws_result(result, build.CLUSTER)
+    half = run_half(cluster, aws, preflight, HalfSettings(verify_pods=False), FakeClock())
+    assert cluster.manifests == released(marks)
+    assert (half.outcome.changes, half.outcome.failures) == (["release ServiceAccount shop/api"], [])
+    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    assert half.changed
+
+
+def test_check_mode_shows_the_same() -> None:
+    cluster = Applying(USED)
+    half = run(cluster, account(WITH_TEAM), check_mode=True)
+    assert cluster.manifests == released(MANAGED_BY_LABELS)
+    assert half.outcome.changes == ["release ServiceAccount shop/api"]
+    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+
+
+def test_a_service_account_of_others_gives_up_what_was_applied_to_it() -> None:
+    cluster = Applying()
+    item = account(applied("team"), entry("helm", metadata_fields(["chart"])), labels={"team": "shop"})
+    half = run(cluster, item)
+    assert cluster.manifests == released({})
+    assert writes(cluster) == ["apply api"]
+    assert half.outcome.changes == ["release ServiceAccount shop/api"]
+    assert half.outcome.findings == []
+
+
+def test_a_service_account_of_others_without_fields_of_ours_costs_one_request() -> None:
+    cluster = FakeCluster()
+    half = run(cluster, account(entry("helm", metadata_fields(["chart"])), labels={"chart": "x"}))
+    assert cluster.log == ["list ServiceAccount shop"]
+    assert (half.outcome.changes, half.changed) == ([], False)
+
+
+def test_a_purge_releases_the_accounts_of_others_whose_association_it_deleted() -> None:
+    cluster = Applying()
+    cluster.accounts = {ObjectName("shop", "api"): account(applied("team"), labels={"team": "shop"})}
+    change = {"workload": "shop/api", "resource": "association", "action": "delete"}
+    result = {"changes": [change], "state": "present", "workloads": []}
+    aws = build.parse_aws_result(result, build.CLUSTER)
+    half = run_half(cluster, aws, Preflight(), HalfSettings(verify_pods=False), FakeClock())
+    assert cluster.manifests == released({})
+    assert half.outcome.changes == ["release ServiceAccount shop/api"]
+
+
+def test_a_purge_with_failures_releases_nothing() -> None:
+    cluster = Applying()
+    cluster.accounts = {ObjectName("shop", "api"): account(applied("team"), labels={"team": "shop"})}
+    change = {"workload": "shop/api", "resource": "association", "action": "delete"}
+    failure = {"workload": "shop/web", "resource": "role", "name": "r", "action": "create"}
+    result = {"changes": [change], "failures": [failure], "state": "present", "workloads": []}
+    aws = build.parse_aws_result(result, build.CLUSTER)
+    half = run_half(cluster, aws, Preflight(), HalfSettings(verify_pods=False), FakeClock())
+    assert (cluster.manifests, half.outcome.changes) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_there", "failures"),
+    [
+        (ApiError(403, "forbidden"), True, ["Kubernetes answered 403: forbidden."]),
+        (ApiError(500, "etcd"), True, ["Kubernetes answered 500: etcd."]),
+        (ApiError(500, "etcd"), False, []),
+        (ApiError(409, "uid mismatch"), False, []),
+    ],
+    ids=["refused", "failed", "done, and the answer lost", "the service account is gone"],
+)
+def test_a_release_that_was_refused_is_a_failure_while_the_fields_are_there(
+    error: ApiError, is_there: bool, failures: list[str]
+) -> None:
+    class Refusing(FakeCluster):
+        def apply(self, _manifests: Sequence[Object]) -> Written:
+            if not is_there:
+                self.accounts = {}
+            return Written(refused={0: error})
+
+    half = run(Refusing(), account(applied("team"), labels={"team": "shop"}))
+    assert [(one["action"], one["message"]) for one in half.outcome.failures] == [
+        ("release", message) for message in failures
+    ]
+
+
+def test_fields_that_are_put_back_are_a_failure() -> None:
+    cluster = FakeCluster(undone=frozenset({"api"}))
+    half = run(cluster, account(applied("team"), labels={"team": "shop"}))
+    assert half.outcome.changes == []
+    assert [(one["action"], one["error_code"], one["message"]) for one in half.outcome.failures] == [
+        (
+            "release",
+            "SERVICE_ACCOUNT_NOT_KEPT",
+            "it still has labels or annotations that were applied here: another process puts them back.",
+        )
+    ]
+
+
+def test_what_cannot_be_read_immediately_before_is_not_released() -> None:
+    cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
+    half = run(cluster, account(applied("team"), labels={"team": "shop"}))
+    assert writes(cluster) == []
+    assert [(one["action"], one["message"]) for one in half.outcome.failures] == [
+        (
+            "release",
+            "what was applied to it stays, as it could not be read immediately before: Kubernetes answered 403: "
+            'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
+            "cluster scope.",
+        )
+    ]
