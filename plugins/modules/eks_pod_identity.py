@@ -270,7 +270,9 @@ changes:
       type: str
       sample: my-role
     action:
-      description: One of V(create), V(update), V(replace), V(delete), V(attach), V(detach).
+      description: >-
+        One of V(create), V(update), V(replace), V(delete), V(attach), V(detach). An attachment is replaced on a role that has
+        as many policies as it may have; RV(changes[].before) names the policy that leaves.
       type: str
       sample: create
     before:

@@ -125,7 +125,7 @@ _MEANINGS: tuple[_Meaning, ...] = (
         "The policy is too long, and no quota raises that. Split it into several policies, or use wildcards.",
     ),
     _Meaning(
-        ErrorKind.OTHER,
+        ErrorKind.FULL,
         r"LimitExceeded\w*|ResourceLimitExceededException",
         r"",
         "Have the quota raised in Service Quotas, or remove what is no longer used.",

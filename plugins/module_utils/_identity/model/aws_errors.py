@@ -21,6 +21,7 @@ class ErrorKind(Enum):
     DAMAGED = "the answer cannot be used"
     DENIED = "the caller is not allowed to perform the request"
     EXISTS = "the resource exists already"
+    FULL = "a quota leaves no room"
     IN_USE = "something else uses the resource"
     MISSING = "the resource does not exist"
     OTHER = "nothing that a run can act upon"

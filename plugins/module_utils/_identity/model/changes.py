@@ -15,6 +15,7 @@ from typing import Any
 
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from .aws_errors import ErrorKind
 from .failures import Failure
 from .targets import Action, Target
 
@@ -29,6 +30,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """A request that shows, before anything is taken away, that the caller is allowed to send it afterwards.
+
+    AWS authorizes a request before it compares it with the present state, so ``refusal`` is as good an answer as a success.
+    """
+
+    call: Call
+    refusal: ErrorKind
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One change to one resource, on behalf of one or more workloads.
 
@@ -38,9 +50,11 @@ class Change:
     says that it may have to wait until AWS has propagated something that this plan makes or alters.
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
     ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
-    more, so it waits for whatever replaces that. ``makes_room_for`` is an attachment to a full role: the
-    detachment comes directly before it, and is undone when it fails. ``requires_unused`` says that nobody may
+    more, so it waits for whatever replaces that. ``requires_unused`` says that nobody may
     use the role any more, which is looked at again right before.
+
+    The action "replace" is for two things that cannot exist at the same time: the first of ``calls`` takes one away, the
+    last one creates the other. ``proofs`` are sent before them, and ``put_back`` when the last one is refused.
     """
 
     stage: int
@@ -53,9 +67,10 @@ class Change:
     needs: frozenset[Target] = frozenset()
     awaits: bool = False
     takes: bool = False
-    makes_room_for: Target | None = None
     requires_unused: bool = False
     common_needs: frozenset[Target] = frozenset()
+    proofs: tuple[Proof, ...] = ()
+    put_back: Call | None = None
 
     def needed_among(self, targets: Set[Target]) -> Target | None:
         """The first of these targets that it needs."""
@@ -66,11 +81,10 @@ class Change:
         return min((*own, *(need for need in few if need in many)), default=None)
 
     @property
-    def place(self) -> tuple[int, str, str, str, str, bool, bool]:
+    def place(self) -> tuple[int, str, str, str, str, bool]:
         """Where it comes in a plan: by stage, and then by target, whose parts are compared faster than it is."""
-        at = self.makes_room_for or self.target
-        parts = (at.resource, at.name, at.policy_arn, at.cluster, at.narrows)
-        return self.stage, *parts, self.makes_room_for is None
+        at = self.target
+        return self.stage, at.resource, at.name, at.policy_arn, at.cluster, at.narrows
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ from ..model.targets import attachment_target, role_target
 _ALL = 25
 
 
+def policy_limit(observed: Observed, role: ObservedRole | None) -> int:
+    """Return how many policies the role may have. The number that it has shows the least that the quota allows."""
+    return observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
+
+
 def find_overfull(
     observed: Observed,
     options: Options,
@@ -38,8 +43,7 @@ def find_overfull(
     ``leaving`` are the policies that the plan detaches. What is listed alone is counted when the input is read.
     """
     count = len(role.attached if role else ()) - len(leaving) + len(joining)
-    # A role with more than the default shows that the quota was raised so far at least.
-    limit = observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
+    limit = policy_limit(observed, role)
     if role is None or not joining or count <= limit:
         return None
     gone = {change.target for change in leaving}

@@ -37,8 +37,9 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
                 target_role_arn=str(after.get("target_role_arn", association.target_role_arn)),
             )
         elif role is not None and target.resource == "attachment":
-            kept = tuple(arn for arn in role.attached if arn != target.policy_arn)
-            attached = (*kept, target.policy_arn) if change.action == "attach" else kept
+            leaving = {target.policy_arn, (change.before or {}).get("policy")}
+            staying = tuple(arn for arn in role.attached if arn not in leaving)
+            attached = staying if change.action == "detach" else (*staying, target.policy_arn)
             roles[target.name.lower()] = replace(role, attached=attached)
         elif role is not None and target.resource in ("role", "trust_policy"):
             roles[target.name.lower()] = _role_after(role, after)

@@ -191,9 +191,9 @@ def left_roles(
 def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
     """The policies that a plan detaches from roles."""
     detached = {
-        change.target.policy_arn
+        str(change.before["policy"])
         for change in plan.changes
-        if change.target.resource == "attachment" and change.action == "detach"
+        if change.target.resource == "attachment" and change.before
     }
     return [policy for arn in sorted(detached) if (policy := observed.policies.get(arn)) is not None]
 

@@ -20,7 +20,8 @@ from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change
+from ..model.aws_errors import ErrorKind
+from ..model.changes import Call, Change, Proof
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
@@ -184,6 +185,24 @@ def detach(
     needs: frozenset[Target] = frozenset(),
 ) -> Change:
     return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
+
+
+def swap(leaver: Change, joiner: Change) -> Change:
+    """Combine a detachment and an attachment into the replacement of a policy on a full role.
+
+    Attaching is proven for both policies: a refusal of the second attachment must leave the first one possible.
+    """
+    (detachment,), (attachment,) = leaver.calls, joiner.calls
+    again = Call("iam", "AttachRolePolicy", detachment.parameters)
+    return replace(
+        joiner,
+        action="replace",
+        before=leaver.before,
+        calls=(detachment, attachment),
+        needs=leaver.needs | joiner.needs,
+        proofs=tuple(Proof(call, ErrorKind.FULL) for call in (attachment, again)),
+        put_back=again,
+    )
 
 
 def _attachment(

@@ -20,7 +20,6 @@ from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
 from ..model.ownership import is_of_another
 from ..model.shared import (
-    POLICIES_OF_A_ROLE,
     SharedRole,
     Unread,
 )
@@ -32,7 +31,7 @@ from ..model.targets import (
     role_target,
 )
 from . import problems, retained, roles
-from .attachment_quota import find_overfull
+from .attachment_quota import find_overfull, policy_limit
 from .let_in import everyone_let_in, others_let_in
 from .trust import (
     TAGGED_SCOPES,
@@ -83,13 +82,12 @@ def plan_shared_role(
             plan_shared_role(draft, observed, options, others, listed, made, unread)
         return
     joining = _attachments(shared, role, made)
-    changes += joining
-    if role is not None and not spec.existing and changes and not _is_ours(role, options):
+    if role is not None and not spec.existing and [*changes, *joining] and not _is_ours(role, options):
         if role.owned:
             target = role_target(role.name)
             failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
         else:
-            failure = problems.not_owned(shared, role, changes)
+            failure = problems.not_owned(shared, role, [*changes, *joining])
         draft.failures.append(failure)
         return
     leaving, staying = _detachments(observed, clusters, options, shared, role, listed)
@@ -105,20 +103,13 @@ def plan_shared_role(
             draft.findings.extend(everyone_let_in(role, shared.keys[0]))
             draft.findings.extend(others_let_in(role, shared.keys[0]))
         draft.findings.extend(staying)
-        # A full role takes a policy only after another one has left; else there is never one too few.
-        excess = max(0, len(role.attached) + len(joining) - POLICIES_OF_A_ROLE)
-        changes += [
-            replace(
-                leaver,
-                stage=joiner.stage,
-                needs=leaver.needs | joiner.needs,
-                makes_room_for=joiner.target,
-            )
-            for leaver, joiner in zip(leaving[:excess], joining, strict=False)
-        ]
+        # A full role takes a policy only after another one has left.
+        excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
+        swaps = list(map(roles.swap, leaving[:excess], joining))
+        joining = [*swaps, *joining[len(swaps) :]]
         needs = gains(shared, role) | {role_target(role.name)} | holders
         changes += [replace(leaver, needs=leaver.needs | needs) for leaver in leaving[excess:]]
-    draft.changes.extend(changes)
+    draft.changes.extend([*changes, *joining])
 
 
 def _is_ours(role: ObservedRole, options: Options) -> bool:

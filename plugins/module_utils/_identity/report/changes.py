@@ -19,7 +19,7 @@ from .natural import natural
 from .wrap import wrapped
 
 SHOWN_CHANGES = 40
-_TOWARDS = {"attach": "to", "detach": "from"}
+_TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
 # In the order of the counts; what is taken away comes last, where it is seen.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
@@ -43,6 +43,9 @@ def describe_change(change: Object) -> ChangeText:
     """What a change in AWS does to which resource, and to which parts of it."""
     action, resource = text_of(change.get("action")), text_of(change.get("resource"))
     line = resource_line(action, resource, text_of(change.get("name")))
+    if (action, resource) == ("replace", "attachment"):
+        leaving = mapping_of(change.get("before")).get("policy")
+        line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
     if action == "update":
         line += f" ({', '.join(sorted(map(str, mapping_of(change.get('after'))))).replace('_', ' ')})"
     kind = "policy" if resource == "attachment" else resource.replace("_", " ")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from .journal import Journal
 from .outcome import Done, Outcome, Refusal
+from .replacement import prove, put_back, unproven
 from .trust_write import OPERATION, write_trust
 from .use_check import UseCheck
 from .waiting import WaitPolicy, send
@@ -105,11 +105,13 @@ def _make_all(
     # One look serves all changes of one role.
     used: AwsError | None = None
     looked = use_check is None
+    # After one replacement was refused, no other policy of the role is put at risk.
+    stopped: Failure | None = None
     for change in changes:
         missing = change.needed_among(failures.keys())
-        if change.makes_room_for is not None and change.makes_room_for in failures:
-            missing = change.makes_room_for
         reason = failures[missing] if missing is not None else None
+        if change.action == "replace" and reason is None:
+            reason = stopped
         if change.target in permanent:
             result: Done | Refusal = Refusal(change, permanent[change.target])
         elif reason is not None:
@@ -125,53 +127,49 @@ def _make_all(
                 result = _make(regional, change, wait_policy, journal)
         if isinstance(result, Refusal):
             failures[change.target] = result.failure
-            for index, earlier in enumerate(results):
-                after = _undone(api, earlier, result, wait_policy)
-                if isinstance(after, Refusal) and after is not earlier:
-                    journal.take_back(after)
-                results[index] = after
+            if change.action == "replace" and (result.error is not None or change.target in permanent):
+                stopped = stopped or result.failure
         results.append(result)
         journal.end(result)
         progress.done(change.target.resource)
     return results
 
 
-def _undone(api: Api, earlier: Done | Refusal, refusal: Refusal, wait_policy: WaitPolicy) -> Done | Refusal:
-    """A policy that left a full role for one that was then refused comes back."""
-    if isinstance(earlier, Refusal) or earlier.change.makes_room_for != refusal.change.target:
-        return earlier
-    (detachment,) = earlier.change.calls
-    call = Call("iam", "AttachRolePolicy", detachment.parameters)
-    try:
-        with finishing():
-            send(api, call, wait_policy, False, False)
-    except AwsError as error:
-        failure = request_failure(
-            error,
-            earlier.change.workloads,
-            earlier.change.target,
-            "attach",
-            before=f"it left the full role for {refusal.change.target.policy_arn}, which was refused, "
-            "and could not be attached again: ",
-            partly=True,
-        )
-        return Refusal(earlier.change, failure, error)
-    return Refusal(earlier.change, _skipped(earlier.change, refusal.failure))
-
-
 def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -> Done | Refusal:
+    if change.action != "replace":
+        return _send_all(api, change, wait_policy, journal)
+    try:
+        granted = prove(api, change, wait_policy)
+    except AwsError as error:
+        return Refusal(change, unproven(change, error), error)
+    with finishing():
+        return _send_all(api, change, wait_policy, journal, granted)
+
+
+def _send_all(
+    api: Api,
+    change: Change,
+    wait_policy: WaitPolicy,
+    journal: Journal,
+    granted: Mapping[str, Any] | None = None,
+) -> Done | Refusal:
+    """Send the requests of a change. ``granted`` is the answer to the last one, if a proof was granted in its place."""
+    calls, made = change.calls, list[Call]()
     last: Mapping[str, Any] = {}
-    made: list[Call] = []
-    for call in change.calls:
+    if granted is not None:
+        *_others, final = calls
+        calls, made = calls[:-1], [final]
+        journal.answer(change, final)
+        last = granted if "association" in granted else {}
+    for call in calls:
         # What was deleted a moment ago may still be in the way of its successor; and until that is
         # made, the workload has nothing, so everything that may pass is waited for.
         replaces = change.action == "replace" and bool(made)
         try:
-            with finishing() if replaces else nullcontext():
-                if call.operation == OPERATION:
-                    answer = write_trust(api, change, call, wait_policy, journal.changes_of(change.target))
-                else:
-                    answer = send(api, call, wait_policy, change.awaits, replaces)
+            if call.operation == OPERATION:
+                answer = write_trust(api, change, call, wait_policy, journal.changes_of(change.target))
+            else:
+                answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
             # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
             perhaps = error.outcome_unknown and change.action == "replace"
@@ -182,6 +180,8 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -
                     # It was there: an earlier attempt removed it.
                     made.append(call)
                 continue
+            if change.put_back is not None and call is change.calls[-1] and made:
+                return Refusal(change, put_back(api, change, change.put_back, error, wait_policy), error)
             return Refusal(change, _failure(change, made, call, error), error)
         made.append(call)
         journal.answer(change, call)
@@ -196,7 +196,7 @@ def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) 
         return request_failure(error, change.workloads, change.target, change.action)
     operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
     after = f" Done before it: {operations}."
-    if change.action == "replace":
+    if change.target.resource == "association" and change.action == "replace":
         # A rerun no longer sees what was there, so the failure tells it.
         wanted = json.dumps(dict(call.parameters), sort_keys=True)
         after += f" The {change.target.resource} was deleted; it was to be created anew with {wanted}."

@@ -168,8 +168,12 @@ class Engine:
                     refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable
                 }
             if not turn:
-                # Something was removed since it was looked at, or IAM is very slow: once more is enough.
-                retryable |= {refusal.change.target for refusal in outcome.refusals if refusal.vanished}
+                # Something was removed or attached since it was looked at, or IAM is very slow: once more is enough.
+                retryable |= {
+                    refusal.change.target
+                    for refusal in outcome.refusals
+                    if (refusal.vanished or refusal.lacks_room) and not refusal.half_replaced
+                }
             attempts.add(outcome, retryable)
             if not retryable or turn == ROUNDS - 1:
                 break

@@ -81,12 +81,6 @@ class Journal:
             change = joined(earlier.change, result.change) if earlier else result.change
             self._done[target] = Done(change, result.answer)
 
-    def take_back(self, refusal: Refusal) -> None:
-        """A complete change was undone, for what it made room for was refused."""
-        with self._lock:
-            self._done.pop(refusal.change.target, None)
-            self._refused[refusal.change.target] = refusal
-
     def cut_short(
         self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
     ) -> Run:

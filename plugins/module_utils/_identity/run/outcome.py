@@ -64,6 +64,12 @@ class Refusal:
         return self.error is not None and self.error.missing and not self.half_replaced
 
     @property
+    def lacks_room(self) -> bool:
+        """Return whether the role has more policies than the plan counted."""
+        full = self.error is not None and self.error.kind is ErrorKind.FULL
+        return full and self.change.target.resource == "attachment"
+
+    @property
     def role_not_usable(self) -> bool:
         """Whether EKS does not accept the role, which may be too young for it."""
         return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE

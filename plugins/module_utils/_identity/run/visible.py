@@ -192,8 +192,10 @@ def _is_unseen(change: Change, observed: Observed) -> bool:
         return False
     present = _present(thing, change, observed)
     if change.target.resource == "attachment":
-        attached = isinstance(present, ObservedRole) and change.target.policy_arn in present.attached
-        return attached == (change.action == "detach")
+        attached = present.attached if isinstance(present, ObservedRole) else ()
+        if change.before and change.before["policy"] in attached:
+            return True
+        return change.action != "detach" and change.target.policy_arn not in attached
     if change.action == "create":
         return present is None
     if change.action == "delete":

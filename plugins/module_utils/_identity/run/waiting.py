@@ -64,7 +64,7 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
     # IAM refuses two changes of one thing at the same time, whoever makes the other one.
     if error.kind is ErrorKind.BUSY:
         return True
-    if replaces and error.kind is ErrorKind.EXISTS:
+    if replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL):
         return True
     unknown = error.kind is ErrorKind.ROLE_NOT_USABLE or (error.missing and call.operation in _BUILDING)
     return unknown and (awaits or replaces)

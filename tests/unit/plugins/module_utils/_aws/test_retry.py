@@ -74,7 +74,7 @@ def client_error(code: str, status: int) -> Exception:
         pytest.param(client_error("AccessDenied", 403), ErrorKind.DENIED, False, id="denied"),
         pytest.param(client_error("NoSuchEntity", 404), ErrorKind.MISSING, False, id="missing"),
         pytest.param(client_error("ExpiredToken", 403), ErrorKind.OTHER, False, id="expired"),
-        pytest.param(client_error("LimitExceeded", 409), ErrorKind.OTHER, False, id="quota"),
+        pytest.param(client_error("LimitExceeded", 409), ErrorKind.FULL, False, id="quota"),
         pytest.param(exceptions.NoCredentialsError(), ErrorKind.OTHER, False, id="no credentials"),
         pytest.param(
             exceptions.SSLError(endpoint_url="https://x", error="e"), ErrorKind.OTHER, False, id="certificate"

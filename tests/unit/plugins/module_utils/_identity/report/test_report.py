@@ -466,6 +466,18 @@ def test_a_large_plan_shows_all_that_is_taken_away_and_says_what_it_leaves_out()
     assert lines[65:] == ["    and 101 more, listed in /r.json"]
 
 
+def test_a_swap_on_a_full_role_names_both_policies() -> None:
+    swap = {
+        "resource": "attachment",
+        "name": "r arn:new",
+        "action": "replace",
+        "before": {"role": "r", "policy": "arn:old"},
+        "after": {"role": "r", "policy": "arn:new"},
+    }
+    lines = report_of(changed(changes=[swap]), check_mode=True)["lines"]
+    assert lines[2:4] == ["  replace 1 policy.", "    replace policy arn:old with arn:new on role r"]
+
+
 def test_of_a_plan_without_removals_the_first_are_shown() -> None:
     roles = [row("create", "role", f"r{number}") for number in range(50)]
     lines = report_of(changed(changes=roles), check_mode=True)["lines"]

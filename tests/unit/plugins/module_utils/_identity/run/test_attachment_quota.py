@@ -28,6 +28,7 @@ def attached_by_others(count: int) -> FakeAws:
     aws = FakeAws()
     run(aws, desired(workload()))
     for arn in foreign(count):
+        aws.iam.policies[arn] = aws.iam.policies[policy_arn("my-policy")]
         aws.iam.roles["my-role"]["attached"].append(arn)
     aws.requests.clear()
     return aws

@@ -9,19 +9,28 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+    Interrupted,
+    stoppable,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    attachment_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     OTHER_CLUSTER,
     REGION,
+    Clock,
     FakeAws,
     desired,
     document,
@@ -451,43 +460,331 @@ def test_a_trust_policy_that_is_too_long_on_the_way_is_refused() -> None:
     ]
 
 
-def test_a_policy_that_left_a_full_role_comes_back_when_its_successor_is_refused() -> None:
-    aws = FakeAws()
-    full = [policy(f"p{number}") for number in range(10)]
-    run(aws, desired(workload(policies=full)))
-    before = sorted(aws.iam.roles["my-role"]["attached"])
-    wanted = desired(workload(policies=[policy("z-new"), *full[1:]]))
-    aws.fail_on("iam:AttachRolePolicy", DENIED)
-    made = run(aws, wanted)
-    assert sorted(aws.iam.roles["my-role"]["attached"]) == before
-    assert [one.target.policy_arn for one in made.failures if one.target.resource == "attachment"] == [
-        policy_arn("p0"),
-        policy_arn("z-new"),
+FULL = classify("test:Injected", "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10")
+LOST = BUSY.amended(BUSY.text, outcome_unknown=True)
+LISTED = [policy(f"p{number}") for number in range(10)]
+
+
+def full_role(*successors: str, aws: FakeAws | None = None) -> tuple[FakeAws, Desired]:
+    """A role with ten policies, and a list that swaps the first of them for the successors."""
+    aws = aws or FakeAws()
+    run(aws, desired(workload(policies=LISTED)))
+    aws.requests.clear()
+    return aws, desired(workload(policies=[*map(policy, successors), *LISTED[len(successors) :]]))
+
+
+def attached(aws: FakeAws) -> list[str]:
+    return sorted(arn.split("/")[-1] for arn in aws.iam.roles["my-role"]["attached"])
+
+
+def attachments(aws: FakeAws) -> list[str]:
+    """The requests about attachments, like "Attach p1"."""
+    return [
+        f"{name.split(':')[1].removesuffix('RolePolicy')} {parameters['PolicyArn'].split('/')[-1]}"
+        for name, parameters in aws.requests
+        if name in ("iam:AttachRolePolicy", "iam:DetachRolePolicy")
     ]
-    assert [one.change.action for one in made.done] == ["create"]
+
+
+def test_a_swap_on_a_full_role_is_one_change_that_names_both_policies() -> None:
+    aws, wanted = full_role("new")
+    made = run(aws, wanted)
+    assert made.failures == ()
+    (swap,) = [done.change for done in made.done if done.change.target.resource == "attachment"]
+    assert (swap.action, swap.target, swap.before, swap.after) == (
+        "replace",
+        attachment_target("my-role", policy_arn("new")),
+        {"role": "my-role", "policy": policy_arn("p0")},
+        {"role": "my-role", "policy": policy_arn("new")},
+    )
+    assert run(aws, wanted).done == ()
+
+
+def test_a_swap_proves_both_attachments_before_it_detaches_anything() -> None:
+    """IAM authorizes a request before it counts: the quota is the answer to a caller who is allowed."""
+    aws, wanted = full_role("a-new", "z-new")
+    run(aws, wanted)
+    assert attachments(aws) == [
+        *("Attach a-new", "Attach p0", "Detach p0", "Attach a-new"),
+        *("Attach z-new", "Attach p1", "Detach p1", "Attach z-new"),
+    ]
+
+
+def test_a_caller_who_cannot_attach_detaches_nothing_and_stops_at_the_first_swap() -> None:
+    aws, wanted = full_role("a-new", "b-new", "c-new")
+    before = attached(aws)
+    aws.fail_on("iam:AttachRolePolicy", *[DENIED] * 20)
+    made = run(aws, wanted)
+    assert (attached(aws), attachments(aws)) == (before, ["Attach a-new"])
+    assert [(one.target.policy_arn, one.error_code, one.message) for one in made.failures] == [
+        (
+            policy_arn("a-new"),
+            "AccessDenied",
+            f"test:Injected: not authorized. {policy_arn('p0')} stays attached: it leaves the full role only when both "
+            "policies can be attached.",
+        ),
+        *(
+            (
+                policy_arn(name),
+                "SKIPPED",
+                f"not done, because the replace of attachment my-role {policy_arn('a-new')} failed (AccessDenied).",
+            )
+            for name in ("b-new", "c-new")
+        ),
+    ]
+    assert not any(one.partly for one in made.failures)
+    aws.heal()
     assert run(aws, wanted).failures == ()
 
 
-def test_a_policy_leaves_a_full_role_directly_before_its_successor_joins() -> None:
-    aws = FakeAws()
-    full = [policy(f"p{number}") for number in range(10)]
-    run(aws, desired(workload(policies=full)))
-    sent = len(aws.writes)
-    run(aws, desired(workload(policies=[policy("a-new"), policy("z-new"), *full[2:]])))
-    assert aws.writes[sent:][2:] == ["iam:DetachRolePolicy", "iam:AttachRolePolicy"] * 2
+def test_a_policy_that_cannot_be_attached_again_is_not_detached() -> None:
+    """The permission to attach may depend on the policy (iam:PolicyARN)."""
+    aws, wanted = full_role("new")
+    before = attached(aws)
+    aws.fail_on("iam:AttachRolePolicy", FULL, DENIED)
+    (failure,) = run(aws, wanted).failures
+    assert (attached(aws), attachments(aws)) == (before, ["Attach new", "Attach p0"])
+    assert failure.error_code == "AccessDenied"
+    assert failure.message.startswith(f"test:Injected: not authorized. {policy_arn('p0')} stays attached: ")
+
+
+def test_a_policy_comes_back_when_its_successor_is_refused_after_all() -> None:
+    aws, wanted = full_role("a-new", "b-new", "c-new")
+    # The first swap is granted. In the second one, both proofs are granted, and the attachment is refused.
+    granted = iter([FULL, None, None, FULL, None, DENIED])
+    attach = aws.iam.AttachRolePolicy
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if error := next(granted, None):
+            raise error
+        return attach(parameters)
+
+    aws.replace("iam:AttachRolePolicy", answer)
+    made = run(aws, wanted)
+    assert attached(aws) == ["a-new", *(f"p{number}" for number in range(1, 10))]
+    refused, skipped = made.failures
+    assert (refused.target.policy_arn, refused.error_code, refused.partly) == (
+        policy_arn("b-new"),
+        "AccessDenied",
+        False,
+    )
+    assert refused.message == (
+        f"test:Injected: not authorized. {policy_arn('p1')} had made room for it, and was attached again."
+    )
+    assert (skipped.target.policy_arn, skipped.error_code) == (policy_arn("c-new"), "SKIPPED")
+    assert [done.change.target.policy_arn for done in made.done if done.change.action == "replace"] == [
+        policy_arn("a-new")
+    ]
 
 
 def test_a_policy_that_cannot_come_back_is_told() -> None:
-    aws = FakeAws()
-    full = [policy(f"p{number}") for number in range(10)]
-    run(aws, desired(workload(policies=full)))
-    aws.fail_on("iam:AttachRolePolicy", *[DENIED] * 2)
-    made = run(aws, desired(workload(policies=[policy("z-new"), *full[1:]])))
-    (lost,) = [one for one in made.failures if one.target.policy_arn == policy_arn("p0")]
-    assert lost.partly
-    assert lost.message.startswith(
-        f"it left the full role for {policy_arn('z-new')}, which was refused, and could not be attached again: "
+    aws, wanted = full_role("new")
+    aws.fail_on("iam:AttachRolePolicy", FULL, FULL, DENIED, DENIED)
+    (failure,) = run(aws, wanted).failures
+    assert attached(aws) == [f"p{number}" for number in range(1, 10)]
+    assert failure.partly
+    assert failure.message == (
+        f"test:Injected: not authorized. {policy_arn('p0')} had made room for it, and could not be attached "
+        "again: test:Injected: not authorized."
     )
+
+
+def test_a_quota_that_is_counted_late_is_waited_for_while_a_policy_is_off() -> None:
+    aws, wanted = full_role("new")
+    aws.fail_on("iam:AttachRolePolicy", FULL, FULL, FULL, FULL)
+    clock = Clock()
+    assert run(aws, wanted, clock=clock).failures == ()
+    assert "new" in attached(aws)
+    assert clock.pauses[:2] == [0.5, 1]
+
+
+def test_a_place_that_another_process_takes_is_told_with_what_is_missing() -> None:
+    aws, wanted = full_role("new")
+    detach = aws.iam.DetachRolePolicy
+
+    def taken(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        detach(parameters)
+        aws.iam.roles["my-role"]["attached"].append("arn:aws:iam::aws:policy/Foreign")
+        return {}
+
+    aws.replace("iam:DetachRolePolicy", taken)
+    (failure,) = run(aws, wanted).failures
+    assert (failure.error_code, failure.partly) == ("LimitExceeded", True)
+    assert f"{policy_arn('p0')} had made room for it, and could not be attached again" in failure.message
+
+
+def test_a_role_with_room_after_all_loses_nothing_for_a_moment() -> None:
+    """The account's quota may be higher: then the proof is the attachment."""
+    aws, wanted = full_role("new")
+    attach = aws.iam.AttachRolePolicy
+
+    def roomy(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if len(aws.iam.roles["my-role"]["attached"]) == 10:
+            aws.iam.roles["my-role"]["attached"].append(parameters["PolicyArn"])
+            return {}
+        return attach(parameters)
+
+    aws.replace("iam:AttachRolePolicy", roomy)
+    assert run(aws, wanted).failures == ()
+    assert attachments(aws) == ["Attach new", "Detach p0"]
+    assert attached(aws) == ["new", *(f"p{number}" for number in range(1, 10))]
+
+
+def test_a_role_with_room_after_all_is_told_where_nothing_can_be_detached() -> None:
+    aws, wanted = full_role("new")
+    aws.replace("iam:AttachRolePolicy", lambda _parameters: {})
+    aws.fail_on("iam:DetachRolePolicy", DENIED)
+    (failure,) = run(aws, wanted).failures
+    assert failure.partly
+    assert failure.message == ("test:Injected: not authorized. Done before it: iam:AttachRolePolicy.")
+
+
+def test_a_swap_of_what_is_detached_already_attaches_its_successor() -> None:
+    aws, wanted = full_role("new")
+    aws.before("iam:DetachRolePolicy", lambda: aws.iam.roles["my-role"]["attached"].remove(policy_arn("p0")))
+    assert run(aws, wanted).failures == ()
+    assert "new" in attached(aws)
+
+
+def test_a_role_that_another_process_fills_meanwhile_is_looked_at_again() -> None:
+    """Room was counted, so the attachment comes first; the second look finds that it takes a swap."""
+    aws = FakeAws()
+    run(aws, desired(workload(policies=LISTED[:9])))
+    arn = given_policy(aws, "foreign")
+    aws.before("iam:AttachRolePolicy", lambda: aws.iam.roles["my-role"]["attached"].append(arn))
+    wanted = desired(workload(policies=[policy("new"), *LISTED[1:9]]))
+    aws.requests.clear()
+    assert run(aws, wanted).failures == ()
+    assert attachments(aws) == ["Attach new", "Attach new", "Attach p0", "Detach p0", "Attach new"]
+    assert attached(aws) == ["foreign", "new", *(f"p{number}" for number in range(1, 9))]
+
+
+def test_a_role_that_another_process_fills_for_good_has_the_failure_of_its_quota() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(policies=LISTED[:9])))
+    arn = given_policy(aws, "foreign")
+    aws.before("iam:AttachRolePolicy", lambda: aws.iam.roles["my-role"]["attached"].append(arn))
+    (failure,) = run(aws, desired(workload(policies=LISTED))).failures
+    assert failure.error_code == "ROLE_POLICIES_OVER_QUOTA"
+
+
+class Stepped(FakeAws):
+    """Keep all that is there after each request; do something at one of them, or fail all of its kind from it on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple[str, tuple[Any, ...]]] = []
+        self.at = 0
+        self.action: Callable[[], object] | None = None
+        self.lasting: AwsError | None = None
+        self.failing = ""
+        self.state_now = self.backup()
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if len(self.steps) + 1 == self.at:
+            self.failing = operation if self.lasting else ""
+            if self.action is not None:
+                self.action()
+        try:
+            if operation == self.failing and self.lasting is not None:
+                raise self.lasting
+            return super().call(service, operation, parameters)
+        finally:
+            if not operation.startswith(READS) or not self.steps:
+                self.state_now = self.backup()
+            self.steps.append((operation, self.state_now))
+
+    def begin(self, state: tuple[Any, ...]) -> None:
+        """Begin anew from a state, with nothing that disturbs."""
+        self.restore(state)
+        self.heal()
+        self.steps.clear()
+        self.at, self.action, self.lasting, self.failing = 0, None, None, ""
+
+
+def full_role_and_successors() -> tuple[Stepped, Desired]:
+    """A full role, and three more policies that are there already: three swaps are all that is to do."""
+    aws = Stepped()
+    _, wanted = full_role(*THREE, aws=aws)
+    run(aws, wanted)
+    aws.iam.roles["my-role"]["attached"] = [policy_arn(f"p{number}") for number in range(10)]
+    return aws, wanted
+
+
+THREE = ("a-new", "b-new", "c-new")
+SWAPPED = [*THREE, *(f"p{number}" for number in range(3, 10))]
+
+
+def missing(state: tuple[Any, ...]) -> int:
+    """How many of the three pairs have neither policy attached."""
+    present = set(state[0]["my-role"]["attached"])
+    return sum(
+        present.isdisjoint((policy_arn(f"p{number}"), policy_arn(name))) for number, name in enumerate(THREE)
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "how"),
+    [
+        *((error, how) for error in (DENIED, BUSY, FULL, LOST) for how in ("once", "to the end")),
+        (LOST, "after it took effect"),
+    ],
+    ids=lambda value: value.code if isinstance(value, AwsError) else value,
+)
+def test_no_swap_misses_more_than_one_policy_and_none_at_its_end(error: AwsError, how: str) -> None:
+    """Whichever request fails. Where attaching is refused from between two attachments on, one stays off, and is told."""
+    aws, wanted = full_role_and_successors()
+    backup = aws.backup()
+    aws.begin(backup)
+    run(aws, wanted)
+    operations = [operation for operation, _state in aws.steps]
+    for number, operation in enumerate(operations, 1):
+        if operation.startswith(READS):
+            continue
+        aws.begin(backup)
+        if how == "to the end":
+            aws.at, aws.lasting = number, error
+        else:
+            aws.fail_at(number, error, how == "after it took effect")
+        failures: tuple[Failure, ...] = ()
+        with contextlib.suppress(AwsError):
+            failures = run(aws, wanted).failures
+        assert max(missing(state) for _operation, state in aws.steps) <= 1, (number, operation)
+        left = missing(aws.backup())
+        assert left <= (how == "to the end"), (number, operation)
+        assert left <= sum(failure.partly for failure in failures), (number, operation)
+        aws.begin(aws.backup())
+        assert run(aws, wanted).failures == (), (number, operation)
+        assert attached(aws) == SWAPPED
+
+
+def test_a_run_that_is_killed_between_two_attachments_is_completed_by_the_next() -> None:
+    aws, wanted = full_role_and_successors()
+    aws.begin(aws.backup())
+    run(aws, wanted)
+    left = list(aws.steps)
+    assert sorted({missing(state) for _operation, state in left}) == [0, 1]
+    for operation, state in left:
+        aws.begin(state)
+        assert run(aws, wanted).failures == (), operation
+        assert attached(aws) == SWAPPED
+
+
+def test_a_signal_does_not_come_between_two_attachments() -> None:
+    aws, wanted = full_role_and_successors()
+    backup = aws.backup()
+    aws.begin(backup)
+    run(aws, wanted)
+    count = len(aws.steps)
+    ends = set()
+    for number in range(1, count + 1):
+        aws.begin(backup)
+        with stoppable() as stop, contextlib.suppress(Interrupted):
+            aws.at, aws.action = number, partial(stop.end, "SIGTERM")
+            run(aws, wanted)
+        assert missing(aws.backup()) == 0, number
+        ends.add(len([name for name in attached(aws) if name in THREE]))
+    assert ends == {0, 1, 2, 3}
 
 
 def test_a_policy_keeps_a_statement_until_the_policy_that_it_moves_to_is_attached() -> None:
