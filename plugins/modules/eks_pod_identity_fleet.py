@@ -339,6 +339,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_unlisted,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
@@ -494,10 +497,11 @@ def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Membe
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:
         # A removal is not verified; and to verify, the Kubernetes API need not be the cluster's.
-        fleet = assemble(api, members, Options(trust_scope=params["trust_scope"]), "present", width, False)
+        options = Options(trust_scope=params["trust_scope"], owner=params["owner"])
+        fleet = assemble(api, members, options, "present", width, False)
         progress = progress_to(params["progress_file"])
         observer = Observer(api, fleet.clusters, width, progress, "verify", fleet.left_out)
-        observed = observer.observe(fleet.desired, planning=False)
+        observed = observer.observe(fleet.desired, planning=False, unlisted=True)
         proof = read_for_verification(api, fleet.desired, observed, width)
         verified = consider_age(verify(fleet.desired, observed, proof), observed)
         callers: dict[str, list[Finding]] = {}
@@ -506,10 +510,12 @@ def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Membe
                 callers[key] = check_caller(api, part_of(fleet.desired, key), cluster, 4)
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause, params["option_prefix"]))
+    unlisted = find_unlisted(fleet.desired, observed)
     further = {
         member.key: [
             *fleet.doubts_of(member.key, verified=True),
             *callers.get(member.key, ()),
+            *(finding for finding in unlisted if finding.cluster == member.key),
             *lint_documents(member.workloads, load_catalogue()),
         ]
         for member in members

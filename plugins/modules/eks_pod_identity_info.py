@@ -343,6 +343,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_failure,
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_unlisted,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
@@ -394,9 +397,9 @@ def main() -> None:
         validate_options(params)
         role = read_assume_role(params, params["option_prefix"])
         name = parse_cluster_name(params["cluster_name"])
-        options = Options(trust_scope=params["trust_scope"])
         listed = any(params[way] is not None for way in ("parsed_input", "workloads", "workloads_from"))
-        workloads = parsed_argument(params["parsed_input"]).workloads if listed else None
+        parsed = parsed_argument(params["parsed_input"]) if listed else None
+        options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
         with Guard(params["deadline"] or None) as guard:
             api = api_for(module, params["concurrency"], role)
             cluster = find_cluster(api, name, module.region or "")
@@ -409,11 +412,11 @@ def main() -> None:
                 progress_to(params["progress_file"]),
                 "verify",
             )
-            known = observer.all_associations() if workloads is None else None
+            known = observer.all_associations() if parsed is None else None
             desired = Desired(
-                workloads_of((known or {}).values()) if workloads is None else workloads, options
+                workloads_of((known or {}).values()) if parsed is None else parsed.workloads, options
             )
-            observed = observer.observe(desired, planning=False, known=known)
+            observed = observer.observe(desired, planning=False, known=known, unlisted=True)
             proof = read_for_verification(api, desired, observed, params["concurrency"])
             verified = consider_age(verify(desired, observed, proof), observed)
             caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
@@ -426,6 +429,7 @@ def main() -> None:
     further = [
         *([as_left_open(other)] if other else []),
         *caller,
+        *find_unlisted(desired, observed),
         *lint_documents(desired.workloads, load_catalogue()),
     ]
     result = verified_result(verified, observed, cluster, further)

@@ -57,6 +57,10 @@ def many(_world: World) -> Workloads:
     ]
 
 
+def two(world: World) -> Workloads:
+    return many(world)[:2]
+
+
 def with_target(world: World) -> Workloads:
     """A target role of the same account that lets in whom that account allows it."""
     arn = world.make_role(TARGET, trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
@@ -276,6 +280,20 @@ def delete_association(world: World) -> None:
 
 def associate_another_role(world: World) -> None:
     world.update_association(roleArn=world.make_role("another", trust(PODS, *ASSUME)))
+
+
+def associate_by_hand(world: World) -> None:
+    world.eks.create_pod_identity_association(
+        clusterName=CLUSTER,
+        namespace=NAMESPACE,
+        serviceAccount="default",
+        roleArn=world.make_role("Admin", trust(PODS, *ASSUME)),
+    )
+
+
+def unlist(world: World) -> None:
+    """Take the last workload out of the list."""
+    world.asked.pop()
 
 
 def associate_another_target(world: World) -> None:

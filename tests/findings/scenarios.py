@@ -112,6 +112,9 @@ OF_AWS = (
         "ASSOCIATION_OTHER_TARGET_ROLE",
         made=aws.with_target,
     ),
+    Scenario("association made by hand", aws.associate_by_hand, "UNLISTED_ASSOCIATIONS"),
+    Scenario("workload removed from the list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.two),
+    Scenario("workload removed from a long list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.many),
     Scenario(
         "session tags turned off",
         aws.disable_session_tags,

@@ -49,6 +49,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_unlisted,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
@@ -264,12 +267,14 @@ class World:
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
-        observed = Observer(api, clusters_of(cluster), WIDTH).observe(desired, planning=False)
+        observer = Observer(api, clusters_of(cluster), WIDTH)
+        observed = observer.observe(desired, planning=False, unlisted=True)
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
         linted = lint_documents(desired.workloads, load_catalogue())
-        further = [*([as_left_open(other)] if other else []), *caller, *linted]
+        unlisted = find_unlisted(desired, observed)
+        further = [*([as_left_open(other)] if other else []), *caller, *unlisted, *linted]
         result = verified_result(verify(desired, observed, proof), observed, cluster, further)
         return named_result(result, "pod_identity_")
 

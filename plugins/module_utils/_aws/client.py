@@ -330,6 +330,7 @@ _ANSWERS = {
     "GetPolicyVersion": "PolicyVersion",
     "GetRole": "Role",
     "GetRolePolicy": "PolicyDocument",
+    "ListPodIdentityAssociations": "associations",
     "ListRoles": "Roles",
     "UpdatePodIdentityAssociation": "association",
 }

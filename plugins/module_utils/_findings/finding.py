@@ -20,6 +20,7 @@ from .table import TABLE
 class Finding:
     """``workload`` is None when it concerns them all; ``statement`` names the statement of a policy.
 
+    ``cluster`` is the cluster part of workload keys, for a finding about one cluster as a whole.
     ``raised_as`` is given where the code has more than one severity, and this is not its first.
     """
 
@@ -29,6 +30,7 @@ class Finding:
     workload: WorkloadKey | None = None
     statement: str = ""
     raised_as: Severity | None = None
+    cluster: str = ""
 
     @property
     def severity(self) -> Severity:

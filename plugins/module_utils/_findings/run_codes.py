@@ -30,6 +30,14 @@ RUN: Descriptions = {
             "run again in a minute; raise `propagation_timeout`",
         ),
     ),
+    Code.UNLISTED_ASSOCIATIONS: Description(
+        "Associations that are not in the list",
+        "warning",
+        "the cluster has associations that the list does not have; an info where they are all of other owners, or could not be "
+        "read",
+        "list them, remove what was made here with `purge`, delete the others",
+        also=("info",),
+    ),
     Code.ROLE_LEFT: Description(
         "A role has lost its last workload",
         "info",

@@ -147,7 +147,8 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What holds for the whole run. ``owner`` is None in a run for no owner."""
+    """What holds for the whole run. ``owner`` is None in a run for no owner. ``purge``: the run also removes what is not
+    listed."""
 
     trust_scope: TrustScope | None = None
     purge_tags: bool = False
@@ -156,6 +157,7 @@ class Options:
     force: bool = False
     owner: str | None = None
     trust_policy_size_limit: int = 2048
+    purge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

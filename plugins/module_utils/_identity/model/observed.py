@@ -170,6 +170,26 @@ class ReadFailure:
     error: AwsError
 
 
+@dataclass(frozen=True, slots=True)
+class UnlistedAssociations:
+    """The associations of a cluster that the list of a run does not have. Source: eks ListPodIdentityAssociations.
+
+    ``keys`` are in alphabetical order, without those that an EKS add-on owns, which are in ``addons``. ``more`` says that
+    EKS has further pages, which were not read. ``described`` are the associations that were read in full, ``failed`` those that
+    could not be, and ``error`` is the first refusal.
+    """
+
+    keys: tuple[WorkloadKey, ...] = ()
+    addons: tuple[WorkloadKey, ...] = ()
+    more: bool = False
+    described: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
+    failed: tuple[WorkloadKey, ...] = ()
+    error: AwsError | None = None
+
+    def __contains__(self, key: WorkloadKey) -> bool:
+        return key in self.keys or key in self.addons
+
+
 @dataclass(frozen=True)
 class Observed:
     """The account and the clusters, as far as the wanted workloads touch them.
@@ -180,7 +200,8 @@ class Observed:
     removals. ``bulk_denied`` is the refusal of AWS when the caller is not allowed to read in bulk, so that
     everything was read one by one.
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read. ``attachment_quota`` is
-    how many policies a role may have; None when it was not asked for, or the caller is not told.
+    how many policies a role may have; None when it was not asked for, or the caller is not told. ``unlisted`` is by what keys of
+    workloads call the cluster, and empty where only some workloads were looked at.
     """
 
     clusters: Clusters
@@ -192,6 +213,7 @@ class Observed:
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
     attachment_quota: int | None = None
+    unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
 
     # Not slots: what is asked for each workload is indexed once.
     @cached_property

@@ -28,7 +28,13 @@ from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_pur
 from ..model.errors import InputError
 from ..model.leftover import NO_ASSOCIATION, NO_ROLE, display
 from ..model.messages import SHOWN_UNLISTED, listed
-from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole
+from ..model.observed import (
+    Observed,
+    ObservedAssociation,
+    ObservedPolicy,
+    ObservedRole,
+    UnlistedAssociations,
+)
 from ..model.ownership import CLUSTER_TAG, OWNER_TAG
 
 
@@ -143,6 +149,15 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: Account) -> froz
         and role.arn.lower() not in used
         and _is_tied(role, cluster)
     )
+
+
+def staying_associations(desired: Desired, going: Desired, account: Account) -> UnlistedAssociations:
+    """Return the unlisted associations that are not among the workloads ``going``."""
+    known = {workload.key for workload in (*desired.workloads, *going.workloads)}
+    rest = {key: account.associations[key] for key in sorted(account.associations) if key not in known}
+    owned = {key: association for key, association in rest.items() if not association.owner_arn}
+    addons = tuple(key for key in rest if key not in owned)
+    return UnlistedAssociations(tuple(owned), addons, described=owned)
 
 
 def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:

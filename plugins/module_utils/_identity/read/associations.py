@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..._aws.client import Api
+from ..._aws.client import Api, answers_by_page
 from ..model.observed import ObservedAssociation
 from .decode import decode_association
 from .looks import unless_missing_twice
@@ -27,6 +27,13 @@ def list_associations(
     if service_account:
         parameters["serviceAccount"] = service_account
     return api.pages("eks", "ListPodIdentityAssociations", parameters, "associations")
+
+
+def first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the summaries of the first page, and whether EKS has more."""
+    request = {"clusterName": cluster_name}
+    page = next(answers_by_page(api, "eks", "ListPodIdentityAssociations", request))
+    return list(page["associations"]), bool(page.get("nextToken"))
 
 
 def describe_association(

@@ -8,21 +8,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
+from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
-from ..model.observed import ObservedAssociation, ReadFailure
+from ..model.observed import ObservedAssociation, ReadFailure, UnlistedAssociations
 from ..model.targets import association_target, associations_target
-from .associations import describe_association, list_associations
+from .associations import describe_association, first_associations, list_associations
 from .reader import Reader
 
 # Up to so many workloads it is cheaper to ask for each association than to list the cluster's.
 FEW_WORKLOADS = 3
+# The tags of an association take a request of its own.
+MOST_DESCRIBED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,24 @@ class _Listed:
 
 
 _Listing = Iterable["_Listed | ReadFailure"]
+
+
+@dataclass(slots=True)
+class Remainder:
+    """The associations that a listing shows and that the run does not list. ``more`` and ``error`` are as in
+    ``UnlistedAssociations``."""
+
+    associations: list[_Listed] = field(default_factory=list)
+    addons: list[WorkloadKey] = field(default_factory=list)
+    more: bool = False
+    error: AwsError | None = None
+
+    def add(self, association: _Listed, summary: Mapping[str, Any]) -> None:
+        """Keep one association."""
+        if summary.get("ownerArn"):
+            self.addons.append(association.key)
+        else:
+            self.associations.append(association)
 
 
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
@@ -56,11 +78,12 @@ def read_associations(
     keys: Iterable[WorkloadKey],
     removal: bool,
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
+    remainders: dict[str, Remainder] | None = None,
 ) -> list[ObservedAssociation | ReadFailure]:
     """The associations of some workloads. A removal needs the others too: any may still use a role.
 
     Those that are ``unchanged`` are read only when there is another in their place. Where the associations of a cluster
-    cannot be listed, that is the one failure of the cluster.
+    cannot be listed, that is the one failure of the cluster. ``remainders`` receives the other associations of each cluster.
     """
 
     def describe(listed: _Listed | ReadFailure) -> ObservedAssociation | ReadFailure | None:
@@ -73,7 +96,7 @@ def read_associations(
         return reader.attempt(association_target(listed.key), partial(_describe, reader, listed))
 
     wanted = None if removal else frozenset(keys)
-    answers = map_concurrently(describe, _listings(reader, wanted), reader.width)
+    answers = map_concurrently(describe, _listings(reader, wanted, remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
     # The failure of a listing names its cluster, and belongs to none of its associations.
     unlisted = {
@@ -82,6 +105,49 @@ def read_associations(
         if isinstance(result, ReadFailure) and result.target.resource == "associations"
     }
     return [result for result in results if _cluster_of(result) not in unlisted]
+
+
+def describe_unlisted(
+    reader: Reader, remainders: Mapping[str, Remainder], namespaces: Collection[str]
+) -> dict[str, UnlistedAssociations]:
+    """Read whose the associations are that a run does not list, at most MOST_DESCRIBED of each cluster. Those in the
+    ``namespaces`` of the run come first: a workload that left the list is likely to be there."""
+    chosen = [
+        listed
+        for remainder in remainders.values()
+        for listed in sorted(
+            remainder.associations, key=lambda listed: (listed.key.namespace not in namespaces, listed.key)
+        )[:MOST_DESCRIBED]
+    ]
+    reader.progress.expect(reader.stage, len(chosen))
+
+    def describe(listed: _Listed) -> ObservedAssociation | ReadFailure | None:
+        return reader.attempt(association_target(listed.key), partial(_describe, reader, listed))
+
+    answers = map_concurrently(describe, chosen, reader.width)
+    results = {listed.key: answer for listed, answer in zip(chosen, answers, strict=True)}
+    return {cluster: _unlisted(remainder, results) for cluster, remainder in remainders.items()}
+
+
+def _unlisted(
+    remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | ReadFailure | None]
+) -> UnlistedAssociations:
+    # Without those that were deleted since they were listed.
+    keys = sorted(
+        listed.key for listed in remainder.associations if results.get(listed.key, listed) is not None
+    )
+    failed = {key: result for key in keys if isinstance(result := results.get(key), ReadFailure)}
+    first = next(iter(failed.values()), None)
+    return UnlistedAssociations(
+        keys=tuple(keys),
+        addons=tuple(sorted(remainder.addons)),
+        more=remainder.more,
+        described={
+            key: result for key in keys if isinstance(result := results.get(key), ObservedAssociation)
+        },
+        failed=tuple(failed),
+        error=remainder.error or (first.error if first else None),
+    )
 
 
 def _cluster_of(result: ObservedAssociation | ReadFailure) -> str:
@@ -93,16 +159,32 @@ def _describe(reader: Reader, listed: _Listed) -> ObservedAssociation | None:
     return describe_association(api, listed.cluster.name, listed.association_id, listed.cluster.key)
 
 
-def _listings(reader: Reader, wanted: frozenset[WorkloadKey] | None) -> _Listing:
+def _listings(
+    reader: Reader,
+    wanted: frozenset[WorkloadKey] | None,
+    remainders: dict[str, Remainder] | None = None,
+) -> _Listing:
     """What the clusters list; with ``wanted`` of these workloads alone. Of one cluster the first are given while the others
-    are still being listed; several clusters are listed at the same time."""
+    are still being listed; several clusters are listed at the same time. With ``remainders``, clusters without a workload
+    are listed, too."""
     by_cluster: dict[str, set[WorkloadKey]] = {}
     for key in wanted or ():
         by_cluster.setdefault(key.cluster, set()).add(key)
-    listings = [
-        _listed(reader, cluster, None if wanted is None else by_cluster[cluster.key])
+    clusters = [
+        cluster
         for cluster in reader.clusters.members.values()
-        if cluster.status and (wanted is None or cluster.key in by_cluster)
+        if cluster.status and (wanted is None or remainders is not None or cluster.key in by_cluster)
+    ]
+    if remainders is not None:
+        remainders |= {cluster.key: Remainder() for cluster in clusters}
+    listings = [
+        _listed(
+            reader,
+            cluster,
+            None if wanted is None else by_cluster.get(cluster.key, set()),
+            remainders[cluster.key] if remainders is not None else None,
+        )
+        for cluster in clusters
     ]
     if len(listings) > 1:
         listings = map_concurrently(list, listings, reader.width)
@@ -110,16 +192,41 @@ def _listings(reader: Reader, wanted: frozenset[WorkloadKey] | None) -> _Listing
         yield from listing
 
 
-def _listed(reader: Reader, cluster: Cluster, wanted: Collection[WorkloadKey] | None) -> _Listing:
-    few = wanted is not None and len(wanted) <= FEW_WORKLOADS
-    places = [(key.namespace, key.service_account) for key in sorted(wanted or ())] if few else [("", "")]
+def _listed(
+    reader: Reader, cluster: Cluster, wanted: Collection[WorkloadKey] | None, remainder: Remainder | None
+) -> _Listing:
     api = reader.api.in_region(cluster.region)
     try:
-        for namespace, service_account in places:
-            for summary in list_associations(api, cluster.name, namespace, service_account):
-                key = WorkloadKey(cluster.key, summary["namespace"], summary["serviceAccount"])
-                if wanted is None or key in wanted:
-                    reader.progress.expect(reader.stage, 1)
-                    yield _Listed(cluster, key, str(summary["associationId"]))
+        for summary in _summaries(api, cluster, wanted, remainder):
+            key = WorkloadKey(cluster.key, summary["namespace"], summary["serviceAccount"])
+            listed = _Listed(cluster, key, str(summary["associationId"]))
+            if wanted is None or key in wanted:
+                reader.progress.expect(reader.stage, 1)
+                yield listed
+            elif remainder is not None:
+                remainder.add(listed, summary)
     except AwsError as error:
+        if remainder is not None and not wanted:
+            # Nothing of the run needs them.
+            remainder.error = error
+            return
         yield ReadFailure(associations_target(cluster.key), error)
+
+
+def _summaries(
+    api: Api, cluster: Cluster, wanted: Collection[WorkloadKey] | None, remainder: Remainder | None
+) -> Iterator[Mapping[str, Any]]:
+    """List all associations of a cluster, or those of few workloads. With a ``remainder`` the first page comes first, which
+    in most clusters has them all."""
+    if wanted is None or len(wanted) > FEW_WORKLOADS:
+        yield from list_associations(api, cluster.name)
+        return
+    missing = set(wanted)
+    if remainder is not None:
+        page, remainder.more = first_associations(api, cluster.name)
+        yield from page
+        missing -= {WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"]) for row in page}
+        if not remainder.more:
+            return
+    for key in sorted(missing):
+        yield from list_associations(api, cluster.name, key.namespace, key.service_account)

@@ -24,12 +24,18 @@ from ..model.observed import (
     ObservedPolicy,
     ObservedRole,
     ReadFailure,
+    UnlistedAssociations,
     users_of,
 )
 from ..model.ownership import lacks_owner
 from ..model.shared import shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
-from .cluster_associations import read_all_associations, read_associations
+from .cluster_associations import (
+    Remainder,
+    describe_unlisted,
+    read_all_associations,
+    read_associations,
+)
 from .policies import read_policy, read_policy_users
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_role
@@ -72,6 +78,7 @@ class _Answers:
     associations: dict[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
     failures: dict[Target, ReadFailure] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
+    unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,13 @@ class Observer(Reader):
         planning: bool = True,
         known: Associations | None = None,
         unchanged: Associations | None = None,
+        unlisted: bool = False,
     ) -> Observed:
         """Everything that planning the desired workloads needs; with ``removal``, their removal.
 
         Without ``planning`` what only a change would need is not read. Associations that are
         ``known`` are not read again; ``unchanged`` ones are listed again, and read only when there
-        is another in their place.
+        is another in their place. With ``unlisted``, the clusters' other associations are read as well.
         """
         demand = _demand_of(self.account, desired, removal)
         failures = [ReadFailure(associations_target(key), error) for key, error in self.unread.items()]
@@ -110,7 +118,9 @@ class Observer(Reader):
             requests = REMOVAL_READS * len(demand.made_roles)
         jobs: list[Job] = []
         if known is None:
-            jobs.append(partial(self._read_associations, answers, desired, removal, unchanged or {}))
+            jobs.append(
+                partial(self._read_associations, answers, desired, removal, unchanged or {}, unlisted)
+            )
         if requests < WORTHWHILE:
             jobs += [*roles.values(), *policies.values()]
         else:
@@ -149,6 +159,7 @@ class Observer(Reader):
             failures=tuple(sorted(answers.failures.values(), key=attrgetter("target"))),
             bulk_denied=snapshot.denied,
             documents=snapshot.documents_of(present),
+            unlisted=answers.unlisted,
         )
 
     def _work(self, jobs: Iterable[Job]) -> None:
@@ -239,14 +250,24 @@ class Observer(Reader):
             answers.roles[name.lower()] = role
 
     def _read_associations(
-        self, answers: _Answers, desired: Desired, removal: bool, unchanged: Associations
+        self,
+        answers: _Answers,
+        desired: Desired,
+        removal: bool,
+        unchanged: Associations,
+        unlisted: bool,
     ) -> None:
-        keys = (workload.key for workload in desired.workloads)
-        for result in read_associations(self, keys, removal, unchanged):
+        keys = [workload.key for workload in desired.workloads]
+        remainders: dict[str, Remainder] | None = {} if unlisted else None
+        for result in read_associations(self, keys, removal, unchanged, remainders):
             if isinstance(result, ReadFailure):
                 answers.failures[result.target] = result
             else:
                 answers.associations[result.key] = result
+        if remainders:
+            answers.unlisted.update(
+                describe_unlisted(self, remainders, frozenset(key.namespace for key in keys))
+            )
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:

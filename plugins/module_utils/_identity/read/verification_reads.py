@@ -81,12 +81,14 @@ class _Reader:
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
         wanted = {workload.key for workload in desired.workloads}
         without = {key.cluster for key in wanted - set(self.observed.associations)}
+        complete = {key: unlisted for key, unlisted in self.observed.unlisted.items() if not unlisted.more}
         clusters = [
             cluster
             for key, cluster in self.observed.clusters.members.items()
-            if cluster.status and key in without
+            if cluster.status and key in without and key not in complete
         ]
-        listed = map_concurrently(self._listed, clusters, self.width)
+        listed = [[*part.keys, *part.addons] for key, part in complete.items() if key in without]
+        listed += map_concurrently(self._listed, clusters, self.width)
         return tuple(sorted({key for keys in listed for key in keys} - wanted))
 
     def _listed(self, cluster: Cluster) -> list[WorkloadKey]:

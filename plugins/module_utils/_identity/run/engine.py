@@ -27,6 +27,7 @@ from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachment_quota import has_overfull
 from ..plan.present import make_plan
 from ..plan.trust_usability import subject_of
+from ..plan.unlisted import find_unlisted
 from ..plan.young import perhaps_unseen
 from ..read.account import read_attachment_quota
 from ..read.observe import Observer
@@ -67,10 +68,14 @@ class Engine:
         return Observer(self.api, self.clusters, self.width, self.progress, stage, self.unread)
 
     def observe(
-        self, desired: Desired, removal: bool = False, just_read: Associations | None = None
+        self,
+        desired: Desired,
+        removal: bool = False,
+        just_read: Associations | None = None,
+        unlisted: bool = False,
     ) -> Observed:
         """What there is. Associations that were ``just_read`` are only listed again."""
-        return self.observer().observe(desired, removal, unchanged=just_read)
+        return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
     def observe_after(self, run: Run) -> Observed:
         """What there is after a run: read again until it shows what the run changed, for the verification and for
@@ -133,19 +138,19 @@ class Engine:
         """
         removal = state == "absent"
         attempts = Attempts()
-        unseen_perhaps: list[Finding] = []
+        beside: list[Finding] = []
         for turn in range(ROUNDS):
             first = first_look if turn == 0 else None
-            observed = first or self._look(desired, removal, attempts)
-            if removal and turn == 0:
-                unseen_perhaps = perhaps_unseen(desired, observed)
+            observed = first or self._look(desired, removal, attempts, turn == 0)
+            if turn == 0:
+                beside = perhaps_unseen(desired, observed) if removal else find_unlisted(desired, observed)
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
                 plan = self._plan(desired, observed)
             self.journal.begin(observed, plan)
             if check_mode:
-                findings = (*plan.findings, *unseen_perhaps)
+                findings = (*plan.findings, *beside)
                 return Run(desired, state, observed, plan, (), plan.failures, findings, True)
             if turn:
                 plan = _awaiting(plan)
@@ -180,12 +185,12 @@ class Engine:
             pause = self.wait_policy.first_pause * 2**turn
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
         failures = attempts.failures(plan, outcome)
-        findings = (*plan.findings, *unseen_perhaps)
+        findings = (*plan.findings, *beside)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
 
-    def _look(self, desired: Desired, removal: bool, attempts: Attempts) -> Observed:
+    def _look(self, desired: Desired, removal: bool, attempts: Attempts, first: bool) -> Observed:
         perhaps = attempts.perhaps_made()
-        look = partial(self.observe, removal=removal)
+        look = partial(self.observe, removal=removal, unlisted=first and not removal)
         return self._settled(desired, look, perhaps)
 
     def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:

@@ -23,6 +23,7 @@ from ..plan.purge import (
     leaving_roles,
     left_roles,
     left_to_others,
+    staying_associations,
     unlisted_workloads,
     validate_purge_limit,
 )
@@ -38,6 +39,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     read; both before anything is changed.
     """
     (cluster,) = engine.clusters.members.values()
+    desired = replace(desired, options=replace(desired.options, purge=True))
     account = Account(engine.observer().all_associations(), *read_account(engine.api, engine.width))
     observed = engine.observe(desired, just_read=account.associations)
     leaving = leaving_roles(unlisted_workloads(desired, cluster, scope, account), cluster, account)
@@ -45,9 +47,12 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     freed = freed_policies(make_plan(desired, observed), observed)
     unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
     validate_purge_limit(desired, unlisted, cluster, scope, account)
-    converge = engine.run(desired, "present", check_mode, observed)
+    everybodys = unlisted
     if scope.owner is None:
         everybodys = unlisted_workloads(desired, cluster, replace(scope, whosever=True), account, freed)
+    staying = staying_associations(desired, everybodys, account)
+    converge = engine.run(desired, "present", check_mode, replace(observed, unlisted={cluster.key: staying}))
+    if scope.owner is None:
         converge = replace(converge, findings=(*converge.findings, *left_to_others(unlisted, everybodys)))
     if converge.failures:
         waits = (_purge_waits(unlisted),) if unlisted.workloads else ()

@@ -103,7 +103,7 @@ def of_cluster(run: Run, cluster: str) -> Run:
         findings=tuple(
             finding
             for finding in run.findings
-            if finding.workload is None or finding.workload.cluster == cluster
+            if (finding.workload.cluster if finding.workload else finding.cluster) in ("", cluster)
         ),
     )
 

@@ -103,10 +103,15 @@ class FakeAws:
             return answer
 
     def pages(self, service: str, operation: str, parameters: Mapping[str, Any], *results: str) -> list[Any]:
-        found: Any = self.call(service, operation, parameters)
+        answer = self.call(service, operation, parameters)
+        found: Any = answer
         for key in results:
             found = found[key]
-        return list(found)
+        token = answer.get("nextToken")
+        further = (
+            self.pages(service, operation, {**parameters, "nextToken": token}, *results) if token else ()
+        )
+        return [*found, *further]
 
     def in_region(self, region: str) -> FakeAws:
         """The same account, where EKS answers for another region."""

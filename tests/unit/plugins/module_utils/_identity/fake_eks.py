@@ -49,6 +49,8 @@ class FakeEks:
         # What DescribeCluster says beside name, ARN and status.
         self.details: dict[str, Any] = {}
         self.associations: dict[str, Answer] = {}
+        # How many associations a page of a list holds; 0 for all of them.
+        self.page_size = 0
         self.lag = 0
         self.waits: dict[str, int] = {}
         self.last = 0
@@ -78,7 +80,10 @@ class FakeEks:
             for one in self.associations.values()
             if all(one[key] == asked[key] for key in IDENTITY if key in asked)
         ]
-        return {"associations": matching}
+        begin = int(asked.get("nextToken", 0))
+        end = begin + (self.page_size or len(matching))
+        more = {"nextToken": str(end)} if end < len(matching) else {}
+        return {"associations": matching[begin:end], **more}
 
     def DescribePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
         return {"association": copy.deepcopy(self._association(asked))}

@@ -487,3 +487,40 @@ def test_a_role_without_association_is_named_in_words() -> None:
         purge(aws, limit=1)
     rows = result_of(purge(aws), False)["changes"]
     assert {row["workload"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_purge_reports_what_it_leaves(check_mode: bool) -> None:
+    aws = settled(own("a"), own("b"), own("c", "elsewhere"))
+    given_association(aws, "hand", "Admin")
+    run(aws, desired(own("x"), tags={OWNER_TAG: "x"}))
+    done = purge(aws, own("a"), check_mode=check_mode, namespaces=frozenset({"default"}))
+    told = [(finding.code, finding.severity, finding.message) for finding in done.findings]
+    place = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
+    assert told[0] == (
+        "UNLISTED_ASSOCIATIONS",
+        "warning",
+        f"{place} has 2 associations not in the list: 1 managed outside of ⟨purge_namespaces⟩ (elsewhere/c), "
+        "1 not managed (default/hand with role Admin).",
+    )
+    assert [code for code, _severity, _message in told[1:]] == ["OWNED_BY_ANOTHER"]
+
+
+def test_a_purge_for_an_owner_reports_associations_without_one() -> None:
+    aws = settled(own("free"))
+    run(aws, desired(own("a"), own("b"), tags={OWNER_TAG: "x"}))
+    run(aws, desired(own("theirs"), tags={OWNER_TAG: "y"}))
+    wanted = desired(own("a"), tags={OWNER_TAG: "x"})
+    (finding,) = run_with_purge(engine(aws, wanted), wanted, PurgeScope("x"), False).findings
+    assert (finding.code, finding.severity) == ("UNLISTED_ASSOCIATIONS", "warning")
+    assert finding.message.endswith(
+        " has 2 associations not in the list: 1 managed without owner (default/free), 1 of other owners (y)."
+    )
+    assert there(aws) == ["a", "free", "theirs"]
+
+
+def test_a_purge_that_waits_reports_what_it_has_not_removed_once() -> None:
+    aws = settled(own("a"), own("b"))
+    aws.fail_on("iam:CreateRole", DENIED)
+    done = purge(aws, own("a"), own("c"))
+    assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]

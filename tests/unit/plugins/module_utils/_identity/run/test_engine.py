@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     Clock,
     FakeAws,
+    Raw,
     desired,
     document,
     engine,
@@ -31,6 +32,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     named,
     names,
     plan,
+    policy,
     policy_arn,
     role_arn,
     run,
@@ -321,25 +323,86 @@ def test_each_thing_is_read_once() -> None:
     assert len(set(reads)) == len(reads)
 
 
-def test_few_associations_are_asked_for_and_many_are_listed() -> None:
-    def asked(count: int) -> list[dict[str, str]]:
-        aws = FakeAws()
-        plan(aws, desired(*[workload(f"s{number}") for number in range(count)]))
-        return aws.parameters("eks:ListPodIdentityAssociations")
-
-    assert asked(3) == [
-        {"clusterName": CLUSTER, "namespace": "default", "serviceAccount": f"s{number}"}
-        for number in range(3)
-    ]
-    assert asked(4) == [{"clusterName": CLUSTER}]
+ONE_PAGE: Raw = {"clusterName": CLUSTER}
+NEXT_PAGE = ONE_PAGE | {"nextToken": "100"}
 
 
-def test_associations_of_others_are_not_described() -> None:
+def filtered(service_account: str) -> Raw:
+    return ONE_PAGE | {"namespace": "default", "serviceAccount": service_account}
+
+
+@pytest.mark.parametrize(
+    ("associations", "workloads", "requests"),
+    [
+        pytest.param(0, ["s0", "s1", "s2"], [ONE_PAGE], id="few workloads, no association"),
+        pytest.param(100, ["s0", "s1", "s2"], [ONE_PAGE], id="few workloads, one page"),
+        pytest.param(150, ["s0", "s1"], [ONE_PAGE], id="few workloads, all on the first of two pages"),
+        pytest.param(150, ["s0", "s140"], [ONE_PAGE, filtered("s140")], id="one is not on the first page"),
+        pytest.param(150, ["new"], [ONE_PAGE, filtered("new")], id="one without association"),
+        pytest.param(0, ["s0", "s1", "s2", "s3"], [ONE_PAGE], id="many workloads"),
+        pytest.param(150, ["s0", "s1", "s2", "s3"], [ONE_PAGE, NEXT_PAGE], id="many workloads, two pages"),
+        pytest.param(150, [], [ONE_PAGE], id="no workload"),
+    ],
+)
+def test_requests_that_list_associations(
+    associations: int, workloads: list[str], requests: list[Raw]
+) -> None:
     aws = FakeAws()
-    for number in range(9):
+    aws.eks.page_size = 100
+    for number in range(associations):
+        given_association(aws, f"s{number}", "x")
+    plan(aws, desired(*map(workload, workloads)))
+    assert aws.parameters("eks:ListPodIdentityAssociations") == requests
+
+
+@pytest.mark.parametrize("workloads", [1, 4])
+@pytest.mark.parametrize(("unlisted", "described"), [(0, 0), (1, 1), (10, 10), (50, 10)])
+def test_unlisted_associations_are_described_up_to_ten(workloads: int, unlisted: int, described: int) -> None:
+    aws = FakeAws()
+    for number in range(unlisted):
         given_association(aws, f"theirs{number}", "x")
-    plan(aws, desired(*[workload(f"s{number}") for number in range(4)]))
+    plan(aws, desired(*[workload(f"s{number}") for number in range(workloads)]))
+    assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == described
+
+
+def test_associations_of_addons_are_not_described() -> None:
+    aws = FakeAws()
+    for number in range(3):
+        given_association(
+            aws, f"addon{number}", "x", ownerArn="arn:aws:eks:us-west-2:111122223333:addon/x/y/z"
+        )
+    assert plan(aws, desired(workload())).findings == ()
     assert aws.parameters("eks:DescribePodIdentityAssociation") == []
+
+
+def test_unlisted_associations_in_the_namespaces_of_the_list_are_described_first() -> None:
+    aws = FakeAws()
+    for number in range(20):
+        given_association(aws, f"other{number}", "x", "a-namespace")
+    gone = given_association(aws, "gone", "x")
+    plan(aws, desired(workload()))
+    first, *_others = aws.parameters("eks:DescribePodIdentityAssociation")
+    assert first == {"clusterName": CLUSTER, "associationId": gone}
+
+
+def test_a_second_look_at_the_same_run_reads_no_unlisted_associations() -> None:
+    aws = FakeAws()
+    given_association(aws, "theirs", "x")
+    assert run(aws, desired(workload())).failures == ()
+    aws.requests.clear()
+    wanted = desired(workload(policies=[policy("other")]))
+    done = engine(aws, wanted)
+    done.observe_after(done.run(wanted, "present", check_mode=False))
+    requests = aws.parameters("eks:ListPodIdentityAssociations")
+    assert requests == [ONE_PAGE, filtered("app")]
+    assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 2
+
+
+def test_a_removal_reports_no_unlisted_associations() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    given_association(aws, "theirs", "x")
+    assert run(aws, desired(workload(), state="absent"), "absent").findings == ()
 
 
 def test_many_threads_come_to_the_same_end() -> None:

@@ -42,8 +42,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     perform,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
     CLUSTER,
     OTHER_CLUSTER,
+    REGION,
     FakeAws,
     desired,
     fleet_engine,
@@ -412,6 +414,47 @@ def test_what_clusters_define_apart_is_left_as_it_is(here: Any, there: Any, mess
     ]
     assert list(aws.state()["roles"]) == ["web"]
     assert aws.state()["policies"] == {}
+
+
+def test_each_cluster_has_its_own_unlisted_associations() -> None:
+    aws = with_agents(FakeAws())
+    run_fleet(aws, both(workload(), workload("gone")))
+    wanted = both(workload())
+    wanted = replace(wanted, workloads=wanted.workloads[:1])
+    # The second cluster has no workload in the list.
+    asked = [
+        *members(wanted),
+        *members_of([Asked(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
+    ]
+    engine, fleet = fleet_engine(aws, asked, wanted.options)
+    rows = changed_rows(fleet, asked, perform(engine, fleet.desired, Order("present")), False, {})
+    assert [(row["cluster_name"], [told["message"] for told in row["findings"]]) for row in rows] == [
+        (CLUSTER, [f"{_place(CLUSTER)} has 1 association not in the list: 1 managed (default/gone)."]),
+        (
+            OTHER_CLUSTER,
+            [
+                f"{_place(OTHER_CLUSTER)} has 2 associations not in the list: 2 managed (default/app, default/gone)."
+            ],
+        ),
+    ]
+
+
+def test_a_cluster_without_workloads_that_cannot_be_listed_fails_nothing() -> None:
+    aws = with_agents(FakeAws())
+    wanted = desired(workload())
+    asked = [
+        *members(wanted),
+        *members_of([Asked(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
+    ]
+    aws.replace("eks:ListPodIdentityAssociations", _denied_for(aws, OTHER_CLUSTER))
+    engine, fleet = fleet_engine(aws, asked, wanted.options)
+    rows = changed_rows(fleet, asked, perform(engine, fleet.desired, Order("present")), False, {})
+    assert [(row["failed"], row["failures"]) for row in rows] == [(False, []), (False, [])]
+    assert [finding["severity"] for row in rows for finding in row["findings"]] == ["info"]
+
+
+def _place(cluster: str) -> str:
+    return f"cluster {cluster} (account {ACCOUNT}, region {REGION})"
 
 
 def test_a_teardown_removes_a_role_that_only_the_clusters_of_the_run_use() -> None:

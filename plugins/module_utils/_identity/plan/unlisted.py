@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Report the associations of the clusters that the list of a run does not have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..model.aws_errors import AwsError
+from ..model.cluster import Cluster
+from ..model.desired import Desired, Options
+from ..model.messages import listed, sentence
+from ..model.observed import Observed, ObservedAssociation, UnlistedAssociations
+from ..model.ownership import OWNER_TAG, is_of_another
+
+SHOWN = 10
+
+
+def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
+    """Return at most one finding for each cluster."""
+    findings = []
+    for key, cluster in observed.clusters.members.items():
+        unlisted = observed.unlisted.get(key, UnlistedAssociations())
+        if unlisted.keys:
+            findings.append(_unlisted_associations(cluster, unlisted, desired.options))
+        elif unlisted.error is not None:
+            findings.append(_not_readable(cluster, unlisted.error))
+    return findings
+
+
+def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, options: Options) -> Finding:
+    described = [unlisted.described[key] for key in unlisted.keys if key in unlisted.described]
+    unmanaged = [one for one in described if not one.owned]
+    foreign = [one for one in described if is_of_another(one.tags, options.owner)]
+    ownerless = [one for one in described if one.owned and options.owner and not one.tags.get(OWNER_TAG)]
+    managed = [one for one in described if one not in (*unmanaged, *foreign, *ownerless)]
+    unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]
+    owners = sorted({one.tags[OWNER_TAG] for one in foreign})
+    # A purge of namespaces leaves those of the others.
+    stays = " outside of ⟨purge_namespaces⟩" if options.purge else ""
+    parts = (
+        _part(len(managed), f"managed{stays}", _keys(managed)),
+        _part(len(ownerless), "managed without owner", _keys(ownerless)),
+        _part(len(unmanaged), "not managed", map(_with_role, unmanaged)),
+        _part(len(foreign), "of other owners", owners),
+        _part(len(unlisted.addons), "of EKS add-ons", map(str, unlisted.addons)),
+        _part(len(unlisted.failed), "that could not be read", map(str, unlisted.failed)),
+        _part(len(unread), "not looked at", map(str, unread)),
+    )
+    total = len(unlisted.keys) + len(unlisted.addons)
+    count = f"{'at least ' if unlisted.more else ''}{total} association{'' if total == 1 else 's'}"
+    error = unlisted.error if unlisted.failed else None
+    remedies = [
+        *_remedies(options, managed, ownerless, unmanaged, unread),
+        *([error.remedy] if error else []),
+    ]
+    warns = bool(unmanaged or ownerless or (managed and not options.purge))
+    return Finding(
+        Code.UNLISTED_ASSOCIATIONS,
+        f"{_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
+        f"{f' {_text(error)}' if error else ''}",
+        " ".join(remedies) or "Nothing, where they are in other lists.",
+        raised_as=None if warns else "info",
+        cluster=cluster.key,
+    )
+
+
+def _remedies(
+    options: Options,
+    managed: Sequence[ObservedAssociation],
+    ownerless: Sequence[ObservedAssociation],
+    unmanaged: Sequence[ObservedAssociation],
+    unread: Sequence[WorkloadKey],
+) -> Iterator[str]:
+    run = "a run for this cluster alone with ⟨purge⟩: true"
+    if managed and not options.purge:
+        yield f"List those that are managed, or remove them by {run}, whose check mode shows what goes."
+    if ownerless:
+        yield "A purge for an owner leaves those without one: purge them in a run without owner, or list them."
+    if unmanaged:
+        yield (
+            "A purge leaves those that are not managed: list them with ⟨adopt⟩: true, or delete them with "
+            "workload_identity.aws.eks_pod_identity_association."
+        )
+    if unread and not managed:
+        yield f"The check mode of {run} looks at all of them."
+
+
+def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
+    return Finding(
+        Code.UNLISTED_ASSOCIATIONS,
+        f"the associations of {_place(cluster)} could not be read, so those that are not in the list are not known. "
+        f"{_text(error)}",
+        error.remedy,
+        raised_as="info",
+        cluster=cluster.key,
+    )
+
+
+def _place(cluster: Cluster) -> str:
+    return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
+
+
+def _text(error: AwsError) -> str:
+    return f"{error.operation}: {error.code}: {sentence(error.text)}"
+
+
+def _part(count: int, label: str, names: Iterable[str]) -> str:
+    return f"{count} {label} ({listed(names, SHOWN)})" if count else ""
+
+
+def _keys(associations: Iterable[ObservedAssociation]) -> list[str]:
+    return [str(association.key) for association in associations]
+
+
+def _with_role(association: ObservedAssociation) -> str:
+    return f"{association.key} with role {association.role_arn.rpartition('/')[2]}"

@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The finding about associations that are not in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Cluster,
+    clusters_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Observed,
+    ObservedAssociation,
+    UnlistedAssociations,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_unlisted,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    HERE,
+    OTHER_CLUSTER,
+    OTHER_CLUSTER_ARN,
+    OWNED,
+    REGION,
+    key,
+    role_arn,
+)
+
+ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
+DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException", "User is not authorized")
+NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
+BY_PURGE = (
+    "List those that are managed, or remove them by a run for this cluster alone with ⟨purge⟩: true, whose check mode shows "
+    "what goes."
+)
+BY_HAND = (
+    "A purge leaves those that are not managed: list them with ⟨adopt⟩: true, or delete them with "
+    "workload_identity.aws.eks_pod_identity_association."
+)
+WITHOUT_OWNER = (
+    "A purge for an owner leaves those without one: purge them in a run without owner, or list them."
+)
+LOOK = "The check mode of a run for this cluster alone with ⟨purge⟩: true looks at all of them."
+NOTHING = "Nothing, where they are in other lists."
+
+
+def association(name: str, tags: Mapping[str, str] = OWNED, role: str = "reports") -> ObservedAssociation:
+    return ObservedAssociation(key(name), f"a-{name}", "", role_arn(role), tags=tags)
+
+
+def owned_by(owner: str) -> dict[str, str]:
+    return {**OWNED, OWNER_TAG: owner}
+
+
+def unlisted(
+    *associations: ObservedAssociation,
+    unread: Iterable[WorkloadKey] = (),
+    failed: Iterable[WorkloadKey] = (),
+    addons: Iterable[WorkloadKey] = (),
+    more: bool = False,
+) -> UnlistedAssociations:
+    described = {one.key: one for one in associations}
+    keys = tuple(sorted((*described, *unread, *failed)))
+    failed = tuple(failed)
+    return UnlistedAssociations(
+        keys, tuple(addons), more, described, failed, error=DENIED if failed else None
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    unlisted: UnlistedAssociations
+    message: str
+    remedy: str
+    severity: str = "warning"
+    options: Options = field(default_factory=Options)
+
+
+CASES = (
+    Case(
+        "one made here",
+        unlisted(association("a")),
+        "has 1 association not in the list: 1 managed (default/a).",
+        BY_PURGE,
+    ),
+    Case(
+        "several made here, one by hand",
+        unlisted(association("a"), association("b"), association("hand", {}, "Admin")),
+        "has 3 associations not in the list: 2 managed (default/a, default/b), 1 not managed (default/hand with role Admin).",
+        f"{BY_PURGE} {BY_HAND}",
+    ),
+    Case(
+        "made here for the owner of the run",
+        unlisted(association("a", owned_by("x"))),
+        "has 1 association not in the list: 1 managed (default/a).",
+        BY_PURGE,
+        options=Options(owner="x"),
+    ),
+    Case(
+        "made here without owner, in a run with one",
+        unlisted(association("a")),
+        "has 1 association not in the list: 1 managed without owner (default/a).",
+        WITHOUT_OWNER,
+        options=Options(owner="x"),
+    ),
+    Case(
+        "of other owners alone",
+        unlisted(
+            association("a", owned_by("y")), association("b", owned_by("z")), association("c", owned_by("z"))
+        ),
+        "has 3 associations not in the list: 3 of other owners (y, z).",
+        NOTHING,
+        "info",
+        Options(owner="x"),
+    ),
+    Case(
+        "of an owner, in a run without",
+        unlisted(association("a", owned_by("y"))),
+        "has 1 association not in the list: 1 of other owners (y).",
+        NOTHING,
+        "info",
+    ),
+    Case(
+        "by hand beside another owner and an add-on",
+        unlisted(
+            association("a", owned_by("y")), association("hand", {}), addons=[key("ebs", "kube-system")]
+        ),
+        "has 3 associations not in the list: 1 not managed (default/hand with role reports), 1 of other owners (y), "
+        "1 of EKS add-ons (kube-system/ebs).",
+        BY_HAND,
+        options=Options(owner="x"),
+    ),
+    Case(
+        "more than were looked at",
+        unlisted(*[association(f"a{n}") for n in range(10)], unread=[key(f"b{n:02}") for n in range(40)]),
+        "has 50 associations not in the list: 10 managed ("
+        + ", ".join(f"default/a{n}" for n in range(10))
+        + "), 40 not looked at ("
+        + ", ".join(f"default/b{n:02}" for n in range(10))
+        + " and 30 more).",
+        BY_PURGE,
+    ),
+    Case(
+        "more than were looked at, which are all of other owners",
+        unlisted(association("a", owned_by("y")), unread=[key("b"), key("c")]),
+        "has 3 associations not in the list: 1 of other owners (y), 2 not looked at (default/b, default/c).",
+        LOOK,
+        "info",
+        Options(owner="x"),
+    ),
+    Case(
+        "further pages",
+        unlisted(association("a"), more=True),
+        "has at least 1 association not in the list: 1 managed (default/a).",
+        BY_PURGE,
+    ),
+    Case(
+        "one that cannot be read",
+        unlisted(failed=[key("a")]),
+        "has 1 association not in the list: 1 that could not be read (default/a). eks:DescribePodIdentityAssociation: "
+        "AccessDeniedException: User is not authorized.",
+        DENIED.remedy,
+        "info",
+    ),
+    Case(
+        "one that cannot be read beside one made here",
+        unlisted(association("b"), failed=[key("a")]),
+        "has 2 associations not in the list: 1 managed (default/b), 1 that could not be read (default/a). "
+        "eks:DescribePodIdentityAssociation: AccessDeniedException: User is not authorized.",
+        f"{BY_PURGE} {DENIED.remedy}",
+    ),
+    Case(
+        "outside of the namespaces of a purge",
+        unlisted(association("a")),
+        "has 1 association not in the list: 1 managed outside of ⟨purge_namespaces⟩ (default/a).",
+        NOTHING,
+        "info",
+        Options(purge=True),
+    ),
+    Case(
+        "by hand, in a purge",
+        unlisted(association("hand", {})),
+        "has 1 association not in the list: 1 not managed (default/hand with role reports).",
+        BY_HAND,
+        options=Options(purge=True),
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_unlisted_associations_are_one_finding(case: Case) -> None:
+    observed = Observed(clusters_of(HERE), unlisted={CLUSTER: case.unlisted})
+    (finding,) = find_unlisted(Desired((), case.options), observed)
+    assert finding.code == "UNLISTED_ASSOCIATIONS"
+    assert finding.message == f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) {case.message}"
+    assert (finding.remedy, finding.severity) == (case.remedy, case.severity)
+    assert (finding.workload, finding.cluster) == (None, CLUSTER)
+
+
+@pytest.mark.parametrize(
+    "nothing", [UnlistedAssociations(), unlisted(addons=[key("ebs", "kube-system")]), unlisted(more=True)]
+)
+def test_nothing_unlisted_is_no_finding(nothing: UnlistedAssociations) -> None:
+    assert find_unlisted(Desired(()), Observed(clusters_of(HERE), unlisted={CLUSTER: nothing})) == []
+
+
+def test_a_cluster_that_was_not_looked_at_has_no_finding() -> None:
+    assert find_unlisted(Desired(()), Observed(clusters_of(HERE))) == []
+
+
+def test_associations_that_cannot_be_listed_are_an_info() -> None:
+    refused = UnlistedAssociations(error=NOT_LISTED)
+    (finding,) = find_unlisted(Desired(()), Observed(clusters_of(HERE), unlisted={CLUSTER: refused}))
+    assert finding.message == (
+        f"the associations of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be read, so those that are not "
+        "in the list are not known. eks:ListPodIdentityAssociations: AccessDeniedException: User is not authorized."
+    )
+    assert (finding.remedy, finding.severity) == (NOT_LISTED.remedy, "info")
+
+
+def test_each_cluster_has_a_finding_of_its_own() -> None:
+    there = replace(association("b"), key=key("b", cluster=OTHER_CLUSTER))
+    observed = Observed(
+        clusters_of(HERE, ELSEWHERE),
+        unlisted={CLUSTER: unlisted(association("a")), OTHER_CLUSTER: unlisted(there)},
+    )
+    assert [finding.cluster for finding in find_unlisted(Desired(()), observed)] == [CLUSTER, OTHER_CLUSTER]
