@@ -61,6 +61,11 @@ def two(world: World) -> Workloads:
     return many(world)[:2]
 
 
+def sharing(_world: World) -> Workloads:
+    """Two workloads with one role."""
+    return [GUIDE, {**GUIDE, "service_account": "another"}]
+
+
 def with_target(world: World) -> Workloads:
     """A target role of the same account that lets in whom that account allows it."""
     arn = world.make_role(TARGET, trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
@@ -289,6 +294,18 @@ def associate_by_hand(world: World) -> None:
         serviceAccount="default",
         roleArn=world.make_role("Admin", trust(PODS, *ASSUME)),
     )
+
+
+def grant_alone(world: World) -> None:
+    """Remove the last workload as a teardown does that may not write the trust policy."""
+    removed = world.asked.pop()
+    listed = world.eks.list_pod_identity_associations(
+        clusterName=CLUSTER, namespace=removed["namespace"], serviceAccount=removed["service_account"]
+    )
+    for association in listed["associations"]:
+        world.eks.delete_pod_identity_association(
+            clusterName=CLUSTER, associationId=association["associationId"]
+        )
 
 
 def unlist(world: World) -> None:

@@ -114,6 +114,7 @@ OF_AWS = (
     ),
     Scenario("association made by hand", aws.associate_by_hand, "UNLISTED_ASSOCIATIONS"),
     Scenario("workload removed from the list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.two),
+    Scenario("grant without association", aws.grant_alone, "TRUST_WITHOUT_ASSOCIATION", made=aws.sharing),
     Scenario("workload removed from a long list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.many),
     Scenario(
         "session tags turned off",

@@ -38,6 +38,13 @@ RUN: Descriptions = {
         "list them, remove what was made here with `purge`, delete the others",
         also=("info",),
     ),
+    Code.TRUST_WITHOUT_ASSOCIATION: Description(
+        "A trust policy lets in a workload without association",
+        "warning",
+        "the trust policy of a role made here has a statement made here for a workload that is not in the list and has no "
+        "association: its removal failed, or the association was deleted by hand",
+        "`purge`, or `state: absent` for the workload and the role; nothing where another run is about to create the association",
+    ),
     Code.ROLE_LEFT: Description(
         "A role has lost its last workload",
         "info",

@@ -51,7 +51,8 @@ class Change:
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
     ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
     more, so it waits for whatever replaces that. ``requires_unused`` says that nobody may
-    use the role any more, which is looked at again right before.
+    use the role any more, which is looked at again right before. So is ``unassociated``: workloads that must have no
+    association.
 
     The action "replace" is for two things that cannot exist at the same time: the first of ``calls`` takes one away, the
     last one creates the other. ``proofs`` are sent before them, and ``put_back`` when the last one is refused.
@@ -71,6 +72,7 @@ class Change:
     common_needs: frozenset[Target] = frozenset()
     proofs: tuple[Proof, ...] = ()
     put_back: Call | None = None
+    unassociated: frozenset[WorkloadKey] = frozenset()
 
     def needed_among(self, targets: Set[Target]) -> Target | None:
         """The first of these targets that it needs."""

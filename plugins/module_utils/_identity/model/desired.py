@@ -165,10 +165,12 @@ class Desired:
     """Everything that one run is to apply to clusters of one account. What their workloads share is defined alike.
 
     ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why. ``leaving`` are
-    the roles, by lower-case name, that a purge deletes after the run, and that nothing else uses.
+    the roles, by lower-case name, that a purge deletes after the run, and that nothing else uses. ``unassociated`` are workloads
+    that a purge found in trust policies, and that had no association; one that has been created since keeps all that it uses.
     """
 
     workloads: tuple[Workload, ...]
     options: Options = field(default_factory=Options)
     would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
     leaving: frozenset[str] = frozenset()
+    unassociated: frozenset[WorkloadKey] = frozenset()

@@ -201,7 +201,8 @@ class Observed:
     everything was read one by one.
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read. ``attachment_quota`` is
     how many policies a role may have; None when it was not asked for, or the caller is not told. ``unlisted`` is by what keys of
-    workloads call the cluster, and empty where only some workloads were looked at.
+    workloads call the cluster, and empty where only some workloads were looked at; then so is ``unassociated``: workloads
+    that the run does not list, that a role of it lets in, and that have no association.
     """
 
     clusters: Clusters
@@ -214,6 +215,7 @@ class Observed:
     documents: Mapping[str, Document] = field(default_factory=dict)
     attachment_quota: int | None = None
     unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
+    unassociated: frozenset[WorkloadKey] = frozenset()
 
     # Not slots: what is asked for each workload is indexed once.
     @cached_property

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..._findings.key import WorkloadKey
-from .cluster import Account
+from ..._policy.trust.statements import read_grants
+from .cluster import Account, Clusters
 from .desired import PolicySpec, RoleSpec, Workload
 from .failures import Failure, request_failure
 from .observed import Observed, ReadFailure
@@ -40,6 +41,17 @@ class SharedRole:
     def without(self, keys: frozenset[WorkloadKey]) -> SharedRole:
         """The role for its other users; what is attached to it stays wanted."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
+
+
+def granted_workloads(clusters: Clusters, trust: Mapping[str, object]) -> set[WorkloadKey]:
+    """Return the workloads of these clusters that statements made here let in by name."""
+    grants, _others = read_grants(trust)
+    named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.service_account)
+    return {
+        WorkloadKey(cluster.key, grant.namespace, grant.service_account)
+        for cluster, grant in named
+        if cluster is not None
+    }
 
 
 def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[SharedRole]:

@@ -22,6 +22,7 @@ from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
 from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another
 from ..model.shared import (
     SharedRole,
+    granted_workloads,
     read_failure,
     shared_policies,
     shared_roles,
@@ -56,6 +57,7 @@ class _Removal:
     going: frozenset[WorkloadKey]
     unread: tuple[ReadFailure, ...]
     may_purge: MayPurge | None
+    unassociated: frozenset[WorkloadKey] = frozenset()
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
 
     def clusters(self, shared: SharedRole) -> Clusters:
@@ -66,6 +68,11 @@ class _Removal:
     @property
     def purges(self) -> bool:
         return self.may_purge is not None
+
+    @property
+    def removed(self) -> frozenset[WorkloadKey]:
+        """The workloads that trust policies let in no longer."""
+        return self.listed | self.unassociated
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
@@ -78,6 +85,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
     """
     draft = Draft()
     unread = observed.unread
+    desired = _without_appeared(desired, observed)
     listed = frozenset(workload.key for workload in desired.workloads)
     removal = _Removal(
         observed,
@@ -86,6 +94,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
         frozenset(_plan_associations(draft, desired, observed, listed)),
         tuple(failure for failure in observed.failures if failure.target.resource == "association"),
         may_purge,
+        desired.unassociated,
     )
     for cluster in observed.clusters.among(listed).members.values():
         if not cluster.status:
@@ -105,6 +114,17 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
         if policy is not None and spec.document is not None and (may_purge is None or may_purge(policy)):
             _plan_policy(draft, desired.options, policy, users, removal.freed.get(arn, {}))
     return without_failed(draft.plan())
+
+
+def _without_appeared(desired: Desired, observed: Observed) -> Desired:
+    """Leave out the workloads that had no association, and have one by now, or may have."""
+    appeared = {
+        key
+        for key in desired.unassociated
+        if key in observed.associations or association_target(key) in observed.unread
+    }
+    workloads = tuple(workload for workload in desired.workloads if workload.key not in appeared)
+    return replace(desired, workloads=workloads, unassociated=desired.unassociated - appeared)
 
 
 def _plan_associations(
@@ -278,14 +298,16 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     staying = frozenset(
         key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
-    narrowed = trust.without(clusters, role.trust, removal.listed - staying, staying)
-    if narrowed is not None and not narrowed.get("Statement") and role.owned and not shared.spec.existing:
+    narrowed = trust.without(clusters, role.trust, removal.removed - staying, staying)
+    closes = role.owned and (removal.purges or not shared.spec.existing)
+    if narrowed is not None and not narrowed.get("Statement") and closes:
         narrowed = closed_policy(next(iter(clusters.members.values())).arn)
     if narrowed is not None and narrowed.get("Statement"):
         needs = _associations(removal, shared)
         change = roles.update_trust(role, narrowed, shared.keys, needs)
         if change is not None:
-            draft.changes.append(change)
+            unassociated = removal.unassociated & granted_workloads(clusters, role.trust)
+            draft.changes.append(replace(change, unassociated=unassociated))
     elif shared.spec.extend_trust and (
         narrowed is not None or trust.still_granted(clusters, role.trust, removal.listed)
     ):

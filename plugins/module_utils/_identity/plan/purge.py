@@ -8,7 +8,7 @@
 
 A workload that left the list is known by its association, which carries our tag; a role that lost its
 last association by its tag and by our grants, which all name this cluster; a policy that nothing has
-attached by the tag that names this cluster.
+attached by the tag that names this cluster; a grant by its workload, which has no association.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..._policy.language.text import Document
 from ..._policy.trust.statements import closed_for, read_grants
 from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, clusters_of
 from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_purge
 from ..model.errors import InputError
 from ..model.leftover import NO_ASSOCIATION, NO_ROLE, display
@@ -36,6 +36,7 @@ from ..model.observed import (
     UnlistedAssociations,
 )
 from ..model.ownership import CLUSTER_TAG, OWNER_TAG
+from ..model.shared import granted_workloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,46 @@ def unlisted_workloads(
         # A policy has no namespace: a purge of namespaces leaves it.
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
     ]
-    return replace(desired, workloads=(*unlisted, *orphans, *unused))
+    grants = _unused_grants(desired, cluster, scope, account)
+    going = {role.name for workload in (*unlisted, *orphans) if (role := workload.role) and not role.existing}
+    # A role that goes loses its grants with it. Given by its ARN, it loses only them.
+    guests = [
+        Workload(key, RoleSpec(name=role.name, arn=role.arn))
+        for role, keys in grants
+        if role.name not in going
+        for key in sorted(keys)
+    ]
+    return replace(
+        desired,
+        workloads=(*unlisted, *orphans, *guests, *unused),
+        unassociated=frozenset(key for _role, keys in grants for key in keys),
+    )
+
+
+def _unused_grants(
+    desired: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+) -> list[tuple[ObservedRole, set[WorkloadKey]]]:
+    """Return the roles that let in workloads which are not listed and have no association, with these workloads. A trust
+    policy that a list gives as a whole has no grants to purge."""
+    present = {workload.key for workload in desired.workloads} | account.associations.keys()
+    given = {
+        role.name.lower()
+        for workload in desired.workloads
+        if (role := workload.role) is not None and role.trust_policy is not None
+    }
+    grants = [
+        (
+            role,
+            {
+                key
+                for key in granted_workloads(clusters_of(cluster), role.trust) - present
+                if scope.includes(role.tags, (key.namespace,))
+            },
+        )
+        for role in account.roles
+        if role.owned and role.name.lower() not in given
+    ]
+    return [(role, keys) for role, keys in grants if keys]
 
 
 def leaving_roles(unlisted: Desired, cluster: Cluster, account: Account) -> frozenset[str]:
@@ -160,10 +200,25 @@ def staying_associations(desired: Desired, going: Desired, account: Account) -> 
     return UnlistedAssociations(tuple(owned), addons, described=owned)
 
 
+def staying_grants(
+    desired: Desired, going: Desired, cluster: Cluster, account: Account
+) -> frozenset[WorkloadKey]:
+    """Return the workloads without association that roles let in, and that are not among the workloads ``going``."""
+    granted = {
+        key
+        for role in account.roles
+        if role.owned
+        for key in granted_workloads(clusters_of(cluster), role.trust)
+    }
+    known = {workload.key for workload in (*desired.workloads, *going.workloads)}
+    return frozenset(granted - known - account.associations.keys())
+
+
 def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
     """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
     going = {workload.key for workload in unlisted.workloads}
-    names = [display(workload.key) for workload in everybodys.workloads if workload.key not in going]
+    rest = (display(workload.key) for workload in everybodys.workloads if workload.key not in going)
+    names = list(dict.fromkeys(rest))
     if not names:
         return ()
     return (
@@ -217,7 +272,8 @@ def validate_purge_limit(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
 ) -> None:
     """InputError when more would go than the limit allows, before anything is changed."""
-    count = len(unlisted.workloads)
+    names = list(dict.fromkeys(display(workload.key) for workload in unlisted.workloads))
+    count = len(names)
     associations = account.associations
     kept = sum(
         workload.key in associations and associations[workload.key].owned for workload in desired.workloads
@@ -230,7 +286,6 @@ def validate_purge_limit(
         if scope.percent is None
         else f"{scope.percent}% of the {kept + count} that are there, which is {allowed}"
     )
-    names = [display(workload.key) for workload in unlisted.workloads]
     raise InputError(
         [
             f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "

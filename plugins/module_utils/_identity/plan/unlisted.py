@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Report the associations of the clusters that the list of a run does not have. Pure."""
+"""Report associations of the clusters that the list of a run does not have, and grants without association. Pure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Options
 from ..model.messages import listed, sentence
-from ..model.observed import Observed, ObservedAssociation, UnlistedAssociations
+from ..model.observed import Observed, ObservedAssociation, ObservedRole, UnlistedAssociations
 from ..model.ownership import OWNER_TAG, is_of_another
+from ..model.shared import granted_workloads, shared_roles
 
 SHOWN = 10
 
 
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return at most one finding for each cluster."""
-    findings = []
+    """Return at most one finding for the associations of each cluster, and one for each grant without association."""
+    findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
         unlisted = observed.unlisted.get(key, UnlistedAssociations())
         if unlisted.keys:
@@ -33,6 +34,32 @@ def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
         elif unlisted.error is not None:
             findings.append(_not_readable(cluster, unlisted.error))
     return findings
+
+
+def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
+    """Return a finding for each workload in the trust policy of a role made here that has no association."""
+    return [
+        _unused_grant(observed.cluster_of(key), role, key)
+        for shared in shared_roles(observed.account, desired.workloads)
+        if (role := observed.roles.get(shared.spec.name.lower())) is not None
+        and role.owned
+        and not is_of_another(role.tags, desired.options.owner)
+        and shared.spec.trust_policy is None
+        for key in sorted(granted_workloads(observed.clusters, role.trust) & observed.unassociated)
+    ]
+
+
+def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Finding:
+    return Finding(
+        Code.TRUST_WITHOUT_ASSOCIATION,
+        f"the trust policy of role {role.arn} lets in {key}, which is not in the list and has no association with "
+        f"{_place(cluster)}.",
+        "Nothing, where another run is about to create the association. Else take it out of the trust policy: by a run for this "
+        "cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an association: "
+        f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
+        f"--service-account {key.service_account} --region {cluster.region}",
+        key,
+    )
 
 
 def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, options: Options) -> Finding:

@@ -129,6 +129,17 @@ def describe_unlisted(
     return {cluster: _unlisted(remainder, results) for cluster, remainder in remainders.items()}
 
 
+def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
+    """Ask EKS for the association of one workload; None where it does not answer."""
+    cluster = reader.clusters.of(key)
+    api = reader.api.in_region(cluster.region)
+    try:
+        return any(list_associations(api, cluster.name, key.namespace, key.service_account))
+    except AwsError:
+        # It would only have been a finding.
+        return None
+
+
 def _unlisted(
     remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | ReadFailure | None]
 ) -> UnlistedAssociations:

@@ -27,12 +27,14 @@ from ..model.observed import (
     UnlistedAssociations,
     users_of,
 )
-from ..model.ownership import lacks_owner
-from ..model.shared import shared_policies, shared_roles
+from ..model.ownership import is_of_another, lacks_owner
+from ..model.shared import granted_workloads, shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
 from .cluster_associations import (
+    MOST_DESCRIBED,
     Remainder,
     describe_unlisted,
+    has_association,
     read_all_associations,
     read_associations,
 )
@@ -79,6 +81,7 @@ class _Answers:
     failures: dict[Target, ReadFailure] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
     unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
+    unassociated: set[WorkloadKey] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class Observer(Reader):
             self._read_extra_policies(answers, desired, demand, removal)
         if planning and not removal:
             self._read_policy_users(answers, desired.options, demand)
+        if unlisted:
+            answers.unassociated.update(self._read_unassociated(answers, desired, demand))
         return self._observed(answers, demand)
 
     def _observed(self, answers: _Answers, demand: _Demand) -> Observed:
@@ -160,6 +165,7 @@ class Observer(Reader):
             bulk_denied=snapshot.denied,
             documents=snapshot.documents_of(present),
             unlisted=answers.unlisted,
+            unassociated=frozenset(answers.unassociated),
         )
 
     def _work(self, jobs: Iterable[Job]) -> None:
@@ -248,6 +254,25 @@ class Observer(Reader):
         role = self.attempt(role_target(name), read)
         if isinstance(role, ObservedRole):
             answers.roles[name.lower()] = role
+
+    def _read_unassociated(self, answers: _Answers, desired: Desired, demand: _Demand) -> set[WorkloadKey]:
+        """Find the workloads that roles of the run let in and that have no association. They are looked for once more, each
+        by its name: the list may not have been complete, and the trust policy may be younger than it."""
+        listed = {workload.key for workload in desired.workloads}
+        granted = {
+            key
+            for name, role in answers.roles.items()
+            if role is not None and role.owned and not is_of_another(role.tags, desired.options.owner)
+            if name in demand.roles and demand.roles[name].trust_policy is None
+            for key in granted_workloads(self.clusters, role.trust)
+        }
+        missing = sorted(
+            key
+            for key in granted - listed
+            if (unlisted := answers.unlisted.get(key.cluster)) is not None and key not in unlisted
+        )
+        found = map_concurrently(partial(has_association, self), missing[:MOST_DESCRIBED], self.width)
+        return {key for key, present in zip(missing, found, strict=False) if present is False}
 
     def _read_associations(
         self,

@@ -71,7 +71,11 @@ def apply_plan(
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(change.target.touched, []).append(change)
-        removed = [change for change in plan.changes if change.stage == stage and change.requires_unused]
+        removed = [
+            change
+            for change in plan.changes
+            if change.stage == stage and (change.requires_unused or change.unassociated)
+        ]
         if use_check is not None and removed:
             use_check.look(removed)
         make = partial(
@@ -119,9 +123,12 @@ def _make_all(
         else:
             if change.requires_unused and not looked and use_check is not None:
                 used, looked = use_check.refusal(change), True
-            if change.requires_unused and used is not None:
-                failure = request_failure(used, change.workloads, change.target, change.action)
-                result = Refusal(change, failure, used)
+            refused = used if change.requires_unused else None
+            if change.unassociated and use_check is not None:
+                refused = refused or use_check.refusal(change)
+            if refused is not None:
+                failure = request_failure(refused, change.workloads, change.target, change.action)
+                result = Refusal(change, failure, refused)
             else:
                 regional = api.in_region(regions.get(change.target.cluster, ""))
                 result = _make(regional, change, wait_policy, journal)

@@ -24,6 +24,7 @@ from ..plan.purge import (
     left_roles,
     left_to_others,
     staying_associations,
+    staying_grants,
     unlisted_workloads,
     validate_purge_limit,
 )
@@ -51,7 +52,12 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     if scope.owner is None:
         everybodys = unlisted_workloads(desired, cluster, replace(scope, whosever=True), account, freed)
     staying = staying_associations(desired, everybodys, account)
-    converge = engine.run(desired, "present", check_mode, replace(observed, unlisted={cluster.key: staying}))
+    observed = replace(
+        observed,
+        unlisted={cluster.key: staying},
+        unassociated=staying_grants(desired, everybodys, cluster, account),
+    )
+    converge = engine.run(desired, "present", check_mode, observed)
     if scope.owner is None:
         converge = replace(converge, findings=(*converge.findings, *left_to_others(unlisted, everybodys)))
     if converge.failures:
@@ -71,7 +77,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
         plan=replace(converge.plan, changes=(*converge.plan.changes, *removal.plan.changes)),
         done=(*converge.done, *removal.done),
         failures=removal.failures,
-        purged=len(unlisted.workloads),
+        purged=len({workload.key for workload in unlisted.workloads}),
         findings=(*converge.findings, *removal.findings),
     )
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A last look at whether a role got a user since the removal was planned.
+"""A last look at whether a role got a user, or a workload its association, since the removal was planned.
 
 IAM has no conditional deletion, so a role that gets a user between this look and the request is lost; the
 verification of that user finds it.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
 from ..model.aws_errors import AwsError, ErrorKind
@@ -33,13 +34,14 @@ class UseCheck:
     observed: Observed
     journal: Journal
     users: dict[str, str] = field(default_factory=dict)
+    keys: frozenset[WorkloadKey] = frozenset()
     failure: AwsError | None = None
 
     def look(self, changes: list[Change]) -> None:
         """List the associations again. Those that were known are read again only where a trust policy lets
         in more than single workloads: else it has to change for them first."""
         known = self.observed.associations
-        if any(self._is_open(change) for change in changes):
+        if any(change.requires_unused and self._is_open(change) for change in changes):
             known = {}
         self.users, self.failure = {}, None
         removed = self._removed()
@@ -50,6 +52,7 @@ class UseCheck:
             elif result.association_id not in removed:
                 associations.append(result)
         self.users = _users(associations)
+        self.keys = frozenset(association.key for association in associations)
 
     def _removed(self) -> set[object]:
         """The IDs of associations that this run has deleted: a list that is late may still hold them."""
@@ -64,6 +67,14 @@ class UseCheck:
         """Why the role of a change must be looked at anew."""
         if self.failure is not None:
             return self.failure
+        appeared = sorted(change.unassociated & self.keys)
+        if appeared:
+            text = (
+                f"{appeared[0].cluster} {appeared[0]} has got an association since the purge looked for one."
+            )
+            return _in_use(change, text)
+        if not change.requires_unused:
+            return None
         planned = self.observed.roles.get(change.target.name.lower())
         if planned is None:
             return None

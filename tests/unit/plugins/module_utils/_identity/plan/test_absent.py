@@ -322,6 +322,29 @@ def test_a_shared_role_stays_for_the_others() -> None:
     ] == ["two"]
 
 
+def test_a_removal_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
+    aws = settled(workload("app"), workload("two"))
+    aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
+    refused = run(aws, desired(workload("app"), state="absent"), "absent")
+    assert [failure.error_code for failure in refused.failures] == ["AccessDenied"]
+    assert [one["serviceAccount"] for one in aws.state()["associations"]] == ["two"]
+    assert remove(aws, workload("app")) == ["update trust_policy my-role"]
+    assert aws.state() == settled(workload("two")).state()
+    assert remove(aws, workload("app")) == []
+
+
+def test_a_removal_takes_the_grant_of_an_association_that_was_deleted_by_hand() -> None:
+    """Also out of a role that was not made here, which the workload used as it is."""
+    aws = FakeAws()
+    given(aws, "old", TRUST_BARE)
+    guest = workload("app", role={"arn": OLD, "extend_trust": True}, policies=None)
+    before = aws.state()
+    assert run(aws, desired(guest)).failures == ()
+    aws.eks.associations.clear()
+    remove(aws, guest)
+    assert aws.state() == before
+
+
 def test_a_shared_role_goes_with_the_last() -> None:
     raw = [workload("app"), workload("two")]
     aws = settled(*raw)

@@ -524,3 +524,115 @@ def test_a_purge_that_waits_reports_what_it_has_not_removed_once() -> None:
     aws.fail_on("iam:CreateRole", DENIED)
     done = purge(aws, own("a"), own("c"))
     assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
+
+
+SHARED = {"role": {"name": "shared"}, "policies": [policy("shared")]}
+
+
+def granted(aws: FakeAws, role: str) -> list[str]:
+    """The service accounts in the statements of a trust policy that allow."""
+    names = [
+        one["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
+        for one in json.loads(aws.iam.roles[role]["trust"])["Statement"]
+        if one["Effect"] == "Allow"
+    ]
+    return sorted(name for part in names for name in (part if isinstance(part, list) else [part]))
+
+
+def without_association(*service_accounts: str, **options: Any) -> FakeAws:
+    """An account in which a, b and c share a role, and these have lost their association."""
+    aws = settled(*(own(name) | SHARED for name in "abc"), **options)
+    aws.eks.associations = {
+        identifier: one
+        for identifier, one in aws.eks.associations.items()
+        if one["serviceAccount"] not in service_accounts
+    }
+    return aws
+
+
+def test_a_purge_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
+    aws = settled(own("a") | SHARED, own("b") | SHARED)
+    aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
+    refused = purge(aws, own("a") | SHARED)
+    assert [failure.error_code for failure in refused.failures] == ["AccessDenied"]
+    assert (there(aws), granted(aws, "shared")) == (["a"], ["a", "b"])
+    predicted = purge(aws, own("a") | SHARED, check_mode=True)
+    done = purge(aws, own("a") | SHARED)
+    assert names(predicted.plan) == names(done.plan) == ["update trust_policy shared"]
+    assert (done.failures, done.findings, done.purged) == ((), (), 1)
+    assert granted(aws, "shared") == ["a"]
+    assert aws.state() == settled(own("a") | SHARED).state()
+    assert purge(aws, own("a") | SHARED).plan.changes == ()
+
+
+def test_a_purge_takes_grants_out_of_a_role_that_stays_for_unlisted_workloads() -> None:
+    """Here b has an association that was made by hand."""
+    aws = without_association("b", "c")
+    given_association(aws, "b", "shared")
+    done = purge(aws, own("d"))
+    assert there(aws) == ["b", "d"]
+    assert granted(aws, "shared") == ["b"]
+    assert done.failures == ()
+
+
+def test_a_role_that_holds_something_of_others_loses_the_grant_that_is_left() -> None:
+    aws = settled(own("a"))
+    aws.iam.roles["role-a"]["attached"].append(given_policy(aws, "theirs"))
+    aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
+    purge(aws)
+    assert granted(aws, "role-a") == ["a"]
+    assert [named(one.change) for one in purge(aws).done] == ["update trust_policy role-a"]
+    assert granted(aws, "role-a") == []
+    assert purge(aws).plan.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("scope", "left"),
+    [
+        pytest.param({}, ["a"], id="the whole cluster"),
+        pytest.param({"namespaces": frozenset({"default"})}, ["a"], id="its namespace"),
+        pytest.param({"namespaces": frozenset({"other"})}, ["a", "b", "c"], id="another namespace"),
+        pytest.param({"owner": "x"}, ["a", "b", "c"], id="an owner whom the role does not have"),
+    ],
+)
+def test_a_purge_takes_grants_within_its_scope(scope: dict[str, Any], left: list[str]) -> None:
+    aws = without_association("b", "c")
+    purge(aws, own("a") | SHARED, **scope)
+    assert granted(aws, "shared") == left
+
+
+def test_grants_count_for_the_limit_once_a_workload() -> None:
+    aws = without_association("b", "c")
+    two = own("b") | {"role": {"name": "second"}}
+    run(aws, desired(own("a") | {"role": {"name": "second"}}, two))
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "b"
+    }
+    run(aws, desired(own("a") | SHARED))
+    with pytest.raises(InputError, match=r"purge would remove 3 workloads .* is 2: .*default/b, default/c"):
+        purge(aws, own("a") | SHARED, limit=2)
+
+
+def test_a_whole_trust_policy_has_no_grants_to_purge() -> None:
+    aws = without_association("b", "c")
+    whole = json.loads(aws.iam.roles["shared"]["trust"])
+    as_given = own("a") | SHARED | {"role": {"name": "shared", "trust_policy": whole}}
+    assert purge(aws, as_given).plan.changes == ()
+
+
+@pytest.mark.parametrize("moment", range(1, 5))
+def test_an_association_that_appears_during_a_purge_keeps_its_grant(moment: int) -> None:
+    """At each list of associations but the first, the last of which comes right before the change."""
+    aws = without_association("b")
+    lists = iter(range(moment + 1))
+
+    def appear() -> None:
+        if next(lists) == moment:
+            given_association(aws, "b", "shared", tags=MADE)
+        else:
+            aws.before("eks:ListPodIdentityAssociations", appear)
+
+    aws.before("eks:ListPodIdentityAssociations", appear)
+    done = purge(aws, own("a") | SHARED, own("c") | SHARED)
+    assert (there(aws), granted(aws, "shared")) == (["a", "b", "c"], ["a", "b", "c"])
+    assert (done.done, done.failures) == ((), ())

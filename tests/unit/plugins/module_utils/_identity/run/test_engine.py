@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -29,6 +34,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     given,
     given_association,
     given_policy,
+    key,
     named,
     names,
     plan,
@@ -396,6 +402,121 @@ def test_a_second_look_at_the_same_run_reads_no_unlisted_associations() -> None:
     requests = aws.parameters("eks:ListPodIdentityAssociations")
     assert requests == [ONE_PAGE, filtered("app")]
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 2
+
+
+SHARED_ROLE: Raw = {"role": {"name": "shared"}, "policies": None}
+
+
+def grants_without_association(aws: FakeAws, *service_accounts: str) -> None:
+    """The role shared lets in these service accounts, and only app has an association with it."""
+    shared = [workload(name, **SHARED_ROLE) for name in ("app", *service_accounts)]
+    assert run(aws, desired(*shared)).failures == ()
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "app"
+    }
+    aws.requests.clear()
+
+
+def reported(run_: Run) -> list[tuple[str, str, str]]:
+    return [(finding.code, finding.severity, str(finding.workload)) for finding in run_.findings]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_grant_without_association_is_reported(check_mode: bool) -> None:
+    aws = FakeAws()
+    grants_without_association(aws, "gone")
+    wanted = desired(workload(**SHARED_ROLE))
+    done = engine(aws, wanted).run(wanted, "present", check_mode)
+    (finding,) = done.findings
+    place = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
+    assert (finding.code, finding.severity, finding.workload) == (
+        "TRUST_WITHOUT_ASSOCIATION",
+        "warning",
+        key("gone"),
+    )
+    assert finding.message == (
+        f"the trust policy of role {role_arn('shared')} lets in default/gone, which is not in the list and has no association "
+        f"with {place}."
+    )
+    assert finding.remedy == (
+        "Nothing, where another run is about to create the association. Else take it out of the trust policy: by a run for "
+        "this cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an "
+        "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
+        "gone --region us-west-2"
+    )
+    # It is looked for by its name once more.
+    assert aws.parameters("eks:ListPodIdentityAssociations") == [ONE_PAGE, filtered("gone")]
+
+
+def test_grants_of_associations_on_further_pages_are_not_reported() -> None:
+    aws = FakeAws()
+    grants_without_association(aws, "gone", "there")
+    for number in range(120):
+        given_association(
+            aws, f"s{number:03}", "x", ownerArn="arn:aws:eks:us-west-2:111122223333:addon/x/y/z"
+        )
+    given_association(aws, "there", "shared", tags=OWNED)
+    aws.eks.page_size = 100
+    done = run(aws, desired(workload(**SHARED_ROLE)))
+    assert reported(done) == [("TRUST_WITHOUT_ASSOCIATION", "warning", "default/gone")]
+
+
+def test_an_association_that_another_run_creates_meanwhile_is_not_reported() -> None:
+    aws = FakeAws()
+    grants_without_association(aws, "soon")
+    aws.before("iam:GetRole", lambda: given_association(aws, "soon", "shared", tags=OWNED))
+    assert run(aws, desired(workload(**SHARED_ROLE))).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("tags", "owner", "role"),
+    [
+        pytest.param({}, None, {}, id="a role that was not made here"),
+        pytest.param(OWNED | {OWNER_TAG: "y"}, "x", {}, id="a role of another owner"),
+        pytest.param(OWNED, None, {"trust_scope": "namespace"}, id="a grant for the namespace"),
+    ],
+)
+def test_grants_that_are_not_of_the_run_are_not_reported(
+    tags: dict[str, str], owner: str | None, role: Raw
+) -> None:
+    aws = FakeAws()
+    named = SHARED_ROLE["role"] | role
+    assert run(aws, desired(workload(role=named), workload("gone", role=named))).failures == ()
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "app"
+    }
+    aws.iam.roles["shared"]["tags"] = tags
+    as_it_is = {"role": {"arn": role_arn("shared")}, "policies": None}
+    wanted = desired(workload(**as_it_is), owner=owner)
+    assert engine(aws, wanted).run(wanted, "present", check_mode=False).findings == ()
+
+
+def test_a_whole_trust_policy_has_no_grant_to_report() -> None:
+    aws = FakeAws()
+    grants_without_association(aws, "gone")
+    whole = {"name": "shared", "trust_policy": json.loads(aws.iam.roles["shared"]["trust"])}
+    assert run(aws, desired(workload(role=whole, policies=None))).findings == ()
+
+
+def test_grants_without_association_are_looked_for_up_to_ten_times() -> None:
+    aws = FakeAws()
+    grants_without_association(aws, *(f"gone{number:02}" for number in range(12)))
+    done = run(aws, desired(workload(**SHARED_ROLE)))
+    assert len(done.findings) == 10
+    assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 1 + 10
+
+
+def test_a_grant_that_cannot_be_looked_for_is_left_out() -> None:
+    aws = FakeAws()
+    grants_without_association(aws, "gone")
+
+    def deny(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if "namespace" in parameters:
+            raise classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "Not allowed")
+        return aws.eks.ListPodIdentityAssociations(parameters)
+
+    aws.replace("eks:ListPodIdentityAssociations", deny)
+    assert run(aws, desired(workload(**SHARED_ROLE))).findings == ()
 
 
 def test_a_removal_reports_no_unlisted_associations() -> None:
