@@ -154,7 +154,8 @@ RUN: Descriptions = {
     Code.POLICY_STAYS_ATTACHED: Description(
         "A policy stays attached",
         "info",
-        "teardown: a policy that was not made here stays on an existing role",
+        "teardown, purge: a policy stays on a role that was not made here: the policy was not made here either, nothing shows "
+        "that it was attached here, or others use the role",
         "detach it, if nothing else needs it",
     ),
     Code.TRUST_STATEMENT_FOREIGN: Description(

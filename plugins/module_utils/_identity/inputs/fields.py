@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..model.errors import Problems
-from ..model.tags import MARKS
+from ..model.ownership import is_mark
 from .limits import TAG_RULE, find_same_but_for_case, is_tag_text
 
 # IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
@@ -199,7 +199,7 @@ class Fields:
                 self.problems.add(
                     self.place, f"{name}: key and value of tag '{shown(key)}' must have only {TAG_RULE}."
                 )
-            elif str(key) in MARKS:
+            elif is_mark(str(key)):
                 self.problems.add(
                     self.place, f"{name}: tag '{shown(key)}' is set by this collection; leave it out."
                 )

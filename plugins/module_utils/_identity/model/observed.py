@@ -78,7 +78,7 @@ class ObservedRole:
 
     ``attached`` holds the ARNs of attached policies. ``inline`` and ``instance_profiles`` are names,
     read only for the role's removal; ``inline_documents`` only where they came with the rest. ``created_at`` is in
-    ISO 8601; when a role was last changed, IAM does not say.
+    ISO 8601; when a role was last changed, IAM does not say. ``role_id`` is not used again for another role of the name.
     """
 
     name: str
@@ -94,6 +94,7 @@ class ObservedRole:
     inline_documents: Mapping[str, Document] | None = None
     instance_profiles: tuple[str, ...] = ()
     created_at: str = ""
+    role_id: str = ""
 
     @property
     def owned(self) -> bool:

@@ -26,6 +26,15 @@ OWNER_TAG = "workload-identity/owner"
 CLUSTER_TAG = "workload-identity/cluster"
 
 
+# Begins the key of a tag that records on a policy a role of other people to which it was attached here.
+ATTACHED_TAG = "workload-identity/attached-to/"
+
+
+def is_mark(key: str) -> bool:
+    """Return whether a tag is one that this collection sets itself."""
+    return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith(ATTACHED_TAG)
+
+
 def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
     """Whether something is marked as another owner's. A run without ``owner`` owns nothing that has one."""
     return is_owned(tags) and bool(tags.get(OWNER_TAG)) and tags[OWNER_TAG] != owner

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .changes import Call
-from .ownership import CLUSTER_TAG, MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
-
-MARKS = (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG)
+from .ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
 def compare(present: Mapping[str, str], wanted: Mapping[str, str], purge: bool) -> TagChange:
     """Tags that AWS itself sets (prefix ``aws:``) are never removed, nor is the mark of ownership."""
     missing = {key: value for key, value in wanted.items() if present.get(key) != value}
-    extra = [key for key in present if key not in wanted and key not in MARKS and not key.startswith("aws:")]
+    extra = [key for key in present if key not in wanted and not is_mark(key) and not key.startswith("aws:")]
     return TagChange(missing, tuple(sorted(extra)) if purge else ())
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
@@ -19,7 +19,7 @@ from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
-from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another
+from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
 from ..model.shared import (
     SharedRole,
     granted_workloads,
@@ -30,6 +30,7 @@ from ..model.shared import (
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
+from .attachment_records import is_recorded, outdated_records
 from .completion import without_failed
 from .problems import owned_by_another
 
@@ -48,7 +49,8 @@ class _Removal:
 
     ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
     ``may_purge`` is given for a purge. ``freed`` says, by the ARN of a policy, which roles let go of it and by
-    which change.
+    which change. ``listed_for`` has, by the ARN of a policy, the roles of other people for which it is listed, with the
+    workloads.
     """
 
     observed: Observed
@@ -59,6 +61,7 @@ class _Removal:
     may_purge: MayPurge | None
     unassociated: frozenset[WorkloadKey] = frozenset()
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
+    listed_for: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...]]]] = field(default_factory=dict)
 
     def clusters(self, shared: SharedRole) -> Clusters:
         """The clusters of a role's workloads whose associations are known. What a role is granted in another cluster, this
@@ -113,6 +116,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
         policy = observed.policies.get(arn)
         if policy is not None and spec.document is not None and (may_purge is None or may_purge(policy)):
             _plan_policy(draft, desired.options, policy, users, removal.freed.get(arn, {}))
+    _plan_records(draft, removal)
     return without_failed(draft.plan())
 
 
@@ -198,8 +202,8 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
         )
     elif not users:
         _plan_detachments(part, removal, shared, role, deleted)
-    if shared.spec.existing:
-        _note_attached(part, removal, shared, role)
+    if shared.spec.existing or not role.owned:
+        _note_attached(part, removal, shared, role, users)
     if deleted:
         part.changes.append(_delete_role(part, removal, shared, role))
     else:
@@ -279,17 +283,56 @@ def _plan_detachments(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, deleted: bool
 ) -> None:
     for arn in role.attached:
-        owned = _owned(removal.observed, arn) and (not shared.spec.existing or arn in shared.policy_users)
-        if owned or deleted:
+        if deleted or _is_attached_here(removal, shared, role, arn):
             needs = _associations(removal, shared)
             change = roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs)
             draft.changes.append(replace(change, requires_unused=not shared.spec.existing))
 
 
-def _note_attached(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    for arn, keys in shared.policy_users.items():
-        if arn in role.attached and not _owned(removal.observed, arn):
-            draft.findings.append(retained.stays_attached(role, keys[0], arn))
+def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
+    """Return whether a policy of ours was attached by this collection: to a role of ours, or by its record."""
+    policy = removal.observed.policies.get(arn)
+    if policy is None or not policy.owned:
+        return False
+    if role.owned and not shared.spec.existing:
+        return True
+    return arn in _listed_for(shared, role) and is_recorded(policy, role)
+
+
+def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[WorkloadKey, ...]]:
+    """Return the policies that a removal is about, on a role of other people: those that are listed; a purge lists none."""
+    if shared.spec.existing:
+        return shared.policy_users
+    return {**dict.fromkeys(role.attached, shared.keys), **shared.policy_users}
+
+
+def _note_attached(
+    draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, users: Sequence[str]
+) -> None:
+    """Report what stays attached to a role of other people, and keep in mind what is listed for it."""
+    for arn, keys in _listed_for(shared, role).items():
+        removal.listed_for.setdefault(arn, []).append((role, keys))
+        if arn not in role.attached:
+            continue
+        if not _owned(removal.observed, arn):
+            draft.findings += [retained.stays_attached(role, keys[0], arn)] if shared.spec.existing else []
+        elif users:
+            draft.findings.append(retained.stays_for_users(role, keys[0], arn, users))
+        elif not _is_attached_here(removal, shared, role, arn):
+            draft.findings.append(retained.stays_without_record(role, keys[0], arn))
+
+
+def _plan_records(draft: Draft, removal: _Removal) -> None:
+    """Delete the records of attachments that go, or are gone, from the policies that stay."""
+    deleted = {change.target for change in draft.changes if change.action == "delete"}
+    staying = [
+        policy
+        for arn in removal.listed_for
+        if policy_target(arn) not in deleted
+        and (policy := removal.observed.policies.get(arn)) is not None
+        and may_change(policy.tags or {}, removal.options.owner, removal.options.adopt)
+    ]
+    draft.changes += outdated_records(POLICY_STAGE, draft.changes, staying, removal.listed_for)
 
 
 def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:

@@ -30,6 +30,7 @@ from ..model.shared import (
 )
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from .associations import WantedAssociation, plan_association
+from .attachment_records import with_records
 from .completion import without_failed
 from .differences import find_differences
 from .policies import plan_policy
@@ -74,6 +75,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
             draft.failures.append(read_failure(failure, shared.keys))
         else:
             plan_shared_role(draft, observed, options, shared, listed, made, unread)
+    draft.changes = with_records(draft.changes, observed, options, all_shared)
     gained = {
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared

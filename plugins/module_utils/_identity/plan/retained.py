@@ -20,6 +20,7 @@ from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
 from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
+from .attachment_records import record_key
 
 
 def attached_extra(
@@ -134,6 +135,28 @@ def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
         f"{arn} stays attached to role {role.arn}: neither belongs to this collection, so it is not known "
         "who attached it.",
         "Detach it when nothing else needs it.",
+        key,
+    )
+
+
+def stays_without_record(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+    """Report a policy of ours on a role of other people, where nothing shows that it was attached here."""
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {arn} stays attached to role {role.arn}, which was not made here: the policy does not have the tag "
+        f"{record_key(role.name)} of this role, so it is not known to have been attached here.",
+        "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
+        f"{role.name} --policy-arn {arn}",
+        key,
+    )
+
+
+def stays_for_users(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
+    """Report a policy of ours on a role of other people that is still used."""
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {arn} stays attached to role {role.arn}, which is still used by {listed(users, 10)}.",
+        "If they do not need it, remove those first, then run again.",
         key,
     )
 

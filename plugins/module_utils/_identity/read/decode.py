@@ -56,6 +56,7 @@ def decode_role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
         tags=_tags(raw.get("Tags")),
         attached=tuple(entry["PolicyArn"] for entry in attached),
         created_at=_time(raw.get("CreateDate")),
+        role_id=str(raw.get("RoleId") or ""),
     )
 
 

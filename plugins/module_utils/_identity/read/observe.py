@@ -28,7 +28,7 @@ from ..model.observed import (
     users_of,
 )
 from ..model.ownership import is_of_another, lacks_owner
-from ..model.shared import granted_workloads, shared_policies, shared_roles
+from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
 from .cluster_associations import (
     MOST_DESCRIBED,
@@ -195,15 +195,15 @@ class Observer(Reader):
     def _read_extra_policies(
         self, answers: _Answers, desired: Desired, demand: _Demand, removal: bool
     ) -> None:
-        """Read who owns the policies that are attached to our roles but not asked for there."""
+        """Read the tags of the policies that are attached to our roles but not asked for there, and of those that are to be
+        attached to roles of other people."""
         extra = sorted(
             {
                 arn
                 for shared in shared_roles(self.account, desired.workloads)
                 if (role := answers.roles.get(shared.spec.name.lower())) is not None
-                and (role.owned or desired.options.adopt)
-                for arn in role.attached
-                if arn not in shared.policy_users and ":iam::aws:" not in arn
+                for arn in _tagged_policies(shared, role, desired.options)
+                if ":iam::aws:" not in arn
                 if arn not in answers.policies
                 or ((policy := answers.policies[arn]) is not None and policy.tags is None)
             }
@@ -293,6 +293,14 @@ class Observer(Reader):
             answers.unlisted.update(
                 describe_unlisted(self, remainders, frozenset(key.namespace for key in keys))
             )
+
+
+def _tagged_policies(shared: SharedRole, role: ObservedRole, options: Options) -> Iterable[str]:
+    """Return the policies of one role on whose tags a plan turns."""
+    if role.owned or options.adopt:
+        yield from (arn for arn in role.attached if arn not in shared.policy_users)
+    if shared.spec.existing:
+        yield from (arn for arn in shared.policy_users if arn not in role.attached)
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:

@@ -19,7 +19,7 @@ from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Call
 
 # These build on something made before, which IAM may not know yet.
-_BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary"))
+_BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary", "TagPolicy"))
 
 
 @dataclass(frozen=True, slots=True)

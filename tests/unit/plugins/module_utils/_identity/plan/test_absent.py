@@ -488,7 +488,7 @@ def test_an_existing_role_in_use_keeps_our_policy() -> None:
     given_association(aws, "two", "old")
     found = absent(aws, raw)
     assert names(found) == ["delete association default/app"]
-    assert codes(found) == ["POLICY_STILL_USED"]
+    assert codes(found) == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
 
 
 def test_a_role_of_another_path_is_not_the_one_that_was_meant() -> None:

@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A removal detaches a policy from a role of other people only where its record shows that it was attached here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
+    read_snapshot,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    MADE,
+    OWNED,
+    TRUST_BARE,
+    FakeAws,
+    desired,
+    engine,
+    given,
+    given_association,
+    given_policy,
+    key,
+    named,
+    names,
+    plan,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+
+MINE = policy_arn("my-policy")
+OLD = role_arn("old")
+RECORD = "workload-identity/attached-to/old"
+DENIED = classify("iam:AttachRolePolicy", "AccessDenied", "User is not authorized")
+RAW = workload(role={"arn": OLD})
+DETACH = f"detach attachment old {MINE}"
+
+
+def account(trust: dict[str, Any] = TRUST_BARE, **more: Any) -> FakeAws:
+    aws = FakeAws()
+    given(aws, "old", trust, **more)
+    return aws
+
+
+def record(aws: FakeAws) -> str | None:
+    tags: dict[str, str] = aws.iam.policies[MINE]["tags"]
+    return tags.get(RECORD)
+
+
+def remove(aws: FakeAws, raw: dict[str, Any] = RAW, **options: Any) -> tuple[list[str], list[Finding]]:
+    done = run(aws, desired(raw, state="absent", **options), "absent")
+    assert done.failures == ()
+    return [named(made.change) for made in done.done], list(done.findings)
+
+
+def stays(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {arn} stays attached to role {role_arn(role)}, which was not made here: the policy does not have the tag "
+        f"{tag} of this role, so it is not known to have been attached here.",
+        "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
+        f"{role} --policy-arn {arn}",
+        key("app"),
+    )
+
+
+def still_used(users: str) -> Finding:
+    return Finding(
+        Code.POLICY_STILL_USED,
+        f"policy {MINE} stays: it is still used by {users}.",
+        "Where one is a role of these workloads, do what is said of that role; detach it from any other. Then run again.",
+        key("app"),
+    )
+
+
+def test_an_attachment_is_recorded_before_it_is_made() -> None:
+    aws = account()
+    found = plan(aws, desired(RAW))
+    [change] = [change for change in found.changes if change.action == "attach"]
+    identity = aws.iam.roles["old"]["RoleId"]
+    assert [(call.operation, call.parameters) for call in change.calls] == [
+        ("TagPolicy", {"PolicyArn": MINE, "Tags": [{"Key": RECORD, "Value": identity}]}),
+        ("AttachRolePolicy", {"RoleName": "old", "PolicyArn": MINE}),
+    ]
+    assert change.after == {"role": "old", "policy": MINE, "policy_tag": {RECORD: identity}}
+    assert run(aws, desired(RAW)).failures == ()
+    assert record(aws) == identity
+    assert names(plan(aws, desired(RAW, purge_tags=True))) == []
+
+
+def test_an_attachment_to_a_role_made_here_is_not_recorded() -> None:
+    aws = FakeAws()
+    assert run(aws, desired(workload())).failures == ()
+    assert aws.state()["policies"][MINE]["tags"] == MADE
+
+
+def test_a_recorded_attachment_goes_with_its_workload() -> None:
+    aws = account()
+    before = aws.state()
+    run(aws, desired(RAW))
+    assert remove(aws) == (["delete association default/app", DETACH, f"delete policy {MINE}"], [])
+    assert aws.state() == before
+
+
+@pytest.mark.parametrize("tags", [{}, OWNED], ids=["a role of other people", "a role of another list"])
+def test_an_attachment_by_other_people_stays_and_is_named(tags: dict[str, str]) -> None:
+    aws = account(tags=tags)
+    given_policy(aws, "my-policy", tags=MADE)
+    aws.iam.roles["old"]["attached"].append(MINE)
+    run(aws, desired(RAW))
+    assert record(aws) is None
+    assert remove(aws) == (["delete association default/app"], [stays(), still_used("role old")])
+    # As the remedies say.
+    aws.iam.roles["old"]["attached"].remove(MINE)
+    assert remove(aws) == ([f"delete policy {MINE}"], [])
+
+
+def test_a_record_of_an_earlier_role_of_the_name_shows_nothing() -> None:
+    aws = account()
+    run(aws, desired(RAW))
+    trust = aws.iam.roles.pop("old")["trust"]
+    given(aws, "old", attached=(MINE,))
+    aws.iam.roles["old"]["trust"] = trust
+    assert remove(aws) == (["delete association default/app"], [stays(), still_used("role old")])
+
+
+def test_a_role_that_lost_its_tag_keeps_what_was_attached_to_it() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    aws.iam.roles["my-role"]["tags"] = {}
+    made, findings = remove(aws, workload())
+    assert made == ["delete association default/app"]
+    tag = "workload-identity/attached-to/my-role"
+    assert [finding.code for finding in findings] == [
+        "NOT_MARKED",
+        "POLICY_STAYS_ATTACHED",
+        "POLICY_STILL_USED",
+    ]
+    assert findings[1] == stays(tag=tag, role="my-role")
+
+
+def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
+    aws = account()
+    run(aws, desired(RAW))
+    given_association(aws, "two", "old")
+    made, findings = remove(aws)
+    assert made == ["delete association default/app"]
+    assert findings[0] == Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {MINE} stays attached to role {OLD}, which is still used by my-cluster default/two.",
+        "If they do not need it, remove those first, then run again.",
+        key("app"),
+    )
+    assert record(aws) is not None
+
+
+def test_a_policy_that_stays_loses_the_record() -> None:
+    aws = account()
+    run(aws, desired(RAW))
+    aws.iam.policies[MINE]["users"].append("alice")
+    made, findings = remove(aws)
+    assert made == ["delete association default/app", DETACH, f"update policy {MINE}"]
+    assert (findings, record(aws)) == ([still_used("user alice")], None)
+    assert aws.iam.policies[MINE]["tags"] == MADE
+    assert remove(aws) == ([], [still_used("user alice")])
+
+
+def test_a_record_without_attachment_goes() -> None:
+    aws = account()
+    run(aws, desired(RAW))
+    aws.iam.policies[MINE]["users"].append("alice")
+    aws.iam.roles["old"]["attached"].remove(MINE)
+    assert remove(aws)[0] == ["delete association default/app", f"update policy {MINE}"]
+    assert record(aws) is None
+
+
+def test_a_record_stays_where_the_attachment_could_not_be_deleted() -> None:
+    aws = account()
+    run(aws, desired(RAW))
+    aws.iam.policies[MINE]["users"].append("alice")
+    aws.fail_on("iam:DetachRolePolicy", DENIED)
+    done = run(aws, desired(RAW, state="absent"), "absent")
+    assert [failure.error_code for failure in done.failures] == ["AccessDenied", "SKIPPED"]
+    assert record(aws) is not None
+    assert remove(aws)[0] == [DETACH, f"update policy {MINE}"]
+
+
+def test_a_refused_attachment_is_completed_by_the_next_run() -> None:
+    aws = account()
+    aws.fail_on("iam:AttachRolePolicy", DENIED)
+    done = run(aws, desired(RAW))
+    assert [failure.error_code for failure in done.failures] == ["AccessDenied", "SKIPPED"]
+    assert done.failures[0].message.endswith("Done before it: iam:TagPolicy.")
+    assert aws.iam.roles["old"]["attached"] == []
+    again = run(aws, desired(RAW))
+    assert again.failures == ()
+    assert [named(made.change) for made in again.done] == [
+        f"attach attachment old {MINE}",
+        "create association default/app",
+    ]
+    # The record is there already.
+    assert len(aws.parameters("iam:TagPolicy")) == 1
+
+
+def test_no_attachment_is_made_that_could_not_be_recorded() -> None:
+    aws = account()
+    aws.fail_on("iam:TagPolicy", classify("iam:TagPolicy", "AccessDenied", "User is not authorized"))
+    done = run(aws, desired(RAW))
+    assert [(failure.error_code, failure.target.resource) for failure in done.failures] == [
+        ("AccessDenied", "attachment"),
+        ("SKIPPED", "association"),
+    ]
+    assert aws.iam.roles["old"]["attached"] == []
+
+
+def test_a_policy_has_at_most_fifty_tags() -> None:
+    aws = account()
+    given(aws, "older", TRUST_BARE)
+    tags = {f"tag-{number}": "x" for number in range(47)}
+    raws = [
+        workload("one", role={"arn": OLD}, policies=[policy(tags=tags)]),
+        workload("two", role={"arn": role_arn("older")}, policies=[policy(tags=tags)]),
+    ]
+    assert run(aws, desired(*raws)).failures == ()
+    assert record(aws) is not None
+    assert len(aws.iam.policies[MINE]["tags"]) == 50
+    assert aws.iam.roles["older"]["attached"] == [MINE]
+    done = run(aws, desired(*raws, state="absent"), "absent")
+    assert [finding.code for finding in done.findings] == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
+    assert "attached-to/older" in done.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("tags", "owner", "recorded"),
+    [
+        ({}, None, False),
+        (OWNED, None, True),
+        ({**OWNED, OWNER_TAG: "a"}, "b", False),
+        ({**OWNED, OWNER_TAG: "a"}, "a", True),
+    ],
+    ids=["made elsewhere", "made here", "another owner's", "this owner's"],
+)
+def test_a_policy_of_other_people_is_not_tagged(
+    tags: dict[str, str], owner: str | None, recorded: bool
+) -> None:
+    aws = account()
+    given_policy(aws, "my-policy", tags=tags)
+    raw = workload(role={"arn": OLD}, policies=[{"arn": MINE}])
+    assert run(aws, desired(raw, owner=owner)).failures == ()
+    assert (record(aws) is not None) is recorded
+    assert aws.iam.roles["old"]["attached"] == [MINE]
+
+
+def test_a_comma_in_the_name_of_a_role_is_a_colon_in_the_key() -> None:
+    aws = FakeAws()
+    given(aws, "a,b", TRUST_BARE)
+    raw = workload(role={"arn": role_arn("a,b")})
+    run(aws, desired(raw))
+    assert "workload-identity/attached-to/a:b" in aws.iam.policies[MINE]["tags"]
+    assert remove(aws, raw)[0][1] == f"detach attachment a,b {MINE}"
+
+
+def test_a_bulk_read_records_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "WORTHWHILE", 0)
+    monkeypatch.setattr(
+        observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
+    )
+    aws = account()
+    run(aws, desired(workload("first", role={"name": "made"})))
+    raw = workload(role={"arn": OLD})
+    assert run(aws, desired(raw)).failures == ()
+    assert record(aws) is not None
+    aws.requests.clear()
+    assert names(plan(aws, desired(raw))) == []
+    assert aws.parameters("iam:GetPolicy") == []
+
+
+def test_a_purge_detaches_what_is_recorded_and_names_the_rest() -> None:
+    aws = account()
+    run(aws, desired(RAW, workload("web", role={"arn": OLD}, policies=[policy("other")])))
+    given_policy(aws, "theirs", tags=MADE)
+    aws.iam.roles["old"]["attached"].append(policy_arn("theirs"))
+    wanted = desired(workload("kept", role={"name": "kept"}, policies=[]))
+    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    assert done.failures == ()
+    assert aws.iam.roles["old"]["attached"] == [policy_arn("theirs")]
+    assert sorted(aws.iam.policies) == [policy_arn("theirs")]
+    assert [finding.code for finding in done.findings if policy_arn("theirs") in finding.message] == [
+        "POLICY_STAYS_ATTACHED",
+        "POLICY_STILL_USED",
+    ]
+
+
+def test_the_tag_is_not_one_that_users_set() -> None:
+    with pytest.raises(InputError) as caught:
+        desired(workload(tags={RECORD: "x"}))
+    assert caught.value.problems == (
+        f"workloads[0] (default/app): tags: tag '{RECORD}' is set by this collection; leave it out.",
+    )
