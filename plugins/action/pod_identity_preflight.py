@@ -209,7 +209,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {"failed": True, "msg": message}
         file = keep(parsed)
         warnings = [*unknown, *find_unchecked(server, parsed.cluster_name, self._region(options))]
-        if not (parsed.workloads or parsed.purge):
+        if not parsed.workloads and state == "absent":
             warnings.append(EMPTY)
         # Ansible looks at every value of a result, so it holds no workloads.
         return {

@@ -498,6 +498,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_empty_list,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     read_attachment_quota,
 )
@@ -619,7 +622,9 @@ def main() -> None:
         other = as_left_open(other) if other else None
     allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
     linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
-    further = [*([other] if other else []), *allowed, *linted]
+    # A purge of everything takes a word of its own.
+    empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
+    further = [*([other] if other else []), *allowed, *empty, *linted]
     if further:
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:

@@ -340,6 +340,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_empty_list,
     find_unlisted,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
@@ -478,6 +479,7 @@ def change(
         member.key: [
             *fleet.doubts_of(member.key, performed.verified is not None),
             *(finding for finding in member.breakage if finding.severity == "warning"),
+            *(find_empty_list(member.workloads, among_others=True) if state == "present" else []),
             *(lint_documents(member.workloads, load_catalogue()) if state == "present" else []),
         ]
         for member in members
@@ -515,7 +517,8 @@ def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Membe
         member.key: [
             *fleet.doubts_of(member.key, verified=True),
             *callers.get(member.key, ()),
-            *(finding for finding in unlisted if finding.cluster == member.key),
+            *find_empty_list(member.workloads, among_others=True),
+            *(finding for finding in unlisted if finding.place == member.key),
             *lint_documents(member.workloads, load_catalogue()),
         ]
         for member in members

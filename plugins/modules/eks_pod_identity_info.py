@@ -344,6 +344,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_empty_list,
     find_unlisted,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
@@ -429,6 +430,7 @@ def main() -> None:
     further = [
         *([as_left_open(other)] if other else []),
         *caller,
+        *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),
         *lint_documents(desired.workloads, load_catalogue()),
     ]

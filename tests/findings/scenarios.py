@@ -113,6 +113,13 @@ OF_AWS = (
         made=aws.with_target,
     ),
     Scenario("association made by hand", aws.associate_by_hand, "UNLISTED_ASSOCIATIONS"),
+    Scenario(
+        "empty list",
+        aws.unlist,
+        "NOTHING_VERIFIED",
+        also=("UNLISTED_ASSOCIATIONS",),
+        because="One says that nothing was verified, the other what the cluster has all the same.",
+    ),
     Scenario("workload removed from the list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.two),
     Scenario("grant without association", aws.grant_alone, "TRUST_WITHOUT_ASSOCIATION", made=aws.sharing),
     Scenario("workload removed from a long list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.many),

@@ -50,6 +50,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_empty_list,
     find_unlisted,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
@@ -273,7 +274,7 @@ class World:
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
         linted = lint_documents(desired.workloads, load_catalogue())
-        unlisted = find_unlisted(desired, observed)
+        unlisted = [*find_empty_list(desired.workloads), *find_unlisted(desired, observed)]
         further = [*([as_left_open(other)] if other else []), *caller, *unlisted, *linted]
         result = verified_result(verify(desired, observed, proof), observed, cluster, further)
         return named_result(result, "pod_identity_")

@@ -33,5 +33,10 @@ class Finding:
     cluster: str = ""
 
     @property
+    def place(self) -> str:
+        """The cluster part of workload keys; "" when it concerns all clusters."""
+        return self.workload.cluster if self.workload is not None else self.cluster
+
+    @property
     def severity(self) -> Severity:
         return self.raised_as or TABLE[self.code].severity

@@ -30,6 +30,13 @@ RUN: Descriptions = {
             "run again in a minute; raise `propagation_timeout`",
         ),
     ),
+    Code.NOTHING_VERIFIED: Description(
+        "The list has no workloads",
+        "warning",
+        "the list has no workload for the cluster, so nothing was verified; an info for a cluster of a fleet",
+        "correct the list; where the cluster is meant to have none, `pod_identity_ignore`",
+        also=("info",),
+    ),
     Code.UNLISTED_ASSOCIATIONS: Description(
         "Associations that are not in the list",
         "warning",

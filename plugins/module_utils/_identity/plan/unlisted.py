@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
-from ..model.desired import Desired, Options
+from ..model.desired import Desired, Options, Workload
 from ..model.messages import listed, sentence
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, UnlistedAssociations
 from ..model.ownership import OWNER_TAG, is_of_another
@@ -34,6 +34,21 @@ def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
         elif unlisted.error is not None:
             findings.append(_not_readable(cluster, unlisted.error))
     return findings
+
+
+def find_empty_list(workloads: Collection[Workload], among_others: bool = False) -> list[Finding]:
+    """Return a finding where a cluster has no workload in the list; ``among_others``: it is one of the clusters of a fleet."""
+    if workloads:
+        return []
+    return [
+        Finding(
+            Code.NOTHING_VERIFIED,
+            "the list has no workload for this cluster, so nothing was verified.",
+            "Check the list, and the files and patterns that it comes from. Where the cluster is meant to have none, there is "
+            "nothing to do; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
+            raised_as="info" if among_others else None,
+        )
+    ]
 
 
 def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:

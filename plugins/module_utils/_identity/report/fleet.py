@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..model.messages import listed, sentence
 from .changes import change_lines_of_cluster
 from .reported import Reported
-from .text import SHOWN_FINDINGS, note_lines
+from .text import NOTHING_VERIFIED, SHOWN_FINDINGS, note_lines
 
 NOT_A_REPORT = (
     "What was handed on for it is no report as this collection leaves it, so nothing is known of the cluster. Run its job again; "
@@ -57,6 +57,8 @@ def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode:
     total = f"{len(ended) - len(failed)} of {clusters} cluster{plural} {done}, {len(failed)} failed"
     unchanged = "; nothing was changed" if check_mode else ""
     lines.append(f"{total}{f', {missing} not begun' if missing else ''}{unchanged}.")
+    if ended and all(each.reported is not None and not each.reported.workloads for each in ended):
+        lines.append(NOTHING_VERIFIED)
     lines += _changed_lines(ended, check_mode)
     lines += _warning_lines(ended)
     for each in failed:

@@ -20,7 +20,7 @@ from ..kubernetes.model.objects import text_of
 from ..model.checks import FAIL, UNKNOWN
 from .failure import unexplained
 from .rows import Report, ReportedFindingRow
-from .text import failure_line
+from .text import NOTHING_VERIFIED, failure_line
 
 _PROPERTIES = ("account_id", "region", "cluster_arn", "caller_arn", "version")
 
@@ -48,7 +48,10 @@ def junit_text(report: Report, fail_on: str) -> str:
     cases = [_workload_case(report["cluster_name"], row, problems.get(_name(row), [])) for row in rows]
     if report["failed"] and all(case.find("failure") is None for case in cases) and not problems.get(""):
         problems[""] = [_Problem("FAILED", report["failure"] or report["headline"])]
-    cases.append(_case(report["cluster_name"], "cluster", problems.get("", [])))
+    cluster = _case(report["cluster_name"], "cluster", problems.get("", []))
+    if not rows and not problems:
+        ElementTree.SubElement(cluster, "skipped", message=NOTHING_VERIFIED)
+    cases.append(cluster)
     return _document(report, cases)
 
 

@@ -35,6 +35,7 @@ COLUMNS = (
 SMALLEST_NAME = 8
 SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40
+NOTHING_VERIFIED = "0 workloads: nothing was verified."
 # What needs to be looked at comes first, and is what is left when there are too many rows.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
 _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
@@ -59,6 +60,8 @@ def report_lines(
         lines += change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
+    elif state != "absent" and not (summary["workloads"] or summary["changes"] or _has_failed(notes)):
+        lines += ["", NOTHING_VERIFIED]
     ordered = sorted(notes, key=lambda note: (_LABELS_FIRST.index(note["label"]), natural(note["workload"])))
     for note in ordered[:SHOWN_FINDINGS]:
         lines += note_lines(note)
@@ -73,6 +76,10 @@ def place_line(place: Place) -> str:
     parts += [f"region {place['region']}"] if place["region"] else []
     parts += [f"as {place['caller_arn']}"] if place["caller_arn"] else []
     return ", ".join(parts)
+
+
+def _has_failed(notes: Sequence[NoteRow]) -> bool:
+    return any(note["label"] == "failed" for note in notes)
 
 
 def _verified_line(summary: Summary) -> str:

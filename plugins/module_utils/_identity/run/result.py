@@ -100,11 +100,7 @@ def of_cluster(run: Run, cluster: str) -> Run:
             for failure in run.failures
             if concerns(failure.workloads)
         ),
-        findings=tuple(
-            finding
-            for finding in run.findings
-            if (finding.workload.cluster if finding.workload else finding.cluster) in ("", cluster)
-        ),
+        findings=tuple(finding for finding in run.findings if finding.place in ("", cluster)),
     )
 
 

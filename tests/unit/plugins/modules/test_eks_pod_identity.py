@@ -27,6 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
     eks_pod_identity_association_info,
+    eks_pod_identity_fleet,
     eks_pod_identity_info,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import parse_arguments
@@ -34,6 +35,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
+    OTHER_CLUSTER,
     OWNED,
     REGION,
     TRUST_BARE,
@@ -54,6 +56,7 @@ MODULES = (
     eks_pod_identity,
     eks_pod_identity_association,
     eks_pod_identity_association_info,
+    eks_pod_identity_fleet,
     eks_pod_identity_info,
 )
 # The modules whose action plugin parses their input, and whether they need workloads.
@@ -127,6 +130,58 @@ def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> N
     assert (again["changed"], again["changes"]) == (False, [])
     gone = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], state="absent")
     assert [row["action"] for row in gone["changes"]] == ["delete", "detach", "delete", "delete"]
+
+
+def codes(result: Result) -> list[tuple[str, str]]:
+    return [(row["code"], row["severity"]) for row in result["findings"]]
+
+
+def has_agent(aws: FakeAws) -> None:
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE"}})
+
+
+def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> None:
+    has_agent(aws)
+    nothing = [("NOTHING_VERIFIED", "warning")]
+    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == nothing
+    assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == nothing
+    assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == nothing
+    # Where it is meant, it is no finding.
+    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], purge=True, purge_all=True)) == []
+    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], state="absent")) == []
+    assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
+
+
+def test_a_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> None:
+    has_agent(aws)
+    rows = [
+        parse_arguments({"cluster_name": name, "workloads": listed}, {}, True)
+        for name, listed in ((CLUSTER, [workload()]), (OTHER_CLUSTER, []))
+    ]
+    for options in ({}, {"verify_only": True}):
+        result = run(eks_pod_identity_fleet, clusters=rows, **options)
+        assert [("NOTHING_VERIFIED", "info") in codes(row) for row in result["clusters"]] == [False, True]
+
+
+def test_unlisted_associations_are_reported_by_each_module(run: Run, aws: FakeAws) -> None:
+    has_agent(aws)
+    shared = {"role": {"name": "shared"}, "policies": None}
+    all_of_them = [workload(**shared), workload("two", **shared), workload("gone", **shared)]
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=all_of_them)
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "gone"
+    }
+    one = {"cluster_name": CLUSTER, "workloads": all_of_them[:1]}
+    found = [("TRUST_WITHOUT_ASSOCIATION", "warning"), ("UNLISTED_ASSOCIATIONS", "warning")]
+    for result in (
+        run(eks_pod_identity, **one),
+        run(eks_pod_identity, True, **one),
+        run(eks_pod_identity_info, **one),
+        *run(eks_pod_identity_fleet, clusters=[parse_arguments(one, {}, True)])["clusters"],
+        *run(eks_pod_identity_fleet, clusters=[parse_arguments(one, {}, True)], verify_only=True)["clusters"],
+    ):
+        assert codes(result) == found
+        assert [row["workload"] for row in result["findings"]] == ["default/gone", ""]
 
 
 def test_options_arrive(run: Run, aws: FakeAws) -> None:

@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
+    find_empty_list,
     find_unlisted,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -36,8 +37,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OTHER_CLUSTER_ARN,
     OWNED,
     REGION,
+    desired,
     key,
     role_arn,
+    workload,
 )
 
 ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
@@ -240,3 +243,21 @@ def test_each_cluster_has_a_finding_of_its_own() -> None:
         unlisted={CLUSTER: unlisted(association("a")), OTHER_CLUSTER: unlisted(there)},
     )
     assert [finding.cluster for finding in find_unlisted(Desired(()), observed)] == [CLUSTER, OTHER_CLUSTER]
+
+
+@pytest.mark.parametrize(
+    ("workloads", "among_others", "severities"),
+    [(0, False, ["warning"]), (0, True, ["info"]), (1, False, []), (1, True, [])],
+)
+def test_an_empty_list_is_a_finding(workloads: int, among_others: bool, severities: list[str]) -> None:
+    listed = desired(*[workload()] * workloads).workloads
+    findings = find_empty_list(listed, among_others)
+    assert [finding.severity for finding in findings] == severities
+    assert {(str(finding.code), finding.message, finding.remedy) for finding in findings} <= {
+        (
+            "NOTHING_VERIFIED",
+            "the list has no workload for this cluster, so nothing was verified.",
+            "Check the list, and the files and patterns that it comes from. Where the cluster is meant to have none, there is "
+            "nothing to do; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
+        )
+    }

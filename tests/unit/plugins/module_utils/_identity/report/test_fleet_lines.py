@@ -103,6 +103,15 @@ def test_where_nothing_was_verified_no_workload_is_said_not_to_pass() -> None:
     assert line == "blue     111122223333  us-west-2  25         3        0/25      0         ok"
 
 
+def test_a_fleet_without_workloads_says_that_nothing_was_verified() -> None:
+    empty = reported(summary=dict.fromkeys(report()["summary"], 0))
+    blue, green = Ended("blue", "blue", empty), Ended("green", "green", reported())
+    assert fleet_lines([blue], 1, 0)[-1] == "0 workloads: nothing was verified."
+    assert "0 workloads: nothing was verified." not in fleet_lines([blue, green], 2, 0)
+    stopped = Ended("red", "red", None, "cluster red was left out")
+    assert "0 workloads: nothing was verified." not in fleet_lines([blue, stopped], 2, 0)
+
+
 CHANGES = {
     "changes": [
         {"action": "create", "resource": "role", "name": "app", "before": None, "after": {}},

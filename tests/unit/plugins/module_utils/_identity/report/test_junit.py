@@ -64,6 +64,18 @@ def outcomes(found: ElementTree.Element) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    ("severity", "fail_on", "outcome"),
+    [("warning", "error", "skipped"), ("info", "warning", "skipped"), ("warning", "warning", "failure")],
+)
+def test_an_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> None:
+    told = finding(severity, "", "NOTHING_VERIFIED")
+    found = suite(build.result(findings=[told]), fail_on=fail_on)
+    assert outcomes(found) == {"my-cluster cluster": outcome}
+    skipped = [case.get("message") for case in found.iter("skipped")]
+    assert skipped == (["0 workloads: nothing was verified."] if outcome == "skipped" else [])
+
+
+@pytest.mark.parametrize(
     ("verified", "findings", "fail_on", "workload", "cluster"),
     [
         (row("pass"), [], "error", "passed", "passed"),

@@ -536,6 +536,23 @@ def test_few_workloads_are_all_shown_below_their_counts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "settings", "told"),
+    [
+        pytest.param(of_statuses(), {}, True, id="a verification"),
+        pytest.param(changed(), {}, True, id="a change"),
+        pytest.param(changed(), {"check_mode": True}, True, id="a plan"),
+        pytest.param(changed(state="absent"), {}, False, id="a teardown"),
+        pytest.param(of_statuses("pass"), {}, False, id="a workload"),
+    ],
+)
+def test_an_empty_list_says_that_nothing_was_verified(
+    given: dict[str, Any], settings: dict[str, Any], told: bool
+) -> None:
+    lines = report_of(given, **settings)["lines"]
+    assert ("0 workloads: nothing was verified." in lines) is told
+
+
 def test_of_many_workloads_those_that_do_not_pass_are_shown_the_worst_first() -> None:
     passing = ["pass"] * SHOWN_ROWS
     lines = report_of(of_statuses(*passing, "warning", "fail"), path="/r.json")["lines"]
