@@ -26,6 +26,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Locate,
     read_layers,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
     find_ineffective,
@@ -274,7 +277,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
     def _access(self, parsed: ParsedInput, options: Mapping[str, Any]) -> Access:
         try:
-            return find_access(self, options["kube_auth"], parsed.cluster_name, options)
+            account_id = account_id_of(options)
+            return find_access(self, options["kube_auth"], parsed.cluster_name, options, account_id)
         except AwsError as error:
             if not error.missing or parsed.state != "absent":
                 raise
@@ -319,6 +323,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             _valid, options = self.validate_argument_spec(
                 argument_spec={
+                    "account_id": {"type": "str"},
                     "verify_only": {"type": "bool", "default": False},
                     "adopt": {"type": "bool", "default": False},
                     "allow_breakage": {"type": "bool", "default": False},
@@ -363,6 +368,7 @@ def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str
     names = (
         *OPTIONS,
         *FILES,
+        "account_id",
         "adopt",
         "allow_breakage",
         "verify_cluster",

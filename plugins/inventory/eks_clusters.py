@@ -169,8 +169,8 @@ notes:
     C(eks-pod-identity-agent); C(present) is null when it could not be read), C(eks_arn), C(eks_auto_mode),
     C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region), C(eks_status),
     C(eks_tags) and C(eks_version).
-  - For the role there are C(pod_identity_cluster_name), C(pod_identity_region), where a role is assumed
-    C(pod_identity_assume_role_arn) with its external ID, session name and duration where they are not the defaults, and
+  - For the role there are C(pod_identity_cluster_name), C(pod_identity_account_id), C(pod_identity_region), where a role is
+    assumed C(pod_identity_assume_role_arn) with its external ID, session name and duration where they are not the defaults, and
     C(pod_identity_profile) and C(pod_identity_endpoint_url) when the file of the source gives O(profile) and
     O(endpoint_url). C(ansible_connection) is V(local), since a cluster cannot be logged in to.
   - Access keys are never among the variables. Plays take theirs from the environment or a profile.

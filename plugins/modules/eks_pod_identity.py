@@ -30,6 +30,12 @@ options:
     required: true
     aliases:
       - cluster
+  account_id:
+    description:
+      - ID of the AWS account in which the cluster is expected, in quotation marks.
+      - Credentials of another account are refused before EKS and IAM are asked for anything, with the error code
+        V(ACCOUNT_DIFFERS). Without it, the account is that of the credentials, where a cluster may have the same name.
+    type: str
   workloads_from:
     description:
       - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
@@ -467,6 +473,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
     kubernetes_api_spec,
     parsed_input_spec,
     run_options,
@@ -552,6 +559,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "account_id": {"type": "str"},
             **run_spec(),
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
@@ -577,7 +585,8 @@ def main() -> None:
         parsed = parsed_argument(params["parsed_input"])
         desired = desired_of(parsed, params)
         api = api_for(module, params["concurrency"], role)
-        cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state)
+        account_id = account_id_of(params)
+        cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state, account_id)
         validate_accounts(desired, cluster)
         if parsed.state == "present" and has_many_policies(desired, cluster):
             validate_attachments(desired, cluster, read_attachment_quota(api))

@@ -26,6 +26,9 @@ options:
     required: true
     aliases:
       - cluster
+  account_id:
+    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    type: str
   namespace:
     description:
       - The Kubernetes namespace. It need not exist yet.
@@ -248,6 +251,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
@@ -280,6 +284,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "account_id": {"type": "str"},
             "namespace": {"type": "str", "required": True},
             "service_account": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -311,6 +316,7 @@ def main() -> None:
             given_tags=params["tags"] is not None,
             purge_tags=params["purge_tags"],
             force=params["force"],
+            account_id=account_id_of(params),
         )
         wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
         journal = Journal()

@@ -34,6 +34,11 @@ options:
         description: Name of the EKS cluster.
         type: str
         required: true
+      account_id:
+        description:
+          - ID of the AWS account in which the cluster is expected, in quotation marks. Where the credentials belong to another
+            one, the cluster fails with V(ACCOUNT_DIFFERS) before EKS is asked, and is left as it is.
+        type: str
       region:
         description: Region of the cluster; when not given, that of the module.
         type: str
@@ -317,6 +322,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     stopped_keys,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
     kubernetes_api_spec,
     parsed_input_spec,
     run_options,
@@ -391,6 +397,7 @@ def asked_of(row: Mapping[str, Any]) -> Asked:
         row["region"] or "",
         parse_api_server(row["kubernetes_api"]) if row["kubernetes_api"] else None,
         tuple(parse_finding(finding, parsed.cluster_name) for finding in row["breakage"]),
+        account_id_of(row),
     )
 
 
@@ -404,6 +411,7 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "cluster_name": {"type": "str", "required": True},
+                    "account_id": {"type": "str"},
                     "region": {"type": "str"},
                     "workloads": {"type": "list", "elements": "dict"},
                     "workloads_from": {"type": "list", "elements": "path"},

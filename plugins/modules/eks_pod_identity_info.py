@@ -30,6 +30,9 @@ options:
     required: true
     aliases:
       - cluster
+  account_id:
+    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    type: str
   workloads:
     description:
       - The workloads as they are wanted, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
@@ -316,6 +319,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
     kubernetes_api_spec,
     parsed_input_spec,
     validate_options,
@@ -379,6 +383,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "account_id": {"type": "str"},
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
             "check_caller": {"type": "bool", "default": False},
@@ -403,7 +408,7 @@ def main() -> None:
         options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
         with Guard(params["deadline"] or None) as guard:
             api = api_for(module, params["concurrency"], role)
-            cluster = find_cluster(api, name, module.region or "")
+            cluster = find_cluster(api, name, module.region or "", account_id=account_id_of(params))
             server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
             other = judge_api_server(cluster, server) if server else None
             observer = Observer(

@@ -38,6 +38,9 @@ options:
   cluster_name:
     description: Name of the EKS cluster. Required without O(entry_point).
     type: str
+  account_id:
+    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    type: str
   workloads:
     description: As O(workload_identity.aws.eks_pod_identity#module:workloads).
     type: raw

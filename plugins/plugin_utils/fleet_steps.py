@@ -123,8 +123,10 @@ def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
     }
     if options.get("region"):
         row["region"] = options["region"]
+    account = str(options.get("account_id") or "")
+    if account:
+        row["account_id"] = account
     left = (preflight.get("deadline") or {}).get("left")
-    account = str(variables.get("pod_identity_account_id") or "")
     return Host(name, account, options, row, left)
 
 

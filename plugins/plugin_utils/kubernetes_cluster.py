@@ -40,6 +40,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     EksTarget,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
+    read_caller,
+    require_account,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_eks_target,
 )
@@ -107,16 +111,21 @@ def clock_of(deadline: Deadline | None) -> Clock:
     return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
 
 
-def find_access(caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any]) -> Access:
+def find_access(
+    caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
+) -> Access:
     """By a token for the EKS cluster where one is to be used, else by the task's ``options``.
 
-    Raises InputError, AnsibleError, and AwsError where EKS does not tell where the API of the cluster is.
+    The token is made with credentials of ``account_id``, where one is given. Raises InputError, AnsibleError, and AwsError
+    where EKS does not tell where the API of the cluster is.
     """
     given = with_defaults(caller, LIST, _connection(options))
     names = [name for name, value in given.items() if value]
     if not uses_eks_token(wanted, names, environment_of(caller), os.environ, runs_here(caller)):
         return GivenAccess(_connection(options))
     clients = clients_of_task(caller, _of_aws(options))
+    if account_id:
+        require_account(read_caller(clients.api), account_id, cluster, clients.region)
     return EksAccess(read_eks_target(clients.api, cluster, clients.region), clients)
 
 

@@ -18,6 +18,7 @@ class Code(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    ACCOUNT_DIFFERS = "ACCOUNT_DIFFERS"
     AGENT_ADDON_DEGRADED = "AGENT_ADDON_DEGRADED"
     AGENT_ADDON_MISSING = "AGENT_ADDON_MISSING"
     AGENT_ADDON_WITH_AUTO_MODE = "AGENT_ADDON_WITH_AUTO_MODE"

@@ -222,6 +222,11 @@ def _failure(title: str, cause: str, remedy: str) -> Description:
 
 
 FAILURES: Descriptions = {
+    Code.ACCOUNT_DIFFERS: _failure(
+        "The credentials belong to another account",
+        "the credentials belong to another account than `account_id`; EKS and IAM were not asked for anything",
+        "credentials of that account, or the right `account_id`",
+    ),
     Code.DEADLINE: _failure(
         "The deadline has passed",
         "the run reached its `deadline`; what had begun was brought to its end",

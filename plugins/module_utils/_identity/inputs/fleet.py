@@ -22,13 +22,14 @@ class Asked:
     """What was asked for one cluster. ``region`` is "" for that of the credentials.
 
     ``server`` is where the Kubernetes half goes, None when nobody said. ``breakage`` are workloads whose running Pods would
-    lose their credentials.
+    lose their credentials. ``account_id`` is the account that the credentials must belong to; "" permits any.
     """
 
     parsed: ParsedInput
     region: str = ""
     server: ApiServer | None = None
     breakage: tuple[Finding, ...] = ()
+    account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Member:
     workloads: tuple[Workload, ...]
     server: ApiServer | None = None
     breakage: tuple[Finding, ...] = ()
+    account_id: str = ""
 
 
 def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
@@ -122,7 +124,7 @@ def _member(asked: Asked, region: str, several_regions: bool) -> Member:
     if key != name:
         workloads = tuple(replace(workload, key=replace(workload.key, cluster=key)) for workload in workloads)
         breakage = tuple(_moved(breakage, key))
-    return Member(key, name, region, workloads, asked.server, breakage)
+    return Member(key, name, region, workloads, asked.server, breakage, asked.account_id)
 
 
 def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:

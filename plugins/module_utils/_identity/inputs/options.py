@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..model.errors import Problems
 from ..model.labels import OWNER_RULE, is_owner
 from .fields import Fields, read_integer
 
+_ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
 
 
@@ -107,6 +109,25 @@ def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
         fields.refuse("purge_limit", "a number, 0 or more, or a share from 0% to 100%")
         return PURGE_LIMIT, None
     return number, None
+
+
+def read_account_id(fields: Fields) -> str:
+    """Return the account that a run is for; "" where none is given. YAML reads an ID without quotation marks as a number,
+    of which one that begins with 0 has fewer digits."""
+    value = fields.raw.get("account_id")
+    text = "" if value is None or isinstance(value, bool) else str(value).strip()
+    if value is not None and not _ACCOUNT_ID.fullmatch(text):
+        fields.refuse("account_id", "an AWS account ID, which is 12 digits in quotation marks")
+        return ""
+    return text
+
+
+def account_id_of(options: Mapping[str, object]) -> str:
+    """Return the account ID among the options of a module. InputError for one that cannot be an account ID."""
+    problems = Problems()
+    account_id = read_account_id(Fields(dict(options.items()), "", problems))
+    problems.raise_if_any()
+    return account_id
 
 
 def read_owner(fields: Fields) -> str | None:

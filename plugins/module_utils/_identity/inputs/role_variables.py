@@ -26,7 +26,7 @@ from ..model.errors import Problems
 from .assume_role import read_assume_role, read_duration
 from .fields import Fields, shown
 from .files.yaml_file import read_yaml_value
-from .options import LEAST, read_purge_limit
+from .options import LEAST, read_account_id, read_purge_limit
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
 
 EntryPoint = Literal["main", "verify"]
@@ -86,8 +86,13 @@ def _purge_limit(fields: Fields, name: str) -> object:
     return fields.raw.get(name)
 
 
+def _account_id(fields: Fields, _name: str) -> object:
+    return read_account_id(fields) or None
+
+
 # By the name without prefix. What meta/argument_specs.yml of the role has, and nothing else.
 VARIABLES: Mapping[str, _Reader] = {
+    "account_id": _account_id,
     "adopt": _flag,
     "allow_breakage": _flag,
     "artifact": _choice("auto", "full", "short", "none"),
@@ -147,7 +152,6 @@ HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _te
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # The playbooks' own.
 PLAYBOOKS = (
-    "account_id",
     "expected",
     "hosts",
     "max_fail_percentage",

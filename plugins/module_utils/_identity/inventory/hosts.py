@@ -94,6 +94,7 @@ def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> d
         "eks_status": cluster.status,
         "eks_tags": dict(cluster.tags),
         "eks_version": cluster.version,
+        "pod_identity_account_id": cluster.account_id,
         "pod_identity_cluster_name": cluster.name,
         "pod_identity_region": cluster.region,
         **_role_variables(cluster.role),

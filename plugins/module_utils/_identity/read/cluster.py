@@ -15,8 +15,9 @@ from typing import Any
 from ..._aws.client import Api
 from ..._aws.concurrency import map_concurrently
 from ..._aws.errors import classify
+from ..._findings.codes import Code
 from ..model.api_server import digests_of_data
-from ..model.aws_errors import AwsError
+from ..model.aws_errors import AwsError, ErrorKind
 from ..model.cluster import Account, Cluster
 from .answers import answered_at
 from .associations import list_associations
@@ -31,6 +32,21 @@ def read_caller(api: Api) -> Account:
     caller = api.call("sts", "GetCallerIdentity", {})
     arn = str(caller["Arn"])
     return Account(str(caller["Account"]), arn.split(":")[1], arn, answered_at(caller))
+
+
+def require_account(account: Account, account_id: str, name: str, region: str) -> None:
+    """Raise AwsError unless the credentials belong to this account. An empty ``account_id`` permits any account."""
+    if not account_id or account_id == account.account_id:
+        return
+    raise AwsError(
+        "sts:GetCallerIdentity",
+        Code.ACCOUNT_DIFFERS.value,
+        f"cluster {name} (region {region or 'as configured'}) is expected in account {account_id} (⟨account_id⟩), but the "
+        f"credentials belong to account {account.account_id}: {account.caller_arn}.",
+        ErrorKind.OTHER,
+        f"Use credentials of account {account_id}: another profile, another AWS credential of the job template, or "
+        "⟨assume_role_arn⟩ with a role of that account. If the account ID is wrong, correct ⟨account_id⟩.",
+    )
 
 
 def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
@@ -86,12 +102,15 @@ def _describe(api: Api, name: str, must_exist: bool) -> Mapping[str, Any] | None
     return read_whole(describe, lambda answer: answer, lambda: next(iter(list_associations(api, name)), None))
 
 
-def find_cluster(api: Api, name: str, region: str, state: str = "present") -> Cluster:
+def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
     """The cluster, in a state in which associations can be managed, or AwsError.
 
-    For a removal the cluster may be gone: its IAM roles and policies are still there to remove.
+    For a removal the cluster may be gone: its IAM roles and policies are still there to remove. Credentials of another
+    account than ``account_id`` are refused before EKS is asked.
     """
-    return _find_cluster(api, read_caller(api), name, region, state)
+    account = read_caller(api)
+    require_account(account, account_id, name, region)
+    return _find_cluster(api, account, name, region, state)
 
 
 def _find_cluster(api: Api, account: Account, name: str, region: str, state: str) -> Cluster:

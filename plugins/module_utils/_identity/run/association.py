@@ -52,7 +52,8 @@ from .waiting import WaitPolicy
 class Wanted:
     """One association as a user asks for it. ``role_arn`` is not needed for its removal.
 
-    ``given_tags`` says whether tags were given at all; when not, those of an existing one stay.
+    ``given_tags`` says whether tags were given at all; when not, those of an existing one stay. ``account_id`` is the
+    account that the credentials must belong to; "" permits any.
     """
 
     key: WorkloadKey
@@ -62,6 +63,7 @@ class Wanted:
     given_tags: bool
     purge_tags: bool
     force: bool
+    account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def converge(
     ``journal`` is told what is planned and made, for ``cut_short``.
     """
     journal = journal or Journal()
-    cluster = find_cluster(api, wanted.key.cluster, region, "absent" if wanted.absent else "present")
+    state = "absent" if wanted.absent else "present"
+    cluster = find_cluster(api, wanted.key.cluster, region, state, wanted.account_id)
     _validate_role(wanted, cluster)
     result = _converge(api, cluster, wanted, check_mode, wait_policy, journal)
     return replace(result, warning=_session_tags_warning(api, cluster, wanted))

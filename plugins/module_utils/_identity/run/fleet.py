@@ -24,7 +24,7 @@ from ..model.desired import Desired, Options, State
 from ..model.errors import InputError
 from ..model.messages import sentence
 from ..read.account import read_attachment_quota
-from ..read.cluster import Place, find_clusters, read_caller
+from ..read.cluster import Place, find_clusters, read_caller, require_account
 
 # The error code of a cluster whose input cannot be used, and of one that the run does not know.
 REFUSED = "InvalidInput"
@@ -71,9 +71,12 @@ def assemble(
     whose workloads nothing is known.
     """
     account = read_caller(api)
-    places = [Place(member.key, member.name, member.region) for member in members]
+    left_out = _of_other_accounts(account, members)
+    places = [
+        Place(member.key, member.name, member.region) for member in members if member.key not in left_out
+    ]
     looks = find_clusters(api, account, places, state, width)
-    left_out = {key: look for key, look in looks.items() if isinstance(look, AwsError)}
+    left_out |= {key: look for key, look in looks.items() if isinstance(look, AwsError)}
     left_out |= {key: _stopped(key) for key in stopped}
     usable = {key: look for key, look in looks.items() if isinstance(look, Cluster)}
     doubts: dict[str, Finding] = {}
@@ -91,6 +94,17 @@ def assemble(
             left_out[member.key] = error
     clusters = Clusters(account, {key: cluster for key, cluster in usable.items() if key not in left_out})
     return Fleet(clusters, left_out, _desired(members, options), doubts)
+
+
+def _of_other_accounts(account: Account, members: Sequence[Member]) -> dict[str, AwsError]:
+    """Return an error for each cluster that is expected in an account other than that of the credentials."""
+    errors: dict[str, AwsError] = {}
+    for member in members:
+        try:
+            require_account(account, member.account_id, member.name, member.region)
+        except AwsError as error:
+            errors[member.key] = error
+    return errors
 
 
 def _stopped(key: str) -> AwsError:

@@ -69,12 +69,24 @@ def test_what_did_not_begin_changed_nothing() -> None:
 def ready(name: str, **options: Any) -> dict[str, Any]:
     """The variables of a host after its preflight."""
     preflight = {
-        "options": {"cluster_name": name, "state": "present", **options},
+        "options": {"cluster_name": name, "account_id": HERE, "state": "present", **options},
         "parsed_input": {"path": "/none", "sha256": ""},
         "kubernetes_api": {},
         "breakage": [],
     }
-    return {"pod_identity_preflight": preflight, "pod_identity_account_id": HERE}
+    return {"pod_identity_preflight": preflight}
+
+
+def test_the_run_of_an_account_is_told_in_which_one_each_cluster_is_expected() -> None:
+    hosts = {"blue": ready("blue"), "red": ready("red", account_id="")}
+    grouped = group_hosts({"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}, ["blue", "red"])
+    rows = [
+        row
+        for file in grouped["files"].values()
+        for group in read_json(file)
+        for row in group["arguments"]["clusters"]
+    ]
+    assert [(row["cluster_name"], row.get("account_id")) for row in rows] == [("blue", HERE), ("red", None)]
 
 
 def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, Any]]:

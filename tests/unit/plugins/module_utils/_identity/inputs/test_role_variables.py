@@ -73,6 +73,9 @@ def test_a_default_given_as_text_is_the_default(name: str) -> None:
         ("workloads_from", "a.yml", "a.yml"),
         ("purge_limit", "20%", "20%"),
         ("profile", 444455556666, "444455556666"),
+        ("account_id", 444455556666, "444455556666"),
+        ("account_id", " 444455556666 ", "444455556666"),
+        ("account_id", "012345678901", "012345678901"),
     ],
 )
 def test_text_becomes_what_it_stands_for(name: str, text: object, value: object) -> None:
@@ -96,6 +99,7 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
 }
 # Read with the workloads, or not any text.
 ELSEWHERE = {
+    "account_id",
     "assume_role_arn",
     "assume_role_duration",
     "fleet_workloads",
@@ -246,6 +250,16 @@ def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
             {"purge_limit": "abc"},
             "main",
             "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got 'abc'.",
+        ),
+        *(
+            (
+                {"account_id": value},
+                "main",
+                "pod_identity_account_id must be an AWS account ID, which is 12 digits in quotation marks, got "
+                f"{value!r}.",
+            )
+            # YAML reads 012345670123 as the octal number 1402433619.
+            for value in ("1111-2222-3333", "production", 1402433619, True, 444455556666.0, ["444455556666"])
         ),
         ({"deadline": 0}, "main", "pod_identity_deadline must be 1 or more, got 0."),
         ({"restart_settle": "-5"}, "main", "pod_identity_restart_settle must be 0 or more, got -5."),

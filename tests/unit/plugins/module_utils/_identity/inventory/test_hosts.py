@@ -121,6 +121,7 @@ def test_variables() -> None:
         "eks_status": "ACTIVE",
         "eks_tags": {"a": "b"},
         "eks_version": "1.33",
+        "pod_identity_account_id": "111122223333",
         "pod_identity_cluster_name": "blue",
         "pod_identity_region": "eu-central-1",
     }

@@ -14,6 +14,9 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+    aws_failure,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
@@ -563,6 +566,27 @@ def test_a_cluster_that_is_not_there_is_told_with_account_and_region() -> None:
     assert caught.value.remedy == (
         "Check the cluster's name, and that account and region are the ones you mean."
     )
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_credentials_of_another_account_are_refused_before_eks_is_asked(state: str) -> None:
+    aws = FakeAws()
+    assert find_cluster(aws, CLUSTER, REGION, state, ACCOUNT).account_id == ACCOUNT
+    aws.requests.clear()
+    with pytest.raises(AwsError) as caught:
+        find_cluster(aws, CLUSTER, REGION, state, "444455556666")
+    assert [name for name, _parameters in aws.requests] == ["sts:GetCallerIdentity"]
+    assert aws_failure(caught.value, REGION, "pod_identity_") == {
+        "msg": f"sts:GetCallerIdentity: ACCOUNT_DIFFERS: cluster {CLUSTER} (region {REGION}) is expected in account "
+        "444455556666 (pod_identity_account_id), but the credentials belong to account 111122223333: "
+        "arn:aws:sts::111122223333:assumed-role/deployer/session. Use credentials of account 444455556666: another profile, "
+        "another AWS credential of the job template, or pod_identity_assume_role_arn with a role of that account. If the "
+        "account ID is wrong, correct pod_identity_account_id. Nothing was changed.",
+        "error_code": "ACCOUNT_DIFFERS",
+        "remedy": "Use credentials of account 444455556666: another profile, another AWS credential of the job template, or "
+        "pod_identity_assume_role_arn with a role of that account. If the account ID is wrong, correct "
+        "pod_identity_account_id.",
+    }
 
 
 def test_a_removal_does_not_need_the_cluster() -> None:

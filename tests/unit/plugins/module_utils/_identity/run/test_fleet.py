@@ -293,6 +293,36 @@ def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
     ]
 
 
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_cluster_that_is_expected_in_another_account_is_left_as_it_is(changes: bool) -> None:
+    aws = FakeAws()
+    wanted = both(workload(role=ROLE))
+    run_fleet(aws, wanted)
+    aws.requests.clear()
+    here, there = members(wanted)
+    asked = [replace(here, account_id=ACCOUNT), replace(there, account_id="444455556666")]
+    fleet = assemble(aws, asked, wanted.options, "present", 1, changes)
+    assert [parameters["name"] for parameters in aws.parameters("eks:DescribeCluster")] == [CLUSTER]
+    assert {key: error.code for key, error in fleet.left_out.items()} == {OTHER_CLUSTER: "ACCOUNT_DIFFERS"}
+    made = run_fleet(aws, wanted)
+    assert made.done == ()
+
+
+def test_a_teardown_of_a_cluster_in_another_account_removes_nothing() -> None:
+    aws = FakeAws()
+    wanted = both(workload(role=ROLE))
+    run_fleet(aws, wanted)
+    asked = [replace(member, account_id="444455556666") for member in members(wanted)]
+    engine, fleet = fleet_engine(aws, asked, wanted.options, "absent")
+    aws.requests.clear()
+    made = engine.run(fleet.desired, "absent", check_mode=False)
+    assert failures(made) == [
+        (CLUSTER, "default/app", "ACCOUNT_DIFFERS"),
+        (OTHER_CLUSTER, "default/app", "ACCOUNT_DIFFERS"),
+    ]
+    assert aws.writes == []
+
+
 def test_input_that_cannot_be_used_leaves_its_cluster_out_alone() -> None:
     aws = FakeAws()
     foreign = {"arn": "arn:aws:iam::444455556666:role/theirs"}
