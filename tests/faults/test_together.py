@@ -26,9 +26,18 @@ from ansible_collections.workload_identity.aws.tests.faults.harness import (
     unversioned,
 )
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH
-from ansible_collections.workload_identity.aws.tests.faults.world import CHANGED, WORKLOADS, desired
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    CHANGED,
+    SHARED,
+    WIDER,
+    WORKLOADS,
+    desired,
+)
 
 Workloads = tuple[Mapping[str, Any], ...]
+# Workloads that share a policy with others, but no role: one that was given by its ARN, and one of its own.
+SHARING: Mapping[str, Any] = {**WORKLOADS[4], "policies": [SHARED]}
+SHARING_CHANGED: Mapping[str, Any] = {**CHANGED[4], "policies": [WIDER]}
 TIMES = 3
 LAGS = (0.5, 2, 5, 15) if THOROUGH else (2, 15)
 # The clocks of the processes run ten times as fast.
@@ -54,7 +63,11 @@ def codes_of(*tasks: Task) -> set[int | None]:
             id="different content for roles of their own",
         ),
         pytest.param(
-            WORKLOADS, (*CHANGED[:3],), (*CHANGED[2:],), CHANGED, id="different workloads, one policy"
+            WORKLOADS,
+            CHANGED[:3],
+            (*CHANGED[2:4], SHARING_CHANGED),
+            (*CHANGED[:4], SHARING_CHANGED),
+            id="different workloads, one policy",
         ),
     ],
 )
@@ -88,9 +101,9 @@ def test_a_teardown_beside_a_converge_of_others(time: int, account: Account) -> 
     account.complete(desired(WORKLOADS[1], WORKLOADS[3]))
     goal = unversioned(account.facets())
     account.clean()
-    account.complete(desired(*WORKLOADS[2:]))
+    account.complete(desired(*WORKLOADS[2:4], SHARING))
     account.control.set_latency(time)
-    going, staying = WORKLOADS[2:3] + WORKLOADS[4:], (WORKLOADS[1], WORKLOADS[3])
+    going, staying = (WORKLOADS[2], SHARING), (WORKLOADS[1], WORKLOADS[3])
     codes = codes_of(task(account.url, *going, state="absent"), task(account.url, *staying))
     account.control.set_latency(0)
     # Who is always a step behind gives up with a failure; that is for the next run.

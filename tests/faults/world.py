@@ -76,7 +76,7 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
         "namespace": "old",
         "service_account": "app",
         "role": {"arn": LEGACY},
-        "policies": [SHARED],
+        "policies": [policy("old", "s3:GetObject")],
     },
 )
 # The same five with everything altered that can be: a description, a trust policy, documents, tags,
@@ -103,7 +103,6 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[4],
         "role": {"name": "own"},
-        "policies": [WIDER],
     },
 )
 

@@ -50,7 +50,7 @@ class _Removal:
     ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
     ``may_purge`` is given for a purge. ``freed`` says, by the ARN of a policy, which roles let go of it and by
     which change. ``listed_for`` has, by the ARN of a policy, the roles of other people for which it is listed, with the
-    workloads.
+    workloads. ``before`` has the changes that come before the deletion of an association.
     """
 
     observed: Observed
@@ -62,6 +62,7 @@ class _Removal:
     unassociated: frozenset[WorkloadKey] = frozenset()
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
     listed_for: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...]]]] = field(default_factory=dict)
+    before: dict[WorkloadKey, set[Target]] = field(default_factory=dict)
 
     def clusters(self, shared: SharedRole) -> Clusters:
         """The clusters of a role's workloads whose associations are known. What a role is granted in another cluster, this
@@ -76,6 +77,24 @@ class _Removal:
     def removed(self) -> frozenset[WorkloadKey]:
         """The workloads that trust policies let in no longer."""
         return self.listed | self.unassociated
+
+    def precede(self, changes: Iterable[Change], keys: Iterable[WorkloadKey]) -> list[Change]:
+        """Let changes come before the deletion of associations, instead of after it."""
+        going = self.going.intersection(keys)
+        deletions = {association_target(key) for key in going}
+        first = [
+            replace(change, stage=ASSOCIATION_STAGE, needs=change.needs - deletions) for change in changes
+        ]
+        for key in going:
+            self.before.setdefault(key, set()).update(change.target for change in first)
+        return first
+
+    def ordered(self, change: Change) -> Change:
+        """Return the deletion of an association after the changes that precede it."""
+        needs = self.before.get(change.workloads[0]) if change.target.resource == "association" else None
+        if needs is None:
+            return change
+        return replace(change, stage=DETACHMENT_STAGE, needs=change.needs | needs)
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
@@ -117,6 +136,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
         if policy is not None and spec.document is not None and (may_purge is None or may_purge(policy)):
             _plan_policy(draft, desired.options, policy, users, removal.freed.get(arn, {}))
     _plan_records(draft, removal)
+    draft.changes = list(map(removal.ordered, draft.changes))
     return without_failed(draft.plan())
 
 
@@ -217,7 +237,11 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             removal.free(target.policy_arn, role.name, target)
         elif target.resource == "role" and role.permissions_boundary:
             removal.free(role.permissions_boundary, role.name, target)
-    draft.changes += part.changes
+    changes = part.changes
+    if removal.purges and not role.owned:
+        # Only the association leads the next purge to a role of other people.
+        changes = removal.precede(changes, shared.keys)
+    draft.changes += changes
     draft.findings += part.findings
 
 

@@ -55,8 +55,9 @@ class UseCheck:
         self.keys = frozenset(association.key for association in associations)
 
     def _removed(self) -> set[object]:
-        """The IDs of associations that this run has deleted: a list that is late may still hold them."""
-        changes = (done.change for done in self.journal.done)
+        """The IDs of associations that this run has deleted, which a list that is late may still hold, and of those that it
+        deletes after the role has let go of its policies."""
+        changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)
         return {
             (change.before or {}).get("association_id")
             for change in changes

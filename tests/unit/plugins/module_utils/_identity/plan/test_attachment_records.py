@@ -303,6 +303,28 @@ def test_a_purge_detaches_what_is_recorded_and_names_the_rest() -> None:
     ]
 
 
+@pytest.mark.parametrize("refused", ["iam:DetachRolePolicy", "iam:UpdateAssumeRolePolicy"])
+def test_a_purge_that_could_not_change_a_role_of_other_people_is_completed_by_the_next(refused: str) -> None:
+    """The association leads to the role, so it goes last."""
+    trust = {
+        **TRUST_BARE,
+        "Statement": [{**TRUST_BARE["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}],
+    }
+    aws = account(trust)
+    before = aws.state()
+    raw = workload(role={"arn": OLD, "extend_trust": True})
+    assert run(aws, desired(raw)).failures == ()
+    wanted = desired()
+    aws.fail_on(refused, DENIED)
+    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    codes = [failure.error_code for failure in done.failures]
+    assert (codes[0], set(codes[1:])) == ("AccessDenied", {"SKIPPED"})
+    assert [one["serviceAccount"] for one in aws.eks.state()] == ["app"]
+    again = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    assert again.failures == ()
+    assert aws.state() == before
+
+
 def test_the_tag_is_not_one_that_users_set() -> None:
     with pytest.raises(InputError) as caught:
         desired(workload(tags={RECORD: "x"}))
