@@ -148,7 +148,7 @@ options:
         default: true
   breakage:
     description:
-      - Workloads whose running Pods would lose their credentials by a new association, as findings of
+      - Workloads whose Pods would or may lose their credentials by a new association, as findings of
         M(workload_identity.aws.pod_identity_preflight). Where the severity is V(error), no association is made for them.
       - It is not meant for plays.
     type: list
@@ -520,6 +520,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     failure_message,
+    notes_of_new_associations,
     result_of,
     verified_result,
 )
@@ -629,7 +630,7 @@ def main() -> None:
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
         other = as_left_open(other) if other else None
-    allowed = [finding for finding in breakage_of(parsed, params) if finding.severity == "warning"]
+    allowed = notes_of_new_associations(run, breakage_of(parsed, params))
     linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
     # A purge of everything takes a word of its own.
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []

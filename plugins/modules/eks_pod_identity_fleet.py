@@ -377,7 +377,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     perform,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    diff_of,
+    notes_of_new_associations,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -486,7 +489,7 @@ def change(
     further = {
         member.key: [
             *fleet.doubts_of(member.key, performed.verified is not None),
-            *(finding for finding in member.breakage if finding.severity == "warning"),
+            *notes_of_new_associations(run, member.breakage),
             *(find_empty_list(member.workloads, among_others=True) if state == "present" else []),
             *(lint_documents(member.workloads, load_catalogue()) if state == "present" else []),
         ]

@@ -190,9 +190,9 @@ deadline:
   type: dict
 breakage:
   description:
-    - Workloads whose running Pods would lose their credentials by a new association, for the option
-      O(workload_identity.aws.eks_pod_identity#module:breakage). Their Pods are read only where a service account has the
-      annotation of IRSA.
+    - Workloads whose Pods would or may lose their credentials by a new association, for the option
+      O(workload_identity.aws.eks_pod_identity#module:breakage). Pods and Pod templates are read only where a service account
+      has the annotation of IRSA.
   returned: success
   type: list
   elements: dict

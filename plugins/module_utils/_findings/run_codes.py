@@ -61,15 +61,23 @@ RUN: Descriptions = {
     Code.ASSOCIATION_WOULD_BREAK: Description(
         "An association would take credentials away",
         "error",
-        "Pods use IRSA and cannot reach the agent; with the association they would start without either. The workload "
-        "stops before the change, unless `pod_identity_allow_breakage: true`, which makes this a warning",
+        "Pods or Pod templates use IRSA and start where the agent cannot be reached; with the association they would start "
+        "without either. The workload stops before the change, unless `pod_identity_allow_breakage: true`, which makes this a "
+        "warning",
         "Linux EC2 nodes with the agent, or a service account of their own that keeps IRSA",
         also=("warning",),
         failure=FailureText(
-            "Pods of the service account use IRSA and cannot reach the agent: Fargate, Windows, a virtual node, or a "
-            "node without agent",
+            "Pods or Pod templates of the service account use IRSA and start where the agent cannot be reached: Fargate, "
+            "Windows, a virtual node, or a node without agent",
             "move them, give them a service account of their own, or `pod_identity_allow_breakage: true`",
         ),
+    ),
+    Code.ASSOCIATION_MAY_BREAK: Description(
+        "An association may take credentials away",
+        "warning",
+        "a new association of a service account with the annotation of IRSA: nothing shows where the Pods of a template start, a "
+        "list was refused, or no user of the service account was found",
+        "look where its Pods start before they do; EKS Pod Identity works on Linux EC2 nodes with the agent",
     ),
     Code.BULK_READ_DENIED: Description(
         "Bulk reads are denied",

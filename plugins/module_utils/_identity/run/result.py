@@ -77,6 +77,18 @@ def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
     }
 
 
+def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, except errors, of workloads whose association this run creates."""
+    changes = run.plan.changes if run.check_mode else tuple(done.change for done in run.done)
+    created = {
+        key
+        for change in changes
+        if change.target.resource == "association" and change.action == "create"
+        for key in change.workloads
+    }
+    return [note for note in notes if note.severity != "error" and note.workload in created]
+
+
 def of_cluster(run: Run, cluster: str) -> Run:
     """The part of a run that concerns one cluster, with what others share with it."""
 

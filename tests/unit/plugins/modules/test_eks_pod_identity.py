@@ -377,10 +377,21 @@ def test_an_association_that_is_there_is_changed_whatever_it_broke(run: Run) -> 
     assert (again["changed"], again["failures"]) == (False, [])
 
 
-def test_an_association_that_may_break_is_made_with_a_warning(run: Run) -> None:
-    breakage = [{**BREAKAGE, "severity": "warning"}]
-    result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=breakage)
+@pytest.mark.parametrize("code", ["ASSOCIATION_WOULD_BREAK", "ASSOCIATION_MAY_BREAK"])
+@pytest.mark.parametrize("check", [True, False])
+def test_an_association_that_may_break_is_made_with_a_warning(run: Run, check: bool, code: str) -> None:
+    breakage = [{**BREAKAGE, "code": code, "severity": "warning"}]
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": breakage}
+    result = run(eks_pod_identity, check, **arguments)
     assert (result["changed"], result["findings"]) == (True, breakage)
+
+
+def test_a_warning_of_a_new_association_is_not_repeated(run: Run) -> None:
+    breakage = [{**BREAKAGE, "severity": "warning"}]
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": breakage}
+    run(eks_pod_identity, **arguments)
+    again = run(eks_pod_identity, **arguments)
+    assert (again["changed"], again["findings"]) == (False, [])
 
 
 def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, aws: FakeAws) -> None:

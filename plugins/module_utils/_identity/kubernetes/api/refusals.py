@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...._findings.codes import Code
 from ...model.messages import sentence
 from ...model.rows import FailureRow
@@ -20,6 +22,18 @@ CONFLICT = (
     "pod_identity_force_conflicts: true takes it over."
 )
 ALLOW = "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again."
+
+
+def list_rules(resources: Iterable[str]) -> str:
+    """Spell the RBAC rules that allow resources such as "jobs.batch" to be listed."""
+    groups: dict[str, list[str]] = {}
+    for resource in resources:
+        name, _dot, group = resource.partition(".")
+        groups.setdefault(group, []).append(name)
+    return "; ".join(
+        f'apiGroups: ["{group}"], resources: [{", ".join(names)}], verbs: [list]'
+        for group, names in groups.items()
+    )
 
 
 def refusal(

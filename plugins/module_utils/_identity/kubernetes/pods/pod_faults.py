@@ -28,6 +28,7 @@ from .state import AGENT_NAMESPACE, AGENTS, KubeState
 # EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
 SETTLED_AFTER = timedelta(seconds=60)
 AGENT_PORT = 80
+COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
 SHOW_AGENTS = (
     f"kubectl -n {AGENT_NAMESPACE} get pods -l 'app.kubernetes.io/name in ({','.join(AGENTS)})' -o wide"
 )
@@ -64,8 +65,8 @@ class Fault:
 
 def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
     """EKS User Guide, "EKS Pod Identity restrictions": not on Fargate."""
-    label = state.nodes.get(pod.node, {}).get("eks.amazonaws.com/compute-type", "")
-    by_name = not label and pod.node.startswith("fargate-")
+    label = state.nodes.get(pod.node, {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
+    by_name = not label and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
     if label != "fargate" and not by_name and "eks.amazonaws.com/fargate-profile" not in pod.labels:
         return None
     return Fault(
@@ -93,7 +94,8 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
     """A node of a virtual kubelet has no place for the agent."""
     labels = state.nodes.get(pod.node)
     by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
-    if not by_name and (labels or {}).get("type") != "virtual-kubelet":
+    kind = (pod.selected if labels is None else labels).get("type")
+    if not by_name and kind != "virtual-kubelet":
         return None
     return Fault(
         Code.POD_ON_VIRTUAL_NODE,

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ...._findings.key import WorkloadKey
@@ -54,7 +54,7 @@ class Pod:
     """A Pod that runs or will run. ``node`` is "" before it is scheduled; ``created`` is in UTC.
 
     ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet. ``has_own_interface``: the VPC CNI gave it
-    a network interface of its own, for security groups for Pods.
+    a network interface of its own, for security groups for Pods. ``selected`` holds the labels that its node must have.
     """
 
     workload: WorkloadKey
@@ -68,6 +68,8 @@ class Pod:
     has_token: bool
     operating_system: str
     has_own_interface: bool = False
+    selected: Mapping[str, str] = field(default_factory=dict)
+    scheduler: str = ""
 
     @property
     def namespace(self) -> str:
@@ -100,7 +102,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
     metadata, spec = member(item, "metadata"), member(item, "spec")
     skip = text_of(member(metadata, "annotations").get(SKIP_CONTAINERS))
     containers = [*objects_of(spec.get("initContainers")), *objects_of(spec.get("containers"))]
-    selected = text_of(member(spec, "nodeSelector").get("kubernetes.io/os"))
+    selected = _selected_labels(spec)
     return Pod(
         workload=service_account_of(item, cluster),
         name=name_of(item).name,
@@ -111,8 +113,10 @@ def parse_pod(item: Object, cluster: str) -> Pod:
         containers=tuple(_container(container) for container in containers),
         skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
         has_token=any(volume.get("name") == TOKEN_VOLUME for volume in objects_of(spec.get("volumes"))),
-        operating_system=text_of(member(spec, "os").get("name")) or selected,
+        operating_system=text_of(member(spec, "os").get("name")) or selected.get("kubernetes.io/os", ""),
         has_own_interface=bool(text_of(member(metadata, "annotations").get(OWN_INTERFACE))),
+        selected=selected,
+        scheduler=text_of(spec.get("schedulerName")),
     )
 
 
@@ -127,6 +131,22 @@ def controller(metadata: Object) -> Owner:
                 text_of(owner.get("name")),
             )
     return Owner()
+
+
+def _selected_labels(spec: Object) -> dict[str, str]:
+    """Return the labels of its node selector, and those of a required affinity that leaves one value.
+
+    Node selector terms are alternatives, so several of them require nothing in particular.
+    """
+    affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    terms = objects_of(affinity.get("nodeSelectorTerms"))
+    expressions = objects_of(terms[0].get("matchExpressions")) if len(terms) == 1 else ()
+    required = {}
+    for expression in expressions:
+        values = expression.get("values")
+        if expression.get("operator") == "In" and isinstance(values, list) and len(values) == 1:
+            required[text_of(expression.get("key"))] = text_of(values[0])
+    return {**required, **texts_of(spec.get("nodeSelector"))}
 
 
 def _container(item: Object) -> Container:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ...._findings.codes import Code
@@ -25,11 +26,18 @@ from .templates import common_namespace
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
 
-def read_cluster(reader: ClusterReader, verification: Verification, now: datetime) -> dict[str, Listing]:
-    """The Pods of the workloads, then step by step what else matters. By the names of RESOURCES."""
+def read_cluster(
+    reader: ClusterReader, verification: Verification, now: datetime, *, ended: bool = False
+) -> dict[str, Listing]:
+    """The Pods of the workloads, then step by step what else matters. By the names of RESOURCES.
+
+    With ``ended`` the list of Pods also has those that have ended.
+    """
     query = pods_query(verification)
     if query is None:
         return {}
+    if ended:
+        query = replace(query, field_selectors=tuple(one for one in query.field_selectors if one not in LIVE))
     reads = {"pods": reader.list_objects(query)}
     while missing := [name for name in still_to_read(verification, reads, now) if name not in reads]:
         reads |= {name: reader.list_objects(query_for(name, query)) for name in missing}

@@ -11,11 +11,15 @@ an association takes IRSA away, at its next start, from a Pod that cannot reach 
 
 IRSA in use is what the webhook injected, which takes the annotation of the service account. Credentials that a
 manifest sets itself stay, so service accounts without annotation are not looked at, and cost no request.
+
+A template shows where its Pods start only by its node selector, labels and scheduler. A Fargate profile, which Kubernetes
+does not know, selects Pods at their admission; so the Pods of a template, running or ended, are the evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ...._findings.codes import Code
@@ -24,15 +28,48 @@ from ...._findings.key import WorkloadKey
 from ...model.messages import listed
 from ..accounts.account_findings import IRSA_ANNOTATION
 from ..accounts.account_plan import Accounts
-from ..api.cluster import ClusterReader
+from ..api.api_errors import ApiError
+from ..api.cluster import ClusterReader, Reads
+from ..api.refusals import list_rules
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..pods.environment import earlier_provider
-from ..pods.pod_faults import Association, on_fargate, on_virtual_node, on_windows
-from ..pods.pods import SKIP_WEBHOOK, Pod
+from ..pods.pod_faults import Association, is_served, on_fargate, on_virtual_node, on_windows
+from ..pods.pods import SKIP_WEBHOOK, Owner, Pod, has_ended, parse_pod, service_account_of
 from ..pods.reads import read_cluster, state_of
 from ..pods.state import KubeState
+from ..pods.templates import Template, Templates, read_templates
 
 _BEFORE = Association("", None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """The Pods and templates of one service account. ``ended`` are Pods that have ended."""
+
+    live: Sequence[Pod] = ()
+    ended: Sequence[Pod] = ()
+    templates: Sequence[Template] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The cluster as it was read for service accounts with the annotation of IRSA."""
+
+    state: KubeState
+    templates: Templates = field(default_factory=Templates)
+    ended: Mapping[WorkloadKey, Sequence[Pod]] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> Mapping[str, ApiError]:
+        pods = self.state.errors.get("pods")
+        return {**({"pods": pods} if pods else {}), **self.templates.errors}
+
+    def users_of(self, key: WorkloadKey) -> _Users:
+        return _Users(
+            (self.state.pods or {}).get(key, ()),
+            self.ended.get(key, ()),
+            self.templates.by_workload.get(key, ()),
+        )
 
 
 def find_breakage(
@@ -43,23 +80,32 @@ def find_breakage(
     now: datetime,
     allowed: bool = False,
 ) -> list[Finding]:
-    """A finding for each workload that an association would break; a warning where that is ``allowed``."""
+    """A finding for each workload that an association would break, or for which that is not known.
+
+    What would break is an error, or a warning where that is ``allowed``.
+    """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
     if not annotated:
         return []
     workloads = tuple(VerifiedWorkload(key, (), "", "", "", None, {}) for key in annotated)
     verification = Verification(cluster, "", workloads)
-    state = state_of(verification, read_cluster(reader, verification, now), now)
-    findings = (_finding(key, (state.pods or {}).get(key, ()), state, allowed) for key in annotated)
+    reads = read_cluster(reader, verification, now, ended=True)
+    look = _Look(state_of(verification, reads, now), ended=_ended_pods(reads, cluster))
+    # Without an association the webhook would not have injected EKS Pod Identity into the newest Pod.
+    unserved = [key for key in annotated if not _is_served(look.users_of(key))]
+    if unserved:
+        look = _Look(look.state, read_templates(reader, frozenset(unserved), cluster), look.ended)
+    findings = [
+        _would_break(key, look, allowed) or (_may_break(key, look, cluster) if key in unserved else None)
+        for key in annotated
+    ]
     return [finding for finding in findings if finding is not None]
 
 
 def why_unreachable(pod: Pod, state: KubeState) -> str:
     """Why a Pod cannot reach an agent, as far as that is known; "" when it can, or when nothing tells."""
-    for predicate in (on_fargate, on_windows, on_virtual_node):
-        fault = predicate(pod, state, _BEFORE)
-        if fault is not None:
-            return fault.what
+    if reason := _why_never(pod, state):
+        return reason
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return ""
     if pod.node in state.agents:
@@ -72,25 +118,103 @@ def uses_irsa(pod: Pod) -> bool:
     return any("AWS_ROLE_ARN" in earlier_provider(container.env) for container in pod.containers)
 
 
-def _finding(key: WorkloadKey, pods: Sequence[Pod], state: KubeState, allowed: bool) -> Finding | None:
-    reasons: dict[str, list[str]] = {}
-    for pod in pods:
-        reason = why_unreachable(pod, state) if uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels else ""
+def _why_never(pod: Pod, state: KubeState) -> str:
+    """Return the reason why no agent can run where a Pod runs; "" without any."""
+    faults = (predicate(pod, state, _BEFORE) for predicate in (on_fargate, on_windows, on_virtual_node))
+    return next((fault.what for fault in faults if fault is not None), "")
+
+
+def _ended_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
+    pods: dict[WorkloadKey, list[Pod]] = {}
+    for item in reads["pods"].items:
+        if has_ended(item):
+            pods.setdefault(service_account_of(item, cluster), []).append(parse_pod(item, cluster))
+    return pods
+
+
+def _is_served(users: _Users) -> bool:
+    newest = _newest([*users.live, *users.ended])
+    return newest is not None and is_served(newest)
+
+
+def _newest(pods: Iterable[Pod]) -> Pod | None:
+    dated = {pod.created: pod for pod in pods if pod.created is not None}
+    return dated[max(dated)] if dated else None
+
+
+def _is_exempt(pod: Pod) -> bool:
+    """Return whether the webhook leaves the Pods of a template alone, or each container sets its own credentials."""
+    return SKIP_WEBHOOK in pod.labels or all(earlier_provider(container.env) for container in pod.containers)
+
+
+def _would_break(key: WorkloadKey, look: _Look, allowed: bool) -> Finding | None:
+    users = look.users_of(key)
+    pods: dict[str, list[str]] = {}
+    owners: dict[str, dict[Owner, None]] = {}
+    named = set()
+    for pod in users.live:
+        reason = why_unreachable(pod, look.state) if uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels else ""
         if reason:
-            reasons.setdefault(reason, []).append(pod.name)
-    if not reasons:
-        return None
-    where = "; ".join(
+            pods.setdefault(reason, []).append(pod.name)
+            named |= {pod.owner, look.templates.root(pod.owner)}
+    for template in users.templates:
+        reason = _why_never(template.pod, look.state)
+        newest = _newest(_pods_of(template, (*users.live, *users.ended), look.templates))
+        if not reason and newest is not None and newest in users.ended:
+            reason = _why_never(newest, look.state)
+        if reason and template.owner not in named and not _is_exempt(template.pod):
+            owners.setdefault(reason, {})[look.templates.root(template.owner)] = None
+    places = [
         f"Pod{'' if len(names) == 1 else 's'} {listed(sorted(names))} {reason}"
-        for reason, names in reasons.items()
-    )
+        for reason, names in pods.items()
+    ]
+    places += [f"Pods of {listed(map(str, found))} {reason}" for reason, found in owners.items()]
+    if not places:
+        return None
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
         f"Pods of service account {key.service_account} in namespace {key.namespace} use IRSA and cannot reach the "
-        f"EKS Pod Identity Agent ({where}). An association takes IRSA away from them at their next start, and they "
-        "would have no credentials.",
+        f"EKS Pod Identity Agent ({'; '.join(places)}). An association takes IRSA away from them at their next start, "
+        "and they would have no credentials.",
         "Move them to Linux EC2 nodes with the agent, or give them a service account of their own that keeps IRSA. "
         "pod_identity_allow_breakage: true makes the association all the same.",
         key,
         raised_as="warning" if allowed else None,
     )
+
+
+def _may_break(key: WorkloadKey, look: _Look, cluster: str) -> Finding | None:
+    """Return a finding for what nothing shows: where the Pods of templates start, and refused lists."""
+    users = look.users_of(key)
+    seen = (*users.live, *users.ended)
+    unseen = dict.fromkeys(
+        str(look.templates.root(template.owner))
+        for template in users.templates
+        if not _is_exempt(template.pod) and not _pods_of(template, seen, look.templates)
+    )
+    verb = "have" if len(unseen) > 1 else "has"
+    gaps = [f"{listed(unseen)} {verb} no Pod that shows where its Pods start"] if unseen else []
+    gaps += [f"{', '.join(look.errors)} could not be listed"] if look.errors else []
+    if not (users.live or users.ended or users.templates or look.errors):
+        gaps.append(
+            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; owners of other kinds "
+            "were not looked at"
+        )
+    if not gaps:
+        return None
+    allow = f"Allow the caller to list them (RBAC: {list_rules(look.errors)}). " if look.errors else ""
+    return Finding(
+        Code.ASSOCIATION_MAY_BREAK,
+        f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. An association "
+        "takes IRSA away from its Pods at their next start, and it is not known whether they reach the EKS Pod Identity "
+        f"Agent then: {'; '.join(gaps)}.",
+        f"{allow}See to it that they start on Linux EC2 nodes with the agent, or give them a service account of their own "
+        f"that keeps IRSA. To see whether there is Fargate: aws eks list-fargate-profiles --cluster-name {cluster}",
+        key,
+    )
+
+
+def _pods_of(template: Template, pods: Iterable[Pod], templates: Templates) -> list[Pod]:
+    """Return the Pods that come from a template, by their owner or the owner of that."""
+    owners = {template.owner, templates.root(template.owner)}
+    return [pod for pod in pods if owners & {pod.owner, templates.root(pod.owner)}]

@@ -11,7 +11,7 @@ Without its service account a workload cannot start another Pod, and the tokens 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...._findings.codes import Code
@@ -26,7 +26,7 @@ from ..accounts.read_back import key_of
 from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader
 from ..api.connection import FORBIDDEN
-from ..api.refusals import AGAIN
+from ..api.refusals import AGAIN, list_rules
 from ..model.objects import Object, member, name_of
 from ..model.ownership import other_managers, release_of
 from ..pods.pods import controller, has_ended, service_account_of
@@ -99,7 +99,7 @@ def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str
 
 def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> list[str]:
     """Name each template, with the number of its Pods, then Pods without one."""
-    counts = {str(template.owner): 0 for template in templates.by_workload.get(key, ())}
+    counts = {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
     bare = []
     for pod in pods:
         owner = templates.root(controller(member(pod, "metadata")))
@@ -135,23 +135,11 @@ def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
     remedy = AGAIN
     if forbidden:
         remedy = (
-            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {_rules(forbidden)}; docs/iam-permissions.md has the "
+            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}; docs/iam-permissions.md has the "
             "manifests), and run again."
         )
     why = f"it is not known whether {', '.join(errors)} use it"
     return {**unread_failure(manifest, reason, why), "remedy": remedy}
-
-
-def _rules(resources: Collection[str]) -> str:
-    """Spell RBAC rules that allow resources like "jobs.batch" to be listed."""
-    groups: dict[str, list[str]] = {}
-    for resource in resources:
-        name, _dot, group = resource.partition(".")
-        groups.setdefault(group, []).append(name)
-    return "; ".join(
-        f'apiGroups: ["{group}"], resources: [{", ".join(names)}], verbs: [list]'
-        for group, names in groups.items()
-    )
 
 
 def _without(manifests: Sequence[Object], staying: Sequence[Object]) -> list[Object]:

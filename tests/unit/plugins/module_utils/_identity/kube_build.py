@@ -46,7 +46,7 @@ def container(name: str = "app", env: Mapping[str, str] | None = None) -> Json:
 
 
 def owned_by(kind: str, name: str) -> list[Json]:
-    group = {"Job": "batch/v1", "Rollout": "argoproj.io/v1alpha1"}.get(kind, "apps/v1")
+    group = {"CronJob": "batch/v1", "Job": "batch/v1", "Rollout": "argoproj.io/v1alpha1"}.get(kind, "apps/v1")
     return [{"apiVersion": group, "kind": kind, "name": name, "uid": "u", "controller": True}]
 
 

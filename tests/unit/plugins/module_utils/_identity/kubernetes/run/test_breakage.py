@@ -14,6 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
+    Query,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,
@@ -114,7 +115,7 @@ def test_irsa_in_use_without_an_agent_would_break(
     [
         pytest.param([pod()], {"Pod_kube-system": build.read([build.agent()])}, id="an agent on the node"),
         pytest.param([pod(FARGATE, env={})], {}, id="no IRSA in use"),
-        pytest.param([pod(FARGATE, phase="Succeeded")], {}, id="finished"),
+        pytest.param([pod(FARGATE, phase="Succeeded", owner=None)], {}, id="finished"),
         pytest.param(
             [pod(FARGATE, labels={"eks.amazonaws.com/skip-pod-identity-webhook": ""})],
             {},
@@ -127,7 +128,6 @@ def test_irsa_in_use_without_an_agent_would_break(
         ),
         pytest.param([pod()], {"Node": build.refused("nodes")}, id="a node that may be one of Auto Mode"),
         pytest.param([pod()], {"Pod_kube-system": build.refused("pods")}, id="agents not readable"),
-        pytest.param([], {}, id="no Pods"),
     ],
 )
 def test_what_is_not_known_to_break_does_not_stop(
@@ -162,3 +162,268 @@ def test_agents_of_hybrid_nodes_are_read_as_well() -> None:
         "app.kubernetes.io/name in (eks-pod-identity-agent,eks-pod-identity-agent-hybrid,"
         "eks-pod-identity-agent-hybrid-bottlerocket)",
     )
+
+
+# Pod templates
+
+FARGATE_WHY = "on AWS Fargate, where EKS Pod Identity does not work"
+WINDOWS_WHY = "on Windows, where EKS Pod Identity does not work"
+VIRTUAL_WHY = "on a virtual node, where no EKS Pod Identity Agent can run"
+PROFILE = {"eks.amazonaws.com/fargate-profile": "fp"}
+KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job")
+
+
+def template(labels: dict[str, str] | None = None, env: dict[str, str] | None = None, **spec: Any) -> Any:
+    containers = [build.container(env=env or {})]
+    pod_spec = {"serviceAccountName": "api", "containers": containers, **spec}
+    return {"template": {"metadata": {"labels": labels or {}}, "spec": pod_spec}}
+
+
+def owner(name: str, spec: Any, owned: tuple[str, str] | None = None, **status: Any) -> Any:
+    metadata: dict[str, Any] = {"namespace": "shop", "name": name}
+    if owned:
+        metadata["ownerReferences"] = build.owned_by(*owned)
+    return {"metadata": metadata, "spec": spec, "status": status}
+
+
+def cron_job(**more: Any) -> Listing:
+    return build.read([owner("nightly", {"jobTemplate": {"spec": template(**more)}})])
+
+
+def job(finished: bool = True) -> Listing:
+    conditions = [{"type": "Complete", "status": "True"}] if finished else []
+    return build.read([owner("nightly-1", template(), ("CronJob", "nightly"), conditions=conditions)])
+
+
+def ended(node: str, created: str = build.BEFORE, **more: Any) -> dict[str, Any]:
+    return pod(node, phase="Succeeded", owner=("Job", "nightly-1"), created=created, **more)
+
+
+def affinity(*terms: dict[str, str]) -> dict[str, Any]:
+    found = [
+        {
+            "matchExpressions": [
+                {"key": key, "operator": "In", "values": [value]} for key, value in one.items()
+            ]
+        }
+        for one in terms
+    ]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": found}}}
+
+
+@pytest.mark.parametrize(
+    ("lists", "where"),
+    [
+        pytest.param(
+            {"CronJob": cron_job(labels=PROFILE)},
+            f"Pods of CronJob nightly {FARGATE_WHY}",
+            id="a CronJob with the label of a Fargate profile",
+        ),
+        pytest.param(
+            {"CronJob": cron_job(nodeSelector={"eks.amazonaws.com/compute-type": "fargate"})},
+            f"Pods of CronJob nightly {FARGATE_WHY}",
+            id="a node selector",
+        ),
+        pytest.param(
+            {"CronJob": cron_job(schedulerName="fargate-scheduler")},
+            f"Pods of CronJob nightly {FARGATE_WHY}",
+            id="the scheduler of Fargate",
+        ),
+        *(
+            pytest.param(
+                {kind: build.read([owner("web", template(labels=PROFILE))])},
+                f"Pods of {kind} web {FARGATE_WHY}",
+                id=f"a {kind}",
+            )
+            for kind in KINDS
+            if kind != "CronJob"
+        ),
+        pytest.param(
+            {
+                "Deployment": build.read(
+                    [owner("web", template(nodeSelector={"kubernetes.io/os": "windows"}))]
+                )
+            },
+            f"Pods of Deployment web {WINDOWS_WHY}",
+            id="Windows by node selector",
+        ),
+        pytest.param(
+            {"Deployment": build.read([owner("web", template(os={"name": "windows"}))])},
+            f"Pods of Deployment web {WINDOWS_WHY}",
+            id="Windows by its operating system",
+        ),
+        pytest.param(
+            {
+                "Deployment": build.read(
+                    [owner("web", template(affinity=affinity({"kubernetes.io/os": "windows"})))]
+                )
+            },
+            f"Pods of Deployment web {WINDOWS_WHY}",
+            id="Windows by affinity",
+        ),
+        pytest.param(
+            {"Deployment": build.read([owner("web", template(nodeSelector={"type": "virtual-kubelet"}))])},
+            f"Pods of Deployment web {VIRTUAL_WHY}",
+            id="a virtual node",
+        ),
+        pytest.param(
+            {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([ended(FARGATE)])},
+            f"Pods of CronJob nightly {FARGATE_WHY}",
+            id="the last Pod of a CronJob was on Fargate",
+        ),
+        pytest.param(
+            {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([ended("", labels=PROFILE)])},
+            f"Pods of CronJob nightly {FARGATE_WHY}",
+            id="the same by its label",
+        ),
+        pytest.param(
+            {
+                "Deployment": build.read([owner("web", template(labels=PROFILE))]),
+                "CronJob": cron_job(labels=PROFILE),
+                "Pod shop": build.read([pod(FARGATE)]),
+                "ReplicaSet": build.read([build.replica_set()]),
+            },
+            f"Pod x {FARGATE_WHY}; Pods of CronJob nightly {FARGATE_WHY}",
+            id="a Pod that runs counts for its template",
+        ),
+    ],
+)
+def test_a_template_that_starts_without_an_agent_would_break(lists: dict[str, Listing], where: str) -> None:
+    (finding,), _log = found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})
+    assert (finding.code, finding.severity) == ("ASSOCIATION_WOULD_BREAK", "error")
+    assert finding.message == (
+        "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
+        f"({where}). An association takes IRSA away from them at their next start, and they would have no credentials."
+    )
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        pytest.param(
+            {"CronJob": cron_job(labels={**PROFILE, "eks.amazonaws.com/skip-pod-identity-webhook": ""})},
+            id="left to itself",
+        ),
+        pytest.param({"CronJob": cron_job(labels=PROFILE, env=IRSA)}, id="credentials of its own"),
+        pytest.param(
+            {
+                "CronJob": cron_job(),
+                "Job": job(),
+                "Pod shop": build.read([ended(build.NODE)]),
+            },
+            id="its last Pod was on a node",
+        ),
+        pytest.param(
+            {
+                "CronJob": cron_job(),
+                "Job": job(),
+                "Pod shop": build.read([ended(FARGATE), ended(build.NODE, build.AFTER)]),
+            },
+            id="an earlier Pod was on Fargate, the last one was not",
+        ),
+        pytest.param(
+            {
+                "Pod shop": build.read([pod(build.NODE, env=IRSA, owner=("Rollout", "r"))]),
+                "Pod kube-system": build.read([build.agent()]),
+                "ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))]),
+            },
+            id="a custom resource whose Pod reaches the agent",
+        ),
+    ],
+)
+def test_a_template_whose_pods_reach_the_agent_or_need_none_is_no_finding(lists: dict[str, Listing]) -> None:
+    assert found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})[0] == []
+
+
+UNKNOWN = (
+    "service account api in namespace shop has the annotation of IRSA. An association takes IRSA away from its Pods at their "
+    "next start, and it is not known whether they reach the EKS Pod Identity Agent then: "
+)
+LOOK = (
+    "See to it that they start on Linux EC2 nodes with the agent, or give them a service account of their own that keeps IRSA. "
+    "To see whether there is Fargate: aws eks list-fargate-profiles --cluster-name my-cluster"
+)
+
+
+@pytest.mark.parametrize(
+    ("lists", "gap"),
+    [
+        pytest.param(
+            {"CronJob": cron_job()},
+            "CronJob nightly has no Pod that shows where its Pods start",
+            id="a CronJob without Pods",
+        ),
+        pytest.param(
+            {"CronJob": cron_job(affinity=affinity({"kubernetes.io/os": "windows"}, {"a": "b"}))},
+            "CronJob nightly has no Pod that shows where its Pods start",
+            id="an affinity that leaves a choice",
+        ),
+        pytest.param(
+            {"ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))])},
+            "Rollout r has no Pod that shows where its Pods start",
+            id="a custom resource at zero",
+        ),
+        pytest.param(
+            {},
+            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; owners of other kinds "
+            "were not looked at",
+            id="nothing",
+        ),
+    ],
+)
+def test_what_nothing_shows_is_named(lists: dict[str, Listing], gap: str) -> None:
+    (finding,), _log = found([], **lists)
+    assert (finding.code, finding.severity, finding.workload) == (
+        "ASSOCIATION_MAY_BREAK",
+        "warning",
+        build.KEY,
+    )
+    assert (finding.message, finding.remedy) == (f"{UNKNOWN}{gap}.", LOOK)
+
+
+def test_lists_that_were_refused_are_named_with_their_rule() -> None:
+    lists = {"Pod_shop": build.refused("pods"), "CronJob": build.refused("cronjobs")}
+    (finding,), _log = found([], **lists)
+    assert finding.message == f"{UNKNOWN}pods, cronjobs.batch could not be listed."
+    assert finding.remedy == (
+        'Allow the caller to list them (RBAC: apiGroups: [""], resources: [pods], verbs: [list]; apiGroups: ["batch"], '
+        f"resources: [cronjobs], verbs: [list]). {LOOK}"
+    )
+
+
+def test_what_would_break_is_named_alone() -> None:
+    (finding,), _log = found([], CronJob=cron_job(labels=PROFILE), Deployment=build.refused("deployments"))
+    assert finding.code == "ASSOCIATION_WOULD_BREAK"
+
+
+SERVED = build.pod("new", created=build.AFTER)
+
+
+@pytest.mark.parametrize(
+    ("pods", "reads"),
+    [
+        ([pod(created=build.BEFORE), SERVED], False),
+        ([SERVED, pod(created="2026-03-10T11:00:00Z")], True),
+        ([build.pod("new", phase="Succeeded")], False),
+    ],
+    ids=["the newest Pod has it", "a newer one does not", "it has ended"],
+)
+def test_templates_are_read_only_while_no_association_has_shown(
+    pods: list[dict[str, Any]], reads: bool
+) -> None:
+    """The webhook injects EKS Pod Identity only where there is an association; six lists are saved then."""
+    _findings, log = found(pods, **{"Pod_kube-system": build.read([build.agent()])})
+    assert ("list CronJob shop" in log) is reads
+    assert len([line for line in log if line.startswith("list ") and "Pod" not in line]) == 6 * reads
+
+
+def test_pods_that_have_ended_are_asked_for_as_well() -> None:
+    queries: list[Query] = []
+
+    class Recording(FakeCluster):
+        def list_objects(self, query: Query) -> Listing:
+            queries.append(query)
+            return super().list_objects(query)
+
+    find_breakage(Recording(), [build.KEY], ANNOTATED, build.CLUSTER, build.NOW)
+    assert queries[0] == Query("v1", "Pod", "shop", field_selectors=("spec.serviceAccountName=api",))

@@ -170,7 +170,7 @@ CRON_JOB = {"jobTemplate": {"spec": template()}}
         ),
         pytest.param(
             {"ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))])},
-            "ReplicaSet r-1",
+            "Rollout r",
             id="a ReplicaSet of a custom resource",
         ),
         pytest.param(
