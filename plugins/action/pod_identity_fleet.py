@@ -25,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
     take_part,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 KEPT = "Until then nothing is taken away from what it may use: {names}."
 REPORT, STOPPED, ACCOUNT = "pod_identity_report", "pod_identity_stopped", "pod_identity_account"
@@ -33,6 +34,7 @@ REPORT, STOPPED, ACCOUNT = "pod_identity_report", "pod_identity_stopped", "pod_i
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     find_variables,
     read_report_variables,
@@ -28,12 +27,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variab
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
     _requires_connection = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, options = self.validate_argument_spec(
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         return {
             **result,
             **lists,
-            **show_last([*map(visible, gathered.lines)], gathered.failure, gathered.failure),
+            **show_last(gathered.lines, gathered.failure, gathered.failure),
         }
 
 

@@ -12,10 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
-    visible,
-    visible_values,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
     parse_preflight,
 )
@@ -57,11 +53,13 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     clock_of,
     connect,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import read_json
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
     Activity,
     is_watched,
     shown,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 # For the injection probe, whose Pod never runs.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
@@ -70,6 +68,7 @@ DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
@@ -106,16 +105,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         deadline = parse_deadline(preflight.get("deadline"))
         row = preflight.get("eks_target")
         try:
+            planned = parse_preflight(read_json(preflight["kubernetes"]), cluster)
             access = access_for(self, parse_eks_target(row) if row else None, options)
         except InputError as error:
-            return {**result, "failed": True, "msg": visible(str(error))}
+            return {**result, "failed": True, "msg": str(error)}
         activity = Activity(cluster)
         screen = shown(activity.line) if is_watched(self) else contextlib.nullcontext()
         with interruptible(), screen:
             run = run_half(
                 connect(self, access, variables, options["force_conflicts"], deadline),
                 parse_aws_result(variables[options["result"]], cluster),
-                parse_preflight(preflight["kubernetes"], cluster),
+                planned,
                 _settings(options, bool(self._task.check_mode)),
                 clock_of(deadline),
                 activity.begin,
@@ -128,7 +128,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             **outcome_row(run.outcome),
         )
         if run.diffs:
-            result["diff"] = [visible_values(diff) for diff in run.diffs]
+            result["diff"] = list(run.diffs)
         if run.warnings:
             result["warnings"] = list(run.warnings)
         return result

@@ -111,6 +111,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     find_access,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 LAYERS = "fleet_workloads"
 WORKLOADS = ("workloads", "workloads_from", LAYERS)
@@ -165,6 +167,7 @@ class MissingInput(InputError):
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
@@ -186,7 +189,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if ready.get("failed"):
             return {**result, **ready}
         warnings = [*find_ineffective(given, entry_point), *ready.pop("warnings", ())]
-        options = {name: value for name, value in given.items() if name not in WORKLOADS}
+        # The tags are in the parsed input.
+        options = {name: value for name, value in given.items() if name not in (*WORKLOADS, "tags")}
         return {**result, **ready, "options": options, **({"warnings": warnings} if warnings else {})}
 
     def _run(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -218,7 +222,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         return {
             "changed": False,
             "parsed_input": {"path": file.path, "sha256": file.sha256},
-            "kubernetes": preflight_row(preflight),
+            # Annotations may hold anything, and every host has the variables of all.
+            "kubernetes": keep_json("kubernetes", preflight_row(preflight)),
             "deadline": deadline_row(deadline),
             "eks_target": eks_target_row(access.target) if isinstance(access, EksAccess) else None,
             "kubernetes_api": api_server_row(preflight.server),

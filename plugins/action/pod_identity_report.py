@@ -38,6 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts i
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 FACT = "pod_identity_report"
 
@@ -45,6 +46,7 @@ FACT = "pod_identity_report"
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, options = self.validate_argument_spec(

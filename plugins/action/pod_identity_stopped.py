@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 FACT = "pod_identity_report"
 UNKNOWN = "The role stopped before its report was complete. The output of the job says why."
@@ -37,6 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     TRANSFERS_FILES = False
     _requires_connection = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, options = self.validate_argument_spec(

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 FACT = "pod_identity_report"
 
@@ -19,6 +20,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     TRANSFERS_FILES = False
     _requires_connection = False
 
+    @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})

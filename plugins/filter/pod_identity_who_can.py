@@ -46,9 +46,9 @@ def pod_identity_who_can(
         parsed = parse_workloads(workloads, cluster)
         holders = holders_of(parsed, documents or {}, cluster_arn)
     except InputError as error:
-        raise AnsibleFilterError("\n".join(map(visible, error.problems))) from error
+        raise AnsibleFilterError("\n".join(map(visible, error.problems))) from None
     except (FactError, PolicyError) as error:
-        raise AnsibleFilterError(visible(str(error))) from error
+        raise AnsibleFilterError(visible(str(error))) from None
     return [holding.as_dict() for holding in who_can(holders, required)]
 
 

@@ -320,7 +320,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             config = self._read_file(path)
             hosts = self._hosts(config, path, cache)
         except (InputError, AwsError, AnsibleBotocoreError) as error:
-            raise AnsibleParserError(_message(error)) from error
+            raise AnsibleParserError(_message(error)) from None
         # Nothing is added before all of it is known.
         self.inventory.add_group(ALL_CLUSTERS)
         for host in hosts:
@@ -343,7 +343,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         try:
             return self.templar.template(value)
         except AnsibleError as error:
-            raise AnsibleParserError(f"{name}: {error}") from error
+            raise AnsibleParserError(visible_lines(f"{name}: {error}")) from None
 
     def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> list[Host]:
         options: dict[str, Any] = dict(self.get_options())

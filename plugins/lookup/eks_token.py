@@ -118,10 +118,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
             clients = AwsClients(options, {}, read_assume_role(options))
             tokens = clients.sign_tokens(map(str, names), datetime.now(timezone.utc))
         except InputError as error:
-            raise AnsibleLookupError(visible(str(error))) from error
+            raise AnsibleLookupError(visible(str(error))) from None
         except AwsError as error:
             message = f"No token for {', '.join(map(str, names))}: {sentence(str(error))} {error.remedy}"
-            raise AnsibleLookupError(str(with_option_names(message, ""))) from error
+            raise AnsibleLookupError(str(with_option_names(message, ""))) from None
         if self.get_option("want") == "token":
             return [token.text for token in tokens]
         return [_credential(token) for token in tokens]

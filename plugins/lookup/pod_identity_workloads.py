@@ -64,7 +64,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
             paths = locate_files(self._flatten(terms), variables)
             workloads: list[Any] = read_sources(paths).workloads
         except InputError as error:
-            raise AnsibleLookupError("\n".join(map(visible, error.problems))) from error
+            raise AnsibleLookupError("\n".join(map(visible, error.problems))) from None
         fields = self.get_option("fields")
         if fields is None:
             return workloads

@@ -452,9 +452,9 @@ cluster_arn:
 import time
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     named_result,
@@ -557,7 +557,7 @@ def purge_scope_of(parsed: ParsedInput) -> PurgeScope:
 
 @answering()
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "account_id": {"type": "str"},

@@ -238,9 +238,9 @@ action:
 
 import time
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     with_option_names,
@@ -281,7 +281,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 
 @answering()
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "account_id": {"type": "str"},

@@ -158,10 +158,10 @@ associations:
 from functools import partial
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     assume_role_spec,
     read_assume_role,
@@ -217,7 +217,7 @@ def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[Asso
 
 @answering()
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "namespace": {"type": "str"},

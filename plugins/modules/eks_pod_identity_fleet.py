@@ -302,9 +302,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     named_result,
@@ -406,7 +406,7 @@ def asked_of(row: Mapping[str, Any]) -> Asked:
 
 @answering()
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "clusters": {
                 "type": "list",
@@ -467,7 +467,7 @@ def main() -> None:
 
 
 def change(
-    module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member], stopped: Sequence[str]
+    module: AwsModule, api: BotoApi, members: Sequence[Member], stopped: Sequence[str]
 ) -> dict[str, Any]:
     params = module.params
     state = params["state"]
@@ -505,7 +505,7 @@ def change(
     return result
 
 
-def verify_fleet(module: AnsibleAWSModule, api: BotoApi, members: Sequence[Member]) -> dict[str, Any]:
+def verify_fleet(module: AwsModule, api: BotoApi, members: Sequence[Member]) -> dict[str, Any]:
     params = module.params
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:

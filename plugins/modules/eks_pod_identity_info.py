@@ -304,9 +304,9 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     named_result,
     with_option_names,
@@ -380,7 +380,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 
 @answering()
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
             "account_id": {"type": "str"},

@@ -407,13 +407,12 @@ summary:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api, api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import (
     DEFAULT_WIDTH,
     map_concurrently,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule, require_sdk
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     with_option_names,
 )
@@ -583,7 +582,7 @@ def main() -> None:
         "resource": {"type": "str", "default": "*"},
         "context": {"type": "dict", "default": {}},
     }
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "required": {"type": "list", "elements": "dict", "required": True, "options": item},
             "context": {"type": "dict", "default": {}},

@@ -333,9 +333,8 @@ trust_policy:
 
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import require_sdk
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule, require_sdk
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
     with_option_names,
 )
@@ -380,7 +379,7 @@ def judge(params: dict[str, Any], document: object, role_arn: str | None) -> Tru
 
 
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = AwsModule(
         argument_spec={
             "role_name": {"type": "str"},
             "role_arn": {"type": "str"},

@@ -171,15 +171,15 @@ EXAMPLES = r"""
 RETURN = r"""
 options:
   description:
-    - The variables of the role that have a value, without C(pod_identity_) in their names, each with its type. The workloads are
-      not among them.
+    - The variables of the role that have a value, without C(pod_identity_) in their names, each with its type. The workloads and
+      the tags are not among them.
   returned: success, with O(entry_point)
   type: dict
   sample:
     cluster_name: my-cluster
     purge: false
 kubernetes:
-  description: What M(workload_identity.aws.pod_identity_kubernetes) needs of it.
+  description: A file on the controller with the plan for M(workload_identity.aws.pod_identity_kubernetes), and its digest.
   returned: success
   type: dict
 deadline:

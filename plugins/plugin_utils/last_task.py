@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.utils.display import Display
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_for_people
 
 
@@ -22,7 +23,7 @@ def show_last(lines: Sequence[str], headline: str, failure: str) -> dict[str, An
     """
     if is_for_people():
         # In one piece, as several hosts may write at once.
-        Display().display("\n".join(lines))
+        Display().display("\n".join(map(visible, lines)))
         return {"failed": True, "msg": headline} if failure else {}
     if failure:
         return {"failed": True, "msg": failure, "lines": list(lines)}

@@ -13,10 +13,11 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
     input_message,
@@ -50,10 +51,12 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         try:
             # Where this ends, nobody waits for the module any more, and it ends as well.
             with interruptible():
-                return self._run_shown(tmp, task_vars)
+                result = self._run_shown(tmp, task_vars)
         finally:
             # What is copied for the module, and its progress, end with it; the task may be tried again.
             self._task.args = arguments
+        # A module that ended in order has a printable result, which may be long.
+        return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result
 
     def _parse(self, arguments: dict[str, Any], variables: dict[str, Any] | None) -> dict[str, Any]:
         """Arguments with parsed input in the place of workloads, or InputError."""

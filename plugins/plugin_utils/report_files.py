@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
@@ -27,5 +28,5 @@ def write_report(report: Report, path: str, junit_path: str, fail_on: str, **mor
         try:
             write_private(name, text)
         except OSError as error:
-            return f"The report cannot be written to {name}: {error.strerror}."
+            return visible(f"The report cannot be written to {name}: {error.strerror}.")
     return ""

@@ -4,11 +4,20 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Who reads what Ansible prints."""
+"""The output of Ansible: who reads it, and no character in it that a terminal obeys or hides."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from ansible import constants
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible_lines,
+    visible_values,
+)
 
 
 def is_for_people() -> bool:
@@ -20,3 +29,20 @@ def is_text(callback: str) -> bool:
     """Whether a stdout callback writes for people. AWX and Automation Platform have one of their own."""
     name = callback.rpartition(".")[2]
     return not ("json" in name or name in ("awx_display", "tower_display", "null"))
+
+
+def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Decorate the ``run`` of an action: what it returns or raises is printed as it is, by callbacks and with -v."""
+
+    @wraps(run)
+    def run_printably(*arguments: Any, **options: Any) -> dict[str, Any]:
+        try:
+            result = run(*arguments, **options)
+        except AnsibleError as error:
+            message = visible_lines(str(error))
+            if message == str(error):
+                raise
+            raise AnsibleActionFail(message) from None
+        return {str(name): visible_values(value) for name, value in result.items()}
+
+    return run_printably

@@ -82,6 +82,72 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         assert [path.stem for path in files if path.stat().st_size > LONGEST_START] == []
 
 
+# What IAM, EKS and Kubernetes store that a terminal hides or obeys.
+HIDDEN = {
+    "pod_identity_cluster_name": "my-cluster",
+    "pod_identity_tags": {"team": "a\u2028b"},
+    "pod_identity_workloads": [
+        {
+            "namespace": "default",
+            "service_account": "hidden",
+            "role": {"name": "hidden", "description": "soft\u00adhyphen"},
+            "service_account_annotations": {"note": "a\u202eb\u2066c\u009bd"},
+            "policies": [
+                {
+                    "name": "hidden",
+                    "document": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Action": "s3:GetObject",
+                                "Resource": "arn:aws:s3:::b/\u0085*",
+                            }
+                        ],
+                    },
+                }
+            ],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
+def test_nothing_that_a_screen_hides_is_printed_at_any_verbosity(
+    sandbox: Sandbox, tmp_path: Path, core: Core
+) -> None:
+    own = tmp_path / "ansible_collections" / "workload_identity"
+    own.mkdir(parents=True)
+    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+    sandbox.reset()
+    env = {
+        "ANSIBLE_COLLECTIONS_PATH": f"{tmp_path}:{core.collections}",
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_INJECT_INVOCATION": "true",
+    }
+    printed = []
+    for playbook, more, code in (
+        ("site", {}, 0),
+        ("site", {"pod_identity_force_conflicts": True}, 0),
+        ("verify", {}, 0),
+        (
+            "site",
+            {"pod_identity_region": "us\u202e-west-2", "pod_identity_report_file": "/no\u202ewhere/x"},
+            2,
+        ),
+        ("site", {"pod_identity_cluster_name": "my\u202e"}, 2),
+        ("teardown", {}, 0),
+    ):
+        extra = tmp_path / "extra.json"
+        extra.write_text(json.dumps({**HIDDEN, **more}), encoding="utf-8")
+        command = (core.bin / "ansible-playbook", "-vvv", "--diff", f"playbooks/{playbook}.yml")
+        done = sandbox.run(*command, "-e", f"@{extra}", env=env)
+        assert done.returncode == code, done.stdout
+        printed += done.stdout.split("\n")
+    assert [line for line in printed if not line.replace("\t", "").isprintable()] == []
+    assert any("a\\u202eb" in line for line in printed)
+
+
 def test_a_plan_has_no_table_and_is_in_the_files(sandbox: Sandbox, tmp_path: Path) -> None:
     """The plan of this example fails: the role is not there."""
     sandbox.reset()

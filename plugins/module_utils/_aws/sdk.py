@@ -4,16 +4,61 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Is the SDK of AWS there?"""
+"""The module class for requests to AWS, and a check for the SDK of AWS."""
 
 from __future__ import annotations
 
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     check_sdk_version_supported,
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+from .._findings.text import visible_values
+
+ESCAPED = (
+    "The result has characters that do not print. They are written as escapes, such as \\u202e; a value with one is not what "
+    "AWS has."
+)
+
+
+class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+    """A module whose result has no character that a terminal obeys or hides, since Ansible prints results as they are."""
+
+    def exit_json(self, **result: Any) -> None:
+        visible = self._visible(result)
+        if any(visible[name] != value for name, value in result.items()):
+            self.warn(ESCAPED)
+        super().exit_json(**visible)
+
+    def fail_json(self, msg: str, **result: Any) -> None:
+        super().fail_json(**self._visible({"msg": msg, **result}))
+
+    def _visible(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return the result, and the arguments, which Ansible adds and prints with -vvv."""
+        whole = {"invocation": {"module_args": self.params}, **result}
+        visible = visible_values(whole)
+        if visible != whole:
+            # Ansible removes secrets after this, and would not find one with an escape in it.
+            visible = visible_values(remove_values(whole, self.no_log_values))
+        return cast("dict[str, Any]", visible)
+
+
+class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type information
+    """A module with options and clients as those of amazon.aws, and a printable result."""
+
+    def __init__(self, **options: Any) -> None:
+        settings = AnsibleAWSModule.default_settings
+        # amazon.aws ignores the class that is among the options, and takes that of its own settings.
+        AnsibleAWSModule.default_settings = {**settings, "module_class": _PrintableModule}
+        try:
+            super().__init__(**options)
+        finally:
+            AnsibleAWSModule.default_settings = settings
 
 
 class SdkModule(Protocol):

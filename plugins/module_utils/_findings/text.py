@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
@@ -29,18 +29,22 @@ def visible_sentence(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same of text that has several lines of its own."""
-    return "\n".join(map(visible, text.split("\n")))
+    """The same of text that has several lines of its own, where a tab does no harm either."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
 
 def visible_values(value: object) -> object:
-    """The same of every text within mappings and lists, such as the diff of an object."""
+    """The same of every text within mappings and lists, such as the diff of an object or the result of a task."""
     if isinstance(value, str):
-        return visible_lines(value)
-    if isinstance(value, Mapping):
-        return {visible_lines(str(key)): visible_values(part) for key, part in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [visible_values(part) for part in value]
+        return value if value.isprintable() else visible_lines(value)
+    if isinstance(value, (dict, Mapping)):
+        return {
+            key if not isinstance(key, str) or key.isprintable() else visible_lines(key): visible_values(part)
+            for key, part in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        parts = map(visible_values, value)
+        return tuple(parts) if isinstance(value, tuple) else list(parts)
     return value
 
 

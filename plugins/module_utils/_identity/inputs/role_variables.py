@@ -21,6 +21,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from ..._findings.codes import Code
+from ..._findings.text import visible_values
 from ..model.desired import PURGE_LIMIT, STATES, TRUST_SCOPES
 from ..model.errors import Problems
 from .assume_role import read_assume_role, read_duration
@@ -175,6 +176,8 @@ _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 # These also as YAML: a mapping in any form, a list where it does not read as names with commas or lines.
 _MAPPINGS = frozenset(("proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
+# Their texts are checked with the rest of the input.
+_READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
 # Without a value these are refused where they are needed, for what would follow is more than was asked for.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
@@ -229,6 +232,7 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     values = {name: _READERS[name](fields, name) for name in raw}
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
+    _check_characters(values, problems)
     if values.get("purge") and has_no_name(given.get("purge_namespaces", ())):
         problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
@@ -302,6 +306,17 @@ def _check_codes(ignore: object, problems: Problems) -> None:
             near = longer or difflib.get_close_matches(code.upper(), codes, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/codes.md has them all."
             problems.add("", f"{ROLE}ignore: '{shown(code)}' is no code of a finding; {hint}")
+
+
+def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
+    """Report text with a character that a screen hides or obeys: no region, path or manifest is meant to have one."""
+    for name, value in values.items():
+        if name not in _READ_ELSEWHERE and (seen := visible_values(value)) != value:
+            problems.add(
+                "",
+                f"{ROLE}{name} has a character that does not print, which is written as an escape here: {shown(seen)}. "
+                "Remove it.",
+            )
 
 
 def _check_together(values: Mapping[str, object], entry_point: EntryPoint, problems: Problems) -> None:

@@ -99,8 +99,8 @@ def test_every_text_becomes_one_line_once_and_for_all(text: str) -> None:
 
 
 def test_values_of_a_diff_are_visible() -> None:
-    assert visible_values({"\x1b": ["\u202e", 1, None, {"a": "b\nc\r"}]}) == {
-        "\\x1b": ["\\u202e", 1, None, {"a": "b\nc\\r"}]
+    assert visible_values({"\x1b": ["\u202e", 1, None, {"a": "b\nc\td\r", 2: ()}]}) == {
+        "\\x1b": ["\\u202e", 1, None, {"a": "b\nc\td\\r", 2: ()}]
     }
 
 

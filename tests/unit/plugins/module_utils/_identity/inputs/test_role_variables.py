@@ -365,3 +365,24 @@ def test_what_the_report_of_a_fleet_cannot_use_is_refused() -> None:
         "pod_identity_expected must be a list, got {'blue': 1}.",
         "pod_identity_report_max_age must be a whole number, 1 or more, got 'soon'.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seen"),
+    [
+        ("region", "us\u202e-west-2", "us\\u202e-west-2"),
+        ("report_file", "/tmp/a\u200bb", "/tmp/a\\u200bb"),
+        ("kubeconfig", "a\x1bb", "a\\x1bb"),
+        ("purge_namespaces", ["a\u2066"], "['a\\\\u2066']"),
+        ("proof_pod_spec", {"a": ["\u202e"]}, "{'a': ['\\\\u202e']}"),
+    ],
+)
+def test_text_that_a_screen_hides_is_refused(name: str, value: object, seen: str) -> None:
+    assert problems_of({name: value}) == [
+        f"pod_identity_{name} has a character that does not print, which is written as an escape here: {seen}. Remove it."
+    ]
+
+
+def test_lines_and_tabs_of_a_manifest_are_no_hidden_text() -> None:
+    spec = {"containers": [{"args": ["a\n\tb ü"]}]}
+    assert read_variables({"proof_pod_spec": spec}, "main") == {"proof_pod_spec": spec}

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The results of modules, as Ansible prints them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import PASS_VARS
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import ESCAPED, AwsModule
+from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_eks_pod_identity import (
+    module_args,
+)
+
+TEXT = "a\u202e\x9b\u2028\u00ad\tü"
+SHOWN = "a\\u202e\\x9b\\u2028\\xad\tü"
+# ansible-core 2.21 adds the arguments to a result when it is told to.
+PRINTED = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
+Ended = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    texts: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _self, text, **_more: texts.append(text))
+    return texts
+
+
+@pytest.fixture
+def ended(capsys: pytest.CaptureFixture[str]) -> Ended:
+    """Return the result of a module that ends as a function does it."""
+
+    def end(end: Callable[[AwsModule], None], **arguments: Any) -> dict[str, Any]:
+        spec = {"note": {"type": "str"}, "choice": {"type": "str", "choices": ["one"]}}
+        with module_args(arguments), pytest.raises(SystemExit):
+            end(AwsModule(argument_spec=spec))
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return end
+
+
+def test_a_result_has_escapes_and_says_so(ended: Ended, warnings: list[str]) -> None:
+    result = ended(lambda module: module.exit_json(changed=True, tags={TEXT: [TEXT, 1, None]}))
+    assert (result["changed"], result["tags"]) == (True, {SHOWN: [SHOWN, 1, None]})
+    assert warnings == [ESCAPED]
+
+
+def test_a_printable_result_is_returned_as_it_is(ended: Ended, warnings: list[str]) -> None:
+    result = ended(lambda module: module.exit_json(changed=False, text="ü\n\t漢字", names=("a", "b")))
+    assert (result["text"], result["names"], warnings) == ("ü\n\t漢字", ["a", "b"], [])
+
+
+def test_a_failure_has_escapes(ended: Ended) -> None:
+    result = ended(lambda module: module.fail_json(msg=TEXT, remedy=TEXT))
+    assert (result["failed"], result["msg"], result["remedy"]) == (True, SHOWN, SHOWN)
+
+
+def test_arguments_have_escapes_without_a_warning(ended: Ended, warnings: list[str]) -> None:
+    result = ended(lambda module: module.exit_json(changed=False), note=TEXT, **PRINTED)
+    assert "failed" not in result
+    assert result["invocation"]["module_args"]["note"] == SHOWN
+    assert warnings == []
+
+
+def test_a_refused_argument_has_escapes(ended: Ended) -> None:
+    result = ended(lambda _module: pytest.fail("not refused"), choice=TEXT)
+    assert result["msg"] == f"value of choice must be one of: one, got: {SHOWN}"
+
+
+def test_a_secret_with_an_escape_stays_a_secret(ended: Ended) -> None:
+    secret = {"secret_key": TEXT, **PRINTED}
+    result = ended(lambda module: module.exit_json(changed=False, text=f"x {TEXT}"), **secret)
+    assert result["text"] == "x ********"
+    assert "202e" not in json.dumps(result["invocation"])

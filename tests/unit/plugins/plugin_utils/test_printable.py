@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Results and errors of actions, as Ansible prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import last_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
+
+
+def test_the_result_of_an_action_has_escapes() -> None:
+    @printable
+    def run(result: dict[str, Any]) -> dict[str, Any]:
+        return result
+
+    assert run({"msg": "a\u202e\nb", "rows": [{"\x9b": "\u2066"}], "changed": True}) == {
+        "msg": "a\\u202e\nb",
+        "rows": [{"\\x9b": "\\u2066"}],
+        "changed": True,
+    }
+
+
+def test_an_error_of_an_action_has_escapes() -> None:
+    @printable
+    def run(error: Exception) -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(AnsibleActionFail, match=r"^got: a\\u202e$"):
+        run(AnsibleError("got: a\u202e"))
+    plain = AnsibleError("got: a")
+    with pytest.raises(AnsibleError) as raised:
+        run(plain)
+    assert raised.value is plain
+
+
+def test_the_last_lines_have_escapes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(last_task, "is_for_people", lambda: True)
+    show_last(["a\u202e", "b"], "", "")
+    assert capsys.readouterr().out == "a\\u202e\nb\n"
