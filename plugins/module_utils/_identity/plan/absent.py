@@ -30,7 +30,7 @@ from ..model.shared import (
 from ..model.targets import Target, association_target, policy_target, role_target
 from . import retained, roles, trust
 from .associations import addon_owned, delete_association
-from .attachment_records import is_recorded, outdated_records
+from .attachment_records import outdated_records, record_key, recorded_clusters
 from .completion import without_failed
 from .problems import owned_by_another
 
@@ -49,8 +49,8 @@ class _Removal:
 
     ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
     ``may_purge`` is given for a purge. ``freed`` says, by the ARN of a policy, which roles let go of it and by
-    which change. ``listed_for`` has, by the ARN of a policy, the roles of other people for which it is listed, with the
-    workloads. ``before`` has the changes that come before the deletion of an association.
+    which change. ``unlisted`` has, by the ARN of a policy, the roles of other people that need it for these clusters no
+    longer, with the workloads. ``before`` has the changes that come before the deletion of an association.
     """
 
     observed: Observed
@@ -61,7 +61,9 @@ class _Removal:
     may_purge: MayPurge | None
     unassociated: frozenset[WorkloadKey] = frozenset()
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
-    listed_for: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...]]]] = field(default_factory=dict)
+    unlisted: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...], list[str]]]] = field(
+        default_factory=dict
+    )
     before: dict[WorkloadKey, set[Target]] = field(default_factory=dict)
 
     def clusters(self, shared: SharedRole) -> Clusters:
@@ -314,13 +316,18 @@ def _plan_detachments(
 
 
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a policy of ours was attached by this collection: to a role of ours, or by its record."""
+    """Return whether a policy of ours was attached for these clusters alone: to a role of ours, or by its records."""
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:
         return False
     if role.owned and not shared.spec.existing:
         return True
-    return arn in _listed_for(shared, role) and is_recorded(policy, role)
+    recorded = recorded_clusters(policy.tags or {}, role)
+    return bool(recorded) and arn in _listed_for(shared, role) and recorded <= _cluster_arns(removal, shared)
+
+
+def _cluster_arns(removal: _Removal, shared: SharedRole) -> set[str]:
+    return {cluster.arn for cluster in removal.clusters(shared).members.values()}
 
 
 def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[WorkloadKey, ...]]:
@@ -333,30 +340,38 @@ def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[Wo
 def _note_attached(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, users: Sequence[str]
 ) -> None:
-    """Report what stays attached to a role of other people, and keep in mind what is listed for it."""
+    """Report what stays attached to a role of other people, and keep in mind what is not needed on it any more."""
+    own = _cluster_arns(removal, shared)
     for arn, keys in _listed_for(shared, role).items():
-        removal.listed_for.setdefault(arn, []).append((role, keys))
+        policy = removal.observed.policies.get(arn)
+        if policy is None or not policy.owned:
+            if arn in role.attached and shared.spec.existing:
+                draft.findings.append(retained.stays_attached(role, keys[0], arn))
+            continue
+        if not users:
+            removal.unlisted.setdefault(arn, []).append((role, keys, sorted(own)))
         if arn not in role.attached:
             continue
-        if not _owned(removal.observed, arn):
-            draft.findings += [retained.stays_attached(role, keys[0], arn)] if shared.spec.existing else []
-        elif users:
-            draft.findings.append(retained.stays_for_users(role, keys[0], arn, users))
-        elif not _is_attached_here(removal, shared, role, arn):
-            draft.findings.append(retained.stays_without_record(role, keys[0], arn))
+        recorded = recorded_clusters(policy.tags or {}, role)
+        others = [*users, *(f"workloads of cluster {cluster}" for cluster in sorted(recorded - own))]
+        if others:
+            draft.findings.append(retained.stays_for_users(role, keys[0], arn, others))
+        elif not recorded:
+            tag = record_key(role.name, removal.observed.cluster_of(keys[0]).arn)
+            draft.findings.append(retained.stays_without_record(role, keys[0], arn, tag))
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
-    """Delete the records of attachments that go, or are gone, from the policies that stay."""
+    """Delete the records of these clusters from the policies that stay."""
     deleted = {change.target for change in draft.changes if change.action == "delete"}
-    staying = [
-        policy
-        for arn in removal.listed_for
-        if policy_target(arn) not in deleted
-        and (policy := removal.observed.policies.get(arn)) is not None
-        and may_change(policy.tags or {}, removal.options.owner, removal.options.adopt)
-    ]
-    draft.changes += outdated_records(POLICY_STAGE, draft.changes, staying, removal.listed_for)
+    for arn, users in removal.unlisted.items():
+        policy = removal.observed.policies.get(arn)
+        present = (policy.tags if policy is not None else None) or {}
+        if policy is None or not may_change(present, removal.options.owner, removal.options.adopt):
+            continue
+        if policy_target(arn) not in deleted:
+            change = outdated_records(POLICY_STAGE, draft.changes, policy, users)
+            draft.changes += [change] if change is not None else []
 
 
 def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:

@@ -26,9 +26,10 @@ from ..model.desired import Options, PolicySpec
 from ..model.failures import Failure, request_failure
 from ..model.messages import listed
 from ..model.observed import ObservedPolicy, PolicyVersion
-from ..model.ownership import CLUSTER_TAG, is_of_another, lacks_owner
+from ..model.ownership import CLUSTER_TAG, is_of_another, lacks_owner, may_change
 from ..model.targets import policy_target
 from . import retained
+from .attachment_records import further_records, record_further
 from .document_steps import gives, takes, widened
 from .policy_users import PolicyUsers
 from .problems import TAKE_BACK, UNMARKED, owned_by_another
@@ -53,9 +54,12 @@ def plan_policy(
     """Plan one policy for ``users``, the workloads of the run that need it."""
     arn = clusters.account.policy_arn(spec)
     workloads = tuple(users)
+    records = further_records(policy, policy_users.roles.get(arn, ()), clusters) if policy else {}
     if spec.document is None:
         if policy is None:
             draft.failures.append(_missing(arn, clusters.account, workloads))
+        elif records and may_change(policy.tags or {}, options.owner, options.adopt):
+            draft.changes.append(record_further(STAGE, policy, records, workloads))
         return
     if policy is None:
         draft.changes.append(_create(spec, arn, clusters, workloads))
@@ -64,7 +68,7 @@ def plan_policy(
     if shared and (reason := policy_users.reason_to_share(policy)):
         draft.findings.append(retained.owner_not_set(policy_target(arn), spec.tags, reason, workloads))
         spec = replace(spec, tags=tags.without_owner(spec.tags))
-    change = _update(spec, policy, clusters, options, workloads)
+    change = _update(replace(spec, tags={**spec.tags, **records}), policy, clusters, options, workloads)
     if change is None:
         return
     present = policy.tags or {}

@@ -20,7 +20,6 @@ from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
 from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
-from .attachment_records import record_key
 
 
 def attached_extra(
@@ -139,12 +138,15 @@ def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     )
 
 
-def stays_without_record(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
-    """Report a policy of ours on a role of other people, where nothing shows that it was attached here."""
+def stays_without_record(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
+    """Report a policy of ours on a role of other people, where nothing shows that it was attached here.
+
+    :arg tag: the key of the tag that would show it.
+    """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} stays attached to role {role.arn}, which was not made here: the policy does not have the tag "
-        f"{record_key(role.name)} of this role, so it is not known to have been attached here.",
+        f"{tag} with the ID of this role, so it is not known to have been attached here.",
         "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role.name} --policy-arn {arn}",
         key,

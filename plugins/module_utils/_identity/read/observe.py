@@ -195,14 +195,14 @@ class Observer(Reader):
     def _read_extra_policies(
         self, answers: _Answers, desired: Desired, demand: _Demand, removal: bool
     ) -> None:
-        """Read the tags of the policies that are attached to our roles but not asked for there, and of those that are to be
-        attached to roles of other people."""
+        """Read the tags of the policies that are attached to our roles but not asked for there, and of those that workloads are
+        to have by roles of other people."""
         extra = sorted(
             {
                 arn
                 for shared in shared_roles(self.account, desired.workloads)
                 if (role := answers.roles.get(shared.spec.name.lower())) is not None
-                for arn in _tagged_policies(shared, role, desired.options)
+                for arn in _tagged_policies(shared, role, desired.options, answers.associations)
                 if ":iam::aws:" not in arn
                 if arn not in answers.policies
                 or ((policy := answers.policies[arn]) is not None and policy.tags is None)
@@ -295,12 +295,16 @@ class Observer(Reader):
             )
 
 
-def _tagged_policies(shared: SharedRole, role: ObservedRole, options: Options) -> Iterable[str]:
+def _tagged_policies(
+    shared: SharedRole, role: ObservedRole, options: Options, associations: Associations
+) -> Iterable[str]:
     """Return the policies of one role on whose tags a plan turns."""
     if role.owned or options.adopt:
         yield from (arn for arn in role.attached if arn not in shared.policy_users)
     if shared.spec.existing:
-        yield from (arn for arn in shared.policy_users if arn not in role.attached)
+        present = map(associations.get, shared.keys)
+        joined = all(one is not None and one.role_arn == role.arn for one in present)
+        yield from (arn for arn in shared.policy_users if arn not in role.attached or not joined)
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
@@ -20,7 +22,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER_ARN,
     MADE,
+    OTHER_CLUSTER,
+    OTHER_CLUSTER_ARN,
     OWNED,
     TRUST_BARE,
     FakeAws,
@@ -42,7 +47,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 MINE = policy_arn("my-policy")
 OLD = role_arn("old")
-RECORD = "workload-identity/attached-to/old"
+# The last part stands for the cluster.
+HERE, THERE = "d89abb76", hashlib.sha256(OTHER_CLUSTER_ARN.encode()).hexdigest()[:8]
+RECORD = f"workload-identity/attached-to/old/{HERE}"
 DENIED = classify("iam:AttachRolePolicy", "AccessDenied", "User is not authorized")
 RAW = workload(role={"arn": OLD})
 DETACH = f"detach attachment old {MINE}"
@@ -69,7 +76,7 @@ def stays(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} stays attached to role {role_arn(role)}, which was not made here: the policy does not have the tag "
-        f"{tag} of this role, so it is not known to have been attached here.",
+        f"{tag} with the ID of this role, so it is not known to have been attached here.",
         "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role} --policy-arn {arn}",
         key("app"),
@@ -89,12 +96,12 @@ def test_an_attachment_is_recorded_before_it_is_made() -> None:
     aws = account()
     found = plan(aws, desired(RAW))
     [change] = [change for change in found.changes if change.action == "attach"]
-    identity = aws.iam.roles["old"]["RoleId"]
+    identity = f"{aws.iam.roles['old']['RoleId']} {CLUSTER_ARN}"
     assert [(call.operation, call.parameters) for call in change.calls] == [
         ("TagPolicy", {"PolicyArn": MINE, "Tags": [{"Key": RECORD, "Value": identity}]}),
         ("AttachRolePolicy", {"RoleName": "old", "PolicyArn": MINE}),
     ]
-    assert change.after == {"role": "old", "policy": MINE, "policy_tag": {RECORD: identity}}
+    assert change.after == {"role": "old", "policy": MINE, "policy_tags": {RECORD: identity}}
     assert run(aws, desired(RAW)).failures == ()
     assert record(aws) == identity
     assert names(plan(aws, desired(RAW, purge_tags=True))) == []
@@ -133,7 +140,10 @@ def test_a_record_of_an_earlier_role_of_the_name_shows_nothing() -> None:
     trust = aws.iam.roles.pop("old")["trust"]
     given(aws, "old", attached=(MINE,))
     aws.iam.roles["old"]["trust"] = trust
-    assert remove(aws) == (["delete association default/app"], [stays(), still_used("role old")])
+    made, findings = remove(aws)
+    assert made == ["delete association default/app", f"update policy {MINE}"]
+    assert findings == [stays(), still_used("role old")]
+    assert record(aws) is None
 
 
 def test_a_role_that_lost_its_tag_keeps_what_was_attached_to_it() -> None:
@@ -142,7 +152,7 @@ def test_a_role_that_lost_its_tag_keeps_what_was_attached_to_it() -> None:
     aws.iam.roles["my-role"]["tags"] = {}
     made, findings = remove(aws, workload())
     assert made == ["delete association default/app"]
-    tag = "workload-identity/attached-to/my-role"
+    tag = f"workload-identity/attached-to/my-role/{HERE}"
     assert [finding.code for finding in findings] == [
         "NOT_MARKED",
         "POLICY_STAYS_ATTACHED",
@@ -164,6 +174,56 @@ def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
         key("app"),
     )
     assert record(aws) is not None
+
+
+def elsewhere(raw: dict[str, Any], state: str = "present") -> Desired:
+    """The same workload of the other cluster."""
+    return desired(raw, state=state, cluster=OTHER_CLUSTER)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [RAW, workload(role={"arn": OLD}, policies=[{"arn": MINE}])],
+    ids=["by its document", "by its ARN"],
+)
+def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) -> None:
+    aws = account()
+    run(aws, desired(RAW))
+    joined = run(aws, elsewhere(raw))
+    assert [named(made.change) for made in joined.done] == [
+        f"update policy {MINE}",
+        "create association default/app",
+    ]
+    assert sorted(aws.iam.policies[MINE]["tags"].keys() - MADE.keys()) == [
+        f"workload-identity/attached-to/old/{cluster}" for cluster in sorted((HERE, THERE))
+    ]
+    assert names(plan(aws, elsewhere(raw))) == []
+    made, findings = remove(aws)
+    assert made == ["delete association default/app", f"update policy {MINE}"]
+    assert findings[0] == Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {MINE} stays attached to role {OLD}, which is still used by workloads of cluster {OTHER_CLUSTER_ARN}.",
+        "If they do not need it, remove those first, then run again.",
+        key("app"),
+    )
+    assert aws.iam.roles["old"]["attached"] == [MINE]
+    assert names(plan(aws, elsewhere(raw))) == []
+    gone = run(aws, elsewhere(RAW, "absent"), "absent")
+    assert [named(made.change) for made in gone.done] == [
+        "delete association default/app",
+        DETACH,
+        f"delete policy {MINE}",
+    ]
+
+
+def test_a_cluster_that_joins_an_attachment_of_other_people_does_not_claim_it() -> None:
+    aws = account()
+    given_policy(aws, "my-policy", tags=MADE)
+    aws.iam.roles["old"]["attached"].append(MINE)
+    assert [named(made.change) for made in run(aws, elsewhere(RAW)).done] == [
+        "create association default/app"
+    ]
+    assert aws.iam.policies[MINE]["tags"] == MADE
 
 
 def test_a_policy_that_stays_loses_the_record() -> None:
@@ -268,22 +328,23 @@ def test_a_comma_in_the_name_of_a_role_is_a_colon_in_the_key() -> None:
     given(aws, "a,b", TRUST_BARE)
     raw = workload(role={"arn": role_arn("a,b")})
     run(aws, desired(raw))
-    assert "workload-identity/attached-to/a:b" in aws.iam.policies[MINE]["tags"]
+    assert f"workload-identity/attached-to/a:b/{HERE}" in aws.iam.policies[MINE]["tags"]
     assert remove(aws, raw)[0][1] == f"detach attachment a,b {MINE}"
 
 
-def test_a_bulk_read_records_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("joining", [False, True], ids=["attaching", "joining"])
+def test_a_bulk_read_records_as_well(joining: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "WORTHWHILE", 0)
     monkeypatch.setattr(
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )
     aws = account()
-    run(aws, desired(workload("first", role={"name": "made"})))
-    raw = workload(role={"arn": OLD})
-    assert run(aws, desired(raw)).failures == ()
+    # The policy is there already, so that its tags are not read unless they matter.
+    run(aws, elsewhere(RAW) if joining else desired(workload("first", role={"name": "made"})))
+    assert run(aws, desired(RAW)).failures == ()
     assert record(aws) is not None
     aws.requests.clear()
-    assert names(plan(aws, desired(raw))) == []
+    assert names(plan(aws, desired(RAW))) == []
     assert aws.parameters("iam:GetPolicy") == []
 
 
