@@ -68,7 +68,8 @@ options:
       - A policy that narrows what the session may do, as a mapping or JSON text. It needs
         O(disable_session_tags=true).
       - An empty string removes it. EKS cannot do that in place, so the association is deleted and created anew, and
-        gets another ID.
+        gets another ID; Pods that start in that moment get no credentials. It is refused where the association has fields or
+        tags that a new one cannot be given.
       - Policies are compared by meaning, so the order of keys and lists does not matter.
     type: raw
   tags:
@@ -337,8 +338,8 @@ def main() -> None:
             changed=error.changed,
             **({"exception": guard.trace} if guard.trace and module._verbosity >= 3 else {}),
         )
-    if result.warning:
-        module.warn(visible(result.warning))
+    for warning in result.warnings:
+        module.warn(visible(warning))
     change = result.change
     module.exit_json(
         changed=change is not None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import re
 import threading
 import uuid
@@ -427,11 +428,32 @@ def _own_client(
     make_client: Callable[..., Any], config: Mapping[str, Any], service: str, region: str = ""
 ) -> Any:
     where = {"region": region} if region else {}
-    return make_client(service, aws_config=dict(config), **where)
+    return _with_all_members(make_client(service, aws_config=dict(config), **where), service)
 
 
 def _assumed_client(session: AssumedSession, width: int, service: str, region: str = "") -> Any:
     try:
-        return session.client(service, Config(**client_config(width)), region or None)
+        return _with_all_members(
+            session.client(service, Config(**client_config(width)), region or None), service
+        )
     except BotoCoreError as error:
         raise as_aws_error(error, service, "connect") from error
+
+
+def _with_all_members(client: Any, service: str) -> Any:
+    """Let a client of EKS return all members of an association, also those that the installed botocore does not know.
+
+    botocore drops them from the parsed answer. Without them an association that has to be created anew would lose them.
+    """
+    if service == "eks":
+        client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)
+    return client
+
+
+def add_unknown_members(http_response: Any, parsed: Response, model: Any, **_event: Any) -> None:
+    """Add to the parsed association what only the body of the answer has."""
+    if "association" not in parsed:
+        return
+    known = model.output_shape.members["association"].members
+    association = json.loads(http_response.content)["association"]
+    parsed["association"] |= {name: value for name, value in association.items() if name not in known}

@@ -107,6 +107,12 @@ RUN: Descriptions = {
             "run it for its owner, use another name, or `adopt`",
         ),
     ),
+    Code.ASSOCIATION_REPLACED: Description(
+        "The association is deleted and created anew",
+        "warning",
+        "`session_policy: ''`: EKS does not remove a session policy in place; Pods that start in that moment get no credentials",
+        "recreate Pods that failed to get credentials; or a session policy that allows everything",
+    ),
     Code.OWNER_CHANGED: Description(
         "The owner changes",
         "warning",
@@ -274,6 +280,12 @@ FAILURES: Descriptions = {
         "The role is spelt in other letter case",
         "the role exists in other letter case",
         "spell it the same way, or give another name",
+    ),
+    Code.ASSOCIATION_NOT_REPLACEABLE: _failure(
+        "The association cannot be created anew without a loss",
+        "`session_policy: ''`: EKS removes a session policy only with the association, which has fields or tags that a new one "
+        "cannot be given",
+        "a session policy that allows everything; or delete the association, if that may be lost, and run again",
     ),
     Code.ROLE_POLICIES_OVER_QUOTA: _failure(
         "The role would have more policies than its quota",

@@ -17,6 +17,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from .aws_errors import ErrorKind
 from .failures import Failure
+from .observed import ObservedAssociation
 from .targets import Action, Target
 
 
@@ -55,7 +56,8 @@ class Change:
     association.
 
     The action "replace" is for two things that cannot exist at the same time: the first of ``calls`` takes one away, the
-    last one creates the other. ``proofs`` are sent before them, and ``put_back`` when the last one is refused.
+    last one creates the other. ``proofs`` are sent before them, and ``put_back`` when the last one is refused. ``replaced``
+    is the association that goes: all of it that stays is in the requests, so it must not have changed since.
     """
 
     stage: int
@@ -73,6 +75,7 @@ class Change:
     proofs: tuple[Proof, ...] = ()
     put_back: Call | None = None
     unassociated: frozenset[WorkloadKey] = frozenset()
+    replaced: ObservedAssociation | None = None
 
     def needed_among(self, targets: Set[Target]) -> Target | None:
         """The first of these targets that it needs."""

@@ -105,7 +105,8 @@ class ObservedRole:
 class ObservedAssociation:
     """A pod identity association. Source: eks DescribePodIdentityAssociation.
 
-    ``created_at`` and ``modified_at`` are in ISO 8601.
+    ``created_at`` and ``modified_at`` are in ISO 8601. ``unknown`` has the fields of EKS's answer that this code does not
+    know, by their names in the API.
     """
 
     key: WorkloadKey
@@ -120,6 +121,7 @@ class ObservedAssociation:
     external_id: str = ""
     created_at: str = ""
     modified_at: str = ""
+    unknown: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def owned(self) -> bool:

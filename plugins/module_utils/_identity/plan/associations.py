@@ -13,17 +13,20 @@ DeletePodIdentityAssociation, TagResource.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
-from ..model.changes import Call, Change
+from ..model.aws_errors import ErrorKind
+from ..model.changes import Call, Change, Proof
 from ..model.desired import AssociationSpec
 from ..model.failures import Failure
+from ..model.messages import listed
 from ..model.observed import ObservedAssociation
 from ..model.ownership import is_of_another
 from ..model.rows import AssociationRow, association_row
@@ -31,6 +34,7 @@ from ..model.targets import Action, Target, association_target
 from .problems import association_not_owned, owned_by_another
 
 STAGE = 4
+_ALL = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,27 +134,88 @@ def _replace(
     association: ObservedAssociation,
     before: dict[str, object],
     after: dict[str, object],
-) -> Change:
-    """EKS cannot take a session policy away from an association: delete it and create it anew."""
+) -> Change | Failure:
+    """EKS cannot take a session policy away from an association: delete it and create it anew.
+
+    EKS authorizes CreatePodIdentityAssociation before it looks for an association of the service account, so "already
+    exists" is the answer to a caller who is allowed to create it. Whether EKS has checked the role by then is not known:
+    where it has not, and refuses the role once the association is deleted, the association is created again as it was.
+    """
+    if losses := _losses(association):
+        return _not_replaceable(association, losses)
     spec = wanted.spec
     target = association.target_role_arn if spec.target_role_arn is None else spec.target_role_arn
     disable = spec.disable_session_tags
-    kept = {key: value for key, value in association.tags.items() if not key.startswith("aws:")}
-    change = tags.compare(kept, wanted.tags, wanted.purge_tags)
+    change = tags.compare(association.tags, wanted.tags, wanted.purge_tags)
     parameters, _shown = _parameters(
         wanted,
         target,
         association.disable_session_tags if disable is None else disable,
         None,
-        tags.after(kept, change),
+        tags.after(association.tags, change),
+    )
+    present, _shown = _parameters(
+        replace(wanted, role_arn=association.role_arn),
+        association.target_role_arn,
+        association.disable_session_tags,
+        association.session_policy,
+        association.tags,
     )
     identity = {"clusterName": wanted.key.cluster_name, "associationId": association.association_id}
     before["association_id"], after["association_id"] = association.association_id, "a new one"
-    calls = (
-        Call("eks", "DeletePodIdentityAssociation", identity),
-        Call("eks", "CreatePodIdentityAssociation", parameters),
+    creation = Call("eks", "CreatePodIdentityAssociation", parameters)
+    calls = (Call("eks", "DeletePodIdentityAssociation", identity), creation)
+    return replace(
+        _change(wanted, "replace", before, after, calls),
+        proofs=(Proof(creation, ErrorKind.EXISTS),),
+        put_back=Call("eks", "CreatePodIdentityAssociation", present),
+        replaced=association,
     )
-    return _change(wanted, "replace", before, after, calls)
+
+
+def _losses(association: ObservedAssociation) -> str:
+    """Describe what of an association no creation can carry over."""
+    parts = []
+    fields = sorted(association.unknown)
+    if fields:
+        noun = "field" if len(fields) == 1 else "fields"
+        parts.append(f"the {noun} {listed(fields, _ALL)}, which this version of the collection does not know")
+    reserved = sorted(key for key in association.tags if key.startswith("aws:"))
+    if reserved:
+        noun = "tag" if len(reserved) == 1 else "tags"
+        parts.append(f"the {noun} {listed(reserved, _ALL)}, which only AWS sets")
+    return ", and ".join(parts)
+
+
+def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
+    return Failure(
+        (association.key,),
+        association_target(association.key),
+        "replace",
+        Code.ASSOCIATION_NOT_REPLACEABLE,
+        f"association {association.association_id} of {association.key.cluster} {association.key} would have to be created "
+        f"anew, because EKS does not remove a session policy in place. It has {losses}, and would lose it.",
+        "Give a session policy that allows everything, which EKS updates in place. Or, if that may be lost, delete the "
+        "association and run again; Pods that start meanwhile get no credentials.",
+    )
+
+
+def replacement_finding(change: Change) -> Finding | None:
+    """Return what is at stake while an association is replaced."""
+    association = change.replaced
+    if association is None:
+        return None
+    key = association.key
+    addon = f", and the EKS add-on {association.owner_arn} no longer owns it" if association.owner_arn else ""
+    return Finding(
+        Code.ASSOCIATION_REPLACED,
+        f"association {association.association_id} of {key.cluster} {key} is deleted and created anew, because EKS does not "
+        f"remove a session policy in place: it gets another ID{addon}, and Pods that start or renew their credentials in "
+        "that moment get none.",
+        "Recreate Pods that failed to get credentials. Where session tags may stay off, a session policy that allows "
+        "everything has the same effect, and EKS updates it in place.",
+        key,
+    )
 
 
 def predicted(

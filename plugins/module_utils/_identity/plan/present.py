@@ -29,7 +29,7 @@ from ..model.shared import (
     shared_roles,
 )
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
-from .associations import WantedAssociation, plan_association
+from .associations import WantedAssociation, plan_association, replacement_finding
 from .attachment_records import with_records
 from .completion import without_failed
 from .differences import find_differences
@@ -93,7 +93,9 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
-    return without_failed(draft.plan())
+    plan = without_failed(draft.plan())
+    stakes = map(replacement_finding, plan.changes)
+    return replace(plan, findings=(*plan.findings, *filter(None, stakes)))
 
 
 def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:

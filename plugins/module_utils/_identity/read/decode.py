@@ -98,6 +98,27 @@ def decode_agent(raw: Answer) -> Agent:
     )
 
 
+# Every field of an association that is read here.
+_ASSOCIATION_FIELDS = frozenset(
+    (
+        "associationArn",
+        "associationId",
+        "clusterName",
+        "createdAt",
+        "disableSessionTags",
+        "externalId",
+        "modifiedAt",
+        "namespace",
+        "ownerArn",
+        "policy",
+        "roleArn",
+        "serviceAccount",
+        "tags",
+        "targetRoleArn",
+    )
+)
+
+
 def decode_association(raw: Answer, cluster: str = "") -> ObservedAssociation:
     """``cluster`` is what keys of workloads call its cluster, where that is not its name."""
     session_policy = raw.get("policy")
@@ -114,6 +135,11 @@ def decode_association(raw: Answer, cluster: str = "") -> ObservedAssociation:
         external_id=raw.get("externalId") or "",
         created_at=_time(raw.get("createdAt")),
         modified_at=_time(raw.get("modifiedAt")),
+        unknown={
+            name: value
+            for name, value in raw.items()
+            if name not in _ASSOCIATION_FIELDS and value not in (None, "", {}, [])
+        },
     )
 
 

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -189,7 +188,7 @@ def _send_all(
                 continue
             if change.put_back is not None and call is change.calls[-1] and made:
                 return Refusal(change, put_back(api, change, change.put_back, error, wait_policy), error)
-            return Refusal(change, _failure(change, made, call, error), error)
+            return Refusal(change, _failure(change, made, error), error)
         made.append(call)
         journal.answer(change, call)
         # A request that only tags the association is not answered with it.
@@ -198,15 +197,11 @@ def _send_all(
     return Done(change, last)
 
 
-def _failure(change: Change, made: Sequence[Call], call: Call, error: AwsError) -> Failure:
+def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     if not made:
         return request_failure(error, change.workloads, change.target, change.action)
     operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
     after = f" Done before it: {operations}."
-    if change.target.resource == "association" and change.action == "replace":
-        # A rerun no longer sees what was there, so the failure tells it.
-        wanted = json.dumps(dict(call.parameters), sort_keys=True)
-        after += f" The {change.target.resource} was deleted; it was to be created anew with {wanted}."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     return request_failure(ended, change.workloads, change.target, change.action, after=after, partly=True)
 

@@ -35,6 +35,7 @@ from ..plan.associations import (
     delete_association,
     plan_association,
     predicted,
+    replacement_finding,
 )
 from ..plan.trust_usability import reasons, subject_of
 from ..read.associations import describe_association, list_associations
@@ -70,12 +71,12 @@ class Wanted:
 class Result:
     """``change`` is None when nothing had to be done; ``association`` is as modules return it.
 
-    ``warning`` says that its Pods get no credentials without session tags.
+    ``warnings`` say that its Pods get no credentials without session tags, or while it is replaced.
     """
 
     change: Change | None
     association: AssociationRow | None
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class AssociationError(Exception):
@@ -104,7 +105,12 @@ def converge(
     cluster = find_cluster(api, wanted.key.cluster, region, state, wanted.account_id)
     _validate_role(wanted, cluster)
     result = _converge(api, cluster, wanted, check_mode, wait_policy, journal)
-    return replace(result, warning=_session_tags_warning(api, cluster, wanted))
+    stake = replacement_finding(result.change) if result.change else None
+    warnings = (
+        f"{stake.message} {stake.remedy}" if stake else "",
+        _session_tags_warning(api, cluster, wanted),
+    )
+    return replace(result, warnings=tuple(filter(None, warnings)))
 
 
 def _converge(

@@ -620,8 +620,11 @@ def test_an_association_that_could_not_be_made(run: Run, aws: FakeAws) -> None:
 def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> None:
     tagless = {**ONE, "role_arn": role_arn("r"), "disable_session_tags": True}
     run(eks_pod_identity_association, **tagless, session_policy=document("a:B"))
+    exists = classify(
+        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
+    )
     error = classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No")
-    aws.fail_on("eks:CreatePodIdentityAssociation", error)
+    aws.fail_on("eks:CreatePodIdentityAssociation", exists, error)
     result = run(eks_pod_identity_association, **tagless, session_policy="")
     assert (result["failed"], result["changed"]) == (True, True)
 

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import Connection
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
     RETRIES,
     TIMEOUTS,
     BotoApi,
     answers_by_page,
     api_for,
+    api_with,
     as_aws_error,
     snake_case,
 )
@@ -23,7 +26,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.associations import (
+    describe_association,
+)
 
+awsrequest = pytest.importorskip("botocore.awsrequest")
 botocore_session = pytest.importorskip("botocore.session")
 exceptions = pytest.importorskip("botocore.exceptions")
 stub = pytest.importorskip("botocore.stub")
@@ -62,6 +69,46 @@ def test_the_answer_of_a_request_is_passed_on() -> None:
     iam = Stubbed("iam")
     iam.stubber.add_response("get_role", {"Role": ROLE}, {"RoleName": "r"})
     assert iam.api.call("iam", "GetRole", {"RoleName": "r"})["Role"] == ROLE
+
+
+def test_a_field_that_botocore_does_not_know_is_part_of_a_described_association() -> None:
+    """What deletes and recreates an association would lose it."""
+    known = {
+        "clusterName": "c",
+        "namespace": "n",
+        "serviceAccount": "s",
+        "associationId": "a-1",
+        "associationArn": "arn:a-1",
+        "roleArn": "arn:role",
+        "createdAt": 1795515330.5,
+    }
+    body = json.dumps({"association": {**known, "newField": {"enabled": True}, "another": None}}).encode()
+    client = botocore_session.get_session().create_client(
+        "eks", region_name="us-west-2", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    headers = {"x-amzn-requestid": "1", "content-type": "application/json"}
+
+    def answer(**_event: Any) -> Any:
+        return awsrequest.AWSResponse("https://x", 200, headers, Raw(body))
+
+    client.meta.events.register("before-send.eks", answer)
+    # The same client may be handed out twice.
+    for _ in range(2):
+        api = api_with(lambda _service, **_options: client, Connection, 1, None)
+        association = describe_association(api, "c", "a-1")
+        assert association is not None
+        assert (association.unknown, association.role_arn) == ({"newField": {"enabled": True}}, "arn:role")
+        assert association.created_at == "2026-11-24T10:15:30.500000+00:00"
+
+
+class Raw:
+    """The body of an answer, as urllib3 gives it."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, **_options: Any) -> list[bytes]:
+        return [self.body]
 
 
 def test_an_error_of_the_api_keeps_its_code_and_text() -> None:

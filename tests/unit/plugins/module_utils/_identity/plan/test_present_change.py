@@ -507,6 +507,31 @@ def test_a_session_policy_keeps_session_tags_off() -> None:
     )
 
 
+def test_a_plan_that_replaces_an_association_says_what_is_at_stake() -> None:
+    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    found = plan(aws, desired(workload(session_policy="")))
+    (stake,) = [finding for finding in found.findings if finding.code == "ASSOCIATION_REPLACED"]
+    assert (str(stake.workload), stake.severity) == ("default/app", "warning")
+    assert stake.message == (
+        "association a-00000000000000001 of my-cluster default/app is deleted and created anew, because EKS does not remove "
+        "a session policy in place: it gets another ID, and Pods that start or renew their credentials in that moment get "
+        "none."
+    )
+    assert "ASSOCIATION_REPLACED" not in [finding.code for finding in plan(aws, desired(workload())).findings]
+
+
+def test_an_association_with_an_unknown_field_stays_and_the_other_workloads_are_done() -> None:
+    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    (association,) = aws.eks.associations.values()
+    association["workloadIdentityConfig"] = {"enabled": True}
+    found = plan(aws, desired(workload(session_policy=""), workload("web")))
+    assert [(failure.error_code, list(map(str, failure.workloads))) for failure in found.failures] == [
+        ("ASSOCIATION_NOT_REPLACEABLE", ["default/app"])
+    ]
+    assert "create association default/web" in names(found)
+    assert not [name for name in names(found) if name.startswith("replace")]
+
+
 def test_session_policy_and_disabled_tags_go_together() -> None:
     aws = settled(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False, session_policy="")))

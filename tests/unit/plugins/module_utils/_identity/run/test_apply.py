@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -425,15 +426,14 @@ def test_an_answer_that_was_lost_is_not_taken_for_something_in_the_way() -> None
 def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None:
     error = failing("eks:CreatePodIdentityAssociation", "AccessDenied", "Not allowed")
     api = Script(
-        CreatePodIdentityAssociation=[error], CreateRole=[failing("iam:CreateRole", "EntityAlreadyExists")]
+        CreatePodIdentityAssociation=[error, error],
+        CreateRole=[failing("iam:CreateRole", "EntityAlreadyExists")],
     )
-    outcome = apply(
-        api, change("a", *REPLACED, action="replace", resource="association"), change("b", "CreateRole")
-    )
+    replaced = change("a", *REPLACED, action="replace", resource="association")
+    outcome = apply(api, replace(replaced, put_back=replaced.calls[-1]), change("b", "CreateRole"))
     assert outcome.failures[0].message == (
-        "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
-        "eks:DeletePodIdentityAssociation. The "
-        'association was deleted; it was to be created anew with {"RoleName": "a"}.'
+        'eks:CreatePodIdentityAssociation: Not allowed. The association was deleted; it was to be created with {"RoleName": '
+        '"a"}. It could not be created again as it was either: eks:CreatePodIdentityAssociation: Not allowed.'
     )
     # A second look would make an association without what only this message still knows.
     assert outcome.conflict is False

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+    Interrupted,
+    stoppable,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     AssociationSpec,
 )
@@ -192,6 +199,260 @@ def test_clearing_the_session_policy_makes_it_anew() -> None:
     assert made.association["association_id"] == "a-00000000000000002"
     assert (made.association["target_role_arn"], made.association["tags"]) == (TARGET, {"a": "1", **OWNED})
     assert (made.association["session_policy"], made.association["disable_session_tags"]) == (None, True)
+
+
+WHOLE: dict[str, Any] = {
+    "disableSessionTags": True,
+    "policy": json.dumps(document("s3:GetObject"), separators=(",", ":")),
+    "targetRoleArn": TARGET,
+    "tags": {"team": "a"},
+}
+CLEARED = wanted(session_policy={})
+CREATE, DELETE = "eks:CreatePodIdentityAssociation", "eks:DeletePodIdentityAssociation"
+
+
+def with_session_policy(**more: Any) -> FakeAws:
+    aws = account()
+    given_association(aws, "app", "r", **WHOLE, **more)
+    aws.requests.clear()
+    return aws
+
+
+def only(aws: FakeAws) -> dict[str, Any]:
+    """The one association, without what differs from one creation to the next."""
+    (one,) = aws.eks.state()
+    return one
+
+
+def failed(aws: FakeAws, asked: Wanted = CLEARED) -> AssociationError:
+    with pytest.raises(AssociationError) as caught:
+        make(aws, asked)
+    return caught.value
+
+
+def test_a_replacement_is_preceded_by_a_look_and_by_a_proof_that_creation_is_allowed() -> None:
+    """EKS authorizes a request before it looks for the association, so "already exists" shows the permission."""
+    aws = with_session_policy()
+    make(aws, CLEARED)
+    proof, creation = aws.parameters(CREATE)
+    assert proof == creation
+    names = [name.split(":")[1] for name, _parameters in aws.requests if "PodIdentity" in name]
+    assert names[2:6] == [
+        "DescribePodIdentityAssociation",
+        "CreatePodIdentityAssociation",
+        "DeletePodIdentityAssociation",
+        "CreatePodIdentityAssociation",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("AccessDeniedException", "not authorized to perform: eks:CreatePodIdentityAssociation"),
+        ("AccessDeniedException", "not authorized to perform: iam:PassRole"),
+        ("ResourceLimitExceededException", "too many associations"),
+        ("InvalidParameterException", "Cross-account pass role is not allowed"),
+    ],
+)
+def test_an_association_that_could_not_be_created_again_is_not_deleted(code: str, text: str) -> None:
+    aws = with_session_policy()
+    before = aws.state()
+    aws.fail_on(CREATE, *[classify(CREATE, code, text)] * 9)
+    error = failed(aws)
+    assert (aws.state(), set(aws.writes), error.changed) == (before, {CREATE}, False)
+    assert error.failure.message == (
+        f"{CREATE}: {text.rstrip('.')}. The association stays as it is: it is deleted only once EKS has shown that it can "
+        "be created again."
+    )
+
+
+def test_an_association_comes_back_as_it_was_when_its_successor_is_refused_after_all() -> None:
+    aws = with_session_policy()
+    before = only(aws)
+    exists = classify(CREATE, "ResourceInUseException", "Association already exists")
+    aws.fail_on(CREATE, exists, classify(CREATE, "AccessDeniedException", "Not allowed"))
+    error = failed(aws)
+    assert only(aws) == before
+    assert (error.failure.error_code, error.changed) == ("AccessDeniedException", True)
+    assert error.failure.message == (
+        f"{CREATE}: Not allowed. The association was deleted, and created again as it was, with another ID."
+    )
+    assert action(make(aws, CLEARED)) == "replace"
+
+
+def test_an_association_that_does_not_come_back_is_told_in_full() -> None:
+    aws = with_session_policy()
+    exists = classify(CREATE, "ResourceInUseException", "Association already exists")
+    aws.fail_on(CREATE, exists, *[classify(CREATE, "AccessDeniedException", "Not allowed")] * 2)
+    error = failed(aws)
+    assert (aws.eks.associations, error.changed) == ({}, True)
+    parameters = json.dumps(aws.parameters(CREATE)[1], sort_keys=True)
+    assert error.failure.message == (
+        f"{CREATE}: Not allowed. The association was deleted; it was to be created with {parameters}. It could not be "
+        f"created again as it was either: {CREATE}: Not allowed."
+    )
+
+
+def test_what_another_process_changes_before_the_replacement_is_carried_over() -> None:
+    aws = with_session_policy()
+    described = []
+
+    def change(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        (one,) = aws.eks.associations.values()
+        described.append(one)
+        if len(described) == 2:
+            one["tags"]["added"] = "meanwhile"
+        return {"association": json.loads(json.dumps(one, default=str))}
+
+    aws.replace("eks:DescribePodIdentityAssociation", change)
+    assert action(make(aws, CLEARED)) == "replace"
+    assert only(aws)["tags"] == {"team": "a", "added": "meanwhile"}
+    assert aws.writes.count(DELETE) == 1
+
+
+def test_an_association_that_changes_at_every_look_is_left_alone() -> None:
+    aws = with_session_policy()
+
+    def change(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        (one,) = aws.eks.associations.values()
+        one["tags"]["turn"] = f"{one['tags'].get('turn', '')}x"
+        return {"association": json.loads(json.dumps(one, default=str))}
+
+    aws.replace("eks:DescribePodIdentityAssociation", change)
+    error = failed(aws)
+    assert (error.failure.error_code, error.changed, aws.writes) == ("AssociationChanged", False, [])
+    assert error.failure.message == (
+        f"eks:DescribePodIdentityAssociation: association {FIRST} has changed since it was looked at (tags). The "
+        "association stays as it is: it is deleted only once EKS has shown that it can be created again."
+    )
+
+
+@pytest.mark.parametrize("request_", ["DescribePodIdentityAssociation", "CreatePodIdentityAssociation"])
+def test_an_association_that_is_deleted_before_the_replacement_is_created(request_: str) -> None:
+    aws = with_session_policy()
+
+    def delete() -> None:
+        if request_.startswith("Create"):
+            aws.eks.associations.clear()
+        else:
+            aws.before(f"eks:{request_}", aws.eks.associations.clear)
+
+    aws.before(f"eks:{request_}", delete)
+    made = make(aws, CLEARED)
+    assert action(made) == ("replace" if request_.startswith("Create") else "create")
+    assert (only(aws)["roleArn"], only(aws).get("policy")) == (role_arn("r"), None)
+
+
+UNKNOWN_FIELD = {"workloadIdentityConfig": {"enabled": True}}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (
+            UNKNOWN_FIELD,
+            "the field workloadIdentityConfig, which this version of the collection does not know",
+        ),
+        (
+            {**UNKNOWN_FIELD, "another": False},
+            "the fields another, workloadIdentityConfig, which this version of the collection does not know",
+        ),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_an_association_with_an_unknown_field_is_not_replaced(
+    more: dict[str, Any], text: str, check_mode: bool
+) -> None:
+    aws = with_session_policy(**more)
+    with pytest.raises(AssociationError) as caught:
+        make(aws, CLEARED, check_mode)
+    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
+    assert str(caught.value) == (
+        f"association {FIRST} of my-cluster default/app would have to be created anew, because EKS does not remove a session "
+        f"policy in place. It has {text}, and would lose it. Give a session policy that allows everything, which EKS updates "
+        "in place. Or, if that may be lost, delete the association and run again; Pods that start meanwhile get no "
+        "credentials. Nothing was changed."
+    )
+    assert aws.writes == []
+
+
+def test_an_association_with_tags_that_nobody_can_set_is_not_replaced() -> None:
+    """Another tool, such as CloudFormation, knows the association by its ID."""
+    aws = account()
+    stack = "aws:cloudformation:stack-name"
+    given_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
+    error = failed(aws)
+    assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
+    assert f"It has the tag {stack}, which only AWS sets, and would lose it." in error.failure.message
+
+
+@pytest.mark.parametrize("empty", [None, "", {}, []])
+def test_an_unknown_field_without_a_value_keeps_nothing_from_being_replaced(empty: object) -> None:
+    assert action(make(with_session_policy(workloadIdentityConfig=empty), CLEARED)) == "replace"
+
+
+def test_an_association_with_an_unknown_field_is_updated_in_place() -> None:
+    aws = with_session_policy(**UNKNOWN_FIELD)
+    allow_all = document("*")
+    assert action(make(aws, wanted(session_policy=allow_all))) == "update"
+    assert only(aws)["workloadIdentityConfig"] == {"enabled": True}
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_replacement_says_what_is_at_stake(check_mode: bool) -> None:
+    aws = with_session_policy()
+    assert make(aws, CLEARED, check_mode).warnings == (
+        f"association {FIRST} of my-cluster default/app is deleted and created anew, because EKS does not remove a session "
+        "policy in place: it gets another ID, and Pods that start or renew their credentials in that moment get none. "
+        "Recreate Pods that failed to get credentials. Where session tags may stay off, a session policy that allows "
+        "everything has the same effect, and EKS updates it in place.",
+    )
+    assert make(aws, wanted(), check_mode).warnings == ()
+
+
+def test_a_replacement_of_what_an_addon_owns_says_that_it_is_so_no_more() -> None:
+    aws = with_session_policy(ownerArn=ADDON)
+    (warning,) = make(aws, wanted(session_policy={}, force=True), check_mode=True).warnings
+    assert f"and the EKS add-on {ADDON} no longer owns it" in warning
+
+
+DENIED = classify("eks:Test", "AccessDeniedException", "No.")
+OOPS = classify("eks:Test", "ServerException", "Oops.")
+LOST = OOPS.amended(OOPS.text, outcome_unknown=True)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after it took effect"])
+@pytest.mark.parametrize("error", [DENIED, OOPS, LOST], ids=["denied", "no answer", "lost"])
+def test_a_replacement_that_is_disturbed_once_loses_nothing(error: AwsError, late: bool) -> None:
+    aws = with_session_policy()
+    make(aws, CLEARED)
+    count = len(aws.requests)
+    for number in range(1, count + 1):
+        aws = with_session_policy()
+        if late and error is not LOST:
+            continue
+        aws.fail_at(number, error, late)
+        with contextlib.suppress(AssociationError, AwsError):
+            make(aws, CLEARED)
+        left = only(aws)
+        assert (left["roleArn"], left["targetRoleArn"], left["tags"]) == (
+            role_arn("r"),
+            TARGET,
+            {"team": "a"},
+        )
+        aws.heal()
+        make(aws, CLEARED)
+        assert "policy" not in only(aws)
+
+
+def test_a_signal_does_not_come_between_deletion_and_creation() -> None:
+    aws = with_session_policy()
+    for name in (CREATE, DELETE):
+        aws = with_session_policy()
+        with stoppable() as stop, contextlib.suppress(Interrupted):
+            aws.before(name, partial(stop.end, "SIGTERM"))
+            make(aws, CLEARED)
+        assert only(aws)["tags"] == {"team": "a"}
 
 
 def test_one_that_exists_is_adopted_without_our_mark() -> None:
@@ -467,20 +728,8 @@ def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
     assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", False)
 
 
-def test_a_replacement_that_failed_half_way_is_a_change() -> None:
-    aws = account()
-    make(aws, wanted(disable_session_tags=True, session_policy=document("a:B")))
-    denied = classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", "No.")
-    aws.fail_on("eks:CreatePodIdentityAssociation", denied)
-    with pytest.raises(
-        AssociationError, match="The association was deleted; it was to be created anew with"
-    ) as caught:
-        make(aws, wanted(session_policy={}))
-    assert caught.value.changed
-
-
 @pytest.mark.parametrize("readable", [True, False])
-def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool) -> None:
+def test_a_replacement_without_a_usable_role_leaves_what_there_was(readable: bool) -> None:
     aws, clock = account(), Clock()
     make(
         aws,
@@ -488,6 +737,7 @@ def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool
             disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
         ),
     )
+    before = only(aws)
     if readable:
         aws.iam.roles["other"]["CreateDate"] = None
     else:
@@ -498,15 +748,11 @@ def test_a_replacement_without_a_usable_role_tells_what_there_was(readable: bool
     assert str(caught.value) == (
         f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
-        "exist (still so after 60 s of waiting). Done before it: eks:DeletePodIdentityAssociation. The "
-        'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
-        '"disableSessionTags": true, "namespace": "default", '
-        f'"roleArn": "{role_arn("other")}", "serviceAccount": "app", '
-        '"tags": {"a": "1", "workload-identity/managed-by": "workload_identity.aws"}, '
-        f'"targetRoleArn": "{TARGET}"}}. Check the role\'s ARN and account. A role made moments ago may need '
-        "some seconds until EKS sees it: run again, or raise ⟨propagation_timeout⟩."
+        "exist (still so after 60 s of waiting). The association was deleted, and created again as it was, with "
+        "another ID. Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees it: run "
+        "again, or raise ⟨propagation_timeout⟩."
     )
-    assert (caught.value.changed, aws.eks.associations) == (True, {})
+    assert (caught.value.changed, only(aws)) == (True, before)
     assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
     assert sum(clock.pauses) <= 60
 
@@ -637,7 +883,7 @@ def test_turning_session_tags_off_warns_where_the_trust_policy_asks_for_them(che
     aws = account()
     given(aws, "scoped", TRUST_SCOPED)
     asked = wanted(role=role_arn("scoped"), disable_session_tags=True)
-    warning = make(aws, asked, check_mode).warning
+    (warning,) = make(aws, asked, check_mode).warnings
     assert warning.startswith(
         f"Role {role_arn('scoped')} cannot be used by default/app while disable_session_tags is true: "
     )
@@ -661,13 +907,13 @@ def test_turning_session_tags_off_warns_where_the_trust_policy_asks_for_them(che
 def test_otherwise_there_is_no_warning(trust: dict[str, Any], spec: dict[str, Any]) -> None:
     aws = account()
     given(aws, "scoped", trust)
-    assert make(aws, wanted(role=role_arn("scoped"), **spec), check_mode=True).warning == ""
+    assert make(aws, wanted(role=role_arn("scoped"), **spec), check_mode=True).warnings == ()
 
 
 def test_a_role_that_may_not_be_read_is_not_warned_of() -> None:
     aws = account()
     aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "no"))
-    assert make(aws, wanted(disable_session_tags=True)).warning == ""
+    assert make(aws, wanted(disable_session_tags=True)).warnings == ()
 
 
 def late(clock: Clock, lag: float, replicas: int = 1) -> LateAws:

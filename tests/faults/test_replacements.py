@@ -1,15 +1,22 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Swaps of policies on a full role: whichever request about attachments is disturbed, at most one policy is off at any
-moment, and none at the end."""
+"""Replacements, whichever of their requests is disturbed. Of a full role at most one policy is off at any moment, and none at
+the end; an association is there at the end, with all that it had."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.tests.faults.faults import FAULTS, Fault
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock
-from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, desired, policy
+from ansible_collections.workload_identity.aws.tests.faults.world import (
+    ACCOUNT,
+    CHANGED,
+    CLUSTER,
+    WORKLOADS,
+    desired,
+    policy,
+)
 
 OLD = [policy(f"p{number}", "s3:GetObject") for number in range(10)]
 NEW = [policy(name, "s3:GetObject") for name in ("a-new", "b-new")]
@@ -93,3 +100,49 @@ def test_throttling_does_not_keep_a_policy_from_coming_back(account: Account) ->
     )
     assert (codes, missing(attached(account))) == (["AccessDenied", "SKIPPED"], 0)
     assert seen == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
+
+
+# The same workload with and without a session policy; a target role and a tag that the list does not have.
+RESTRICTED, CLEARED = desired(WORKLOADS[3]), desired(CHANGED[3])
+TARGET = "arn:aws:iam::444455556666:role/by-hand"
+# To look, to create as a proof, to delete, to create.
+STEPS = 4
+
+
+def restrict(account: Account) -> None:
+    if account.restored("restricted"):
+        return
+    account.complete(RESTRICTED)
+    eks = account.clients["eks"]
+    where = {"clusterName": CLUSTER, "namespace": "batch", "serviceAccount": "sync"}
+    (one,) = eks.list_pod_identity_associations(**where)["associations"]
+    eks.update_pod_identity_association(
+        clusterName=CLUSTER, associationId=one["associationId"], targetRoleArn=TARGET
+    )
+    eks.tag_resource(resourceArn=one["associationArn"], tags={"team": "by hand"})
+    account.keep("restricted")
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+@pytest.mark.parametrize("fault", ONCE, ids=lambda fault: fault.label)
+def test_a_replacement_of_an_association_that_is_disturbed_once_loses_nothing(
+    fault: Fault, step: int, account: Account
+) -> None:
+    restrict(account)
+    operations: list[str] = []
+
+    def count(operation: str) -> None:
+        operations.append(operation)
+        # The plan takes one look at the association, and the replacement another one.
+        about = [name for name in operations if name.endswith("PodIdentityAssociation")][1:]
+        if len(about) == step and operation.endswith("PodIdentityAssociation"):
+            account.control.set_faults([fault.rule(operation, 0, 1)])
+
+    account.before_request = count
+    account.run(CLEARED, clock=Clock(), width=1)
+    account.before_request = None
+    left = account.facets()["association", "batch/sync"]
+    assert (left["targetRoleArn"], left["tags"]["team"]) == (TARGET, "by hand")
+    account.complete(CLEARED)
+    left = account.facets()["association", "batch/sync"]
+    assert (left["targetRoleArn"], left["tags"]["team"], "policy" in left) == (TARGET, "by hand", False)
