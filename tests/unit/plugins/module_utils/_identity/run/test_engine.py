@@ -308,17 +308,19 @@ def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -
         aws,
         desired(workload(disable_session_tags=True, session_policy=document("a:B"), target_role_arn=target)),
     )
-    aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
+    exists = classify(
+        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
+    )
+    aws.fail_on("eks:CreatePodIdentityAssociation", exists, DENIED, DENIED)
     made = run(aws, desired(workload(session_policy="")))
     (failure,) = made.failures
     assert failure.partly
     assert failure.message == (
-        "eks:CreatePodIdentityAssociation: Not allowed. Done before it: "
-        "eks:DeletePodIdentityAssociation. The "
-        'association was deleted; it was to be created anew with {"clusterName": "my-cluster", '
-        f'"disableSessionTags": true, "namespace": "default", "roleArn": "{role_arn("my-role")}", '
-        '"serviceAccount": "app", "tags": '
-        f'{{"workload-identity/managed-by": "workload_identity.aws"}}, "targetRoleArn": "{target}"}}.'
+        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted; it was to be created with "
+        f'{{"clusterName": "my-cluster", "disableSessionTags": true, "namespace": "default", "roleArn": '
+        f'"{role_arn("my-role")}", "serviceAccount": "app", "tags": {{"workload-identity/managed-by": '
+        f'"workload_identity.aws"}}, "targetRoleArn": "{target}"}}. It could not be created again as it was either: '
+        "eks:CreatePodIdentityAssociation: Not allowed."
     )
 
 
