@@ -227,7 +227,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             "deadline": deadline_row(deadline),
             "eks_target": eks_target_row(access.target) if isinstance(access, EksAccess) else None,
             "kubernetes_api": api_server_row(preflight.server),
-            "breakage": [finding_row(finding) for finding in preflight.breakage],
+            "breakage": [*map(finding_row, (*preflight.plan.refused, *preflight.breakage))],
             **({"warnings": warnings} if warnings else {}),
         }
 
@@ -314,7 +314,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             )
             if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
                 return preflight
-            keys = [workload.key for workload in parsed.workloads]
+            refused = {finding.workload for finding in preflight.plan.refused}
+            keys = [workload.key for workload in parsed.workloads if workload.key not in refused]
             now, allowed = datetime.now(timezone.utc), bool(options["allow_breakage"])
             breakage = find_breakage(reader, keys, preflight.accounts, parsed.cluster_name, now, allowed)
             return replace(preflight, breakage=breakage)

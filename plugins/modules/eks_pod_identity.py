@@ -148,8 +148,9 @@ options:
         default: true
   breakage:
     description:
-      - Workloads whose Pods would or may lose their credentials by a new association, as findings of
-        M(workload_identity.aws.pod_identity_preflight). Where the severity is V(error), no association is made for them.
+      - Findings of M(workload_identity.aws.pod_identity_preflight). With V(ASSOCIATION_WOULD_BREAK) or V(ASSOCIATION_MAY_BREAK)
+        Pods of a workload would or may lose their credentials by a new association, which is not made where the severity is
+        V(error). With any other code nothing is changed for the workload, as it has no place in Kubernetes.
       - It is not meant for plays.
     type: list
     elements: dict
@@ -534,15 +535,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 
 
 def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
-    return Desired(
-        workloads=parsed.workloads,
-        options=run_options(params, parsed.owner),
-        would_break={
-            finding.workload: finding
-            for finding in breakage_of(parsed, params)
-            if finding.workload and finding.severity == "error"
-        },
-    )
+    desired = Desired(parsed.workloads, run_options(params, parsed.owner))
+    return desired.stopped_by(breakage_of(parsed, params))
 
 
 def breakage_of(parsed: ParsedInput, params: dict[str, Any]) -> list[Finding]:

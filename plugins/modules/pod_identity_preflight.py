@@ -190,7 +190,8 @@ deadline:
   type: dict
 breakage:
   description:
-    - Workloads whose Pods would or may lose their credentials by a new association, for the option
+    - Findings of workloads that have no place in Kubernetes, such as a namespace that is being deleted, and of those whose Pods
+      would or may lose their credentials by a new association, for the option
       O(workload_identity.aws.eks_pod_identity#module:breakage). Pods and Pod templates are read only where a service account
       has the annotation of IRSA.
   returned: success

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from .codes import Code
-from .descriptions import Description, Descriptions
+from .descriptions import Description, Descriptions, FailureText
 
 CLUSTER: Descriptions = {
     Code.KUBERNETES_API_DIFFERS: Description(
@@ -37,6 +37,10 @@ CLUSTER: Descriptions = {
         "the namespace does not exist",
         "create it, or `create_namespace: true`",
         "it is not among the namespaces",
+        failure=FailureText(
+            "the namespace of the workload does not exist, and is not to be created; nothing is changed for the workload",
+            "create it, or `create_namespace: true`",
+        ),
     ),
     Code.NAMESPACE_GOING: Description(
         "The namespace is being deleted",
@@ -44,6 +48,11 @@ CLUSTER: Descriptions = {
         "the namespace is being deleted, with everything in it; nothing is made for it",
         "remove the workload, or create the namespace anew once it is gone",
         "its `deletionTimestamp`",
+        failure=FailureText(
+            "the namespace of the workload is being deleted: the message says since when, and what it waits for; nothing "
+            "is changed for the workload",
+            "remove the workload, or create the namespace anew once it is gone",
+        ),
     ),
     Code.SERVICE_ACCOUNT_MISSING: Description(
         "The service account does not exist",
@@ -51,6 +60,10 @@ CLUSTER: Descriptions = {
         "the service account does not exist",
         "apply the workload, or its own manifests",
         "it is not among those of the namespace",
+        failure=FailureText(
+            "the service account does not exist, and `create_service_account` is false; nothing is changed for the workload",
+            "create it first, or let it be created",
+        ),
     ),
     Code.SERVICE_ACCOUNT_GOING: Description(
         "The service account is being deleted",
@@ -184,6 +197,11 @@ CLUSTER: Descriptions = {
         "allow it: the finding names the resource; `pod_identity_verify_pods: false` where Pods are not to be looked at",
         "the API server's answer",
         also=("warning",),
+        failure=FailureText(
+            "namespaces may not be listed, so it is not known whether the one of the workload exists; nothing is changed for "
+            "the workload",
+            "allow it: [iam-permissions.md](iam-permissions.md#kubernetes)",
+        ),
     ),
 }
 

@@ -205,6 +205,10 @@ RUN: Descriptions = {
         "warning",
         "teardown: the service account has the label of another `owner`, and stays",
         "remove it as its owner, or `adopt`",
+        failure=FailureText(
+            "the service account belongs to another `owner`, and would have to change; nothing is changed for the workload",
+            "have its owner list the workload, or `adopt`",
+        ),
     ),
     Code.SERVICE_ACCOUNT_IN_USE: Description(
         "The service account is still in use",

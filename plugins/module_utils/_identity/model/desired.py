@@ -11,10 +11,11 @@ Every field holds JSON values, tuples of them, or another of these classes: ``in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import Document
@@ -160,6 +161,10 @@ class Options:
     purge: bool = False
 
 
+# Of credentials that Pods would or may lose by a new association.
+_OF_BREAKAGE = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
     """Everything that one run is to apply to clusters of one account. What their workloads share is defined alike.
@@ -167,6 +172,7 @@ class Desired:
     ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why. ``leaving`` are
     the roles, by lower-case name, that a purge deletes after the run, and that nothing else uses. ``unassociated`` are workloads
     that a purge found in trust policies, and that had no association; one that has been created since keeps all that it uses.
+    ``refused`` says for which workloads nothing is changed, as they have no place in Kubernetes.
     """
 
     workloads: tuple[Workload, ...]
@@ -174,3 +180,15 @@ class Desired:
     would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
     leaving: frozenset[str] = frozenset()
     unassociated: frozenset[WorkloadKey] = frozenset()
+    refused: tuple[Finding, ...] = ()
+
+    def stopped_by(self, findings: Iterable[Finding]) -> Desired:
+        """Apply the findings of a look at Kubernetes before any change."""
+        findings = tuple(findings)
+        would_break = {
+            finding.workload: finding
+            for finding in findings
+            if finding.workload and finding.code in _OF_BREAKAGE and finding.severity == "error"
+        }
+        refused = tuple(finding for finding in findings if finding.code not in _OF_BREAKAGE)
+        return replace(self, would_break=would_break, refused=refused)

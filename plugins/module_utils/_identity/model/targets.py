@@ -15,15 +15,17 @@ from ..._findings.key import WorkloadKey
 
 # "associations" is the list of a cluster's associations; "owner" is the owner of a policy that a
 # detachment needs to know, by the policy's ARN; "target role" is read for the verification alone; "users" are the entities
-# that have a policy attached, by its ARN.
+# that have a policy attached, by its ARN. "namespace" and "service_account" belong to Kubernetes.
 Resource = Literal[
     "addon",
     "association",
     "associations",
     "attachment",
+    "namespace",
     "owner",
     "policy",
     "role",
+    "service_account",
     "target role",
     "trust_policy",
     "users",

@@ -35,7 +35,7 @@ from .completion import without_failed
 from .differences import find_differences
 from .policies import plan_policy
 from .policy_users import PolicyUsers
-from .problems import breaks
+from .problems import breaks, refused_in_kubernetes
 from .replacing import Replacing
 from .shared_role import gains, plan_shared_role
 from .trust import scope_of
@@ -52,6 +52,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     unread = find_unread(observed, listed)
     differing = find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
+    draft.failures += refused_in_kubernetes(desired.refused)
     # Of those that have workloads here, the workloads are told.
     draft.failures += [
         read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)

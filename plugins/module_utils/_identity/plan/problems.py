@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -193,3 +193,21 @@ def breaks(finding: Finding, change: Change) -> Failure:
     return Failure(
         change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
     )
+
+
+def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
+    """One failure for all workloads of a namespace that lacks the same."""
+    groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
+    for finding in findings:
+        if key := finding.workload:
+            of_account = finding.code in (Code.SERVICE_ACCOUNT_MISSING, Code.SERVICE_ACCOUNT_OTHER_OWNER)
+            target = (
+                Target("service_account", str(key), cluster=key.cluster)
+                if of_account
+                else Target("namespace", key.namespace, cluster=key.cluster)
+            )
+            groups.setdefault((finding.code, finding.message, finding.remedy, target), []).append(key)
+    return [
+        Failure(tuple(keys), target, "read", code, message, remedy)
+        for (code, message, remedy, target), keys in groups.items()
+    ]

@@ -14,7 +14,6 @@ from functools import cache, partial
 
 from ..._aws.client import Api
 from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
 from ..inputs.account_checks import has_many_policies, validate_accounts, validate_attachments
 from ..inputs.fleet import Member
 from ..model.api_server import as_left_open, as_refusal, judge_api_server
@@ -138,13 +137,8 @@ def _refusal(
 
 def _desired(members: Iterable[Member], options: Options) -> Desired:
     workloads = [workload for member in members for workload in member.workloads]
-    would_break: dict[WorkloadKey, Finding] = {
-        finding.workload: finding
-        for member in members
-        for finding in member.breakage
-        if finding.workload and finding.severity == "error"
-    }
-    return Desired(tuple(workloads), options, would_break)
+    findings = (finding for member in members for finding in member.breakage)
+    return Desired(tuple(workloads), options).stopped_by(findings)
 
 
 def part_of(desired: Desired, cluster: str) -> Desired:

@@ -377,6 +377,77 @@ def test_an_association_that_is_there_is_changed_whatever_it_broke(run: Run) -> 
     assert (again["changed"], again["failures"]) == (False, [])
 
 
+GOING = {
+    "code": "NAMESPACE_GOING",
+    "severity": "error",
+    "workload": "leaving/app",
+    "message": "namespace leaving is being deleted.",
+    "remedy": "Remove the workload.",
+}
+
+
+def refusal(workload: str) -> dict[str, str]:
+    return {
+        "workload": workload,
+        "resource": "namespace",
+        "name": "leaving",
+        "action": "read",
+        "error_code": "NAMESPACE_GOING",
+        "message": "namespace leaving is being deleted.",
+        "remedy": "Remove the workload.",
+    }
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_workloads_without_a_place_in_kubernetes_fail_alone(run: Run, check: bool) -> None:
+    workloads = [
+        workload(),
+        workload(namespace="leaving", role={"name": "a"}),
+        workload("web", "leaving", role={"name": "b"}),
+    ]
+    breakage = [GOING, {**GOING, "workload": "leaving/web"}]
+    result = run(
+        eks_pod_identity,
+        check,
+        cluster_name=CLUSTER,
+        workloads=workloads,
+        breakage=breakage,
+        continue_on_error=True,
+    )
+    assert result["failures"] == [refusal("leaving/app"), refusal("leaving/web")]
+    assert {change["workload"] for change in result["changes"]} == {"default/app"}
+    assert [row["status"] for row in result["workloads"]] == ["changed", "failed", "failed"]
+    assert result["msg"].count("namespace leaving is being deleted.") == 1
+
+
+def test_nothing_of_an_associated_workload_without_a_place_in_kubernetes_is_changed(
+    run: Run, aws: FakeAws
+) -> None:
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(namespace="leaving")])
+    written = len(aws.writes)
+    changed = workload(namespace="leaving", role={"name": "another"}, policies=[])
+    result = run(
+        eks_pod_identity,
+        cluster_name=CLUSTER,
+        workloads=[changed],
+        breakage=[GOING],
+        continue_on_error=True,
+    )
+    assert (result["failures"], len(aws.writes)) == ([refusal("leaving/app")], written)
+
+
+def test_a_role_keeps_what_a_workload_without_a_place_in_kubernetes_uses(run: Run, aws: FakeAws) -> None:
+    """Another workload of the role goes on, and takes nothing from it."""
+    role = {"name": "shared"}
+    both = [workload(role=role), workload(namespace="leaving", role=role)]
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=both)
+    written = len(aws.writes)
+    result = run(
+        eks_pod_identity, cluster_name=CLUSTER, workloads=both, breakage=[GOING], continue_on_error=True
+    )
+    assert (result["failures"], len(aws.writes)) == ([refusal("leaving/app")], written)
+
+
 @pytest.mark.parametrize("code", ["ASSOCIATION_WOULD_BREAK", "ASSOCIATION_MAY_BREAK"])
 @pytest.mark.parametrize("check", [True, False])
 def test_an_association_that_may_break_is_made_with_a_warning(run: Run, check: bool, code: str) -> None:

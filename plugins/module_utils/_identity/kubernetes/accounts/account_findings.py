@@ -15,21 +15,19 @@ from ...._findings.codes import Code
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...model.checks import FAIL, PASS, WARNING, Check
-from ..model.objects import ServiceAccount
+from .account_plan import Accounts, namespace_going
 
 IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
-
-Accounts = Mapping[WorkloadKey, ServiceAccount]
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """``namespaces`` are those of the workloads that exist, None where that is not known; ``going`` those that are
+    """``namespaces`` are those of the workloads that exist, None where that is not known; ``going`` describes those that are
     being deleted. ``wanted`` has the labels and annotations that workloads ask for."""
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] | None = ()
-    going: Collection[str] = ()
+    going: Mapping[str, str] = field(default_factory=dict)
     wanted: Accounts = field(default_factory=dict)
 
 
@@ -44,16 +42,9 @@ def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
     )
 
 
-def namespace_going(key: WorkloadKey, state: AccountState) -> Finding | None:
-    if key.namespace not in state.going:
-        return None
-    return Finding(
-        Code.NAMESPACE_GOING,
-        f"namespace {key.namespace} is being deleted, with everything in it.",
-        "Remove the workload, or wait until the namespace is gone, create it, and apply the workload. What keeps it is in its "
-        f"status: kubectl get namespace {key.namespace} -o yaml",
-        key,
-    )
+def in_namespace_going(key: WorkloadKey, state: AccountState) -> Finding | None:
+    how = state.going.get(key.namespace)
+    return None if how is None else namespace_going(key, how)
 
 
 def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
@@ -125,7 +116,7 @@ def check_account(key: WorkloadKey, state: AccountState) -> Check:
     """At most one finding: the first cause."""
     predicates = (
         namespace_missing,
-        namespace_going,
+        in_namespace_going,
         service_account_missing,
         service_account_going,
         service_account_differs,

@@ -15,7 +15,8 @@ from ...._findings.codes import Code
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...model.desired import Workload, allowed_purge
-from ...model.messages import SHOWN_UNLISTED, listed
+from ...model.messages import SHOWN_UNLISTED, listed, sentence
+from ..api.api_errors import ApiError
 from ..model.aws_result import AwsResult, key_of_row
 from ..model.objects import Object, ServiceAccount, name_of, text_of
 from ..model.ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed, other_owner
@@ -30,7 +31,8 @@ class AccountPlan:
     ``waiting`` holds the service accounts whose namespace is itself in ``manifests``: in check mode the
     API server would refuse them, as the namespace does not exist. ``unlisted`` holds those that are ours
     but belong to no workload, for a purge. ``released`` holds those that stay and give up the labels and
-    annotations that were applied to them. ``findings`` says which a removal leaves, and why.
+    annotations that were applied to them. ``findings`` says which a removal leaves, and why. Workloads in ``refused``
+    are left out, in AWS as well; ``problems`` stop the whole run.
     """
 
     manifests: Sequence[Object] = ()
@@ -39,6 +41,7 @@ class AccountPlan:
     released: Sequence[Object] = ()
     problems: Sequence[str] = ()
     findings: Sequence[Finding] = ()
+    refused: Sequence[Finding] = ()
 
 
 def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
@@ -53,19 +56,20 @@ def plan_present(
     namespaces: Collection[str],
     owner: str | None = None,
     adopt: bool = False,
-    going: Collection[str] = (),
+    going: Mapping[str, str] | None = None,
+    unlisted: ApiError | None = None,
 ) -> AccountPlan:
     """Only what is missing or differs; an object that already is as wanted costs no workload.
 
     A service account that exists is only ever given the labels and annotations that were asked for;
     it does not become ours by that. One that another owner has is left alone, unless with ``adopt``.
-    ``namespaces`` are all that exist, ``going`` those that are being deleted, for which nothing is made.
+    ``namespaces`` are all that exist, as far as they are known: ``unlisted`` says why they could not be listed.
+    ``going`` describes those that are being deleted, for which nothing is made.
     """
+    going = going or {}
     manifests: list[Object] = []
     waiting: list[Object] = []
-    problems: list[str] = []
-    leaving: dict[str, list[WorkloadKey]] = {}
-    missing: dict[str, list[WorkloadKey]] = {}
+    refused: list[Finding] = []
     # One workload that makes a namespace makes it for the others too.
     creatable = {
         workload.key.namespace for workload in workloads if workload.service_account.create_namespace
@@ -75,15 +79,18 @@ def plan_present(
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
         if namespace in going:
-            leaving.setdefault(namespace, []).append(workload.key)
+            refused.append(namespace_going(workload.key, going[namespace]))
             continue
         if account is None and namespace not in namespaces:
+            if unlisted is not None:
+                refused.append(_namespace_unknown(workload.key, unlisted))
+                continue
             if namespace not in creatable:
-                missing.setdefault(namespace, []).append(workload.key)
+                refused.append(_no_namespace(workload.key))
                 continue
             new[namespace] = None
         if account is None and not workload.service_account.create:
-            problems.append(_no_service_account(workload.key))
+            refused.append(_no_service_account(workload.key))
             continue
         others = "" if account is None or adopt else other_owner(account.labels, owner)
         ours = account is None or (is_managed(account.labels) and not others)
@@ -94,15 +101,11 @@ def plan_present(
         if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
             continue
         if others:
-            problems.append(_other_owners(workload.key, others))
+            refused.append(_other_owners(workload.key, others))
             continue
         manifest = _service_account(workload.key, labels, annotations)
         (waiting if namespace in new else manifests).append(manifest)
-    return AccountPlan(
-        [*map(_namespace, new), *manifests],
-        waiting,
-        problems=[*map(_no_namespace, missing.values()), *map(_namespace_going, leaving.values()), *problems],
-    )
+    return AccountPlan([*map(_namespace, new), *manifests], waiting, refused=refused)
 
 
 def without_failed(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
@@ -316,39 +319,50 @@ def _listed(keys: Iterable[WorkloadKey]) -> str:
     return listed(map(_shown, keys), SHOWN_UNLISTED)
 
 
-def _together(keys: Sequence[WorkloadKey]) -> str:
-    """Workloads of one namespace, and how many; thousands may wait for it."""
-    if len(keys) == 1:
-        return f"workload {_shown(keys[0])}"
-    return f"{len(keys)} workloads ({listed(map(_shown, keys))})"
-
-
-def _no_namespace(keys: Sequence[WorkloadKey]) -> str:
-    whose = "the workload" if len(keys) == 1 else "one of them"
-    return (
-        f"{_together(keys)}: namespace {keys[0].namespace} does not exist. Create it, or set "
-        f"create_namespace: true for {whose} (pod_identity_create_namespaces for all)."
+def namespace_going(key: WorkloadKey, how: str) -> Finding:
+    return Finding(
+        Code.NAMESPACE_GOING,
+        f"namespace {key.namespace} {how}",
+        "Remove the workload, or wait until the namespace is gone, create it, and apply the workload. What keeps it is in its "
+        f"status: kubectl get namespace {key.namespace} -o yaml",
+        key,
     )
 
 
-def _namespace_going(keys: Sequence[WorkloadKey]) -> str:
-    what = "the workload" if len(keys) == 1 else "the workloads"
-    return (
-        f"{_together(keys)}: namespace {keys[0].namespace} is being deleted, with everything in it. Wait until it is "
-        f"gone and create it anew, or remove {what}."
+def _no_namespace(key: WorkloadKey) -> Finding:
+    return Finding(
+        Code.NAMESPACE_MISSING,
+        f"namespace {key.namespace} does not exist.",
+        "Create it, or set create_namespace: true for a workload in it (pod_identity_create_namespaces for all).",
+        key,
     )
 
 
-def _other_owners(key: WorkloadKey, owner: str) -> str:
-    return (
-        f"workload {_shown(key)}: service account {key.service_account} in namespace {key.namespace} belongs to "
-        f"owner '{owner}' (label {OWNER_LABEL}), and would have to change. Let its owner list the workload, or "
-        "take it over with pod_identity_adopt: true."
+def _namespace_unknown(key: WorkloadKey, error: ApiError) -> Finding:
+    return Finding(
+        Code.KUBERNETES_NOT_READABLE,
+        f"namespaces could not be listed, so it is not known whether namespace {key.namespace} exists: "
+        f"{sentence(error.text)}",
+        "Allow the caller of the Kubernetes API to list namespaces: docs/iam-permissions.md has the manifests.",
+        key,
     )
 
 
-def _no_service_account(key: WorkloadKey) -> str:
-    return (
-        f"workload {_shown(key)}: service account {key.service_account} does not exist in namespace "
-        f"{key.namespace} and create_service_account is false. Create it first, or let it be created."
+def _other_owners(key: WorkloadKey, owner: str) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNT_OTHER_OWNER,
+        f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
+        f"{OWNER_LABEL}), and would have to change.",
+        "Let its owner list the workload, or take it over with pod_identity_adopt: true.",
+        key,
+    )
+
+
+def _no_service_account(key: WorkloadKey) -> Finding:
+    return Finding(
+        Code.SERVICE_ACCOUNT_MISSING,
+        f"service account {key.service_account} does not exist in namespace {key.namespace} and create_service_account "
+        "is false.",
+        "Create it first, or let it be created.",
+        key,
     )

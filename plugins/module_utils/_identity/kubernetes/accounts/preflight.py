@@ -8,24 +8,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
 from ...._findings.finding import Finding
 from ...model.api_server import ApiServer, ApiServerRow, api_server_row, parse_api_server
 from ...model.desired import Workload
+from ...model.messages import listed
 from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Query
+from ..api.connection import FORBIDDEN
 from ..model.objects import (
     Object,
     account_row,
     is_going,
     mapping_of,
+    member,
     name_of,
     objects_of,
     parse_service_account,
     text_of,
+    texts_of,
 )
 from .account_plan import (
     AccountPlan,
@@ -37,6 +41,7 @@ from .account_plan import (
 )
 
 State = Literal["present", "absent", "verify"]
+SHOWN_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +57,14 @@ class PurgeScope:
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces`` those of the
-    workloads that do, None where that is not known, and ``going`` those that are being deleted; ``wanted`` has the
+    workloads that do, None where that is not known, and ``going`` describes those that are being deleted; ``wanted`` has the
     labels and annotations that are asked for; ``server`` is what answered.
     ``owner`` is whose run it is, and with ``adopt`` what another owner has is taken over or removed.
     ``breakage`` says which workloads an association would break."""
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] | None = ()
-    going: Collection[str] = ()
+    going: Mapping[str, str] = field(default_factory=dict)
     wanted: Accounts = field(default_factory=dict)
     plan: AccountPlan = field(default_factory=AccountPlan)
     server: ApiServer = field(default_factory=ApiServer)
@@ -73,7 +78,7 @@ class PreflightRow(TypedDict):
 
     service_accounts: list[Object]
     namespaces: list[str] | None
-    going: list[str]
+    going: dict[str, str]
     wanted: list[Object]
     manifests: list[Object]
     waiting: list[Object]
@@ -120,33 +125,55 @@ def read_accounts(
     if state == "absent":
         return preflight
     existing: set[str] = set(inhabited)
-    going: set[str] = set()
+    going: dict[str, str] = {}
+    unlisted_namespaces: ApiError | None = None
     if needs_namespaces(workloads, accounts):
         listing = reader.list_objects(Query("v1", "Namespace"))
         if listing.error is None:
             existing |= {name_of(item).name for item in listing.items}
-            going = {name_of(item).name for item in listing.items if is_going(item)}
-            preflight = replace(preflight, namespaces=existing & namespaces, going=going & namespaces)
+            going = {
+                name: describe_deletion(item)
+                for item in listing.items
+                if is_going(item) and (name := name_of(item).name) in namespaces
+            }
+            preflight = replace(preflight, namespaces=existing & namespaces, going=going)
         elif state == "verify":
             # That a service account is missing is known all the same.
             preflight = replace(preflight, namespaces=None)
+        elif listing.error.status == FORBIDDEN:
+            unlisted_namespaces = listing.error
         elif not namespaces <= inhabited:
             return listing.error
     if state == "verify":
         return preflight
-    plan = plan_present(workloads, accounts, existing, owner, adopt, going)
+    plan = plan_present(workloads, accounts, existing, owner, adopt, going, unlisted_namespaces)
     if purge is not None:
         unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit, purge.percent)
-        problems = [*plan.problems, *unlisted.problems]
-        plan = replace(plan, unlisted=unlisted.unlisted, problems=problems)
+        plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)
     return replace(preflight, plan=plan)
+
+
+def describe_deletion(namespace: Object) -> str:
+    """The rest of a sentence about a namespace that is being deleted: since when, and what it waits for."""
+    metadata = member(namespace, "metadata")
+    finalizers = metadata.get("finalizers")
+    names = [text_of(name) for name in finalizers] if isinstance(finalizers, Sequence) else []
+    # Its controller says in the conditions which objects are left, and whose finalizers they have.
+    reasons = [f"finalizer {name}" for name in names]
+    reasons += [
+        text_of(condition.get("message")).rstrip(".")
+        for condition in objects_of(member(namespace, "status").get("conditions"))
+        if condition.get("status") == "True" and condition.get("message")
+    ]
+    waits = f" It waits for: {listed(reasons, SHOWN_REASONS)}." if reasons else ""
+    return f"is being deleted (since {text_of(metadata.get('deletionTimestamp'))}), with everything in it.{waits}"
 
 
 def preflight_row(preflight: Preflight) -> PreflightRow:
     return {
         "service_accounts": [account_row(account) for account in preflight.accounts.values()],
         "namespaces": None if preflight.namespaces is None else sorted(preflight.namespaces),
-        "going": sorted(preflight.going),
+        "going": dict(preflight.going),
         # Most ask for nothing of the kind.
         "wanted": [
             account_row(account)
@@ -166,7 +193,7 @@ def parse_preflight(row: Object, cluster: str) -> Preflight:
     return Preflight(
         _accounts(row.get("service_accounts"), cluster),
         _names(row.get("namespaces")) if row.get("namespaces") is not None else None,
-        _names(row.get("going")),
+        texts_of(row.get("going")),
         _accounts(row.get("wanted"), cluster),
         AccountPlan(
             [mapping_of(item) for item in objects_of(row.get("manifests"))],

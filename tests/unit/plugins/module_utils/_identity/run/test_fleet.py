@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     Asked,
     Stopped,
@@ -125,6 +127,19 @@ def test_a_role_that_clusters_share_is_written_once_with_the_grants_of_all() -> 
         "eks:CreatePodIdentityAssociation": 4,
     }
     assert sorted(statements(aws, "shared")) == [(CLUSTER, ["app", "web"]), (OTHER_CLUSTER, ["app", "web"])]
+
+
+def test_workloads_without_a_place_in_kubernetes_fail_alone() -> None:
+    """A namespace of one cluster is being deleted; the other cluster has one of the same name."""
+    aws, wanted = FakeAws(), both(workload(role=ROLE), workload("web", "leaving", role=ROLE))
+    key = WorkloadKey(OTHER_CLUSTER, "leaving", "web")
+    going = Finding(Code.NAMESPACE_GOING, "namespace leaving is being deleted.", "Remove the workload.", key)
+    here, there = members(wanted)
+    engine, fleet = fleet_engine(aws, [here, replace(there, breakage=(going,))], wanted.options)
+    done = engine.run(fleet.desired, "present", check_mode=False)
+    assert failures(done) == [(OTHER_CLUSTER, "leaving/web", "NAMESPACE_GOING")]
+    made = [(one["clusterName"], one["serviceAccount"]) for one in aws.eks.associations.values()]
+    assert sorted(made) == [(CLUSTER, "app"), (CLUSTER, "web"), (OTHER_CLUSTER, "app")]
 
 
 def test_iam_is_read_once_and_eks_cluster_by_cluster() -> None:

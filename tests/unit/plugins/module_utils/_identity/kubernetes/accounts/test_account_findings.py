@@ -39,8 +39,8 @@ def test_what_is_missing_is_said_as_far_as_it_is_known(
 
 
 def test_what_is_on_its_way_out_does_not_pass() -> None:
-    [namespace] = check_account(KEY, AccountState(THERE, ("shop",), going=("shop",))).findings
-    assert namespace.message == "namespace shop is being deleted, with everything in it."
+    [namespace] = check_account(KEY, AccountState(THERE, ("shop",), {"shop": "is being deleted."})).findings
+    assert namespace.message == "namespace shop is being deleted."
     [account] = check_account(KEY, AccountState(GOING, ("shop",))).findings
     assert account.message == (
         "service account api in namespace shop is being deleted, and waits for its finalizers."

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
     WorkloadKey,
 )
@@ -22,6 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     plan_purge,
     plan_release,
     without_failed,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
@@ -134,7 +139,7 @@ ASKED = request(labels={"a": "1"}, annotations={"b": "2"})
     ],
 )
 def test_manifests_to_apply(asked: Workload, accounts: Accounts, manifests: list[Object]) -> None:
-    assert plan_present([asked], accounts, EXISTING) == AccountPlan(manifests, [], problems=[])
+    assert plan_present([asked], accounts, EXISTING) == AccountPlan(manifests, [], refused=[])
 
 
 TEAM_B = {**OURS, OWNER_LABEL: "team-b"}
@@ -145,17 +150,21 @@ def test_what_another_owner_has_is_not_changed(owner: str | None) -> None:
     wanted = request(labels={"tier": "web"})
     plan = plan_present([wanted], account(labels=TEAM_B), EXISTING, owner)
     assert plan.manifests == []
-    assert plan.problems == [
-        "workload default/app: service account app in namespace default belongs to owner 'team-b' (label "
-        "workload-identity/owner), and would have to change. Let its owner list the workload, or take it over with "
-        "pod_identity_adopt: true."
+    assert plan.refused == [
+        Finding(
+            Code.SERVICE_ACCOUNT_OTHER_OWNER,
+            "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), and "
+            "would have to change.",
+            "Let its owner list the workload, or take it over with pod_identity_adopt: true.",
+            WorkloadKey(build.CLUSTER, "default", "app"),
+        )
     ]
 
 
 @pytest.mark.parametrize("owner", ["team-a", None])
 def test_what_another_owner_has_is_used_as_it_is(owner: str | None) -> None:
     plan = plan_present([request()], account(labels=TEAM_B), EXISTING, owner)
-    assert (plan.manifests, plan.waiting, plan.problems) == ([], [], [])
+    assert (plan.manifests, plan.waiting, plan.refused) == ([], [], [])
 
 
 def test_what_another_owner_has_is_taken_over_on_request() -> None:
@@ -189,51 +198,64 @@ def test_ours_are_marked_with_their_owner() -> None:
     assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
 
 
-def test_a_missing_namespace_is_a_problem() -> None:
-    assert plan_present([request(namespace="batch")], {}, EXISTING) == AccountPlan(
+GOING = "is being deleted (since 2026-03-10T09:00:00Z), with everything in it."
+
+
+def test_a_missing_namespace_refuses_its_workloads_alone() -> None:
+    asked = [request(namespace="batch"), request()]
+    assert plan_present(asked, {}, EXISTING) == AccountPlan(
+        [manifest(labels=OURS)],
         [],
-        [],
-        problems=[
-            "workload batch/app: namespace batch does not exist. Create it, or set create_namespace: "
-            "true for the workload (pod_identity_create_namespaces for all)."
+        refused=[
+            Finding(
+                Code.NAMESPACE_MISSING,
+                "namespace batch does not exist.",
+                "Create it, or set create_namespace: true for a workload in it (pod_identity_create_namespaces for all).",
+                WorkloadKey(build.CLUSTER, "batch", "app"),
+            )
         ],
     )
 
 
-def test_a_missing_namespace_is_named_once_however_many_workloads_it_has() -> None:
-    """A thousand workloads in twenty namespaces are twenty lines."""
-    asked = [request(f"app-{number}", f"batch-{number % 20}") for number in range(1000)]
-    problems = plan_present(asked, {}, EXISTING).problems
-    assert len(problems) == 20
-    assert problems[7] == (
-        "50 workloads (batch-7/app-7, batch-7/app-27, batch-7/app-47 and 47 more): namespace batch-7 does not exist. "
-        "Create it, or set create_namespace: true for one of them (pod_identity_create_namespaces for all)."
+def test_a_namespace_that_is_being_deleted_refuses_its_workloads_alone() -> None:
+    asked = [request(namespace="leaving", labels={"a": "1"}), request()]
+    plan = plan_present(asked, {}, [*EXISTING, "leaving"], going={"leaving": GOING})
+    assert plan == AccountPlan(
+        [manifest(labels=OURS)],
+        [],
+        refused=[
+            Finding(
+                Code.NAMESPACE_GOING,
+                "namespace leaving is being deleted (since 2026-03-10T09:00:00Z), with everything in it.",
+                "Remove the workload, or wait until the namespace is gone, create it, and apply the workload. What keeps it "
+                "is in its status: kubectl get namespace leaving -o yaml",
+                WorkloadKey(build.CLUSTER, "leaving", "app"),
+            )
+        ],
     )
 
 
-def test_a_namespace_that_is_going_is_named_once() -> None:
-    asked = [request(name, "leaving") for name in ("app", "web")]
-    assert plan_present(asked, {}, [*EXISTING, "leaving"], going=["leaving"]).problems == [
-        "2 workloads (leaving/app, leaving/web): namespace leaving is being deleted, with everything in it. Wait until "
-        "it is gone and create it anew, or remove the workloads."
-    ]
-
-
-def test_nothing_is_made_for_a_namespace_that_is_going() -> None:
-    asked = request(namespace="leaving", labels={"a": "1"})
-    assert plan_present([asked], {}, [*EXISTING, "leaving"], going=["leaving"]) == AccountPlan(
+def test_namespaces_that_may_not_be_listed_refuse_only_workloads_in_unknown_ones() -> None:
+    asked = [request(namespace="batch", create_namespace=True), request()]
+    plan = plan_present(asked, {}, EXISTING, unlisted=ApiError(403, "namespaces is forbidden"))
+    assert plan == AccountPlan(
+        [manifest(labels=OURS)],
         [],
-        [],
-        problems=[
-            "workload leaving/app: namespace leaving is being deleted, with everything in it. Wait until it is gone and "
-            "create it anew, or remove the workload."
+        refused=[
+            Finding(
+                Code.KUBERNETES_NOT_READABLE,
+                "namespaces could not be listed, so it is not known whether namespace batch exists: namespaces is "
+                "forbidden.",
+                "Allow the caller of the Kubernetes API to list namespaces: docs/iam-permissions.md has the manifests.",
+                WorkloadKey(build.CLUSTER, "batch", "app"),
+            )
         ],
     )
 
 
 def test_a_service_account_that_is_going_is_neither_applied_nor_removed_again() -> None:
     accounts = {key: replace(found, is_going=True) for key, found in account(labels=OURS).items()}
-    assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], problems=[])
+    assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
     assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
         [], released=[], findings=[]
     )
@@ -248,18 +270,22 @@ def test_a_namespace_that_one_workload_makes_exists_for_the_others(others: bool,
         request("app", "batch", create_namespace=True),
     ]
     plan = plan_present(asked if first else asked[::-1], {}, EXISTING)
-    assert (plan.manifests, plan.problems) == ([new_namespace("batch")], [])
+    assert (plan.manifests, plan.refused) == ([new_namespace("batch")], [])
     waiting = [manifest(name, "batch", OURS) for name in ("web", "app")]
     assert plan.waiting == (waiting if first else waiting[::-1])
 
 
-def test_a_service_account_that_must_not_be_made_is_a_problem() -> None:
+def test_a_service_account_that_must_not_be_created_refuses_its_workload() -> None:
     assert plan_present([request(create=False)], {}, EXISTING) == AccountPlan(
         [],
         [],
-        problems=[
-            "workload default/app: service account app does not exist in namespace default and "
-            "create_service_account is false. Create it first, or let it be created."
+        refused=[
+            Finding(
+                Code.SERVICE_ACCOUNT_MISSING,
+                "service account app does not exist in namespace default and create_service_account is false.",
+                "Create it first, or let it be created.",
+                WorkloadKey(build.CLUSTER, "default", "app"),
+            )
         ],
     )
 

@@ -28,6 +28,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
     MANAGED_BY_LABELS,
 )
@@ -136,13 +139,73 @@ def test_a_namespace_without_service_accounts_may_exist() -> None:
         workloads, "present", None, Namespace=Listing([{"metadata": {"name": "empty"}}])
     )
     assert isinstance(preflight, Preflight)
-    assert preflight.plan.problems == []
+    assert preflight.plan.refused == []
 
 
-@pytest.mark.parametrize("kind", ["ServiceAccount", "Namespace"])
-def test_what_cannot_be_listed_is_an_error(kind: str) -> None:
-    error, _log = preflight_of([LATE], "present", None, **{kind: DENIED})
-    assert error == ApiError(403, "no")
+@pytest.mark.parametrize(
+    ("kind", "listing"),
+    [("ServiceAccount", DENIED), ("Namespace", Listing(error=ApiError(0, "no")))],
+)
+def test_what_cannot_be_listed_is_an_error(kind: str, listing: Listing) -> None:
+    error, _log = preflight_of([LATE], "present", None, **{kind: listing})
+    assert error == listing.error
+
+
+def test_namespaces_that_may_not_be_listed_stop_nobody_else() -> None:
+    preflight, _log = preflight_of([API, LATE], "present", None, Namespace=DENIED)
+    assert isinstance(preflight, Preflight)
+    assert [(finding.code, str(finding.workload)) for finding in preflight.plan.refused] == [
+        ("KUBERNETES_NOT_READABLE", "batch/late")
+    ]
+
+
+SINCE = "is being deleted (since 2026-03-10T09:00:00Z), with everything in it."
+
+
+def condition(status: str, message: str) -> Object:
+    return {"type": "NamespaceFinalizersRemaining", "status": status, "message": message}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "conditions", "text"),
+    [
+        ({}, [], SINCE),
+        ({"finalizers": ["example.com/keep"]}, [], f"{SINCE} It waits for: finalizer example.com/keep."),
+        (
+            {},
+            [
+                condition("False", "All legacy kube types successfully parsed"),
+                condition(
+                    "True",
+                    "Some content in the namespace has finalizers remaining: example.com/wait in 1 resource instances",
+                ),
+            ],
+            f"{SINCE} It waits for: Some content in the namespace has finalizers remaining: example.com/wait in 1 resource "
+            "instances.",
+        ),
+    ],
+    ids=["nothing known", "a finalizer of its own", "finalizers of objects in it"],
+)
+def test_a_namespace_that_is_being_deleted_names_what_it_waits_for(
+    metadata: Object, conditions: list[Object], text: str
+) -> None:
+    namespace = {
+        "metadata": {"name": "batch", "deletionTimestamp": "2026-03-10T09:00:00Z", **metadata},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Terminating", "conditions": conditions},
+    }
+    for state in ("present", "verify"):
+        preflight, _log = preflight_of([API, LATE], state, None, Namespace=Listing([namespace]))
+        assert isinstance(preflight, Preflight)
+        assert parse_preflight(preflight_row(preflight), build.CLUSTER).going == {"batch": text}
+        refused = [(finding.code, finding.message) for finding in preflight.plan.refused]
+        assert refused == ([("NAMESPACE_GOING", f"namespace batch {text}")] if state == "present" else [])
+
+
+def test_a_namespace_that_is_being_deleted_does_not_stop_a_removal() -> None:
+    preflight, log = preflight_of([API, LATE], "absent", None)
+    assert isinstance(preflight, Preflight)
+    assert (list(preflight.plan.refused), log) == ([], ["list ServiceAccount"])
 
 
 def test_one_task_hands_it_to_another() -> None:
