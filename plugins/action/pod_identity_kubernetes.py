@@ -45,10 +45,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_eks_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import (
+    interruptible,
+    leading_group,
+    parent_stderr,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     AWS_SPEC,
     CONNECTION_SPEC,
+    BoundedEnding,
     access_for,
     clock_of,
     connect,
@@ -111,14 +116,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {**result, "failed": True, "msg": str(error)}
         activity = Activity(cluster)
         screen = shown(activity.line) if is_watched(self) else contextlib.nullcontext()
-        with interruptible(), screen:
+        settings = _settings(options, bool(self._task.check_mode))
+        # A module that creates the Jobs of a proof must not outlive their removal.
+        group = leading_group() if settings.proof else contextlib.nullcontext()
+        with interruptible(), group, screen, parent_stderr() as write:
+            connection = connect(self, access, variables, options["force_conflicts"], deadline)
             run = run_half(
-                connect(self, access, variables, options["force_conflicts"], deadline),
+                connection,
                 parse_aws_result(variables[options["result"]], cluster),
                 planned,
-                _settings(options, bool(self._task.check_mode)),
+                settings,
                 clock_of(deadline),
                 activity.begin,
+                BoundedEnding(connection, write),
             )
         result.update(
             changed=run.changed,

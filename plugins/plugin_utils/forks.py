@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from types import FrameType
 from typing import Any, TypeVar
 
 from ansible.plugins.action import ActionBase
@@ -84,8 +83,6 @@ def _run(caller: ActionBase, call: Callable[[], T], sender: Connection, parent: 
     shell = caller._connection._shell
     # A folder of its own: what modules are started from has the same name in all of them.
     shell.tmpdir = None
-    # Who started this one says that it was interrupted.
-    signal.signal(signal.SIGINT, _exit)
     with interruptible(parent):
         try:
             sender.send(_outcome(call))
@@ -99,10 +96,6 @@ def _outcome(call: Callable[[], T]) -> T | Lost:
         return call()
     except OSError as error:
         return Lost(f"could not be run: {error}")
-
-
-def _exit(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def _result(answer: Any, process: Any) -> Any:

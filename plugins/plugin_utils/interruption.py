@@ -13,31 +13,33 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Seconds between two looks at whether Ansible is still there.
 LOOK = 0.5
 
 
 @contextlib.contextmanager
 def interruptible(parent: int | None = None) -> Iterator[None]:
-    """SIGTERM, with which Ansible ends its workers, raises SystemExit once, so that ``finally`` is reached. So does the end of
-    ansible-playbook: killed alone it ends no worker, and nobody is told what that does.
+    """SIGINT and SIGTERM, with which Ansible ends its workers, raise SystemExit once, so that ``finally`` is reached. So does
+    the end of ansible-playbook: killed alone it ends no worker, and nobody is told what that does.
 
     What was started from here gets the signal as well, where this process leads a group: as in workers of ansible-core
-    2.19 and newer, whose own answer to the signal this replaces.
+    2.19 and newer, whose own answer to the signals this replaces.
 
     :arg parent: the process whose end is meant. Who was forked cannot ask for it: it may have ended before the question.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), number)
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
     ended = threading.Event()
     watch = threading.Thread(target=_watch_parent, args=(parent or os.getppid(), ended), daemon=True)
     watch.start()
@@ -46,7 +48,50 @@ def interruptible(parent: int | None = None) -> Iterator[None]:
     finally:
         ended.set()
         watch.join()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def leading_group() -> Iterator[None]:
+    """Lead a process group, so that an interruption also ends what is started from here.
+
+    A worker of ansible-core before 2.19 belongs to the group of ansible-playbook.
+    """
+    group = os.getpgrp()
+    if group == os.getpid():
+        yield
+        return
+    os.setpgid(0, 0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            # The group may have ended meanwhile.
+            os.setpgid(0, group)
+
+
+@contextlib.contextmanager
+def parent_stderr() -> Iterator[Callable[[str], None]]:
+    """Yield a function that writes a line to standard error of ansible-playbook.
+
+    Workers have none of their own, and what they display is not shown any more once ansible-playbook is interrupted.
+    Where the system does not give access to it, nothing is written.
+    """
+    try:
+        descriptor = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+    except OSError:
+        yield lambda _text: None
+        return
+
+    def write(text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(descriptor, f"{text}\n".encode())
+
+    try:
+        yield write
+    finally:
+        os.close(descriptor)
 
 
 def _watch_parent(parent: int, ended: threading.Event) -> None:

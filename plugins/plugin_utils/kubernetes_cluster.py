@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     ASSUME_ROLE_OPTIONS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Clock,
     Cluster,
     ClusterReader,
+    Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
     Deadline,
@@ -36,6 +41,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.patience import (
     PatientCluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     EksTarget,
@@ -50,6 +58,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
     clients_of_task,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
@@ -70,6 +79,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_actio
     with_defaults,
 )
 
+# For what an interrupted run removes again.
+ENDING_SECONDS = 30.0
 # How many modules write at once, as each asks for one object after the other.
 WIDTH = 3
 # What the role gives; what is left out is for kubernetes.core to find (K8S_AUTH_*, KUBECONFIG).
@@ -94,6 +105,23 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class BoundedEnding:
+    """Removes what an interrupted run has created, in ``ENDING_SECONDS`` at most. ``write`` takes lines for the user."""
+
+    def __init__(self, cluster: Cluster, write: Callable[[str], None]) -> None:
+        self._cluster, self._write = cluster, write
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        try:
+            with alarm(ENDING_SECONDS):
+                return self._cluster.remove(manifests)
+        except TimeoutError as error:
+            return Written(error=ApiError(0, str(error)))
+
+    def tell(self, text: str) -> None:
+        self._write(visible(text))
 
 
 def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> ClusterReader:

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-playbook is killed alone: what it started ends as well, in order, and the next run completes it."""
+"""ansible-playbook is killed alone: what it started ends as well, in order, and the next run completes it. Interrupted, it
+leaves no Job of a runtime proof."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.client import CoreV1Api
+from kubernetes.client import BatchV1Api, CoreV1Api
 from kubernetes.config import new_client_from_config
+from sandbox.kube.control import KubeControl
 
 from .conftest import CORES, run, sandbox_in
 from .test_main_job import recap
@@ -138,3 +140,88 @@ def test_no_service_account_is_made_without_ansible(
         assert accounts() < len(WORKLOADS)
         assert recap(run(command, {**env, **sandbox}, short).stdout)["failed"] == 0
         assert accounts() == len(WORKLOADS)
+
+
+PROOF = {
+    "pod_identity_cluster_name": "my-cluster",
+    "pod_identity_workloads": WORKLOADS[:2],
+    "pod_identity_runtime_proof": True,
+    "pod_identity_proof_image": "image",
+    # Its Pods stay pending for as long as it waits.
+    "pod_identity_proof_timeout": 10 * LONG,
+    "pod_identity_proof_impossible": "",
+}
+
+
+def interrupt_proof(
+    venv: Path, env: Mapping[str, str], folder: Path, batch: BatchV1Api, how: Callable[[int], None]
+) -> subprocess.CompletedProcess[str]:
+    """Interrupt ansible-playbook once the Jobs of its proof are there, and wait for its end."""
+    (folder / "proof.yml").write_text(json.dumps(PROOF), encoding="utf-8")
+    # A group of its own, as a terminal gives it.
+    started = subprocess.Popen(
+        [venv / "bin" / "ansible-playbook", SITE, "-e", "@proof.yml"],
+        cwd=folder,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(lambda: len(batch.list_job_for_all_namespaces().items) == len(PROOF["pod_identity_workloads"]))
+    how(started.pid)
+    _output, errors = started.communicate(timeout=LONG)
+    return subprocess.CompletedProcess(started.args, started.returncode, "", errors)
+
+
+def press_ctrl_c(process: int) -> None:
+    """A terminal signals the whole group in the foreground."""
+    os.killpg(process, signal.SIGINT)
+
+
+def terminate(process: int) -> None:
+    os.kill(process, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("how", [press_ctrl_c, terminate])
+@pytest.mark.parametrize("core", CORES)
+def test_an_interrupted_proof_leaves_no_job(
+    core: str,
+    how: Callable[[int], None],
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    short: Path,
+) -> None:
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    with sandbox_in(short / "sandbox", "--kube-controllers") as sandbox:
+        batch = BatchV1Api(new_client_from_config(sandbox["KUBECONFIG"]))
+        done = interrupt_proof(venv, {**env, **sandbox}, short, batch, how)
+        assert "Job" not in done.stderr
+        until(lambda: batch.list_job_for_all_namespaces().items == [])
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_jobs_that_an_interrupted_proof_cannot_remove_are_named(
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path
+) -> None:
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    with sandbox_in(short / "sandbox", "--kube-controllers") as sandbox:
+        client = new_client_from_config(sandbox["KUBECONFIG"])
+        settings = client.configuration
+        token = settings.api_key["BearerToken"].removeprefix("Bearer ")
+        control = KubeControl(settings.host, Path(settings.ssl_ca_cert), token)
+        control.set_faults([{"operation": "delete jobs", "kind": "access_denied"}])
+        batch = BatchV1Api(client)
+        done = interrupt_proof(venv, {**env, **sandbox}, short, batch, press_ctrl_c)
+        jobs = batch.list_job_for_all_namespaces().items
+        label = f"workload-identity/proof={jobs[0].metadata.labels['workload-identity/proof']}"
+        assert (
+            "my-cluster: the run was interrupted, and 2 Jobs of the runtime proof may be left ("
+            in done.stderr
+        )
+        assert all(f"default/{job.metadata.name}" in done.stderr for job in jobs)
+        assert f"To remove what is left now: kubectl delete jobs -n default -l {label}\n" in done.stderr

@@ -51,6 +51,32 @@ with interruptible():
 """
 
 
+# A worker in the group of ansible-playbook.
+MEMBER = LEADER.replace("with interruptible():", "with interruptible(), leading_group():").replace(
+    "import interruptible", "import interruptible, leading_group"
+)
+RETURNS = """
+import os
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import leading_group
+group = os.getpgrp()
+with leading_group():
+    print(os.getpgrp() == os.getpid())
+print(os.getpgrp() == group)
+"""
+# A worker whose own output leads nowhere.
+CHILD = """
+import os
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import parent_stderr
+if os.fork():
+    os.wait()
+else:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    with parent_stderr() as write:
+        write("left behind")
+"""
+
+
 def run(script: str, *, leads: bool = False) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script],
@@ -63,24 +89,26 @@ def run(script: str, *, leads: bool = False) -> subprocess.CompletedProcess[str]
     )
 
 
-def end_twice(reached: list[str]) -> None:
+def end_twice(number: int, reached: list[str]) -> None:
     with interruptible():
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(LONG)
         finally:
-            # A second one does not end what the first one began.
+            # A second one does not end what the first one began: Ansible ends by SIGTERM what Ctrl-C did not end at once.
+            os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
             reached.append("in order")
 
 
-def test_sigterm_ends_the_block_once() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_block_once(number: int) -> None:
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     reached: list[str] = []
-    with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
-        end_twice(reached)
+    with pytest.raises(SystemExit, match=str(128 + number)):
+        end_twice(number, reached)
     assert reached == ["in order"]
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_the_end_of_the_parent_ends_the_block() -> None:
@@ -91,6 +119,20 @@ def test_the_end_of_the_parent_ends_the_block() -> None:
 def test_what_a_leader_started_is_ended_too() -> None:
     done = run(LEADER, leads=True)
     assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
+
+
+def test_what_a_member_of_a_group_started_is_ended_too() -> None:
+    done = run(MEMBER)
+    assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
+
+
+def test_a_group_is_led_for_a_while() -> None:
+    assert run(RETURNS).stdout.split() == ["True", "True"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="without /proc nothing is written")
+def test_a_worker_writes_to_standard_error_of_its_parent() -> None:
+    assert run(CHILD).stderr == "left behind\n"
 
 
 def test_a_block_that_ends_leaves_nothing_behind() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -338,3 +339,19 @@ def test_without_credentials_for_another_token_no_more_modules_start(monkeypatch
         0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."
     )
     assert (written.changed, asked.arguments) == (False, [])
+
+
+def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Slow:
+        def remove(self, _manifests: Any) -> Written:
+            time.sleep(60)
+            return Written()
+
+    monkeypatch.setattr(kubernetes_cluster, "ENDING_SECONDS", 0.1)
+    lines: list[str] = []
+    ending = kubernetes_cluster.BoundedEnding(Slow(), lines.append)
+    assert ending.remove([JOB]) == Written(error=ApiError(0, "no result within 0.1 seconds"))
+    ending.tell("left: \x1b[2J")
+    assert lines == ["left: \\x1b[2J"]

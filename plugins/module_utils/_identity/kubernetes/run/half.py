@@ -40,7 +40,7 @@ from ..proof.injection_run import (
 )
 from ..proof.proof import ProofRun, judge_proofs
 from ..proof.proof_job import ProofSettings
-from ..proof.proof_run import run_proof
+from ..proof.proof_run import Ending, run_proof
 from ..proof.webhook import WebhookState, has_webhook, read_webhook
 from .in_use import keep_used
 from .outcome import KubernetesOutcome, judge_cluster
@@ -90,9 +90,10 @@ def run_half(
     settings: HalfSettings,
     clock: Clock,
     on_step: Callable[[str], None] = ignore_step,
+    ending: Ending | None = None,
 ) -> HalfRun:
     """What Kubernetes refuses is for the report to say, and stops nothing else. ``on_step`` is called with each step that
-    begins, like "applying 40 objects"."""
+    begins, like "applying 40 objects"; ``ending`` removes the Jobs of the proof where the run is interrupted."""
     removes = aws.state == "absent"
     plan = (
         plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt)
@@ -121,7 +122,7 @@ def run_half(
         aws = aws.without_verification()
     doubt = find_doubt(aws)
     view = (
-        _look(cluster, aws, preflight, back, settings, clock, on_step)
+        _look(cluster, aws, preflight, back, settings, clock, on_step, ending)
         if doubt is None
         else _look_away(cluster, aws, preflight, back.accounts, settings, clock, doubt, on_step)
     )
@@ -163,6 +164,7 @@ def _look(
     settings: HalfSettings,
     clock: Clock,
     on_step: Callable[[str], None],
+    ending: Ending | None,
 ) -> _View:
     verification, accounts = aws.verification, back.accounts
     if settings.verify_pods:
@@ -173,7 +175,9 @@ def _look(
     proof = ProofRun()
     if settings.proof and _acts(aws, settings):
         on_step("running the proof in Pods")
-        proof = run_proof(cluster, verification, accounts, settings.proof, clock, settings.why_no_proof)
+        proof = run_proof(
+            cluster, verification, accounts, settings.proof, clock, settings.why_no_proof, ending
+        )
     pods = verify_pods(
         verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     ObjectName,
     ServiceAccount,
+    name_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
     MANAGED_BY_LABELS,
@@ -110,12 +111,13 @@ def run(
     clock: FakeClock | None = None,
     result: dict[str, Any] | None = None,
     steps: list[str] | None = None,
+    ending: Ending | None = None,
     **settings: Any,
 ) -> HalfRun:
     given = build.result(build.row()) if result is None else result
     aws = build.parse_aws_result(given, build.CLUSTER)
     on_step = [].append if steps is None else steps.append
-    return run_half(cluster, aws, preflight, HalfSettings(**settings), clock or FakeClock(), on_step)
+    return run_half(cluster, aws, preflight, HalfSettings(**settings), clock or FakeClock(), on_step, ending)
 
 
 def after_a_change(**more: Any) -> dict[str, Any]:
@@ -824,6 +826,62 @@ def test_the_job_is_removed_when_the_run_is_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(cluster, result=ROLE, **PROOF)
     assert cluster.log[-1] == f"remove {NAME}"
+
+
+@dataclass
+class Ending:
+    """The end of an interrupted run, with what its removal comes to."""
+
+    removed: Written
+    log: list[str] = field(default_factory=list)
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        self.log += [f"remove {name_of(manifest)}" for manifest in manifests]
+        return self.removed
+
+    def tell(self, text: str) -> None:
+        self.log.append(text)
+
+
+LEFT = (
+    "my-cluster: the run was interrupted, and 1 Job of the runtime proof may be left (shop/{name}): {reason}. Kubernetes "
+    "removes a Job 300 seconds after its end. To remove what is left now: kubectl delete jobs -n shop -l "
+    "workload-identity/proof=r1"
+)
+
+
+@pytest.mark.parametrize("step", ["list", "apply", "remove"])
+@pytest.mark.parametrize(
+    ("removed", "reason"),
+    [
+        (Written(changed=True), ""),
+        (Written(refused={0: ApiError(403, "jobs are not to be deleted")}), "jobs are not to be deleted"),
+        (Written(error=ApiError(0, "no result within 30 seconds")), "no result within 30 seconds"),
+    ],
+    ids=["removed", "refused", "too slow"],
+)
+def test_an_interrupted_proof_removes_its_jobs_or_names_them(
+    step: str, removed: Written, reason: str
+) -> None:
+    class Interrupted(FakeCluster):
+        def list_objects(self, query: Query) -> Listing:
+            if step == "list":
+                raise SystemExit(130)
+            return build.read([answer(SESSION)]) if query.kind == "Pod" else Listing()
+
+        def apply(self, manifests: Sequence[Object]) -> Written:
+            if step == "apply":
+                raise SystemExit(130)
+            return super().apply(manifests)
+
+        def remove(self, _manifests: Sequence[Object]) -> Written:
+            raise SystemExit(130)
+
+    ending = Ending(removed)
+    with pytest.raises(SystemExit):
+        run(Interrupted(), result=ROLE, ending=ending, **PROOF)
+    message = [LEFT.format(name=NAME, reason=reason)] if reason else []
+    assert ending.log == [f"remove shop/{NAME}", *message]
 
 
 def test_where_no_pod_runs_the_proof_is_skipped() -> None:
