@@ -345,6 +345,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+    find_left_behind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
     find_empty_list,
     find_unlisted,
@@ -523,7 +526,10 @@ def verify_fleet(module: AwsModule, api: BotoApi, members: Sequence[Member]) -> 
                 callers[key] = check_caller(api, part_of(fleet.desired, key), cluster, 4)
     if guard.cause is not None:
         module.fail_json(**ended_reading(guard.cause, params["option_prefix"]))
-    unlisted = find_unlisted(fleet.desired, observed)
+    unlisted = [
+        *find_unlisted(fleet.desired, observed),
+        *find_left_behind(fleet.desired, observed, ()),
+    ]
     further = {
         member.key: [
             *fleet.doubts_of(member.key, verified=True),

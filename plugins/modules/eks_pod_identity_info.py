@@ -347,6 +347,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_failure,
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+    find_left_behind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
     find_empty_list,
     find_unlisted,
@@ -437,6 +440,7 @@ def main() -> None:
         *caller,
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),
+        *find_left_behind(desired, observed, ()),
         *lint_documents(desired.workloads, load_catalogue()),
     ]
     result = verified_result(verified, observed, cluster, further)

@@ -308,6 +308,12 @@ def grant_alone(world: World) -> None:
         )
 
 
+def leave_role(world: World) -> None:
+    """Of a workload that is gone only the role is left, for an hour."""
+    grant_alone(world)
+    world.control.grow_older(world.account, 3600)
+
+
 def unlist(world: World) -> None:
     """Take the last workload out of the list."""
     world.asked.pop()

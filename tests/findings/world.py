@@ -49,6 +49,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+    find_left_behind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
     find_empty_list,
     find_unlisted,
@@ -274,7 +277,11 @@ class World:
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
         linted = lint_documents(desired.workloads, load_catalogue())
-        unlisted = [*find_empty_list(desired.workloads), *find_unlisted(desired, observed)]
+        unlisted = [
+            *find_empty_list(desired.workloads),
+            *find_unlisted(desired, observed),
+            *find_left_behind(desired, observed, ()),
+        ]
         further = [*([as_left_open(other)] if other else []), *caller, *unlisted, *linted]
         result = verified_result(verify(desired, observed, proof), observed, cluster, further)
         return named_result(result, "pod_identity_")

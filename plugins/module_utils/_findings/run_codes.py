@@ -55,8 +55,16 @@ RUN: Descriptions = {
     Code.ROLE_LEFT: Description(
         "A role has lost its last workload",
         "info",
-        "`purge`: the last workload of a role has just moved to another role",
-        "restart its Pods; the next purge removes the role",
+        "the last workload of a role made here has just moved to another role; a warning where a bulk read shows roles made here "
+        "for the cluster that have no workload any more",
+        "restart the Pods that may hold its credentials; a later `purge` removes the role",
+        also=("warning",),
+    ),
+    Code.POLICY_LEFT: Description(
+        "A policy is attached to nothing any more",
+        "info",
+        "the run has detached a policy made here, and nothing else has it attached",
+        "`purge` deletes it, or delete it",
     ),
     Code.ASSOCIATION_WOULD_BREAK: Description(
         "An association would take credentials away",

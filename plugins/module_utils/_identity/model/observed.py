@@ -205,7 +205,8 @@ class Observed:
     ``documents`` holds the default versions, by ARN, of other policies that came with what was read. ``attachment_quota`` is
     how many policies a role may have; None when it was not asked for, or the caller is not told. ``unlisted`` is by what keys of
     workloads call the cluster, and empty where only some workloads were looked at; then so is ``unassociated``: workloads
-    that the run does not list, that a role of it lets in, and that have no association.
+    that the run does not list, that a role of it lets in, and that have no association. ``unlisted_roles`` are roles that the
+    run does not list, by lower-case name: those that its associations are to leave, and all of a bulk read.
     """
 
     clusters: Clusters
@@ -219,6 +220,7 @@ class Observed:
     attachment_quota: int | None = None
     unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: frozenset[WorkloadKey] = frozenset()
+    unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
 
     # Not slots: what is asked for each workload is indexed once.
     @cached_property

@@ -122,7 +122,7 @@ def unlisted_workloads(
     orphans = [
         Workload(WorkloadKey(cluster.key, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
-        if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
+        if role.owned and role.arn.lower() not in used | kept_roles and is_orphan(role, cluster, scope)
     ]
     unused = [
         Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
@@ -187,7 +187,7 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: Account) -> froz
         if (name := role.name.lower()) in names
         and role.owned
         and role.arn.lower() not in used
-        and _is_tied(role, cluster)
+        and tied_cluster(role) == cluster.arn
     )
 
 
@@ -254,7 +254,7 @@ def left_roles(
             left[role.arn.lower()],
         )
         for role in account.roles
-        if role.arn.lower() in left and role.owned and _is_orphan(role, cluster, scope)
+        if role.arn.lower() in left and role.owned and is_orphan(role, cluster, scope)
     )
 
 
@@ -309,16 +309,18 @@ def _roles(association: ObservedAssociation) -> set[str]:
     return {arn.lower() for arn in association.roles}
 
 
-def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
+def is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
+    """Return whether a purge may remove a role of ours that no association uses."""
     grants, _others = read_grants(role.trust)
-    return _is_tied(role, cluster) and scope.includes(role.tags, (grant.namespace for grant in grants))
+    tied = tied_cluster(role) == cluster.arn
+    return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 
-def _is_tied(role: ObservedRole, cluster: Cluster) -> bool:
-    """Return whether the trust policy allows workloads of this cluster alone."""
+def tied_cluster(role: ObservedRole) -> str:
+    """Return the ARN of the only cluster whose workloads the trust policy allows; "" where it allows others."""
     grants, others = read_grants(role.trust)
-    granted = bool(grants) and all(grant.cluster_arn == cluster.arn for grant in grants)
-    return not others and (granted or closed_for(role.trust) == cluster.arn)
+    arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
+    return next(iter(arns)) if len(arns) == 1 and not others else ""
 
 
 def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:

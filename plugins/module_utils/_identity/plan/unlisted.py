@@ -68,7 +68,7 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
     return Finding(
         Code.TRUST_WITHOUT_ASSOCIATION,
         f"the trust policy of role {role.arn} lets in {key}, which is not in the list and has no association with "
-        f"{_place(cluster)}.",
+        f"{describe_place(cluster)}.",
         "Nothing, where another run is about to create the association. Else take it out of the trust policy: by a run for this "
         "cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an association: "
         f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
@@ -106,7 +106,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
     warns = bool(unmanaged or ownerless or (managed and not options.purge))
     return Finding(
         Code.UNLISTED_ASSOCIATIONS,
-        f"{_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
+        f"{describe_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
         f"{f' {_text(error)}' if error else ''}",
         " ".join(remedies) or "Nothing, where they are in other lists.",
         raised_as=None if warns else "info",
@@ -138,7 +138,7 @@ def _remedies(
 def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
     return Finding(
         Code.UNLISTED_ASSOCIATIONS,
-        f"the associations of {_place(cluster)} could not be read, so those that are not in the list are not known. "
+        f"the associations of {describe_place(cluster)} could not be read, so those that are not in the list are not known. "
         f"{_text(error)}",
         error.remedy,
         raised_as="info",
@@ -146,7 +146,8 @@ def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
     )
 
 
-def _place(cluster: Cluster) -> str:
+def describe_place(cluster: Cluster) -> str:
+    """Name a cluster with its account and region."""
     return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
 
 

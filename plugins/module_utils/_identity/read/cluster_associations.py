@@ -217,11 +217,11 @@ def _listed(
             elif remainder is not None:
                 remainder.add(listed, summary)
     except AwsError as error:
-        if remainder is not None and not wanted:
-            # Nothing of the run needs them.
-            remainder.error = error
-            return
-        yield ReadFailure(associations_target(cluster.key), error)
+        if remainder is not None:
+            remainder.more, remainder.error = True, error
+        # Where nothing of the run needs them, it does not fail.
+        if remainder is None or wanted:
+            yield ReadFailure(associations_target(cluster.key), error)
 
 
 def _summaries(

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
+from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, PolicySpec, RoleSpec
@@ -38,6 +39,7 @@ from .cluster_associations import (
     read_all_associations,
     read_associations,
 )
+from .decode import decode_role
 from .policies import read_policy, read_policy_users
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_role
@@ -82,6 +84,7 @@ class _Answers:
     snapshots: list[Snapshot] = field(default_factory=list)
     unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: set[WorkloadKey] = field(default_factory=set)
+    unlisted_roles: dict[str, ObservedRole] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,7 @@ class Observer(Reader):
             self._read_policy_users(answers, desired.options, demand)
         if unlisted:
             answers.unassociated.update(self._read_unassociated(answers, desired, demand))
+            answers.unlisted_roles.update(self._read_unlisted_roles(answers, desired, demand, planning))
         return self._observed(answers, demand)
 
     def _observed(self, answers: _Answers, demand: _Demand) -> Observed:
@@ -166,6 +170,7 @@ class Observer(Reader):
             documents=snapshot.documents_of(present),
             unlisted=answers.unlisted,
             unassociated=frozenset(answers.unassociated),
+            unlisted_roles=answers.unlisted_roles,
         )
 
     def _work(self, jobs: Iterable[Job]) -> None:
@@ -274,6 +279,37 @@ class Observer(Reader):
         found = map_concurrently(partial(has_association, self), missing[:MOST_DESCRIBED], self.width)
         return {key for key, present in zip(missing, found, strict=False) if present is False}
 
+    def _read_unlisted_roles(
+        self, answers: _Answers, desired: Desired, demand: _Demand, planning: bool
+    ) -> dict[str, ObservedRole]:
+        """Return the roles of a bulk read that the run does not list. Without one, read those that its associations are to leave,
+        at most MOST_DESCRIBED; one that cannot be read is left out, for it would only be reported."""
+        roles = {
+            name: role
+            for snapshot in answers.snapshots
+            for name, role in snapshot.roles.items()
+            if name not in demand.roles
+        }
+        moving = [
+            association.role_arn
+            for workload in desired.workloads
+            if (association := answers.associations.get(workload.key)) is not None
+            and workload.role is not None
+            if association.role_arn.lower() != self.account.role_arn(workload.role).lower()
+        ]
+        names = {parts.name.lower() for arn in moving if (parts := parse_role_arn(arn)) is not None}
+        missing = sorted(names - roles.keys() - demand.roles.keys()) if planning else []
+
+        def read(name: str) -> ObservedRole | ReadFailure:
+            request = partial(self.api.call, "iam", "GetRole", {"RoleName": name})
+            return self.attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
+
+        self.progress.expect(self.stage, len(missing[:MOST_DESCRIBED]))
+        for role in map_concurrently(read, missing[:MOST_DESCRIBED], self.width):
+            if isinstance(role, ObservedRole):
+                roles[role.name.lower()] = role
+        return roles
+
     def _read_associations(
         self,
         answers: _Answers,
@@ -289,10 +325,13 @@ class Observer(Reader):
                 answers.failures[result.target] = result
             else:
                 answers.associations[result.key] = result
-        if remainders:
-            answers.unlisted.update(
-                describe_unlisted(self, remainders, frozenset(key.namespace for key in keys))
-            )
+        readable = {
+            cluster: remainder
+            for cluster, remainder in (remainders or {}).items()
+            if associations_target(cluster) not in answers.failures
+        }
+        namespaces = frozenset(key.namespace for key in keys)
+        answers.unlisted.update(describe_unlisted(self, readable, namespaces))
 
 
 def _tagged_policies(

@@ -25,6 +25,7 @@ from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachment_quota import has_overfull
+from ..plan.left_behind import find_left_behind
 from ..plan.present import make_plan
 from ..plan.trust_usability import subject_of
 from ..plan.unlisted import find_unlisted
@@ -143,6 +144,7 @@ class Engine:
             first = first_look if turn == 0 else None
             observed = first or self._look(desired, removal, attempts, turn == 0)
             if turn == 0:
+                surroundings = observed
                 beside = perhaps_unseen(desired, observed) if removal else find_unlisted(desired, observed)
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
@@ -150,7 +152,8 @@ class Engine:
                 plan = self._plan(desired, observed)
             self.journal.begin(observed, plan)
             if check_mode:
-                findings = (*plan.findings, *beside)
+                left = [] if removal else find_left_behind(desired, surroundings, plan.changes)
+                findings = (*plan.findings, *beside, *left)
                 return Run(desired, state, observed, plan, (), plan.failures, findings, True)
             if turn:
                 plan = _awaiting(plan)
@@ -185,7 +188,9 @@ class Engine:
             pause = self.wait_policy.first_pause * 2**turn
             self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
         failures = attempts.failures(plan, outcome)
-        findings = (*plan.findings, *beside)
+        changes = [done.change for done in attempts.done]
+        left = [] if removal else find_left_behind(desired, surroundings, changes)
+        findings = (*plan.findings, *beside, *left)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
 
     def _look(self, desired: Desired, removal: bool, attempts: Attempts, first: bool) -> Observed:

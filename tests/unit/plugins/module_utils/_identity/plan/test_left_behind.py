@@ -1,0 +1,362 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Roles and policies that a run without purge leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+    CLUSTER_TAG,
+    OWNER_TAG,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+    find_left_behind,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    closed_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    MADE,
+    OTHER_CLUSTER_ARN,
+    OWNED,
+    REGION,
+    FakeAws,
+    desired,
+    engine,
+    given,
+    given_association,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    CREATED,
+)
+
+DENIED = classify("x", "AccessDenied", "User is not authorized")
+PURGE = "run for this cluster alone with ⟨purge⟩: true"
+PLACE = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
+ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
+
+
+def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
+    aws = FakeAws()
+    assert run(aws, desired(*workloads, **options)).failures == ()
+    aws.requests.clear()
+    return aws
+
+
+def told(done: Run) -> list[tuple[str, str, str, str]]:
+    return [
+        (str(finding.code), finding.severity, finding.message, finding.remedy)
+        for finding in done.findings
+        if finding.code in ("ROLE_LEFT", "POLICY_LEFT")
+    ]
+
+
+def converge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **options: Any) -> Run:
+    wanted = desired(*workloads, **options)
+    done = engine(aws, wanted).run(wanted, "present", check_mode)
+    assert done.failures == ()
+    return done
+
+
+# Roles that associations leave
+
+OLD = workload(role={"name": "old"}, policies=None)
+NEW = workload(role={"name": "new"}, policies=None)
+LEFT = (
+    "ROLE_LEFT",
+    "info",
+    f"role {role_arn('old')} was created here and is left by default/app. It stays, with its trust policy and its policies.",
+    f"Restart the Pods that may still hold its credentials. A later {PURGE} removes it, where nothing else uses it.",
+)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_role_that_its_last_workload_leaves_is_reported(check_mode: bool) -> None:
+    aws = settled(OLD)
+    done = converge(aws, NEW, check_mode=check_mode)
+    assert told(done) == [LEFT]
+    assert [parameters["RoleName"] for parameters in aws.parameters("iam:GetRole")].count("old") == 1
+    assert told(converge(settled(OLD), OLD, check_mode=check_mode)) == []
+
+
+def test_roles_that_associations_leave_are_read_up_to_ten() -> None:
+    numbers = range(13)
+    aws = settled(*(workload(f"s{n}", role={"name": f"old{n}"}, policies=None) for n in numbers))
+    aws.fail_on("iam:GetAccountAuthorizationDetails", DENIED)
+    done = converge(aws, *(workload(f"s{n}", role={"name": f"new{n}"}, policies=None) for n in numbers))
+    assert len(told(done)) == 10
+
+
+def another_owner(aws: FakeAws) -> None:
+    aws.iam.roles["old"]["tags"] |= {OWNER_TAG: "y"}
+
+
+def not_managed(aws: FakeAws) -> None:
+    aws.iam.roles["old"]["tags"] = {}
+
+
+def another_user(aws: FakeAws) -> None:
+    given_association(aws, "other", "old")
+
+
+def another_cluster(aws: FakeAws) -> None:
+    trust = json.loads(aws.iam.roles["old"]["trust"])
+    (statement,) = trust["Statement"]
+    there = json.loads(json.dumps(statement).replace(f"cluster/{CLUSTER}", "cluster/other-cluster"))
+    aws.iam.roles["old"]["trust"] = json.dumps({**trust, "Statement": [statement, there]})
+
+
+def not_readable(aws: FakeAws) -> None:
+    def deny(parameters: Any) -> dict[str, Any]:
+        if parameters["RoleName"] == "old":
+            raise DENIED
+        return aws.iam.GetRole(parameters)
+
+    aws.replace("iam:GetRole", deny)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [another_owner, not_managed, another_user, another_cluster, not_readable],
+    ids=lambda one: one.__name__,
+)
+def test_a_role_that_a_purge_would_not_remove_is_not_reported(change: Callable[[FakeAws], None]) -> None:
+    aws = settled(OLD)
+    change(aws)
+    assert told(converge(aws, NEW)) == []
+
+
+def test_a_role_that_another_workload_of_the_list_uses_is_not_reported() -> None:
+    other = workload("other", role={"name": "old"}, policies=None)
+    assert told(converge(settled(OLD, other), NEW, other)) == []
+
+
+def test_a_move_that_fails_leaves_no_role() -> None:
+    aws = settled(OLD)
+    aws.fail_on("eks:UpdatePodIdentityAssociation", DENIED)
+    assert told(run(aws, desired(NEW))) == []
+
+
+# Policies that are detached
+
+
+def with_policy(name: str, service_account: str = "app", **more: Any) -> dict[str, Any]:
+    return workload(
+        service_account, role={"name": f"role-{service_account}"}, policies=[policy(name)], **more
+    )
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_policy_that_nothing_has_attached_any_more_is_reported(check_mode: bool) -> None:
+    done = converge(settled(with_policy("old")), with_policy("new"), check_mode=check_mode)
+    assert told(done) == [
+        (
+            "POLICY_LEFT",
+            "info",
+            f"policy {policy_arn('old')} was created here, and nothing has it attached any more: it stays in IAM.",
+            f"A {PURGE} deletes it.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tags", "remedy"),
+    [
+        (OWNED, f"Delete it: aws iam delete-policy --policy-arn {policy_arn('old')}"),
+        (
+            MADE | {CLUSTER_TAG: OTHER_CLUSTER_ARN},
+            f"Delete it, or purge cluster {OTHER_CLUSTER_ARN}, for which it was created: aws iam delete-policy --policy-arn "
+            f"{policy_arn('old')}",
+        ),
+    ],
+)
+def test_a_policy_that_a_purge_of_this_cluster_leaves_has_a_command(
+    tags: dict[str, str], remedy: str
+) -> None:
+    aws = settled(with_policy("old"))
+    aws.iam.policies[policy_arn("old")]["tags"] = tags
+    assert [row[-1] for row in told(converge(aws, with_policy("new")))] == [remedy]
+
+
+def attached_elsewhere(aws: FakeAws) -> None:
+    given(aws, "theirs", attached=(policy_arn("old"),))
+
+
+def boundary_elsewhere(aws: FakeAws) -> None:
+    given(aws, "theirs", PermissionsBoundary=policy_arn("old"))
+
+
+def policy_of_another_owner(aws: FakeAws) -> None:
+    aws.iam.policies[policy_arn("old")]["tags"] |= {OWNER_TAG: "y"}
+
+
+@pytest.mark.parametrize(
+    "change", [attached_elsewhere, boundary_elsewhere, policy_of_another_owner], ids=lambda one: one.__name__
+)
+def test_a_policy_that_others_may_need_is_not_reported(change: Callable[[FakeAws], None]) -> None:
+    aws = settled(with_policy("old"))
+    change(aws)
+    assert told(converge(aws, with_policy("new"))) == []
+
+
+def test_a_policy_that_moves_to_another_role_is_not_reported() -> None:
+    aws = settled(with_policy("one"), with_policy("two", "web"))
+    assert told(converge(aws, with_policy("two"), with_policy("one", "web"))) == []
+
+
+def test_a_policy_that_two_roles_let_go_of_is_reported_once() -> None:
+    aws = settled(with_policy("old"), with_policy("old", "web"))
+    assert len(told(converge(aws, with_policy("new"), with_policy("new", "web")))) == 1
+
+
+# Roles without workload, which a bulk read shows
+
+
+def many(**more: Any) -> list[dict[str, Any]]:
+    """Workloads of so many roles and policies that they are read in bulk."""
+    return [
+        workload(f"s{number}", role={"name": f"r{number}"}, policies=[policy(f"p{number}")], **more)
+        for number in range(12)
+    ]
+
+
+def orphaned(**role: Any) -> FakeAws:
+    """The role of a workload that has left the list, and whose association was deleted."""
+    gone = workload("gone", role={"name": "gone", **role}, policies=None)
+    aws = settled(*many(), gone)
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "gone"
+    }
+    return aws
+
+
+UNUSED = (
+    "ROLE_LEFT",
+    "warning",
+    f"no workload of {PLACE} uses 1 role created here for it: gone.",
+    f"A {PURGE} removes what nothing uses; its check mode shows what goes.",
+)
+
+
+@pytest.mark.parametrize("role", [{}, {"trust_scope": "namespace"}, {"trust_scope": "cluster"}])
+def test_a_role_without_workload_is_reported_where_a_bulk_read_shows_it(role: dict[str, Any]) -> None:
+    aws = orphaned(**role)
+    done = converge(aws, *many())
+    assert told(done) == [UNUSED]
+    (finding,) = [finding for finding in done.findings if finding.code == "ROLE_LEFT"]
+    assert (finding.workload, finding.cluster) == (None, CLUSTER)
+    assert aws.parameters("iam:GetRole") == []
+
+
+def test_a_short_list_does_not_look_for_roles_without_workload() -> None:
+    aws = orphaned()
+    assert told(converge(aws, *many()[:2])) == []
+
+
+def still_listed_elsewhere(aws: FakeAws) -> None:
+    """It has an association, which is one of more than are looked at."""
+    for number in range(10):
+        given_association(aws, f"a{number}", "x")
+    given_association(aws, "gone", "gone")
+
+
+def used_by_an_addon(aws: FakeAws) -> None:
+    given_association(aws, "gone", "gone", ownerArn=ADDON)
+
+
+def used_by_another(aws: FakeAws) -> None:
+    given_association(aws, "another", "gone")
+
+
+def gone_of_another_owner(aws: FakeAws) -> None:
+    aws.iam.roles["gone"]["tags"] |= {OWNER_TAG: "y"}
+
+
+def gone_is_not_managed(aws: FakeAws) -> None:
+    aws.iam.roles["gone"]["tags"] = {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [still_listed_elsewhere, used_by_an_addon, used_by_another, gone_of_another_owner, gone_is_not_managed],
+    ids=lambda one: one.__name__,
+)
+def test_a_role_that_may_have_a_workload_is_not_reported(change: Callable[[FakeAws], None]) -> None:
+    aws = orphaned()
+    change(aws)
+    assert told(converge(aws, *many())) == []
+
+
+@pytest.mark.parametrize("change", [still_listed_elsewhere, used_by_an_addon], ids=lambda one: one.__name__)
+def test_a_wide_trust_policy_is_unused_only_where_all_associations_are_known(
+    change: Callable[[FakeAws], None],
+) -> None:
+    aws = orphaned(trust_scope="cluster")
+    change(aws)
+    assert told(converge(aws, *many())) == []
+
+
+def test_a_role_that_is_younger_than_five_minutes_is_not_reported() -> None:
+    """Another run may be about to create its association."""
+    aws = orphaned()
+    wanted = desired(*many())
+    for minutes, findings in ((1, []), (6, [UNUSED])):
+        runner = engine(aws, wanted)
+        account = replace(runner.clusters.account, answered_at=CREATED + timedelta(minutes=minutes))
+        runner = replace(runner, clusters=replace(runner.clusters, account=account))
+        assert told(runner.run(wanted, "present", check_mode=True)) == findings
+
+
+def test_pages_that_were_not_read_may_have_the_association() -> None:
+    """Two workloads are few, and with ten policies each they are read in bulk."""
+    policies = [policy(f"p{number}") for number in range(10)]
+    two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
+    more = [policy(f"q{number}") for number in range(10)]
+    two[1] = two[1] | {"policies": more}
+    aws = settled(*two, workload("gone", role={"name": "gone"}, policies=None))
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "gone"
+    }
+    assert told(converge(aws, *two)) == [UNUSED]
+    for number in range(5):
+        given_association(aws, f"addon{number}", "x", ownerArn=ADDON)
+    aws.eks.page_size = 3
+    assert told(converge(aws, *two)) == []
+
+
+def test_a_cluster_that_cannot_be_listed_shows_no_role_without_workload() -> None:
+    aws = orphaned()
+    aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
+    wanted = desired(*many())
+    assert told(engine(aws, wanted).run(wanted, "present", check_mode=True)) == []
+
+
+def test_a_role_that_was_closed_is_reported() -> None:
+    aws = orphaned()
+    aws.iam.roles["gone"]["trust"] = json.dumps(closed_policy(CLUSTER_ARN))
+    assert told(converge(aws, *many())) == [UNUSED]
+
+
+def test_a_verification_reports_roles_without_workload() -> None:
+    aws = orphaned()
+    wanted = desired(*many())
+    observed = engine(aws, wanted).observer().observe(wanted, planning=False, unlisted=True)
+    findings = find_left_behind(wanted, observed, ())
+    assert [(finding.code, finding.severity, finding.message) for finding in findings] == [UNUSED[:3]]
