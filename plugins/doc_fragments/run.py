@@ -57,6 +57,7 @@ options:
       - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
       - Policies that were made by this collection are detached in any case when they are no longer asked for.
       - Neither is done to a role whose trust policy also names workloads outside the run, as the policies may be theirs.
+      - A policy that was not made by this collection and only denies restricts the role, and stays (V(ROLE_RESTRICTED)).
     type: bool
     default: false
   adopt:
@@ -73,6 +74,7 @@ options:
         cluster, so that other clusters may use them.
       - Also whether to change the document of a policy that roles, users or groups outside the run have attached, or as their
         permissions boundary (V(POLICY_USED_ELSEWHERE)).
+      - Also whether a trust policy that is given as a whole takes away a C(Deny) that somebody added (V(ROLE_RESTRICTED)).
     type: bool
     default: false
   propagation_timeout:

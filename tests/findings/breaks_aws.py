@@ -167,6 +167,22 @@ def let_in_too(principal: Mapping[str, str]) -> Callable[[World], None]:
     return arrange
 
 
+def deny_too(**condition: str) -> Callable[[World], None]:
+    """Somebody restricts the role by its trust policy."""
+
+    def arrange(world: World) -> None:
+        present = world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
+        [added] = trust(PODS, *ASSUME)["Statement"]
+        if condition:
+            added["Condition"] = {
+                "StringEquals": {f"aws:RequestTag/{key}": value for key, value in condition.items()}
+            }
+        added = {**added, "Sid": "Quarantine", "Effect": "Deny"}
+        world.set_trust({**present, "Statement": [*present["Statement"], added]})
+
+    return arrange
+
+
 def trust_every_cluster(world: World) -> None:
     world.set_trust(trust(PODS, *ASSUME))
 
@@ -223,6 +239,13 @@ def attach_another(world: World) -> None:
         PolicyName="another", PolicyDocument=json.dumps(document("s3:GetObject"))
     )
     world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=another["Policy"]["Arn"])
+
+
+def attach_denying(world: World) -> None:
+    quarantine = world.iam.create_policy(
+        PolicyName="quarantine", PolicyDocument=json.dumps(document("s3:PutObject", effect="Deny"))
+    )
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=quarantine["Policy"]["Arn"])
 
 
 def attach_administrator(world: World) -> None:

@@ -65,6 +65,7 @@ REPAIRS: Mapping[str, Repair] = {
     ),
     "tag of the association changed": APPLY,
     "inline policy added": COMMAND,
+    "policy that only denies attached": COMMAND,
     "inline policy of an administrator added": COMMAND,
     "add-on deleted, Pods not looked at": COMMAND,
     "Auto Mode beside the add-on": COMMAND,

@@ -71,6 +71,18 @@ OF_AWS = (
         aws.let_in_too({"AWS": "arn:aws:iam::999988887777:root"}),
         "TRUST_STATEMENT_FOREIGN",
     ),
+    Scenario("a Deny added to the trust policy", aws.deny_too(), "ROLE_RESTRICTED"),
+    Scenario(
+        "a Deny for one Pod added to the trust policy",
+        aws.deny_too(**{"kubernetes-pod-name": "pod-0"}),
+        "ROLE_RESTRICTED",
+    ),
+    Scenario(
+        "a Deny for another namespace added to the trust policy",
+        aws.deny_too(**{"kubernetes-namespace": "batch"}),
+        "ROLE_RESTRICTED",
+    ),
+    Scenario("policy that only denies attached", aws.attach_denying, "ROLE_RESTRICTED"),
     Scenario("policy detached", aws.detach_policy, "POLICY_NOT_ATTACHED"),
     Scenario(
         "policy detached, which the target role needs",
@@ -92,8 +104,8 @@ OF_AWS = (
         "a policy that denies added",
         aws.add_denying_policy,
         "PERMISSION_DENIED",
-        also=("ROLE_INLINE_POLICY",),
-        because="One says what the Pod cannot do, the other that the role has what nobody asked for.",
+        also=("ROLE_RESTRICTED",),
+        because="One says what the Pod cannot do, the other that somebody restricts the role.",
     ),
     Scenario("permissions boundary set", aws.bound_role, "PERMISSION_TAKEN_AWAY"),
     Scenario(

@@ -195,6 +195,15 @@ RUN: Descriptions = {
         "remove them, or give the whole `role.trust_policy`",
         also=("warning",),
     ),
+    Code.ROLE_RESTRICTED: Description(
+        "Somebody restricted the role",
+        "error",
+        "a Deny that was not written here keeps the workload out of its role, or may do so (a warning), or concerns others "
+        "(information); or a policy that only denies is attached and not listed (a warning). It stays, also with "
+        "`purge_policies`, and with `role.trust_policy` unless with `force`",
+        "find out who restricted the role and why; remove the statement, or detach the policy",
+        also=("warning", "info"),
+    ),
     Code.TRUST_STATEMENT_STAYS: Description(
         "Our trust statement stays",
         "info",

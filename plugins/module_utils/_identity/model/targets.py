@@ -13,7 +13,8 @@ from typing import Literal
 
 from ..._findings.key import WorkloadKey
 
-# "associations" is the list of a cluster's associations; "owner" is the owner of a policy that a
+# "associations" is the list of a cluster's associations; "document" is the default version of a policy that a detachment needs
+# to know, by the policy's ARN; "owner" is the owner of a policy that a
 # detachment needs to know, by the policy's ARN; "target role" is read for the verification alone; "users" are the entities
 # that have a policy attached, by its ARN. "namespace" and "service_account" belong to Kubernetes.
 Resource = Literal[
@@ -21,6 +22,7 @@ Resource = Literal[
     "association",
     "associations",
     "attachment",
+    "document",
     "namespace",
     "owner",
     "policy",

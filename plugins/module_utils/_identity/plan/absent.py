@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
-from ..._policy.trust.statements import closed_policy
+from ..._policy.trust.statements import closed
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
@@ -382,8 +382,8 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     )
     narrowed = trust.without(clusters, role.trust, removal.removed - staying, staying)
     closes = role.owned and (removal.purges or not shared.spec.existing)
-    if narrowed is not None and not narrowed.get("Statement") and closes:
-        narrowed = closed_policy(next(iter(clusters.members.values())).arn)
+    if narrowed is not None and closes:
+        narrowed = closed(narrowed, next(iter(clusters.members.values())).arn)
     if narrowed is not None and narrowed.get("Statement"):
         needs = _associations(removal, shared)
         change = roles.update_trust(role, narrowed, shared.keys, needs)

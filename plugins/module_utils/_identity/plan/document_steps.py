@@ -30,6 +30,11 @@ def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     return more or any(statement not in _denies(wanted) for statement in _denies(present))
 
 
+def only_denies(document: Mapping[str, object]) -> bool:
+    """Return whether a document allows nothing and denies something."""
+    return bool(_denies(document)) and not _allows(document)
+
+
 def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Whether the wanted document lacks something that the present one allows."""
     return gives(present=wanted, wanted=present)

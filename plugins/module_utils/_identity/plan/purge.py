@@ -37,6 +37,7 @@ from ..model.observed import (
 )
 from ..model.ownership import CLUSTER_TAG, OWNER_TAG
 from ..model.shared import granted_workloads
+from .trust import is_allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +321,7 @@ def tied_cluster(role: ObservedRole) -> str:
     """Return the ARN of the only cluster whose workloads the trust policy allows; "" where it allows others."""
     grants, others = read_grants(role.trust)
     arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
-    return next(iter(arns)) if len(arns) == 1 and not others else ""
+    return next(iter(arns)) if len(arns) == 1 and not any(map(is_allow, others)) else ""
 
 
 def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:

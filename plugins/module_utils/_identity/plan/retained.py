@@ -38,11 +38,28 @@ def attached_extra(
         "names workloads outside the run."
     )
     if unread is not None:
-        error = unread.error
-        message += f" Its owner could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        error, part = unread.error, unread.target.resource
+        message += f" Its {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
         remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
         Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
+    )
+
+
+def only_denies(role: ObservedRole, key: WorkloadKey, name: str, attached: bool = True) -> Finding:
+    """Report a policy that restricts the role and was not listed: an attached one by its ARN, an inline policy by its name."""
+    command = f"detach-role-policy --role-name {role.name} --policy-arn {name}"
+    text, event, how = f"also has {name} attached", "AttachRolePolicy", "detach it"
+    if not attached:
+        command = f"delete-role-policy --role-name {role.name} --policy-name {name}"
+        text, event, how = f"has the inline policy {name}", "PutRolePolicy", "delete it"
+    return Finding(
+        Code.ROLE_RESTRICTED,
+        f"role {role.name} {text}, which only denies: somebody restricts the role by it. It was not asked for, and stays.",
+        f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To lift it, {how}: aws iam "
+        f"{command}",
+        key,
+        raised_as="warning",
     )
 
 

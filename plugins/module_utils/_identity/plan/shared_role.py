@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.finding import Finding
@@ -32,6 +32,7 @@ from ..model.targets import (
 )
 from . import problems, retained, roles
 from .attachment_quota import find_overfull, policy_limit
+from .document_steps import only_denies
 from .let_in import everyone_let_in, others_let_in
 from .trust import (
     TAGGED_SCOPES,
@@ -40,7 +41,7 @@ from .trust import (
     may_let_in,
     wanted_trust,
 )
-from .trust_usability import trust_failures
+from .trust_usability import find_restrictions, subject_of, trust_failures
 
 
 def plan_shared_role(
@@ -99,6 +100,7 @@ def plan_shared_role(
             plan_shared_role(draft, observed, options, others, listed, made, unread)
         return
     if role is not None and not spec.existing:
+        draft.findings.extend(_restrictions(clusters, shared, role, changes))
         if spec.trust_policy is None and _is_ours(role, options):
             draft.findings.extend(everyone_let_in(role, shared.keys[0]))
             draft.findings.extend(others_let_in(role, shared.keys[0]))
@@ -110,6 +112,26 @@ def plan_shared_role(
         needs = gains(shared, role) | {role_target(role.name)} | holders
         changes += [replace(leaver, needs=leaver.needs | needs) for leaver in leaving[excess:]]
     draft.changes.extend([*changes, *joining])
+
+
+def _restrictions(
+    clusters: Clusters, shared: SharedRole, role: ObservedRole, changes: Sequence[Change]
+) -> list[Finding]:
+    """Report what restricts the role by the trust policy that it gets."""
+    trust = role.trust
+    for change in changes:
+        document = (change.after or {}).get("trust_policy")
+        trust = document if isinstance(document, Mapping) else trust
+    subjects = {
+        workload.key: subject_of(
+            clusters.of(workload.key),
+            workload.key,
+            role.arn,
+            bool(workload.association.disable_session_tags),
+        )
+        for workload in shared.users
+    }
+    return find_restrictions(role.arn, trust, shared.spec.trust_policy, subjects)
 
 
 def _is_ours(role: ObservedRole, options: Options) -> bool:
@@ -140,6 +162,12 @@ def _holders(
         or users[association.key].association.disable_session_tags
         not in (None, association.disable_session_tags)
     ) | frozenset(unseen)
+
+
+def find_document(observed: Observed, arn: str) -> Mapping[str, object] | None:
+    """Return the document of a policy that was read, or None."""
+    policy = observed.policies.get(arn)
+    return observed.documents.get(arn) if policy is None or policy.document is None else policy.document
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
@@ -180,8 +208,8 @@ def _role_changes(
         trust = role.trust
         if spec.extend_trust:
             trust = extended_trust(clusters, spec, options, shared.users, role.trust)
-        failures += trust_failures(clusters, shared.users, trust, role.arn)
         change = roles.update_trust(role, trust, keys)
+        failures += trust_failures(clusters, shared.users, trust if change else role.trust, role.arn)
         if change is not None:
             failures += problems.too_long(shared, trust, options)
         return ([change] if change else []), failures
@@ -189,7 +217,7 @@ def _role_changes(
     trust = wanted_trust(clusters, spec, options, shared.users, listed, present)
     failures += problems.too_long(shared, trust, options)
     if spec.trust_policy is not None:
-        failures += trust_failures(clusters, shared.users, trust, clusters.account.role_arn(spec))
+        failures += trust_failures(clusters, shared.users, spec.trust_policy, clusters.account.role_arn(spec))
     boundary_made = spec.permissions_boundary in made
     if role is None:
         return [roles.create_role(clusters.account, spec, trust, keys, boundary_made)], failures
@@ -235,7 +263,14 @@ def _detachments(
             continue
         policy = observed.policies.get(arn)
         ours = policy is not None and policy.owned
-        if (options.purge_policies or ours) and not foreign_grants:
+        document = find_document(observed, arn)
+        if not ours and document is not None and only_denies(document):
+            findings.append(retained.only_denies(role, shared.keys[0], arn))
+            continue
+        unread = None if ours else observed.unread.get(Target("document", arn))
+        if unread is not None:
+            findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
+        elif (options.purge_policies or ours) and not foreign_grants:
             # It may be this plan that makes the policy ours.
             needs = frozenset((policy_target(arn),))
             change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys, needs)

@@ -16,10 +16,13 @@ from ..._policy.trust.statements import (
     TrustGrant,
     closed_for,
     covered,
+    foreign_denies,
     grant_for,
+    join_statements,
     read_grants,
     trust_policy,
     widest,
+    with_grants,
 )
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Options, RoleSpec, TrustScope, Workload
@@ -64,10 +67,11 @@ def wanted_trust(
 
     What our own statements grant to workloads that this run does not list (of another cluster, or of
     another play) stays: they are somebody's, and this run knows nothing about them. So do statements for others
-    than EKS Pod Identity.
+    than EKS Pod Identity, and every Deny. A trust policy that is given as a whole takes a Deny away only with ``force``.
     """
     if role.trust_policy is not None:
-        return role.trust_policy
+        denies = foreign_denies(present or {}, role.trust_policy)
+        return role.trust_policy if options.force or not denies else _with_denies(role.trust_policy, denies)
     foreign: list[Mapping[str, object]] = []
     # What others were granted stays even where a wider grant of ours covers it: ours may go again.
     grants = widest(grants_of(clusters, role, options, users))
@@ -75,10 +79,15 @@ def wanted_trust(
         grants |= grants_of_others(clusters, present, listed)
         foreign = foreign_statements(present)
     granted = trust_policy(grants)
-    if not foreign:
-        return granted
-    statements = granted["Statement"]
-    return {**granted, "Statement": [*foreign, *(statements if isinstance(statements, list) else [])]}
+    return with_grants(granted, foreign, grants) if foreign else granted
+
+
+def _with_denies(
+    document: Mapping[str, object], denies: Iterable[Mapping[str, object]]
+) -> Mapping[str, object]:
+    statements = document["Statement"]
+    added = statements if isinstance(statements, list) else [statements]
+    return {**document, "Statement": join_statements(denies, added)}
 
 
 def grants_of_others(
@@ -115,26 +124,27 @@ def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapp
     new_grants, new_others = read_grants(wanted)
     kept = {grant for grant in grants if grant in new_grants or not covered(grant, new_grants)}
     joining = {grant for grant in new_grants if grant in grants or not covered(grant, grants)}
-    granted = trust_policy(kept | joining)["Statement"]
-    allowed = [statement for statement in new_others if _is_allow(statement) and statement not in others]
-    statements = [*others, *allowed, *(granted if isinstance(granted, list) else [])]
-    return {**wanted, "Statement": statements}
+    allowed = [statement for statement in new_others if is_allow(statement) and statement not in others]
+    return with_grants(wanted, join_statements(others, allowed), kept | joining)
 
 
-def _is_allow(statement: object) -> bool:
+def is_allow(statement: object) -> bool:
     return isinstance(statement, Mapping) and statement.get("Effect") == "Allow"
 
 
 def foreign_statements(
     present: Mapping[str, object], asked: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """The statements for others than EKS Pod Identity, but for those of a trust policy that was ``asked`` for."""
+    """The statements for others than EKS Pod Identity and every Deny that was written elsewhere, but for those of a trust
+    policy that was ``asked`` for."""
     _grants, others = read_grants(present)
     _asked_grants, known = read_grants(asked or {})
     return [
         statement
         for statement in others
-        if isinstance(statement, Mapping) and statement not in known and _names_others(statement)
+        if isinstance(statement, Mapping)
+        and statement not in known
+        and (_names_others(statement) or not is_allow(statement))
     ]
 
 
@@ -146,7 +156,7 @@ def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object
 def foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
     """Whom those statements let in, as they name them."""
     statements = foreign_statements(present, asked)
-    return {name for statement in statements if _is_allow(statement) for name in _principals(statement)} - {
+    return {name for statement in statements if is_allow(statement) for name in _principals(statement)} - {
         SERVICE
     }
 
@@ -178,9 +188,7 @@ def extended_trust(
     """An existing role's trust policy, with our statements added or renewed and all others kept."""
     grants, others = read_grants(present)
     wanted = widest(grants_of(clusters, role, options, users))
-    granted = trust_policy(grants | {grant for grant in wanted if not covered(grant, grants)})["Statement"]
-    statements = [*others, *(granted if isinstance(granted, list) else [])]
-    return {**present, "Statement": statements}
+    return with_grants(present, others, grants | {grant for grant in wanted if not covered(grant, grants)})
 
 
 def without(
@@ -197,9 +205,7 @@ def without(
     gone = {grant for grant in grants if _is_gone(grant, clusters, removed, staying)}
     if not gone:
         return None
-    left = trust_policy(grants - gone)["Statement"]
-    statements = [*others, *(left if isinstance(left, list) else [])]
-    return {**present, "Statement": statements}
+    return with_grants(present, others, grants - gone)
 
 
 def _is_gone(

@@ -11,13 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
+from ..._findings.severities import Severity
 from ..._policy.evaluation.request import Subject
-from ..._policy.trust.trust import TrustVerdict, check_trust
+from ..._policy.trust.denials import Denial, find_denials
+from ..._policy.trust.statements import foreign_denies
+from ..._policy.trust.trust import TrustVerdict, check_trust, prepare_trust
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Workload
 from ..model.failures import Failure
 from ..model.targets import trust_target
+
+Document = Mapping[str, object]
+_LIFT = (
+    "Find out who added the statement and why (event UpdateAssumeRolePolicy of the role in CloudTrail). To lift it, remove it "
+    "from the trust policy of the role."
+)
+_FORCE = "Or set ⟨force⟩: true for one run, which writes role.trust_policy as it is given."
+_WORST_FIRST: tuple[Severity, ...] = ("error", "warning", "info")
+_EFFECTS: Mapping[Severity, str] = {
+    "error": "keeps the workload out",
+    "warning": "may keep the workload out",
+    "info": "does not concern the workload",
+}
 
 
 def subject_of(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool) -> Subject:
@@ -43,7 +60,8 @@ def trust_failures(
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
-        verdict = check_trust(trust, subject_of(clusters.of(workload.key), workload.key, role_arn, disabled))
+        subject = subject_of(clusters.of(workload.key), workload.key, role_arn, disabled)
+        verdict = check_trust(trust, subject)
         if verdict.usable == "no":
             failures.append(
                 Failure(
@@ -53,11 +71,73 @@ def trust_failures(
                     Code.TRUST_NOT_USABLE,
                     f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",
                     given_trust_remedy(workload)
+                    or (_LIFT if usable_without_denies(trust, None, subject) != "no" else "")
                     or "Have the trust policy corrected, or set role.extend_trust: true to have our statement added "
                     "to it.",
                 )
             )
     return failures
+
+
+def usable_without_denies(trust: Document, given: Document | None, subject: Subject) -> str:
+    """Return whether the workload could use the role without the Deny statements that were written elsewhere: "yes", "no" or
+    "conditional".
+
+    :arg given: the trust policy that a user gives as a whole.
+    """
+    denies = foreign_denies(trust, given)
+    stored = trust["Statement"]
+    statements = [
+        statement
+        for statement in (stored if isinstance(stored, list) else [stored])
+        if statement not in denies
+    ]
+    return check_trust({**trust, "Statement": statements}, subject).usable if statements else "no"
+
+
+def find_restrictions(
+    role_arn: str, trust: Document, given: Document | None, subjects: Mapping[WorkloadKey, Subject]
+) -> list[Finding]:
+    """Report each Deny statement of a trust policy that was written elsewhere, for the first workload that it concerns most.
+
+    :arg given: the trust policy that a user gives as a whole.
+    """
+    denies = foreign_denies(trust, given)
+    if not denies:
+        return []
+    prepared = prepare_trust(trust)
+    worst: dict[str, Finding] = {}
+    for key, subject in subjects.items():
+        usable = check_trust(prepared, subject).usable
+        together = usable == "no" and usable_without_denies(trust, given, subject) != "no"
+        for denial in find_denials(prepared, subject):
+            if denial.statement not in denies:
+                continue
+            finding = _restriction(role_arn, denial, together, given is not None, key)
+            present = worst.get(denial.label)
+            if present is None or _rank(finding) < _rank(present):
+                worst[denial.label] = finding
+    return list(worst.values())
+
+
+def _restriction(role_arn: str, denial: Denial, together: bool, given: bool, key: WorkloadKey) -> Finding:
+    """:arg together: the workload could use the role without all of these statements."""
+    severity: Severity = "error" if denial.applies or (denial.applies is None and together) else "warning"
+    if denial.applies is False:
+        severity = "info"
+    return Finding(
+        Code.ROLE_RESTRICTED,
+        f"{denial.label} of the trust policy of role {role_arn} {denial.text}, which {_EFFECTS[severity]}. It was not written by "
+        "this collection, and stays.",
+        f"{_LIFT} {_FORCE}" if given else _LIFT,
+        key,
+        denial.label,
+        raised_as=severity,
+    )
+
+
+def _rank(finding: Finding) -> int:
+    return _WORST_FIRST.index(finding.severity)
 
 
 def given_trust_remedy(workload: Workload) -> str:

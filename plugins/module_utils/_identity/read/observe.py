@@ -20,6 +20,7 @@ from ..model.aws_errors import AwsError
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, PolicySpec, RoleSpec
 from ..model.observed import (
+    Document,
     Observed,
     ObservedAssociation,
     ObservedPolicy,
@@ -40,7 +41,7 @@ from .cluster_associations import (
     read_associations,
 )
 from .decode import decode_role
-from .policies import read_policy, read_policy_users
+from .policies import read_document, read_policy, read_policy_users
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_role
 from .snapshot import WORTHWHILE, Snapshot, read_snapshot
@@ -85,6 +86,7 @@ class _Answers:
     unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: set[WorkloadKey] = field(default_factory=set)
     unlisted_roles: dict[str, ObservedRole] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Observer(Reader):
         if planning:
             self._read_extra_policies(answers, desired, demand, removal)
         if planning and not removal:
+            self._read_detachable(answers, desired)
             self._read_policy_users(answers, desired.options, demand)
         if unlisted:
             answers.unassociated.update(self._read_unassociated(answers, desired, demand))
@@ -167,7 +170,7 @@ class Observer(Reader):
             role_users=users_of(associations),
             failures=tuple(sorted(answers.failures.values(), key=attrgetter("target"))),
             bulk_denied=snapshot.denied,
-            documents=snapshot.documents_of(present),
+            documents={**snapshot.documents_of(present), **answers.documents},
             unlisted=answers.unlisted,
             unassociated=frozenset(answers.unassociated),
             unlisted_roles=answers.unlisted_roles,
@@ -221,6 +224,37 @@ class Observer(Reader):
             self._keep_policy(answers, arn, self.attempt(Target("owner", arn), ask))
 
         map_concurrently(read, extra, self.width)
+
+    def _read_detachable(self, answers: _Answers, desired: Desired) -> None:
+        """Read the documents of the policies that a plan may detach: one that denies restricts the role."""
+        known: set[str] = set()
+        for snapshot in answers.snapshots:
+            known.update(snapshot.documents_of(filter(None, answers.roles.values())))
+        detachable = sorted(
+            {
+                arn
+                for shared in shared_roles(self.account, desired.workloads)
+                if not shared.spec.existing
+                if (role := answers.roles.get(shared.spec.name.lower())) is not None
+                and (role.owned or desired.options.adopt)
+                for arn in role.attached
+                if arn not in shared.policy_users and arn not in known
+                if desired.options.purge_policies
+                or ((policy := answers.policies.get(arn)) is not None and policy.owned)
+            }
+        )
+        self.progress.expect(self.stage, len(detachable))
+
+        def read(arn: str) -> None:
+            policy = answers.policies.get(arn)
+            version = policy.default_version if policy is not None else ""
+            result = self.attempt(Target("document", arn), partial(read_document, self.api, arn, version))
+            if isinstance(result, ReadFailure):
+                answers.failures[result.target] = result
+            elif policy is None or policy.document is None:
+                answers.documents[arn] = result
+
+        map_concurrently(read, detachable, self.width)
 
     def _read_policy_users(self, answers: _Answers, options: Options, demand: _Demand) -> None:
         """Read the entities that have a policy which is to change, unless the roles of the run account for all of them."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..._aws.client import Api, answers_by_page
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import load
+from ..._policy.language.text import Document, load
 from ..model.cluster import Account
 from ..model.desired import PolicySpec
 from ..model.observed import ObservedPolicy
@@ -46,6 +46,14 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
     # A removal that is told "it does not exist" ends with that; a converge finds out when it creates it.
     witness = list_versions if removal else None
     return read_whole(lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), rest, witness)
+
+
+def read_document(api: Api, arn: str, version: str = "") -> Document:
+    """Return the default version of a policy, whose ID is asked for where it is not known. Raises AwsError."""
+    if not version:
+        version = str(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
+    answer = api.call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
+    return load(answer["PolicyVersion"]["Document"])
 
 
 def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:

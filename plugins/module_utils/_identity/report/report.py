@@ -114,13 +114,17 @@ def _place(aws: AwsResult) -> Place:
     }
 
 
-_JUDGED_AGAIN = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_OPEN_TO_EVERYONE)
+_JUDGED_AGAIN = (Code.POLICY_ATTACHED_EXTRA, Code.ROLE_RESTRICTED, Code.TRUST_OPEN_TO_EVERYONE)
 
 
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
     """What the plan says of what nobody asked for gives way to what the verification says, which reads the policies, and
     reads the trust policy again."""
     judged = {(finding.workload, finding.code) for finding in verified if finding.code in _JUDGED_AGAIN}
+    # A policy that the plan has not read may turn out to restrict the role.
+    judged |= {
+        (workload, Code.POLICY_ATTACHED_EXTRA) for workload, code in judged if code == Code.ROLE_RESTRICTED
+    }
     for finding in planned:
         if (finding.workload, finding.code) not in judged:
             yield finding

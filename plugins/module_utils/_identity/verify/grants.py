@@ -24,6 +24,7 @@ from ..model.desired import Desired, Workload
 from ..model.observed import Document, Observed, ObservedRole, ReadFailure, VerificationReads, target_of
 from ..model.shared import shared_roles
 from ..plan import retained
+from ..plan.document_steps import only_denies
 from ..plan.trust_usability import subject_of
 from .permissions import NAME, SESSION_POLICY, session_policy_of
 from .trust_policy import tags_disabled
@@ -45,7 +46,9 @@ def extra_permissions(
         first = shared.keys[0]
         extra = [arn for arn in role.attached if arn not in shared.policy_users]
         findings = [
-            retained.attached_extra(role, first, arn, administers=_administers(reads.documents.get(arn)))
+            retained.only_denies(role, first, arn)
+            if _only_denies(reads.documents.get(arn))
+            else retained.attached_extra(role, first, arn, administers=_administers(reads.documents.get(arn)))
             for arn in extra
         ]
         inline = reads.inline.get(name, {})
@@ -54,7 +57,10 @@ def extra_permissions(
         else:
             unread = []
             findings += [
-                _inline(role, first, policy, _administers(document)) for policy, document in inline.items()
+                retained.only_denies(role, first, policy, attached=False)
+                if _only_denies(document)
+                else _inline(role, first, policy, _administers(document))
+                for policy, document in inline.items()
             ]
         checks = [*(conclude("attachment", finding) for finding in findings), *unread]
         checks_of.update({key: [_told_of(check, key) for check in checks] for key in shared.keys})
@@ -130,6 +136,10 @@ def _limits(
     session = session_policy_of(workload, observed)
     if session:
         yield NamedPolicy(SESSION_POLICY, session)
+
+
+def _only_denies(document: Mapping[str, object] | ReadFailure | None) -> bool:
+    return not isinstance(document, ReadFailure) and document is not None and only_denies(document)
 
 
 def _administers(document: Mapping[str, object] | ReadFailure | None) -> bool:

@@ -15,12 +15,12 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.arns import parse_role_arn
-from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure
+from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread, find_read_failure
 from ..model.cluster import Account
 from ..model.desired import TrustScope, Workload
 from ..model.observed import Observed, ObservedRole
 from ..model.targets import role_target
-from ..plan.trust_usability import given_trust_remedy, reasons, subject_of
+from ..plan.trust_usability import given_trust_remedy, reasons, subject_of, usable_without_denies
 from .width import check_width
 
 NAME = "trust"
@@ -39,6 +39,10 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     if is_usable(trust, subject):
         return check_width(workload, observed, role, trust, scopes[role.name.lower()])
     verdict = check_trust(trust, subject)
+    given = workload.role.trust_policy if workload.role is not None else None
+    if usable_without_denies(role.trust, given, subject) == "yes":
+        # The statements that keep it out are reported beside this check.
+        return Check(NAME, FAIL if verdict.usable == "no" else WARNING)
     if verdict.usable == "conditional":
         return conclude(
             NAME,

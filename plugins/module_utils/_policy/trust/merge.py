@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..language.canonical import same_meaning
-from .statements import read_grants, trust_policy
+from .statements import closed, closed_for, read_grants, with_grants
 
 Document = Mapping[str, object]
 
@@ -24,9 +24,11 @@ def merge_trust(before: Document, after: Document, present: Document) -> Documen
     old_grants, old_others = read_grants(before)
     new_grants, new_others = read_grants(after)
     grants, others = read_grants(present)
-    granted = trust_policy((grants - (old_grants - new_grants)) | (new_grants - old_grants))["Statement"]
+    granted = (grants - (old_grants - new_grants)) | (new_grants - old_grants)
     gone = [statement for statement in old_others if statement not in new_others]
     kept = [statement for statement in others if statement not in gone]
     more = [statement for statement in new_others if statement not in old_others and statement not in kept]
-    statements = [*kept, *more, *(granted if isinstance(granted, list) else [])]
-    return {**present, "Statement": statements} if statements else present
+    merged = with_grants(present, [*kept, *more], granted)
+    if cluster_arn := closed_for(after):
+        return closed(merged, cluster_arn)
+    return merged if merged["Statement"] else present

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..evaluation.request import ACTIONS, SERVICE
+from ..language.canonical import same_meaning
 from ..language.text import Document
 
 SID_PREFIX = "EksPodIdentity"
@@ -130,6 +131,16 @@ def closed_policy(cluster_arn: str) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, object]:
+    """Return a trust policy that allows nothing with the statement of one that lets nobody in; any other as it is."""
+    statements = _statements(document)
+    if any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements):
+        return document
+    closing = closed_policy(cluster_arn)
+    others = [statement for statement in statements if not _closed_for(statement)]
+    return {**closing, **document, "Statement": join_statements(others, _statements(closing))}
+
+
 def closed_for(document: Mapping[str, object]) -> str:
     """The ARN of the cluster for which a trust policy was closed; empty when it was not."""
     return next(filter(None, map(_closed_for, _statements(document))), "")
@@ -148,6 +159,54 @@ def _closed_for(statement: object) -> str:
 def _statements(document: Mapping[str, object]) -> list[object]:
     statements = document.get("Statement", [])
     return statements if isinstance(statements, list) else [statements]
+
+
+def foreign_denies(
+    document: Mapping[str, object], given: Mapping[str, object] | None = None
+) -> list[Mapping[str, object]]:
+    """Return the Deny statements that were not written by this collection.
+
+    :arg given: a trust policy that a user gives as a whole. Its Deny statements are known, in whatever spelling.
+    """
+    _grants, others = read_grants(document)
+    known = [statement for statement in _statements(given or {}) if _is_deny(statement)]
+    return [
+        statement
+        for statement in others
+        if isinstance(statement, Mapping)
+        and _is_deny(statement)
+        and not any(_same_statement(statement, other) for other in known)
+    ]
+
+
+def _is_deny(statement: object) -> bool:
+    return isinstance(statement, Mapping) and statement.get("Effect") == "Deny"
+
+
+def _same_statement(one: object, other: object) -> bool:
+    first, second = ({"Version": "2012-10-17", "Statement": [statement]} for statement in (one, other))
+    return same_meaning(first, second, "trust")
+
+
+def join_statements(kept: Iterable[object], added: Iterable[object]) -> list[object]:
+    """Return statements that are kept as they are, and further ones. A kept statement loses its Sid only where an added one
+    has the same, because IAM accepts each Sid once in a document."""
+    further = list(added)
+    sids = {statement.get("Sid") for statement in further if isinstance(statement, Mapping)} - {None}
+    return [
+        {name: value for name, value in statement.items() if name != "Sid"}
+        if isinstance(statement, Mapping) and statement.get("Sid") in sids
+        else statement
+        for statement in kept
+    ] + further
+
+
+def with_grants(
+    document: Mapping[str, object], others: Iterable[object], grants: Iterable[TrustGrant]
+) -> dict[str, object]:
+    """Return a trust policy with other statements, and statements of ours for these grants."""
+    granted = trust_policy(grants)["Statement"]
+    return {**document, "Statement": join_statements(others, _statements({"Statement": granted}))}
 
 
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:

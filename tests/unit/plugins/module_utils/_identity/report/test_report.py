@@ -324,6 +324,20 @@ def test_accepting_one_finding_accepts_no_other() -> None:
     assert statuses(found) == {"service account": "fail", "pods": "accepted", "agent": "pass"}
 
 
+@pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
+def test_a_verification_of_an_attached_policy_replaces_the_finding_of_the_plan(code: str) -> None:
+    """The plan may not have read that the policy only denies."""
+    planned = {**ADDON, "code": "POLICY_ATTACHED_EXTRA", "severity": "warning", "workload": "shop/api"}
+    verified = {**planned, "code": code, "message": "role my-role also has quarantine attached."}
+    others = {**planned, "workload": "shop/web"}
+    given = changed(findings=[planned, others], verification=result(findings=[verified]))
+    found = report_of(given)
+    assert [(row["workload"], row["code"], row["message"]) for row in found["findings"]] == [
+        ("shop/web", "POLICY_ATTACHED_EXTRA", planned["message"]),
+        ("shop/api", code, verified["message"]),
+    ]
+
+
 def test_what_follows_from_an_accepted_finding_is_accepted_too() -> None:
     missing = {**ADDON, "code": "ROLE_MISSING", "workload": "shop/api"}
     given = result(
