@@ -58,6 +58,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     clock_of,
     connect,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import task_environment
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import read_json
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
     Activity,
@@ -109,27 +110,28 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         preflight = variables[options["preflight"]]
         deadline = parse_deadline(preflight.get("deadline"))
         row = preflight.get("eks_target")
-        try:
-            planned = parse_preflight(read_json(preflight["kubernetes"]), cluster)
-            access = access_for(self, parse_eks_target(row) if row else None, options)
-        except InputError as error:
-            return {**result, "failed": True, "msg": str(error)}
-        activity = Activity(cluster)
-        screen = shown(activity.line) if is_watched(self) else contextlib.nullcontext()
-        settings = _settings(options, bool(self._task.check_mode))
-        # A module that creates the Jobs of a proof must not outlive their removal.
-        group = leading_group() if settings.proof else contextlib.nullcontext()
-        with interruptible(), group, screen, parent_stderr() as write:
-            connection = connect(self, access, variables, options["force_conflicts"], deadline)
-            run = run_half(
-                connection,
-                parse_aws_result(variables[options["result"]], cluster),
-                planned,
-                settings,
-                clock_of(deadline),
-                activity.begin,
-                BoundedEnding(connection, write),
-            )
+        with task_environment(self):
+            try:
+                planned = parse_preflight(read_json(preflight["kubernetes"]), cluster)
+                access = access_for(self, parse_eks_target(row) if row else None, options)
+            except InputError as error:
+                return {**result, "failed": True, "msg": str(error)}
+            activity = Activity(cluster)
+            screen = shown(activity.line) if is_watched(self) else contextlib.nullcontext()
+            settings = _settings(options, bool(self._task.check_mode))
+            # A module that creates the Jobs of a proof must not outlive their removal.
+            group = leading_group() if settings.proof else contextlib.nullcontext()
+            with interruptible(), group, screen, parent_stderr() as write:
+                connection = connect(self, access, variables, options["force_conflicts"], deadline)
+                run = run_half(
+                    connection,
+                    parse_aws_result(variables[options["result"]], cluster),
+                    planned,
+                    settings,
+                    clock_of(deadline),
+                    activity.begin,
+                    BoundedEnding(connection, write),
+                )
         result.update(
             changed=run.changed,
             restarted=list(run.restarts.names),

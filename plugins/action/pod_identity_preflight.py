@@ -110,7 +110,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_c
     connect,
     find_access,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
+    region_of_task,
+    task_environment,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
@@ -173,13 +176,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         variables = task_vars or {}
         try:
             if "entry_point" not in self._task.args:
-                return {**result, **self._run(dict(self._task.args), variables)}
+                with task_environment(self):
+                    return {**result, **self._run(dict(self._task.args), variables)}
             validate_extra_variables(self._loader)
             entry_point, fleet = self._entry_point(variables)
             given = self._role_variables(variables, entry_point)
             if fleet and given.get("purge") and entry_point == "main" and given.get("state") != "absent":
                 raise InputError([PURGE_IN_A_FLEET])
-            ready = self._run(_arguments_of(given, entry_point), variables)
+            with task_environment(self):
+                ready = self._run(_arguments_of(given, entry_point), variables)
         except MissingInput as error:
             return {**result, "failed": True, "msg": "\n".join(error.problems)}
         except InputError as error:

@@ -115,7 +115,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
                 f"eks_token takes names of EKS clusters, and {visible(repr(wrong[0])) if wrong else 'nothing'} is none."
             )
         try:
-            clients = AwsClients(options, {}, read_assume_role(options))
+            clients = AwsClients(options, read_assume_role(options))
             tokens = clients.sign_tokens(map(str, names), datetime.now(timezone.utc))
         except InputError as error:
             raise AnsibleLookupError(visible(str(error))) from None

@@ -48,11 +48,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AssumeRole,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
-    environment_of,
-    with_defaults,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 
 # check_options says when it is missing.
 with contextlib.suppress(ImportError):
@@ -66,12 +62,13 @@ LASTING = 870
 
 
 class AwsClients:
-    """``options`` are those of amazon.aws's modules, by their names; the ``role`` is assumed with their credentials."""
+    """``options`` are those of amazon.aws's modules, by their names; the ``role`` is assumed with their credentials.
 
-    def __init__(
-        self, options: Mapping[str, Any], environment: Mapping[str, str], role: AssumeRole | None = None
-    ) -> None:
-        self._options, self._environment = options, environment
+    What the options do not say is in variables of the process.
+    """
+
+    def __init__(self, options: Mapping[str, Any], role: AssumeRole | None = None) -> None:
+        self._options = options
         self._session = session_with(self._own, self._connection, role, LASTING) if role else None
 
     @property
@@ -89,8 +86,7 @@ class AwsClients:
         if self._session is None:
             return self._own(service, aws_config=config, **({"endpoint": endpoint} if endpoint else {}))
         try:
-            with variables(self._environment):
-                return self._session.client(service, Config(**config), endpoint_url=endpoint)
+            return self._session.client(service, Config(**config), endpoint_url=endpoint)
         except BotoCoreError as error:
             raise as_aws_error(error, service, "client") from error
 
@@ -105,40 +101,37 @@ class AwsClients:
     def _own(self, service: str, **extra: Any) -> Any:
         """A client with the job's own credentials. Raises AwsError."""
         try:
-            with variables(self._environment):
-                region, endpoint, given = _aws_connection_info(dict(self._options))
-                wanted = {"region": region, "endpoint": endpoint, **given, **extra}
-                return _boto3_conn(conn_type="client", resource=service, **wanted)
+            region, endpoint, given = _aws_connection_info(dict(self._options))
+            wanted = {"region": region, "endpoint": endpoint, **given, **extra}
+            return _boto3_conn(conn_type="client", resource=service, **wanted)
         except BotoCoreError as error:
             raise as_aws_error(error, service, "client") from error
 
     def _connection(self) -> Connection:
-        with variables(self._environment):
-            region, endpoint, given = _aws_connection_info(dict(self._options))
+        region, endpoint, given = _aws_connection_info(dict(self._options))
         return Connection(region, endpoint, given.get("profile_name"), given.get("verify"))
 
 
 def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
-    """With the options that are given, the module_defaults of MODULE and the environment of the task, as that module would
-    have them. Raises AnsibleError, and InputError for a role that cannot be meant and for a profile beside access keys."""
-    environment = environment_of(caller)
+    """With the options that are given and the module_defaults of MODULE, as that module would have them, within the
+    environment of the task. Raises AnsibleError, and InputError for a role that cannot be meant and for a profile beside
+    access keys."""
     own = {name: value for name, value in given.items() if value is not None}
     arguments = with_defaults(caller, MODULE, own)
-    options = validated_options(arguments, environment)
+    options = validated_options(arguments)
     if has_two_credentials(options):
         raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
-    return AwsClients(check_options(options), environment, read_assume_role(arguments, ROLE))
+    return AwsClients(check_options(options), read_assume_role(arguments, ROLE))
 
 
-def validated_options(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of AWS among a module's arguments, by their names, with what amazon.aws takes from the environment. Raises
     AnsibleError."""
     spec = aws_argument_spec()
     known = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
-    with variables(environment):
-        checked = ArgumentSpecValidator(spec).validate(
-            {name: value for name, value in arguments.items() if name in known}
-        )
+    checked = ArgumentSpecValidator(spec).validate(
+        {name: value for name, value in arguments.items() if name in known}
+    )
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
     return dict(checked.validated_parameters)

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TypeVar
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws import bounded
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
@@ -27,6 +30,40 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         return bounded.within(seconds, call)
     except bounded.OutOfTime as error:
         raise TimeoutError(f"no complete answer within {seconds:g} seconds") from error
+
+
+def each_within(seconds: float, work: Callable[[Item], T], items: Sequence[Item], width: int) -> list[T]:
+    """Return the results of work on each item, at most ``width`` at once, or raise what it raises; TimeoutError when all
+    together take longer. Then no more work begins, and what has begun ends with the process, which does not wait for it: a
+    pool of threads would keep it."""
+    waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
+    for place in enumerate(items):
+        waiting.put(place)
+    results: dict[int, T] = {}
+    errors: list[BaseException] = []
+    given_up = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(Empty):
+            while not (errors or given_up.is_set()):
+                place, item = waiting.get_nowait()
+                try:
+                    results[place] = work(item)
+                except BaseException as error:  # noqa: BLE001 - it is raised where the results are waited for
+                    errors.append(error)
+
+    end = time.monotonic() + seconds
+    threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(width, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    if errors:
+        raise errors[0]
+    if len(results) < len(items):
+        given_up.set()
+        raise TimeoutError(f"no complete answer within {seconds:g} seconds")
+    return [results[place] for place in range(len(items))]
 
 
 @contextlib.contextmanager

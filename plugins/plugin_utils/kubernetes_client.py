@@ -12,14 +12,17 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
+import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ansible import constants
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_sentence
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
@@ -29,6 +32,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Listing,
     Query,
     Trial,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.kube_auth import (
+    IDENTITY_OPTIONS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
@@ -42,19 +48,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     digests_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import within
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import (
+    each_within,
+    within,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     GivenAccess,
     no_token_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 try:
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
     from kubernetes.client.exceptions import ApiException
-    from kubernetes.config import ConfigException
+    from kubernetes.config import ConfigException, load_incluster_config
     from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
     from urllib3.exceptions import HTTPError, InsecureRequestWarning
     from yaml import YAMLError
@@ -88,17 +96,17 @@ LONGEST_TRIALS = 180.0
 class ClientReader:
     """One connection for all reads of a task, made with the first of them.
 
-    ``options`` are those of kubernetes.core's modules. ``environment`` is the task's. ``access`` gives the token, where
-    the options do not say who asks.
+    ``options`` are those of kubernetes.core's modules; what they do not say is in variables of the process. ``access`` gives
+    the token, where the options do not say who asks.
     """
 
-    def __init__(
-        self, options: Mapping[str, Any], environment: Mapping[str, str], access: Access | None = None
-    ) -> None:
+    def __init__(self, options: Mapping[str, Any], access: Access | None = None) -> None:
         self._options = options
-        self._environment = environment
         self._access = access or GivenAccess({})
         self._client: Any = None
+        # The client takes the description of an API from a file of a known name in the folder for temporary files, whoever
+        # wrote it.
+        tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
 
     def list_objects(self, query: Query) -> Listing:
         try:
@@ -124,17 +132,18 @@ class ClientReader:
         return bytes(response.data)
 
     def try_pods(self, manifests: Sequence[Object]) -> list[Trial]:
+        end = time.monotonic() + LONGEST_TRIALS
         try:
-            return within(LONGEST_TRIALS, partial(self._try_all, manifests))
+            client, pods = within(LONGEST_TRIALS, self._pods)
+            try_pod = partial(_try_pod, client, pods)
+            return each_within(end - time.monotonic(), try_pod, manifests, TRIALS_AT_ONCE)
         except FAULTS as error:
             return [Trial(error=_fault(error))] * len(manifests)
 
-    def _try_all(self, manifests: Sequence[Object]) -> list[Trial]:
+    def _pods(self) -> tuple[Any, Any]:
         with _described():
             client = self._connected()
-            pods = client.resource("Pod", "v1")
-        with ThreadPoolExecutor(TRIALS_AT_ONCE) as pool:
-            return list(pool.map(partial(_try_pod, client, pods), manifests))
+            return client, client.resource("Pod", "v1")
 
     def read_version(self) -> Object:
         try:
@@ -161,9 +170,12 @@ class ClientReader:
             # The role says it once, in a sentence; this would be said with every request.
             warnings.simplefilter("ignore", InsecureRequestWarning)
             token = self._token()
-            with variables(self._environment), self._access.lent(LONGEST_CALL):
-                self._client = get_api_client(**self._options)
-            if token is not None:
+            if token is None:
+                self._client = get_api_client(**{**_named_kubeconfig(), **self._options})
+            else:
+                # What is empty is not looked for in variables of the process.
+                unnamed = dict.fromkeys(IDENTITY_OPTIONS, "")
+                self._client = get_api_client(**{**unnamed, **self._options, "api_key": token})
                 # The client calls it before each request.
                 self._client.configuration.refresh_api_key_hook = self._renew
         return self._client
@@ -176,6 +188,18 @@ class ClientReader:
             return self._access.token(LONGEST_CALL)
         except AwsError as error:
             raise CoreException(no_token_message(error)) from error
+
+
+def _named_kubeconfig() -> dict[str, str]:
+    """Return the option for the file in KUBECONFIG, where kubernetes.core's modules would use that file. Its client reads the
+    variable when it is imported, before the task has its environment."""
+    file = os.environ.get("KUBECONFIG")
+    if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):
+        return {}
+    with contextlib.suppress(ConfigException):
+        load_incluster_config()
+        return {}
+    return {"kubeconfig": file}
 
 
 def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:

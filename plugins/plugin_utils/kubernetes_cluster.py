@@ -132,7 +132,7 @@ def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any])
     options = {name: options[name] for name in _CLIENT_OPTIONS if options.get(name) is not None}
     if isinstance(options.get("kubeconfig"), str):
         options["kubeconfig"] = _decrypted(caller, options["kubeconfig"])
-    return ClientReader(options, environment_of(caller), access)
+    return ClientReader(options, access)
 
 
 def clock_of(deadline: Deadline | None) -> Clock:

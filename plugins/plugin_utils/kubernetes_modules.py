@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
@@ -27,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ApiServer,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     no_token_message,
@@ -110,9 +112,30 @@ def run_with(
     """The result of an action of kubernetes.core that reaches the API by ``access``."""
     try:
         with access.lent(seconds):
-            return run_action(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
+            return run_module(caller, name, {**access.arguments, **arguments}, variables, seconds, dry=dry)
     except AwsError as error:
         return {"failed": True, "msg": no_token_message(error)}
+
+
+def run_module(
+    caller: ActionBase,
+    name: str,
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    seconds: float,
+    *,
+    dry: bool = False,
+) -> Result:
+    """Run an action of kubernetes.core with a folder for temporary files that no other user can write to. Its client takes
+    the description of an API from a file of a known name there, whoever wrote it."""
+    shell = caller._connection._shell
+    if runs_here(caller):
+        folder = constants.DEFAULT_LOCAL_TMP
+    elif shell.tmpdir is None:
+        folder = caller._make_tmp_path()
+    else:
+        folder = shell.tmpdir
+    return run_action(caller, name, arguments, variables, seconds, dry=dry, environment={"TMPDIR": folder})
 
 
 def seconds_for(manifests: Sequence[Object]) -> float:

@@ -44,10 +44,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_modules import (
     APPLY,
     parts_of,
+    run_module,
     seconds_for,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import written_of
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 
 NOT_BEGUN = "not begun, as another part of the work ended early: {cause}"
 
@@ -142,7 +142,7 @@ class TaskCluster:
             # What is refused is for the report to say; the others go on.
             "continue_on_error": True,
         }
-        result = run_action(self._caller, APPLY, whole, self._variables, seconds_for(manifests))
+        result = run_module(self._caller, APPLY, whole, self._variables, seconds_for(manifests))
         return written_of(result, manifests)
 
 

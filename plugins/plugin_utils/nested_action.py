@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_mo
     installed_module,
     starts_here,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 Result = dict[str, Any]
 
@@ -36,9 +37,10 @@ def run_action(
     seconds: float | None = None,
     *,
     dry: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Result:
     """The result of an action, with the host, check mode and module_defaults of the calling task. With ``dry`` it is
-    run in check mode in any case.
+    run in check mode in any case. ``environment`` is added to that of the task; a command line shows it.
 
     An action that raises gives a failed result, as the task of its own that it stands for would. So does one that
     takes longer than ``seconds``; its module may still go on.
@@ -47,6 +49,8 @@ def run_action(
     task.action = name
     if dry:
         task.check_mode = True
+    if environment:
+        task.environment = [*(task.environment or ()), dict(environment)]
     task.args = with_defaults(caller, name, arguments)
     action = caller._shared_loader_obj.action_loader.get(
         name,
@@ -108,6 +112,12 @@ def environment_of(caller: ActionBase) -> dict[str, str]:
             str(name): str(value) for name, value in (caller._templar.template(environment) or {}).items()
         }
     return values
+
+
+def task_environment(caller: ActionBase) -> contextlib.AbstractContextManager[None]:
+    """Give this process the environment of the task, for clients that look for credentials in it. Entered once, by the main
+    thread, around all that the task does."""
+    return variables(environment_of(caller))
 
 
 def region_of_task(caller: ActionBase, given: object) -> str:

@@ -4,18 +4,24 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Variables of this process, for as long as something needs them."""
+"""Variables of this process, for as long as its main thread needs them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 
 
 @contextlib.contextmanager
 def variables(values: Mapping[str, str | None]) -> Iterator[None]:
-    """With None a variable is removed. The process is the task's own, and no other variable of it changes."""
+    """With None a variable is removed. The process is the task's own, and no other variable of it changes.
+
+    Raise RuntimeError in a thread: where two uses overlap, the later end would set what the earlier one has put back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("only the main thread sets variables of the process")
     before = {name: os.environ.get(name) for name in values}
     _set(values)
     try:

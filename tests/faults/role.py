@@ -22,6 +22,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any
 from unittest import mock
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.testing import patch_module_args
 from ansible.parsing.dataloader import DataLoader
@@ -182,9 +183,10 @@ class Role:
         with (
             tempfile.TemporaryDirectory() as folder,
             # What the client knows of an API server it keeps in a file: each use of the role finds out anew.
+            mock.patch.object(constants, "DEFAULT_LOCAL_TMP", folder),
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
-            mock.patch.object(kubernetes_writes, "run_action", self._run_module),
+            mock.patch.object(kubernetes_writes, "run_module", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
             # The client waits as long as Retry-After asks for.
             mock.patch.object(Retry, "sleep"),
@@ -205,7 +207,7 @@ class Role:
         *,
         dry: bool = False,
     ) -> Json:
-        """As plugin_utils.nested_action has it: the result, or why there is none."""
+        """As plugin_utils.kubernetes_modules has it: the result, or why there is none."""
         assert name == "kubernetes.core.k8s", name
         arguments = {**arguments, "_ansible_check_mode": dry}
         reading, writing = os.pipe()

@@ -59,6 +59,33 @@ def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp
     assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
 
 
+# What kubernetes.core keeps of an API, in a file whose name any user can work out.
+DESCRIBE = (
+    "from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client\n"
+    "get_api_client().resource('ServiceAccount', 'v1')\n"
+)
+
+
+def test_what_another_user_left_in_the_folder_for_temporary_files_is_not_used(
+    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    env = {**installed, **sandbox, "TMPDIR": str(shared)}
+    run(
+        [VENV / "bin" / "python", "-c", DESCRIBE], {**env, "PYTHONPATH": str(ROOT / ".collections")}, tmp_path
+    )
+    [planted] = shared.glob("k8srcp-*.json")
+    described = planted.read_text(encoding="utf-8")
+    assert '"name": "serviceaccounts"' in described
+    planted.write_text(described.replace('"name": "serviceaccounts"', '"name": "pods"'), encoding="utf-8")
+    before = planted.read_bytes()
+    assert "apply ServiceAccount default/my-service-account" in playbook("site", VENV, env, tmp_path)
+    assert "remove ServiceAccount default/my-service-account" in playbook("teardown", VENV, env, tmp_path)
+    assert planted.read_bytes() == before
+    assert list(shared.iterdir()) == [planted]
+
+
 @pytest.mark.skipif(not OLDEST.exists(), reason="no Python here that ansible-core 2.17 runs on")
 def test_lowest_supported_versions(tarball: Path, sandbox: Mapping[str, str], tmp_path: Path) -> None:
     """ansible-core 2.17 with amazon.aws 8.2 and kubernetes.core 3.2: the bounds that are declared."""

@@ -10,7 +10,11 @@ import threading
 import time
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm, within
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import (
+    alarm,
+    each_within,
+    within,
+)
 
 
 def test_a_call_gives_what_it_returns_or_raises() -> None:
@@ -42,3 +46,47 @@ def wait_within(seconds: float) -> None:
 def test_an_alarm_that_was_set_before_keeps_its_time(seconds: float) -> None:
     with pytest.raises(TimeoutError, match=r"^no result within 0\.3 seconds$"), alarm(0.3):
         wait_within(seconds)
+
+
+def test_each_item_has_its_result_in_its_place() -> None:
+    assert each_within(60, lambda item: item * 2, range(20), 3) == [item * 2 for item in range(20)]
+    assert each_within(60, str, [], 3) == []
+
+
+def test_no_more_work_is_done_at_once_than_allowed() -> None:
+    """Each waits for another one that is under way."""
+    barrier = threading.Barrier(2)
+    running: list[int] = []
+    most: list[int] = []
+
+    def work(item: int) -> None:
+        running.append(item)
+        barrier.wait(60)
+        most.append(len(running))
+        barrier.wait(60)
+        running.remove(item)
+
+    each_within(60, work, range(6), 2)
+    assert max(most) == 2
+
+
+def test_an_error_of_one_item_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        each_within(60, lambda item: 1 // item, [1, 0, 1], 2)
+
+
+def test_work_that_was_given_up_is_not_followed_by_more() -> None:
+    done: list[int] = []
+    release = threading.Event()
+
+    def work(item: int) -> None:
+        done.append(item)
+        release.wait(60)
+
+    with pytest.raises(TimeoutError, match=r"^no complete answer within 0\.1 seconds$"):
+        each_within(0.1, work, range(5), 2)
+    release.set()
+    for thread in threading.enumerate():
+        if thread.daemon and thread is not threading.current_thread() and "serve" in thread.name:
+            thread.join(60)
+    assert sorted(done) == [0, 1]

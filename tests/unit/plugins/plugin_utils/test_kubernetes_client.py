@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
+from ansible_collections.kubernetes.core.plugins.module_utils.client import discovery
+from ansible_collections.kubernetes.core.plugins.module_utils.client.discovery import LazyDiscoverer
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
@@ -32,7 +38,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ErrorKind,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_client
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
@@ -66,26 +71,46 @@ class FakeClient:
         return SimpleNamespace(data=data)
 
 
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of this run of Ansible, and a process without a kubeconfig."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    for name in ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
 def reader_of(
-    answer: Any, monkeypatch: pytest.MonkeyPatch, **environment: str
+    answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[kubernetes_client.ClientReader, FakeClient, list[Any]]:
     client, made = FakeClient(answer), []
 
     def connect(**options: Any) -> FakeClient:
-        made.append({**options, "environment": os.environ.get("KUBECONFIG")})
+        made.append(options)
         return client
 
     monkeypatch.setattr(kubernetes_client, "get_api_client", connect)
-    return kubernetes_client.ClientReader({"context": "blue"}, environment), client, made
+    return kubernetes_client.ClientReader({"context": "blue"}), client, made
+
+
+def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """Any user can write a file of that name into the folder that the machine has for temporary files."""
+    reader_of({"items": []}, monkeypatch)
+    discoverer: Any = object.__new__(LazyDiscoverer)
+    monkeypatch.setattr(discovery.Discoverer, "_Discoverer__init_cache", lambda _self: None)
+    configuration = SimpleNamespace(host="https://kube")
+    discovery.Discoverer.__init__(discoverer, SimpleNamespace(configuration=configuration), None)
+    assert Path(discoverer._Discoverer__cache_file).parent == folder
 
 
 def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    reader, client, made = reader_of({"items": [ITEM]}, monkeypatch, KUBECONFIG="/task")
+    reader, client, made = reader_of({"items": [ITEM]}, monkeypatch)
     assert [reader.list_objects(QUERY), reader.list_objects(QUERY)] == [Listing([ITEM])] * 2
     assert reader.read_version() == {"gitVersion": "v1.33.0"}
-    assert made == [{"context": "blue", "environment": "/task"}]
-    assert "KUBECONFIG" not in os.environ
+    assert made == [{"context": "blue"}]
     assert client.asked[0] == {
         "resource": "v1 Pod",
         "namespace": "shop",
@@ -94,6 +119,34 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         "serialize": False,
         "_request_timeout": (10, 65),
     }
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({"KUBECONFIG": "/of/the/task"}, {"context": "blue", "kubeconfig": "/of/the/task"}),
+        # The modules of kubernetes.core would use the other file.
+        ({"KUBECONFIG": "/of/the/task", "K8S_AUTH_KUBECONFIG": "/other"}, {"context": "blue"}),
+        ({}, {"context": "blue"}),
+    ],
+)
+def test_the_kubeconfig_of_the_task_s_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: dict[str, str]
+) -> None:
+    """The Kubernetes client reads KUBECONFIG when it is imported, before a task has its environment."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    reader, _client, made = reader_of({"items": []}, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing([])
+    assert made == [options]
+
+
+def test_a_pod_of_the_cluster_is_what_kubernetes_core_finds_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/of/the/task")
+    monkeypatch.setattr(kubernetes_client, "load_incluster_config", lambda: None)
+    reader, _client, made = reader_of({"items": []}, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing([])
+    assert made == [{"context": "blue"}]
 
 
 def refusal(body: str | bytes) -> ApiException:
@@ -252,38 +305,82 @@ class Renewing:
         self.asked += 1
         return f"token-{self.asked}"
 
-    def lent(self, seconds: float) -> Any:
-        return variables({"K8S_AUTH_API_KEY": self.token(seconds)})
+    def lent(self, _seconds: float) -> Any:
+        pytest.fail("the client takes its token as an option")
 
 
 def test_the_client_asks_for_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the configuration of the Kubernetes client itself, which sends what its hook has set."""
     client = FakeClient({"items": []})
     client.configuration = Configuration(host="https://eks")  # type: ignore[assignment]
-    made: list[str | None] = []
+    made: list[dict[str, Any]] = []
 
-    def connect(**_options: Any) -> FakeClient:
-        made.append(os.environ.get("K8S_AUTH_API_KEY"))
-        client.configuration.api_key = {"authorization": f"Bearer {made[-1]}"}
+    def connect(**options: Any) -> FakeClient:
+        made.append(options)
+        client.configuration.api_key = {"authorization": f"Bearer {options['api_key']}"}
         return client
 
     monkeypatch.setattr(kubernetes_client, "get_api_client", connect)
-    monkeypatch.delenv("K8S_AUTH_API_KEY", raising=False)
-    reader = kubernetes_client.ClientReader({}, {}, Renewing())
+    reader = kubernetes_client.ClientReader({"host": "https://eks"}, Renewing())
     assert reader.list_objects(QUERY) == Listing([])
     [first, second] = (
         next(iter(client.configuration.auth_settings().values()))["value"]  # type: ignore[attr-defined]
         for _ in range(2)
     )
-    assert made == ["token-2"]
-    assert (first, second) == ("Bearer token-3", "Bearer token-4")
-    assert "K8S_AUTH_API_KEY" not in os.environ
+    [options] = made
+    assert (options.pop("host"), options.pop("api_key")) == ("https://eks", "token-1")
+    # So that no variable of the process says who asks.
+    assert {"kubeconfig", "context", "username", "client_cert", "client_key"} < set(options)
+    assert set(options.values()) == {""}
+    assert (first, second) == ("Bearer token-2", "Bearer token-3")
 
 
 def test_without_credentials_the_api_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     error = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Allow it.")
     monkeypatch.setattr(kubernetes_client, "get_api_client", pytest.fail)
-    reader = kubernetes_client.ClientReader({}, {}, Renewing(error))
+    reader = kubernetes_client.ClientReader({}, Renewing(error))
     assert reader.list_objects(QUERY) == Listing(
         error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.")
     )
+
+
+def test_no_variable_of_the_process_identifies_the_caller_beside_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the configuration that kubernetes.core makes of the options."""
+    for name in ("USERNAME", "PASSWORD", "CLIENT_CERT", "CLIENT_KEY", "KUBECONFIG", "API_KEY", "HOST"):
+        monkeypatch.setenv(f"K8S_AUTH_{name}", "of the shell")
+    found: list[Any] = []
+
+    def connect(configuration: Any, **_headers: Any) -> FakeClient:
+        found.append(configuration)
+        return FakeClient({"items": []})
+
+    monkeypatch.setattr(core_client, "create_api_client", connect)
+    reader = kubernetes_client.ClientReader({"host": "https://eks"}, Renewing())
+    assert reader.read_server() == ApiServer("https://eks", frozenset(), True)
+    [configuration] = found
+    assert configuration.api_key == {"authorization": "Bearer token-1"}
+    assert not any((configuration.username, configuration.cert_file, configuration.key_file))
+
+
+HANGING = """
+import sys, threading, time
+from types import SimpleNamespace
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_client as module
+
+module.LONGEST_TRIALS = 0.5
+module.get_api_client = lambda **_options: SimpleNamespace(
+    resource=lambda *_: None, create=lambda *_, **__: time.sleep(60)
+)
+[trial] = module.ClientReader({}).try_pods([{"metadata": {}}])
+print(trial.error.text)
+"""
+
+
+def test_dry_runs_that_were_given_up_do_not_keep_the_process() -> None:
+    """The threads of a pool would: Python waits for them at its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=LONG / 2, check=True
+    )
+    assert done.stdout.startswith("no complete answer within 0.")

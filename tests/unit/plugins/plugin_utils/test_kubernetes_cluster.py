@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
     LIFETIME,
     EksToken,
@@ -74,7 +75,7 @@ class Asked:
 
 
 def cluster(monkeypatch: pytest.MonkeyPatch, asked: Asked, force: bool = False) -> Any:
-    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_module", asked)
     return TaskCluster(None, GivenAccess({"context": "blue"}), {}, None, force)
 
 
@@ -150,7 +151,7 @@ def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.Mo
     monkeypatch.setenv("K8S_AUTH_API_KEY", "the user's")
     rows = [[MADE] * 8, [MADE] * 7 + [REFUSED], [MADE, REFUSED] + [MADE] * 5]
     asked = Asked(*({"changed": True, "result": {"results": part}} for part in rows))
-    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_module", asked)
     access = Lent()
     written = TaskCluster(None, access, {}, None).apply(accounts(23))
     assert [len(arguments["resource_definition"]) for arguments in asked.arguments] == [8, 8, 7]
@@ -167,7 +168,7 @@ def test_no_module_runs_longer_than_its_token_is_good_for(monkeypatch: pytest.Mo
 
 def test_without_credentials_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked()
-    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_module", asked)
     error = AwsError("sts:AssumeRole", "AccessDenied", "no", ErrorKind.DENIED, "Allow it.")
     written = TaskCluster(None, Lent(error), {}, None).apply(accounts(1))
     assert written == Written(
@@ -180,7 +181,7 @@ NOT_BEGUN = "not begun, as another part of the work ended early: lost."
 
 def test_what_was_written_before_the_work_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked({"changed": True, "result": {"results": [MADE] * 8}}, {"failed": True, "msg": "lost"})
-    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_module", asked)
     written = TaskCluster(None, Lent(), {}, None).apply(accounts(23))
     assert (written.changed, written.error, len(asked.arguments), len(written.diffs)) == (True, None, 2, 8)
     assert written.refused == {
@@ -209,7 +210,7 @@ class Forks:
 def wide(monkeypatch: pytest.MonkeyPatch, asked: Asked, access: Any = None, lost: int | None = None) -> Any:
     """A cluster that three modules write at once, and what they are run by."""
     forks = Forks(lost)
-    monkeypatch.setattr(kubernetes_writes, "run_action", asked)
+    monkeypatch.setattr(kubernetes_writes, "run_module", asked)
     monkeypatch.setattr(kubernetes_writes, "run_in_forks", forks)
     given = access or GivenAccess({})
     return TaskCluster(None, given, {}, None, width=3), forks
@@ -355,3 +356,40 @@ def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(
     assert ending.remove([JOB]) == Written(error=ApiError(0, "no result within 0.1 seconds"))
     ending.tell("left: \x1b[2J")
     assert lines == ["left: \\x1b[2J"]
+
+
+class Shell:
+    """The shell of a connection, and the folder that Ansible makes for a module on another host."""
+
+    def __init__(self, tmpdir: str | None) -> None:
+        self.tmpdir = tmpdir
+
+
+@pytest.mark.parametrize(
+    ("transport", "become", "tmpdir", "folder"),
+    [
+        ("local", False, None, "/of/this/run"),
+        ("local", True, None, "/made/there"),
+        ("ssh", False, None, "/made/there"),
+        ("ssh", False, "/there/already", "/there/already"),
+    ],
+)
+def test_a_module_has_a_folder_of_its_user_for_temporary_files(
+    monkeypatch: pytest.MonkeyPatch, transport: str, become: bool, tmpdir: str | None, folder: str
+) -> None:
+    """Its client takes the description of an API from a file of a known name there."""
+    caller = SimpleNamespace(
+        _connection=SimpleNamespace(transport=transport, _shell=Shell(tmpdir)),
+        _play_context=SimpleNamespace(become=become),
+        _make_tmp_path=lambda: "/made/there",
+    )
+    environments: list[Any] = []
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", "/of/this/run")
+    monkeypatch.setattr(
+        kubernetes_modules,
+        "run_action",
+        lambda *_arguments, environment, **_more: environments.append(environment) or {},
+    )
+    kubernetes_modules.run_module(caller, "kubernetes.core.k8s", {}, {}, 5)
+    kubernetes_modules.run_with(GivenAccess({}), caller, "kubernetes.core.k8s", {}, {}, 5)
+    assert environments == [{"TMPDIR": folder}] * 2

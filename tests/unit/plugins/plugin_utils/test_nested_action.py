@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
     region_of_task,
     run_action,
+    task_environment,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 APPLY = "kubernetes.core.k8s"
 PACKED = ("packed by Ansible", "")
@@ -48,12 +52,12 @@ class Task(SimpleNamespace):
         return Task(**vars(self))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, transport: str = "local", python: str = sys.executable) -> Any:
+def caller_of(monkeypatch: pytest.MonkeyPatch, transport: str = "local") -> Any:
     monkeypatch.setattr(
         "ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action.with_defaults",
         lambda _caller, _name, arguments: dict(arguments),
     )
-    caller = SimpleNamespace(
+    return SimpleNamespace(
         _task=Task(action="", args={}, async_val=0, delegate_to=None, check_mode=False),
         _connection=SimpleNamespace(transport=transport),
         _play_context=SimpleNamespace(become=False),
@@ -65,6 +69,10 @@ def run(monkeypatch: pytest.MonkeyPatch, transport: str = "local", python: str =
             )
         ),
     )
+
+
+def run(monkeypatch: pytest.MonkeyPatch, transport: str = "local", python: str = sys.executable) -> Any:
+    caller = caller_of(monkeypatch, transport)
     return run_action(caller, APPLY, {"state": "present"}, {"ansible_python_interpreter": python})
 
 
@@ -101,3 +109,46 @@ def test_the_region_of_a_task_is_that_of_its_modules(
         _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
     )
     assert region_of_task(caller, given) == region
+
+
+def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRST", "of the shell")
+    monkeypatch.delenv("SECOND", raising=False)
+    play, task = {"FIRST": "of the play", "SECOND": "of the play"}, {"SECOND": "of the task"}
+    caller: Any = SimpleNamespace(
+        _task=SimpleNamespace(environment=[play, task]),
+        _templar=SimpleNamespace(template=lambda value: value),
+    )
+    with task_environment(caller):
+        assert (os.environ["FIRST"], os.environ["SECOND"]) == ("of the play", "of the task")
+    assert (os.environ["FIRST"], os.environ.get("SECOND")) == ("of the shell", None)
+
+
+def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a thread that was given up would put back an old value under a module that is starting."""
+    monkeypatch.setenv("FIRST", "of the shell")
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            with variables({"FIRST": "of the thread"}):
+                pass
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [str(error) for error in errors] == ["only the main thread sets variables of the process"]
+    assert os.environ["FIRST"] == "of the shell"
+
+
+def test_a_module_gets_variables_beside_those_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = caller_of(monkeypatch)
+    caller._task.environment = [{"TMPDIR": "/of/the/task", "A": "b"}]
+    tasks: list[Any] = []
+    monkeypatch.setattr(Apply, "run", lambda self, **_more: tasks.append(self._task) or {})
+    found = {"ansible_python_interpreter": sys.executable}
+    run_action(caller, APPLY, {}, found, environment={"TMPDIR": "/of/the/caller"})
+    assert tasks[0].environment == [{"TMPDIR": "/of/the/task", "A": "b"}, {"TMPDIR": "/of/the/caller"}]
+    assert caller._task.environment == [{"TMPDIR": "/of/the/task", "A": "b"}]
