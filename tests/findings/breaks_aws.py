@@ -329,11 +329,7 @@ def grant_alone(world: World) -> None:
         world.eks.delete_pod_identity_association(
             clusterName=CLUSTER, associationId=association["associationId"]
         )
-
-
-def leave_role(world: World) -> None:
-    """Of a workload that is gone only the role is left, for an hour."""
-    grant_alone(world)
+    # What is new may belong to a run that is still at work.
     world.control.grow_older(world.account, 3600)
 
 

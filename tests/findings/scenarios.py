@@ -134,7 +134,7 @@ OF_AWS = (
     ),
     Scenario("workload removed from the list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.two),
     Scenario("grant without association", aws.grant_alone, "TRUST_WITHOUT_ASSOCIATION", made=aws.sharing),
-    Scenario("role without workload, read in bulk", aws.leave_role, "ROLE_LEFT", made=aws.many),
+    Scenario("role without workload, read in bulk", aws.grant_alone, "ROLE_LEFT", made=aws.many),
     Scenario("workload removed from a long list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.many),
     Scenario(
         "session tags turned off",

@@ -24,5 +24,10 @@ def age_of(moment: str, now: datetime | None) -> timedelta | None:
     return max(age, timedelta()) if age is not None else None
 
 
+def is_new(created_at: str, now: datetime | None) -> bool:
+    """Return whether something is so new, by the clock of AWS, that the run which created it may still be at work."""
+    return is_young(age_of(created_at, now))
+
+
 def is_young(age: timedelta | None) -> bool:
     return age is not None and age < YOUNG

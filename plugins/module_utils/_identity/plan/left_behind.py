@@ -18,7 +18,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_grants
-from ..model.age import age_of, is_young
+from ..model.age import is_new
 from ..model.arns import parse_role_arn
 from ..model.changes import Change
 from ..model.cluster import Cluster
@@ -131,7 +131,7 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
         if not role.owned or role.arn.lower() in users:
             continue
         cluster = observed.clusters.with_arn(tied_cluster(role))
-        if cluster is None or is_young(age_of(role.created_at, observed.account.answered_at)):
+        if cluster is None or is_new(role.created_at, observed.account.answered_at):
             continue
         grants, _others = read_grants(role.trust)
         if scope.includes(role.tags, ()) and all(_is_unused(grant, cluster, observed) for grant in grants):

@@ -21,6 +21,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.text import Document
 from ..._policy.trust.statements import closed_for, read_grants
+from ..model.age import is_new
 from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
 from ..model.cluster import Cluster, clusters_of
@@ -151,7 +152,7 @@ def _unused_grants(
     desired: Desired, cluster: Cluster, scope: PurgeScope, account: Account
 ) -> list[tuple[ObservedRole, set[WorkloadKey]]]:
     """Return the roles that let in workloads which are not listed and have no association, with these workloads. A trust
-    policy that a list gives as a whole has no grants to purge."""
+    policy that a list gives as a whole has no grants to purge. The associations of a new role may be about to be created."""
     present = {workload.key for workload in desired.workloads} | account.associations.keys()
     given = {
         role.name.lower()
@@ -168,7 +169,7 @@ def _unused_grants(
             },
         )
         for role in account.roles
-        if role.owned and role.name.lower() not in given
+        if role.owned and role.name.lower() not in given and not is_new(role.created_at, cluster.answered_at)
     ]
     return [(role, keys) for role, keys in grants if keys]
 
@@ -208,7 +209,7 @@ def staying_grants(
     granted = {
         key
         for role in account.roles
-        if role.owned
+        if role.owned and not is_new(role.created_at, cluster.answered_at)
         for key in granted_workloads(clusters_of(cluster), role.trust)
     }
     known = {workload.key for workload in (*desired.workloads, *going.workloads)}

@@ -19,6 +19,7 @@ from ..model.age import YOUNG, age_of, is_young
 from ..model.arns import is_aws_managed
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
+from ..model.leftover import workload_text
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
 from ..model.targets import association_target, associations_target, policy_target, role_target
 from . import trust
@@ -60,6 +61,9 @@ def perhaps_unseen(desired: Desired, observed: Observed) -> list[Finding]:
     """What a removal does not find of workloads of which something is young: it may be there all the same."""
     findings = []
     for workload in desired.workloads:
+        if not workload_text(workload.key) or workload.key in desired.unassociated:
+            # A purge has found it by what is left of it, and has looked for its association.
+            continue
         young = youngest(workload, observed, only_ours=True)
         missing = list(_missing(workload, observed)) if young else []
         if young is None or not missing:

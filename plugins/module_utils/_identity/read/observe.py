@@ -15,6 +15,7 @@ from operator import attrgetter
 
 from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
+from ..model.age import is_new
 from ..model.arns import parse_role_arn
 from ..model.aws_errors import AwsError
 from ..model.cluster import Account
@@ -302,7 +303,9 @@ class Observer(Reader):
             key
             for name, role in answers.roles.items()
             if role is not None and role.owned and not is_of_another(role.tags, desired.options.owner)
-            if name in demand.roles and demand.roles[name].trust_policy is None
+            if name in demand.roles
+            and demand.roles[name].trust_policy is None
+            and not is_new(role.created_at, self.account.answered_at)
             for key in granted_workloads(self.clusters, role.trust)
         }
         missing = sorted(

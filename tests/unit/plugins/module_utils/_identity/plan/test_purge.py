@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
     CLUSTER_TAG,
@@ -49,6 +52,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     FakeAws,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    CREATED,
 )
 
 DENIED = classify("x", "AccessDenied", "User is not authorized")
@@ -636,3 +642,32 @@ def test_an_association_that_appears_during_a_purge_keeps_its_grant(moment: int)
     done = purge(aws, own("a") | SHARED, own("c") | SHARED)
     assert (there(aws), granted(aws, "shared")) == (["a", "b", "c"], ["a", "b", "c"])
     assert (done.done, done.failures) == ((), ())
+
+
+def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
+    """Purge with a clock of AWS that says this."""
+    wanted = desired(*workloads)
+    runner = engine(aws, wanted)
+    (cluster,) = runner.clusters.members.values()
+    runner = replace(runner, clusters=clusters_of(replace(cluster, answered_at=moment)))
+    return run_with_purge(runner, wanted, PurgeScope(), False)
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(4, ["a", "b", "c"]), (6, ["a"])])
+def test_the_grants_of_a_new_role_stay(minutes: int, left: list[str]) -> None:
+    """Another run may be about to create its associations."""
+    aws = without_association("b", "c")
+    done = purge_at(CREATED + timedelta(minutes=minutes), aws, own("a") | SHARED)
+    assert granted(aws, "shared") == left
+    assert (done.failures, done.findings) == ((), ())
+
+
+def test_a_new_role_or_policy_without_workload_is_not_said_to_lack_its_association() -> None:
+    aws = settled(own("a"), own("b"))
+    aws.eks.associations = {
+        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
+    }
+    given_policy(aws, "idle", tags=MADE)
+    done = purge_at(CREATED + timedelta(seconds=20), aws, own("a"))
+    assert (done.failures, done.findings) == ((), ())
+    assert {"delete role role-b", f"delete policy {policy_arn('idle')}"} <= set(names(done.plan))

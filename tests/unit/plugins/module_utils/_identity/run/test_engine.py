@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -47,6 +48,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run,
     wait_policy,
     workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    CREATED,
 )
 
 ALL = [
@@ -509,6 +513,17 @@ def test_grants_without_association_are_looked_for_up_to_ten_times() -> None:
     done = run(aws, desired(workload(**SHARED_ROLE)))
     assert len(done.findings) == 10
     assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 1 + 10
+
+
+@pytest.mark.parametrize(("minutes", "findings"), [(4, 0), (6, 1)])
+def test_the_grants_of_a_new_role_are_not_reported(minutes: int, findings: int) -> None:
+    aws = FakeAws()
+    grants_without_association(aws, "gone")
+    wanted = desired(workload(**SHARED_ROLE))
+    runner = engine(aws, wanted)
+    account = replace(runner.clusters.account, answered_at=CREATED + timedelta(minutes=minutes))
+    runner = replace(runner, clusters=replace(runner.clusters, account=account))
+    assert len(runner.run(wanted, "present", check_mode=True).findings) == findings
 
 
 def test_a_grant_that_cannot_be_looked_for_is_left_out() -> None:
