@@ -17,8 +17,8 @@ from ...._findings.key import WorkloadKey
 from ...model.desired import Workload, allowed_purge
 from ...model.messages import SHOWN_UNLISTED, listed, sentence
 from ..api.api_errors import ApiError
-from ..model.aws_result import AwsResult, key_of_row
-from ..model.objects import Object, ServiceAccount, name_of, text_of
+from ..model.aws_result import AwsResult
+from ..model.objects import Object, ServiceAccount, name_of
 from ..model.ownership import MANAGED_BY_LABELS, OWNER_LABEL, is_managed, other_owner
 
 Accounts = Mapping[WorkloadKey, ServiceAccount]
@@ -202,18 +202,6 @@ def plan_purge(
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
-
-
-def plan_release(aws: AwsResult) -> list[Object]:
-    """Return the service accounts of unlisted workloads whose association a purge deleted."""
-    listed_workloads = {_shown(key_of_row(row, aws.cluster)) for row in aws.workloads}
-    names = [
-        text_of(change.get("workload"))
-        for change in aws.changes
-        if change.get("resource") == "association" and change.get("action") == "delete"
-    ]
-    keys = [name.partition("/") for name in names if name not in listed_workloads]
-    return [_service_account(WorkloadKey(aws.cluster, namespace, name)) for namespace, _slash, name in keys]
 
 
 def wanted_of(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ..accounts.account_findings import AccountState
-from ..accounts.account_plan import Accounts, describe_plan, plan_absent, plan_release, without_failed
+from ..accounts.account_plan import Accounts, describe_plan, plan_absent, without_failed
 from ..accounts.applied import carry_out, describe_step
 from ..accounts.last_look import look_before_removal
 from ..accounts.preflight import Preflight
@@ -100,9 +100,7 @@ def run_half(
         if removes
         else without_failed(preflight.plan, aws)
     )
-    if not removes:
-        plan = replace(plan, released=plan_release(aws))
-    if removes or plan.unlisted or plan.released:
+    if removes or plan.unlisted:
         on_step("looking at what is to be removed")
     look = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     plan, unknown = keep_used(cluster, aws.cluster, look, removes=removes)

@@ -22,7 +22,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     plan_absent,
     plan_present,
     plan_purge,
-    plan_release,
     without_failed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
@@ -429,21 +428,6 @@ def test_a_purge_takes_what_is_ours_and_not_listed(
     }
     plan = plan_purge([request()], accounts, namespaces, owner)
     assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
-
-
-def test_a_purge_releases_the_accounts_whose_association_it_deleted() -> None:
-    changes = [
-        {"workload": f"default/{name}", "resource": resource, "action": action}
-        for name, resource, action in (
-            ("old", "association", "delete"),
-            ("web", "association", "create"),
-            ("web", "role", "delete"),
-            ("moved", "association", "delete"),
-        )
-    ]
-    workloads = [{"namespace": "default", "service_account": name} for name in ("web", "moved")]
-    result = {**RIGHT, "state": "present", "changes": changes, "workloads": workloads}
-    assert plan_release(parse_aws_result(result, CLUSTER)) == [manifest("old")]
 
 
 def test_a_purge_of_nothing_is_within_any_limit() -> None:
