@@ -79,6 +79,12 @@ def _to_target(arn: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {**GUIDE, "target_role_arn": arn, "policies": policies, "required_permissions": []}
 
 
+def allowed_target(world: World) -> Workloads:
+    """The role may assume a target role, which the list does not name for the association."""
+    [wanted] = with_target(world)
+    return [{name: value for name, value in wanted.items() if name != "target_role_arn"}]
+
+
 def with_target_and_requirements(world: World) -> Workloads:
     return [{**with_target(world)[0], "required_permissions": GUIDE["required_permissions"]}]
 
@@ -345,6 +351,14 @@ def associate_another_target(world: World) -> None:
 
 def disable_session_tags(world: World) -> None:
     world.update_association(disableSessionTags=True)
+
+
+def set_target(world: World) -> None:
+    world.update_association(targetRoleArn=f"arn:aws:iam::{world.account}:role/{TARGET}")
+
+
+def set_session_policy(world: World) -> None:
+    world.update_association(policy=json.dumps(document("s3:*", resource="*")))
 
 
 def limit_session(world: World) -> None:

@@ -51,6 +51,15 @@ REPAIRS: Mapping[str, Repair] = {
     "association to another role": APPLY,
     "association to another target role": APPLY,
     "session tags turned off": APPLY,
+    "session tags turned off, without a word in the list": Repair(
+        "list disable_session_tags: false", changes={"disable_session_tags": False}
+    ),
+    "target role set, without a word in the list": Repair(
+        "list target_role_arn: ''", changes={"target_role_arn": ""}
+    ),
+    "session policy set, without a word in the list": Repair(
+        "list session_policy: ''", changes={"session_policy": ""}
+    ),
     "session policy that takes away": APPLY,
     "boundary removed": APPLY,
     "description changed": APPLY,

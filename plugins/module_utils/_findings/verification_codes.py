@@ -152,6 +152,14 @@ VERIFICATION: Descriptions = {
         "apply the workload",
         also=("warning",),
     ),
+    Code.ASSOCIATION_SETTINGS_EXTRA: Description(
+        "The association has settings that are not listed",
+        "warning",
+        "an association made here has a target role, a session policy or session tags turned off, and the workload does not say "
+        "so; an error for a target role, and where the role cannot be used without session tags",
+        'list them, or list `target_role_arn: ""`, `session_policy: ""` or `disable_session_tags: false`',
+        also=("error",),
+    ),
     Code.ROLE_SETTINGS_DIFFER: Description(
         "The role has other settings",
         "error",

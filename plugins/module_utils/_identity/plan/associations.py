@@ -28,7 +28,7 @@ from ..model.desired import AssociationSpec
 from ..model.failures import Failure
 from ..model.messages import listed
 from ..model.observed import ObservedAssociation
-from ..model.ownership import is_of_another
+from ..model.ownership import OWNER_TAG, is_of_another
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Target, association_target
 from .problems import association_not_owned, owned_by_another
@@ -282,6 +282,50 @@ def same_session_policy(wanted: Mapping[str, object] | None, association: Observ
     if not wanted or not association.session_policy:
         return not wanted and not association.session_policy
     return same_meaning(wanted, association.session_policy, "session")
+
+
+_EMPTY = {"target_role_arn": "''", "disable_session_tags": "false", "session_policy": "''"}
+
+
+def find_extra_settings(
+    spec: AssociationSpec, association: ObservedAssociation, role_shuts_out: bool
+) -> Finding | None:
+    """Report what an association that was made here for this owner has, and the workload does not name.
+
+    :arg role_shuts_out: the role cannot be used without session tags.
+    """
+    if not association.owned or association.owner_arn:
+        return None
+    if is_of_another(association.tags, spec.tags.get(OWNER_TAG)):
+        return None
+    settings = {
+        name: present
+        for name, listed, present in (
+            ("target_role_arn", spec.target_role_arn, association.target_role_arn),
+            ("disable_session_tags", spec.disable_session_tags, association.disable_session_tags),
+            ("session_policy", spec.session_policy, association.session_policy),
+        )
+        if listed is None and present
+    }
+    if not settings:
+        return None
+    shown = (
+        f"{name} is {to_json(value) if isinstance(value, Mapping) else 'true' if value is True else value}"
+        for name, value in settings.items()
+    )
+    notes = [" Pods get the permissions of that role."] if "target_role_arn" in settings else []
+    if "disable_session_tags" in settings and role_shuts_out:
+        notes.append(f" Role {association.role_arn} cannot be used without session tags.")
+    empty = " and ".join(f"{name}: {_EMPTY[name]}" for name in settings)
+    return Finding(
+        Code.ASSOCIATION_SETTINGS_EXTRA,
+        f"association {association.association_id} of {association.key} has what is not asked for: {', '.join(shown)}."
+        f"{''.join(notes)}",
+        f"List what is meant. To have it removed, list {empty}, and apply the workload. Pods see the change after up to six "
+        "hours, or at once when they are recreated.",
+        association.key,
+        raised_as="error" if notes else None,
+    )
 
 
 def _parameters(

@@ -19,7 +19,7 @@ from ..model.changes import Change, Draft, Plan
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, RoleSpec, Workload
 from ..model.failures import Failure
-from ..model.observed import Observed, ObservedAssociation, ReadFailure
+from ..model.observed import Observed, ReadFailure
 from ..model.ownership import OWNER_TAG
 from ..model.shared import (
     Unread,
@@ -29,7 +29,7 @@ from ..model.shared import (
     shared_roles,
 )
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
-from .associations import WantedAssociation, plan_association, replacement_finding
+from .associations import WantedAssociation, find_extra_settings, plan_association, replacement_finding
 from .attachment_records import with_records
 from .completion import without_failed
 from .differences import find_differences
@@ -39,15 +39,14 @@ from .problems import breaks, refused_in_kubernetes
 from .replacing import Replacing
 from .shared_role import gains, plan_shared_role
 from .trust import scope_of
+from .trust_usability import is_shut_out
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:
     """The changes that the desired workloads need, and what stands in the way of some."""
     draft = Draft()
     account, options = observed.account, desired.options
-    workloads = [
-        _as_associated(workload, observed.associations.get(workload.key)) for workload in desired.workloads
-    ]
+    workloads = [_as_associated(draft, workload, observed) for workload in desired.workloads]
     listed = frozenset(workload.key for workload in workloads)
     unread = find_unread(observed, listed)
     differing = find_differences(account, workloads)
@@ -153,12 +152,19 @@ def _other_owner(change: Change) -> Finding | None:
     )
 
 
-def _as_associated(workload: Workload, association: ObservedAssociation | None) -> Workload:
-    """Session tags that an association has turned off stay off when nothing is said of them, and
-    then the role has to be usable without them."""
-    if workload.association.disable_session_tags is not None or association is None:
+def _as_associated(draft: Draft, workload: Workload, observed: Observed) -> Workload:
+    """Session tags that an association has turned off stay off when nothing is said of them, and then the role has to be
+    usable without them. Where it is not, somebody else turned them off, and its trust policy is not widened for that."""
+    association = observed.associations.get(workload.key)
+    if association is None:
         return workload
-    if not association.disable_session_tags:
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    shut_out = is_shut_out(workload, association, role, observed.clusters)
+    extra = find_extra_settings(workload.association, association, shut_out)
+    draft.findings += [extra] if extra is not None else []
+    if workload.association.disable_session_tags is not None or not association.disable_session_tags:
+        return workload
+    if shut_out:
         return workload
     return replace(workload, association=replace(workload.association, disable_session_tags=True))
 

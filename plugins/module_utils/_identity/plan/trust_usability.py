@@ -21,6 +21,7 @@ from ..._policy.trust.trust import TrustVerdict, check_trust, prepare_trust
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Workload
 from ..model.failures import Failure
+from ..model.observed import ObservedAssociation, ObservedRole
 from ..model.targets import trust_target
 
 Document = Mapping[str, object]
@@ -77,6 +78,21 @@ def trust_failures(
                 )
             )
     return failures
+
+
+def is_shut_out(
+    workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, clusters: Clusters
+) -> bool:
+    """Return whether an association turns session tags off, which the workload does not ask for, and its role certainly cannot
+    be used without them."""
+    if association is None or not association.disable_session_tags or role is None:
+        return False
+    if workload.association.disable_session_tags is not None or workload.key not in clusters:
+        return False
+    if association.role_arn.lower() != role.arn.lower():
+        return False
+    subject = subject_of(clusters.of(workload.key), workload.key, role.arn, disabled=True)
+    return check_trust(role.trust, subject).usable == "no"
 
 
 def usable_without_denies(trust: Document, given: Document | None, subject: Subject) -> str:

@@ -114,7 +114,12 @@ def _place(aws: AwsResult) -> Place:
     }
 
 
-_JUDGED_AGAIN = (Code.POLICY_ATTACHED_EXTRA, Code.ROLE_RESTRICTED, Code.TRUST_OPEN_TO_EVERYONE)
+_JUDGED_AGAIN = (
+    Code.ASSOCIATION_SETTINGS_EXTRA,
+    Code.POLICY_ATTACHED_EXTRA,
+    Code.ROLE_RESTRICTED,
+    Code.TRUST_OPEN_TO_EVERYONE,
+)
 
 
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:

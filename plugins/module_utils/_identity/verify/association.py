@@ -22,7 +22,8 @@ from ..model.desired import AssociationSpec, Workload
 from ..model.messages import listed
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from ..model.targets import association_target, associations_target
-from ..plan.associations import same_session_policy
+from ..plan.associations import find_extra_settings, same_session_policy
+from ..plan.trust_usability import is_shut_out
 from .settings import differences, shown, unmarked
 from .trust_policy import is_foreign
 
@@ -53,7 +54,9 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
             ),
         )
     role_arn = observed.account.role_arn(workload.role) if workload.role else association.role_arn
-    finding = _find_difference(workload, association, role_arn)
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    shut_out = is_shut_out(workload, association, role, observed.clusters)
+    finding = _find_difference(workload, association, role_arn, shut_out)
     return conclude(NAME, finding) if finding is not None else Check(NAME, PASS)
 
 
@@ -65,7 +68,9 @@ def _hint(key: WorkloadKey, others: Sequence[WorkloadKey]) -> str:
     return f" It has one for {listed(near)}." if near else ""
 
 
-def _find_difference(workload: Workload, association: ObservedAssociation, role_arn: str) -> Finding | None:
+def _find_difference(
+    workload: Workload, association: ObservedAssociation, role_arn: str, shut_out: bool
+) -> Finding | None:
     subject = f"association {association.association_id} of {workload.key}"
     spec = workload.association
     if association.role_arn != role_arn:
@@ -87,6 +92,9 @@ def _find_difference(workload: Workload, association: ObservedAssociation, role_
     differing = _differing_settings(spec, association)
     if differing:
         return _settings_differ(subject, differing, workload.key)
+    extra = find_extra_settings(spec, association, shut_out)
+    if extra is not None:
+        return extra
     if association.owner_arn:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,

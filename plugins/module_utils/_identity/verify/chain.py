@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..._policy.language.text import load
 from ..model.arns import parse_role_arn
 from ..model.checks import Verified
-from ..model.desired import Desired, RoleSpec, Workload
+from ..model.desired import AssociationSpec, Desired, RoleSpec, Workload
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from .association import check_association
 from .cluster import check_agent
@@ -69,5 +70,11 @@ def workloads_of(associations: Iterable[ObservedAssociation]) -> tuple[Workload,
     for association in sorted(associations, key=lambda association: association.key):
         parts = parse_role_arn(association.role_arn)
         role = RoleSpec(name=parts.name if parts else "", arn=association.role_arn)
-        workloads.append(Workload(association.key, role))
+        # Nobody listed settings, so the association is compared with itself.
+        settings = AssociationSpec(
+            association.target_role_arn,
+            association.disable_session_tags,
+            load(association.session_policy or {}),
+        )
+        workloads.append(Workload(association.key, role, association=settings))
     return tuple(workloads)

@@ -20,6 +20,7 @@ from ..model.cluster import Account
 from ..model.desired import TrustScope, Workload
 from ..model.observed import Observed, ObservedRole
 from ..model.targets import role_target
+from ..plan.associations import find_extra_settings
 from ..plan.trust_usability import given_trust_remedy, reasons, subject_of, usable_without_denies
 from .width import check_width
 
@@ -59,6 +60,9 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         and workload.association.disable_session_tags is None
         and is_usable(trust, replace(subject, session_tags=True))
     ):
+        if find_extra_settings(workload.association, association, role_shuts_out=True) is not None:
+            # The tags that are turned off are a finding of the check of the association.
+            return Check(NAME, FAIL)
         return conclude(
             NAME,
             Finding(

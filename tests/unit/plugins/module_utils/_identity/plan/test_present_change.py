@@ -466,7 +466,10 @@ def test_session_tags_that_are_off_already_count_when_nothing_is_said() -> None:
     aws = settled(workload(disable_session_tags=True))
     found = plan(aws, desired(workload()))
     assert names(found) == []
-    assert [finding.code for finding in found.findings] == ["TRUST_SCOPE_WITHOUT_SESSION_TAGS"]
+    assert [finding.code for finding in found.findings] == [
+        "ASSOCIATION_SETTINGS_EXTRA",
+        "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
+    ]
 
 
 def test_a_stated_scope_is_not_widened_for_session_tags_that_are_off() -> None:

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Settings of an association that was made here and that the list does not name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Agent,
+    VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
+    verify,
+    workloads_of,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
+    FakeAws,
+    desired,
+    document,
+    engine,
+    plan,
+    role_arn,
+    run,
+    workload,
+)
+
+TARGET = "arn:aws:iam::444455556666:role/lake-reader"
+POLICY = document("s3:GetObject")
+WIDE = {"name": "my-role", "trust_scope": "account"}
+CODE = "ASSOCIATION_SETTINGS_EXTRA"
+
+
+def changed_by_hand(wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> FakeAws:
+    aws = FakeAws()
+    run(aws, desired(wanted))
+    (association,) = aws.eks.associations.values()
+    association.update(settings)
+    return aws
+
+
+def told(findings: Any) -> list[tuple[str, str, str]]:
+    return [(one.severity, one.message, one.remedy) for one in findings if one.code == CODE]
+
+
+def checks(aws: FakeAws, wanted: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    asked = desired(wanted)
+    reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+    (one,) = verify(asked, engine(aws, asked).observe(asked), reads)
+    return {
+        check.name: (check.status, [(str(each.code), each.severity) for each in check.findings])
+        for check in one.checks
+    }
+
+
+NAME = "association a-00000000000000001 of default/app"
+LATER = "Pods see the change after up to six hours, or at once when they are recreated."
+TARGET_SET = {"targetRoleArn": TARGET}
+TAGS_OFF = {"disableSessionTags": True}
+LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "settings", "severity", "message", "empty"),
+    [
+        pytest.param(
+            workload(),
+            TARGET_SET,
+            "error",
+            f"target_role_arn is {TARGET}. Pods get the permissions of that role.",
+            {"target_role_arn": ""},
+            id="target role",
+        ),
+        pytest.param(
+            workload(),
+            TAGS_OFF,
+            "error",
+            f"disable_session_tags is true. Role {role_arn('my-role')} cannot be used without session tags.",
+            {"disable_session_tags": False},
+            id="session tags off, which the trust policy compares",
+        ),
+        pytest.param(
+            workload(role=WIDE),
+            TAGS_OFF,
+            "warning",
+            "disable_session_tags is true.",
+            {"disable_session_tags": False},
+            id="session tags off",
+        ),
+        pytest.param(
+            workload(role=WIDE),
+            LIMITED,
+            "warning",
+            'disable_session_tags is true, session_policy is {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":'
+            '["s3:GetObject"],"Resource":"*"}]}.',
+            {"disable_session_tags": False, "session_policy": ""},
+            id="session policy",
+        ),
+        pytest.param(
+            workload(role=WIDE, disable_session_tags=True),
+            LIMITED,
+            "warning",
+            f"session_policy is {json.dumps(POLICY, separators=(',', ':'))}.",
+            {"session_policy": ""},
+            id="session policy beside session tags that are asked for",
+        ),
+    ],
+)
+def test_a_setting_that_the_list_does_not_name_is_reported_and_can_be_removed(
+    wanted: dict[str, Any],
+    settings: dict[str, Any],
+    severity: str,
+    message: str,
+    empty: dict[str, Any],
+) -> None:
+    aws = changed_by_hand(wanted, settings)
+    made = run(aws, desired(wanted))
+    assert made.done == ()
+    pairs = " and ".join(f"{name}: {value!r}".replace("False", "false") for name, value in empty.items())
+    remedy = f"List what is meant. To have it removed, list {pairs}, and apply the workload. {LATER}"
+    expected = (severity, f"{NAME} has what is not asked for: {message}", remedy)
+    assert told(made.findings) == [expected]
+    assert checks(aws, wanted)["association"] == (
+        "fail" if severity == "error" else "warning",
+        [(CODE, severity)],
+    )
+    kept = run(aws, desired({**wanted, **empty}))
+    assert kept.failures == ()
+    assert told(kept.findings) == []
+    (association,) = aws.eks.associations.values()
+    assert not association.get("targetRoleArn")
+    assert not association.get("policy")
+    assert checks(aws, {**wanted, **empty})["association"] == ("pass", [])
+    assert checks(aws, {**wanted, **empty})["trust"] == ("pass", [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "settings", "listed"),
+    [
+        (workload(), TARGET_SET, {"target_role_arn": TARGET}),
+        (workload(role=WIDE), TAGS_OFF, {"disable_session_tags": True}),
+        (workload(role=WIDE), LIMITED, {"disable_session_tags": True, "session_policy": POLICY}),
+    ],
+)
+def test_a_setting_that_is_listed_is_not_reported_any_more(
+    wanted: dict[str, Any], settings: dict[str, Any], listed: dict[str, Any]
+) -> None:
+    aws = changed_by_hand(wanted, settings)
+    made = run(aws, desired({**wanted, **listed}))
+    assert (made.done, made.failures, told(made.findings)) == ((), (), [])
+    assert checks(aws, {**wanted, **listed})["association"] == ("pass", [])
+
+
+def test_check_mode_reports_it_beside_other_changes() -> None:
+    aws = changed_by_hand(workload(), TARGET_SET)
+    more = workload(policies=[{"name": "more", "document": POLICY}])
+    found = plan(aws, desired(more))
+    assert found.changes != ()
+    assert [severity for severity, _message, _remedy in told(found.findings)] == ["error"]
+
+
+def test_session_tags_that_somebody_turned_off_do_not_widen_the_trust_policy() -> None:
+    aws = changed_by_hand(workload(), TAGS_OFF)
+    trust = aws.iam.roles["my-role"]["trust"]
+    made = run(aws, desired(workload()))
+    assert made.done == ()
+    assert [finding.code for finding in made.findings] == [CODE]
+    assert aws.iam.roles["my-role"]["trust"] == trust
+    # The cause is reported once.
+    assert checks(aws, workload())["trust"] == ("fail", [])
+
+
+def test_the_association_of_another_owner_is_used_as_it_is() -> None:
+    aws = FakeAws()
+    theirs = {"tags": {OWNER_TAG: "data"}}
+    run(aws, desired(workload(target_role_arn=TARGET), **theirs))
+    for options, number in (({"tags": {OWNER_TAG: "web"}}, 0), ({}, 0), (theirs, 1)):
+        made = run(aws, desired(workload(), **options))
+        assert len(told(made.findings)) == number
+
+
+def test_associations_of_other_people_are_used_as_they_are() -> None:
+    aws = changed_by_hand(workload(), {**TARGET_SET, "tags": {}})
+    made = run(aws, desired(workload()))
+    assert told(made.findings) == []
+    assert checks(aws, workload())["association"] == ("pass", [("NOT_MARKED", "info")])
+
+
+def test_a_verification_without_a_list_compares_nothing() -> None:
+    aws = changed_by_hand(workload(role=WIDE), {**TARGET_SET, **LIMITED})
+    observed = engine(aws, desired(workload())).observe(desired(workload()))
+    (one,) = workloads_of(observed.associations.values())
+    assert one.association.target_role_arn == TARGET
+    assert (one.association.disable_session_tags, one.association.session_policy) == (True, POLICY)
