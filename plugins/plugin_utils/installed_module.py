@@ -21,6 +21,7 @@ from typing import Any
 from ansible import constants
 from ansible.module_utils.common import json as ansible_json
 from ansible.plugins.action import ActionBase
+from ansible.release import __version__
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import launcher
 
 try:
@@ -44,12 +45,18 @@ def runs_here(action: ActionBase) -> bool:
 
 def starts_here(action: ActionBase, variables: Mapping[str, Any]) -> bool:
     """Whether the action's module runs here, with the Python that this is, and not in the background."""
-    if not runs_here(action) or action._task.async_val:
+    if _is_unknown() or not runs_here(action) or action._task.async_val:
         return False
     host = action._task.delegate_to
     of_host = variables["ansible_delegated_vars"][host] if host else variables
     setting = constants.config.get_config_value("INTERPRETER_PYTHON", variables=of_host)
     return bool(action._templar.template(setting) == sys.executable)
+
+
+def _is_unknown() -> bool:
+    """Return whether this ansible-core has another name for what it runs, so that it has to pack modules itself."""
+    major, minor = (int(part) for part in __version__.split(".")[:2])
+    return _BuiltModule is None and (major, minor) >= (2, 19)
 
 
 def installed_module(name: str, arguments: Mapping[str, Any], interpreter: str) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from functools import partial
@@ -42,6 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     read_caller_access,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import AwsClients
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 
@@ -129,10 +129,7 @@ def write_authority(target: EksTarget) -> str:
     name = f"eks-authority-{hashlib.sha256(pem).hexdigest()[:16]}.crt"
     path = Path(constants.DEFAULT_LOCAL_TMP) / name
     if not path.exists():
-        # Tasks of several hosts may write it at once.
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(pem)
-        part.replace(path)
+        write_private(str(path), pem.decode(errors="replace"))
     return str(path)
 
 

@@ -17,11 +17,23 @@ import runpy
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
+from importlib.machinery import FileFinder, SourceFileLoader
+from types import CodeType, ModuleType
 
 
-def _is_ours(folder: str) -> bool:
-    return os.stat(folder).st_uid == os.geteuid()
+class _SourceLoader(SourceFileLoader):
+    """Compiles a file whenever it is imported. Bytecode beside it may be of another user, where the umask let others write
+    to the folders that Python makes for it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def _find_source(roots: tuple[str, ...], path: str) -> FileFinder:
+    if not any(path == root or path.startswith(root + os.sep) for root in roots):
+        raise ImportError(path)
+    return FileFinder(path, (_SourceLoader, [".py"]))
 
 
 def launch(module: str, packages: Mapping[str, Sequence[str]], arguments: str) -> None:
@@ -29,11 +41,8 @@ def launch(module: str, packages: Mapping[str, Sequence[str]], arguments: str) -
 
     ``packages`` says in which folders the controller found Ansible and the collections, so that no others are taken.
     """
-    # What was compiled once need not be again. A folder of collections is not to hold what belongs to others than
-    # its owner, though, whoever runs a play.
-    collections = [folders for name, folders in packages.items() if name.count(".") == 2]
-    if not all(_is_ours(folder) for folders in collections for folder in folders):
-        sys.dont_write_bytecode = True
+    roots = [folder for name, folders in packages.items() if name.count(".") == 2 for folder in folders]
+    sys.path_hooks.insert(0, functools.partial(_find_source, tuple(roots)))
     # Neither the folder of this script nor the current one, when it comes from standard input, is one to import from.
     script = getattr(sys.modules["__main__"], "__file__", None)
     unwanted = {"", *([os.path.dirname(os.path.realpath(script))] if script else ())}

@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
+    OWN,
     installed_module,
     runs_here,
     starts_here,
@@ -89,8 +90,9 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
     def _configure_module(
         self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
     ) -> Any:
-        """Also called for what runs a module in the background, which Ansible has to pack."""
-        if not starts_here(self, task_vars):
+        """Also called for what runs a module in the background, which Ansible has to pack. It also finds the module of a
+        short or redirected name."""
+        if not (module_name.startswith(f"{OWN}.") and starts_here(self, task_vars)):
             return super()._configure_module(module_name, module_args, task_vars)
         return installed_module(module_name, module_args, sys.executable)
 

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import marshal
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 
 import pytest
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import installed_module as installed
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
     installed_module,
     launcher_text,
@@ -48,6 +52,7 @@ def configured(
     become: bool = False,
     async_val: int = 0,
     delegate_to: str | None = None,
+    name: str = f"workload_identity.aws.{MODULE}",
 ) -> Any:
     monkeypatch.setattr(ActionBase, "_configure_module", lambda *_arguments: PACKED)
     module = Module(transport, become, async_val, delegate_to)
@@ -55,7 +60,7 @@ def configured(
     variables: dict[str, Any] = {"ansible_python_interpreter": python}
     if delegate_to:
         variables = {**other, "ansible_delegated_vars": {delegate_to: variables}}
-    return module._configure_module(f"workload_identity.aws.{MODULE}", {"cluster_name": "c"}, variables)
+    return module._configure_module(name, {"cluster_name": "c"}, variables)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +92,20 @@ def test_a_module_on_the_controller_is_not_packed(
         pytest.param(
             {"delegate_to": "localhost", "python": "/another/python3"}, id="delegated, with another Python"
         ),
+        pytest.param({"name": MODULE}, id="a short name"),
+        pytest.param({"name": f"another.collection.{MODULE}"}, id="a redirect of another collection"),
     ],
 )
 def test_a_module_elsewhere_is_packed(monkeypatch: pytest.MonkeyPatch, place: dict[str, Any]) -> None:
     assert configured(monkeypatch, **place) == PACKED
+
+
+def test_an_ansible_core_that_is_not_known_packs_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "_BuiltModule", None)
+    monkeypatch.setattr(installed, "__version__", "2.22.0.dev0")
+    assert configured(monkeypatch) == PACKED
+    monkeypatch.setattr(installed, "__version__", "2.18.1")
+    assert configured(monkeypatch)[0] == "new"
 
 
 def run(tmp_path: Path, text: str, pipelined: bool = False) -> subprocess.CompletedProcess[str]:
@@ -145,31 +160,33 @@ def test_a_started_module_takes_the_collections_of_the_controller(tmp_path: Path
     assert (done.stdout, done.stderr) == (f"__main__ {modules / 'one.py'}\n", "")
 
 
-def start_with_a_part(tmp_path: Path, user: int) -> None:
-    """A module that imports another one of its collection, started by a user."""
-    modules = with_what_the_launcher_needs(tmp_path / "collection")
-    (modules / "two.py").write_text("", encoding="utf-8")
+def test_bytecode_beside_a_collection_is_neither_read_nor_written(tmp_path: Path) -> None:
+    """With an umask of 000, Python makes its folders for bytecode such that any user may write to them."""
+    collection = tmp_path / "collection"
+    modules = with_what_the_launcher_needs(collection)
+    part = modules / "two.py"
+    part.write_text("", encoding="utf-8")
     (modules / "one.py").write_text(f"import {COLLECTION}.plugins.modules.two", encoding="utf-8")
+    planted = Path(importlib.util.cache_from_source(str(part)))
+    planted.parent.mkdir()
+    source = tmp_path / "planted.py"
+    source.write_text("print('planted')", encoding="utf-8")
+    header = struct.pack("<4sIII", importlib.util.MAGIC_NUMBER, 0, int(part.stat().st_mtime), 0)
+    code = marshal.dumps(compile(source.read_bytes(), str(part), "exec"))
+    planted.write_bytes(header + code)
     folders = {
         "ansible_collections": [str(COLLECTIONS)],
         "ansible_collections.workload_identity": [str(tmp_path)],
-        COLLECTION: [str(tmp_path / "collection")],
+        COLLECTION: [str(collection)],
     }
-    *text, call = launcher_text(f"{COLLECTION}.plugins.modules.one", folders, {}).splitlines()
-    done = run(tmp_path, "\n".join([*text, f"os.geteuid = lambda: {user}", call]))
+    before = os.umask(0)
+    try:
+        done = run(tmp_path, launcher_text(f"{COLLECTION}.plugins.modules.one", folders, {}))
+    finally:
+        os.umask(before)
     assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_what_was_compiled_is_kept_beside_it_for_the_next_start(tmp_path: Path) -> None:
-    start_with_a_part(tmp_path, os.geteuid())
-    assert sorted(path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")) == [
-        *("listener", "one", "two")
-    ]
-
-
-def test_nothing_is_left_in_a_collection_of_somebody_else(tmp_path: Path) -> None:
-    start_with_a_part(tmp_path, os.geteuid() + 1)
-    assert list(tmp_path.rglob("__pycache__")) == []
+    assert list(tmp_path.rglob("*.pyc")) == [planted]
+    assert list(tmp_path.rglob("__pycache__")) == [planted.parent]
 
 
 def test_a_started_module_ends_when_nobody_reads_its_result(tmp_path: Path) -> None:

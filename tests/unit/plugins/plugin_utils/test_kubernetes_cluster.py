@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +33,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AwsError,
     ErrorKind,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+    EksTarget,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes_cluster,
     kubernetes_modules,
@@ -40,6 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     EksAccess,
     GivenAccess,
+    write_authority,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_writes import TaskCluster
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
@@ -393,3 +399,17 @@ def test_a_module_has_a_folder_of_its_user_for_temporary_files(
     kubernetes_modules.run_module(caller, "kubernetes.core.k8s", {}, {}, 5)
     kubernetes_modules.run_with(GivenAccess({}), caller, "kubernetes.core.k8s", {}, {}, 5)
     assert environments == [{"TMPDIR": folder}] * 2
+
+
+def test_the_authority_of_a_cluster_is_in_a_file_of_this_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    target = EksTarget("blue", "arn:of:blue", "https://eks", base64.b64encode(b"PEM\n").decode())
+    before = os.umask(0)
+    try:
+        path = Path(write_authority(target))
+        assert write_authority(target) == str(path)
+    finally:
+        os.umask(before)
+    assert (path.parent, path.read_text(), path.stat().st_mode & 0o777) == (tmp_path, "PEM\n", 0o600)
