@@ -56,7 +56,8 @@ options:
     description:
       - Whether to detach, from the roles that were made by this collection, every policy that is not asked for.
       - Policies that were made by this collection are detached in any case when they are no longer asked for.
-      - Neither is done to a role whose trust policy also names workloads outside the run, as the policies may be theirs.
+      - Neither is done to a role that workloads outside the run use, as the policies may be theirs. Where that cannot be seen,
+        as with V(account) and V(none) of O(trust_scope), it takes O(force=true), too.
       - A policy that was not made by this collection and only denies restricts the role, and stays (V(ROLE_RESTRICTED)).
     type: bool
     default: false
@@ -75,6 +76,8 @@ options:
       - Also whether to change the document of a policy that roles, users or groups outside the run have attached, or as their
         permissions boundary (V(POLICY_USED_ELSEWHERE)).
       - Also whether a trust policy that is given as a whole takes away a C(Deny) that somebody added (V(ROLE_RESTRICTED)).
+      - With O(state=present) also whether to narrow trust policies, and to change permissions boundaries and session durations,
+        of roles that workloads outside the run may use. Those that are seen to use a role keep being let in.
     type: bool
     default: false
   propagation_timeout:

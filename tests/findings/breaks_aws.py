@@ -254,6 +254,15 @@ def attach_denying(world: World) -> None:
     world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=quarantine["Policy"]["Arn"])
 
 
+def share_role(world: World) -> None:
+    """Another list brings a workload, and a policy, to the role."""
+    listed = world.asked
+    other = {"name": "of-another-list", "document": document("s3:GetObject")}
+    world.asked = [{**GUIDE, "service_account": "other", "policies": [other], "required_permissions": []}]
+    world.converge()
+    world.asked = listed
+
+
 def attach_administrator(world: World) -> None:
     world.iam.attach_role_policy(RoleName=ROLE, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 

@@ -136,8 +136,9 @@ RUN: Descriptions = {
     Code.POLICY_ATTACHED_EXTRA: Description(
         "A policy that is not listed is attached",
         "warning",
-        "a role made here has a policy that is not listed; an error where it lets the role administer the account",
-        "list it, detach it, or `purge_policies`",
+        "a role made here has a policy that is not listed, or that stays for users outside the run; an error where it lets "
+        "the role administer the account",
+        "nothing where another list needs it; else list it, detach it, or `purge_policies`",
         also=("error",),
     ),
     Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS: Description(
@@ -203,6 +204,13 @@ RUN: Descriptions = {
         "`purge_policies`, and with `role.trust_policy` unless with `force`",
         "find out who restricted the role and why; remove the statement, or detach the policy",
         also=("warning", "info"),
+    ),
+    Code.TRUST_KEPT_FOR_OTHERS: Description(
+        "The trust policy keeps users outside the run",
+        "warning",
+        "the run asks for a narrower trust policy, and workloads outside the run use the role, or may use it in other "
+        "clusters: they keep what lets them in",
+        "the same `trust_scope` wherever the role is listed, or `force`",
     ),
     Code.TRUST_STATEMENT_STAYS: Description(
         "Our trust statement stays",
@@ -307,6 +315,11 @@ FAILURES: Descriptions = {
         "`session_policy: ''`: EKS removes a session policy only with the association, which has fields or tags that a new one "
         "cannot be given",
         "a session policy that allows everything; or delete the association, if that may be lost, and run again",
+    ),
+    Code.ROLE_USED_ELSEWHERE: _failure(
+        "The role is used outside the run",
+        "permissions boundary, session duration or a whole trust policy would change for workloads that the run does not list",
+        "ask for the same wherever the role is listed, a role of their own, or `force`",
     ),
     Code.ROLE_POLICIES_OVER_QUOTA: _failure(
         "The role would have more policies than its quota",

@@ -83,7 +83,7 @@ VERIFICATION: Descriptions = {
         "The trust policy is wider than its scope",
         "warning",
         "the trust policy of a role made here lets in more than its scope",
-        "apply the workload, which narrows it",
+        "apply the workload, which narrows it unless workloads outside the run use the role",
     ),
     Code.POLICY_OTHER_VERSION_DEFAULT: Description(
         "Another version of a policy is the default",

@@ -17,7 +17,7 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from .aws_errors import ErrorKind
 from .failures import Failure
-from .observed import ObservedAssociation
+from .observed import ObservedAssociation, Reach
 from .targets import Action, Target
 
 
@@ -94,11 +94,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one run is to do. A workload with a failure gets no change of its own."""
+    """What one run is to do. A workload with a failure gets no change of its own.
+
+    ``unread`` are associations outside the run without which nothing is taken from the roles that they may use.
+    """
 
     changes: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
     findings: tuple[Finding, ...] = ()
+    unread: frozenset[Reach] = frozenset()
 
 
 @dataclass(slots=True)
@@ -108,7 +112,8 @@ class Draft:
     changes: list[Change] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    unread: set[Reach] = field(default_factory=set)
 
     def plan(self) -> Plan:
         ordered = sorted(self.changes, key=attrgetter("place"))
-        return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings))
+        return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings), frozenset(self.unread))

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -192,6 +192,45 @@ class UnlistedAssociations:
     def __contains__(self, key: WorkloadKey) -> bool:
         return key in self.keys or key in self.addons
 
+    def has_described(self, reach: Reach) -> bool:
+        """Return whether all associations of a reach were read in full."""
+        rest = {*self.keys, *self.addons} - self.described.keys()
+        if self.more or self.error is not None:
+            return False
+        return not any(reach.includes(Reach(key.cluster, key.namespace)) for key in rest)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reach:
+    """The associations of a cluster, by the cluster part of their keys, or of one namespace of it."""
+
+    cluster: str
+    namespace: str = ""
+
+    def includes(self, other: Reach) -> bool:
+        """Return whether all associations of the other reach belong to this one."""
+        return self.cluster == other.cluster and self.namespace in ("", other.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideAssociations:
+    """Associations of workloads outside the run, read where a change could take something from them.
+
+    ``reaches`` have been read. Of those in ``errors`` at least one association is unknown.
+    """
+
+    reaches: frozenset[Reach] = frozenset()
+    associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
+    errors: Mapping[Reach, AwsError] = field(default_factory=dict)
+
+    def has_read(self, reach: Reach) -> bool:
+        """Return whether the associations of a reach have been read, or could not be."""
+        return any(read.includes(reach) for read in self.reaches)
+
+    def error_of(self, reach: Reach) -> AwsError | None:
+        """Return why associations of a reach are not known; None where all of them are, or were not looked for."""
+        return next((error for read, error in self.errors.items() if read.includes(reach)), None)
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -206,7 +245,8 @@ class Observed:
     how many policies a role may have; None when it was not asked for, or the caller is not told. ``unlisted`` is by what keys of
     workloads call the cluster, and empty where only some workloads were looked at; then so is ``unassociated``: workloads
     that the run does not list, that a role of it lets in, and that have no association. ``unlisted_roles`` are roles that the
-    run does not list, by lower-case name: those that its associations are to leave, and all of a bulk read.
+    run does not list, by lower-case name: those that its associations are to leave, and all of a bulk read. ``outside``
+    is empty unless a plan asked for it.
     """
 
     clusters: Clusters
@@ -221,6 +261,7 @@ class Observed:
     unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: frozenset[WorkloadKey] = frozenset()
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
+    outside: OutsideAssociations = field(default_factory=OutsideAssociations)
 
     # Not slots: what is asked for each workload is indexed once.
     @cached_property
@@ -236,6 +277,26 @@ class Observed:
     @property
     def account(self) -> Account:
         return self.clusters.account
+
+    @cached_property
+    def outside_associations(self) -> Mapping[WorkloadKey, ObservedAssociation]:
+        """The associations outside the run that were read, for whatever reason."""
+        described = {key: found for part in self.unlisted.values() for key, found in part.described.items()}
+        return {**described, **self.outside.associations}
+
+    def has_read_outside(self, reach: Reach) -> bool:
+        """Return whether the associations of a reach outside the run have been read, or could not be."""
+        unlisted = self.unlisted.get(reach.cluster)
+        return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
+
+    def users_outside(self, role_arn: str, listed: Collection[WorkloadKey]) -> list[ObservedAssociation]:
+        """Return the associations with a role, also as their target role, whose workloads the run does not list."""
+        arn, known = role_arn.lower(), {**self.outside_associations, **self.associations}
+        return [
+            known[key]
+            for key in sorted(known)
+            if key not in listed and arn in {used.lower() for used in known[key].roles}
+        ]
 
     def cluster_of(self, key: WorkloadKey) -> Cluster:
         """The cluster of a workload; KeyError where it could not be read."""

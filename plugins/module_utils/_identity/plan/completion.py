@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.key import WorkloadKey
@@ -42,7 +43,7 @@ def without_failed(plan: Plan) -> Plan:
             skipped.append(_skipped(change, need or missing or change.target, failed))
         else:
             kept.append(change)
-    return Plan(tuple(kept), (*plan.failures, *skipped), plan.findings)
+    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *skipped))
 
 
 def _kept(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:

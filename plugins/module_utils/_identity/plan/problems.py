@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
@@ -18,6 +19,7 @@ from ..model.changes import Change
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec, Workload
 from ..model.failures import Failure
+from ..model.messages import listed
 from ..model.observed import ObservedAssociation, ObservedRole
 from ..model.ownership import MANAGED_BY_TAG, OWNER_TAG
 from ..model.shared import SharedRole
@@ -30,6 +32,7 @@ from ..model.targets import (
     trust_target,
 )
 from . import roles
+from .outside_users import OutsideUsers
 
 UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here, and is left as it is."
 TAKE_BACK = (
@@ -186,6 +189,39 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             "⟨trust_policy_size_limit⟩.",
         )
     ]
+
+
+def role_used_elsewhere(
+    shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
+) -> Failure | None:
+    """Return the refusal to change what a role means for users outside the run; None where nothing of that changes.
+
+    :arg lost: the users whom a trust policy that is given as a whole would shut out.
+    """
+    differences = [
+        f"its {name.replace('_', ' ')} is {present or 'none'}, not {wanted or 'none'}"
+        for name, present, wanted in roles.differing_limits(shared.spec, role)
+    ]
+    users = users if differences else OutsideUsers()
+    if lost:
+        users = replace(users, known=tuple(sorted({*users.known, *lost})))
+        differences.append("role.trust_policy does not let all of its users in")
+    if not users:
+        return None
+    return Failure(
+        shared.keys,
+        role_target(role.name),
+        "update",
+        Code.ROLE_USED_ELSEWHERE,
+        f"role {role.arn} is not as this run defines it for {listed(map(str, shared.keys))}: {' and '.join(differences)}. It "
+        f"{users.description or _UNREAD}, so it stays as it is.",
+        "Define the same wherever the role is listed, list all its workloads in one run, or give these workloads a role of their "
+        "own. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
+    )
+
+
+# Only until the associations have been read, or as long as they cannot be.
+_UNREAD = "may be used by others"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:

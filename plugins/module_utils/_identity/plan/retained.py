@@ -20,29 +20,54 @@ from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
 from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
+from .outside_users import OutsideUsers
 
 
 def attached_extra(
     role: ObservedRole,
     key: WorkloadKey,
     arn: str,
+    users: OutsideUsers,
     unread: ReadFailure | None = None,
     administers: bool = False,
 ) -> Finding:
-    """``administers``: the policy is known to let the role administer the account."""
+    """Report a policy that is attached without being asked for.
+
+    :arg users: the users of the role outside the run, for whom the policy stays.
+    :arg administers: the policy is known to let the role administer the account.
+    """
     message = f"role {role.name} also has {arn} attached, which is not asked for."
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
-    remedy = (
-        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless the trust policy of the role "
-        "names workloads outside the run."
-    )
+    if users.description:
+        message += f" The role {users.description}, so the policy may be theirs."
+    remedy = _how_to_detach(role, arn, users)
     if unread is not None:
         error, part = unread.error, unread.target.resource
         message += f" Its {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
         remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
         Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
+    )
+
+
+def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers) -> str:
+    command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+    if users.remedy:
+        return users.remedy
+    if users.known:
+        return (
+            "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
+            f"the policy, detach it: {command}"
+        )
+    if users.unseen:
+        return (
+            "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
+            "which detaches it."
+        )
+    return (
+        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
+        "use the role."
     )
 
 

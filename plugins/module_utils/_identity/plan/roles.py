@@ -114,6 +114,17 @@ def update_role(
     )
 
 
+def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, object, object]]:
+    """Return the attributes that limit sessions of the role and would change: name, present and wanted value."""
+    names = ("permissions_boundary", "max_session_duration")
+    values = ((name, getattr(role, name), getattr(spec, name)) for name in names)
+    return [
+        (name, present, wanted)
+        for name, present, wanted in values
+        if wanted is not None and wanted != present
+    ]
+
+
 def update_trust(
     role: ObservedRole,
     trust: Mapping[str, object],

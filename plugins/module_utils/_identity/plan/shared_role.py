@@ -34,10 +34,11 @@ from . import problems, retained, roles
 from .attachment_quota import find_overfull, policy_limit
 from .document_steps import only_denies
 from .let_in import everyone_let_in, others_let_in
+from .narrowing import Narrowed, narrow_trust
+from .outside_users import OutsideUsers, find_outside_users
 from .trust import (
     TAGGED_SCOPES,
     extended_trust,
-    grants_of_others,
     may_let_in,
     wanted_trust,
 )
@@ -75,7 +76,15 @@ def plan_shared_role(
         draft.failures.append(problems.boundary_missing(clusters.account, shared))
         return
     holders = _holders(observed, shared, role, listed, unread)
-    changes, failures = _role_changes(clusters, options, shared, role, listed, made, holders)
+    narrowed = _next_trust(observed, clusters, options, shared, role, listed)
+    draft.unread.update(narrowed.unread)
+    changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, made, holders)
+    users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, listed)
+    if role is not None and _is_ours(role, options):
+        refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
+        if refusal is not None and not options.force:
+            draft.unread.update(users.unread)
+            failures.append(refusal)
     if failures:
         draft.failures.extend(failures)
         others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
@@ -91,7 +100,7 @@ def plan_shared_role(
             failure = problems.not_owned(shared, role, [*changes, *joining])
         draft.failures.append(failure)
         return
-    leaving, staying = _detachments(observed, clusters, options, shared, role, listed)
+    leaving, staying = _detachments(draft, observed, options, shared, role, users)
     overfull = find_overfull(observed, options, shared, role, joining, leaving)
     if overfull is not None:
         draft.failures.append(overfull)
@@ -104,7 +113,7 @@ def plan_shared_role(
         if spec.trust_policy is None and _is_ours(role, options):
             draft.findings.extend(everyone_let_in(role, shared.keys[0]))
             draft.findings.extend(others_let_in(role, shared.keys[0]))
-        draft.findings.extend(staying)
+        draft.findings.extend([*narrowed.findings, *staying])
         # A full role takes a policy only after another one has left.
         excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
         swaps = list(map(roles.swap, leaving[:excess], joining))
@@ -187,12 +196,53 @@ def _boundary_missing(
     return boundary in observed.policies and observed.policies[boundary] is None
 
 
-def _role_changes(
+def _next_trust(
+    observed: Observed,
     clusters: Clusters,
     options: Options,
     shared: SharedRole,
     role: ObservedRole | None,
     listed: frozenset[WorkloadKey],
+) -> Narrowed:
+    """Return the trust policy that the role gets."""
+    spec = shared.spec
+    if role is None:
+        return Narrowed(wanted_trust(clusters, spec, options, shared.users, listed, None))
+    if spec.existing:
+        extended = spec.extend_trust
+        trust = extended_trust(clusters, spec, options, shared.users, role.trust) if extended else role.trust
+        return Narrowed(trust)
+    trust = wanted_trust(clusters, spec, options, shared.users, listed, role.trust)
+    if not _is_ours(role, options):
+        return Narrowed(trust)
+    return narrow_trust(observed, options, shared, role, trust, listed)
+
+
+def _outside_users(
+    observed: Observed,
+    clusters: Clusters,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    trust: Mapping[str, object],
+    listed: frozenset[WorkloadKey],
+) -> OutsideUsers:
+    """Return the users of the role outside the run, where a change turns on them. Whoever takes over a role, or says so,
+    knows that it has no others than those that can be seen."""
+    if role is None or shared.spec.existing:
+        return OutsideUsers()
+    if set(role.attached) <= shared.policy_users.keys() and not roles.differing_limits(shared.spec, role):
+        return OutsideUsers()
+    vouched = not role.owned or (options.force and options.purge_policies)
+    return find_outside_users(observed, clusters, role, trust, listed, vouched)
+
+
+def _role_changes(
+    clusters: Clusters,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    trust: Mapping[str, object],
     made: Collection[str],
     holders: frozenset[Target],
 ) -> tuple[list[Change], list[Failure]]:
@@ -205,16 +255,11 @@ def _role_changes(
             if workload.association.disable_session_tags
         ]
     if spec.existing and role is not None:
-        trust = role.trust
-        if spec.extend_trust:
-            trust = extended_trust(clusters, spec, options, shared.users, role.trust)
         change = roles.update_trust(role, trust, keys)
         failures += trust_failures(clusters, shared.users, trust if change else role.trust, role.arn)
         if change is not None:
             failures += problems.too_long(shared, trust, options)
         return ([change] if change else []), failures
-    present = role.trust if role is not None else None
-    trust = wanted_trust(clusters, spec, options, shared.users, listed, present)
     failures += problems.too_long(shared, trust, options)
     if spec.trust_policy is not None:
         failures += trust_failures(clusters, shared.users, spec.trust_policy, clusters.account.role_arn(spec))
@@ -245,19 +290,18 @@ def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection
 
 
 def _detachments(
+    draft: Draft,
     observed: Observed,
-    clusters: Clusters,
     options: Options,
     shared: SharedRole,
     role: ObservedRole | None,
-    listed: frozenset[WorkloadKey],
+    users: OutsideUsers,
 ) -> tuple[list[Change], list[Finding]]:
-    """Policies of ours that the role is no longer to have, and all with ``purge_policies``. Others stay, and are reported; so
-    does everything on a role that workloads outside this run use too, for it may be theirs."""
+    """Plan to detach policies made here that the role is no longer to have, and all others with ``purge_policies``. The rest
+    stays, and is reported; so does everything that users outside the run may need."""
     if role is None or shared.spec.existing or not _is_ours(role, options):
         return [], []
     changes, findings = [], []
-    foreign_grants = grants_of_others(clusters, role.trust, listed)
     for arn in role.attached:
         if arn in shared.policy_users:
             continue
@@ -268,14 +312,15 @@ def _detachments(
             findings.append(retained.only_denies(role, shared.keys[0], arn))
             continue
         unread = None if ours else observed.unread.get(Target("document", arn))
-        if unread is not None:
-            findings.append(retained.attached_extra(role, shared.keys[0], arn, unread))
-        elif (options.purge_policies or ours) and not foreign_grants:
+        removable = unread is None and (options.purge_policies or ours)
+        if removable and not users:
             # It may be this plan that makes the policy ours.
             needs = frozenset((policy_target(arn),))
             change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys, needs)
             changes.append(replace(change, takes=True))
-        else:
-            failure = observed.unread.get(Target("owner", arn))
-            findings.append(retained.attached_extra(role, shared.keys[0], arn, failure))
+            continue
+        if removable:
+            draft.unread.update(users.unread)
+        failure = unread or observed.unread.get(Target("owner", arn))
+        findings.append(retained.attached_extra(role, shared.keys[0], arn, users, failure))
     return changes, findings

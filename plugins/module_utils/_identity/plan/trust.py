@@ -156,7 +156,7 @@ def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object
 def foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
     """Whom those statements let in, as they name them."""
     statements = foreign_statements(present, asked)
-    return {name for statement in statements if is_allow(statement) for name in _principals(statement)} - {
+    return {name for statement in statements if is_allow(statement) for name in principals_of(statement)} - {
         SERVICE
     }
 
@@ -166,11 +166,11 @@ def in_words(names: Iterable[str]) -> list[str]:
 
 
 def _names_others(statement: Mapping[str, object]) -> bool:
-    names = _principals(statement)
+    names = principals_of(statement)
     return not names or bool(names - {SERVICE})
 
 
-def _principals(statement: Mapping[str, object]) -> set[str]:
+def principals_of(statement: Mapping[str, object]) -> set[str]:
     """Empty when a statement says whom it is not for."""
     principal = statement.get("Principal", {})
     values = principal.values() if isinstance(principal, Mapping) else [principal]

@@ -18,7 +18,13 @@ from ..._aws.concurrency import map_concurrently
 from ..._findings.key import WorkloadKey
 from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
-from ..model.observed import ObservedAssociation, ReadFailure, UnlistedAssociations
+from ..model.observed import (
+    ObservedAssociation,
+    OutsideAssociations,
+    Reach,
+    ReadFailure,
+    UnlistedAssociations,
+)
 from ..model.targets import association_target, associations_target
 from .associations import describe_association, first_associations, list_associations
 from .reader import Reader
@@ -159,6 +165,52 @@ def _unlisted(
         failed=tuple(failed),
         error=remainder.error or (first.error if first else None),
     )
+
+
+def read_outside(
+    reader: Reader, reaches: Collection[Reach], listed: Collection[WorkloadKey], known: OutsideAssociations
+) -> OutsideAssociations:
+    """Read the associations of some reaches whose workloads the run does not list, in addition to what is ``known``."""
+    clusters = reader.clusters.members
+
+    def list_reach(reach: Reach) -> list[_Listed] | AwsError:
+        cluster = clusters[reach.cluster]
+        api = reader.api.in_region(cluster.region)
+        try:
+            summaries = list(list_associations(api, cluster.name, reach.namespace))
+        except AwsError as error:
+            return error
+        keys = [WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"]) for row in summaries]
+        rows = zip(keys, summaries, strict=True)
+        return [_Listed(cluster, key, str(row["associationId"])) for key, row in rows if key not in listed]
+
+    def describe(association: _Listed) -> ObservedAssociation | AwsError | None:
+        present = known.associations.get(association.key)
+        if present is not None and present.association_id == association.association_id:
+            return present
+        try:
+            return _describe(reader, association)
+        except AwsError as error:
+            return error
+
+    ordered = sorted(reaches)
+    errors = dict(known.errors)
+    found: dict[WorkloadKey, _Listed] = {}
+    for reach, answer in zip(ordered, map_concurrently(list_reach, ordered, reader.width), strict=True):
+        if isinstance(answer, AwsError):
+            errors[reach] = answer
+        else:
+            found |= {association.key: association for association in answer}
+    associations = dict(known.associations)
+    described = map_concurrently(describe, found.values(), reader.width)
+    for key, association in zip(found, described, strict=True):
+        if isinstance(association, AwsError):
+            errors |= {
+                reach: association for reach in ordered if reach.includes(Reach(key.cluster, key.namespace))
+            }
+        elif association is not None:
+            associations[key] = association
+    return OutsideAssociations(known.reaches | set(ordered), associations, errors)
 
 
 def _cluster_of(result: ObservedAssociation | ReadFailure) -> str:

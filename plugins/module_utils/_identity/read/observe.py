@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 
@@ -26,6 +26,7 @@ from ..model.observed import (
     ObservedAssociation,
     ObservedPolicy,
     ObservedRole,
+    Reach,
     ReadFailure,
     UnlistedAssociations,
     users_of,
@@ -40,6 +41,7 @@ from .cluster_associations import (
     has_association,
     read_all_associations,
     read_associations,
+    read_outside,
 )
 from .decode import decode_role
 from .policies import read_document, read_policy, read_policy_users
@@ -99,6 +101,12 @@ class Observer(Reader):
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
         """Every association of the clusters. Raises AwsError when one cannot be read."""
         return read_all_associations(self)
+
+    def observe_outside(self, desired: Desired, observed: Observed, reaches: Collection[Reach]) -> Observed:
+        """Read the associations of some reaches, too, whose workloads are not desired."""
+        keys = frozenset(workload.key for workload in desired.workloads)
+        known = replace(observed.outside, associations=observed.outside_associations)
+        return replace(observed, outside=read_outside(self, reaches, keys, known))
 
     def observe(
         self,

@@ -173,7 +173,7 @@ def _send_all(
         replaces = change.action == "replace" and bool(made)
         try:
             if call.operation == OPERATION:
-                answer = write_trust(api, change, call, wait_policy, journal.changes_of(change.target))
+                answer = write_trust(api, change, call, wait_policy, journal)
             else:
                 answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:

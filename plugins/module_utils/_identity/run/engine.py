@@ -37,7 +37,7 @@ from .apply import apply_plan
 from .attempts import Attempts
 from .journal import Cause, Journal
 from .outcome import Outcome, Refusal, Run
-from .trust_write import hold_trust
+from .trust_write import hold_trust, let_in_again, restore_grants
 from .use_check import UseCheck
 from .visible import merge, overlay, seen_before, unseen, without_unseen
 from .waiting import WaitPolicy
@@ -95,7 +95,8 @@ class Engine:
             return self.observer("verify").observe(desired, planning=False, unchanged=untouched)
 
         # What an earlier look showed and nobody here removed is not missing because a later one is late.
-        return self._settled(run.desired, look, seen_before(run))
+        observed = self._settled(run.desired, look, seen_before(run))
+        return replace(observed, outside=run.observed.outside)
 
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()
@@ -117,13 +118,19 @@ class Engine:
         behind = [change for change in missing if change in made]
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
-    def _plan(self, desired: Desired, observed: Observed) -> Plan:
-        """The account's quota is asked for only where the usual one would stand in the way."""
+    def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
+        """Plan, and read what only some plans turn on: the associations of workloads outside the run that may use a role
+        which is about to lose something, and the account's quota where the usual one would stand in the way."""
         plan = make_plan(desired, observed)
-        if not has_overfull(plan):
-            return plan
-        quota = read_attachment_quota(self.api)
-        return plan if quota is None else make_plan(desired, replace(observed, attachment_quota=quota))
+        while plan.unread - observed.outside.reaches:
+            observed = self.observer().observe_outside(desired, observed, plan.unread)
+            plan = make_plan(desired, observed)
+        if has_overfull(plan):
+            quota = read_attachment_quota(self.api)
+            if quota is not None:
+                observed = replace(observed, attachment_quota=quota)
+                plan = make_plan(desired, observed)
+        return plan, observed
 
     def run(
         self,
@@ -140,6 +147,7 @@ class Engine:
         removal = state == "absent"
         attempts = Attempts()
         beside: list[Finding] = []
+        restored: list[Finding] = []
         for turn in range(ROUNDS):
             first = first_look if turn == 0 else None
             observed = first or self._look(desired, removal, attempts, turn == 0)
@@ -149,7 +157,7 @@ class Engine:
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
-                plan = self._plan(desired, observed)
+                plan, observed = self.plan(desired, observed)
             self.journal.begin(observed, plan)
             if check_mode:
                 left = [] if removal else find_left_behind(desired, surroundings, plan.changes)
@@ -175,6 +183,7 @@ class Engine:
                 retryable |= {
                     refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable
                 }
+            restored += self._let_in_again(desired, observed, outcome)
             if not turn:
                 # Something was removed or attached since it was looked at, or IAM is very slow: once more is enough.
                 retryable |= {
@@ -190,8 +199,24 @@ class Engine:
         failures = attempts.failures(plan, outcome)
         changes = [done.change for done in attempts.done]
         left = [] if removal else find_left_behind(desired, surroundings, changes)
-        findings = (*plan.findings, *beside, *left)
+        findings = (*plan.findings, *beside, *left, *restored)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
+
+    def _let_in_again(self, desired: Desired, observed: Observed, outcome: Outcome) -> list[Finding]:
+        """Let in users outside the run that what was written just now has shut out. A trust policy that is given as a whole
+        says itself whom it is for."""
+        roles = (workload.role for workload in desired.workloads)
+        whole = {role.name.lower() for role in roles if role is not None and role.trust_policy is not None}
+        written = [done.change for done in outcome.done if done.change.target.resource == "trust_policy"]
+        changes = [change for change in written if change.target.name.lower() not in whole]
+        if not changes:
+            return []
+        keys = frozenset(workload.key for workload in desired.workloads)
+        return let_in_again(self.observer("check"), observed, changes, keys, self.journal, self.wait_policy)
+
+    def restore_grants(self, run: Run, observed: Observed) -> bool:
+        """Put back grants of this run that its last look does not show. Return whether it has to look again."""
+        return restore_grants(self.api, (done.change for done in run.done), observed, self.wait_policy)
 
     def _look(self, desired: Desired, removal: bool, attempts: Attempts, first: bool) -> Observed:
         perhaps = attempts.perhaps_made()

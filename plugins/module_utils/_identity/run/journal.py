@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ..._findings.key import WorkloadKey
 from ..model.changes import Call, Change, Plan
@@ -35,11 +36,13 @@ class Cause:
 class Journal:
     """Threads write to it when a request is answered, so it holds what an ended run cannot return any more.
 
-    ``observed`` and ``plan`` are those of the latest look.
+    ``observed`` and ``plan`` are those of the latest look. ``late_writes`` has the trust policies that were written so long after
+    they were read that another run may have written and looked again in between, with the time of the read.
     """
 
     observed: Observed | None = None
     plan: Plan = field(default_factory=Plan)
+    late_writes: dict[Target, datetime] = field(default_factory=dict)
     _done: dict[Target, Done] = field(default_factory=dict)
     _answered: dict[Target, list[Call]] = field(default_factory=dict)
     _refused: dict[Target, Refusal] = field(default_factory=dict)
@@ -67,6 +70,11 @@ class Journal:
         """A request of a change was answered."""
         with self._lock:
             self._answered.setdefault(change.target, []).append(call)
+
+    def note_late_write(self, target: Target, read_at: datetime) -> None:
+        """Keep the first read: what was overwritten may be as old."""
+        with self._lock:
+            self.late_writes.setdefault(target, read_at)
 
     def end(self, result: Done | Refusal) -> None:
         """A change came to its end."""

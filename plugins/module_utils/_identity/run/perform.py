@@ -57,6 +57,8 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             run = engine.run(desired, order.state, order.check_mode)
         # What has just been read and needed no change is the proof already.
         observed = engine.observe_after(run)
+        if engine.restore_grants(run, observed):
+            observed = engine.observe_after(run)
         if order.verify and order.state == "present" and not (order.check_mode and run.plan.changes):
             proof = _read_proof(engine, desired, observed, made=bool(run.done))
             verified = verify(desired, observed, proof)

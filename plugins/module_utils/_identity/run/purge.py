@@ -14,8 +14,8 @@ from functools import partial
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.desired import Desired
+from ..model.observed import OutsideAssociations, Reach
 from ..plan.predict import predict
-from ..plan.present import make_plan
 from ..plan.purge import (
     Account,
     PurgeScope,
@@ -43,9 +43,11 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     desired = replace(desired, options=replace(desired.options, purge=True))
     account = Account(engine.observer().all_associations(), *read_account(engine.api, engine.width))
     observed = engine.observe(desired, just_read=account.associations)
+    observed = replace(observed, outside=_outside(engine, desired, account))
     leaving = leaving_roles(unlisted_workloads(desired, cluster, scope, account), cluster, account)
     desired = replace(desired, leaving=leaving)
-    freed = freed_policies(make_plan(desired, observed), observed)
+    plan, observed = engine.plan(desired, observed)
+    freed = freed_policies(plan, observed)
     unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
     validate_purge_limit(desired, unlisted, cluster, scope, account)
     everybodys = unlisted
@@ -80,6 +82,13 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
         purged=len({workload.key for workload in unlisted.workloads}),
         findings=(*converge.findings, *removal.findings),
     )
+
+
+def _outside(engine: Engine, desired: Desired, account: Account) -> OutsideAssociations:
+    """Return what a purge has read anyway."""
+    keys = {workload.key for workload in desired.workloads}
+    associations = {key: found for key, found in account.associations.items() if key not in keys}
+    return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)
 
 
 def _purge_waits(unlisted: Desired) -> Finding:

@@ -38,11 +38,18 @@ class WaitPolicy:
     chance: Callable[[], float] = random.random
 
 
-def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: bool) -> Mapping[str, Any]:
+def send(
+    api: Api,
+    call: Call,
+    wait_policy: WaitPolicy,
+    awaits: bool,
+    replaces: bool,
+    renew: Callable[[], Call] | None = None,
+) -> Mapping[str, Any]:
     """The answer to a request, which is sent again as long as its refusal may pass. Raises AwsError.
 
     ``awaits``: it may build on what AWS does not know yet. ``replaces``: what it takes the place of was
-    deleted a moment ago.
+    deleted a moment ago. ``renew`` returns the request for the next attempt, where it depends on the time.
     """
     deadline = wait_policy.now() + wait_policy.timeout
     pause = wait_policy.first_pause
@@ -58,6 +65,7 @@ def send(api: Api, call: Call, wait_policy: WaitPolicy, awaits: bool, replaces: 
                 raise error.amended(text, error.outcome_unknown) from error
         wait_policy.sleep(pause)
         pause = min(pause * 2, wait_policy.longest_pause)
+        call = renew() if renew is not None else call
 
 
 def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:

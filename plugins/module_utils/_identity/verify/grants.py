@@ -25,6 +25,7 @@ from ..model.observed import Document, Observed, ObservedRole, ReadFailure, Veri
 from ..model.shared import shared_roles
 from ..plan import retained
 from ..plan.document_steps import only_denies
+from ..plan.outside_users import OutsideUsers, find_outside_users
 from ..plan.trust_usability import subject_of
 from .permissions import NAME, SESSION_POLICY, session_policy_of
 from .trust_policy import tags_disabled
@@ -38,6 +39,7 @@ def extra_permissions(
 ) -> dict[WorkloadKey, list[Check]]:
     """What roles made here have without being asked for, by each workload that uses them."""
     checks_of: dict[WorkloadKey, list[Check]] = {}
+    keys = frozenset(workload.key for workload in desired.workloads)
     for shared in shared_roles(observed.account, desired.workloads):
         name = shared.spec.name.lower()
         role = observed.roles.get(name)
@@ -45,10 +47,14 @@ def extra_permissions(
             continue
         first = shared.keys[0]
         extra = [arn for arn in role.attached if arn not in shared.policy_users]
+        clusters = observed.clusters.among(shared.keys)
+        users = find_outside_users(observed, clusters, role, role.trust, keys) if extra else OutsideUsers()
         findings = [
             retained.only_denies(role, first, arn)
             if _only_denies(reads.documents.get(arn))
-            else retained.attached_extra(role, first, arn, administers=_administers(reads.documents.get(arn)))
+            else retained.attached_extra(
+                role, first, arn, users, administers=_administers(reads.documents.get(arn))
+            )
             for arn in extra
         ]
         inline = reads.inline.get(name, {})

@@ -26,7 +26,14 @@ from ..plan.trust_usability import subject_of
 
 # Names that no workload has: a role that lets them in lets everybody of that kind in.
 STRANGER = "trust-probe-stranger"
-_NARROWS = "Apply the workload, which narrows it to what was asked for (check mode with diff shows how)."
+_NARROWS = (
+    "Apply the workload, which narrows it to what was asked for, unless workloads outside the run use the role (check mode "
+    "with diff shows how)."
+)
+_NARROWS_BY_FORCE = (
+    "Where no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to what was asked for "
+    "(check mode with diff shows how)."
+)
 _NARROWS_OURS = (
     "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
     "stays: remove it from the trust policy, or give the whole as role.trust_policy."
@@ -67,8 +74,15 @@ def check_width(
                 Finding(
                     Code.TRUST_WIDER_THAN_ASKED,
                     f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
-                    _NARROWS if not read_grants(role.trust)[1] else _NARROWS_OURS,
+                    _how_to_narrow(role),
                     workload.key,
                 ),
             )
     return Check("trust", PASS)
+
+
+def _how_to_narrow(role: ObservedRole) -> str:
+    grants, others = read_grants(role.trust)
+    if others:
+        return _NARROWS_OURS
+    return _NARROWS if all(grant.cluster_arn for grant in grants) else _NARROWS_BY_FORCE

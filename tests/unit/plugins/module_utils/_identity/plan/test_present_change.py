@@ -145,10 +145,10 @@ def role(**more: Any) -> dict[str, Any]:
             id="wider trust scope",
         ),
         pytest.param(
-            role(trust_scope="account"),
+            role(trust_scope="cluster"),
             role(trust_scope="workload"),
             "update trust_policy my-role",
-            ({"trust_policy": scoped("account")}, {"trust_policy": scoped("workload")}),
+            ({"trust_policy": scoped("cluster")}, {"trust_policy": scoped("workload")}),
             [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(scoped("workload"))})],
             id="narrower trust scope",
         ),
@@ -556,8 +556,8 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
     )
     assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."
     assert finding.remedy == (
-        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless the trust policy of the role "
-        "names workloads outside the run."
+        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
+        "use the role."
     )
     wanted = desired(workload())
     (verified,) = verify(

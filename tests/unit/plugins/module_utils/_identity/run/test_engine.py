@@ -712,6 +712,6 @@ def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> Non
             "Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
             "Allow the caller this action on this resource; a service control policy or a permissions boundary "
             "can also be what denies it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "
-            "unless the trust policy of the role names workloads outside the run.",
+            "unless workloads outside the run use the role.",
         )
     ]

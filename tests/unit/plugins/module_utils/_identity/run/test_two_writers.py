@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -37,6 +39,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     cluster_name,
     desired,
     given,
+    given_association,
     role_arn,
     run,
     workload,
@@ -44,6 +47,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     ACCOUNT,
     OTHER_CLUSTER,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_eks import (
+    CREATED,
 )
 
 SHARED = {"arn": role_arn("shared"), "extend_trust": True}
@@ -75,14 +81,33 @@ class Conductor:
 
 
 class TimedAws:
-    """The account for one run."""
+    """The account for one run. ``slow`` has seconds for the first requests of some operations, one each: on the way to AWS,
+    or, with a minus sign, on the way back."""
 
-    def __init__(self, aws: FakeAws, conductor: Conductor, number: int, chance: random.Random) -> None:
+    def __init__(
+        self,
+        aws: FakeAws,
+        conductor: Conductor,
+        number: int,
+        chance: random.Random,
+        slow: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
         self._aws, self._conductor, self._number, self._chance = aws, conductor, number, chance
+        self._slow = {operation: list(seconds) for operation, seconds in (slow or {}).items()}
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2))
-        return self._aws.call(service, operation, parameters)
+        delays = self._slow.get(operation)
+        delay = delays.pop(0) if delays else 0
+        self._conductor.pass_time(self._number, self._chance.uniform(0.05, 0.2) + max(delay, 0))
+        answer = self._aws.call(service, operation, parameters)
+        moment = CREATED + timedelta(seconds=self._conductor.now(self._number))
+        if operation in ("CreatePodIdentityAssociation", "UpdatePodIdentityAssociation"):
+            stored = self._aws.eks.associations[answer["association"]["associationId"]]
+            stored |= {"modifiedAt": moment}
+            stored |= {"createdAt": moment} if operation.startswith("Create") else {}
+        if delay < 0:
+            self._conductor.pass_time(self._number, -delay)
+        return {**answer, "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(moment, usegmt=True)}}}
 
     def in_region(self, _region: str) -> TimedAws:
         return self
@@ -92,14 +117,20 @@ class TimedAws:
         return self._aws.pages(service, operation, parameters, *results)
 
 
-def simulate(aws: FakeAws, wishes: list[tuple[Desired, str]], starts: list[float], seed: int) -> list[Run]:
+def simulate(
+    aws: FakeAws,
+    wishes: list[tuple[Desired, str]],
+    starts: list[float],
+    seed: int,
+    slow: Sequence[Mapping[str, Sequence[float]]] = (),
+) -> list[Run]:
     conductor = Conductor(starts)
     runs: dict[int, Run] = {}
 
     def work(number: int) -> None:
         chance = random.Random(seed * 10 + number)
         try:
-            api = TimedAws(aws, conductor, number, chance)
+            api = TimedAws(aws, conductor, number, chance, slow[number] if slow else None)
             wanted, state = wishes[number]
             cluster = find_cluster(api, cluster_name(wanted), REGION, state)
             policy = WaitPolicy(
@@ -173,6 +204,50 @@ def test_a_teardown_beside_a_converge_takes_its_own_grant_and_no_other() -> None
         if granted(aws) != {"new"}:
             wrong.append((seed, granted(aws)))
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "delays",
+    [
+        pytest.param({"UpdateAssumeRolePolicy": [8.0]}, id="request to write"),
+        # The first read is that of the plan.
+        pytest.param({"GetRole": [0.0, -8.0]}, id="answer to the read before"),
+    ],
+)
+def test_slow_writer_restores_the_grant_that_it_overwrote(delays: Mapping[str, Sequence[float]]) -> None:
+    lost = []
+    for seed in range(40):
+        aws = shared_account()
+        starts = [0.0, seed / 40 * 3.0]
+        wishes = [(wish("slow"), "present"), (wish("quick"), "present")]
+        runs = simulate(aws, wishes, starts, seed, [delays, {}])
+        assert [one.failures for one in runs] == [(), ()]
+        if granted(aws) != {"slow", "quick"}:
+            lost.append(seed)
+    assert lost == []
+
+
+def test_slow_writer_names_the_workload_that_it_let_in_again() -> None:
+    aws = shared_account()
+    wishes = [(wish("slow"), "present"), (wish("quick"), "present")]
+    slow, quick = simulate(aws, wishes, [0.0, 0.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}, {}])
+    assert quick.findings == ()
+    assert [(one.code, one.severity, one.message) for one in slow.findings] == [
+        (
+            "TRUST_KEPT_FOR_OTHERS",
+            "warning",
+            f"the trust policy of role {role_arn('shared')} was written while another run wrote it, or while an association "
+            "was made: my-cluster default/quick outside this run had lost the role, and can use it again.",
+        )
+    ]
+
+
+def test_slow_writer_lets_in_nobody_who_was_shut_out_before() -> None:
+    """An association of an earlier time whose grant somebody took out is no loss of this run."""
+    aws = shared_account()
+    given_association(aws, "quarantined", "shared")
+    simulate(aws, [(wish("slow"), "present")], [1000.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}])
+    assert granted(aws) == {"slow"}
 
 
 HERE = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "a")

@@ -15,7 +15,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    TrustScope,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
@@ -52,6 +55,7 @@ from hypothesis import strategies as st
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # What a role that was there before has beside what is asked for.
 FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.POLICY_ATTACHED_EXTRA}
+SCOPES = st.sampled_from(["workload", "namespace", "cluster"])
 STATES = st.sampled_from(["present", "absent"])
 
 
@@ -245,18 +249,29 @@ def test_plays_of_two_clusters_share_roles_in_peace(aws: FakeAws, wanted: Desire
 
 
 @FEW
-@given(aws=accounts(), wanted=wishes(adopt=False, tagged=True), cut=st.integers(0, 3))
-def test_plays_of_one_cluster_share_roles_in_peace(aws: FakeAws, wanted: Desired, cut: int) -> None:
-    options = replace(wanted.options, trust_scope="workload", purge_policies=False)
+@given(
+    aws=accounts(),
+    wanted=wishes(adopt=False, tagged=True),
+    cut=st.integers(0, 3),
+    scopes=st.tuples(SCOPES, SCOPES),
+)
+def test_plays_of_one_cluster_share_roles_in_peace(
+    aws: FakeAws, wanted: Desired, cut: int, scopes: tuple[TrustScope, TrustScope]
+) -> None:
+    options, other = (replace(wanted.options, trust_scope=scope) for scope in scopes)
     one = replace(wanted, workloads=wanted.workloads[:cut], options=options)
-    two = replace(wanted, workloads=wanted.workloads[cut:], options=options)
+    two = replace(wanted, workloads=wanted.workloads[cut:], options=other)
     # A boundary that only the second play makes keeps the first one from its role.
     assume(not run(aws, one).failures)
     run(aws, two)
     assert names(plan(aws, one)) == []
     run(aws, one, "absent")
     # What only the other play wanted may go now.
-    assert [change for change in names(plan(aws, two)) if not change.startswith("detach ")] == []
+    assert [
+        change
+        for change in names(plan(aws, two))
+        if not change.startswith(("detach ", "update trust_policy "))
+    ] == []
 
 
 def _moved(wanted: Desired, cluster_name: str) -> Desired:

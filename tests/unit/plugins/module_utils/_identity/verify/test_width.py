@@ -33,7 +33,14 @@ BOTH_SERVICES = {
         }
     ],
 }
-OURS = "Apply the workload, which narrows it to what was asked for (check mode with diff shows how)."
+OURS = (
+    "Apply the workload, which narrows it to what was asked for, unless workloads outside the run use the role (check mode "
+    "with diff shows how)."
+)
+EVERY_CLUSTER = (
+    "Where no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to what was asked for "
+    "(check mode with diff shows how)."
+)
 THEIRS = (
     "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
     "stays: remove it from the trust policy, or give the whole as role.trust_policy."
@@ -43,17 +50,17 @@ THEIRS = (
 @pytest.mark.parametrize(
     ("trust", "remedy"),
     [
-        pytest.param("account", OURS, id="a wider scope of ours"),
+        pytest.param("cluster", OURS, id="a wider scope of ours"),
+        pytest.param("account", EVERY_CLUSTER, id="every cluster"),
         pytest.param(BOTH_SERVICES, THEIRS, id="a statement of others"),
     ],
 )
 def test_the_remedy_is_one_that_helps(trust: object, remedy: str) -> None:
     (wanted,) = desired(workload()).workloads
     assert wanted.role is not None
-    if trust == "account":
-        trust = wanted_trust(
-            clusters_of(HERE), wanted.role, Options(trust_scope="account"), [wanted], frozenset(), None
-        )
+    if trust in ("cluster", "account"):
+        options = Options(trust_scope=trust)
+        trust = wanted_trust(clusters_of(HERE), wanted.role, options, [wanted], frozenset(), None)
     assert isinstance(trust, dict)
     role = ObservedRole("my-role", role_arn("my-role"), "/", trust)
     check = check_width(wanted, Observed(clusters_of(HERE)), role, prepare_trust(trust), "workload")

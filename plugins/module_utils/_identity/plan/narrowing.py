@@ -1,0 +1,346 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Narrow the trust policy of a role without shutting out users that the run does not list. Pure.
+
+A grant that is wider than one workload may have users outside the run, and may have been written for another list:
+
+- a grant for every cluster stays: its users in other clusters cannot be listed;
+- a grant for a cluster or a namespace that the workloads of the run rely on is theirs to narrow: every other user gets a
+  statement of its own;
+- any other such grant was written for somebody else, and stays as long as a workload outside the run uses it.
+
+``force`` narrows all of them. Whoever was seen to use the role keeps a statement then, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
+from ..._policy.evaluation.request import Subject
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.text import policy_size
+from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, with_grants
+from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
+from ..model.age import age_of
+from ..model.cluster import Clusters
+from ..model.desired import Options
+from ..model.messages import listed
+from ..model.observed import Observed, ObservedAssociation, ObservedRole, Reach
+from ..model.shared import SharedRole
+from .outside_users import describe_failures, describe_grant
+from .trust import is_allow, widened
+from .trust_usability import subject_of
+
+_SHOWN = 5
+# IAM and EKS may have clocks that differ, and answers give whole seconds.
+_CLOCKS = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """The trust policy that a role gets.
+
+    ``unread`` are the associations that have to be read before grants are taken away, and ``lost`` the users that a trust policy
+    given as a whole shuts out.
+    """
+
+    trust: Mapping[str, object]
+    findings: tuple[Finding, ...] = ()
+    unread: tuple[Reach, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+class _Narrowing:
+    """The present trust policy of a role compared with the next one."""
+
+    def __init__(
+        self,
+        observed: Observed,
+        options: Options,
+        shared: SharedRole,
+        role: ObservedRole,
+        trust: Mapping[str, object],
+        outside: list[ObservedAssociation],
+    ) -> None:
+        self.observed, self.options = observed, options
+        self.shared, self.role, self.trust, self.outside = shared, role, trust, outside
+        self.present, present_others = read_grants(role.trust)
+        self.wanted, self.others = read_grants(trust)
+        wide = {grant for grant in self.present - self.wanted if not grant.service_account}
+        # A grant that the wanted ones cover costs nothing, and may be of another list.
+        self.covered = {grant for grant in wide if covered(grant, self.wanted)}
+        self.dropped = wide - self.covered
+        self.statements = [
+            statement for statement in present_others if is_allow(statement) and statement not in self.others
+        ]
+
+    @property
+    def unseen(self) -> set[TrustGrant]:
+        """Return the dropped grants for every cluster, whose users this run cannot list."""
+        vouched = self.options.force or not self.role.owned
+        return set() if vouched else {grant for grant in self.dropped if not grant.cluster_arn}
+
+    @property
+    def reaches(self) -> set[Reach]:
+        """Return the associations that may use what is dropped."""
+        whole = self.shared.spec.trust_policy is not None
+        dropped = self.dropped if whole else self.dropped - self.unseen
+        return _reaches(self.observed.clusters, dropped, bool(self.statements))
+
+    def belongs_to_others(self, grant: TrustGrant) -> bool:
+        """Return whether a grant for a cluster or namespace has users outside the run, and none in it."""
+        if self.options.force or not grant.cluster_arn:
+            return False
+        if not any(self.covers(grant, user) for user in self.outside):
+            return False
+        rest = self.present & self.wanted
+        own = (self.observed.associations.get(key) for key in self.shared.keys)
+        return not any(
+            self.covers(grant, user) and not covered(self.exact_grant(user), rest)
+            for user in own
+            if user is not None and user.role_arn.lower() == self.role.arn.lower()
+        )
+
+    def covers(self, grant: TrustGrant, user: ObservedAssociation) -> bool:
+        """Return whether a grant lets in a user, who then needs no other."""
+        return not user.disable_session_tags and covered(self.exact_grant(user), (grant,))
+
+    def exact_grant(self, user: ObservedAssociation) -> TrustGrant:
+        """Return the grant for one user alone."""
+        return _exact_grant(self.observed.clusters, user)
+
+    def with_grants(self, grants: Iterable[TrustGrant]) -> Mapping[str, object]:
+        """Return the next trust policy with further grants."""
+        return with_grants(self.trust, self.others, {*self.wanted, *grants})
+
+    def lost_users(self, trust: Mapping[str, object]) -> list[ObservedAssociation]:
+        """Return the users outside the run that the present trust policy lets in, and another one does not."""
+        clusters = self.observed.clusters
+        present, following = _Admission(clusters, self.role.trust), _Admission(clusters, trust)
+        return [user for user in self.outside if present.may_use(user) and not following.can_use(user)]
+
+
+class _Admission:
+    """What the Allow statements of a trust policy mean for its users. A Deny may be there for a time only, and no user may lose
+    its statement meanwhile."""
+
+    def __init__(self, clusters: Clusters, trust: Mapping[str, object]) -> None:
+        self._clusters = clusters
+        grants, others = read_grants(trust)
+        allowed = with_grants(trust, filter(is_allow, others), grants)
+        self._trust = prepare_trust(allowed) if allowed["Statement"] else None
+
+    def can_use(self, user: ObservedAssociation) -> bool:
+        """Return whether the user is certainly let in."""
+        return self._trust is not None and is_usable(self._trust, self._subject(user))
+
+    def may_use(self, user: ObservedAssociation) -> bool:
+        """Return whether the user is not certainly shut out."""
+        if self._trust is None:
+            return False
+        return self.can_use(user) or check_trust(self._trust, self._subject(user)).usable != "no"
+
+    def _subject(self, user: ObservedAssociation) -> Subject:
+        return subject_of(self._clusters.of(user.key), user.key, user.role_arn, user.disable_session_tags)
+
+
+def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool) -> set[Reach]:
+    """Return the associations of the clusters that wide grants may let in."""
+    if everywhere or any(not grant.cluster_arn for grant in grants):
+        return set(map(Reach, clusters.members))
+    members = ((clusters.with_arn(grant.cluster_arn), grant.namespace) for grant in grants)
+    return {Reach(cluster.key, namespace) for cluster, namespace in members if cluster is not None}
+
+
+def narrow_trust(
+    observed: Observed,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole,
+    trust: Mapping[str, object],
+    keys: frozenset[WorkloadKey],
+) -> Narrowed:
+    """Return the trust policy for a role that is there, so that no user outside the run loses it.
+
+    :arg trust: the trust policy for the workloads of the run.
+    :arg keys: the workloads of the run.
+    """
+    if same_meaning(role.trust, trust, "trust"):
+        return Narrowed(trust)
+    outside = [
+        association
+        for association in observed.users_outside(role.arn, keys)
+        if association.role_arn.lower() == role.arn.lower()
+    ]
+    narrowing = _Narrowing(observed, options, shared, role, trust, outside)
+    reaches = sorted(narrowing.reaches)
+    unread = tuple(reach for reach in reaches if not observed.has_read_outside(reach))
+    failed = describe_failures(observed, reaches)
+    if shared.spec.trust_policy is not None:
+        if options.force:
+            return Narrowed(trust)
+        return Narrowed(trust, unread=unread, lost=(*_names(narrowing.lost_users(trust)), *failed))
+    wide = widened(role.trust, trust)
+    if unread:
+        return Narrowed(wide, unread=unread)
+    if failed:
+        why = f"it can be used by {listed(failed)}"
+        return Narrowed(wide, (_stays_wide(shared, role, why, next(iter(failed.values()))),))
+    theirs = {grant for grant in narrowing.dropped - narrowing.unseen if narrowing.belongs_to_others(grant)}
+    kept = narrowing.covered | narrowing.unseen | theirs
+    lost = narrowing.lost_users(narrowing.with_grants(kept))
+    exact = {narrowing.exact_grant(user) for user in lost if not user.disable_session_tags}
+    narrow = narrowing.with_grants(kept | exact)
+    if without_tags := narrowing.lost_users(narrow):
+        return Narrowed(wide, (_stays_wide(shared, role, _needs_tags(without_tags)),))
+    if (kept or exact) and policy_size(narrow) > options.trust_policy_size_limit:
+        return Narrowed(wide, (_stays_wide(shared, role, _too_long(narrow, options)),))
+    findings = [_keeps_grant(narrowing, grant) for grant in sorted(theirs)]
+    findings += [_keeps_every_cluster(shared, role)] if narrowing.unseen else []
+    findings += [_keeps_statement(shared, role, lost)] if lost else []
+    return Narrowed(narrow, tuple(findings))
+
+
+@dataclass(frozen=True, slots=True)
+class LostUsers:
+    """Users outside the run that a change of the trust policy has shut out, and what lets them in again."""
+
+    users: tuple[ObservedAssociation, ...]
+    grants: frozenset[TrustGrant]
+
+
+def narrowed_reaches(
+    clusters: Clusters, before: Mapping[str, object], after: Mapping[str, object], everywhere: bool
+) -> set[Reach]:
+    """Return the associations that may use what a change has taken from a trust policy, or all of them."""
+    old_grants, old_others = read_grants(before)
+    grants, others = read_grants(after)
+    dropped = {grant for grant in old_grants if not grant.service_account and not covered(grant, grants)}
+    statements = any(is_allow(statement) and statement not in others for statement in old_others)
+    return _reaches(clusters, dropped, everywhere or statements)
+
+
+def find_lost_users(
+    clusters: Clusters,
+    users: Iterable[ObservedAssociation],
+    change: tuple[Mapping[str, object], Mapping[str, object]],
+    present: Mapping[str, object],
+    since: datetime | None,
+) -> LostUsers:
+    """Find the users of a role that the present trust policy shuts out by a change of this run.
+
+    :arg change: the trust policy before and after it.
+    :arg since: when the trust policy was read that may have been written over another one; None where that did not happen.
+        What another run granted meanwhile is not known, but its associations are as young.
+    """
+    before, after, current = (_Admission(clusters, trust) for trust in (*change, present))
+    lost = tuple(
+        user
+        for user in users
+        if not current.can_use(user)
+        and (
+            (before.may_use(user) and not after.can_use(user))
+            or (not user.disable_session_tags and _is_as_young(user, since))
+        )
+    )
+    grants = {_exact_grant(clusters, user) for user in lost if not user.disable_session_tags}
+    if any(user.disable_session_tags for user in lost):
+        grants |= {grant for grant in read_grants(change[0])[0] if not grant.cluster_arn}
+    return LostUsers(lost, frozenset(grants))
+
+
+def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding:
+    """Report the users that got their access back."""
+    return Finding(
+        Code.TRUST_KEPT_FOR_OTHERS,
+        f"the trust policy of role {role_arn} was written while another run wrote it, or while an association was made: "
+        f"{listed(_names(lost.users), _SHOWN)} outside this run had lost the role, and can use it again.",
+        "Verify those workloads, and run the lists that share the role one after the other.",
+        key,
+    )
+
+
+def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
+    moments = [user.created_at, user.modified_at]
+    ages = [age_of(moment, since) for moment in moments] if since is not None else []
+    return any(age is not None and age <= _CLOCKS for age in ages)
+
+
+def _exact_grant(clusters: Clusters, user: ObservedAssociation) -> TrustGrant:
+    cluster = clusters.of(user.key)
+    return grant_for(
+        "workload", cluster.account_id, cluster.arn, user.key.namespace, user.key.service_account
+    )
+
+
+def _names(users: Iterable[ObservedAssociation]) -> tuple[str, ...]:
+    return tuple(f"{user.key.cluster} {user.key}" for user in users)
+
+
+def _keeps_statement(shared: SharedRole, role: ObservedRole, users: list[ObservedAssociation]) -> Finding:
+    names = listed(_names(users), _SHOWN)
+    return Finding(
+        Code.TRUST_KEPT_FOR_OTHERS,
+        f"the trust policy of role {role.arn} becomes narrower, and {names} outside this run, with an association to the "
+        "role, {} of {} own.".format(
+            *(("keeps a statement", "its") if len(users) == 1 else ("keep statements", "their"))
+        ),
+        "List them in this run, or give them a role of their own; where they are not used any more, delete their associations.",
+        shared.keys[0],
+    )
+
+
+def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
+    users = [user for user in narrowing.outside if narrowing.covers(grant, user)]
+    principals = describe_grant(grant, narrowing.observed.clusters)
+    return Finding(
+        Code.TRUST_KEPT_FOR_OTHERS,
+        f"role {narrowing.role.arn} can still be used by {principals}, which this run does not ask for: "
+        f"{listed(_names(users), _SHOWN)} outside this run uses the role by that statement.",
+        "Ask for the same trust_scope wherever the role is listed. With ⟨force⟩: true the statement goes, and the workloads "
+        "that use it get statements of their own.",
+        narrowing.shared.keys[0],
+    )
+
+
+def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
+    return Finding(
+        Code.TRUST_KEPT_FOR_OTHERS,
+        f"role {role.arn} can still be used from every cluster of the account, which this run does not ask for: "
+        "associations of clusters outside this run, which may use the role, cannot be read.",
+        "Where no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy to what is asked for; "
+        "workloads of the run's clusters that use it get statements of their own.",
+        shared.keys[0],
+    )
+
+
+def _stays_wide(shared: SharedRole, role: ObservedRole, why: str, remedy: str = "") -> Finding:
+    return Finding(
+        Code.TRUST_KEPT_FOR_OTHERS,
+        f"the trust policy of role {role.arn} does not become narrower, as this run asks: {why}.",
+        remedy or "List the other users in this run, or give them a role of their own.",
+        shared.keys[0],
+    )
+
+
+def _needs_tags(users: list[ObservedAssociation]) -> str:
+    return (
+        f"{listed(_names(users), _SHOWN)} outside this run uses the role without session tags, which statements for single "
+        "workloads compare"
+    )
+
+
+def _too_long(trust: Mapping[str, object], options: Options) -> str:
+    return (
+        f"with the statements that users outside this run need it would have {policy_size(trust)} characters; "
+        f"{options.trust_policy_size_limit} are allowed"
+    )

@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Users of a role outside a run, by its trust policy and by what is known of associations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    Observed,
+    ObservedAssociation,
+    ObservedRole,
+    OutsideAssociations,
+    Reach,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.outside_users import (
+    OutsideUsers,
+    find_outside_users,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.present import make_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    TrustGrant,
+    grant_for,
+    trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    HERE,
+    OTHER_CLUSTER_ARN,
+    OWNED,
+    TRUST_BARE,
+    TRUST_EC2,
+    desired,
+    key,
+    names,
+    policy_arn,
+    role_arn,
+    workload,
+)
+
+DENIED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "not authorized")
+WHOLE = Reach(CLUSTER)
+DEFAULT = Reach(CLUSTER, "default")
+
+
+def grant(
+    scope: str, name: str = "app", namespace: str = "default", cluster: str = CLUSTER_ARN
+) -> TrustGrant:
+    return grant_for(scope, ACCOUNT, cluster, namespace, name)
+
+
+def association(
+    name: str, role: str = "my-role", namespace: str = "default", **more: Any
+) -> ObservedAssociation:
+    place = key(name, namespace)
+    return ObservedAssociation(place, f"a-{name}", f"arn-{name}", role_arn(role), **more)
+
+
+def outside(*associations: ObservedAssociation, reach: Reach = WHOLE) -> OutsideAssociations:
+    return OutsideAssociations(frozenset((reach,)), {one.key: one for one in associations})
+
+
+def observed(trust: Mapping[str, object], **more: Any) -> Observed:
+    role = ObservedRole("my-role", role_arn("my-role"), "/", trust, tags=OWNED)
+    return replace(Observed(clusters_of(HERE), roles={"my-role": role}), **more)
+
+
+def find(
+    trust: Mapping[str, object], known: OutsideAssociations | None = None, vouched: bool = False
+) -> OutsideUsers:
+    seen = observed(trust, outside=known or OutsideAssociations())
+    role = seen.roles["my-role"]
+    assert role is not None
+    return find_outside_users(seen, seen.clusters, role, trust, frozenset((key("app"),)), vouched)
+
+
+def statements(*documents: Mapping[str, Any]) -> dict[str, object]:
+    listed = [statement for document in documents for statement in document["Statement"]]
+    return {"Version": "2012-10-17", "Statement": listed}
+
+
+HAND = "workloads of a trust statement that was not written here"
+EVERY = "every cluster of the account"
+
+
+@pytest.mark.parametrize(
+    ("trust", "users"),
+    [
+        pytest.param(trust_policy([grant("workload")]), OutsideUsers(), id="listed workload"),
+        pytest.param(
+            trust_policy([grant("workload"), grant("workload", "ledger", "payments")]),
+            OutsideUsers(("my-cluster payments/ledger",)),
+            id="unlisted workload",
+        ),
+        pytest.param(
+            trust_policy([grant("workload", cluster=OTHER_CLUSTER_ARN)]),
+            OutsideUsers(("other-cluster default/app",)),
+            id="workload of another cluster",
+        ),
+        pytest.param(
+            trust_policy([grant("workload"), grant("namespace", "", "payments")]),
+            OutsideUsers(("namespace payments of cluster my-cluster",)),
+            id="namespace without a listed workload",
+        ),
+        pytest.param(
+            trust_policy([grant("cluster", cluster=OTHER_CLUSTER_ARN)]),
+            OutsideUsers(("cluster other-cluster",)),
+            id="another cluster",
+        ),
+        pytest.param(trust_policy([grant("namespace")]), OutsideUsers(unread=(DEFAULT,)), id="namespace"),
+        pytest.param(trust_policy([grant("cluster")]), OutsideUsers(unread=(WHOLE,)), id="cluster"),
+        pytest.param(
+            trust_policy([grant("cluster"), grant("workload", "ledger", "payments")]),
+            OutsideUsers(("my-cluster payments/ledger",)),
+            id="nothing has to be read where one user is known",
+        ),
+        pytest.param(trust_policy([grant("account")]), OutsideUsers(unseen=(EVERY,)), id="account"),
+        pytest.param(
+            trust_policy([grant("none")]),
+            OutsideUsers(unseen=("every cluster, as its trust statement has no condition",)),
+            id="none",
+        ),
+        pytest.param(TRUST_BARE, OutsideUsers(unseen=(HAND,)), id="statement by hand"),
+        pytest.param(
+            statements({"Statement": [{**TRUST_BARE["Statement"][0], "Sid": "Mine"}]}),
+            OutsideUsers(unseen=(f"{HAND} (statement Mine)",)),
+            id="statement by hand with a name",
+        ),
+        pytest.param(
+            statements(trust_policy([grant("workload")]), TRUST_EC2),
+            OutsideUsers(unseen=("ec2.amazonaws.com (by the trust policy)",)),
+            id="another principal",
+        ),
+        pytest.param(
+            statements({"Statement": [{**TRUST_BARE["Statement"][0], "Effect": "Deny"}]}),
+            OutsideUsers(),
+            id="denied",
+        ),
+    ],
+)
+def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], users: OutsideUsers) -> None:
+    assert find(trust) == users
+
+
+@pytest.mark.parametrize(
+    ("known", "users"),
+    [
+        pytest.param(outside(), OutsideUsers(), id="nobody"),
+        pytest.param(outside(association("ledger", "elsewhere")), OutsideUsers(), id="users of other roles"),
+        pytest.param(
+            outside(association("ledger", namespace="payments")),
+            OutsideUsers(("my-cluster payments/ledger",)),
+            id="a user",
+        ),
+        pytest.param(
+            outside(association("ledger", "elsewhere", target_role_arn=role_arn("My-Role"))),
+            OutsideUsers(("my-cluster default/ledger",)),
+            id="a user by another role, spelt in another way",
+        ),
+        pytest.param(
+            outside(association("ledger", disable_session_tags=True)),
+            OutsideUsers(("my-cluster default/ledger",)),
+            id="a user who is shut out",
+        ),
+        pytest.param(outside(reach=DEFAULT), OutsideUsers(unread=(WHOLE,)), id="a part alone"),
+        pytest.param(
+            OutsideAssociations(frozenset((WHOLE,)), errors={WHOLE: DENIED}),
+            OutsideUsers(
+                unseen=(
+                    "workloads of cluster my-cluster that could not be read (eks:ListPodIdentityAssociations: "
+                    "AccessDeniedException: not authorized.)",
+                ),
+                remedy=DENIED.remedy,
+            ),
+            id="unreadable",
+        ),
+    ],
+)
+def test_users_of_a_grant_for_the_cluster_by_associations(
+    known: OutsideAssociations, users: OutsideUsers
+) -> None:
+    assert find(trust_policy([grant("cluster")]), known) == users
+
+
+@pytest.mark.parametrize("trust", [trust_policy([grant("account")]), TRUST_BARE, TRUST_EC2])
+def test_whoever_vouches_for_users_that_cannot_be_seen_still_has_the_others_looked_for(
+    trust: Mapping[str, object],
+) -> None:
+    assert find(trust, vouched=True) == OutsideUsers(unread=(WHOLE,))
+    assert find(trust, outside(), vouched=True) == OutsideUsers()
+    assert find(trust, outside(association("ledger")), vouched=True) == OutsideUsers(
+        ("my-cluster default/ledger",)
+    )
+
+
+def test_plan_asks_for_associations_until_it_knows_the_users() -> None:
+    """It takes nothing before."""
+    trust = trust_policy([grant("cluster")])
+    wanted = desired(
+        workload(role={"name": "my-role"}, policies=[]), trust_scope="cluster", purge_policies=True
+    )
+    seen = observed(trust)
+    role = seen.roles["my-role"]
+    assert role is not None
+    seen = replace(
+        seen,
+        roles={"my-role": replace(role, attached=(policy_arn("old"),))},
+        associations={key("app"): association("app", tags=OWNED)},
+    )
+    first = make_plan(wanted, seen)
+    assert (names(first), first.unread) == ([], {WHOLE})
+    detached = [f"detach attachment my-role {policy_arn('old')}"]
+    assert names(make_plan(wanted, replace(seen, outside=outside()))) == detached
+    used = make_plan(wanted, replace(seen, outside=outside(association("ledger"))))
+    assert (names(used), used.unread) == ([], set())
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "included"),
+    [
+        (WHOLE, DEFAULT, True),
+        (WHOLE, WHOLE, True),
+        (DEFAULT, DEFAULT, True),
+        (DEFAULT, WHOLE, False),
+        (DEFAULT, Reach(CLUSTER, "other"), False),
+        (WHOLE, Reach("other-cluster", "default"), False),
+    ],
+)
+def test_reach_includes_its_namespaces(wide: Reach, narrow: Reach, included: bool) -> None:
+    assert wide.includes(narrow) is included
+    assert OutsideAssociations(frozenset((wide,))).has_read(narrow) is included
