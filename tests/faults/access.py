@@ -78,10 +78,10 @@ def _lets_in(trust: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
             "aws:RequestTag/kubernetes-namespace": association["namespace"],
             "aws:RequestTag/kubernetes-service-account": association["serviceAccount"],
         }
-    return any(_admits(statement, context) for statement in trust["Statement"])
+    return any(admits(statement, context) for statement in trust["Statement"])
 
 
-def _admits(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+def admits(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     principal = statement.get("Principal", {})
     if statement["Effect"] != "Allow" or "pods.eks.amazonaws.com" not in _list(principal.get("Service")):
         return False

@@ -111,6 +111,11 @@ class Asked:
     state: State = "present"
     purge: bool = False
     bystanders: frozenset[WorkloadKey] = frozenset()
+    cluster: str = CLUSTER
+
+    @property
+    def owner(self) -> str | None:
+        return self.desired.options.owner
 
 
 @dataclass(frozen=True)
@@ -228,9 +233,10 @@ class Account:
         api = BotoApi(self.clients.__getitem__, retries, attempt_seconds=attempt_seconds)
         wait_policy = WaitPolicy(60, clock.now, clock.sleep)
         desired = asked.desired
-        order = Order(asked.state, verify=True, purge=PurgeScope() if asked.purge else None)
+        scope = PurgeScope(owner=asked.owner) if asked.purge else None
+        order = Order(asked.state, verify=True, purge=scope)
         try:
-            cluster = find_cluster(api, CLUSTER, REGION, asked.state)
+            cluster = find_cluster(api, asked.cluster, REGION, asked.state)
             engine = Engine(api, clusters_of(cluster), width, wait_policy)
             done = perform(engine, desired, order)
         except AwsError as error:

@@ -127,10 +127,10 @@ class Role:
             os.waitpid(self.children.pop(), 0)
 
     def _run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...]) -> RoleRun:
-        more = {"purge": asked.purge, "state": asked.state}
+        more = {"purge": asked.purge, "state": asked.state, **({"owner": asked.owner} if asked.owner else {})}
         preflight = self._act(
             pod_identity_preflight,
-            {"cluster_name": CLUSTER, "workloads": list(workloads), "region": REGION, **more},
+            {"cluster_name": asked.cluster, "workloads": list(workloads), "region": REGION, **more},
             {},
         )
         if preflight.get("failed"):
@@ -142,20 +142,22 @@ class Role:
             **result_of(played.ended, False),
             "msg": played.message,
             "account_id": ACCOUNT,
-            "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}",
+            "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{asked.cluster}",
             **({"verification": played.verification} if played.verification else {}),
         }
         half = self._act(
             pod_identity_kubernetes,
             {
-                "cluster_name": CLUSTER,
+                "cluster_name": asked.cluster,
                 "preflight": "pod_identity_preflight",
                 "result": "pod_identity_converged",
             },
             {"pod_identity_preflight": preflight, "pod_identity_converged": aws},
         )
         assert not half.get("failed"), half
-        report = make_report(parse_aws_result(aws, CLUSTER), parse_outcome(half, CLUSTER), ReportSettings())
+        report = make_report(
+            parse_aws_result(aws, asked.cluster), parse_outcome(half, asked.cluster), ReportSettings()
+        )
         return RoleRun(report=report)
 
     def _act(self, plugin: Any, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Json:
