@@ -76,7 +76,7 @@ options:
       - Also whether to change the document of a policy that roles, users or groups outside the run have attached, or as their
         permissions boundary (V(POLICY_USED_ELSEWHERE)).
       - Also whether a trust policy that is given as a whole takes away a C(Deny) that somebody added (V(ROLE_RESTRICTED)).
-      - With O(state=present) also whether to narrow trust policies, and to change permissions boundaries and session durations,
+      - With O(state=present) also whether to narrow trust policies, and to change permissions boundaries, session durations and tags,
         of roles that workloads outside the run may use. Those that are seen to use a role keep being let in.
     type: bool
     default: false

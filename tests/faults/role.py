@@ -59,7 +59,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes_writes,
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
-from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, CLUSTER, REGION
+from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
 from urllib3.util.retry import Retry
 
 Json = dict[str, Any]

@@ -133,8 +133,8 @@ def codes_of(run: RoleRun) -> frozenset[str]:
     """Return the codes of all failures and of the findings that the screen shows as errors or warnings."""
     if run.report is None:
         return frozenset(("refused",))
-    failures = {row["error_code"] for row in run.report["failures"]}
-    findings = {row["code"] for row in run.report["findings"] if row["severity"] != "info"}
+    failures = {str(row["error_code"]) for row in run.report["failures"]}
+    findings = {str(row["code"]) for row in run.report["findings"] if row["severity"] != "info"}
     return frozenset(failures | findings)
 
 
@@ -319,7 +319,8 @@ HANDS: dict[str, ByHand] = {
 
 
 def terraform(playground: Playground) -> None:
-    """Create the role and the policy that Terraform manages, attached to each other, and an association of them."""
+    """Create what Terraform manages: a role with a policy and an association, and a service account."""
+    playground.kubes[CLUSTER].account("shop", "api", labels={"managed-by": "terraform"})
     iam, eks = playground.iam, playground.eks
     tags = [{"Key": "managed-by", "Value": "terraform"}]
     iam.create_role(
@@ -380,10 +381,10 @@ def _association_of(playground: Playground, cluster: str, name: str) -> Any:
     return association and (association["roleArn"], association.get("targetRoleArn"))
 
 
-def _labels_of(playground: Playground, cluster: str) -> Any:
+def _label_of(playground: Playground, cluster: str, key: str) -> Any:
     accounts = accounts_of(playground.kubes[cluster])
     account = accounts.get(("serviceaccounts", "shop/api"))
-    return account and account["labels"].get("team")
+    return account and account["labels"].get(key)
 
 
 def _tag_of(playground: Playground, key: str) -> Any:
@@ -414,6 +415,6 @@ def property_of_first(playground: Playground, pair: str, aspect: str) -> Any:
     if aspect == "association":
         return _association_of(playground, cluster, "shop/cron" if of_terraform else "shop/api")
     if aspect == "service account":
-        return _labels_of(playground, cluster)
+        return _label_of(playground, cluster, "managed-by" if of_terraform else "team")
     assert aspect == "tags"
     return _tag_of(playground, "managed-by" if of_terraform else "team")

@@ -318,7 +318,8 @@ FAILURES: Descriptions = {
     ),
     Code.ROLE_USED_ELSEWHERE: _failure(
         "The role is used outside the run",
-        "permissions boundary, session duration or a whole trust policy would change for workloads that the run does not list",
+        "permissions boundary, session duration, the value of a tag or a whole trust policy would change for workloads that the "
+        "run does not list",
         "ask for the same wherever the role is listed, a role of their own, or `force`",
     ),
     Code.ROLE_POLICIES_OVER_QUOTA: _failure(

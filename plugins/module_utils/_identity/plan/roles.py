@@ -25,6 +25,7 @@ from ..model.changes import Call, Change, Proof
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
+from ..model.ownership import is_mark
 from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
 from .trust import widened
 
@@ -115,13 +116,21 @@ def update_role(
 
 
 def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, object, object]]:
-    """Return the attributes that limit sessions of the role and would change: name, present and wanted value."""
+    """Return the attributes that sessions of the role depend on and that would change: name, present and desired value.
+
+    Policies can compare a tag of the role as aws:PrincipalTag, so a tag with another value is one of them.
+    """
     names = ("permissions_boundary", "max_session_duration")
-    values = ((name, getattr(role, name), getattr(spec, name)) for name in names)
+    values = [(name, getattr(role, name), getattr(spec, name)) for name in names]
+    values += [
+        (f"tag {key}", role.tags[key], value)
+        for key, value in sorted(spec.tags.items())
+        if key in role.tags and not is_mark(key)
+    ]
     return [
-        (name, present, wanted)
-        for name, present, wanted in values
-        if wanted is not None and wanted != present
+        (name, present, desired)
+        for name, present, desired in values
+        if desired is not None and desired != present
     ]
 
 

@@ -502,6 +502,13 @@ def test_association_made_while_the_statement_goes_is_let_in_again() -> None:
             "its max session duration is 7200, not 3600",
             id="shorter sessions",
         ),
+        pytest.param(
+            "tags",
+            {"team": "shop"},
+            {"team": "bank"},
+            "its tag team is shop, not bank",
+            id="another value of a tag",
+        ),
     ],
 )
 @pytest.mark.parametrize(
