@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible import constants
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_sentence
@@ -52,6 +51,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds impor
     each_within,
     within,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import bound_plugins
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     GivenAccess,
@@ -83,7 +83,6 @@ else:
     )
 
 
-T = TypeVar("T")
 # Seconds to connect, and between two pieces of an answer: an API server itself gives up after 60.
 REQUEST_TIMEOUT = (10, 65)
 # Seconds for a whole answer, discovery and the client's own retries among it.
@@ -107,10 +106,11 @@ class ClientReader:
         # The client takes the description of an API from a file of a known name in the folder for temporary files, whoever
         # wrote it.
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
+        bound_plugins()
 
     def list_objects(self, query: Query) -> Listing:
         try:
-            return _listing_of(_credited(LONGEST_CALL, partial(self._ask, query)), query.kind)
+            return _listing_of(within(LONGEST_CALL, partial(self._ask, query)), query.kind)
         except ApiException as error:
             return Listing(error=_answered(error))
         except FAULTS as error:
@@ -262,37 +262,3 @@ def _answered(error: ApiException) -> ApiError:
         status=int(error.status or 0),
         retry_after=int(header) if header.isdecimal() else parsed.retry_after,
     )
-
-
-def _credited(seconds: float, call: Callable[[], T]) -> T:
-    """What a call returns or raises within that time. Where the kubeconfig's exec plugin failed, CoreException says so
-    rather than that the caller is not known, which follows from it."""
-    with _plugin_errors() as errors:
-        try:
-            return within(seconds, call)
-        except (ApiException, CoreException, ResourceNotFoundError) as error:
-            if errors:
-                raise CoreException(f"exec plugin: {errors[-1]}") from error
-            raise
-
-
-@contextlib.contextmanager
-def _plugin_errors() -> Iterator[list[str]]:
-    """What the Kubernetes client logs of a kubeconfig's exec plugin that failed, before it goes on without credentials."""
-    errors: list[str] = []
-    handler = _Collector(errors)
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        yield errors
-    finally:
-        root.removeHandler(handler)
-
-
-class _Collector(logging.Handler):
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__(logging.ERROR)
-        self._errors = errors
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._errors.append(" ".join(record.getMessage().split()))

@@ -54,6 +54,10 @@ def launch(module: str, packages: Mapping[str, Sequence[str]], arguments: str) -
         sys.modules[name] = package
     from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listener import listened_to
 
+    if module.startswith("ansible_collections.kubernetes.core."):
+        from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import bound_plugins
+
+        bound_plugins()
     sys.argv = [module]
     sys.stdin = io.TextIOWrapper(io.BytesIO(arguments.encode()), encoding="utf-8")
     # A module goes on when the worker that started it is killed alone, with nobody to tell what it does.

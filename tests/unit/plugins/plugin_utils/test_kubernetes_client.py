@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import subprocess
 import sys
 import tempfile
@@ -170,25 +169,6 @@ def test_what_goes_wrong_is_the_listings_error(
     monkeypatch: pytest.MonkeyPatch, raised: Exception, error: ApiError
 ) -> None:
     reader, _client, _made = reader_of(raised, monkeypatch)
-    assert reader.list_objects(QUERY) == Listing(error=error)
-
-
-@pytest.mark.parametrize(
-    "raised", [refusal('{"message":"Unauthorized","code":401}'), ResourceNotFoundError("No matches found")]
-)
-def test_an_exec_plugin_that_failed_is_told_rather_than_what_follows(
-    monkeypatch: pytest.MonkeyPatch, raised: Exception
-) -> None:
-    """The Kubernetes client logs it, and goes on without credentials."""
-    reader, client, _made = reader_of(raised, monkeypatch)
-    found = client.resource
-
-    def resource(kind: str, api_version: str) -> str:
-        logging.error("exec: process returned 255.\nUnable to locate credentials")
-        return found(kind, api_version)
-
-    monkeypatch.setattr(client, "resource", resource)
-    error = ApiError(0, "exec plugin: exec: process returned 255. Unable to locate credentials")
     assert reader.list_objects(QUERY) == Listing(error=error)
 
 

@@ -20,6 +20,7 @@ from .api_errors import ApiError
 
 _HOST = re.compile(r"host='([^']+)', port=(\d+)")
 _REASON = re.compile(r"certificate verify failed: (.*?)\.?(?: \(_ssl\.c:\d+\).*|['\"]?\)*)$")
+_PLUGIN = re.compile(r"(exec plugin\b.*)")
 UNAUTHORIZED = 401
 FORBIDDEN = 403
 _UPDATE = "aws eks update-kubeconfig writes one"
@@ -108,15 +109,25 @@ _TROUBLES = (
         " ",
     ),
     Trouble(
+        r"exec plugin.*so it was ended",
+        "was not asked, as the kubeconfig's exec plugin did not end",
+        "No terminal and no browser is there when Ansible runs it, so a plugin that asks for a login or a code waits for "
+        "ever: log in before, so that it takes what it has stored, or use a kubeconfig with a token. For EKS "
+        "pod_identity_kube_auth: eks needs no plugin. If it asks nothing, see why its command takes so long.",
+        _PLUGIN,
+    ),
+    Trouble(
         r"exec plugin.*(?:No such file or directory|Permission denied|not executable)",
         "was not asked, as the kubeconfig's exec plugin cannot be run",
         "Install the command where Ansible runs (for EKS the AWS CLI), or use a kubeconfig with a token.",
+        _PLUGIN,
     ),
     Trouble(
         r"exec plugin",
         "was not asked, as the kubeconfig's exec plugin gave no credentials",
         "Run the command of the kubeconfig by hand, with the same AWS credentials and environment: "
         "aws eks get-token --cluster-name NAME",
+        _PLUGIN,
     ),
     Trouble(
         r"ProxyError|Tunnel connection failed|Cannot connect to proxy",

@@ -133,6 +133,16 @@ KUBECONFIG = (
             id="an exec plugin that fails",
         ),
         pytest.param(
+            "Could not create API client: exec plugin kubelogin (user people, context blue): exec: process returned 124. no "
+            "credentials within 60 seconds, so it was ended",
+            "was not asked, as the kubeconfig's exec plugin did not end: exec plugin kubelogin (user people, context blue): "
+            "exec: process returned 124. no credentials within 60 seconds, so it was ended.",
+            "No terminal and no browser is there when Ansible runs it, so a plugin that asks for a login or a code waits for "
+            "ever: log in before, so that it takes what it has stored, or use a kubeconfig with a token. For EKS "
+            "pod_identity_kube_auth: eks needs no plugin. If it asks nothing, see why its command takes so long.",
+            id="an exec plugin that hangs",
+        ),
+        pytest.param(
             f"{POOL}ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 403 Forbidden')))",
             f"was not reached, as the proxy did not pass the request on: {POOL}ProxyError('Unable to connect to proxy', "
             "OSError('Tunnel connection failed: 403 Forbidden'))).",

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A kubeconfig's exec plugin that hangs is ended and named, in the client and in modules of kubernetes.core."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Query,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import exec_plugins
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import (
+    bound_plugins,
+    bounded_plugin,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import installed_module
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import ClientReader
+from kubernetes.config import kube_config
+
+# Seconds in which something has to become true.
+LONG = 60
+API = "client.authentication.k8s.io/v1"
+# A plugin with a process of its own, as a shell script has; it says which they are.
+HANGS = """#!/bin/sh
+echo "Open https://login.example.com and enter ABC" >&2
+sleep 600 &
+echo $$ $! > processes.part
+mv processes.part processes
+wait
+"""
+TOKEN = {"apiVersion": API, "kind": "ExecCredential", "status": {"token": "t0ken"}}
+ANSWERS = f"""#!/bin/sh
+cat > seen-input
+echo $KUBERNETES_EXEC_INFO > seen-info
+echo "$MORE $1" > seen
+echo '{json.dumps(TOKEN)}'
+"""
+FAILS = "#!/bin/sh\necho Unable to locate credentials >&2\nexit 255\n"
+COULD_NOT = (
+    "Could not create API client: exec plugin {command} (user people, context blue): exec: process returned "
+)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_plugins, "PLUGIN_SECONDS", 1.0)
+
+
+def kubeconfig(folder: Path, script: str, **user: Any) -> str:
+    """A kubeconfig beside its plugin, which it names by a relative path."""
+    (folder / "plugin").write_text(script, encoding="utf-8")
+    (folder / "plugin").chmod(0o700)
+    plugin = {
+        "apiVersion": API,
+        "command": "./plugin",
+        "args": ["an argument"],
+        "env": [{"name": "MORE", "value": "more"}],
+    }
+    # Nothing listens at port 9.
+    content = {
+        "current-context": "green",
+        "contexts": [
+            {"name": name, "context": {"cluster": "c", "user": "people"}} for name in ("blue", "green")
+        ],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "people", "user": {"exec": plugin, **user}}],
+    }
+    path = folder / "config"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(path)
+
+
+def error_of(path: str) -> ApiError:
+    listing = ClientReader({"kubeconfig": path, "context": "blue"}).list_objects(Query("v1", "Pod"))
+    assert listing.error is not None
+    return listing.error
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)
+
+
+def module_text(name: str, arguments: dict[str, Any]) -> bytes:
+    """What Ansible hands to Python for a module that starts where it is installed."""
+    prepared = installed_module(name, arguments, sys.executable)
+    text: bytes = prepared[2] if len(prepared) == 4 else prepared[0].b_module_data
+    return text
+
+
+def processes_of(folder: Path) -> list[int]:
+    until((folder / "processes").exists)
+    return [int(number) for number in (folder / "processes").read_text(encoding="utf-8").split()]
+
+
+def test_a_plugin_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
+    error = error_of(kubeconfig(tmp_path, HANGS))
+    assert error == ApiError(
+        0,
+        f"{COULD_NOT.format(command='./plugin')}124. Open https://login.example.com and enter ABC no credentials within 1 "
+        "seconds, so it was ended",
+    )
+    until(lambda: not any(map(is_running, processes_of(tmp_path))))
+
+
+def test_a_plugin_that_fails_is_named_at_once(tmp_path: Path) -> None:
+    error = error_of(kubeconfig(tmp_path, FAILS))
+    assert error == ApiError(0, f"{COULD_NOT.format(command='./plugin')}255. Unable to locate credentials")
+
+
+def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, FAILS)
+    (tmp_path / "plugin").unlink()
+    assert error_of(path) == ApiError(
+        0, f"{COULD_NOT.format(command='./plugin')}127. [Errno 2] No such file or directory: './plugin'"
+    )
+
+
+def test_other_credentials_of_the_user_are_taken_where_its_plugin_fails(tmp_path: Path) -> None:
+    error = error_of(kubeconfig(tmp_path, FAILS, username="u", password="p"))
+    assert "exec plugin" not in error.text
+    assert "Connection refused" in error.text
+
+
+def test_a_plugin_gets_what_the_kubeconfig_gives_it_and_no_input(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, ANSWERS)
+    bound_plugins()
+    loader = kube_config._get_kube_config_loader(filename=path, active_context="blue")
+    loader._load_authentication()
+    assert loader.token == "Bearer t0ken"
+    seen = {
+        name: (tmp_path / name).read_text(encoding="utf-8") for name in ("seen", "seen-input", "seen-info")
+    }
+    assert (seen["seen"], seen["seen-input"]) == ("more an argument\n", "")
+    assert json.loads(seen["seen-info"])["apiVersion"] == API
+    # What the client keeps of the kubeconfig is what it has read.
+    assert loader._user["exec"]["command"] == "./plugin"
+
+
+def test_a_plugin_is_bounded_once() -> None:
+    bound_plugins()
+    loader = kube_config.KubeConfigLoader
+    bound_plugins()
+    assert kube_config.KubeConfigLoader is loader
+
+
+def test_a_plugin_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> None:
+    kubeconfig(tmp_path, HANGS)
+    plugin = bounded_plugin({"command": "./plugin"})
+    command = [plugin["command"], *("600" if part == "1.0" else part for part in plugin["args"])]
+    # Only what waits is killed.
+    script = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", script, *command], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    processes = processes_of(tmp_path)
+    assert all(map(is_running, processes))
+    waiting.send_signal(signal.SIGKILL)
+    waiting.wait(LONG)
+    until(lambda: not any(map(is_running, processes)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_plugin_ends_with_a_signal_to_the_script(tmp_path: Path, number: int) -> None:
+    kubeconfig(tmp_path, HANGS)
+    plugin = bounded_plugin({"command": "./plugin"})
+    command = [plugin["command"], *("600" if part == "1.0" else part for part in plugin["args"])]
+    started = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    processes = processes_of(tmp_path)
+    started.send_signal(number)
+    assert started.wait(LONG) == 128 + number
+    until(lambda: not any(map(is_running, processes)))
+
+
+def test_a_module_of_kubernetes_core_names_a_plugin_that_fails(tmp_path: Path) -> None:
+    arguments = {
+        "kubeconfig": kubeconfig(tmp_path, FAILS),
+        "context": "blue",
+        "kind": "Pod",
+        "api_version": "v1",
+    }
+    done = subprocess.run(
+        [sys.executable],
+        input=module_text("kubernetes.core.k8s_info", arguments),
+        env={**os.environ, "PYTHONPATH": ""},
+        check=False,
+        capture_output=True,
+        timeout=LONG,
+    )
+    message = json.loads(done.stdout)["msg"]
+    assert f"{COULD_NOT.format(command='./plugin')}255. Unable to locate credentials" in message
