@@ -30,23 +30,25 @@ class OutsideUsers:
     """The users of a role that a run does not list.
 
     ``known`` are named by associations or grants. ``unseen`` describes statements whose users cannot be listed, and
-    ``unread`` are the associations that have to be read where neither tells that there are users. ``remedy`` is for associations
-    that could not be.
+    ``unread`` are the associations that have to be read where neither tells that there are users, ``unreadable`` describes those
+    that could not be, and ``remedy`` is for them.
     """
 
     known: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     unread: tuple[Reach, ...] = ()
+    unreadable: tuple[str, ...] = ()
     remedy: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.known or self.unseen or self.unread)
+        return bool(self.known or self.unseen or self.unread or self.unreadable)
 
     @property
     def description(self) -> str:
         """Name the users in a clause with the role as its subject; "" where there are none."""
         parts = [f"has users outside this run ({listed(self.known, _SHOWN)})"] if self.known else []
-        parts += [f"can be used by {listed(self.unseen, _SHOWN)}"] if self.unseen else []
+        others = [*self.unseen, *self.unreadable]
+        parts += [f"can be used by {listed(others, _SHOWN)}"] if others else []
         return " and ".join(parts)
 
 
@@ -82,11 +84,11 @@ def find_outside_users(
         unseen, reaches = [], reaches | set(map(Reach, observed.clusters.members))
     unread = [reach for reach in sorted(reaches) if not observed.has_read_outside(reach)]
     failed = describe_failures(observed, reaches)
-    unseen = [*dict.fromkeys(unseen), *failed]
     return OutsideUsers(
         tuple(sorted(names)),
-        tuple(unseen),
-        () if names or unseen else tuple(unread),
+        tuple(dict.fromkeys(unseen)),
+        () if names or unseen or failed else tuple(unread),
+        tuple(failed),
         next(iter(failed.values()), ""),
     )
 

@@ -19,11 +19,11 @@ from ..._policy.trust.statements import TrustGrant, read_grants
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.messages import listed
-from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
+from ..model.observed import Observed, ObservedPolicy, ObservedRole, Reach, ReadFailure
 from ..model.ownership import CLUSTER_TAG, may_change
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
-from .trust import grants_of_others
+from .outside_users import find_outside_users
 
 
 class PolicyUsers:
@@ -39,6 +39,8 @@ class PolicyUsers:
         # The roles of the run by the ARN of what is attached to them or bounds them, and the names of those that were read.
         self.roles: dict[str, list[tuple[SharedRole, ObservedRole]]] = {}
         self.names: set[str] = set()
+        # The associations without which the users of a role are not known.
+        self.unread_reaches: set[Reach] = set()
         # The workloads whose role could not be read, which fail.
         self.failing: set[WorkloadKey] = set()
         for shared in all_shared:
@@ -55,29 +57,38 @@ class PolicyUsers:
 
     def outside(self, policy: ObservedPolicy) -> list[str]:
         """Describe the users of a policy outside the run; empty where the run has them all."""
-        in_run = (self._describe_listed(policy.arn, *pair) for pair in self.roles.get(policy.arn, ()))
+        in_run = (self._describe_listed(policy, *pair) for pair in self.roles.get(policy.arn, ()))
         others = map(self._describe_other, policy.attached_to)
         return [text for text in (*in_run, *others) if text]
 
     def reason_to_share(self, policy: ObservedPolicy) -> str:
         """Return why an owner's tag would shut out others; empty where the run has all users of the policy."""
-        arn = (policy.tags or {}).get(CLUSTER_TAG, "")
-        if arn and self.observed.clusters.with_arn(arn) is None:
-            return f"it was first created for cluster {arn}, which is not part of this run"
+        for cluster in self._other_clusters(policy):
+            return f"it was first created for {cluster}, which is not part of this run"
         if (unread := self.unread(policy)) is not None:
             error = unread.error
             return f"its users could not be read ({error.operation}: {error.code}: {error.text})"
         users = self.outside(policy)
         return f"outside this run it is used by {listed(users, 5)}" if users else ""
 
-    def _describe_listed(self, arn: str, shared: SharedRole, role: ObservedRole) -> str:
+    def _other_clusters(self, policy: ObservedPolicy) -> list[str]:
+        """Return the cluster that the policy was created for, where it is not part of the run."""
+        arn = (policy.tags or {}).get(CLUSTER_TAG, "")
+        return [f"cluster {arn}"] if arn and self.observed.clusters.with_arn(arn) is None else []
+
+    def _describe_listed(self, policy: ObservedPolicy, shared: SharedRole, role: ObservedRole) -> str:
         """Describe a role of the run where others use it too, or where the run does not list the policy for it."""
-        listed_here = arn in shared.policy_users or arn == shared.spec.permissions_boundary
+        listed_here = policy.arn in shared.policy_users or policy.arn == shared.spec.permissions_boundary
         managed = not shared.spec.existing and may_change(role.tags, self.options.owner, self.options.adopt)
         if not (listed_here or managed):
             return f"role {role.name}, for which this run does not list it"
         clusters = self.observed.clusters.among(shared.keys)
-        users = [*self._other_users(role), *_describe(grants_of_others(clusters, role.trust, self.keys))]
+        found = find_outside_users(self.observed, clusters, role, role.trust, self.keys)
+        self.unread_reaches.update(found.unread)
+        users = [*found.known, *found.unreadable]
+        if found.unseen and not users:
+            # Whoever may use the role in other clusters, the cluster that the policy was created for does.
+            users = self._other_clusters(policy)
         return f"role {role.name}, which {listed(users)} may use, too" if users else ""
 
     def _describe_other(self, entity: str) -> str:

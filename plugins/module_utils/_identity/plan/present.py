@@ -66,6 +66,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             policy = observed.policies.get(arn)
             plan_policy(draft, observed.clusters, options, spec, policy, users, policy_users)
+    draft.unread.update(policy_users.unread_reaches)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
     observed = _with_taken_over(observed, draft.changes)
     for shared in all_shared:

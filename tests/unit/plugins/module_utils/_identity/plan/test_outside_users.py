@@ -174,7 +174,7 @@ def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], 
         pytest.param(
             OutsideAssociations(frozenset((WHOLE,)), errors={WHOLE: DENIED}),
             OutsideUsers(
-                unseen=(
+                unreadable=(
                     "workloads of cluster my-cluster that could not be read (eks:ListPodIdentityAssociations: "
                     "AccessDeniedException: not authorized.)",
                 ),

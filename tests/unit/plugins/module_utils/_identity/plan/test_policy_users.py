@@ -154,7 +154,7 @@ ONE_MAY_USE = f"role one, which {CLUSTER_ARN}/default/one may use"
         pytest.param(
             shared_role(),
             [listed("two", "s3:PutObject", role={"name": "both"})],
-            f"role both, which {CLUSTER_ARN}/default/one may use, too",
+            "role both, which my-cluster default/one may use, too",
             id="a listed role with another user",
         ),
         pytest.param(
