@@ -262,8 +262,8 @@ def _used_elsewhere(
         target,
         "update",
         Code.POLICY_USED_ELSEWHERE,
-        f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}, and outside this "
-        f"run it is used by {listed(users, 5)}. It stays as it is.{tagged}",
+        f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}. It stays as it is "
+        f"for users outside this run: {listed(users, 5)}.{tagged}",
         "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
         "⟨force⟩: true (check mode with diff shows the change), and define the same document wherever it is listed.",
     )

@@ -37,7 +37,7 @@ from .policies import plan_policy
 from .policy_users import PolicyUsers
 from .problems import breaks, refused_in_kubernetes
 from .replacing import Replacing
-from .shared_role import gains, plan_shared_role
+from .shared_role import gains, plan_shared_role, without_claim
 from .trust import scope_of
 from .trust_usability import is_shut_out
 
@@ -57,7 +57,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)
     ]
     all_shared = shared_roles(account, workloads)
-    policy_users = PolicyUsers(desired, observed, all_shared)
+    policy_users = PolicyUsers(desired, observed, all_shared, draft.unread)
     for arn, (spec, users) in shared_policies(account, workloads).items():
         if policy_target(arn) in differing:
             continue
@@ -66,7 +66,6 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             policy = observed.policies.get(arn)
             plan_policy(draft, observed.clusters, options, spec, policy, users, policy_users)
-    draft.unread.update(policy_users.unread_reaches)
     made = frozenset(change.target.name for change in draft.changes if change.action == "create")
     observed = _with_taken_over(observed, draft.changes)
     for shared in all_shared:
@@ -75,6 +74,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         if failure := observed.unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
         else:
+            shared = without_claim(draft, observed, options, shared, listed)
             plan_shared_role(draft, observed, options, shared, listed, made, unread)
     draft.changes = with_records(draft.changes, observed, options, all_shared)
     gained = {

@@ -18,11 +18,12 @@ from ..model.cluster import Clusters
 from ..model.desired import Options, RoleSpec
 from ..model.failures import Failure
 from ..model.observed import Observed, ObservedRole
-from ..model.ownership import is_of_another
+from ..model.ownership import lacks_owner, may_change
 from ..model.shared import (
     SharedRole,
     Unread,
 )
+from ..model.tags import without_owner
 from ..model.targets import (
     Target,
     association_target,
@@ -143,9 +144,30 @@ def _restrictions(
     return find_restrictions(role.arn, trust, shared.spec.trust_policy, subjects)
 
 
+def without_claim(
+    draft: Draft,
+    observed: Observed,
+    options: Options,
+    shared: SharedRole,
+    listed: frozenset[WorkloadKey],
+) -> SharedRole:
+    """Leave out the owner's tag of a role that has no owner, and users outside the run whose list it would shut out."""
+    spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
+    if role is None or spec.existing or options.adopt or not lacks_owner(role.tags, spec.tags):
+        return shared
+    users = find_outside_users(observed, observed.clusters.among(shared.keys), role, role.trust, listed)
+    if not users:
+        return shared
+    draft.unread.update(users.unread)
+    reason = f"it {users.description or 'may have other users'}"
+    draft.findings.append(retained.owner_not_set(role_target(role.name), spec.tags, reason, shared.keys))
+    spec = replace(spec, tags=without_owner(spec.tags))
+    return replace(shared, spec=spec, users=tuple(replace(user, role=spec) for user in shared.users))
+
+
 def _is_ours(role: ObservedRole, options: Options) -> bool:
     """Whether it may be changed: made here for this owner, or to be taken over."""
-    return options.adopt or (role.owned and not is_of_another(role.tags, options.owner))
+    return may_change(role.tags, options.owner, options.adopt)
 
 
 def _holders(

@@ -116,33 +116,34 @@ def existing_role() -> FakeAws:
 
 
 TWO = listed("two", "s3:PutObject")
-ONE_MAY_USE = f"role one, which {CLUSTER_ARN}/default/one may use"
+EC2 = "role one (ec2.amazonaws.com (by the trust policy))"
+ONE = "role one (my-cluster default/one)"
 
 
 @pytest.mark.parametrize(
     ("aws", "raws", "users"),
     [
-        pytest.param(account(listed("one")), [TWO], ONE_MAY_USE, id="another list"),
+        pytest.param(account(listed("one")), [TWO], ONE, id="another list"),
         pytest.param(
             account(listed("one"), trust_scope="namespace"),
             [TWO],
-            f"role one, which {CLUSTER_ARN}/default may use",
+            "role one (my-cluster default/one)",
             id="another list, for its namespace",
         ),
         pytest.param(
             account(listed("one"), cluster=OTHER_CLUSTER),
             [TWO],
-            f"role one, which {OTHER_CLUSTER_ARN}/default/one may use",
+            "role one (other-cluster default/one)",
             id="another cluster",
         ),
         pytest.param(
             account(listed("one"), trust_scope="none"),
             [TWO],
-            "role one, which any cluster may use",
+            "role one (my-cluster default/one, every cluster, as its trust statement has no condition)",
             id="a role of any cluster",
         ),
-        pytest.param(made_here(add_role), [TWO], "role one", id="a role created elsewhere"),
-        pytest.param(made_here(bound_role), [TWO], "role one", id="the boundary of a role created elsewhere"),
+        pytest.param(made_here(add_role), [TWO], EC2, id="a role created elsewhere"),
+        pytest.param(made_here(bound_role), [TWO], EC2, id="the boundary of a role created elsewhere"),
         pytest.param(made_here(add_user("users")), [TWO], "user alice", id="a user"),
         pytest.param(made_here(add_user("groups")), [TWO], "group alice", id="a group"),
         pytest.param(
@@ -154,7 +155,7 @@ ONE_MAY_USE = f"role one, which {CLUSTER_ARN}/default/one may use"
         pytest.param(
             shared_role(),
             [listed("two", "s3:PutObject", role={"name": "both"})],
-            "role both, which my-cluster default/one may use, too",
+            "role both (my-cluster default/one)",
             id="a listed role with another user",
         ),
         pytest.param(
@@ -170,8 +171,8 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     before = aws.state()["policies"]
     found = plan(aws, desired(*raws))
     message = (
-        f"policy {SHARED} has another document than this run defines for default/two, and outside this run it is used by "
-        f"{users}. It stays as it is. It was first created for cluster {cluster} (tag workload-identity/cluster)."
+        f"policy {SHARED} has another document than this run defines for default/two. It stays as it is for users outside "
+        f"this run: {users}. It was first created for cluster {cluster} (tag workload-identity/cluster)."
     )
     assert found.failures == (
         Failure((key("two"),), policy_target(SHARED), "update", Code.POLICY_USED_ELSEWHERE, message, REMEDY),
@@ -251,6 +252,20 @@ def test_users_are_read_only_where_the_roles_of_the_run_do_not_account_for_them(
     assert aws.parameters("iam:ListEntitiesForPolicy") == [{"PolicyArn": SHARED}]
 
 
+@pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
+def test_a_document_of_a_list_alone_takes_no_further_request(scope: str) -> None:
+    """The associations of the cluster are listed anyway."""
+    aws = account(listed("two"), trust_scope=scope)
+    aws.requests.clear()
+    assert names(plan(aws, desired(listed("two"), trust_scope=scope))) == []
+    unchanged = [name for name, _parameters in aws.requests]
+    aws.requests.clear()
+    found = plan(aws, desired(TWO, trust_scope=scope))
+    assert (found.failures, names(found)) == ((), [CHANGED])
+    changed = [name for name, _parameters in aws.requests]
+    assert sorted(changed) == sorted([*unchanged, "iam:ListPolicyVersions"])
+
+
 def test_all_pages_of_users_are_read() -> None:
     aws = account(listed("one"), listed("two"))
 
@@ -261,7 +276,7 @@ def test_all_pages_of_users_are_read() -> None:
 
     aws.replace("iam:ListEntitiesForPolicy", in_pages)
     (failure,) = plan(aws, desired(TWO)).failures
-    assert "outside this run it is used by user alice. It stays" in failure.message
+    assert "users outside this run: user alice. It was" in failure.message
 
 
 def test_of_many_roles_none_is_read_and_the_first_are_named() -> None:
@@ -269,7 +284,7 @@ def test_of_many_roles_none_is_read_and_the_first_are_named() -> None:
     aws.requests.clear()
     (failure,) = plan(aws, desired(TWO)).failures
     others = "role other-0, role other-1, role other-2, role other-3, role other-4 and 1 more"
-    assert f"it is used by {others}. It stays as it is." in failure.message
+    assert f"users outside this run: {others}. It was" in failure.message
     assert aws.parameters("iam:GetRole") == [{"RoleName": "two"}]
 
 
@@ -298,10 +313,10 @@ def test_a_role_outside_the_run_that_cannot_be_read_is_named() -> None:
 
     aws.replace("iam:GetRole", denied)
     (failure,) = plan(aws, desired(TWO)).failures
-    assert "it is used by role one. It stays" in failure.message
+    assert "users outside this run: role one. It was" in failure.message
     failures = plan(aws, desired(TWO, listed("one", "s3:PutObject"))).failures
     assert [failure.error_code for failure in failures] == ["POLICY_USED_ELSEWHERE", "AccessDenied"]
-    assert "it is used by role one, which could not be read. It stays" in failures[0].message
+    assert "users outside this run: role one, which could not be read. It was" in failures[0].message
 
 
 def test_roles_outside_the_run_come_from_a_bulk_read_where_there_is_one(
@@ -314,7 +329,7 @@ def test_roles_outside_the_run_come_from_a_bulk_read_where_there_is_one(
     aws = account(listed("one"))
     aws.requests.clear()
     (failure,) = plan(aws, desired(TWO)).failures
-    assert f"it is used by {ONE_MAY_USE}. It stays" in failure.message
+    assert f"users outside this run: {ONE}. It was" in failure.message
     assert aws.parameters("iam:GetRole") == []
 
 
@@ -360,15 +375,13 @@ def of_policies(done: Run) -> tuple[Finding, ...]:
 @pytest.mark.parametrize(
     ("aws", "reason"),
     [
-        pytest.param(
-            account(listed("one")), f"outside this run it is used by {ONE_MAY_USE}", id="another list"
-        ),
+        pytest.param(account(listed("one")), f"it has users outside this run ({ONE})", id="another list"),
         pytest.param(
             account(listed("one"), cluster=OTHER_CLUSTER),
             f"it was first created for cluster {OTHER_CLUSTER_ARN}, which is not part of this run",
             id="another cluster",
         ),
-        pytest.param(made_here(add_user("users")), "outside this run it is used by user alice", id="a user"),
+        pytest.param(made_here(add_user("users")), "it has users outside this run (user alice)", id="a user"),
     ],
 )
 def test_an_owner_does_not_claim_what_others_use(aws: FakeAws, reason: str) -> None:
@@ -396,6 +409,61 @@ def test_an_owner_claims_what_its_run_alone_uses() -> None:
     assert (done.failures, done.findings) == ((), ())
     assert aws.state()["policies"][SHARED]["tags"][OWNER_TAG] == "payments"
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
+
+
+def of_roles(done: Run) -> list[str]:
+    return [
+        finding.message.partition(", because ")[2].partition(". With the tag")[0]
+        for finding in done.findings
+        if finding.code == "OWNER_NOT_SET" and finding.message.startswith("role ")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("aws", "reason"),
+    [
+        pytest.param(
+            account(listed("one", role={"name": "two"}), listed("two")),
+            "it has users outside this run (my-cluster default/one)",
+            id="another list",
+        ),
+        pytest.param(
+            account(listed("one", role={"name": "two"}), listed("two"), trust_scope="cluster"),
+            "it has users outside this run (my-cluster default/one)",
+            id="another list, for its cluster",
+        ),
+        pytest.param(
+            account(listed("one", role={"name": "two"}), cluster=OTHER_CLUSTER),
+            "it has users outside this run (other-cluster default/one)",
+            id="another cluster",
+        ),
+        pytest.param(
+            account(listed("two"), trust_scope="account"),
+            "it can be used by every cluster of the account",
+            id="any cluster",
+        ),
+    ],
+)
+def test_an_owner_does_not_claim_a_role_that_others_use(aws: FakeAws, reason: str) -> None:
+    for _turn in range(2):
+        done = run(aws, owned_by("payments", listed("two", policies=[])))
+        assert (done.failures, of_roles(done)) == ((), [reason])
+        assert OWNER_TAG not in aws.state()["roles"]["two"]["tags"]
+    adopted = run(aws, owned_by("payments", listed("two", policies=[]), adopt=True))
+    assert (adopted.failures, of_roles(adopted)) == ((), [])
+    assert aws.state()["roles"]["two"]["tags"][OWNER_TAG] == "payments"
+
+
+def test_lists_of_two_owners_share_a_role_that_has_none() -> None:
+    aws = account(listed("one", role={"name": "both"}), listed("two", role={"name": "both"}))
+    lists = [
+        owned_by(owner, listed(name, role={"name": "both"})) for owner, name in (("a", "one"), ("b", "two"))
+    ]
+    for wanted in lists * 2:
+        assert run(aws, wanted).failures == ()
+    joining = owned_by("b", listed("two", role={"name": "both"}), listed("three", role={"name": "both"}))
+    assert run(aws, joining).failures == ()
+    assert OWNER_TAG not in aws.state()["roles"]["both"]["tags"]
 
 
 def test_lists_of_two_owners_share_what_has_none() -> None:

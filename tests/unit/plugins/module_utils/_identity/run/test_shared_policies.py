@@ -49,6 +49,8 @@ def changes(done: Run) -> list[str]:
         pytest.param("both", "workload", id="one role"),
         pytest.param("both", "namespace", id="one role for the namespace"),
         pytest.param("both", "cluster", id="one role for the cluster"),
+        pytest.param("both", "account", id="one role for the account"),
+        pytest.param("both", "none", id="one role for everything"),
     ],
 )
 @pytest.mark.parametrize("action", ["s3:PutObject", "s3:*"])
@@ -74,7 +76,8 @@ def test_document_stays_for_its_cluster_under_a_role_of_every_cluster(scope: str
     run(aws, first)
     (failure,) = run(aws, second).failures
     assert failure.error_code == "POLICY_USED_ELSEWHERE"
-    assert f"it is used by role both, which cluster {CLUSTER_ARN} may use, too." in failure.message
+    assert "It stays as it is for users outside this run: role both (every cluster" in failure.message
+    assert f"It was first created for cluster {CLUSTER_ARN}" in failure.message
     assert (codes(run(aws, first)), changes(run(aws, first))) == ([], [])
     # Its own list changes it, and no other: it would need force for each change else.
     assert changes(run(aws, listed("one", "s3:ListBucket", CLUSTER, "both", trust_scope=scope))) == [
