@@ -105,6 +105,23 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
         "role": {"name": "own"},
     },
 )
+# Two lists that share a role: the second one has a policy of its own and asks for a narrower trust scope.
+FIRST_LIST: tuple[Mapping[str, Any], ...] = (
+    {
+        "namespace": "default",
+        "service_account": "api",
+        "role": {"name": "shared", "trust_scope": "cluster"},
+        "policies": [SHARED],
+    },
+)
+SECOND_LIST: tuple[Mapping[str, Any], ...] = (
+    {
+        "namespace": "default",
+        "service_account": "worker",
+        "role": {"name": "shared", "trust_scope": "workload"},
+        "policies": [policy("worker", "sqs:SendMessage")],
+    },
+)
 
 
 def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
