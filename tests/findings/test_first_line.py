@@ -91,10 +91,10 @@ BROKEN = (
     Broken(
         "session tags turned off",
         aws.disable_session_tags,
-        "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
-        "default/my-service-account: its trust policy asks for session tags, which are turned off in "
-        "association {association}. Give the workload disable_session_tags: false and apply it; or let "
-        "the role be used without session tags, with disable_session_tags: true and trust_scope: account.",
+        "default/my-service-account: association {association} of default/my-service-account has what is not asked for: "
+        "disable_session_tags is true. Role arn:aws:iam::{account}:role/my-role cannot be used without session tags. List what "
+        "is meant. To have it removed, list disable_session_tags: false, and apply the workload. Pods see the change after up "
+        "to six hours, or at once when they are recreated.",
     ),
     Broken(
         "permissions boundary set",
