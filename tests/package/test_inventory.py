@@ -159,6 +159,7 @@ def test_clusters_of_two_accounts_and_two_regions_are_hosts(fleet: Fleet) -> Non
     assert blue["eks_agent_addon"] == {"present": False, "status": "", "version": ""}
     assert variables[MINE]["eks_agent_addon"]["status"] == "ACTIVE"
     assert {name: blue[name] for name in blue if name.startswith("pod_identity_")} == {
+        "pod_identity_account_id": OTHER,
         "pod_identity_cluster_name": "my-cluster",
         "pod_identity_region": EAST,
         "pod_identity_assume_role_arn": FLEET,

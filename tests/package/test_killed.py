@@ -185,7 +185,7 @@ def terminate(process: int) -> None:
 
 
 @pytest.mark.parametrize("how", [press_ctrl_c, terminate])
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("core", CORES[-1:])
 def test_an_interrupted_proof_leaves_no_job(
     core: str,
     how: Callable[[int], None],
@@ -202,7 +202,7 @@ def test_an_interrupted_proof_leaves_no_job(
         until(lambda: batch.list_job_for_all_namespaces().items == [])
 
 
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("core", CORES[-1:])
 def test_jobs_that_an_interrupted_proof_cannot_remove_are_named(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path
 ) -> None:

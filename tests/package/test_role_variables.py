@@ -23,6 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "texts"}}]
 # What a variable without a default is set to, and those that are to do something.
 TEXTS = {
+    "pod_identity_account_id": "111122223333",
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_workloads": json.dumps(WORKLOADS),
     "pod_identity_region": "us-west-2",
