@@ -53,7 +53,7 @@ def each_within(seconds: float, work: Callable[[Item], T], items: Sequence[Item]
                     errors.append(error)
 
     end = time.monotonic() + seconds
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(width, len(items)))]
+    threads = [threading.Thread(target=serve, daemon=True) for _worker in range(min(width, len(items)))]
     for thread in threads:
         thread.start()
     for thread in threads:

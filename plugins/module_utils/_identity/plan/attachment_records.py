@@ -42,7 +42,7 @@ def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
     """Return the ARNs of the clusters for which a policy with these tags was attached to this very role here."""
     prefix = record_key(role.name, "").rpartition("/")[0]
     values = (value.partition(" ") for key, value in present.items() if key.rpartition("/")[0] == prefix)
-    return {cluster_arn for role_id, _, cluster_arn in values if role_id and role_id == role.role_id}
+    return {cluster_arn for role_id, _separator, cluster_arn in values if role_id and role_id == role.role_id}
 
 
 def missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:

@@ -94,7 +94,7 @@ class PolicyUsers:
 
     def _describe_other(self, entity: str) -> str:
         """Describe an entity that the run does not list, unless only workloads of the run may use it."""
-        kind, _, name = entity.partition(" ")
+        kind, _separator, name = entity.partition(" ")
         if kind != "role":
             return entity
         if name.lower() in self.names or name.lower() in self.leaving:

@@ -284,7 +284,8 @@ class Observer(Reader):
             result = self.attempt(Target("users", policy.arn), partial(read_policy_users, self.api, policy))
             self._keep_policy(answers, policy.arn, result)
             users = result.attached_to if isinstance(result, ObservedPolicy) else ()
-            names = {name for kind, _, name in (user.partition(" ") for user in users) if kind == "role"}
+            parts = (user.partition(" ") for user in users)
+            names = {name for kind, _separator, name in parts if kind == "role"}
             others = {name for name in names if name.lower() not in demand.roles}
             return others if len(others) <= MOST_OTHER_ROLES else ()
 
