@@ -101,29 +101,30 @@ def run_plugin(seconds: float, command: Sequence[str]) -> int:
 
     Its input is empty and it has no terminal, so that a question ends it rather than waits.
     """
+    signals: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+
+    # Before the plugin starts, so that it cannot be left.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
     parent = os.getppid()
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
         print(error, file=sys.stderr)
         return NOT_FOUND
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     last = time.monotonic() + seconds
-    try:
-        while time.monotonic() < last and os.getppid() == parent:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = process.wait(min(LOOK, seconds))
-                return code if code >= 0 else 128 - code
-    finally:
-        # What a plugin that ended leaves in the background is its own.
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    while time.monotonic() < last and os.getppid() == parent and not signals:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(LOOK)
+            # What a plugin that ended leaves in the background is its own.
+            return code if code >= 0 else 128 - code
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if signals:
+        return 128 + signals[0]
     print(f"no credentials within {seconds:g} seconds, so it was ended", file=sys.stderr)
     return ENDED
 
