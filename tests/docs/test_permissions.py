@@ -132,6 +132,7 @@ ALL_CHANGED = {
 }
 ALL_TAKEN_BACK = {
     "role": {"permissions_boundary": ""},
+    "workload": {"target_role_arn": ""},
     "options": {"pod_identity_purge_tags": True, "pod_identity_purge_policies": True},
 }
 
