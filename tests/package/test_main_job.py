@@ -67,10 +67,9 @@ DESCRIBE = (
 
 
 def test_what_another_user_left_in_the_folder_for_temporary_files_is_not_used(
-    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
+    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path, short: Path
 ) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
+    shared = short
     env = {**installed, **sandbox, "TMPDIR": str(shared)}
     run(
         [VENV / "bin" / "python", "-c", DESCRIBE], {**env, "PYTHONPATH": str(ROOT / ".collections")}, tmp_path
