@@ -22,6 +22,9 @@ What each part rests on:
 * The role is in the cluster's account, because EKS refuses to pass a role of another account;
   hence aws:ResourceAccount and aws:ResourceOrgID equal their Source twins.
 * Keys of other kinds of callers (an address, MFA, an external ID, a web identity) are absent.
+* Requests with temporary credentials carry aws:MultiFactorAuthPresent, ``false`` without MFA, and aws:MultiFactorAuthAge
+  only with it: IAM User Guide, "AWS global condition context keys". It is not documented for the session of a role that a
+  service assumes, as that of a Pod. So: ``false`` or absent.
 * A target role is assumed by the session of the pod identity role, with the same tags, or with
   ``sts:ExternalId`` when they are off: Amazon EKS User Guide, "Access AWS resources using EKS Pod
   Identity target IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
@@ -50,6 +53,7 @@ SESSION_TAGS = (
 _CLUSTER = "~cluster"
 ORG_PATH = "~organization path"
 _ANY_ACCOUNT = "#" * 12
+NO_MFA = Unknown(choices=("false",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,7 @@ def chained_context(
         "aws:principalaccount": _known(subject.account),
         "aws:principaltype": ("AssumedRole",),
         "aws:principalisawsservice": ("false",),
+        "aws:multifactorauthpresent": NO_MFA,
         "aws:principalorgid": organization,
         "aws:principalorgpaths": path,
         "aws:userid": PRESENT,

@@ -105,7 +105,7 @@ class _Sorter:
         return Some(texts, self.exact)
 
     def _kinds(self) -> tuple[list[_Kind], bool]:
-        choices = ("true", "false") if self.key in BOOLEANS else self.state.choices
+        choices = self.state.choices or (("true", "false") if self.key in BOOLEANS else None)
         if choices is not None:
             return [_Kind(choice, True) for choice in choices], True
         free = self.shape in (None, "?*") and all(extract is WHOLE for _test, extract in self.tests)

@@ -21,7 +21,7 @@ from typing import Any
 from ..._findings.text import visible
 from ..evaluation.answer import Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
-from ..evaluation.request import ORG_PATH, Subject, org_keys
+from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys
 from ..evaluation.rules import Request, Rule, rules_of
 from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
 from ..language.document import parse_policy
@@ -170,7 +170,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
 
     Without a subject nothing is known of the caller, and every key may have any value. With one,
     the caller is a session of a role: it has the session tags of EKS Pod Identity as
-    aws:PrincipalTag, no user name and no MFA. ``role_tags`` are the role's own tags, of which a
+    aws:PrincipalTag, no user name, and was not authenticated with MFA. ``role_tags`` are the role's own tags, of which a
     session tag of the same name takes the place; None when they are not known.
     Source: IAM User Guide, "AWS global condition context keys", the properties of the principal.
     """
@@ -190,10 +190,10 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
         "aws:currenttime": PRESENT,
         "aws:epochtime": PRESENT,
         "aws:principalisawsservice": ("false",),
+        "aws:multifactorauthpresent": NO_MFA,
     }
     for absent in (
         "aws:username",
-        "aws:multifactorauthpresent",
         "aws:multifactorauthage",
         "aws:federatedprovider",
         "aws:sourceidentity",

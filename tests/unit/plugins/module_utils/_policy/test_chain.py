@@ -70,6 +70,13 @@ CASES = [
         "no",
         "EKS names each session anew",
     ),
+    (
+        "with MFA, if it is known",
+        policy(condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}),
+        POD,
+        "conditional",
+        "false, or absent in a session that a service began",
+    ),
     ("only AssumeRole", policy(Action="sts:AssumeRole"), POD, "no", "both are needed"),
     (
         "only AssumeRole, tags off",

@@ -394,7 +394,18 @@ def test_two_tags_that_must_be_equal():
 
 CALLER = [
     ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, "implicit_deny", "a Pod has no MFA"),
-    ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}, "allowed", "IfExists holds"),
+    (
+        {"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}},
+        "conditional",
+        "false, or absent in a session that a service began",
+    ),
+    ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, "allowed", "false or absent"),
+    (
+        {"Null": {"aws:MultiFactorAuthPresent": "false"}},
+        "conditional",
+        "whether it is there is not documented",
+    ),
+    ({"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}, "implicit_deny", "there only after MFA"),
     ({"StringEquals": {"aws:PrincipalAccount": "111122223333"}}, "allowed", "the role's account"),
     ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/my-*"}}, "allowed", "the role"),
     ({"StringEquals": {"aws:PrincipalType": "AssumedRole"}}, "allowed", "a session of a role"),
@@ -420,6 +431,23 @@ CALLER = [
 def test_what_is_known_of_a_pod(case):
     condition, decision, _reason = case
     assert check(policy(statement(condition=condition)), subject=POD).decision == decision
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "decision"),
+    [
+        ("Bool", "false", "conditional"),
+        ("BoolIfExists", "false", "explicit_deny"),
+        ("Bool", "true", "allowed"),
+    ],
+)
+def test_a_deny_by_mfa(operator, value, decision):
+    condition = {operator: {"aws:MultiFactorAuthPresent": value}}
+    found = check(policy(statement(), statement(effect="Deny", condition=condition)), subject=POD)
+    assert found.decision == decision
+    assert found.denied_when == (
+        {"aws:MultiFactorAuthPresent": ("false",)} if decision == "conditional" else None
+    )
 
 
 @pytest.mark.parametrize("case", CALLER, ids=lambda case: str(case[0]))

@@ -35,6 +35,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    pod_context,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
     pod_identity_inquiry,
 )
@@ -45,7 +48,11 @@ EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150"))
 COMPLETIONS = int(os.environ.get("SOUNDNESS_COMPLETIONS", "40"))
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
-TEXT = ["String"]
+POD = Subject(
+    cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/a",
+    namespace="b",
+    role_arn="arn:aws:iam::111122223333:role/a",
+)
 # A key, how its values are compared, and whether it may have several.
 KEYS = {
     "t:one": (["String", "Bool", "Binary"], True),
@@ -55,6 +62,7 @@ KEYS = {
     "aws:PrincipalArn": (["Arn", "String"], False),
     "aws:PrincipalAccount": (["String", "Numeric"], False),
     "aws:SecureTransport": (["Bool"], False),
+    "aws:MultiFactorAuthPresent": (["Bool"], False),
     "aws:CurrentTime": (["Date"], False),
     "s3:max-keys": (["Numeric"], False),
     "ec2:moment": (["Date", "Numeric"], False),
@@ -201,10 +209,10 @@ def identity_policy(draw, most):
     return {"Version": draw(["2012-10-17"] * 6 + ["2008-10-17"]), "Statement": statements}
 
 
-def completion(draw, key):
+def completion(draw, key, may_be_absent=True):
     """A state that IAM allows for a key."""
     _families, several = KEYS[key]
-    if draw([0, 0, 0, 1]):
+    if may_be_absent and draw([0, 0, 0, 1]):
         return ABSENT
 
     def single():
@@ -212,7 +220,7 @@ def completion(draw, key):
             return draw(ARNS)
         if key == "aws:PrincipalAccount":
             return draw(["111122223333", "222233334444", "000000000000"])
-        if key == "aws:SecureTransport":
+        if key in ("aws:SecureTransport", "aws:MultiFactorAuthPresent"):
             return draw(["true", "false"])
         if key == "aws:CurrentTime":
             return draw(
@@ -287,25 +295,31 @@ def test_no_permission_verdict_is_refuted(random, seed):
         layers.append(layer("session", identity_policy(draw, 2), "session"))
     request = Request("s3:GetObject", draw(REQUESTED))
     known = {key.lower(): completion(draw, key) for key in KEYS if draw([0, 0, 0, 1])}
-    context = Context(known, default=UNKNOWN)
+    context = draw([Context(default=UNKNOWN), pod_context(POD)]).assume(known)
+
+    def completed():
+        states = {}
+        for key in KEYS:
+            state = context.get(key.lower())
+            if isinstance(state, Unknown):
+                states[key.lower()] = completion(complete, key, state.may_be_absent)
+        if context.get("aws:principaltype") == ("AssumedRole",) and "aws:multifactorauthpresent" not in known:
+            # As AWS may send it, whatever this collection takes it for.
+            states["aws:multifactorauthpresent"] = complete([ABSENT, ("false",)])
+        return context.assume(states)
+
     verdict = evaluate(layers, request, context)
     if verdict.decision != "conditional":
         for _ in range(COMPLETIONS):
-            completed = context.assume(
-                {k.lower(): completion(complete, k) for k in KEYS if k.lower() not in known}
-            )
-            assert evaluate(layers, request, completed).allowed is verdict.allowed
+            assert evaluate(layers, request, completed()).allowed is verdict.allowed
         return
     assert verdict.conditional_on
     assert verdict.undecided is (verdict.allowed_when is None or verdict.denied_when is None)
     for witness, allowed in ((verdict.allowed_when, True), (verdict.denied_when, False)):
         if witness is not None:
             for _ in range(5):
-                completed = context.assume(
-                    {k.lower(): completion(complete, k) for k in KEYS if k.lower() not in known}
-                )
-                completed = completed.assume({k.lower(): state for k, state in witness.items()})
-                assert evaluate(layers, request, completed).allowed is allowed
+                shown = completed().assume({k.lower(): state for k, state in witness.items()})
+                assert evaluate(layers, request, shown).allowed is allowed
 
 
 # ---- trust policies: the request of EKS Pod Identity, with keys that are part of one another
