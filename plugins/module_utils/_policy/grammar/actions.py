@@ -29,11 +29,32 @@ TRUST_ACTIONS = frozenset(
         "sts:setcontext",
     }
 )
+# The other actions of AWS STS, of which it is not documented whether a trust policy may have them.
+_STS_ACTIONS = frozenset(
+    {
+        *(
+            "sts:assumeroot",
+            "sts:decodeauthorizationmessage",
+            "sts:getaccesskeyinfo",
+            "sts:getcalleridentity",
+        ),
+        *("sts:getdelegatedaccesstoken", "sts:getfederationtoken", "sts:getservicebearertoken"),
+        *("sts:getsessiontoken", "sts:getwebidentitytoken", "sts:taggetwebidentitytoken"),
+    }
+)
 _VENDOR = re.compile(r"[A-Za-z0-9-]+\Z")
 _NAME = re.compile(r"[A-Za-z0-9*?_.-]+\Z")
 
 
 def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
+    if trust and statement.not_action:
+        yield Reason(
+            True,
+            statement.label,
+            "NotAction is not allowed in the trust policy of a role, which has to name the actions that assume it",
+            "Name the actions in Action: sts:AssumeRole and sts:TagSession.",
+        )
+        return
     for action in statement.actions:
         reason = _trust(statement.label, action) if trust else _permission(statement.label, action)
         if reason is not None:
@@ -66,11 +87,26 @@ def _permission(label: str, action: str) -> Reason | None:
     return None
 
 
+def is_refused_in_trust(action: str) -> bool:
+    """Return whether IAM is certain to refuse an action in a trust policy."""
+    folded = action.lower()
+    if not folded.startswith("sts:"):
+        return action != "*"
+    return not (folded in TRUST_ACTIONS | _STS_ACTIONS or "*" in folded or "?" in folded)
+
+
 def _trust(label: str, action: str) -> Reason | None:
     folded = action.lower()
     if folded in TRUST_ACTIONS:
         return None
-    if action == "*" or folded.startswith("sts:"):
+    if folded.startswith("sts:") and is_refused_in_trust(action):
+        return Reason(
+            True,
+            label,
+            f"AWS STS has no action {quote(action)}",
+            "Correct the name; EKS Pod Identity needs sts:AssumeRole and sts:TagSession.",
+        )
+    if not is_refused_in_trust(action):
         return Reason(
             False,
             label,

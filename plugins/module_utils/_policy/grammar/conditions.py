@@ -35,7 +35,19 @@ def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
                 "Write it as service:key, such as aws:SourceAccount.",
             )
         yield from _values(label, condition)
+    yield from _empty(label, block)
     yield from _spelling(label, block, {condition.operator for condition in statement.conditions})
+
+
+def _empty(label: str, block: object) -> Iterator[Reason]:
+    for operator, keys in block.items() if isinstance(block, Mapping) else ():
+        if not keys:
+            yield Reason(
+                True,
+                label,
+                f"the condition operator {quote(str(operator))} has no condition keys",
+                "Remove the operator, or give it a key.",
+            )
 
 
 def _values(label: str, condition: Condition) -> Iterator[Reason]:

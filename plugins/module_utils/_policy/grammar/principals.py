@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator
 
 from ..language.document import Statement
 from .reasons import Reason, quote
+from .resources import PARTITIONS
 
 # Services whose own guides show them as the principal of a role.
 SERVICES = frozenset(
@@ -99,9 +100,20 @@ def principal_reasons(statement: Statement, known: Collection[str]) -> Iterator[
     for kind, value in statement.principals or ():
         if value in known:
             continue
-        certain, message, remedy = _problem(kind, value, known) or (False, "", "")
+        certain, message, remedy = _partition(value) or _problem(kind, value, known) or (False, "", "")
         if message:
             yield Reason(certain, statement.label, message, remedy)
+
+
+def _partition(value: str) -> tuple[bool, str, str] | None:
+    start, *others = value.split(":")
+    if start != "arn" or not others or others[0] in PARTITIONS or "*" in others[0] or "?" in others[0]:
+        return None
+    return (
+        True,
+        f"{quote(others[0])} in the principal {quote(value)} is not a partition of AWS",
+        "Write aws, aws-cn, aws-us-gov, or the partition that the account is in.",
+    )
 
 
 def _problem(kind: str, value: str, known: Collection[str]) -> tuple[bool, str, str] | None:

@@ -92,14 +92,25 @@ def storability(
         return Storability((Reason(True, "", str(error), ""),))
     return Storability(
         (
-            *_document(policy, content, kind),
+            *_version(policy, content, kind),
+            *_id(content, kind),
             *_statements(policy, content, kind, known),
             *size_reasons(text, kind, trust_limit),
         )
     )
 
 
-def _document(policy: Policy, content: Mapping[str, object], kind: str) -> Iterator[Reason]:
+def _id(content: Mapping[str, object], kind: str) -> Iterator[Reason]:
+    """Source: IAM User Guide, "IAM JSON policy elements: Id"."""
+    if "Id" not in content:
+        return
+    if kind != "trust":
+        yield Reason(True, "", "only policies of resources may have an Id", "Remove the Id.")
+    elif content["Id"] is None:
+        yield Reason(True, "", "the Id is null, and it must be text", "Remove the Id, or give it a value.")
+
+
+def _version(policy: Policy, content: Mapping[str, object], kind: str) -> Iterator[Reason]:
     if policy.version == LEGACY_VERSION and kind != "trust":
         given = "names the version 2008-10-17" if "Version" in content else "names no version"
         managed = kind in ("managed", "boundary")
@@ -119,13 +130,21 @@ def _statements(
     items = given if isinstance(given, list | tuple) else [given]
     sids: dict[str, Statement] = {}
     for statement, item in zip(policy.statements, items, strict=True):
+        element: Mapping[str, object] = item if isinstance(item, Mapping) else {}
+        if "Sid" in element and element["Sid"] is None:
+            yield Reason(
+                True,
+                statement.label,
+                "the Sid is null, and it must be text",
+                "Remove the Sid, or give it a value.",
+            )
         yield from _sid(statement, sids, kind == "trust")
         yield from action_reasons(statement, kind == "trust")
         if kind == "trust":
             yield from principal_reasons(statement, known)
         else:
             yield from resource_reasons(statement, kind == "session")
-        yield from condition_reasons(statement, item.get("Condition") if isinstance(item, Mapping) else None)
+        yield from condition_reasons(statement, element.get("Condition"))
 
 
 def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:

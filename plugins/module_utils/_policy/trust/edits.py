@@ -89,21 +89,14 @@ def add_statement(draft: Draft, remedy: Remedy) -> Draft:
 
 
 def add_actions(draft: Draft, statement: Statement, missing: Sequence[str]) -> Draft | None:
-    """The actions that a statement lacks, or no longer leaves out."""
+    """The actions that a statement lacks."""
     present = draft.at(statement)
     if present is None or not missing:
         return None
     names = " and ".join(missing)
-    gained = {**_without(present, "NotAction"), "Action": list(missing)}
-    if "NotAction" in present:
-        lowered = {action.lower() for action in missing}
-        kept = [action for action in as_list(present["NotAction"]) if action.lower() not in lowered]
-        if not kept:
-            return None
-        edited, words = {**present, "NotAction": kept}, f"Take {names} out of NotAction in {statement.label}."
-    else:
-        edited = {**present, "Action": [*as_list(present["Action"]), *missing]}
-        words = f"Add {names} to the actions of {statement.label}."
+    edited = {**present, "Action": [*as_list(present["Action"]), *missing]}
+    words = f"Add {names} to the actions of {statement.label}."
+    gained = {**present, "Action": list(missing)}
     return draft.put(statement, [edited], words, [gained])
 
 
@@ -121,7 +114,7 @@ def add_value(
     gained = with_condition(present, operator, key, value)
     if statement.effect == "Deny":
         released = require(_without_key(present, operator, key), _positive(condition[0]), key, value)
-        gained = {**_without(released, "NotAction"), "Effect": "Allow", "Action": list(actions)}
+        gained = {**released, "Effect": "Allow", "Action": list(actions)}
     words = f"Add {value!r} to {operator} {key} of {statement.label}."
     return draft.put(statement, [edited], words, [gained])
 
@@ -195,9 +188,7 @@ def exempt(
         words += (
             f", which becomes {len(named)} statements, one for each of {keys}." if len(named) > 1 else "."
         )
-    admits = (
-        [{**_without(released, "NotAction"), "Effect": "Allow", "Action": list(ACTIONS)}] if freed else []
-    )
+    admits = [{**released, "Effect": "Allow", "Action": list(ACTIONS)}] if freed else []
     return draft.put(statement, named, words, admits)
 
 
@@ -246,10 +237,6 @@ def _named(draft: Draft, statement: Document, number: int) -> Document:
     if number == 0 or "Sid" not in statement:
         return statement
     return {**statement, "Sid": draft.free_sid(f"{statement['Sid']}Unless{number}")}
-
-
-def _without(statement: Mapping[str, Any], element: str) -> Document:
-    return {name: value for name, value in statement.items() if name != element}
 
 
 def _without_key(statement: Mapping[str, Any], operator: str, key: str) -> Document:

@@ -12,8 +12,10 @@ stays refused.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..evaluation.rules import Rule
-from ..grammar.actions import TRUST_ACTIONS
+from ..grammar.actions import TRUST_ACTIONS, is_refused_in_trust
 from ..grammar.principals import principal_reasons
 from ..language.document import Statement
 from ..language.match import Glob
@@ -33,7 +35,11 @@ _SPELLING = {
 
 def mend(draft: Draft, rules: tuple[Rule, ...]) -> Draft:
     """The same meaning, without what IAM is certain to refuse."""
+    if draft.whole.get("Id", "") is None:
+        whole = {name: value for name, value in draft.whole.items() if name != "Id"}
+        draft = replace(draft, whole=whole, edits=(*draft.edits, "Remove the Id, which is null."))
     for rule in rules:
+        draft = _empty(draft, rule.statement)
         draft = _actions(draft, rule.statement)
         draft = _not_principal(draft, rule.statement)
         draft = _principals(draft, rule.statement)
@@ -41,19 +47,36 @@ def mend(draft: Draft, rules: tuple[Rule, ...]) -> Draft:
     return draft
 
 
+def _empty(draft: Draft, statement: Statement) -> Draft:
+    """A Sid of null and operators without keys say nothing."""
+    present = draft.at(statement)
+    if present is None:
+        return draft
+    edited, removed = dict(present), []
+    if edited.get("Sid", "") is None:
+        del edited["Sid"]
+        removed.append("the Sid, which is null,")
+    block = present.get("Condition", {})
+    without_keys = [name for name, keys in block.items() if not keys]
+    if without_keys:
+        edited["Condition"] = {name: keys for name, keys in block.items() if keys}
+        removed.append(f"{', '.join(without_keys)}, which has no condition key,")
+    if not removed:
+        return draft
+    return draft.put(statement, [edited], f"Take {' and '.join(removed)} out of {statement.label}.")
+
+
 def _actions(draft: Draft, statement: Statement) -> Draft:
     present = draft.at(statement)
-    foreign = [
-        action for action in statement.actions if not action.lower().startswith("sts:") and action != "*"
-    ]
-    if present is None or not foreign:
+    foreign = [action for action in statement.actions if is_refused_in_trust(action)]
+    if present is None or not (foreign or statement.not_action):
         return draft
     refused = ", ".join(map(describe_action, foreign))
     if statement.not_action:
         left_out = [_glob(action) for action in statement.actions]
         named = [_SPELLING[a] for a in sorted(TRUST_ACTIONS) if not any(glob.matches(a) for glob in left_out)]
         edited = {name: value for name, value in present.items() if name != "NotAction"}
-        words = f"Name the actions of {statement.label}: IAM refuses {refused} in a trust policy."
+        words = f"Name the actions of {statement.label}: IAM refuses NotAction in a trust policy."
         return draft.put(statement, [{**edited, "Action": named}] if named else [], words)
     kept = [action for action in statement.actions if action not in foreign]
     if kept:

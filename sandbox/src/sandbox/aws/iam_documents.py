@@ -28,6 +28,15 @@ _OPERATOR = re.compile(
     r"|Bool|BinaryEquals|(?:Not)?IpAddress|Arn(?:Not)?(?:Equals|Like))"
     r"(?:IfExists)?|Null"
 )
+_STS_ACTIONS = frozenset(
+    f"sts:{name}"
+    for name in (
+        *("assumerole", "assumerolewithsaml", "assumerolewithwebidentity", "assumeroot", "tagsession"),
+        *("setsourceidentity", "setcontext", "getcalleridentity", "getsessiontoken", "getfederationtoken"),
+        *("decodeauthorizationmessage", "getaccesskeyinfo", "getservicebearertoken", "getwebidentitytoken"),
+        *("getdelegatedaccesstoken", "taggetwebidentitytoken"),
+    )
+)
 _SID = re.compile(r"[0-9A-Za-z]*")
 _VENDOR = re.compile(r"[a-zA-Z0-9-]+")
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "*")
@@ -50,6 +59,9 @@ EntityExists = Callable[[str], bool]
 def check_identity_policy(text: str, *, managed: bool) -> None:
     """A permissions policy; a *managed* one also has to name the current version."""
     document = _parse(text)
+    if "Id" in document:
+        # Only policies of resources have one.
+        raise malformed(SYNTAX)
     for statement in _statements(document):
         if "Principal" in statement or "NotPrincipal" in statement:
             raise malformed("Policy document should not specify a principal.")
@@ -105,7 +117,7 @@ def check_trust_policy(text: str, exists: EntityExists) -> None:
         actions = _one_of(statement, "Action", "NotAction")
         if not actions:
             raise malformed("Missing required field Action")
-        if any(action != "*" and not action.lower().startswith("sts:") for action in actions):
+        if "NotAction" in statement or not all(map(_may_assume, actions)):
             raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
         _check_principal(statement["Principal"], exists)
         _check_condition(statement)
@@ -131,6 +143,8 @@ def _parse(text: str) -> dict[str, Any]:
         raise malformed(SYNTAX)
     if "Version" in document and document["Version"] not in _VERSIONS:
         raise malformed(SYNTAX)
+    if not isinstance(document.get("Id", ""), str):
+        raise malformed(SYNTAX)
     return document
 
 
@@ -150,9 +164,7 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
     for statement in statements:
         if not isinstance(statement, dict) or statement.keys() - set(_STATEMENT_ELEMENTS):
             raise malformed(SYNTAX)
-        sid = statement.get("Sid")
-        if sid is None:
-            continue
+        sid = statement.get("Sid", "")
         if not isinstance(sid, str):
             raise malformed(SYNTAX)
         if sid in sids:
@@ -170,6 +182,16 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
     if not all(isinstance(value, str) for value in values):
         raise malformed(SYNTAX)
     return values
+
+
+def _may_assume(action: str) -> bool:
+    """Whether a trust policy may have the action. What AWS does not document is taken."""
+    folded = action.lower()
+    return (
+        folded == "*"
+        or folded in _STS_ACTIONS
+        or (folded.startswith("sts:") and any(w in folded for w in "*?"))
+    )
 
 
 def _check_action(action: str) -> None:
@@ -239,7 +261,7 @@ def _check_condition(statement: dict[str, Any]) -> None:
     for operator, keys in conditions.items():
         if not _OPERATOR.fullmatch(operator):
             raise malformed(f"Invalid Condition type : {operator}.")
-        if not isinstance(keys, dict):
+        if not isinstance(keys, dict) or not keys:
             raise malformed(SYNTAX)
         if len({key.lower() for key in keys}) < len(keys):
             raise malformed(SYNTAX)

@@ -81,8 +81,49 @@ REPAIRS = [
     (
         "an action is left out",
         policy({**allow(WORKLOAD), "Action": None, "NotAction": ["sts:TagSession", "sts:SetContext"]}),
-        [{**allow(WORKLOAD), "Action": None, "NotAction": ["sts:SetContext"]}],
-        [(["Take sts:TagSession out of NotAction in Statement 1."], [], "yes")],
+        [
+            {
+                **allow(WORKLOAD),
+                "Action": [
+                    "sts:AssumeRole",
+                    "sts:AssumeRoleWithSAML",
+                    "sts:AssumeRoleWithWebIdentity",
+                    "sts:SetSourceIdentity",
+                    "sts:TagSession",
+                ],
+            }
+        ],
+        [
+            (
+                [
+                    "Name the actions of Statement 1: IAM refuses NotAction in a trust policy.",
+                    "Add sts:TagSession to the actions of Statement 1.",
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "an action is misspelt",
+        policy(allow(WORKLOAD, Action=["sts:AssumeRole", "sts:TagSessions"])),
+        [allow(WORKLOAD)],
+        [
+            (
+                [
+                    "Take sts:TagSessions out of Statement 1, where IAM refuses it.",
+                    "Add sts:TagSession to the actions of Statement 1.",
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "an operator without keys",
+        policy({**allow(WORKLOAD), "Condition": {"StringEquals": WORKLOAD, "StringLike": {}}}),
+        [allow(WORKLOAD)],
+        [(["Take StringLike, which has no condition key, out of Statement 1."], [], "yes")],
     ),
     (
         "a name is missing in a list for this cluster and namespace",
@@ -285,7 +326,7 @@ REPAIRS = [
                 "Action": ["sts:AssumeRole", "sts:SetContext", "sts:SetSourceIdentity", "sts:TagSession"],
             }
         ],
-        [(["Name the actions of Statement 1: IAM refuses iam:* in a trust policy."], [], "yes")],
+        [(["Name the actions of Statement 1: IAM refuses NotAction in a trust policy."], [], "yes")],
     ),
     (
         "NotPrincipal with Allow",
@@ -329,6 +370,18 @@ REPAIRS = [
         [allow(WORKLOAD), allow(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole")],
         [(["Take my-role out of Statement 2: IAM refuses it."], [], "yes")],
     ),
+    (
+        "a principal of a partition that does not exist",
+        policy(allow(WORKLOAD), allow(Principal={"AWS": f"arn:aws-x:iam::{ACCOUNT}:root"})),
+        [allow(WORKLOAD)],
+        [
+            (
+                [f"Remove Statement 2, which only names arn:aws-x:iam::{ACCOUNT}:root: IAM refuses it."],
+                [],
+                "yes",
+            )
+        ],
+    ),
 ]
 
 
@@ -349,6 +402,16 @@ def test_repairs_from_the_narrowest(case):
     if statements is not None:
         assert found.suggestions[0].trust_policy == without_nothing(policy(*statements))
     assert found.as_dict()["suggested_trust_policy"] == found.suggestions[0].trust_policy
+
+
+def test_what_is_null_is_taken_out():
+    document = {**policy({**allow(WORKLOAD), "Sid": None}), "Id": None}
+    (repair,) = check_policy(document, KNOWN).suggestions
+    assert repair.trust_policy == policy(allow(WORKLOAD))
+    assert repair.edits == (
+        "Remove the Id, which is null.",
+        "Take the Sid, which is null, out of Statement 1.",
+    )
 
 
 def test_a_taken_sid_is_not_used_again():
