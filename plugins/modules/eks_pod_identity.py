@@ -97,7 +97,7 @@ options:
     description:
       - Whether to read everything again afterwards and verify it, as M(workload_identity.aws.eks_pod_identity_info) does.
         The outcome is in RV(verification); a finding does not make the module fail.
-      - In check mode it is done only when nothing has to change.
+      - In check mode it judges the state that the changes would lead to, so its findings are those that a run would leave.
     type: bool
     default: false
   deadline:
@@ -431,7 +431,7 @@ msg:
   type: str
 verification:
   description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
-  returned: with O(verify=true) and O(state=present), outside check mode or when nothing has to change
+  returned: with O(verify=true) and O(state=present)
   type: dict
 account_id:
   description: The AWS account of the cluster.

@@ -241,7 +241,7 @@ clusters:
       type: str
     verification:
       description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
-      returned: with O(verify=true) and O(state=present), outside check mode or when nothing has to change
+      returned: with O(verify=true) and O(state=present)
       type: dict
     failures:
       description: What could not be done, as M(workload_identity.aws.eks_pod_identity) returns it.

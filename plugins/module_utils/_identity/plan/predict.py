@@ -4,82 +4,132 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What there will be once a plan is carried out, as far as the removal of other workloads turns on it. Pure.
+"""The state of AWS once a plan is carried out. Pure.
 
-In check mode nothing is carried out, and yet a purge has to say what it would remove after it.
+In check mode nothing is carried out. A purge then has to name its removals all the same, and the verification reports what
+the run would leave as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from ..model.changes import Plan
+from ..model.arns import parse_role_arn
+from ..model.changes import Change, Plan
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, users_of
+
+_ASSOCIATION_FIELDS = ("disable_session_tags", "role_arn", "session_policy", "tags", "target_role_arn")
+_ROLE_FIELDS = ("description", "max_session_duration", "permissions_boundary", "tags")
 
 
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
-    """What was ``observed``, with trust policies, boundaries, attachments and associations as ``plan``, which
-    was made of ``look``, leaves them."""
+    """Apply the changes of ``plan``, which was made of ``look``, to what was ``observed``."""
     present = {**look.roles, **observed.roles}
     roles = {name: role for name, role in present.items() if role is not None}
+    policies = {**look.policies, **observed.policies}
     associations = dict(observed.associations)
     for change in plan.changes:
-        after = change.after or {}
         target = change.target
-        role = roles.get(target.name.lower())
+        name = target.name.lower()
         if target.resource == "association":
             (key,) = change.workloads
-            association = associations.get(key) or ObservedAssociation(key, "", "", "")
-            associations[key] = replace(
-                association,
-                role_arn=str(after.get("role_arn", association.role_arn)),
-                target_role_arn=str(after.get("target_role_arn", association.target_role_arn)),
-            )
-        elif role is not None and target.resource == "attachment":
-            leaving = {target.policy_arn, (change.before or {}).get("policy")}
-            staying = tuple(arn for arn in role.attached if arn not in leaving)
-            attached = staying if change.action == "detach" else (*staying, target.policy_arn)
-            roles[target.name.lower()] = replace(role, attached=attached)
-        elif role is not None and target.resource in ("role", "trust_policy"):
-            roles[target.name.lower()] = _role_after(role, after)
-    policies = {arn: _policy_after(policy, present, roles) for arn, policy in observed.policies.items()}
-    # Who owns what a role of ours takes up would be read once it is attached.
-    policies |= {
-        arn: look.policies[arn]
-        for name in observed.roles
-        if (role := roles.get(name)) is not None and role.owned
-        for arn in role.attached
-        if arn not in policies and arn in look.policies
+            if change.after is None:
+                associations.pop(key, None)
+            else:
+                associations[key] = _association_after(associations.get(key), change)
+        elif target.resource == "policy":
+            policies[target.name] = _policy_after(policies.get(target.name), change)
+        elif change.action == "delete":
+            roles.pop(name, None)
+        elif change.action == "create":
+            roles[name] = _created_role(change)
+        elif name in roles:
+            roles[name] = _role_after(roles[name], change)
+    roles_left = {name: roles.get(name) for name in observed.roles}
+    # The owner of a policy that a role managed here takes up would be read once it is attached.
+    taken_up = {
+        arn for role in roles_left.values() if role is not None and role.owned for arn in role.attached
     }
+    known = {f"role {role.name}" for role in present.values() if role is not None}
+    users = _users_by_policy(roles)
     return replace(
         observed,
-        roles={name: roles.get(name) for name in observed.roles},
-        policies=policies,
+        roles=roles_left,
+        policies={
+            arn: _with_users(policy, known, users.get(arn, ()))
+            for arn, policy in policies.items()
+            if arn in observed.policies or arn in taken_up
+        },
         associations=associations,
         role_users=users_of(associations),
     )
 
 
-def _role_after(role: ObservedRole, after: Mapping[str, object]) -> ObservedRole:
-    trust = after.get("trust_policy", role.trust)
-    boundary = after.get("permissions_boundary", role.permissions_boundary)
-    return replace(
-        role,
-        trust=trust if isinstance(trust, Mapping) else role.trust,
-        permissions_boundary=str(boundary),
+def _association_after(association: ObservedAssociation | None, change: Change) -> ObservedAssociation:
+    (key,) = change.workloads
+    fields: dict[str, Any] = {
+        name: value for name, value in (change.after or {}).items() if name in _ASSOCIATION_FIELDS
+    }
+    if association is None or change.action == "replace":
+        # Only EKS knows what it will be called.
+        fields |= {"association_id": "", "association_arn": "", "external_id": ""}
+    return replace(association or ObservedAssociation(key, "", "", ""), **fields)
+
+
+def _policy_after(policy: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
+    if change.action == "delete":
+        return None
+    after: Mapping[str, Any] = change.after or {}
+    arn = change.target.name
+    if policy is None:
+        policy = ObservedPolicy(arn, arn.rpartition("/")[2], "", description=after.get("description", ""))
+    if "document" in after:
+        # The versions are compared only where the document is not as desired.
+        policy = replace(policy, document=after["document"], default_version="", versions=())
+    return replace(policy, tags=after.get("tags", policy.tags))
+
+
+def _created_role(change: Change) -> ObservedRole:
+    after: Mapping[str, Any] = change.after or {}
+    parts = parse_role_arn(after["arn"])
+    return ObservedRole(
+        change.target.name,
+        after["arn"],
+        parts.path if parts else "/",
+        after["trust_policy"],
+        inline_documents={},
+        **{name: after[name] for name in _ROLE_FIELDS if name in after},
     )
 
 
-def _policy_after(
-    policy: ObservedPolicy | None,
-    before: Mapping[str, ObservedRole | None],
-    after: Mapping[str, ObservedRole],
+def _role_after(role: ObservedRole, change: Change) -> ObservedRole:
+    """``change`` is one of the role, of its trust policy or of its attachments."""
+    after: Mapping[str, Any] = change.after or {}
+    if change.target.resource == "attachment":
+        arn = change.target.policy_arn
+        leaving = {arn, (change.before or {}).get("policy")}
+        staying = tuple(attached for attached in role.attached if attached not in leaving)
+        return replace(role, attached=staying if change.action == "detach" else (*staying, arn))
+    fields = {name: after[name] for name in _ROLE_FIELDS if name in after}
+    return replace(role, trust=after.get("trust_policy", role.trust), **fields)
+
+
+def _users_by_policy(roles: Mapping[str, ObservedRole]) -> dict[str, list[str]]:
+    """Return the roles that have a policy attached, or as their boundary, by the ARN of the policy."""
+    users: dict[str, list[str]] = {}
+    for role in roles.values():
+        for arn in {*role.attached, role.permissions_boundary}:
+            users.setdefault(arn, []).append(f"role {role.name}")
+    return users
+
+
+def _with_users(
+    policy: ObservedPolicy | None, known: Collection[str], users: Iterable[str]
 ) -> ObservedPolicy | None:
-    """``attached_to`` without the roles that let go of the policy, and with those that take it up."""
+    """Replace the ``known`` roles in ``attached_to`` by the ``users`` that the plan leaves."""
     if policy is None:
         return None
-    known = {f"role {role.name}" for role in before.values() if role is not None}
-    others = tuple(entity for entity in policy.attached_to if entity not in known)
-    now = (role for role in after.values() if policy.arn in (*role.attached, role.permissions_boundary))
-    return replace(policy, attached_to=(*others, *(f"role {role.name}" for role in now)))
+    others = (entity for entity in policy.attached_to if entity not in known)
+    return replace(policy, attached_to=(*others, *users))

@@ -46,8 +46,6 @@ class ReportSettings:
 
 def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportSettings) -> Report:
     """The facts of a run, the lines to show, and whether and why it failed."""
-    if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        aws = aws.without_verification()
     follows: list[Finding] = []
     rows = []
     for workload in aws.verification.workloads:
@@ -55,6 +53,9 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         follows += further
         checks = [*checks, *kubernetes.checks.get(workload.key, ())]
         rows.append(_workload_row(workload, _accepted(_one_agent(checks), settings.ignore)))
+    if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
+        # What stays wrong is reported; a workload is right only once the plan is carried out.
+        rows = []
     verified = [
         finding
         for finding in aws.verification.findings

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ..model.checks import Verified
 from ..model.desired import Desired, State
 from ..model.observed import Observed, ReadFailure, VerificationReads
+from ..plan.predict import predict
 from ..plan.purge import PurgeScope
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
@@ -37,7 +38,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """What became of it. ``verified`` is None when there was no verification, ``observed`` is what it looked at."""
+    """What became of it. ``verified`` is None when there was no verification, ``observed`` is what it looked at: in check
+    mode, the state that the plan leads to."""
 
     run: Run
     guard: Guard
@@ -59,7 +61,9 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
         observed = engine.observe_after(run)
         if engine.restore_grants(run, observed):
             observed = engine.observe_after(run)
-        if order.verify and order.state == "present" and not (order.check_mode and run.plan.changes):
+        if order.verify and order.state == "present":
+            if order.check_mode:
+                observed = predict(observed, observed, run.plan)
             proof = _read_proof(engine, desired, observed, made=bool(run.done))
             verified = verify(desired, observed, proof)
         else:

@@ -115,8 +115,10 @@ def run(
 
 
 def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> None:
-    planned = run(eks_pod_identity, True, cluster=CLUSTER, workloads=[workload()], concurrency=1)
+    has_agent(aws)
+    planned = run(eks_pod_identity, True, cluster=CLUSTER, workloads=[workload()], concurrency=1, verify=True)
     assert (planned["changed"], aws.writes) == (True, [])
+    assert [row["status"] for row in planned["verification"]["workloads"]] == ["pass"]
     made = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], concurrency=1)
     assert made["changes"] == planned["changes"]
     assert (made["changed"], made["state"], made["account_id"], made["cluster_arn"]) == (

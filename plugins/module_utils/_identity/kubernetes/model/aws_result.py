@@ -69,9 +69,9 @@ class AwsResult:
     def is_change(self) -> bool:
         return self.state != ""
 
-    def without_verification(self) -> AwsResult:
-        """What is there says nothing of what will be there after a plan."""
-        return replace(self, verification=Verification(self.cluster, self.region))
+    def without_verified_workloads(self) -> AwsResult:
+        """Keep the findings of the verification only: a plan proves no workload right."""
+        return replace(self, verification=replace(self.verification, workloads=()))
 
     @property
     def region(self) -> str:

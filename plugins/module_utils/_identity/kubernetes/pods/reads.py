@@ -31,14 +31,13 @@ def read_cluster(
 ) -> dict[str, Listing]:
     """The Pods of the workloads, then step by step what else matters. By the names of RESOURCES.
 
-    With ``ended`` the list of Pods also has those that have ended.
+    Without workloads that is the agent, where EKS does not know its add-on. With ``ended`` the list of Pods also has those
+    that have ended.
     """
     query = pods_query(verification)
-    if query is None:
-        return {}
-    if ended:
+    if query is not None and ended:
         query = replace(query, field_selectors=tuple(one for one in query.field_selectors if one not in LIVE))
-    reads = {"pods": reader.list_objects(query)}
+    reads = {"pods": reader.list_objects(query)} if query is not None else {}
     while missing := [name for name in still_to_read(verification, reads, now) if name not in reads]:
         reads |= {name: reader.list_objects(query_for(name, query)) for name in missing}
     # Last, as what was read before decides which owners have Pods to replace.
@@ -73,7 +72,7 @@ def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
     return Query("v1", "Pod", common_namespace(keys), field_selectors=(*LIVE, *account))
 
 
-def query_for(name: str, pods: Query) -> Query:
+def query_for(name: str, pods: Query | None) -> Query:
     """The list of the objects of RESOURCES, given the one of the Pods."""
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
@@ -81,7 +80,7 @@ def query_for(name: str, pods: Query) -> Query:
         return Query("apps/v1", "DaemonSet", AGENT_NAMESPACE)
     if name == "nodes":
         return Query("v1", "Node")
-    return Query("apps/v1", "ReplicaSet", pods.namespace)
+    return Query("apps/v1", "ReplicaSet", pods.namespace if pods is not None else "")
 
 
 def still_to_read(verification: Verification, reads: Reads, now: datetime) -> list[str]:

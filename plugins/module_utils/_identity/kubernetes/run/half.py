@@ -117,7 +117,7 @@ def run_half(
     applied = back.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
-        aws = aws.without_verification()
+        aws = aws.without_verified_workloads()
     doubt = find_doubt(aws)
     view = (
         _look(cluster, aws, preflight, back, settings, clock, on_step, ending)

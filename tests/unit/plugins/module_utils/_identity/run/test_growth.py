@@ -50,11 +50,17 @@ def workloads(
     ]
 
 
-def run(aws: FakeAws, raw: list[Raw], state: Any = "present", purge: PurgeScope | None = None) -> None:
+def run(
+    aws: FakeAws,
+    raw: list[Raw],
+    state: Any = "present",
+    purge: PurgeScope | None = None,
+    check_mode: bool = False,
+) -> None:
     wanted = desired(*raw, state=state)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
-    done = perform(engine(aws, wanted, state), wanted, Order(state, verify=True, purge=purge))
-    result_of(done.run, check_mode=False)
+    done = perform(engine(aws, wanted, state), wanted, Order(state, check_mode, verify=True, purge=purge))
+    result_of(done.run, check_mode)
     assert done.guard.cause is None, done.guard.trace
     assert done.verified is not None or state == "absent"
 
@@ -83,6 +89,7 @@ FIRST = {"actions": BOTH}
 SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[str, Any]]] = {
     # What is there before, what happens to AWS, and what the run is asked for.
     "create": (None, nothing, FIRST),
+    "create, in check mode": (None, nothing, {**FIRST, "check_mode": True}),
     "nothing to do": (FIRST, nothing, FIRST),
     "policies lose an action": (FIRST, nothing, {"actions": READ}),
     "workloads move to other roles": (FIRST, nothing, {"actions": BOTH, "role": "other"}),
@@ -111,7 +118,8 @@ def calls(name: str, count: int) -> int:
     raw = made(count, wanted)
     profile = cProfile.Profile()
     profile.enable()
-    run(aws, raw[: count // wanted.get("share", 1)], wanted.get("state", "present"), wanted.get("purge"))
+    options = {name: wanted[name] for name in ("state", "purge", "check_mode") if name in wanted}
+    run(aws, raw[: count // wanted.get("share", 1)], **options)
     profile.disable()
     return sum(
         called.callcount

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
     Snapshot,
     read_snapshot,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -116,6 +121,37 @@ def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, want
         patch.setattr(observe, "WORTHWHILE", 0)
         patch.setattr(observe, "read_snapshot", in_bulk)
         assert plans() == one_by_one
+
+
+@FEW
+@given(aws=accounts(), before=wishes(), wanted=wishes(), purges=st.booleans())
+def test_check_mode_finds_what_the_run_would_leave(
+    aws: FakeAws, before: Desired, wanted: Desired, purges: bool
+) -> None:
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    run(aws, before)
+    scope = PurgeScope(limit=99) if purges else None
+
+    def remaining(check_mode: bool) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        order = Order("present", check_mode, verify=True, purge=scope)
+        performed = perform(engine(aws, wanted), wanted, order)
+        assume(not performed.run.failures)
+        assert performed.verified is not None, performed.guard.trace
+        return [
+            (
+                str(one.workload.key),
+                check.status,
+                [(each.code.value, each.message) for each in check.findings],
+            )
+            for one in performed.verified
+            for check in one.checks
+        ]
+
+    predicted = remaining(check_mode=True)
+    made = len(aws.writes)
+    # Only EKS knows the ID of an association that will be made.
+    assert re.sub(r"a-\d{17}", "", repr(predicted)) == re.sub(r"a-\d{17}", "", repr(remaining(False)))
+    event("changes" if len(aws.writes) > made else "no change")
 
 
 @FEW

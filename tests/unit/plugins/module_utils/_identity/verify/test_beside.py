@@ -5,9 +5,16 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+    KubernetesOutcome,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
@@ -16,6 +23,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    result_of,
+    verified_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -189,3 +209,36 @@ def test_what_a_role_denies_and_cannot_be_read_is_unknown(operation: str) -> Non
     aws.replace(operation, refused)
     found = read_and_verified(aws, BY_ARN)
     assert ends(found, "permissions") == [("default/app", "unknown", [("NOT_READABLE", "error")])]
+
+
+@pytest.mark.parametrize("way", ["check mode", "run", "verification"])
+def test_an_administrator_fails_check_mode_run_and_verification_alike(way: str) -> None:
+    """The policy that check mode attaches is no error of it; a run or verification does not attach it or has done so."""
+    wanted = desired(workload("app"))
+    aws = settled(wanted)
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    aws.replace("iam:GetRolePolicy", lambda _asked: {"PolicyDocument": ADMIN})
+    role, admin = aws.iam.roles["my-role"], given_policy(aws, "admin", "*")
+    role["inline"], role["attached"] = ["hand"], [admin]
+    (cluster,) = engine(aws, wanted).clusters.members.values()
+    result: dict[str, object] = {"cluster_arn": cluster.arn}
+    if way == "verification":
+        observed = engine(aws, wanted).observe(wanted)
+        result |= verified_result(read_and_verified(aws, wanted), observed, cluster)
+    else:
+        check_mode = way == "check mode"
+        performed = perform(engine(aws, wanted), wanted, Order("present", check_mode, verify=True))
+        verification = verified_result(performed.verified or (), performed.observed, cluster)
+        result |= {**result_of(performed.run, check_mode), "verification": verification}
+    report = make_report(
+        parse_aws_result(result, CLUSTER), KubernetesOutcome(), ReportSettings(check_mode=way == "check mode")
+    )
+    errors = [one["code"] for one in report["findings"] if one["severity"] == "error"]
+    detached = ["POLICY_NOT_ATTACHED"] if way == "verification" else []
+    assert sorted(errors) == sorted([*detached, "POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY"])
+    assert len(report["findings"]) == len(errors)
+    case = ElementTree.fromstring(junit_text(report, "error")).find("testsuite/testcase/failure")
+    assert case is not None
+    assert [line.partition(":")[0] for line in (case.text or "").splitlines()] == errors
+    assert (report["failed"], "ROLE_INLINE_POLICY" in report["headline"]) == (True, True)
+    assert any("lets it administer the account" in line for line in report["lines"])

@@ -227,6 +227,18 @@ def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> Non
 
 
 @pytest.mark.parametrize(
+    ("agents", "found"), [([build.agent()], []), ([], ["AGENT_MISSING"])], ids=["an agent", "no agent"]
+)
+def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(agents: list[Object], found: list[str]) -> None:
+    missing = {"code": "AGENT_ADDON_MISSING", "severity": "error", "message": "m", "remedy": "r"}
+    verification = build.result(build.row(), findings=[{**missing, "workload": ""}])
+    cluster = FakeCluster({"Pod kube-system": build.read(agents)})
+    half = run(cluster, result=after_a_change(verification=verification), check_mode=True)
+    assert cluster.log == ["list Pod kube-system", *([] if agents else ["list DaemonSet kube-system"])]
+    assert (half.outcome.judges_agent, [one.code for one in half.outcome.findings]) == (True, found)
+
+
+@pytest.mark.parametrize(
     ("cluster", "result"),
     [
         (FakeCluster(), after_a_change(failures=[FAILURE])),
