@@ -13,6 +13,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
+    read_boolean,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     region_of,
@@ -23,7 +26,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_artifacts,
     stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Place
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
+    Place,
+    step_of,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
@@ -45,6 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             argument_spec={
                 "results": {"type": "list", "elements": "str", "required": True},
                 "message": {"type": "str"},
+                "entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"},
             }
         )
         result["changed"] = False
@@ -58,7 +65,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             message,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             read_version(),
-            bool(self._task.check_mode),
+            check_mode := bool(self._task.check_mode),
+            step_of(
+                verifies=options["entry_point"] == "verify" or self._verifies(variables),
+                check_mode=check_mode,
+            ),
         )
         host = str(variables["inventory_hostname"])
         # What is there may be of yesterday, and good.
@@ -92,6 +103,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         except AnsibleError:
             # The environment of the task cannot be templated, which may be why the role stopped.
             return given
+
+    def _verifies(self, variables: Mapping[str, Any]) -> bool:
+        try:
+            return bool(read_boolean(self._templar.template(variables.get(f"{ROLE}verify_only"))))
+        except AnsibleError:
+            return False
 
     def _file(self, variables: Mapping[str, Any], name: str) -> str:
         return os.path.expanduser(os.path.expandvars(self._variable(variables, name)))

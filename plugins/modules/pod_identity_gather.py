@@ -15,8 +15,9 @@ description:
   - It belongs to the playbook C(report.yml), is not meant for plays of your own, and may change with
     any release.
   - Takes the variables whose names begin with C(pod_identity_artifact_), which AWX hands to the later nodes of a workflow, and
-    files that C(pod_identity_report_file) names. Of two reports of one cluster the later counts.
-  - A report of check mode counts as done only in check mode, where plans are what is meant.
+    files that C(pod_identity_report_file) names. Of two reports of one step of a cluster the later counts.
+  - A report of check mode counts as done only in check mode, where plans are what is meant. What it announced has to be reported
+    as done by a later report.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)

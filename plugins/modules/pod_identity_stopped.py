@@ -29,6 +29,13 @@ options:
   message:
     description: Why the role stopped, instead of what the results say.
     type: str
+  entry_point:
+    description: The entry point of the role. With V(verify) the report is that of a verification.
+    type: str
+    choices:
+      - main
+      - verify
+    default: main
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """

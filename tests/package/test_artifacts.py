@@ -18,7 +18,7 @@ from .test_inventory import squeezed
 
 OWN, REGION = "111122223333", "us-west-2"
 KEY = "pod_identity_artifact_"
-BLUE = f"{KEY}my_cluster_{REGION.replace('-', '_')}_{OWN}"
+BLUE = f"{KEY}apply_my_cluster_{REGION.replace('-', '_')}_{OWN}"
 WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "artifact-test"}}]
 UNREACHABLE = """
 apiVersion: v1
@@ -146,7 +146,8 @@ def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
         "pod_identity_artifact=short",
     )
     assert done.returncode == 0, done.stdout
-    assert (later[BLUE]["form"], later[BLUE]["workloads"]) == ("short", None)
+    verified = later[BLUE.replace("_apply_", "_verify_")]
+    assert (verified["form"], verified["workloads"]) == ("short", None)
 
 
 def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
@@ -200,7 +201,7 @@ def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> 
     assert "1 of 1 cluster planned, 0 failed; nothing was changed." in done.stdout
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2
-    assert squeezed("Its last report is that of a plan (check mode)") in squeezed(done.stdout)
+    assert squeezed("The plan announced 3 changes, not reported as done by any job:") in squeezed(done.stdout)
     (workflow.folder / "other.json").write_text("[]", encoding="utf-8")
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2

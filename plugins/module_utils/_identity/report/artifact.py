@@ -21,11 +21,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..kubernetes.model.objects import Object
-from .rows import Place, Report
+from .rows import Place, Report, Step
 
 ArtifactForm = Literal["auto", "full", "short", "none"]
 FORMS = ("auto", "full", "short", "none")
-# All reports by the cluster's name, and one report under a name of its own.
+# All reports by the cluster's name, and one report under a name of its own for each step: AWX keeps the last job's value of a
+# name, and a verification must not take the place of the plan before it.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
 # With more workloads "auto" is "short": at 1,000 the full form has 2 MB, which AWX keeps for every job of a workflow.
@@ -42,14 +43,14 @@ _WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "t
 _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 
 
-def artifact_key(cluster: str, region: str, account_id: str) -> str:
+def artifact_key(step: Step, cluster: str, region: str, account_id: str) -> str:
     """The name of a cluster's artifact, which is a valid one for a variable.
 
     What is not known is left out. Two clusters never share a name: where one has an underscore, a digest follows.
     """
     name = re.sub(r"[^A-Za-z0-9]", "_", "_".join(part for part in (cluster, region, account_id) if part))
     digest = f"_{hashlib.sha256(cluster.encode()).hexdigest()[:8]}" if "_" in cluster else ""
-    return f"{PREFIX}{name or 'unknown'}{digest}"
+    return f"{PREFIX}{step}_{name or 'unknown'}{digest}"
 
 
 def form_of(wanted: str, workloads: int) -> str:
@@ -70,12 +71,14 @@ def make_artifacts(report: Report, host: str, wanted: str, stopped: bool = False
     if form == "short":
         content.update(dict.fromkeys(LEFT_OUT))
     artifact = to_artifact(content)
-    key = artifact_key(report["cluster_name"], report["region"], report["account_id"])
+    key = artifact_key(report["step"], report["cluster_name"], report["region"], report["account_id"])
     common = {_text(report["cluster_name"]): artifact} if report["cluster_name"] else {}
     return {key: artifact, COMMON: common}
 
 
-def stopped_report(place: Place, message: str, time: str, version: str, check_mode: bool) -> Report:
+def stopped_report(
+    place: Place, message: str, time: str, version: str, check_mode: bool, step: Step
+) -> Report:
     """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
     first = next(iter(message.splitlines()), "")
     return {
@@ -83,6 +86,7 @@ def stopped_report(place: Place, message: str, time: str, version: str, check_mo
         "time": time,
         "version": version,
         "check_mode": check_mode,
+        "step": step,
         "workloads": [],
         "changes": [],
         "kubernetes_changes": [],

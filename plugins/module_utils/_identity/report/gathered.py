@@ -4,19 +4,23 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the jobs of a fleet reported, put side by side: who failed, who did not report, who reported too long ago. Pure."""
+"""The reports of a fleet's jobs side by side: failed clusters, missing and old reports, and changes that a plan announced and
+no job made. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias, get_args
 
 from ..kubernetes.model.objects import Object, text_of
 from .artifact import PREFIX, mapping_from_artifact
+from .changes import SHOWN_CHANGES, ChangeText
 from .fleet import NOT_A_REPORT, Ended, fleet_lines
 from .natural import natural
-from .reported import parse_reported
+from .reported import Reported, parse_reported
+from .rows import Step, step_of
 
 NO_REPORT = (
     "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
@@ -25,6 +29,15 @@ NO_REPORT = (
 ONLY_PLANNED = (
     "Its last report is that of a plan (check mode), so the job that was to do the work left none: see its output, and run it "
     "again. Where nothing but plans are meant, run this in check mode, too."
+)
+PLAN_STOPPED = "Its plan stopped, so what was to be changed is not known, and no job applied it. See the output of the plan: "
+NOT_APPLIED = (
+    "The job that applies the plan was cancelled or killed, or its approval was denied or timed out. Launch the workflow again: "
+    "its plan shows what is left."
+)
+APPLIED_OTHERWISE = (
+    "The job that applied the plan did something else. Somebody else made these changes in the meantime, or the two jobs had "
+    "different input, such as another commit of the project. Launch the workflow again: its plan shows what is left."
 )
 WITHOUT_A_MESSAGE = "It stopped before it had a report, and left no message: see the output of its job."
 
@@ -58,16 +71,18 @@ def gather(
 ) -> Gathered:
     """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds. ``plans``: reports of
     check mode are what is meant. Else a job that was killed after its plan must not count as done."""
-    newest = _newest(reports)
-    missing = [name for name in expected if not any(name in _names(report) for report in newest)]
+    clusters = _by_cluster(reports)
+    names = {name for steps in clusters for report in steps.values() for name in _names(report)}
+    missing = [name for name in expected if name not in names]
+    shared = _shared_changes(clusters)
     ended = sorted(
-        (_ended(report, now, max_age, plans) for report in newest),
+        (_ended(steps, shared, now, max_age, plans) for steps in clusters),
         key=lambda each: (natural(each.host), natural(each.cluster)),
     )
     ended += [Ended(name, name, None, NO_REPORT) for name in missing]
     failed = [each.host for each in ended if each.failed and each.host not in missing]
-    planned = sorted((_label(report) for report in newest if report.get("check_mode")), key=natural)
-    all_planned = plans and len(planned) == len(newest)
+    planned = sorted((_label(steps["plan"]) for steps in clusters if set(steps) == {"plan"}), key=natural)
+    all_planned = plans and len(planned) == len(clusters)
     lines = fleet_lines(ended, len(ended), 0, check_mode=all_planned)
     if planned and not all_planned:
         lines += ["", f"Check mode, where nothing was changed: {', '.join(planned)}."]
@@ -85,12 +100,58 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
     return f"{'; '.join(parts)}. See above." if parts else ""
 
 
-def _newest(reports: Sequence[Object]) -> list[Object]:
-    """The last report of each cluster. One without the cluster's ARN, which stopped early, stands for itself."""
-    last: dict[str, Object] = {}
-    for number, report in enumerate(sorted(reports, key=lambda report: text_of(report.get("time")))):
-        last[str(report.get("cluster_arn") or number)] = report
-    return list(last.values())
+_Steps: TypeAlias = Mapping[Step, Object]
+_STEPS: tuple[Step, ...] = get_args(Step)
+
+
+def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
+    """Return the last report of each step, by cluster.
+
+    A report takes the place of earlier ones of its own step and of the steps that follow it. One without the cluster's ARN,
+    which stopped early, stands for itself, except a plan after which the host was worked on.
+    """
+    clusters: dict[str, dict[Step, Object]] = {}
+    for number, report in enumerate(sorted(reports, key=_order)):
+        step = _step(report)
+        steps = clusters.setdefault(str(report.get("cluster_arn") or number), {})
+        for later in _STEPS[_STEPS.index(step) :]:
+            steps.pop(later, None)
+        steps[step] = report
+    applied = [steps["apply"] for steps in clusters.values() if "apply" in steps]
+    return [steps for steps in clusters.values() if not _is_superseded(steps, applied)]
+
+
+def _is_superseded(steps: _Steps, applied: Iterable[Object]) -> bool:
+    plan = steps.get("plan")
+    if len(steps) > 1 or plan is None or plan.get("cluster_arn"):
+        return False
+    return any(_label(plan) == _label(apply) and _order(plan) < _order(apply) for apply in applied)
+
+
+def _order(report: Object) -> tuple[str, int]:
+    return text_of(report.get("time")), _STEPS.index(_step(report))
+
+
+def _step(report: Object) -> Step:
+    """Return the step, by the mode where a report has none that this collection knows."""
+    mode = step_of(verifies=False, check_mode=bool(report.get("check_mode")))
+    return next((step for step in _STEPS if step == report.get("step")), mode)
+
+
+def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
+    """Return what the jobs changed in IAM, by account: one slice may make the role that the plans of two announced."""
+    return {
+        (text_of(steps["apply"].get("account_id")), _key(change))
+        for steps in clusters
+        if "apply" in steps and (reported := parse_reported(steps["apply"]))
+        for change in reported.changed
+        if change.kind != "association"
+    }
+
+
+def _key(change: ChangeText) -> str:
+    """Return the line of a change without the fields of an update."""
+    return change.line.partition(" (")[0]
 
 
 def _names(report: Object) -> tuple[str, ...]:
@@ -101,17 +162,77 @@ def _label(report: Object) -> str:
     return next(iter(_names(report)), "unknown")
 
 
-def _ended(report: Object, now: datetime, max_age: int | None, plans: bool) -> Ended:
-    host, cluster = _label(report), text_of(report.get("cluster_name") or _label(report))
+def _ended(
+    steps: _Steps, shared: set[tuple[str, str]], now: datetime, max_age: int | None, plans: bool
+) -> Ended:
+    last = next(steps[step] for step in reversed(_STEPS) if step in steps)
+    host, cluster = _label(last), text_of(last.get("cluster_name") or _label(last))
+    work: list[Reported] = []
+    for report in [steps[step] for step in _STEPS[1:] if step in steps] or [last]:
+        reported, stopped = _parsed(report, now, max_age)
+        if reported is None:
+            return Ended(host, cluster, None, stopped)
+        work.append(reported)
+    failures = [reported.failure for reported in work if reported.failed]
+    undone = "" if plans else _undone(steps, shared)
+    if undone:
+        failures.insert(0, undone)
+    elif set(steps) == {"plan"} and not plans:
+        return Ended(host, cluster, None, ONLY_PLANNED)
+    applied = work[0] if plans or "apply" in steps else replace(work[-1], changes=0, changed=())
+    ended = replace(
+        work[-1],
+        changes=applied.changes,
+        changed=applied.changed,
+        failed=bool(failures),
+        failure="\n".join(dict.fromkeys(failures)),
+    )
+    return Ended(host, cluster, ended)
+
+
+def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
+    """Return the report, or why it does not count."""
     late = _why_late(text_of(report.get("time")), now, max_age)
     if report.get("stopped") or late:
-        return Ended(host, cluster, None, late or text_of(report.get("failure") or WITHOUT_A_MESSAGE))
-    reported, planned = parse_reported(report), report.get("check_mode")
-    if reported is None or not isinstance(planned, bool):
-        return Ended(host, cluster, None, NOT_A_REPORT)
-    if planned and not plans:
-        return Ended(host, cluster, None, ONLY_PLANNED)
-    return Ended(host, cluster, reported)
+        return None, late or text_of(report.get("failure") or WITHOUT_A_MESSAGE)
+    reported = parse_reported(report)
+    if reported is None or not isinstance(report.get("check_mode"), bool):
+        return None, NOT_A_REPORT
+    return reported, ""
+
+
+def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
+    """Name what the plan announced and no job reported as done; return "" where that is nothing."""
+    plan, apply = steps.get("plan"), steps.get("apply")
+    if plan is None:
+        return ""
+    if plan.get("stopped"):
+        return "" if apply else f"{PLAN_STOPPED}{text_of(plan.get('failure') or WITHOUT_A_MESSAGE)}"
+    announced = parse_reported(plan)
+    if announced is None:
+        return "" if apply else NOT_A_REPORT
+    done = parse_reported(apply) if apply else None
+    if done and len(done.changed) < done.changes:
+        # Its report has the number of its changes alone.
+        return ""
+    made = {_key(change) for change in done.changed} if done else set()
+    account = text_of(plan.get("account_id"))
+    undone = [
+        change
+        for change in announced.changed
+        if _key(change) not in made and (account, _key(change)) not in shared
+    ]
+    count = len(undone) or (0 if apply else announced.changes)
+    if not count:
+        return ""
+    undone = sorted(undone, key=lambda change: not change.removes)
+    lines = [f"- {change.line}" for change in undone[:SHOWN_CHANGES]]
+    if count > len(lines):
+        lines.append(f"- {count - len(lines)} {'more ' if lines else ''}in the output of the plan")
+    head = f"The plan announced {count} change{'' if count == 1 else 's'}, not reported as done by any job:"
+    if done and done.failed:
+        return "\n".join([head, *lines])
+    return "\n".join([head, *lines, APPLIED_OTHERWISE if apply else NOT_APPLIED])
 
 
 def _why_late(time: str, now: datetime, max_age: int | None) -> str:

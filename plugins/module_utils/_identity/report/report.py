@@ -21,7 +21,7 @@ from ..model.messages import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .changes import describe_change, describe_kubernetes_change
 from .failure import alike, failure_headline, failure_text, kubernetes_end, unexplained, what_failed
-from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary
+from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary, step_of
 from .text import report_lines
 
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
@@ -81,6 +81,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "time": settings.time,
         "version": settings.version,
         "check_mode": settings.check_mode,
+        "step": step_of(verifies=not aws.is_change, check_mode=settings.check_mode),
         "workloads": rows or list(aws.workloads),
         "changes": list(aws.changes),
         "kubernetes_changes": list(kubernetes.changes),

@@ -8,10 +8,20 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from ..kubernetes.model.objects import Object
 from ..model.rows import FailureRow, FindingRow, VerifiedRow
+
+# In the order of a workflow: a plan is what a run in check mode announces, an apply converges or takes down.
+Step = Literal["plan", "apply", "verify"]
+
+
+def step_of(*, verifies: bool, check_mode: bool) -> Step:
+    """Return the step of a workflow that a run is. A verification is one in check mode, too."""
+    if verifies:
+        return "verify"
+    return "plan" if check_mode else "apply"
 
 
 class ReportedFindingRow(FindingRow, total=False):
@@ -54,6 +64,7 @@ class Report(Place):
     time: str
     version: str
     check_mode: bool
+    step: Step
     workloads: list[VerifiedRow] | list[Object]
     changes: list[Object]
     kubernetes_changes: list[str]

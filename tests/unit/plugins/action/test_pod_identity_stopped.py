@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
         pod_identity_stopped.ActionModule,
         "validate_argument_spec",
-        lambda _self, **_spec: (None, {"results": RESULTS, "message": None}),
+        lambda _self, **_spec: (None, {"results": RESULTS, "message": None, "entry_point": "main"}),
         raising=False,
     )
     monkeypatch.delenv("AWS_REGION", raising=False)
@@ -48,13 +48,13 @@ GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-centra
     [
         (
             {**GREEN, "preflight": {"failed": True, "msg": "No."}},
-            "pod_identity_artifact_green_eu_central_1",
+            "pod_identity_artifact_apply_green_eu_central_1",
             "No.",
         ),
         # An earlier use of the role was for another cluster.
         (
             {**GREEN, "preflight": {"failed": True, "msg": "No."}, "converged": DONE},
-            "pod_identity_artifact_green_eu_central_1",
+            "pod_identity_artifact_apply_green_eu_central_1",
             "No.",
         ),
         (
@@ -63,15 +63,15 @@ GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-centra
                 "preflight": {},
                 "converged": {**DONE, "failed": True, "msg": "X"},
             },
-            "pod_identity_artifact_blue_us_west_2_111122223333",
+            "pod_identity_artifact_apply_blue_us_west_2_111122223333",
             "X",
         ),
         (
             {**GREEN, "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet"},
-            "pod_identity_artifact_green_eu_central_1_444455556666",
+            "pod_identity_artifact_apply_green_eu_central_1_444455556666",
             pod_identity_stopped.UNKNOWN,
         ),
-        ({}, "pod_identity_artifact_unknown", pod_identity_stopped.UNKNOWN),
+        ({}, "pod_identity_artifact_apply_unknown", pod_identity_stopped.UNKNOWN),
     ],
 )
 def test_the_artifact_is_of_the_cluster_that_was_meant(
@@ -118,11 +118,11 @@ def test_the_region_is_that_of_the_task_rather_than_of_the_shell(
     monkeypatch.setenv(name, "us-east-1")
     blue = {"pod_identity_cluster_name": "blue"}
     assert set(run(blue)["ansible_stats"]["data"]) == {
-        "pod_identity_artifact_blue_us_east_1",
+        "pod_identity_artifact_apply_blue_us_east_1",
         "pod_identity",
     }
     data = run(blue, **{name: "eu-central-1"})["ansible_stats"]["data"]
-    assert set(data) == {"pod_identity_artifact_blue_eu_central_1", "pod_identity"}
+    assert set(data) == {"pod_identity_artifact_apply_blue_eu_central_1", "pod_identity"}
 
 
 def test_an_environment_that_cannot_be_read_leaves_an_artifact(
@@ -132,4 +132,4 @@ def test_an_environment_that_cannot_be_read_leaves_an_artifact(
         raise AnsibleError("'nobody' is undefined")
 
     monkeypatch.setattr(pod_identity_stopped, "region_of_task", fail)
-    assert "pod_identity_artifact_green_eu_central_1" in run(GREEN)["ansible_stats"]["data"]
+    assert "pod_identity_artifact_apply_green_eu_central_1" in run(GREEN)["ansible_stats"]["data"]

@@ -127,6 +127,7 @@ REPORT: dict[str, Any] = {
     "region": "us-west-2",
     "time": "2026-11-26T03:30:00+00:00",
     "check_mode": False,
+    "step": "apply",
     "workloads": [{"namespace": "1", "association_id": "a-1", "external_id": ""}],
     "changes": [{"action": "create", "before": None, "after": DOCUMENT, "name": "2"}],
     "kubernetes_changes": ["create ServiceAccount default/api"],
@@ -138,7 +139,7 @@ REPORT: dict[str, Any] = {
     "failure": "",
     "headline": "",
 }
-KEY = "pod_identity_artifact_my_cluster_us_west_2_111122223333"
+KEY = "pod_identity_artifact_apply_my_cluster_us_west_2_111122223333"
 
 
 def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
@@ -178,16 +179,16 @@ def test_none_is_none() -> None:
 
 NAMES = [
     (("my-cluster", "us-west-2", "111122223333"), KEY),
-    (("my-cluster", "us-west-2", ""), "pod_identity_artifact_my_cluster_us_west_2"),
-    (("my_cluster", "us-west-2", ""), "pod_identity_artifact_my_cluster_us_west_2_dd92547a"),
+    (("my-cluster", "us-west-2", ""), "pod_identity_artifact_apply_my_cluster_us_west_2"),
+    (("my_cluster", "us-west-2", ""), "pod_identity_artifact_apply_my_cluster_us_west_2_dd92547a"),
     (("my__cluster", "us-west-2", ""), None),
     (("my-cluster", "eu-central-1", ""), None),
-    (("", "", ""), "pod_identity_artifact_unknown"),
+    (("", "", ""), "pod_identity_artifact_apply_unknown"),
 ]
 
 
 def test_no_two_clusters_share_a_name() -> None:
-    keys = [artifact_key(*place) for place, _key in NAMES]
+    keys = [artifact_key("apply", *place) for place, _key in NAMES]
     assert len(set(keys)) == len(NAMES)
     assert all(key.isidentifier() for key in keys)
     assert [key for key, (_place, expected) in zip(keys, NAMES, strict=True) if expected] == [
@@ -197,7 +198,9 @@ def test_no_two_clusters_share_a_name() -> None:
 
 def test_a_run_that_stopped_has_the_keys_of_a_report() -> None:
     place: Any = {name: REPORT[name] for name in ("cluster_name", "cluster_arn", "account_id", "region")}
-    stopped = stopped_report({**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "0.1.0", False)
+    stopped = stopped_report(
+        {**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "0.1.0", False, "apply"
+    )
     made = make_artifacts(stopped, "blue", "auto", stopped=True)[KEY]
     assert set(REPORT) <= set(made)
     assert (made["failed"], made["stopped"], made["headline"]) == (True, True, "No.")

@@ -16,8 +16,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     NOT_A_REPORT,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
+    APPLIED_OTHERWISE,
     NO_REPORT,
+    NOT_APPLIED,
     ONLY_PLANNED,
+    PLAN_STOPPED,
     WITHOUT_A_MESSAGE,
     artifacts_in,
     gather,
@@ -34,6 +37,7 @@ def report(name: str, **more: Any) -> dict[str, Any]:
         "region": "us-west-2",
         "time": "2026-11-26T03:30:00+00:00",
         "check_mode": False,
+        "step": "apply",
         "summary": {"workloads": 2, "passed": 2, "changes": 3, "findings": 0},
         "failed": False,
         "failure": "",
@@ -134,28 +138,133 @@ def test_an_old_report_fails(time: str, max_age: int | None, failure: str) -> No
     assert failure in "\n".join(found.lines)
 
 
+def planned(name: str, *changes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    summary = {"workloads": 2, "passed": 0, "changes": len(changes), "findings": 0}
+    members = {"check_mode": True, "step": "plan", "time": "2026-11-26T03:00:00+00:00", "summary": summary}
+    return report(name, **{**members, "changes": list(changes), **more})
+
+
+def verified(name: str, **more: Any) -> dict[str, Any]:
+    summary = {"workloads": 2, "passed": 2, "changes": 0, "findings": 0}
+    return report(name, **{"step": "verify", "time": "2026-11-26T03:50:00+00:00", "summary": summary, **more})
+
+
+def applied(name: str, *changes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    summary = {"workloads": 2, "passed": 2, "changes": len(changes), "findings": 0}
+    return report(name, **{"summary": summary, "changes": list(changes), **more})
+
+
+DETACH = {"action": "detach", "resource": "attachment", "name": "app arn:aws:iam::111122223333:policy/app"}
+CREATE = {"action": "create", "resource": "role", "name": "app"}
+ASSOCIATE = {"action": "create", "resource": "association", "name": "default/app"}
+DETACHED = "detach policy arn:aws:iam::111122223333:policy/app from role app"
+
+
 def test_a_plan_is_called_one() -> None:
-    found = gathered(report("blue", check_mode=True), plans=True)
-    assert list(found.lines)[-1] == "1 of 1 cluster planned, 0 failed; nothing was changed."
-    among_others = gathered(report("blue", check_mode=True), GREEN, plans=True)
+    found = gathered(planned("blue", CREATE), plans=True)
+    assert "1 of 1 cluster planned, 0 failed; nothing was changed." in found.lines
+    assert found.lines[1].split()[5] == "1"
+    among_others = gathered(planned("blue", CREATE), GREEN, plans=True)
     assert "1 of 2 clusters done, 1 failed." in among_others.lines
     assert list(among_others.lines)[-1] == "Check mode, where nothing was changed: blue.host."
     assert found.failure == ""
 
 
 def test_plans_alone_are_no_work_either() -> None:
-    found = gathered(report("blue", check_mode=True), report("green", check_mode=True))
+    found = gathered(planned("blue"), planned("green"))
     assert found.failure == "2 of 2 clusters failed: blue.host, green.host. See above."
     assert found.lines.count(f"  {ONLY_PLANNED}") == 2
 
 
-def test_a_plan_beside_work_that_was_done_is_no_work() -> None:
-    planned = report("green", check_mode=True)
-    found = gathered(BLUE, planned)
+def test_a_cancelled_converge_is_a_failure_that_names_the_announced_changes() -> None:
+    """Its verification passes: a policy too many is a warning."""
+    found = gathered(planned("blue", CREATE, DETACH), verified("blue"), applied("green"), verified("green"))
+    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+    assert list(found.lines)[-5:] == [
+        "blue.host:",
+        "  The plan announced 2 changes, not reported as done by any job:",
+        f"  - {DETACHED}",
+        "  - create role app",
+        f"  {NOT_APPLIED}",
+    ]
+
+
+def test_the_table_has_the_changes_of_the_converge_and_the_findings_of_the_verification() -> None:
+    found = gathered(planned("blue", DETACH), applied("blue", DETACH), verified("blue"))
+    assert found.lines[1].split() == [
+        *("blue.host", "(blue)", "111122223333", "us-west-2", "2", "1", "2/2", "0", "ok")
+    ]
+    assert "blue.host: detach 1 policy." in found.lines
+    assert found.failure == ""
+
+
+@pytest.mark.parametrize("step", ["apply", "verify"])
+def test_a_failure_of_either_job_fails_the_cluster(step: str) -> None:
+    jobs = {"apply": applied("blue", CREATE), "verify": verified("blue")}
+    failed = {"failed": True, "failure": "1 of 2 workloads failed."}
+    found = gathered(*{**jobs, step: {**jobs[step], **failed}}.values())
+    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert found.lines[-1] == "  1 of 2 workloads failed."
+
+
+def test_an_announced_change_that_the_converge_did_not_make_is_named() -> None:
+    found = gathered(planned("blue", CREATE, DETACH), applied("blue", CREATE), verified("blue"))
+    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert list(found.lines)[-3:] == [
+        "  The plan announced 1 change, not reported as done by any job:",
+        f"  - {DETACHED}",
+        f"  {APPLIED_OTHERWISE}",
+    ]
+
+
+def test_a_role_that_another_slice_made_is_done() -> None:
+    """Both plans announce it. The association is the cluster's own."""
+    plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
+    made = applied("blue", CREATE, ASSOCIATE)
+    assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
+    found = gathered(*plans, made, applied("green"))
     assert found.failure == "1 of 2 clusters failed: green.host. See above."
-    assert f"  {ONLY_PLANNED}" in found.lines
-    done = report("green", time="2026-11-26T03:45:00+00:00")
-    assert gathered(BLUE, planned, done).failure == ""
+    assert "  - create association default/app" in found.lines
+    foreign = applied("red", CREATE, account_id="444455556666")
+    found = gathered(planned("blue", CREATE), applied("blue"), foreign)
+    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+
+
+def test_a_failed_converge_explains_what_it_left() -> None:
+    failed = applied("blue", failed=True, failure="1 of 2 workloads failed.")
+    found = gathered(planned("blue", DETACH), failed, verified("blue"))
+    assert list(found.lines)[-3:] == [
+        "  The plan announced 1 change, not reported as done by any job:",
+        f"  - {DETACHED}",
+        "  1 of 2 workloads failed.",
+    ]
+
+
+def test_of_a_plan_without_its_changes_the_number_is_named() -> None:
+    short = planned("blue", CREATE, DETACH, changes=None)
+    assert "  - 2 in the output of the plan" in gathered(short, verified("blue")).lines
+    assert gathered(short, applied("blue", CREATE), verified("blue")).failure == ""
+
+
+def test_nothing_announced_and_a_verification_is_done() -> None:
+    assert gathered(planned("blue"), verified("blue")).failure == ""
+
+
+def test_a_stopped_plan_is_made_good_by_the_converge_alone() -> None:
+    stopped = planned("blue", cluster_arn="", stopped=True, failed=True, failure="No region.")
+    assert gathered(stopped, applied("blue"), verified("blue")).failure == ""
+    found = gathered(stopped, verified("blue"))
+    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+    found = gathered({**stopped, "cluster_arn": BLUE["cluster_arn"]}, verified("blue"))
+    assert found.lines[-1] == f"  {PLAN_STOPPED}No region."
+
+
+def test_a_later_step_counts_and_an_earlier_one_does_not() -> None:
+    early = "2026-11-26T02:00:00+00:00"
+    failed = {"failed": True, "failure": "1 of 2 workloads failed.", "time": early}
+    assert gathered(verified("blue", **failed), applied("blue")).failure == ""
+    found = gathered(applied("blue", DETACH, time=early), planned("blue", DETACH))
+    assert f"  - {DETACHED}" in found.lines
 
 
 @pytest.mark.parametrize(
