@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
@@ -41,13 +42,32 @@ class Proof:
     refusal: ErrorKind
 
 
+class Stage(IntEnum):
+    """The place of a change in a converge. What restricts comes before what grants, what takes a grant away after it, and what
+    lifts a restriction last."""
+
+    POLICY = 10
+    ROLE = 20
+    # The next three are for roles that a plan restricts.
+    DENYING_ATTACHMENT = 22
+    TRUST = 24
+    SESSION_POLICY = 26
+    DOCUMENT = 28
+    ATTACHMENT = 30
+    ASSOCIATION = 40
+    TAKE = 50
+    LIFT = 60
+    # Added to the place of grants that wait until the trust policy of their role is narrower.
+    WAITING = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change to one resource, on behalf of one or more workloads.
 
     Changes of a lower ``stage`` come first; within a stage they are independent of each other.
     ``needs`` are the targets of changes without which this one must not be made; ``common_needs``, too, which
-    are the same for many changes, and one object for all of them. ``awaits``
+    are the same for many changes, and one object for all of them: of a grant they are the restrictions of its roles. ``awaits``
     says that it may have to wait until AWS has propagated something that this plan makes or alters.
     ``before`` and ``after`` hold only what changes; None means that the resource is not there.
     ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
@@ -86,10 +106,10 @@ class Change:
         return min((*own, *(need for need in few if need in many)), default=None)
 
     @property
-    def place(self) -> tuple[int, str, str, str, str, bool]:
+    def place(self) -> tuple[int, str, str, str, str, str]:
         """Where it comes in a plan: by stage, and then by target, whose parts are compared faster than it is."""
         at = self.target
-        return self.stage, at.resource, at.name, at.policy_arn, at.cluster, at.narrows
+        return self.stage, at.resource, at.name, at.policy_arn, at.cluster, at.step
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ Resource = Literal[
     "trust_policy",
     "users",
 ]
+Step = Literal["", "lifts", "restricts", "takes"]
 Action = Literal["attach", "create", "delete", "detach", "read", "replace", "update"]
 
 
@@ -41,15 +42,15 @@ class Target:
 
     ``name`` is that of the role for a role, its trust policy and its attachments, the ARN of a policy,
     "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment,
-    ``cluster`` the cluster of an association. ``narrows`` is the second change of a trust policy or a
-    policy document, that allows less.
+    ``cluster`` the cluster of an association. ``step`` tells the changes of one trust policy or policy document apart:
+    "restricts" denies more, "takes" allows less, "lifts" denies less, and "" is any other.
     """
 
     resource: Resource
     name: str
     policy_arn: str = ""
     cluster: str = ""
-    narrows: bool = False
+    step: Step = ""
 
     @property
     def full_name(self) -> str:
@@ -85,8 +86,8 @@ def attachment_target(role_name: str, policy_arn: str) -> Target:
     return Target("attachment", role_name, policy_arn)
 
 
-def policy_target(arn: str, narrows: bool = False) -> Target:
-    return Target("policy", arn, narrows=narrows)
+def policy_target(arn: str, step: Step = "") -> Target:
+    return Target("policy", arn, step=step)
 
 
 def role_target(name: str) -> Target:
@@ -94,4 +95,4 @@ def role_target(name: str) -> Target:
 
 
 def trust_target(role_name: str, narrows: bool = False) -> Target:
-    return Target("trust_policy", role_name, narrows=narrows)
+    return Target("trust_policy", role_name, step="takes" if narrows else "")

@@ -389,7 +389,8 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
         change = roles.update_trust(role, narrowed, shared.keys, needs)
         if change is not None:
             unassociated = removal.unassociated & granted_workloads(clusters, role.trust)
-            draft.changes.append(replace(change, unassociated=unassociated))
+            change = replace(change, stage=DETACHMENT_STAGE, unassociated=unassociated)
+            draft.changes.append(change)
     elif shared.spec.extend_trust and (
         narrowed is not None or trust.still_granted(clusters, role.trust, removal.listed)
     ):

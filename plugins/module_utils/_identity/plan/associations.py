@@ -23,7 +23,7 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
 from ..model.aws_errors import ErrorKind
-from ..model.changes import Call, Change, Proof
+from ..model.changes import Call, Change, Proof, Stage
 from ..model.desired import AssociationSpec
 from ..model.failures import Failure
 from ..model.messages import listed
@@ -33,7 +33,7 @@ from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Target, association_target
 from .problems import association_not_owned, owned_by_another
 
-STAGE = 4
+STAGE = Stage.ASSOCIATION
 _ALL = 25
 
 

@@ -37,7 +37,10 @@ def without_failed(plan: Plan) -> Plan:
         elif change.takes and missing is not None:
             left_out.add(change.target)
             skipped.append(_kept(change, missing, hindered[missing]))
-        elif need is not None or (missing is not None and change.target.resource == "association"):
+        elif need is not None or (
+            missing is not None
+            and (change.target.resource == "association" or missing in change.common_needs)
+        ):
             left_out.add(change.target)
             hindered.setdefault(change.target, change.workloads)
             skipped.append(_skipped(change, need or missing or change.target, failed))

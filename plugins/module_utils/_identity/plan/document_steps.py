@@ -16,6 +16,7 @@ from ..._policy.evaluation.rules import Request, Rule, rules_of
 from ..._policy.language.context import Context
 from ..._policy.language.document import parse_policy
 from ..._policy.language.elements import PolicyError
+from ..model.targets import Step
 
 Statement: TypeAlias = Mapping[str, object]
 # What may grow in a statement without anything being lost.
@@ -26,8 +27,22 @@ _MOST_PAIRS = 4096
 
 def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Whether the wanted document allows something that the present one does not, as far as statements tell."""
-    more = any(not _is_covered(statement, _allows(present)) for statement in _allows(wanted))
-    return more or any(statement not in _denies(wanted) for statement in _denies(present))
+    return allows_more(present, wanted) or denies_more(present=wanted, wanted=present)
+
+
+def allows_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Return whether an Allow of the wanted document is not covered by the present one, whatever is denied."""
+    return any(not _is_covered(statement, _allows(present)) for statement in _allows(wanted))
+
+
+def denies_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Return whether the wanted document has a Deny that the present one does not have."""
+    return any(statement not in _denies(present) for statement in _denies(wanted))
+
+
+def denies(document: Mapping[str, object]) -> bool:
+    """Return whether a document denies something."""
+    return bool(_denies(document))
 
 
 def only_denies(document: Mapping[str, object]) -> bool:
@@ -40,17 +55,41 @@ def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     return gives(present=wanted, wanted=present)
 
 
-def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object] | None:
-    """A document that allows all that either does; None where policy variables mean something else in the two."""
+def steps(
+    present: Mapping[str, object], wanted: Mapping[str, object]
+) -> list[tuple[Step, Mapping[str, object]]]:
+    """Return the documents on the way to the wanted one, the last of which it is: first all that either denies, then all that
+    either allows, then no more than the wanted one allows, and at the end no more than it denies. Where policy variables mean
+    something else in the two documents, there is one step.
+    """
     if present.get("Version") != wanted.get("Version"):
-        return None
+        return [("", wanted)]
     allowed = _allows(wanted)
     sids = {statement.get("Sid") for statement in _statements(wanted)} - {None}
-    kept = [
+    kept_allows = [
         _without_sid(statement, sids) for statement in _allows(present) if not _is_covered(statement, allowed)
     ]
-    denied = [statement for statement in _denies(wanted) if statement in _denies(present)]
-    return {**wanted, "Statement": [*allowed, *denied, *kept]}
+    kept_denies = [
+        _without_sid(statement, sids) for statement in _denies(present) if statement not in _denies(wanted)
+    ]
+    new_denies = [statement for statement in _denies(wanted) if statement not in _denies(present)]
+    own = {statement.get("Sid") for statement in new_denies} - {None}
+    restricted = [_without_sid(statement, own) for statement in _statements(present)]
+    documents: list[tuple[Step, Mapping[str, object]]] = []
+    if denies_more(present, wanted):
+        documents.append(("restricts", {**wanted, "Statement": [*restricted, *new_denies]}))
+    if allows_more(present, wanted):
+        documents.append(
+            ("", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_allows, *kept_denies]})
+        )
+    if allows_more(present=wanted, wanted=present):
+        documents.append(("takes", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_denies]}))
+    if denies_more(present=wanted, wanted=present):
+        documents.append(("lifts", wanted))
+    if not documents:
+        return [("", wanted)]
+    last, _document = documents[-1]
+    return [*documents[:-1], (last, wanted)]
 
 
 def _statements(document: Mapping[str, object]) -> list[Statement]:

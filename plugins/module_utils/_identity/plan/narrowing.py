@@ -96,12 +96,18 @@ class _Narrowing:
         dropped = self.dropped if whole else self.dropped - self.unseen
         return _reaches(self.observed.clusters, dropped, bool(self.statements))
 
-    def belongs_to_others(self, grant: TrustGrant) -> bool:
-        """Return whether a grant for a cluster or namespace has users outside the run, and none in it."""
+    def has_only_outside_users(self, grant: TrustGrant, spare: bool) -> bool:
+        """Return whether a grant for a cluster or namespace has users outside the run, and none in it.
+
+        :arg spare: a workload of the run that has another grant does not count as a user.
+        """
         if self.options.force or not grant.cluster_arn:
             return False
         if not any(self.covers(grant, user) for user in self.outside):
             return False
+        if not spare:
+            exact = (_exact_grant(self.observed.clusters, key) for key in self.shared.keys)
+            return not any(covered(own, (grant,)) for own in exact)
         rest = self.present & self.wanted
         own = (self.observed.associations.get(key) for key in self.shared.keys)
         return not any(
@@ -116,7 +122,7 @@ class _Narrowing:
 
     def exact_grant(self, user: ObservedAssociation) -> TrustGrant:
         """Return the grant for one user alone."""
-        return _exact_grant(self.observed.clusters, user)
+        return _exact_grant(self.observed.clusters, user.key)
 
     def with_grants(self, grants: Iterable[TrustGrant]) -> Mapping[str, object]:
         """Return the next trust policy with further grants."""
@@ -195,8 +201,20 @@ def narrow_trust(
     if failed:
         why = f"it can be used by {listed(failed)}"
         return Narrowed(wide, (_stays_wide(shared, role, why, next(iter(failed.values()))),))
-    theirs = {grant for grant in narrowing.dropped - narrowing.unseen if narrowing.belongs_to_others(grant)}
-    kept = narrowing.covered | narrowing.unseen | theirs
+    # Where all that may stay is too long, what the run's own workloads are let in by becomes narrower.
+    narrowed = _narrowed(narrowing, wide, spare=True)
+    return narrowed if narrowed.trust is not wide else _narrowed(narrowing, wide, spare=False)
+
+
+def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
+    """Return the trust policy with the statements that users outside the run keep, or the wide one where there is none."""
+    shared, role, options = narrowing.shared, narrowing.role, narrowing.options
+    foreign = {
+        grant
+        for grant in narrowing.dropped - narrowing.unseen
+        if narrowing.has_only_outside_users(grant, spare)
+    }
+    kept = narrowing.covered | narrowing.unseen | foreign
     lost = narrowing.lost_users(narrowing.with_grants(kept))
     exact = {narrowing.exact_grant(user) for user in lost if not user.disable_session_tags}
     narrow = narrowing.with_grants(kept | exact)
@@ -204,7 +222,7 @@ def narrow_trust(
         return Narrowed(wide, (_stays_wide(shared, role, _needs_tags(without_tags)),))
     if (kept or exact) and policy_size(narrow) > options.trust_policy_size_limit:
         return Narrowed(wide, (_stays_wide(shared, role, _too_long(narrow, options)),))
-    findings = [_keeps_grant(narrowing, grant) for grant in sorted(theirs)]
+    findings = [_keeps_grant(narrowing, grant) for grant in sorted(foreign)]
     findings += [_keeps_every_cluster(shared, role)] if narrowing.unseen else []
     findings += [_keeps_statement(shared, role, lost)] if lost else []
     return Narrowed(narrow, tuple(findings))
@@ -252,7 +270,7 @@ def find_lost_users(
             or (not user.disable_session_tags and _is_as_young(user, since))
         )
     )
-    grants = {_exact_grant(clusters, user) for user in lost if not user.disable_session_tags}
+    grants = {_exact_grant(clusters, user.key) for user in lost if not user.disable_session_tags}
     if any(user.disable_session_tags for user in lost):
         grants |= {grant for grant in read_grants(change[0])[0] if not grant.cluster_arn}
     return LostUsers(lost, frozenset(grants))
@@ -275,11 +293,9 @@ def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
     return any(age is not None and age <= _CLOCKS for age in ages)
 
 
-def _exact_grant(clusters: Clusters, user: ObservedAssociation) -> TrustGrant:
-    cluster = clusters.of(user.key)
-    return grant_for(
-        "workload", cluster.account_id, cluster.arn, user.key.namespace, user.key.service_account
-    )
+def _exact_grant(clusters: Clusters, key: WorkloadKey) -> TrustGrant:
+    cluster = clusters.of(key)
+    return grant_for("workload", cluster.account_id, cluster.arn, key.namespace, key.service_account)
 
 
 def _names(users: Iterable[ObservedAssociation]) -> tuple[str, ...]:

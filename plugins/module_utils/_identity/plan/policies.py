@@ -20,23 +20,22 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import policy_size, to_json
 from ..model import tags
 from ..model.arns import is_aws_managed
-from ..model.changes import Call, Change, Draft
+from ..model.changes import Call, Change, Draft, Stage
 from ..model.cluster import Account, Clusters
 from ..model.desired import Options, PolicySpec
 from ..model.failures import Failure, request_failure
 from ..model.messages import listed
 from ..model.observed import ObservedPolicy, PolicyVersion
 from ..model.ownership import CLUSTER_TAG, is_of_another, lacks_owner, may_change
-from ..model.targets import policy_target
+from ..model.targets import Step, policy_target
 from . import retained
 from .attachment_records import further_records, record_further
-from .document_steps import gives, takes, widened
+from .document_steps import allows_more, denies_more, gives, steps
 from .policy_users import PolicyUsers
 from .problems import TAKE_BACK, UNMARKED, owned_by_another
 
-STAGE = 1
-# As for attachments: what is taken away comes after all that is given.
-TAKING_STAGE = 5
+STAGE = Stage.POLICY
+TAKING_STAGE = Stage.TAKE
 VERSION_LIMIT = 5
 # Characters of a managed policy, white space not counted.
 DOCUMENT_SIZE = 6144
@@ -137,47 +136,61 @@ def _update(
     if not calls:
         return None
     update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
-    only_takes = _only_takes(policy.document or {}, spec.document or {})
+    present: Mapping[str, object] = policy.document or {}
+    desired: Mapping[str, object] = spec.document or {}
+    only_takes = (
+        allows_more(desired, present) and not gives(present, desired) and not denies_more(present, desired)
+    )
     return replace(update, stage=TAKING_STAGE, takes=True) if only_takes else update
 
 
-def _only_takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    return takes(present, wanted) and not gives(present, wanted)
+_STAGES: Mapping[Step, Stage] = {
+    "restricts": Stage.POLICY,
+    "": Stage.POLICY,
+    "takes": Stage.TAKE,
+    "lifts": Stage.LIFT,
+}
 
 
-def in_two_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
-    """A change of a document that gives and takes, so that nothing is missing before other policies have it: first
-    all that either document allows, and the wanted one at the end.
+def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
+    """Return a change of a document as several, so that nothing is missing before other policies have it, and nothing is allowed
+    before other policies deny it.
 
-    Where IAM takes no document that holds both, there is one step, at the end.
+    A document on the way that is longer than IAM accepts is left out. Where only the wanted one is left, it comes at the end.
     """
     wanted = (update.after or {}).get("document")
-    if not isinstance(wanted, Mapping) or policy.document is None or not takes(policy.document, wanted):
+    if not isinstance(wanted, Mapping) or policy.document is None:
         return (update,)
-    wide = widened(policy.document, wanted)
-    if wide is None or policy_size(wide) > DOCUMENT_SIZE:
-        return (replace(update, stage=TAKING_STAGE),)
-    oldest = _oldest(policy.versions)
+    *between, last = steps(policy.document, wanted)
+    documents = [*(step for step in between if policy_size(step[1]) <= DOCUMENT_SIZE), last]
+    if len(documents) == 1:
+        step, _document = last
+        if step == "lifts":
+            return (replace(update, stage=Stage.LIFT, target=policy_target(policy.arn, step)),)
+        loses = between or (not step and allows_more(wanted, policy.document))
+        return (replace(update, stage=TAKING_STAGE),) if loses else (update,)
     rest = [
         call for call in update.calls if call.operation not in ("CreatePolicyVersion", "DeletePolicyVersion")
     ]
-    first = replace(
-        update,
-        after={**(update.after or {}), "document": wide},
-        calls=(*_version_calls(policy.arn, oldest, wide), *rest),
-    )
-    versions = _with_another(policy.versions, oldest)
-    last = replace(
-        update,
-        stage=TAKING_STAGE,
-        target=policy_target(policy.arn, narrows=True),
-        before={"document": wide},
-        after={"document": wanted},
-        calls=_version_calls(policy.arn, _oldest(versions), wanted),
-        needs=update.needs | {update.target},
-        takes=True,
-    )
-    return (first, last)
+    changes: list[Change] = []
+    present, versions = policy.document, policy.versions
+    for step, document in documents:
+        oldest = _oldest(versions)
+        calls = _version_calls(policy.arn, oldest, document)
+        changes.append(
+            replace(
+                update,
+                stage=_STAGES[step],
+                target=policy_target(policy.arn, step),
+                before={"document": present} if changes else update.before,
+                after={"document": document} if changes else {**(update.after or {}), "document": document},
+                calls=calls if changes else (*calls, *rest),
+                needs=update.needs | {change.target for change in changes[-1:]},
+                takes=step == "takes",
+            )
+        )
+        present, versions = document, _with_another(versions, oldest)
+    return tuple(changes)
 
 
 def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:

@@ -37,6 +37,7 @@ from .policies import plan_policy
 from .policy_users import PolicyUsers
 from .problems import breaks, refused_in_kubernetes
 from .replacing import Replacing
+from .restricting import restrict_first
 from .shared_role import gains, plan_shared_role, without_claim
 from .trust import scope_of
 from .trust_usability import is_shut_out
@@ -89,9 +90,11 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         for target in targets
     }
     given = _given(draft.changes) | observed.unread.keys() | left_out
-    replacing = Replacing(observed, all_shared, gained, given, _movers(account, workloads, observed, unread))
+    movers = _movers(account, workloads, observed, unread)
+    replacing = Replacing(observed, all_shared, gained, given, movers, draft.changes)
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
+    draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     plan = without_failed(draft.plan())

@@ -8,14 +8,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..model.changes import Change
-from ..model.observed import Observed
+from ..model.observed import Observed, ObservedPolicy
 from ..model.shared import SharedRole
 from ..model.targets import Target, association_target, role_target
-from .policies import TAKING_STAGE, in_two_steps
+from .document_steps import denies_more
+from .policies import STAGE, TAKING_STAGE, in_steps
+
+
+def boundaries_of(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
+    """Return the ARNs of the policies that bound roles of the run, now or from then on."""
+    present = (role.permissions_boundary for role in observed.roles.values() if role is not None)
+    wanted = (shared.spec.permissions_boundary for shared in all_shared)
+    return frozenset(arn for arn in (*present, *wanted) if arn)
 
 
 class Replacing:
@@ -24,6 +32,7 @@ class Replacing:
 
     :arg gained: all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
     :arg movers: the associations that leave a role, by its ARN in lower case.
+    :arg changes: the changes of the plan so far.
     """
 
     def __init__(
@@ -33,6 +42,7 @@ class Replacing:
         gained: Mapping[str, frozenset[Target]],
         given: frozenset[Target],
         movers: Mapping[str, frozenset[Target]],
+        changes: Iterable[Change],
     ) -> None:
         self.policies, self.gained, self.given, self.movers = observed.policies, gained, given, movers
         # By the ARN of a policy: the roles that have it or are to have it, and the ARNs of those that have it.
@@ -57,6 +67,8 @@ class Replacing:
             for arn in dict.fromkeys((*shared.policy_users, *attached)):
                 self.roles.setdefault(arn, []).append(shared)
         self.unread_user = frozenset(sorted(unread_users)[:1])
+        self.boundaries = boundaries_of(observed, all_shared)
+        self.changes = list(changes)
         seen = set()
         for role in observed.roles.values():
             if role is not None:
@@ -69,18 +81,41 @@ class Replacing:
         )
 
     def steps(self, change: Change) -> tuple[Change, ...]:
-        """A policy that gives and takes does so at once, unless something else replaces what it takes."""
+        """A policy that gives and takes does so at once, unless something else replaces what it takes, or is to be denied by it.
+        One that bounds a role changes at once: what it loses is a restriction."""
         policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
-        if policy is None or change.action != "update" or change.takes:
+        if policy is None or change.action != "update":
             return (change,)
         arn = policy.arn
+        if arn in self.boundaries:
+            return (replace(change, stage=STAGE, takes=False),)
+        if change.takes:
+            return (change,)
         elsewhere = (
-            self.movers_unseen
+            (self._denies_otherwise(change, policy) and self._has_other_changes(arn))
+            or self.movers_unseen
             or len(self.unread_gain) > (arn in self.unread_gain)
             or self._leaving(arn)
             or self._gained(arn) & self.given
         )
-        return in_two_steps(change, policy) if elsewhere else (change,)
+        return in_steps(change, policy) if elsewhere else (change,)
+
+    def _has_other_changes(self, arn: str) -> bool:
+        """Return whether the plan changes a role of the policy, or another policy of one."""
+        names = {shared.spec.name.lower() for shared in self._roles(arn)}
+        return any(
+            change.target.name.lower() in names
+            or any(shared.spec.name.lower() in names for shared in self._roles(change.target.name))
+            for change in self.changes
+            if change.target.name != arn
+        )
+
+    def _denies_otherwise(self, change: Change, policy: ObservedPolicy) -> bool:
+        """Return whether a change adds a Deny, or takes one away."""
+        wanted = (change.after or {}).get("document")
+        if not isinstance(wanted, Mapping) or policy.document is None:
+            return False
+        return denies_more(policy.document, wanted) or denies_more(wanted, policy.document)
 
     def ordered(self, change: Change) -> Change:
         """A policy that loses statements waits for all that may replace them."""

@@ -51,6 +51,19 @@ def attached_extra(
     )
 
 
+def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure) -> Finding:
+    """Report a policy that may deny, and stays while another attached policy could not be read, whose grants it may restrict."""
+    error = unread.error
+    return Finding(
+        Code.POLICY_ATTACHED_EXTRA,
+        f"role {role.name} also has {arn} attached, which is not asked for. It may deny something, and stays while "
+        f"{unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
+        f"{sentence(error.text)}",
+        error.remedy,
+        key,
+    )
+
+
 def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers) -> str:
     command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
     if users.remedy:

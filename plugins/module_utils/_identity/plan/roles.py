@@ -21,7 +21,7 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
 from ..model import tags
 from ..model.aws_errors import ErrorKind
-from ..model.changes import Call, Change, Proof
+from ..model.changes import Call, Change, Proof, Stage
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
 from ..model.observed import ObservedRole
@@ -29,10 +29,9 @@ from ..model.ownership import is_mark
 from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
 from .trust import widened
 
-ROLE_STAGE = 2
-ATTACHMENT_STAGE = 3
-# Associations are stage 4. What is taken away comes after all that is given.
-TAKING_STAGE = 5
+ROLE_STAGE = Stage.ROLE
+ATTACHMENT_STAGE = Stage.ATTACHMENT
+TAKING_STAGE = Stage.TAKE
 
 
 def create_role(

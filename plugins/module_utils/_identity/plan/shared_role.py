@@ -33,7 +33,7 @@ from ..model.targets import (
 )
 from . import problems, retained, roles
 from .attachment_quota import find_overfull, policy_limit
-from .document_steps import only_denies
+from .document_steps import denies, only_denies
 from .let_in import everyone_let_in, others_let_in
 from .narrowing import Narrowed, narrow_trust
 from .outside_users import OutsideUsers, find_outside_users
@@ -117,6 +117,8 @@ def plan_shared_role(
         draft.findings.extend([*narrowed.findings, *staying])
         # A full role takes a policy only after another one has left.
         excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
+        # A policy that denies leaves last.
+        leaving.sort(key=lambda change: denies(find_document(observed, change.target.policy_arn) or {}))
         swaps = list(map(roles.swap, leaving[:excess], joining))
         joining = [*swaps, *joining[len(swaps) :]]
         needs = gains(shared, role) | {role_target(role.name)} | holders
@@ -324,9 +326,16 @@ def _detachments(
     if role is None or shared.spec.existing or not _is_ours(role, options):
         return [], []
     changes, findings = [], []
-    for arn in role.attached:
-        if arn in shared.policy_users:
-            continue
+    extra = [arn for arn in role.attached if arn not in shared.policy_users]
+    failures = {
+        arn: failure
+        for arn in extra
+        if (
+            failure := observed.unread.get(Target("owner", arn))
+            or observed.unread.get(Target("document", arn))
+        )
+    }
+    for arn in extra:
         policy = observed.policies.get(arn)
         ours = policy is not None and policy.owned
         document = find_document(observed, arn)
@@ -335,6 +344,10 @@ def _detachments(
             continue
         unread = None if ours else observed.unread.get(Target("document", arn))
         removable = unread is None and (options.purge_policies or ours)
+        unread_grant = next((failures[other] for other in failures if other != arn), None)
+        if removable and not users and unread_grant is not None and (document is None or denies(document)):
+            findings.append(retained.denies_meanwhile(role, shared.keys[0], arn, unread_grant))
+            continue
         if removable and not users:
             # It may be this plan that makes the policy ours.
             needs = frozenset((policy_target(arn),))

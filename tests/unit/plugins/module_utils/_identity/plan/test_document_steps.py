@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.document_steps import (
     gives,
+    steps,
     takes,
-    widened,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
@@ -81,13 +81,43 @@ def test_what_a_document_gives_and_takes(
     assert (gives(present, wanted), takes(present, wanted)) == (more, less)
 
 
-def test_the_wide_document_allows_what_either_does_and_denies_what_both_do() -> None:
+def test_a_document_denies_first_then_allows_then_takes_and_lifts_at_the_end() -> None:
     one = document({**READ, "Sid": "S"}, NO_WRITE)
-    other = document({**WRITE, "Sid": "S"}, ONLY_TLS)
-    assert widened(one, other) == document({**WRITE, "Sid": "S"}, ONLY_TLS, READ)
-    assert widened(document(READ, NO_WRITE), document(WRITE, NO_WRITE)) == document(WRITE, NO_WRITE, READ)
-    # In the older language ${aws:username} is plain text.
-    assert widened(document(READ, version="2008-10-17"), document(WRITE)) is None
+    other = document({**WRITE, "Sid": "S"}, {**READ, "Effect": "Deny"})
+    no_read = {**READ, "Effect": "Deny"}
+    assert steps(one, other) == [
+        ("restricts", document({**READ, "Sid": "S"}, NO_WRITE, no_read)),
+        ("", document({**WRITE, "Sid": "S"}, no_read, READ, NO_WRITE)),
+        ("takes", document({**WRITE, "Sid": "S"}, no_read, NO_WRITE)),
+        ("lifts", other),
+    ]
+    same = document(READ, NO_WRITE), document(WRITE, NO_WRITE)
+    assert steps(*same) == [("", document(WRITE, NO_WRITE, READ)), ("takes", same[1])]
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "step"),
+    [
+        (document(READ), document(BOTH), ""),
+        (document(BOTH), document(READ), "takes"),
+        (document(READ), document(READ, NO_WRITE), "restricts"),
+        (document(READ, NO_WRITE), document(READ), "lifts"),
+        # In the older language ${aws:username} is plain text.
+        (document(READ, version="2008-10-17"), document(WRITE, NO_WRITE), ""),
+    ],
+)
+def test_a_document_that_changes_in_one_way_does_so_in_one_step(
+    present: dict[str, Any], wanted: dict[str, Any], step: str
+) -> None:
+    assert steps(present, wanted) == [(step, wanted)]
+
+
+def test_a_sid_is_in_a_document_once_at_every_step() -> None:
+    one = document({**READ, "Sid": "A"}, {**NO_WRITE, "Sid": "B"})
+    other = document({**WRITE, "Sid": "B"}, {**NO_WRITE, "Sid": "A", "Action": "s3:*"})
+    for _step, between in steps(one, other):
+        sids = [statement["Sid"] for statement in between["Statement"] if "Sid" in statement]
+        assert len(sids) == len(set(sids))
 
 
 def listing(one: dict[str, Any], two: dict[str, Any]) -> Any:

@@ -9,7 +9,10 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Call,
+    Stage,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
@@ -629,8 +632,8 @@ def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     aws = settled(workload(policies=[policy("old")]))
     found = plan(aws, desired(workload(policies=[policy("new")])))
     assert [(one.action, one.stage) for one in found.changes if one.target.resource == "attachment"] == [
-        ("attach", 3),
-        ("detach", 5),
+        ("attach", Stage.ATTACHMENT),
+        ("detach", Stage.TAKE),
     ]
 
 

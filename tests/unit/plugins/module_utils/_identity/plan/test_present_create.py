@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    Call,
+    Stage,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     grant_for,
     trust_policy,
@@ -54,10 +57,10 @@ def test_everything_is_made_in_order() -> None:
         (one.stage, one.target.resource, one.action, one.target.full_name, one.workloads)
         for one in found.changes
     ] == [
-        (1, "policy", "create", policy_arn("my-policy"), (APP,)),
-        (2, "role", "create", "my-role", (APP,)),
-        (3, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
-        (4, "association", "create", "default/app", (APP,)),
+        (Stage.POLICY, "policy", "create", policy_arn("my-policy"), (APP,)),
+        (Stage.ROLE, "role", "create", "my-role", (APP,)),
+        (Stage.ATTACHMENT, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
+        (Stage.ASSOCIATION, "association", "create", "default/app", (APP,)),
     ]
     assert [one.before for one in found.changes] == [None] * 4
     assert [one.after for one in found.changes] == [

@@ -246,7 +246,7 @@ def test_a_rerun_after_any_failure_ends_where_an_undisturbed_run_does(
 
 
 def _as_one_step(failures: Iterable[Failure]) -> list[Failure]:
-    return [replace(one, target=replace(one.target, narrows=False)) for one in failures]
+    return [replace(one, target=replace(one.target, step="")) for one in failures]
 
 
 @FEW
