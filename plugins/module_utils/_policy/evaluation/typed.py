@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context as Arithmetic
 from decimal import Decimal
 
 from ..language.budget import Budget
 from ..language.conditions import Test
-from ..language.operators import address_ranges, date, family, number
+from ..language.operators import address_ranges, binary, date, family, network, number
+from ..language.words import other_than
 from .keys import ADDRESSES, DATES, NUMBERS
 
 # Exact for the numbers that ``number`` reads.
 _EXACT = Arithmetic(prec=3000)
 _FIRST_YEAR, _LAST_YEAR = -62_135_596_800, 253_402_300_799
-_NOTHING = "x"
 _SIZES = {4: 32, 6: 128}
 
 
@@ -54,9 +55,29 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
         texts += _addresses(values)
     if "Binary" in families:
         texts += dict.fromkeys(values)
+    named_bytes = set(map(binary, values)) if "Binary" in families else set()
     if key not in ADDRESSES | DATES | NUMBERS:
-        texts.append(_NOTHING)
+        texts.append(next(text for text in other_than(values) if binary(text) not in named_bytes))
+    elif "Binary" in families:
+        texts = [text for text in texts if _is_typed(key, text)]
+        texts.append(next(text for text in _of_type(key) if binary(text) not in named_bytes))
     return texts, complete
+
+
+def _is_typed(key: str, text: str) -> bool:
+    """Return whether the key can have a value."""
+    if key in ADDRESSES:
+        return network(text) is not None
+    return (date(text) if key in DATES else number(text)) is not None
+
+
+def _of_type(key: str) -> Iterator[str]:
+    """Generate values of a key that is a number, a date or an address."""
+    for value in itertools.count():
+        if key in ADDRESSES:
+            yield str(ipaddress.IPv4Address(value))
+        else:
+            yield _as_date(Decimal(value)) or "" if key in DATES else str(value)
 
 
 def _read(kind: str, value: str) -> Decimal | None:

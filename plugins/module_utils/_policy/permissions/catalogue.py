@@ -23,6 +23,7 @@ from ..._findings.finding import Finding
 from ..language.document import Policy, parse_policy
 from ..language.match import ArnGlob, Cover, arn_parts
 from ..language.phrases import describe_action
+from ..language.resources import ResourceTest
 from ..language.template import Wild, tokenize
 from .permissions import NamedPolicy, Required
 
@@ -58,6 +59,9 @@ class Catalogue:
             return None
         arns = self._arns_of(action)
         if not arns:
+            named = ResourceTest((resource,), variables=True, wide=False)
+            if named.covers_service(action.lower().partition(":")[0], wild=False) is Cover.ALL:
+                return None
             return f"{action} has no resource types: it is only ever asked about '*'"
         # A policy's * may stand for anything, a variable too.
         pattern = _PLACEHOLDER.sub("*", resource)

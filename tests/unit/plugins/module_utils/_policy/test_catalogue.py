@@ -73,6 +73,7 @@ def test_an_action_that_does_not_exist(action, message):
         ("S3:getobject", "arn:aws:s3:::b/k"),
         ("s3:GetObject", "*"),
         ("s3:GetObject", "arn:aws:s3:::*"),
+        ("s3:ListAllMyBuckets", "arn:aws:s3:::*"),
         ("s3:GetObject", "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"),
         ("s3:ListBucket", "arn:aws:s3:::b"),
         ("s3:*", "arn:aws:s3:::b"),

@@ -567,6 +567,13 @@ EXACT = [
     ),
     ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
+    ({"BinaryEqualsIfExists": {"t:key": "QUJD"}}, "conditional"),
+    # The text that stands for any other value is none of those that are named.
+    ({"BinaryEqualsIfExists": {"t:key": "x"}}, "conditional"),
+    ({"BinaryEqualsIfExists": {"t:key": ["x", "y"], "t:other": "xxxx"}}, "conditional"),
+    ({"BinaryEqualsIfExists": {"s3:max-keys": "0"}}, "conditional"),
+    ({"BinaryEqualsIfExists": {"aws:CurrentTime": "QUJD"}}, "conditional"),
+    ({"BinaryEquals": {"aws:SourceIp": "QUJD"}}, "implicit_deny"),
 ]
 
 

@@ -64,7 +64,7 @@ KEYS = {
     "aws:SecureTransport": (["Bool"], False),
     "aws:MultiFactorAuthPresent": (["Bool"], False),
     "aws:CurrentTime": (["Date"], False),
-    "s3:max-keys": (["Numeric"], False),
+    "s3:max-keys": (["Numeric", "Binary"], False),
     "ec2:moment": (["Date", "Numeric"], False),
     "aws:SourceIp": (["Ip"], False),
     "aws:TagKeys": (["String"], True),
@@ -122,7 +122,7 @@ BLOCKS = [
     "192.0.2.0/25",
     "192.0.2.128/25",
 ]
-BLOBS = ["QUJD", "QQ==", "QR==", "no"]
+BLOBS = ["QUJD", "QQ==", "QR==", "no", "x", "xxxx"]
 
 
 def variable(draw):
