@@ -381,6 +381,18 @@ OF_KUBERNETES = (
         kube.new_pod(env=kube.environment(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="example")),
         "POD_OTHER_CREDENTIALS",
     ),
+    Scenario(
+        "an endpoint of its own in the Pod",
+        kube.new_pod(env=kube.environment(AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:9911/")),
+        "POD_OTHER_CREDENTIALS",
+    ),
+    Scenario(
+        "variables of the Pod from a Secret",
+        kube.new_pod(
+            more=[{"name": "web", "image": "web", "envFrom": [{"secretRef": {"name": "web-env"}}]}],
+        ),
+        "POD_CREDENTIALS_UNKNOWN",
+    ),
     Scenario("proxy", kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")), "POD_PROXY"),
     Scenario(
         "Fargate",

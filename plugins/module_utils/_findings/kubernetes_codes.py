@@ -99,7 +99,8 @@ CLUSTER: Descriptions = {
         "nothing was injected though the association was there: admitted within its first seconds, or a "
         "webhook undid it",
         "recreate the Pod as for `POD_BEFORE_ASSOCIATION`; if it stays, look at the mutating webhooks",
-        "created after the association, and without its environment or token volume",
+        "created after the association, and without its environment or token volume; a container without its environment "
+        "beside others with it",
     ),
     Code.POD_SKIPS_WEBHOOK: Description(
         "A Pod is left to itself",
@@ -132,11 +133,22 @@ CLUSTER: Descriptions = {
     ),
     Code.POD_OTHER_CREDENTIALS: Description(
         "A Pod has other credentials",
+        "error",
+        "SDKs in a container use other credentials than those of the association",
+        "remove what the finding names from the container in the Pod template; name a container that is meant to have "
+        "other credentials in `eks.amazonaws.com/skip-containers`",
+        "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`; an "
+        "`AWS_CONTAINER_CREDENTIALS_FULL_URI`, `_RELATIVE_URI` or `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` of the template; "
+        "a token volume of the template with another audience",
+    ),
+    Code.POD_CREDENTIALS_UNKNOWN: Description(
+        "The credentials of a Pod are not known",
         "warning",
-        "the SDK takes other credentials first",
-        "remove them from the Pod template",
-        "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`, "
-        "beside what was injected",
+        "the manifest does not show which credentials SDKs in a container use, or SDKs differ; the check is `unknown`",
+        "remove what the finding names from the container in the Pod template, or accept it",
+        "`AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, `AWS_SHARED_CREDENTIALS_FILE`, `AWS_CONFIG_FILE`, a volume at `.aws`; "
+        "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `AWS_CONTAINER_AUTHORIZATION_TOKEN` beside what EKS injects; one half of "
+        "a pair, or a pair from an optional Secret; an `envFrom` whose `prefix` leaves such names open",
     ),
     Code.POD_PROXY: Description(
         "A Pod sends requests for credentials to a proxy",

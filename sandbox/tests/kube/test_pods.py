@@ -86,6 +86,17 @@ def test_the_webhook_injects_environment_and_token(webhook: Any) -> None:
     assert (token["audience"], token["path"]) == ("pods.eks.amazonaws.com", TOKEN_VOLUME)
 
 
+def test_a_variable_of_the_template_keeps_both_out(webhook: Any) -> None:
+    body = pod()
+    body["spec"]["containers"][0]["env"] = [
+        {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://127.0.0.1:9911/"}
+    ]
+    _, obj = webhook("POST", PATH, body)
+    container = obj["spec"]["containers"][0]
+    assert environment(container) == {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}
+    assert TOKEN_VOLUME in [mount["name"] for mount in container["volumeMounts"]]
+
+
 @pytest.mark.parametrize(
     ("skip", "injected"),
     [

@@ -68,12 +68,13 @@ def inject_pod_identity(pod: Json) -> None:
         injected = True
         environment = container.setdefault("env", [])
         present = {variable.get("name") for variable in environment}
-        for name, value in (
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", CREDENTIALS_URI),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}"),
-        ):
-            if name not in present:
-                environment.append({"name": name, "value": value})
+        added = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URI,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}",
+        }
+        # With one of them in the template the webhook adds neither.
+        if present.isdisjoint(added):
+            environment += [{"name": name, "value": value} for name, value in added.items()]
         mounts = container.setdefault("volumeMounts", [])
         if not any(mount.get("name") == TOKEN_VOLUME for mount in mounts):
             mounts.append({"mountPath": TOKEN_DIRECTORY, "name": TOKEN_VOLUME, "readOnly": True})

@@ -4,29 +4,175 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What a container's environment says about where its SDK looks for credentials. Pure.
+"""Find the source of credentials of the SDKs in a container, as far as the manifest shows it. Pure.
 
-Sources: EKS User Guide, "Understand how EKS Pod Identity works" (what is injected) and "Configure Pods to
-access AWS services with service accounts" (proxies); the order of the SDKs' credential providers is that
-of the AWS SDKs and Tools Reference Guide, "Standardized credential providers".
+Sources: EKS User Guide, "Understand how EKS Pod Identity works" (injected variables) and "Configure Pods to
+access AWS services with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardized credential
+providers". Every SDK takes keys and a web identity before the credentials of a container. Their order differs
+otherwise: of AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI botocore takes the first, Go and JavaScript the
+second; of AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE botocore takes the second, JavaScript the first; with
+AWS_PROFILE JavaScript passes over keys. EKS injects nothing into a container that has one of its two variables
+(amazon-eks-pod-identity-webhook).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from .pods import Container, Mount, Volume
+
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
 ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
 # Upper case first: the order in which findings name them.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+_IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
+_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
+# Each takes other credentials in some SDKs, and stops others.
+_PARTS = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE")
+# Variables of an envFrom that would decide. A role without token file is not used.
+_DECISIVE = (RELATIVE_URI, TOKEN, *_PROFILES, *_FILES, *_PARTS)
+
 Env: TypeAlias = Mapping[str, "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The source of credentials that the SDKs in a container use.
+
+    ``kind`` is "agent" for the role of the association, "none" where nothing of it was injected, "irsa" where the webhook
+    of EKS injected IRSA instead. ``what`` continues "container app with"; ``removal`` continues "remove". Both name
+    variables, never their values.
+    """
+
+    kind: Literal["agent", "none", "irsa", "other", "unknown"]
+    what: str = ""
+    removal: str = ""
+    names: tuple[str, ...] = ()
+
+
+def find_source(container: Container, volumes: Mapping[str, Volume]) -> Source:
+    """Return the source of credentials of a container. ``volumes`` are those of its Pod."""
+    env = container.env
+    names = earlier_provider(env)
+    profiles = _set_names(env, _PROFILES)
+    if names and not profiles and container.optional.isdisjoint(names):
+        return _earlier_source(names, env)
+    source = _container_source(container, volumes)
+    if source.kind != "agent":
+        return source
+    return _find_doubt(container, profiles) or source
+
+
+def _earlier_source(names: tuple[str, ...], env: Env) -> Source:
+    text = " and ".join(names)
+    if names != _WEB_IDENTITY:
+        return Source("other", f"{text}, which SDKs prefer", text, names)
+    role, token = env["AWS_ROLE_ARN"], env["AWS_WEB_IDENTITY_TOKEN_FILE"] or ""
+    shown = f" ({role})" if role else ""
+    injected = token.startswith(_IRSA_DIRECTORY) and CREDENTIALS_URI not in env and TOKEN_FILE not in env
+    return Source("irsa" if injected else "other", f"{text}{shown}, which SDKs prefer", text, names)
+
+
+def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Source:
+    """Return the source of credentials by the variables of a container's credentials alone."""
+    env = container.env
+    names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
+    if not names:
+        return Source("none")
+    text = " and ".join(names)
+    uri, path = env.get(CREDENTIALS_URI, ""), env.get(TOKEN_FILE, "")
+    for name in (CREDENTIALS_URI, TOKEN_FILE):
+        value = env.get(name, "")
+        if value is None or "$(" in value:
+            return Source("unknown", f"{name} from elsewhere", name, names)
+    if not uri or not agent_address(env):
+        return Source(
+            "other", f"{text} of its own, which does not lead to the EKS Pod Identity Agent", text, names
+        )
+    if not path:
+        return Source("other", f"{text} of its own, without {TOKEN_FILE}", text, names)
+    return _token_source(container.mounts, path, volumes, names)
+
+
+def _token_source(
+    mounts: Iterable[Mount], path: str, volumes: Mapping[str, Volume], names: tuple[str, ...]
+) -> Source:
+    """Return the source by the token that a container sends to the agent."""
+    text = " and ".join(names)
+    above = [mount for mount in mounts if path == mount.path or path.startswith(f"{mount.path}/")]
+    if not above:
+        return Source("other", f"{text}, and no volume at the path of {TOKEN_FILE}", text, names)
+    mount = max(above, key=lambda mount: len(mount.path))
+    volume = volumes.get(mount.volume, Volume())
+    inner = "/".join(filter(None, (mount.sub_path, path.removeprefix(mount.path).strip("/"))))
+    removal = f"volume {mount.volume} and its mount"
+    audience = volume.audiences.get(inner)
+    if mount.sub_path is None or (audience is None and not volume.has_only_tokens):
+        return Source("unknown", f"a token from volume {mount.volume}", removal, names)
+    if audience is None:
+        return Source("other", f"no token at the path of {TOKEN_FILE}", removal, names)
+    if audience == AUDIENCE:
+        return Source("agent")
+    shown = audience or "the API server"
+    return Source(
+        "other", f"a token for {shown} in volume {mount.volume}, not for {AUDIENCE}", removal, names
+    )
+
+
+def _find_doubt(container: Container, profiles: tuple[str, ...]) -> Source | None:
+    """Return the source that some SDKs may prefer to the agent, or None. The first reason suffices."""
+    env = container.env
+    names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
+    if names:
+        return _doubt(names, "which some SDKs prefer")
+    names = (*profiles, *_set_names(env, _FILES))
+    if names:
+        keys = _set_names(env, (*_KEYS, *_WEB_IDENTITY)) if profiles else ()
+        return _doubt((*names, *keys), "so that the contents of the file decide")
+    homes = [mount.path for mount in container.mounts if "/.aws/" in f"{mount.path}/"]
+    if homes:
+        return Source(
+            "unknown", f"a volume at {homes[0]}, whose contents decide", f"the volume at {homes[0]}"
+        )
+    if _set_names(env, _PARTS):
+        names = _set_names(env, (*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY"))
+        return _doubt(tuple(dict.fromkeys(names)), "which some SDKs prefer, or fail without the rest")
+    entries = [entry for entry in container.env_from if _may_decide(entry.prefix, env)]
+    if entries:
+        text = ", ".join(dict.fromkeys(map(str, entries)))
+        removal = (
+            f"variables of credentials, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, that {text} may have,"
+        )
+        return Source("unknown", f"envFrom {text}, which may set variables that SDKs prefer", removal)
+    return None
+
+
+def _doubt(names: tuple[str, ...], why: str) -> Source:
+    text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return Source("unknown", f"{text}, {why}", text, names)
+
+
+def _may_decide(prefix: str, env: Env) -> bool:
+    """Return whether an envFrom can set a decisive variable: ``env`` overrides it, and its prefix begins each name."""
+    return any(name.startswith(prefix) and name not in env for name in _DECISIVE)
+
+
+def _set_names(env: Env, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if env.get(name, "") != "")
 
 
 def is_injected(env: Env) -> bool:
@@ -37,19 +183,17 @@ def is_injected(env: Env) -> bool:
 def agent_address(env: Env) -> str:
     """The agent's address in the environment; "" when it is another address, or none."""
     try:
-        host = urlsplit(env.get(CREDENTIALS_URI) or "").hostname or ""
+        url = urlsplit(env.get(CREDENTIALS_URI) or "")
+        host, port = url.hostname or "", url.port or 80
     except ValueError:
         return ""
-    return host if host in ADDRESSES else ""
+    return host if host in ADDRESSES and port == 80 and url.scheme == "http" else ""
 
 
 def earlier_provider(env: Env) -> tuple[str, ...]:
     """The variables of credentials that SDKs prefer to those of a container."""
-    for names in (
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    ):
-        if all(env.get(name, "") != "" for name in names):
+    for names in (_KEYS, _WEB_IDENTITY):
+        if _set_names(env, names) == names:
             return names
     return ()
 

@@ -27,6 +27,8 @@ from .pods import Owner, Pod
 from .rollouts import Hold, why_held
 from .state import RESOURCES, KubeState
 
+_WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
+
 
 @dataclass(frozen=True, slots=True)
 class FaultyPod:
@@ -130,12 +132,19 @@ def _pods_check(
     if state.pods is None:
         return Check("pods", UNKNOWN, findings=(unreadable["pods"],)) if "pods" in unreadable else None
     count = len(state.pods.get(key, ()))
-    own = [entry for entry in faulty if entry.fault.check == "pods"]
-    failing = {entry.pod.name for entry in own if entry.fault.severity == "error"}
-    bad = failing or {entry.pod.name for entry in own}
-    detail = f"{len(bad)}/{count}" if bad else str(count)
-    status: Status = FAIL if failing else WARNING if bad else PASS
-    return Check("pods", status, detail, tuple(findings["pods"]))
+    pods: dict[Status, set[str]] = {}
+    for entry in faulty:
+        if entry.fault.check == "pods":
+            pods.setdefault(_status(entry.fault), set()).add(entry.pod.name)
+    worst: Status = next((status for status in _WORST_FIRST if status in pods), PASS)
+    detail = f"{len(pods[worst])}/{count}" if worst in pods else str(count)
+    return Check("pods", worst, detail, tuple(findings["pods"]))
+
+
+def _status(fault: Fault) -> Status:
+    if fault.code == Code.POD_CREDENTIALS_UNKNOWN:
+        return UNKNOWN
+    return FAIL if fault.severity == "error" else WARNING
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
@@ -157,12 +166,22 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
 
 def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
     first = group[0]
+    if first.fault.template:
+        return _change_of_template(first)
     if not first.fault.recreates:
         return first.fault.remedy
     rollout = state.rollout_of(first.owner)
     names = sorted(entry.pod.name for entry in group)
     held = why_held(hold, first.owner, names, rollout) if hold and rollout else ""
     return f"{first.fault.remedy} {recreate(first.owner, first.pod, held)}".lstrip()
+
+
+def _change_of_template(faulty: FaultyPod) -> str:
+    """A new template of a Deployment, DaemonSet or StatefulSet replaces its Pods; other owners make no new Pods for it."""
+    owner, fault = faulty.owner, faulty.fault
+    place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {faulty.pod.name}"
+    text = f"In {place}, or in what adds to it, {fault.template}. {fault.remedy}"
+    return text if can_restart(owner) else f"{text} {recreate(owner, faulty.pod)}"
 
 
 def _message(group: Sequence[FaultyPod], state: KubeState) -> str:

@@ -6,13 +6,14 @@
 
 """What keeps a Pod from its role: one small predicate each. Pure.
 
-A predicate gives the fault of one Pod, or None. ``FAULTS`` has them in the order of causes: where a Pod
-cannot work at all, what else is amiss with it does not matter.
+A predicate gives the fault of one Pod, or None. ``CAUSES`` has them in the order of causes: where a Pod
+cannot work at all, what else is amiss with it does not matter. Each container is judged by itself, except containers that
+the annotation skip-containers leaves out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,7 +22,15 @@ from ...._findings.severities import Severity
 from ...._findings.table import TABLE
 from ...model.messages import listed
 from ..model.times import shown_time
-from .environment import IPV4_ADDRESS, IPV6_ADDRESS, earlier_provider, is_injected, proxies_to_agent
+from .environment import (
+    IPV4_ADDRESS,
+    IPV6_ADDRESS,
+    Source,
+    earlier_provider,
+    find_source,
+    is_injected,
+    proxies_to_agent,
+)
 from .pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Pod
 from .state import AGENT_NAMESPACE, AGENTS, KubeState
 
@@ -48,7 +57,7 @@ class Fault:
 
     ``what`` is the rest of a sentence about it, the same for all Pods with the same cause; ``detail``
     (a node) may differ between them. ``check`` is the check that it fails. With ``recreates`` the remedy takes a new
-    Pod, which depends on the owner.
+    Pod, which depends on the owner. ``template`` is a change of the Pod template, which the remedy begins with.
     """
 
     code: Code
@@ -57,6 +66,7 @@ class Fault:
     detail: str = ""
     check: str = "pods"
     recreates: bool = False
+    template: str = ""
 
     @property
     def severity(self) -> Severity:
@@ -133,11 +143,7 @@ def admitted_before_association(pod: Pod, _state: KubeState, association: Associ
 
 def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault | None:
     """Admitted after the association, and yet nothing was injected into any container."""
-    if not association.association_id or is_served(pod):
-        return None
-    if admitted_before_association(pod, state, association):
-        return None
-    if pod.skipped and all(container.name in pod.skipped for container in pod.containers):
+    if is_served(pod) or admitted_before_association(pod, state, association):
         return None
     return Fault(
         Code.POD_NOT_INJECTED,
@@ -229,49 +235,112 @@ def has_own_interface(pod: Pod, _state: KubeState, _association: Association) ->
     )
 
 
-def other_credentials_first(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """SDKs take keys, then a web identity, from the environment before they ask the agent."""
-    for container in pod.containers:
-        names = earlier_provider(container.env)
-        if names and is_injected(container.env):
-            role = container.env.get("AWS_ROLE_ARN") if "AWS_ROLE_ARN" in names else ""
-            return Fault(
-                Code.POD_OTHER_CREDENTIALS,
-                f"container {container.name} also has {' and '.join(names)}"
-                f"{f' ({role})' if role else ''}, which SDKs prefer",
-                "Remove them from the Pod template and from what adds them.",
-                recreates=True,
-            )
-    return None
+Sources = Sequence[tuple[str, Source]]
+
+
+def other_credentials(sources: Sources) -> Fault | None:
+    """SDKs in a container use credentials of its own, so another Pod from the same template is no better."""
+    own = [(name, source) for name, source in sources if source.kind == "other"]
+    if not own:
+        return None
+    return Fault(
+        Code.POD_OTHER_CREDENTIALS,
+        _in_words(own),
+        f"To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
+        template=_removals(own),
+    )
+
+
+def partly_injected(sources: Sources) -> Fault | None:
+    """The webhook of EKS injects into all containers; another one ran after it."""
+    names = [name for name, source in sources if source.kind in ("none", "irsa")]
+    if not names:
+        return None
+    return Fault(
+        Code.POD_NOT_INJECTED,
+        f"container {listed(names)} without the environment of EKS Pod Identity, which other containers have",
+        f"If it needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. Else find the webhook that "
+        "adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+    )
+
+
+def unknown_credentials(sources: Sources) -> Fault | None:
+    """The manifest does not show which credentials SDKs in a container use."""
+    unknown = [(name, source) for name, source in sources if source.kind == "unknown"]
+    if not unknown:
+        return None
+    return Fault(
+        Code.POD_CREDENTIALS_UNKNOWN,
+        f"{_in_words(unknown)}: it is not known whether SDKs use the role of the association",
+        f"If the role of the association is used all the same, pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}] accepts "
+        f"it. To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
+        template=_removals(unknown),
+    )
+
+
+def _in_words(sources: Sources) -> str:
+    return "; ".join(
+        f"container {listed(names)} with {source.what}" for source, names in _by_source(sources).items()
+    )
+
+
+def _removals(sources: Sources) -> str:
+    return ", and ".join(
+        f"remove {source.removal} from container {listed(names)}"
+        for source, names in _by_source(sources).items()
+    )
+
+
+def _by_source(sources: Sources) -> dict[Source, list[str]]:
+    groups: dict[Source, list[str]] = {}
+    for name, source in sources:
+        groups.setdefault(source, []).append(name)
+    return groups
 
 
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
 # The first of these that holds is the cause, and hides the rest.
-CAUSES: tuple[Predicate, ...] = (
-    on_fargate,
-    on_windows,
-    on_virtual_node,
-    skips_webhook,
-    admitted_before_association,
-    not_injected,
-)
+CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
+# A new Pod is needed, and may have none of the other faults.
+ADMISSION: tuple[Predicate, ...] = (admitted_before_association, not_injected)
 # Each of these stands for itself.
 FLAWS: tuple[Predicate, ...] = (
     no_agent_on_node,
     proxied,
     containers_skipped,
-    other_credentials_first,
     takes_agent_port,
     has_own_interface,
 )
 
 
 def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
-    for predicate in CAUSES:
-        fault = predicate(pod, state, association)
-        if fault is not None:
-            return [fault]
-    return [fault for predicate in FLAWS if (fault := predicate(pod, state, association)) is not None]
+    if fault := _first(CAUSES, pod, state, association):
+        return [fault]
+    sources = sources_of(pod) if association.association_id else ()
+    faults = [other_credentials(sources)]
+    if any(source.kind in ("none", "irsa") for _name, source in sources):
+        if fault := _first(ADMISSION, pod, state, association):
+            return [*filter(None, faults), fault]
+        faults.append(partly_injected(sources))
+    faults.append(unknown_credentials(sources))
+    faults += [predicate(pod, state, association) for predicate in FLAWS]
+    return [fault for fault in faults if fault is not None]
+
+
+def sources_of(pod: Pod) -> Sources:
+    """Return the source of credentials of each container that is not left out, by name."""
+    return [
+        (container.name, find_source(container, pod.volumes))
+        for container in pod.containers
+        if container.name not in pod.skipped or is_injected(container.env)
+    ]
+
+
+def _first(
+    predicates: Sequence[Predicate], pod: Pod, state: KubeState, association: Association
+) -> Fault | None:
+    faults = (predicate(pod, state, association) for predicate in predicates)
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def is_served(pod: Pod) -> bool:
@@ -281,14 +350,14 @@ def is_served(pod: Pod) -> bool:
 
 def needs_admission(fault: Fault) -> bool:
     """Whether a new Pod from the same template is all that is needed."""
-    return fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
+    return fault.recreates and fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
 
 
 def may_be_repaired(pod: Pod, fault: Fault, association: Association) -> bool:
     """Whether recreating the Pod can be expected to help, so that doing it again and again is no danger."""
     if fault.code == Code.POD_BEFORE_ASSOCIATION:
         return True
-    if fault.code != Code.POD_NOT_INJECTED or pod.created is None or association.created is None:
+    if not needs_admission(fault) or pod.created is None or association.created is None:
         return False
     return pod.created - association.created < SETTLED_AFTER
 

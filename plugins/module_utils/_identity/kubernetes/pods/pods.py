@@ -38,15 +38,50 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvFrom:
+    """A Secret or ConfigMap whose keys become variables, like "Secret keys"; ``prefix`` begins their names."""
+
+    name: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume in a container. ``sub_path`` is None where it depends on a variable."""
+
+    volume: str
+    path: str
+    sub_path: str | None = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume with the audiences of its service account tokens, by their paths.
+
+    ``has_only_tokens``: the paths of all its files are known.
+    """
+
+    audiences: Mapping[str, str] = field(default_factory=dict)
+    has_only_tokens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """``env`` holds what the manifest says; None is a value that comes from elsewhere (valueFrom).
 
-    ``host_ports`` are the ports of the node that it takes; with hostNetwork Kubernetes writes them as well.
+    ``host_ports`` are the ports of the node that it takes; with hostNetwork Kubernetes writes them as well. ``optional``
+    are variables that are not set if their Secret or ConfigMap does not exist.
     """
 
     name: str
     env: Mapping[str, str | None]
     host_ports: frozenset[int] = frozenset()
+    optional: frozenset[str] = frozenset()
+    env_from: tuple[EnvFrom, ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +100,7 @@ class Pod:
     labels: Mapping[str, str]
     containers: tuple[Container, ...]
     skipped: frozenset[str]
-    has_token: bool
+    volumes: Mapping[str, Volume]
     operating_system: str
     has_own_interface: bool = False
     selected: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +109,10 @@ class Pod:
     @property
     def namespace(self) -> str:
         return self.workload.namespace
+
+    @property
+    def has_token(self) -> bool:
+        return TOKEN_VOLUME in self.volumes
 
 
 def has_ended(item: Object) -> bool:
@@ -112,7 +151,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
         labels=texts_of(metadata.get("labels")),
         containers=tuple(_container(container) for container in containers),
         skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
-        has_token=any(volume.get("name") == TOKEN_VOLUME for volume in objects_of(spec.get("volumes"))),
+        volumes={text_of(volume.get("name")): _volume(volume) for volume in objects_of(spec.get("volumes"))},
         operating_system=text_of(member(spec, "os").get("name")) or selected.get("kubernetes.io/os", ""),
         has_own_interface=bool(text_of(member(metadata, "annotations").get(OWN_INTERFACE))),
         selected=selected,
@@ -149,10 +188,43 @@ def _selected_labels(spec: Object) -> dict[str, str]:
     return {**required, **texts_of(spec.get("nodeSelector"))}
 
 
+def _volume(item: Object) -> Volume:
+    sources = objects_of(member(item, "projected").get("sources"))
+    tokens = [source for entry in sources if (source := member(entry, "serviceAccountToken"))]
+    return Volume(
+        {text_of(token.get("path")): text_of(token.get("audience")) for token in tokens},
+        bool(tokens) and len(tokens) == len(sources),
+    )
+
+
 def _container(item: Object) -> Container:
+    entries = objects_of(item.get("env"))
     env = {
         text_of(entry.get("name")): None if entry.get("valueFrom") else text_of(entry.get("value"))
-        for entry in objects_of(item.get("env"))
+        for entry in entries
     }
     ports = frozenset(number_of(port.get("hostPort")) for port in objects_of(item.get("ports"))) - {0}
-    return Container(text_of(item.get("name")), env, ports)
+    return Container(
+        text_of(item.get("name")),
+        env,
+        ports,
+        frozenset(text_of(entry.get("name")) for entry in entries if _is_optional(entry)),
+        tuple(_env_from(entry) for entry in objects_of(item.get("envFrom"))),
+        tuple(_mount(mount) for mount in objects_of(item.get("volumeMounts"))),
+    )
+
+
+def _is_optional(entry: Object) -> bool:
+    references = (member(entry, "valueFrom", kind) for kind in ("secretKeyRef", "configMapKeyRef"))
+    return any(reference.get("optional") is True for reference in references)
+
+
+def _env_from(entry: Object) -> EnvFrom:
+    kind = "Secret" if member(entry, "secretRef") else "ConfigMap"
+    reference = member(entry, "secretRef") or member(entry, "configMapRef")
+    return EnvFrom(f"{kind} {text_of(reference.get('name'))}", text_of(entry.get("prefix")))
+
+
+def _mount(mount: Object) -> Mount:
+    sub_path = None if mount.get("subPathExpr") else text_of(mount.get("subPath"))
+    return Mount(text_of(mount.get("name")), text_of(mount.get("mountPath")).rstrip("/"), sub_path)

@@ -23,13 +23,11 @@ from ...model.messages import sentence
 from ..api.api_errors import ApiError
 from ..api.cluster import Trial
 from ..api.patience import is_transient
-from ..model.objects import Object, member, objects_of, text_of
+from ..model.objects import Object, member
 from ..model.ownership import MANAGED_BY_LABELS
-from ..pods.environment import earlier_provider, is_injected
-from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, TOKEN_VOLUME, Container, Pod, parse_pod
+from ..pods.environment import Source, find_source, is_injected
+from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, Pod, parse_pod
 from .proof_pod import CONTAINER, ProofContainer, pod_template
-
-AUDIENCE = "pods.eks.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +82,39 @@ def judge_trial(trial: Trial, key: WorkloadKey) -> Seen:
         return judge_refusal(trial.error)
     pod = parse_pod(trial.pod, key.cluster)
     container = next((each for each in pod.containers if each.name == CONTAINER), Container("", {}))
-    for look in _LOOKS:
-        seen = look(trial.pod, pod, container, key)
-        if seen is not None:
-            return seen
-    return Seen()
+    probe = _Probe(key, pod, container, find_source(container, pod.volumes))
+    seen = (look(probe) for look in _LOOKS)
+    return next((each for each in seen if each is not None), Seen())
 
 
-def _other_account(_item: Object, pod: Pod, _container: Container, key: WorkloadKey) -> Seen | None:
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A Pod as the API server returned it, with the source of credentials of its container."""
+
+    key: WorkloadKey
+    pod: Pod
+    container: Container
+    source: Source
+
+
+def _other_account(probe: _Probe) -> Seen | None:
     """An admission policy may set another service account, whose association then counts."""
-    if pod.workload == key:
+    if probe.pod.workload == probe.key:
         return None
     return Seen(
         Code.INJECTION_OTHER_IDENTITY,
-        f"comes back under service account {pod.workload.service_account}, whose association it would get",
+        f"comes back under service account {probe.pod.workload.service_account}, whose association it would get",
         "Find the admission webhook or policy that sets serviceAccountName, and except the namespace from it.",
     )
 
 
-def _irsa(_item: Object, _pod: Pod, container: Container, _key: WorkloadKey) -> Seen | None:
+def _irsa(probe: _Probe) -> Seen | None:
     """EKS's webhook injects one of both; beside EKS Pod Identity, SDKs prefer the web identity."""
-    if "AWS_ROLE_ARN" not in earlier_provider(container.env):
+    if "AWS_ROLE_ARN" not in probe.source.names or probe.source.kind == "unknown":
         return None
-    role = container.env.get("AWS_ROLE_ARN") or "another role"
-    also = " as well, which SDKs prefer" if is_injected(container.env) else " instead of EKS Pod Identity"
+    env = probe.container.env
+    role = env.get("AWS_ROLE_ARN") or "another role"
+    also = " as well, which SDKs prefer" if is_injected(env) else " instead of EKS Pod Identity"
     return Seen(
         Code.INJECTION_IRSA,
         f"gets {role} by IRSA{also}",
@@ -116,24 +123,13 @@ def _irsa(_item: Object, _pod: Pod, container: Container, _key: WorkloadKey) -> 
     )
 
 
-def _other_credentials(_item: Object, _pod: Pod, container: Container, _key: WorkloadKey) -> Seen | None:
-    names = earlier_provider(container.env)
-    if not names:
-        return None
-    return Seen(
-        Code.INJECTION_OTHER_IDENTITY,
-        f"comes back with {' and '.join(names)}, which SDKs prefer",
-        "Find the admission webhook or policy that sets them, and except the namespace from it.",
-    )
-
-
-def _skipped(_item: Object, pod: Pod, container: Container, _key: WorkloadKey) -> Seen | None:
+def _skipped(probe: _Probe) -> Seen | None:
     """The probe has neither of them: another webhook or policy, or pod_identity_proof_pod_spec, gave it."""
-    if is_injected(container.env):
+    if probe.source.kind != "none":
         return None
-    if SKIP_WEBHOOK in pod.labels:
+    if SKIP_WEBHOOK in probe.pod.labels:
         mark = f"the label {SKIP_WEBHOOK}"
-    elif CONTAINER in pod.skipped:
+    elif CONTAINER in probe.pod.skipped:
         mark = f"the annotation {SKIP_CONTAINERS}"
     else:
         return None
@@ -144,36 +140,35 @@ def _skipped(_item: Object, pod: Pod, container: Container, _key: WorkloadKey) -
     )
 
 
-def _missing(_item: Object, pod: Pod, container: Container, _key: WorkloadKey) -> Seen | None:
-    if pod.has_token and is_injected(container.env):
+def _missing(probe: _Probe) -> Seen | None:
+    injected = is_injected(probe.container.env)
+    if probe.source.kind != "none" and (probe.pod.has_token or not injected):
         return None
-    part = " whole" if pod.has_token or is_injected(container.env) else ""
+    part = " whole" if probe.pod.has_token or injected else ""
     return Seen(
         Code.INJECTION_MISSING, f"comes back without the{part} environment and token of EKS Pod Identity"
     )
 
 
-def _other_token(item: Object, _pod: Pod, _container: Container, _key: WorkloadKey) -> Seen | None:
-    """The agent exchanges tokens for its own audience only."""
-    audiences = [
-        text_of(member(source, "serviceAccountToken").get("audience"))
-        for volume in objects_of(member(item, "spec").get("volumes"))
-        if volume.get("name") == TOKEN_VOLUME
-        for source in objects_of(member(volume, "projected").get("sources"))
-        if member(source, "serviceAccountToken")
-    ]
-    if AUDIENCE in audiences:
+def _other_credentials(probe: _Probe) -> Seen | None:
+    """Something adds them to new Pods, also where it is only not known which of them an SDK takes."""
+    if probe.source.kind == "agent":
         return None
-    shown = ", ".join(filter(None, audiences)) or "the API server"
+    unknown = probe.source.kind == "unknown"
     return Seen(
-        Code.INJECTION_OTHER_IDENTITY,
-        f"comes back with a token for {shown} in volume {TOKEN_VOLUME}, not for {AUDIENCE}",
-        f"Find the admission webhook or policy that makes a volume {TOKEN_VOLUME}.",
+        Code.INJECTION_UNKNOWN if unknown else Code.INJECTION_OTHER_IDENTITY,
+        f"comes back with {probe.source.what}",
+        f"Find the admission webhook or policy that adds {probe.source.removal}, and except the namespace from it.",
     )
 
 
-_Look = Callable[[Object, Pod, Container, WorkloadKey], "Seen | None"]
-_LOOKS: tuple[_Look, ...] = (_other_account, _irsa, _other_credentials, _skipped, _missing, _other_token)
+_LOOKS: tuple[Callable[[_Probe], Seen | None], ...] = (
+    _other_account,
+    _irsa,
+    _skipped,
+    _missing,
+    _other_credentials,
+)
 
 
 @dataclass(frozen=True, slots=True)

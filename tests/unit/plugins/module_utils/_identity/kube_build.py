@@ -36,13 +36,24 @@ URI = "http://169.254.170.23/v1/credentials"
 TOKEN = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"
 INJECTED = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": URI, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": TOKEN}
 NODE = "ip-10-0-1-5.ec2.internal"
+MOUNT = {"name": "eks-pod-identity-token", "mountPath": TOKEN.rpartition("/")[0], "readOnly": True}
 
 Json = dict[str, Any]
 
 
-def container(name: str = "app", env: Mapping[str, str] | None = None) -> Json:
+def token_volume(audience: str = "pods.eks.amazonaws.com") -> Json:
+    token = {"audience": audience, "expirationSeconds": 86400, "path": "eks-pod-identity-token"}
+    return {"name": "eks-pod-identity-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
+
+
+def container(name: str = "app", env: Mapping[str, str] | None = None, **fields: Any) -> Json:
     given = INJECTED if env is None else env
-    return {"name": name, "env": [{"name": key, "value": value} for key, value in given.items()]}
+    return {
+        "name": name,
+        "env": [{"name": key, "value": value} for key, value in given.items()],
+        "volumeMounts": [MOUNT],
+        **fields,
+    }
 
 
 def owned_by(kind: str, name: str) -> list[Json]:
@@ -80,7 +91,7 @@ def pod(
             "nodeName": node,
             "containers": list(containers or [container(env=None if injected else {})]),
             "initContainers": list(init),
-            "volumes": [{"name": "eks-pod-identity-token"}] if injected else [],
+            "volumes": [token_volume()] if injected else [],
             **spec,
         },
         "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]},

@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an environment says of where credentials come from."""
+"""The source of credentials of a container, and what is in the way of the agent."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.environment import (
@@ -14,8 +15,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     agent_address,
     covers,
     earlier_provider,
+    find_source,
     is_injected,
     proxies_to_agent,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
+    parse_pod,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -95,6 +100,9 @@ def test_proxies_on_the_way_to_the_agent(env: dict[str, str | None], names: tupl
         (build.URI, IPV4_ADDRESS),
         (IPV6_URI, IPV6_ADDRESS),
         ("http://169.254.170.2/v2/credentials", ""),
+        ("http://169.254.170.23:8080/v1/credentials", ""),
+        ("https://169.254.170.23/v1/credentials", ""),
+        ("http://169.254.170.23:port/v1/credentials", ""),
         ("http://[fd00", ""),
         ("", ""),
         (None, ""),
@@ -127,3 +135,172 @@ def test_a_token_file_is_needed_too() -> None:
 )
 def test_providers_that_come_first(env: dict[str, str | None], names: tuple[str, ...]) -> None:
     assert earlier_provider(env) == names
+
+
+URI, FILE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+RELATIVE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+BOTH_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/own", "AWS_WEB_IDENTITY_TOKEN_FILE": "/own"}
+IRSA_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
+ELSEWHERE = "which does not lead to the EKS Pod Identity Agent"
+FILE_DECIDES = "so that the contents of the file decide"
+SOME = "which some SDKs prefer"
+PART = "which some SDKs prefer, or fail without the rest"
+FROM_SECRET = {"secretRef": {"name": "keys"}}
+FROM_MAP = {"configMapRef": {"name": "app"}}
+MAY_SET = "which may set variables that SDKs prefer"
+
+
+def secret_key(*names: str, optional: bool = False) -> list[dict[str, Any]]:
+    reference = {"name": "keys", "key": "k", **({"optional": True} if optional else {})}
+    return [{"name": name, "valueFrom": {"secretKeyRef": reference}} for name in names]
+
+
+def beside(*entries: dict[str, Any], **env: str) -> dict[str, Any]:
+    """A container with the injected variables, and others."""
+    made = build.container(env={**build.INJECTED, **env})
+    return {**made, "env": [*made["env"], *entries]}
+
+
+def alone(**env: str) -> dict[str, Any]:
+    return build.container(env=env)
+
+
+def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
+    return build.container(env={URI: build.URI, FILE: path}, volumeMounts=[mount])
+
+
+@pytest.mark.parametrize(
+    ("container", "kind", "what"),
+    [
+        (beside(), "agent", ""),
+        (beside(AWS_ROLE_ARN="r"), "agent", ""),
+        (beside(AWS_SECRET_ACCESS_KEY="b", AWS_PROFILE=""), "agent", ""),
+        (alone(), "none", ""),
+        (alone(AWS_REGION="eu-west-1"), "none", ""),
+        # Keys, from a value or from elsewhere.
+        (beside(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        (beside(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        (alone(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        (beside(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {PART}"),
+        (beside(AWS_ACCESS_KEY_ID="a"), "unknown", f"AWS_ACCESS_KEY_ID, {PART}"),
+        (
+            beside(AWS_ACCESS_KEY="a", AWS_SECRET_KEY="b"),
+            "unknown",
+            f"AWS_ACCESS_KEY and AWS_SECRET_KEY, {PART}",
+        ),
+        # A web identity.
+        (
+            beside(**WEB_IDENTITY),
+            "other",
+            "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (arn:aws:iam::111122223333:role/own), which SDKs prefer",
+        ),
+        (
+            alone(**{**WEB_IDENTITY, "AWS_WEB_IDENTITY_TOKEN_FILE": IRSA_FILE}),
+            "irsa",
+            "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (arn:aws:iam::111122223333:role/own), which SDKs prefer",
+        ),
+        (
+            beside(*secret_key("AWS_ROLE_ARN"), AWS_WEB_IDENTITY_TOKEN_FILE=IRSA_FILE),
+            "other",
+            "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, which SDKs prefer",
+        ),
+        (beside(AWS_WEB_IDENTITY_TOKEN_FILE="/own"), "unknown", f"AWS_WEB_IDENTITY_TOKEN_FILE, {PART}"),
+        # Profiles and files.
+        (beside(AWS_PROFILE="p"), "unknown", f"AWS_PROFILE, {FILE_DECIDES}"),
+        (
+            beside(AWS_PROFILE="p", AWS_SHARED_CREDENTIALS_FILE="/f"),
+            "unknown",
+            f"AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE, {FILE_DECIDES}",
+        ),
+        (beside(AWS_CONFIG_FILE="/f"), "unknown", f"AWS_CONFIG_FILE, {FILE_DECIDES}"),
+        (
+            beside(AWS_PROFILE="p", **KEYS),
+            "unknown",
+            f"AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, {FILE_DECIDES}",
+        ),
+        (
+            build.container(volumeMounts=[build.MOUNT, {"name": "aws", "mountPath": "/root/.aws/"}]),
+            "unknown",
+            "a volume at /root/.aws, whose contents decide",
+        ),
+        (build.container(volumeMounts=[build.MOUNT, {"name": "a", "mountPath": "/x/.awsome"}]), "agent", ""),
+        # Credentials of a container, of its own.
+        (alone(**{URI: "http://127.0.0.1:9911/"}), "other", f"{URI} of its own, {ELSEWHERE}"),
+        (alone(**{URI: ""}), "other", f"{URI} of its own, {ELSEWHERE}"),
+        (alone(**{FILE: build.TOKEN}), "other", f"{FILE} of its own, {ELSEWHERE}"),
+        (alone(**{URI: build.URI}), "other", f"{URI} of its own, without {FILE}"),
+        (alone(**{RELATIVE: "/v2/x"}), "other", f"{RELATIVE} of its own, {ELSEWHERE}"),
+        (beside(**{RELATIVE: "/v2/x"}), "unknown", f"{RELATIVE}, {SOME}"),
+        (beside(**{RELATIVE: ""}), "unknown", f"{RELATIVE}, {SOME}"),
+        (
+            beside(AWS_CONTAINER_AUTHORIZATION_TOKEN="t"),
+            "unknown",
+            f"AWS_CONTAINER_AUTHORIZATION_TOKEN, {SOME}",
+        ),
+        (beside(**{URI: "http://$(HOST)/v1/credentials"}), "unknown", f"{URI} from elsewhere"),
+        (beside(*secret_key(FILE)), "unknown", f"{FILE} from elsewhere"),
+        # The token.
+        (
+            build.container(volumeMounts=[]),
+            "other",
+            f"{URI} and {FILE}, and no volume at the path of {FILE}",
+        ),
+        (
+            token_at("/own/token", {"name": "sts", "mountPath": "/own"}),
+            "other",
+            "a token for sts.amazonaws.com in volume sts, not for pods.eks.amazonaws.com",
+        ),
+        (
+            token_at("/own/token", {"name": "sts", "mountPath": "/own/token", "subPath": "token"}),
+            "other",
+            "a token for sts.amazonaws.com in volume sts, not for pods.eks.amazonaws.com",
+        ),
+        (
+            token_at(
+                "/own/eks-pod-identity-token",
+                {"name": "eks-pod-identity-token", "mountPath": "/own"},
+            ),
+            "agent",
+            "",
+        ),
+        (
+            token_at("/own/else", {"name": "sts", "mountPath": "/own"}),
+            "other",
+            f"no token at the path of {FILE}",
+        ),
+        (
+            token_at("/own/token", {"name": "files", "mountPath": "/own"}),
+            "unknown",
+            "a token from volume files",
+        ),
+        (
+            token_at("/own/token", {"name": "sts", "mountPath": "/own", "subPathExpr": "$(POD)"}),
+            "unknown",
+            "a token from volume sts",
+        ),
+        # Variables that come from elsewhere.
+        (build.container(envFrom=[FROM_SECRET]), "unknown", f"envFrom Secret keys, {MAY_SET}"),
+        (
+            build.container(envFrom=[FROM_SECRET, FROM_MAP, {**FROM_MAP, "prefix": "AWS_"}]),
+            "unknown",
+            f"envFrom Secret keys, ConfigMap app, {MAY_SET}",
+        ),
+        (build.container(envFrom=[{**FROM_MAP, "prefix": "APP_"}]), "agent", ""),
+        (
+            build.container(envFrom=[{**FROM_MAP, "prefix": "AWS_CONTAINER_"}]),
+            "unknown",
+            f"envFrom ConfigMap app, {MAY_SET}",
+        ),
+        ({**beside(**KEYS), "envFrom": [FROM_MAP]}, "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        ({**alone(), "envFrom": [FROM_MAP]}, "none", ""),
+    ],
+)
+def test_source_of_credentials(container: dict[str, Any], kind: str, what: str) -> None:
+    volumes = [build.token_volume(), {**build.token_volume("sts.amazonaws.com"), "name": "sts"}]
+    volumes[1]["projected"]["sources"][0]["serviceAccountToken"]["path"] = "token"
+    item = build.pod(containers=[container], volumes=[*volumes, {"name": "files", "emptyDir": {}}])
+    pod = parse_pod(item, build.CLUSTER)
+    source = find_source(pod.containers[0], pod.volumes)
+    assert (source.kind, source.what) == (kind, what)

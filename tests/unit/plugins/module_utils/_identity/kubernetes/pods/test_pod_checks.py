@@ -83,6 +83,25 @@ def stale(owner: tuple[str, str] | None, **more: Any) -> dict[str, Any]:
     return build.pod("x", created=build.BEFORE, injected=False, owner=owner, **more)
 
 
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
+BOTH_KEYS = "container app with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer"
+OWN_URI = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}
+OWN = "container app with AWS_CONTAINER_CREDENTIALS_FULL_URI of its own, which does not lead to the EKS Pod Identity Agent"
+ON_PURPOSE = (
+    "To leave a container out on purpose, name it in the annotation eks.amazonaws.com/skip-containers of the Pod "
+    "template."
+)
+
+
+def other_credentials(what: str, change: str, age: str = "2 hours") -> tuple[str, str, str, str]:
+    return (
+        "POD_OTHER_CREDENTIALS",
+        "error",
+        f"{ONE} ({age} old): {what}.",
+        f"In the Pod template of Deployment web, or in what adds to it, {change}. {ON_PURPOSE}",
+    )
+
+
 AGENTS = {"agents": build.read([build.agent()])}
 NO_AGENTS = {"agents": build.read([])}
 CASES = [
@@ -499,17 +518,15 @@ CASES = [
         [
             build.pod(
                 containers=[build.container(), build.container("squid", {"HTTP_PROXY": "http://p"})],
-                annotations={"eks.amazonaws.com/skip-containers": "other"},
+                annotations={"eks.amazonaws.com/skip-containers": "squid"},
             )
         ],
-        ("pass", "fail 1/1"),
+        ("pass", "warning 1/1"),
         (
-            "POD_PROXY",
-            "error",
-            f"{ONE} (2 hours old): container squid has HTTP_PROXY without a NO_PROXY for the agent, so its "
-            "SDK may ask "
-            "the proxy for credentials.",
-            f"Add 169.254.170.23 and [fd00:ec2::23] to NO_PROXY and no_proxy in the Pod template. {RESTART}",
+            "POD_CONTAINERS_SKIPPED",
+            "warning",
+            f"{ONE} (2 hours old): container squid left out by the annotation eks.amazonaws.com/skip-containers.",
+            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
         ),
     ),
     Case(
@@ -545,27 +562,124 @@ CASES = [
     Case(
         "keys in the environment",
         [proxy(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="not-a-secret")],
-        ("pass", "warning 1/1"),
-        (
-            "POD_OTHER_CREDENTIALS",
-            "warning",
-            f"{ONE} (2 hours old): container app also has AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which "
-            "SDKs "
-            "prefer.",
-            f"Remove them from the Pod template and from what adds them. {RESTART}",
-        ),
+        ("pass", "fail 1/1"),
+        other_credentials(BOTH_KEYS, "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from container app"),
     ),
     Case(
         "a web identity beside Pod Identity",
         [proxy(**STALE_AND_IRSA)],
-        ("pass", "warning 1/1"),
+        ("pass", "fail 1/1"),
+        other_credentials(
+            "container app with AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (arn:aws:iam::111122223333:role/old), which "
+            "SDKs prefer",
+            "remove AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE from container app",
+        ),
+    ),
+    Case(
+        "credentials of its own beside a sidecar with Pod Identity",
+        [build.pod(containers=[build.container(env=OWN_URI), build.container("proxy")])],
+        ("pass", "fail 1/1"),
+        other_credentials(OWN, "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from container app"),
+    ),
+    Case(
+        "credentials of its own in the only container",
+        [build.pod(containers=[build.container(env=OWN_URI)])],
+        ("pass", "fail 1/1"),
+        other_credentials(OWN, "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from container app"),
+    ),
+    Case(
+        "credentials of its own, before the association: another Pod is no better",
+        [build.pod(created=build.BEFORE, injected=False, containers=[build.container(env=OWN_URI)])],
+        ("pass", "fail 1/1"),
+        other_credentials(OWN, "remove AWS_CONTAINER_CREDENTIALS_FULL_URI from container app", "3 days"),
+    ),
+    Case(
+        "several containers and an init container with other credentials",
+        [
+            build.pod(
+                containers=[build.container(env={**build.INJECTED, **KEYS}), build.container("log", OWN_URI)],
+                init=[build.container("setup", {**build.INJECTED, **KEYS})],
+            )
+        ],
+        ("pass", "fail 1/1"),
+        other_credentials(
+            f"container setup, app with {BOTH_KEYS.partition(' with ')[2]}; {OWN.replace('app', 'log', 1)}",
+            "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from container setup, app, and remove "
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI from container log",
+        ),
+    ),
+    Case(
+        "a token for another audience",
+        [build.pod(volumes=[build.token_volume("sts.amazonaws.com")])],
+        ("pass", "fail 1/1"),
+        other_credentials(
+            "container app with a token for sts.amazonaws.com in volume eks-pod-identity-token, not for "
+            "pods.eks.amazonaws.com",
+            "remove volume eks-pod-identity-token and its mount from container app",
+        ),
+    ),
+    Case(
+        "keys in a Pod that nothing owns",
+        [build.pod("x", owner=None, containers=[build.container(env={**build.INJECTED, **KEYS})])],
+        ("pass", "fail 1/1"),
         (
             "POD_OTHER_CREDENTIALS",
-            "warning",
-            f"{ONE} (2 hours old): container app also has AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE "
-            "(arn:aws:iam::111122223333:role/old), which SDKs prefer.",
-            f"Remove them from the Pod template and from what adds them. {RESTART}",
+            "error",
+            f"Pod x (2 hours old): {BOTH_KEYS}.",
+            "In the manifest of Pod x, or in what adds to it, remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from "
+            f"container app. {ON_PURPOSE} Nothing owns it, so create it anew from its manifest. Before that: kubectl delete "
+            "pod x -n shop",
         ),
+    ),
+    Case(
+        "keys in a container that is left out on purpose",
+        [
+            build.pod(
+                containers=[build.container(), build.container("backup", KEYS)],
+                annotations={"eks.amazonaws.com/skip-containers": "backup"},
+            )
+        ],
+        ("pass", "warning 1/1"),
+        (
+            "POD_CONTAINERS_SKIPPED",
+            "warning",
+            f"{ONE} (2 hours old): container backup left out by the annotation eks.amazonaws.com/skip-containers.",
+            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+        ),
+    ),
+    Case(
+        "a container without injection beside one with it",
+        [build.pod(containers=[build.container(), build.container("late", {})])],
+        ("pass", "fail 1/1"),
+        (
+            "POD_NOT_INJECTED",
+            "error",
+            f"{ONE} (2 hours old): container late without the environment of EKS Pod Identity, which other containers have.",
+            "If it needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the Pod template. Else find "
+            "the webhook that adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+        ),
+    ),
+    Case(
+        "variables that come from elsewhere",
+        [build.pod(containers=[build.container(envFrom=[{"secretRef": {"name": "app-env"}}])])],
+        ("pass", "unknown 1/1"),
+        (
+            "POD_CREDENTIALS_UNKNOWN",
+            "warning",
+            f"{ONE} (2 hours old): container app with envFrom Secret app-env, which may set variables that SDKs prefer: it is "
+            "not known whether SDKs use the role of the association.",
+            "In the Pod template of Deployment web, or in what adds to it, remove variables of credentials, such as "
+            "AWS_ACCESS_KEY_ID and AWS_PROFILE, that Secret app-env may have, from container app. If the role of the "
+            "association is used all the same, pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN] accepts it. "
+            f"{ON_PURPOSE}",
+        ),
+    ),
+    Case(
+        "other credentials are no fault of a Pod without association",
+        [build.pod(containers=[build.container(env=KEYS)])],
+        ("pass", "pass 1"),
+        None,
+        row={"association_id": "", "association_created_at": ""},
     ),
     Case(
         "Pods that may not be read",
@@ -671,3 +785,24 @@ def test_a_missing_agent_is_one_finding_for_all_workloads() -> None:
     verdict = verify_pods(workloads, state, build.CLUSTER)
     assert [(finding.code, finding.workload) for finding in verdict.findings] == [("AGENT_MISSING", None)]
     assert [[check.status for check in verdict.checks[key]] for key in keys] == [["fail", "pass"]] * 2
+
+
+def test_a_stale_container_and_one_with_other_credentials_are_two_findings() -> None:
+    containers = [build.container(env=OWN_URI), build.container("web", {})]
+    pods = [build.pod(created=build.BEFORE, injected=False, containers=containers)]
+    state = read_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
+    verdict = verify_pods([build.verified()], state, build.CLUSTER)
+    codes = [finding.code.value for finding in verdict.findings]
+    assert codes == ["POD_OTHER_CREDENTIALS", "POD_BEFORE_ASSOCIATION"]
+
+
+def test_no_value_of_a_variable_is_shown() -> None:
+    env = dict.fromkeys((*KEYS, *OWN_URI, "AWS_PROFILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN"), "s3cr3t")
+    pods = [
+        build.pod("x", containers=[build.container(env={name: value})], injected=False)
+        for name, value in env.items()
+    ]
+    state = read_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
+    verdict = verify_pods([build.verified()], state, build.CLUSTER)
+    assert verdict.findings
+    assert "s3cr3t" not in str(verdict.findings)

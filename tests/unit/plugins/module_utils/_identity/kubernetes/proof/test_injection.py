@@ -78,9 +78,8 @@ def answer(
     pod["spec"]["serviceAccountName"] = account
     pod["spec"]["containers"][0]["env"] += [{"name": name, "value": value} for name, value in env.items()]
     if audience is not None:
-        token = {"audience": audience, "path": "eks-pod-identity-token"} if audience else {"path": "token"}
-        sources = [{"serviceAccountToken": token}]
-        pod["spec"]["volumes"].append({"name": "eks-pod-identity-token", "projected": {"sources": sources}})
+        pod["spec"]["containers"][0]["volumeMounts"].append(build.MOUNT)
+        pod["spec"]["volumes"].append(build.token_volume(audience))
     pod["metadata"]["labels"] |= labels or {}
     pod["metadata"]["annotations"] = dict(annotations or {})
     return Trial(pod)
@@ -147,6 +146,17 @@ def test_the_probe_meets_the_restricted_standard_and_runs_as_the_workload() -> N
             answer(env={**build.INJECTED, **KEYS}),
             "INJECTION_OTHER_IDENTITY",
             "comes back with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer",
+        ),
+        (
+            answer(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}, audience=None),
+            "INJECTION_OTHER_IDENTITY",
+            "comes back with AWS_CONTAINER_CREDENTIALS_FULL_URI of its own, which does not lead to the EKS Pod Identity "
+            "Agent",
+        ),
+        (
+            answer(env={**build.INJECTED, "AWS_PROFILE": "shared"}),
+            "INJECTION_UNKNOWN",
+            "comes back with AWS_PROFILE, so that the contents of the file decide",
         ),
         (
             answer(account="other"),
