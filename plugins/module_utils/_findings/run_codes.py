@@ -137,9 +137,9 @@ RUN: Descriptions = {
         "A policy that is not listed is attached",
         "warning",
         "a role made here has a policy that is not listed, or that stays for users outside the run; an error where it lets "
-        "the role administer the account",
+        "the role administer the account, an info where that role is given by its ARN",
         "nothing where another list needs it; else list it, detach it, or `purge_policies`",
-        also=("error",),
+        also=("error", "info"),
     ),
     Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS: Description(
         "Without session tags the scope is the account",

@@ -183,9 +183,9 @@ VERIFICATION: Descriptions = {
         "The role has an inline policy",
         "warning",
         "a role made here has an inline policy, which nobody asked for; an error where it lets the role administer the "
-        "account",
+        "account, an info where that role is given by its ARN",
         "delete it; list what the workload needs under `policies`",
-        also=("error",),
+        also=("error", "info"),
     ),
     Code.PERMISSION_NOTHING_LEFT: Description(
         "Nothing of what the policies grant is left",

@@ -21,6 +21,7 @@ from ..._policy.permissions.futile import find_what_takes_all
 from ..._policy.permissions.permissions import NamedPolicy, Required, check_permission, permission_layers
 from ..model.checks import Check, conclude, conclude_unread, join_checks
 from ..model.desired import Desired, Workload
+from ..model.messages import as_clause
 from ..model.observed import Document, Observed, ObservedRole, ReadFailure, VerificationReads, target_of
 from ..model.shared import shared_roles
 from ..plan import retained
@@ -37,16 +38,24 @@ ADMINISTRATION = ("*", "iam:*")
 def extra_permissions(
     desired: Desired, observed: Observed, reads: VerificationReads
 ) -> dict[WorkloadKey, list[Check]]:
-    """What roles made here have without being asked for, by each workload that uses them."""
+    """Return the policies that nobody listed, by each workload of the role: all of a role that is managed here, and of other
+    roles those that let them administer the account."""
     checks_of: dict[WorkloadKey, list[Check]] = {}
     keys = frozenset(workload.key for workload in desired.workloads)
     for shared in shared_roles(observed.account, desired.workloads):
         name = shared.spec.name.lower()
         role = observed.roles.get(name)
-        if role is None or shared.spec.existing or not role.owned:
+        if role is None or role.arn != observed.account.role_arn(shared.spec):
             continue
         first = shared.keys[0]
         extra = [arn for arn in role.attached if arn not in shared.policy_users]
+        inline = reads.inline.get(name, {})
+        if shared.spec.existing or not role.owned:
+            attached = {arn: reads.documents.get(arn) for arn in extra}
+            own = inline if not isinstance(inline, ReadFailure) else {}
+            found = _administration(role, first, attached, own, by_arn=shared.spec.existing)
+            checks_of.update({key: [_told_of(check, key) for check in found] for key in shared.keys})
+            continue
         clusters = observed.clusters.among(shared.keys)
         users = find_outside_users(observed, clusters, role, role.trust, keys) if extra else OutsideUsers()
         findings = [
@@ -57,7 +66,6 @@ def extra_permissions(
             )
             for arn in extra
         ]
-        inline = reads.inline.get(name, {})
         if isinstance(inline, ReadFailure):
             unread = [conclude_unread("attachment", inline, first)]
         else:
@@ -159,6 +167,36 @@ def _administers(document: Mapping[str, object] | ReadFailure | None) -> bool:
         check_permission(layers, Required(action, "arn:*:*:*:*:*"), Context()).decision == ALLOWED
         for action in ADMINISTRATION
     )
+
+
+def _administration(
+    role: ObservedRole,
+    key: WorkloadKey,
+    attached: Mapping[str, Document | ReadFailure | None],
+    inline: Mapping[str, Document],
+    by_arn: bool,
+) -> list[Check]:
+    """Report the policies that let a role administer the account which is not managed here. Given by its ARN it is used as it
+    is, so they are information."""
+    findings = [
+        replace(
+            retained.attached_extra(role, key, arn, OutsideUsers(), administers=True),
+            remedy="List it under policies, or detach it: aws iam detach-role-policy "
+            f"--role-name {role.name} --policy-arn {arn}",
+        )
+        for arn, document in attached.items()
+        if _administers(document)
+    ]
+    findings += [
+        _inline(role, key, name, True) for name, document in inline.items() if _administers(document)
+    ]
+    if by_arn:
+        remedy = "Nothing, where the workload is to administer the account; else "
+        findings = [
+            replace(finding, remedy=f"{remedy}{as_clause(finding.remedy)}", raised_as="info")
+            for finding in findings
+        ]
+    return [conclude("attachment", finding) for finding in findings]
 
 
 def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:

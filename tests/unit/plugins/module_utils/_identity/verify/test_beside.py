@@ -211,6 +211,33 @@ def test_what_a_role_denies_and_cannot_be_read_is_unknown(operation: str) -> Non
     assert ends(found, "permissions") == [("default/app", "unknown", [("NOT_READABLE", "error")])]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "status", "severity", "remedy"),
+    [
+        pytest.param(desired(workload("app")), "fail", "error", "List what", id="not marked as made here"),
+        pytest.param(
+            BY_ARN, "pass", "info", "Nothing, where the workload is to administer", id="given by its ARN"
+        ),
+    ],
+)
+def test_an_administrator_is_shown_on_a_role_that_is_not_managed_here(
+    wanted: Desired, status: str, severity: str, remedy: str
+) -> None:
+    aws = settled(desired(workload("app")))
+    role = aws.iam.roles["my-role"]
+    arn = given_policy(aws, "admin", "*")
+    role |= {"inline": ["hand"], "tags": {}, "attached": [*role["attached"], arn]}
+    aws.replace("iam:GetRolePolicy", lambda _asked: {"PolicyDocument": ADMIN})
+    found = read_and_verified(aws, wanted)
+    told = [("POLICY_ATTACHED_EXTRA", severity), ("ROLE_INLINE_POLICY", severity)]
+    assert ends(found, "attachment") == [("default/app", status, told)]
+    attached, inline = [
+        one for one in found[0].findings if one.code in ("POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY")
+    ]
+    assert attached.remedy.endswith(f": aws iam detach-role-policy --role-name my-role --policy-arn {arn}")
+    assert inline.remedy.startswith(remedy)
+
+
 @pytest.mark.parametrize("way", ["check mode", "run", "verification"])
 def test_an_administrator_fails_check_mode_run_and_verification_alike(way: str) -> None:
     """The policy that check mode attaches is no error of it; a run or verification does not attach it or has done so."""
