@@ -44,9 +44,10 @@ def others_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
             Code.TRUST_STATEMENT_FOREIGN,
             f"role {role.name} also lets in {listed(in_words(strange), 10)}, which is of another account and was not "
             "asked for; those statements stay.",
-            _REMEDY,
+            "Remove them from the trust policy. If the role is meant for that account too, give the whole trust policy as "
+            "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN].",
             key,
-            raised_as="warning",
+            raised_as="error",
         )
     if names - strange:
         yield Finding(

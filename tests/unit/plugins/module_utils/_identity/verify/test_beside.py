@@ -115,22 +115,33 @@ def test_a_role_that_is_used_as_it_is_fails_as_well() -> None:
 @pytest.mark.parametrize(
     ("principal", "status", "severity"),
     [
-        ({"AWS": "arn:aws:iam::999988887777:root"}, "warning", "warning"),
-        ({"AWS": "999988887777"}, "warning", "warning"),
-        ({"AWS": "arn:aws:sts::999988887777:assumed-role/a/b"}, "warning", "warning"),
-        ({"AWS": "arn:aws:iam::*:root"}, "warning", "warning"),
+        ({"AWS": "arn:aws:iam::999988887777:root"}, "fail", "error"),
+        ({"AWS": "999988887777"}, "fail", "error"),
+        ({"AWS": "arn:aws:sts::999988887777:assumed-role/a/b"}, "fail", "error"),
+        ({"AWS": "arn:aws:iam::*:root"}, "fail", "error"),
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "pass", "info"),
         ({"AWS": ACCOUNT}, "pass", "info"),
         ({"Service": "ec2.amazonaws.com"}, "pass", "info"),
         ({"AWS": "AROAEXAMPLEEXAMPLE"}, "pass", "info"),
     ],
 )
-def test_principals_of_another_account_are_a_warning(principal: object, status: str, severity: str) -> None:
+def test_principals_of_another_account_are_an_error(principal: object, status: str, severity: str) -> None:
     aws = settled(desired(workload()))
     let_in(aws, principal)
     assert ends(verified(aws, desired(workload())), "trust") == [
         ("default/app", status, [("TRUST_STATEMENT_FOREIGN", severity)])
     ]
+
+
+def test_another_account_that_the_whole_trust_policy_lists_is_no_finding() -> None:
+    aws = settled(desired(workload()))
+    let_in(aws, {"AWS": "999988887777"})
+    whole = json.loads(aws.iam.roles["my-role"]["trust"])
+    listed = desired(workload(role={"name": "my-role", "trust_policy": whole}))
+    assert (run(aws, listed).done, ends(verified(aws, listed), "trust")) == (
+        (),
+        [("default/app", "pass", [])],
+    )
 
 
 def test_both_kinds_are_told_apart() -> None:
@@ -142,6 +153,10 @@ def test_both_kinds_are_told_apart() -> None:
         "those statements stay.",
         "role my-role also lets in ec2.amazonaws.com (by the trust policy), which was not asked for; those statements stay.",
     ]
+    assert one.findings[0].remedy == (
+        "Remove them from the trust policy. If the role is meant for that account too, give the whole trust policy as "
+        "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN]."
+    )
 
 
 def test_an_attached_policy_of_an_administrator_fails_each_workload_of_the_role() -> None:
