@@ -527,6 +527,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    all_findings,
     lint_documents,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
@@ -625,7 +626,9 @@ def main() -> None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
         other = as_left_open(other) if other else None
     allowed = notes_of_new_associations(run, breakage_of(parsed, params))
-    linted = lint_documents(parsed.workloads, load_catalogue()) if parsed.state == "present" else []
+    # A verification reports them with its checks.
+    lints = performed.verified is None and parsed.state == "present"
+    linted = all_findings(lint_documents(parsed.workloads, load_catalogue())) if lints else []
     # A purge of everything takes a word of its own.
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
     further = [*([other] if other else []), *allowed, *empty, *linted]

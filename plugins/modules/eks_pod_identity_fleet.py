@@ -388,6 +388,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    all_findings,
     lint_documents,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
@@ -494,7 +495,11 @@ def change(
             *fleet.doubts_of(member.key, performed.verified is not None),
             *notes_of_new_associations(run, member.breakage),
             *(find_empty_list(member.workloads, among_others=True) if state == "present" else []),
-            *(lint_documents(member.workloads, load_catalogue()) if state == "present" else []),
+            *(
+                all_findings(lint_documents(member.workloads, load_catalogue()))
+                if performed.verified is None and state == "present"
+                else []
+            ),
         ]
         for member in members
     }
@@ -519,7 +524,8 @@ def verify_fleet(module: AwsModule, api: BotoApi, members: Sequence[Member]) -> 
         observer = Observer(api, fleet.clusters, width, progress, "verify", fleet.left_out)
         observed = observer.observe(fleet.desired, planning=False, unlisted=True)
         proof = read_for_verification(api, fleet.desired, observed, width)
-        verified = consider_age(verify(fleet.desired, observed, proof), observed)
+        lints = lint_documents(fleet.desired.workloads, load_catalogue())
+        verified = consider_age(verify(fleet.desired, observed, proof, lints), observed)
         callers: dict[str, list[Finding]] = {}
         if params["check_caller"]:
             for key, cluster in fleet.clusters.members.items():
@@ -536,7 +542,6 @@ def verify_fleet(module: AwsModule, api: BotoApi, members: Sequence[Member]) -> 
             *callers.get(member.key, ()),
             *find_empty_list(member.workloads, among_others=True),
             *(finding for finding in unlisted if finding.place == member.key),
-            *lint_documents(member.workloads, load_catalogue()),
         ]
         for member in members
     }

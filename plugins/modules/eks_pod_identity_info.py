@@ -427,7 +427,8 @@ def main() -> None:
             )
             observed = observer.observe(desired, planning=False, known=known, unlisted=True)
             proof = read_for_verification(api, desired, observed, params["concurrency"])
-            verified = consider_age(verify(desired, observed, proof), observed)
+            lints = lint_documents(desired.workloads, load_catalogue())
+            verified = consider_age(verify(desired, observed, proof, lints), observed)
             caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
@@ -441,7 +442,6 @@ def main() -> None:
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),
         *find_left_behind(desired, observed, ()),
-        *lint_documents(desired.workloads, load_catalogue()),
     ]
     result = verified_result(verified, observed, cluster, further)
     module.exit_json(**named_result(result, params["option_prefix"]))

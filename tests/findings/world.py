@@ -276,14 +276,14 @@ class World:
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
-        linted = lint_documents(desired.workloads, load_catalogue())
+        lints = lint_documents(desired.workloads, load_catalogue())
         unlisted = [
             *find_empty_list(desired.workloads),
             *find_unlisted(desired, observed),
             *find_left_behind(desired, observed, ()),
         ]
-        further = [*([as_left_open(other)] if other else []), *caller, *unlisted, *linted]
-        result = verified_result(verify(desired, observed, proof), observed, cluster, further)
+        further = [*([as_left_open(other)] if other else []), *caller, *unlisted]
+        result = verified_result(verify(desired, observed, proof, lints), observed, cluster, further)
         return named_result(result, "pod_identity_")
 
     def report(self, **options: Any) -> Report:

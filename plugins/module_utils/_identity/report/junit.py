@@ -6,7 +6,8 @@
 
 """A report in the XML of JUnit, which CI systems show. Pure.
 
-A test case is a workload, and one more is the cluster. A workload that was not verified is skipped, never passed.
+A test case is a workload, and one more is the cluster. A workload that was not verified is skipped, never passed. Warnings
+are the output of a case.
 """
 
 from __future__ import annotations
@@ -41,10 +42,15 @@ def junit_text(report: Report, fail_on: str) -> str:
         text = f"{failure_line(failure)}: {failure['message']} {failure['remedy']}"
         problem = _Problem(failure["error_code"], visible(text))
         problems.setdefault(failure["workload"] if failure["workload"] in names else "", []).append(problem)
+    warnings: dict[str, list[_Problem]] = {}
     for finding in unexplained(report["failures"], report["findings"]):
-        if finding["severity"] in severities and not finding.get("accepted"):
-            place = finding["workload"] if finding["workload"] in names else ""
+        place = finding["workload"] if finding["workload"] in names else ""
+        if finding.get("accepted"):
+            continue
+        if finding["severity"] in severities:
             problems.setdefault(place, []).append(_problem(finding))
+        elif finding["severity"] == "warning":
+            warnings.setdefault(place, []).append(_problem(finding))
     cases = [_workload_case(report["cluster_name"], row, problems.get(_name(row), [])) for row in rows]
     if report["failed"] and all(case.find("failure") is None for case in cases) and not problems.get(""):
         problems[""] = [_Problem("FAILED", report["failure"] or report["headline"])]
@@ -52,6 +58,10 @@ def junit_text(report: Report, fail_on: str) -> str:
     if not rows and not problems:
         ElementTree.SubElement(cluster, "skipped", message=NOTHING_VERIFIED)
     cases.append(cluster)
+    for name, case in zip([*map(_name, rows), ""], cases, strict=True):
+        if name in warnings:
+            output = ElementTree.SubElement(case, "system-out")
+            output.text = "\n".join(f"warning {each.code}: {each.text}" for each in warnings[name])
     return _document(report, cases)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..._policy.permissions.catalogue import load_catalogue
 from ..model.checks import Verified
 from ..model.desired import Desired, State
 from ..model.observed import Observed, ReadFailure, VerificationReads
@@ -18,6 +19,7 @@ from ..plan.predict import predict
 from ..plan.purge import PurgeScope
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
+from ..verify.documents import lint_documents
 from .ending import Guard
 from .engine import Engine
 from .outcome import Run
@@ -65,7 +67,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             if order.check_mode:
                 observed = predict(observed, observed, run.plan)
             proof = _read_proof(engine, desired, observed, made=bool(run.done))
-            verified = verify(desired, observed, proof)
+            verified = verify(desired, observed, proof, lint_documents(desired.workloads, load_catalogue()))
         else:
             late = not_yet_visible(observed, (done.change for done in run.done))
             run = replace(run, findings=(*run.findings, *late))

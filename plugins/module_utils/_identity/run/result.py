@@ -225,6 +225,8 @@ def verified_result(
         checks = [check_row(check) for check in subject.checks]
         rows.append({**facts, "status": subject.status, "checks": checks})
         findings += subject.findings
+    # One finding may be that of many workloads.
+    findings = list(dict.fromkeys(findings))
     counts = Counter(subject.status for subject in verified)
     return {
         "changed": False,

@@ -22,6 +22,7 @@ from ..model.desired import AssociationSpec, Desired, RoleSpec, Workload
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from .association import check_association
 from .cluster import check_agent
+from .documents import Lints
 from .grants import check_grants, extra_permissions, with_extra
 from .permissions import check_permissions
 from .policies import check_attachment, check_contents, check_version
@@ -31,7 +32,9 @@ from .trust_policy import check_trust_policy
 from .width import widest_scopes
 
 
-def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> list[Verified]:
+def verify(
+    desired: Desired, observed: Observed, reads: VerificationReads, lints: Lints | None = None
+) -> list[Verified]:
     """The checks of every workload of the clusters that could be read, in the order in which they are shown."""
     agents = {key: check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
     scopes = widest_scopes(desired)
@@ -55,7 +58,10 @@ def verify(desired: Desired, observed: Observed, reads: VerificationReads) -> li
             ),
             with_extra(check_attachment(workload, observed), extra.get(workload.key, [])),
             check_version(workload, observed, reads),
-            contents and with_settings(contents, policy_settings(workload, observed)),
+            contents
+            and with_settings(
+                contents, [*policy_settings(workload, observed), *(lints or {}).get(workload.key, ())]
+            ),
             check_permissions(workload, observed, reads) or check_grants(workload, observed, reads),
             check_association(workload, observed, reads),
             agent,

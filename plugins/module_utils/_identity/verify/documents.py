@@ -4,46 +4,64 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Do the policies that are asked for grant anything? Said of what a user wrote, before or without any change. Pure."""
+"""Do the policies that are listed grant anything? Judged by what a user wrote, with or without a change. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
 from ..._policy.language.document import Policy, parse_policy
 from ..._policy.permissions.bucket_objects import find_bucket_grants
 from ..._policy.permissions.catalogue import Catalogue, lint_policy
-from ..model.desired import Workload
+from ..model.desired import PolicySpec, Workload
+
+Lints = Mapping[WorkloadKey, Sequence[Finding]]
 
 
-def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -> list[Finding]:
-    """Findings on the policies that are made here, each by the first workload that has it.
+def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
+    """Return findings on the policies with a document, by each workload that lists them.
 
-    Where permissions are required, the verification says what is missing, and why is not said again.
+    A finding names the first workload of its cluster that lists the policy, so it is one for all of them. Where permissions
+    are required, the verification reports what is missing, and the reason is not repeated.
     """
-    findings: dict[str, list[Finding]] = {}
+    of_policies: dict[tuple[str, str], list[Finding]] = {}
+    lints: dict[WorkloadKey, list[Finding]] = {}
     for workload in workloads:
         for spec in workload.policies:
-            if spec.document is None or spec.name in findings:
+            if spec.document is None:
                 continue
-            policy = parse_policy(spec.document, "identity")
-            of_policy = list(_bucket_grants(policy, spec.name))
-            if catalogue is not None:
-                statements = {finding.statement for finding in of_policy}
-                of_policy += [
-                    finding
-                    for finding in lint_policy(catalogue, policy, f"policy {spec.name}")
-                    if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in statements
+            place = workload.key.cluster, spec.name
+            if place not in of_policies:
+                of_policies[place] = [
+                    replace(finding, workload=workload.key) for finding in _lint(spec, catalogue)
                 ]
-            findings[spec.name] = [
-                replace(finding, workload=workload.key)
-                for finding in of_policy
+            lints.setdefault(workload.key, []).extend(
+                finding
+                for finding in of_policies[place]
                 if finding.code == Code.PERMISSION_NO_SUCH_ACTION or not workload.required_permissions
-            ]
-    return [finding for of_policy in findings.values() for finding in of_policy]
+            )
+    return lints
+
+
+def all_findings(lints: Lints) -> list[Finding]:
+    """Return each finding once."""
+    return list(dict.fromkeys(finding for findings in lints.values() for finding in findings))
+
+
+def _lint(spec: PolicySpec, catalogue: Catalogue | None) -> Iterator[Finding]:
+    policy = parse_policy(spec.document, "identity")
+    grants = list(_bucket_grants(policy, spec.name))
+    yield from grants
+    if catalogue is None:
+        return
+    statements = {finding.statement for finding in grants}
+    for finding in lint_policy(catalogue, policy, f"policy {spec.name}"):
+        if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in statements:
+            yield finding
 
 
 def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:

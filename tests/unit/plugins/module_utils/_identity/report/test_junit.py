@@ -95,6 +95,21 @@ def test_cases_of_a_verification(
     assert outcomes(found) == {"my-cluster.shop api": workload, "my-cluster cluster": cluster}
 
 
+def test_warnings_are_the_output_of_their_case() -> None:
+    told = [finding("warning"), finding("info"), finding("warning", "", "UNLISTED_ASSOCIATIONS")]
+    found = suite(build.result(row("warning"), findings=told))
+    assert {case.get("name"): case.findtext("system-out") for case in found.findall("testcase")} == {
+        "api": "warning ROLE_MISSING: Gone. Make it.",
+        "cluster": "warning UNLISTED_ASSOCIATIONS: Gone. Make it.",
+    }
+    accepted = make_report(
+        build.parse_aws_result(build.result(row("warning"), findings=told), build.CLUSTER),
+        KubernetesOutcome(),
+        ReportSettings(ignore=["ROLE_MISSING", "UNLISTED_ASSOCIATIONS"]),
+    )
+    assert "system-out" not in junit_text(accepted, "error")
+
+
 def test_a_workload_that_was_not_verified_is_skipped() -> None:
     workload = {"namespace": "shop", "service_account": "api", "status": "changed"}
     change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}

@@ -11,11 +11,36 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+    KubernetesOutcome,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+    Order,
+    perform,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    verified_result,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    all_findings,
     lint_documents,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
+    FakeAws,
+    desired,
+    engine,
+    workload,
 )
 
 BUCKET = "arn:aws:s3:::my-pod-secrets-bucket"
@@ -33,7 +58,8 @@ def linted(action: str, resource: Any, known: bool, **more: Any) -> list[str]:
         "policies": [{"name": "p", "document": document}],
         **more,
     }
-    found = lint_documents(parse_workloads([workload], "c"), load_catalogue() if known else None)
+    lints = lint_documents(parse_workloads([workload], "c"), load_catalogue() if known else None)
+    found = all_findings(lints)
     return [finding.message for finding in found]
 
 
@@ -64,3 +90,27 @@ def test_an_action_that_does_not_exist_is_told_whatever_is_required() -> None:
         assert linted("s3:GetObjct", f"{BUCKET}/*", True, **more) == [
             "policy p: Statement 1 allows s3:GetObjct, but there is no action s3:GetObjct; did you mean s3:GetObject?"
         ]
+
+
+def test_a_policy_that_grants_nothing_is_a_warning_of_each_workload_and_one_finding() -> None:
+    grants = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": BUCKET}
+    shared = {"name": "p", "document": {"Version": "2012-10-17", "Statement": [grants]}}
+    wanted = desired(workload("app", policies=[shared]), workload("web", policies=[shared]))
+    aws = FakeAws()
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    performed = perform(engine(aws, wanted), wanted, Order("present", verify=True))
+    (cluster,) = performed.observed.clusters.members.values()
+    result = verified_result(performed.verified or (), performed.observed, cluster)
+    assert [(one["code"], one["workload"]) for one in result["findings"]] == [
+        ("PERMISSION_RESOURCE_MISMATCH", "default/app")
+    ]
+    assert (result["summary"]["passed"], result["summary"]["warnings"]) == (0, 2)
+    for ignore, status in ([], "warning"), (["PERMISSION_RESOURCE_MISMATCH"], "accepted"):
+        report = make_report(
+            parse_aws_result(dict(result), CLUSTER), KubernetesOutcome(), ReportSettings(ignore=ignore)
+        )
+        contents = [
+            check for row in report["workloads"] for check in row["checks"] if check["name"] == "contents"
+        ]
+        assert [check["status"] for check in contents] == [status, status]
+        assert f"Verified: 2 workloads; 2 {status}." in report["lines"]
