@@ -56,7 +56,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 validate_extra_variables(self._loader)
                 require_step(self._task.play.strategy, variables["ansible_play_hosts_all"])
                 set_fact(self, result, REPORT, {})
-                set_fact(self, result, STOPPED, "")
                 return {**result, "changed": False}
             if step == "group":
                 return {**result, **group_hosts(variables, variables["ansible_play_batch"])}
@@ -69,14 +68,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 )
                 stopped = str(variables.get(STOPPED) or "")
                 if stopped:
-                    if part.get("kept"):
-                        set_fact(
-                            self, result, STOPPED, f"{stopped}\n{KEPT.format(names=listed(part['kept']))}"
-                        )
-                    return {**result, "changed": False}
+                    kept = listed(part.get("kept") or ())
+                    more = {"stopped": f"{stopped}\n{KEPT.format(names=kept)}"} if kept else {}
+                    return {**result, **more, "changed": False}
                 if part.get("left_out"):
                     # Told at the end, with what failed elsewhere; until then the host only waits.
-                    set_fact(self, result, STOPPED, part["msg"])
+                    result["stopped"] = part["msg"]
                 return {**result, **part, "failed": False}
             return {**result, **show_fleet(variables)}
         except InputError as error:

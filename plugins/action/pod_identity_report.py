@@ -87,6 +87,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             # Without the fact the step for what stopped early leaves the artifact.
             return {**result, "failed": True, "msg": f"{unwritten} What was done stays done."}
         set_fact(self, result, FACT, dict(report))
+        result["headline"] = report["headline"]
         return {**result, **job_artifacts(make_artifacts(report, host, options["artifact"]))}
 
 

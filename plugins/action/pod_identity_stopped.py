@@ -30,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Place,
     step_of,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
@@ -56,7 +57,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         result["changed"] = False
         variables = task_vars or {}
-        if variables.get(FACT):
+        if read_fact(variables, FACT):
             return result
         results = _of_this_use([_result(variables, name) for name in options["results"]])
         message = options["message"] or next(filter(None, map(_failure, results)), UNKNOWN)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
@@ -25,7 +26,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
         variables = task_vars or {}
-        report: Mapping[str, Any] = variables.get(FACT) or {}
+        report: Mapping[str, Any] = read_fact(variables, FACT) or {}
         result["changed"] = False
         if not report:
             return {**result, "failed": True, "msg": f"{FACT} is empty; run pod_identity_report before."}

@@ -14,11 +14,11 @@ short_description: Internal - the steps of a fleet's play that are about more th
 description:
   - It belongs to the playbook C(workload_identity.aws.fleet) and the role P(workload_identity.aws.pod_identity#role),
     is not meant for plays of your own, and may change with any release.
-  - V(reset) empties the facts C(pod_identity_report) and C(pod_identity_stopped) of earlier runs. V(group) says which hosts of the
+  - V(reset) empties the fact C(pod_identity_report) of earlier runs. V(group) says which hosts of the
     batch are one run of the AWS half, namely those of one account with the same credentials and options, by what
     M(workload_identity.aws.pod_identity_preflight) registered as C(pod_identity_preflight). V(apply) runs
     M(workload_identity.aws.eks_pod_identity_fleet) for the groups of an account, one after the other. V(take) gives a host its
-    part of the result, as M(workload_identity.aws.eks_pod_identity) returns it, and sets the fact C(pod_identity_stopped) where
+    part of the result, as M(workload_identity.aws.eks_pod_identity) returns it, and in C(stopped) why
     the cluster was left out. V(end) shows a table of the clusters, and what failed.
   - It is an action and runs on the controller.
 author:

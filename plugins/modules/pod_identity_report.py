@@ -111,6 +111,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+headline:
+  description: Why the run failed, in one line; empty when it did not.
+  returned: with O(result)
+  type: str
 ansible_stats:
   description:
     - The report as artifacts. Its members are those of the filter P(workload_identity.aws.pod_identity_report#filter).

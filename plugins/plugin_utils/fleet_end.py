@@ -17,6 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.reported import (
     parse_reported,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
 
 
@@ -34,12 +35,12 @@ def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_ended(variables: Mapping[str, Any]) -> bool:
-    return bool(variables.get("pod_identity_stopped") or variables.get("pod_identity_report"))
+    return bool(variables.get("pod_identity_stopped") or read_fact(variables, "pod_identity_report"))
 
 
 def _ended(name: str, variables: Mapping[str, Any]) -> Ended:
     stopped = str(variables.get("pod_identity_stopped") or "")
-    report = variables.get("pod_identity_report") or {}
+    report = read_fact(variables, "pod_identity_report") or {}
     cluster = str(variables.get("pod_identity_cluster_name") or name)
     reported = parse_reported(report) if isinstance(report, Mapping) else None
     return Ended(name, cluster, reported, stopped or ("" if reported else NOT_A_REPORT))

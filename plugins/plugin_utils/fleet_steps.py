@@ -24,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
     sentence,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
@@ -84,7 +85,7 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
     return [
         _stopped_host(name, row)
         for name, row in rows.items()
-        if (row.get("pod_identity_report") or {}).get("failed") is not False
+        if (read_fact(row, "pod_identity_report") or {}).get("failed") is not False
     ]
 
 

@@ -105,6 +105,7 @@ class Controller:
         self.secrets: dict[int, Object] = {}
         self.writes: list[tuple[str, str]] = []
         self._last = 0
+        self.superuser = True
         self._preload()
 
     def _preload(self) -> None:
@@ -390,6 +391,8 @@ class _Handler(BaseHTTPRequestHandler):
         world = self.controller
         if parts[0] in ("ping", "config"):
             return 200, {"version": VERSION}
+        if parts[0] == "me":
+            return 200, {"count": 1, "next": None, "results": [{"is_superuser": world.superuser}]}
         if parts[0] == "project_updates":
             return 200, {"id": int(parts[1]), "status": "successful", "finished": "now", "failed": False}
         match parts:

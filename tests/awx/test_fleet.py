@@ -250,13 +250,40 @@ def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> N
             "credential: by hand, or with its inputs in awx_fleet_credentials. Nothing was changed.",
             id="credential",
         ),
+        pytest.param(
+            {"awx_fleet_region_type": "Region"},
+            'AWX has no credential type "Region". Correct awx_fleet_kubeconfig_type or awx_fleet_region_type, or have a system '
+            "administrator make it. Nothing was changed.",
+            id="credential type",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(
     controller: Target, tmp_path: Path, extra: dict[str, Any], expected: str
 ) -> None:
-    assert message(play(controller, tmp_path, **extra)) == expected
+    assert message(play(controller, tmp_path, "--check", **extra)) == expected
     assert controller.emulator is None or controller.emulator.writes == []
+
+
+def test_an_administrator_of_an_organization_gives_credential_types_by_name(
+    controller: Target, tmp_path: Path
+) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("of the emulator's state")
+    world.superuser = False
+    assert message(play(controller, tmp_path)) == (
+        "Only a system administrator can make or remove credential types in AWX (EKS Pod Identity: kubeconfig, "
+        "EKS Pod Identity: AWS region), and this user is none. Let one run this, or give the names of types that are there as "
+        "awx_fleet_kubeconfig_type and awx_fleet_region_type. Nothing was changed."
+    )
+    for name, field in (("Kubeconfig", "kubeconfig"), ("Region", "region")):
+        world.create(
+            "credential_types", {"name": name, "kind": "cloud", "inputs": {"fields": [{"id": field}]}}
+        )
+    given = {"awx_fleet_kubeconfig_type": "Kubeconfig", "awx_fleet_region_type": "Region"}
+    done = play(controller, tmp_path, "--check", **given)
+    assert "These would be made: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
 
 
 def test_a_misspelt_variable_is_refused(controller: Target, tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ class Workflow:
         (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")
         command = [self.venv / "bin" / "ansible-playbook", "-i", "hosts.yml", playbook, "-e", "@extra.yml"]
         shown = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+        # Facts of actions are then in ansible_facts alone, as with ansible-core 2.24 and newer.
+        shown["ANSIBLE_INJECT_FACT_VARS"] = "false"
         done = subprocess.run(
             [*command, *arguments],
             cwd=self.folder,

@@ -150,6 +150,7 @@ def jobs(
         credentials.write_text("\n".join(lines), encoding="utf-8")
         env = {
             **clean_environment(),
+            "ANSIBLE_INJECT_FACT_VARS": "false",
             **installed,
             **loud(short / "loud"),
             "HOME": str(home),

@@ -159,7 +159,9 @@ def _names(report: Object) -> tuple[str, ...]:
 
 
 def _label(report: Object) -> str:
-    return next(iter(_names(report)), "unknown")
+    """Return the host, or the cluster where the play was on localhost, as that of site.yml is without hosts of its own."""
+    names = _names(report)
+    return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
 
 def _ended(

@@ -43,6 +43,15 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
     return action.run(None, {"pod_identity_report": report})
 
 
+def test_a_fact_is_read_where_ansible_does_not_inject_it(
+    printed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("default", {}, monkeypatch)
+    action = object.__new__(pod_identity_verdict.ActionModule)
+    assert action.run(None, {"ansible_facts": {"pod_identity_report": DONE}}) == {"changed": False}
+    assert printed == ["Done: 1 change.\n  create role r"]
+
+
 @pytest.mark.parametrize(
     ("callback", "report", "shown", "result"),
     [

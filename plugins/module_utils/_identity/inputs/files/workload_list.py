@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from ...model.errors import InputError
 
 CUT_OFF = " Is the file cut off?"
+# The answer of a survey has spaces or lines, which a value that Ansible cut at its first space has not.
+ANSWER_CUT_OFF = " Is it cut off?"
 CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends what is given as -e name=value at its first space; give it as "
     """-e '{"name": value}'."""

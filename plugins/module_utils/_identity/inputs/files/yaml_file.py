@@ -16,6 +16,7 @@ from typing import Any
 from ...model.errors import InputError
 from ..bounds import LIMITS, Limits, find_excess, too_deep, too_many
 from .workload_list import (
+    ANSWER_CUT_OFF,
     CUT_AT_A_SPACE,
     CUT_OFF,
     beyond_bounds,
@@ -265,6 +266,8 @@ def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
         last = text.rstrip().count("\n")
         place = f" line {min(mark.line, last) + 1}"
         hint = cut_off if mark.line > last else ""
+        if hint == CUT_AT_A_SPACE and len(text.split()) > 1:
+            hint = ANSWER_CUT_OFF
         if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
             return describe_vaulted(path, mark.line + 1)
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

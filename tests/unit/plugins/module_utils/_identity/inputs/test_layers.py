@@ -127,6 +127,14 @@ def test_layers_that_cannot_be_read_are_named(raw: object, problems: list[str]) 
     assert list(caught.value.problems) == problems
 
 
+def test_the_answer_of_a_survey_gets_no_advice_about_the_command_line() -> None:
+    with pytest.raises(InputError) as caught:
+        read_way("workloads", "- namespace: default\n  role: {name: api", "pod_identity_workloads", as_given)
+    assert list(caught.value.problems) == [
+        "pod_identity_workloads line 2: is not valid YAML: did not find expected ',' or '}'. Is it cut off?"
+    ]
+
+
 def test_workloads_that_ansible_cut_at_a_space_say_how_to_give_them() -> None:
     with pytest.raises(InputError) as caught:
         read_way("workloads", '[{"namespace":', "pod_identity_workloads", as_given)

@@ -74,6 +74,13 @@ def test_a_table_by_cluster_then_the_failures() -> None:
     assert found.failure == "1 of 2 clusters failed: green.host. See above."
 
 
+def test_clusters_of_jobs_on_localhost_have_their_own_names() -> None:
+    jobs = report("blue", host="localhost"), {**GREEN, "host": "localhost"}
+    found = gathered(*jobs, expected=["blue", "green"])
+    assert [line.split()[0] for line in found.lines[1:3]] == ["blue", "green"]
+    assert found.failure == "1 of 2 clusters failed: green. See above."
+
+
 @pytest.mark.parametrize("expected", ["blue", "blue.host", BLUE["cluster_arn"]])
 def test_all_that_is_expected_reported(expected: str) -> None:
     assert gathered(BLUE, expected=[expected]).failure == ""
