@@ -56,10 +56,11 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
         # What stays wrong is reported; a workload is right only once the plan is carried out.
         rows = []
+    named = {code for row in rows for check in row["checks"] for code in check["codes"]}
     verified = [
         finding
         for finding in aws.verification.findings
-        if not (kubernetes.judges_agent and finding.code == _ADDON_MISSING)
+        if not (kubernetes.judges_agent and finding.code == _ADDON_MISSING and finding.code not in named)
     ]
     findings = [
         _finding_row(finding, settings.ignore)

@@ -387,6 +387,13 @@ NO_AGENT = {
             "pass",
             ["KUBERNETES_NOT_READABLE"],
         ),
+        (
+            NO_ADDON,
+            [ADDON],
+            {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
+            "fail",
+            ["AGENT_ADDON_MISSING", "KUBERNETES_NOT_READABLE"],
+        ),
     ],
     ids=[
         "an agent of another origin",
@@ -395,6 +402,7 @@ NO_AGENT = {
         "add-on without DaemonSet",
         "Auto Mode",
         "only EKS may be asked",
+        "no add-on, and only EKS may be asked",
     ],
 )
 def test_agent_as_eks_and_the_cluster_tell(
@@ -407,6 +415,7 @@ def test_agent_as_eks_and_the_cluster_tell(
     found = report(result(aws, findings=findings), reads=reads)
     assert statuses(found)["agent"] == status
     assert [one["code"] for one in found["findings"]] == codes
+    assert {code for one in found["workloads"][0]["checks"] for code in one["codes"]} <= set(codes)
 
 
 def test_what_concerns_the_cluster_is_said_once() -> None:
