@@ -209,6 +209,16 @@ workloads:
       description: When the association was made, in ISO 8601; empty while there is none.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
+    association_modified_at:
+      description:
+        - When the association was last changed, in ISO 8601; empty while there is none.
+        - Pods that are older may use credentials of its former role for up to six hours.
+      type: str
+      sample: "2026-03-10T12:00:00+00:00"
+    role_created_at:
+      description: When the role of the association was created, in ISO 8601; empty where it was not read.
+      type: str
+      sample: "2026-03-10T11:59:00+00:00"
     target_role_arn:
       description: ARN of the target role of the association; empty when there is none.
       type: str

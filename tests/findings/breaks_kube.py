@@ -100,6 +100,10 @@ def pod_before_association(world: World) -> None:
     world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
 
 
+def changed_under_pod(world: World) -> None:
+    world.date_change(datetime.now(timezone.utc) + timedelta(hours=1))
+
+
 def owned_pod_before_association(kind: str, pod: str, **spec: Any) -> Arrange:
     """The same Pod has an owner with these fields, which is "web"."""
 

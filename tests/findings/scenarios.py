@@ -340,6 +340,7 @@ OF_KUBERNETES = (
         ),
         "POD_BEFORE_ASSOCIATION",
     ),
+    Scenario("association changed under the Pod", kube.changed_under_pod, "POD_BEFORE_CHANGE"),
     Scenario("Pod not injected", kube.new_pod(injected=False), "POD_NOT_INJECTED"),
     Scenario(
         "the API of another cluster",

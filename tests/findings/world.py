@@ -200,7 +200,7 @@ class World:
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
 
     def date_association(self, created: datetime) -> None:
-        self.patch_association(createdAt=created.timestamp())
+        self.patch_association(createdAt=created.timestamp(), modifiedAt=created.timestamp())
 
     def patch_association(self, **members: Any) -> None:
         self.control.patch_association(self.account, REGION, CLUSTER, self.association_id, **members)
@@ -228,9 +228,14 @@ class World:
         )
 
     def update_association(self, **members: Any) -> None:
+        """Change it an hour ago, before its Pod was admitted."""
         self.eks.update_pod_identity_association(
             clusterName=CLUSTER, associationId=self.association_id, **members
         )
+        self.date_change(datetime.now(timezone.utc) - timedelta(hours=1))
+
+    def date_change(self, modified: datetime) -> None:
+        self.patch_association(modifiedAt=modified.timestamp())
 
     def delete_pod(self) -> None:
         path = f"/api/v1/namespaces/{NAMESPACE}/pods"

@@ -93,6 +93,14 @@ CLUSTER: Descriptions = {
         "the command that the finding names: it fits the owner; or `pod_identity_restart_stale: true`",
         "created before the association, and without its environment or token volume",
     ),
+    Code.POD_BEFORE_CHANGE: Description(
+        "A Pod is older than the last change of the association",
+        "warning",
+        "the Pod may use credentials of the former role, target role or settings for up to six hours; where its role was "
+        "deleted and created anew, AWS refuses them",
+        "wait, or recreate the Pod as for `POD_BEFORE_ASSOCIATION`",
+        "created before the association was last modified, or before its role was created, less than six hours ago",
+    ),
     Code.POD_NOT_INJECTED: Description(
         "Nothing was injected into a Pod",
         "error",

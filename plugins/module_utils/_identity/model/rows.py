@@ -98,6 +98,7 @@ class WorkloadFacts(TypedDict):
     policy_arns: list[str]
     association_id: str
     association_created_at: str
+    association_modified_at: str
     association_arn: str
     target_role_arn: str
     external_id: str
@@ -144,8 +145,9 @@ class CheckRow(_CheckRow, total=False):
 
 
 class VerifiedRow(WorkloadFacts):
-    """``status`` is the worst of the checks."""
+    """``status`` is the worst of the checks. ``role_created_at`` is "" where the role of the association was not read."""
 
+    role_created_at: str
     status: Status
     checks: list[CheckRow]
 

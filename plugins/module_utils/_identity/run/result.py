@@ -223,7 +223,8 @@ def verified_result(
         association = observed.associations.get(subject.workload.key)
         facts = _facts(cluster.account, subject.workload, association)
         checks = [check_row(check) for check in subject.checks]
-        rows.append({**facts, "status": subject.status, "checks": checks})
+        created = _role_created_at(association, observed)
+        rows.append({**facts, "role_created_at": created, "status": subject.status, "checks": checks})
         findings += subject.findings
     # One finding may be that of many workloads.
     findings = list(dict.fromkeys(findings))
@@ -244,6 +245,12 @@ def verified_result(
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+
+
+def _role_created_at(association: ObservedAssociation | None, observed: Observed) -> str:
+    name = association.role_arn.rpartition("/")[2].lower() if association else ""
+    role = observed.roles.get(name)
+    return role.created_at if association and role and role.arn == association.role_arn else ""
 
 
 def _bulk_denied(observed: Observed) -> list[Finding]:
@@ -279,6 +286,7 @@ def _facts(account: Account, workload: Workload, association: ObservedAssociatio
         "policy_arns": [account.policy_arn(spec) for spec in workload.policies],
         "association_id": association.association_id if association else "",
         "association_created_at": association.created_at if association else "",
+        "association_modified_at": association.modified_at if association else "",
         "association_arn": association.association_arn if association else "",
         "target_role_arn": association.target_role_arn if association else "",
         "external_id": association.external_id if association else "",

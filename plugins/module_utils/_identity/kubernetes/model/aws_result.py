@@ -35,6 +35,8 @@ class VerifiedWorkload:
     association_id: str
     association_created: datetime | None
     row: Object
+    association_modified: datetime | None = None
+    role_created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,4 +186,6 @@ def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkloa
         text_of(row.get("association_id")),
         parse_time(row.get("association_created_at")),
         row,
+        parse_time(row.get("association_modified_at")),
+        parse_time(row.get("role_created_at")),
     )

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding
@@ -66,7 +66,8 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
         verdict.checks[workload.key] = [check for check in checks if check is not None]
         verdict.findings += [finding for group in findings.values() for finding in group]
         verdict.judges_agent |= checks[0] is not None
-    if agent and not any(finding.code == Code.AGENT_NOT_ON_NODE for finding in verdict.findings):
+    checked = [check for each in verdict.checks.values() for check in each]
+    if agent and (not checked or any(check is agent for check in checked)):
         verdict.findings += agent.findings
     verdict.findings += unreadable.values()
     return verdict
@@ -74,7 +75,7 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
 
 def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
     """The faults of a workload's Pods."""
-    association = Association(workload.association_id, workload.association_created)
+    association = _association_of(workload)
     pods = (state.pods or {}).get(workload.key, ())
     return [
         FaultyPod(pod, fault, state.owner_of(pod))
@@ -90,7 +91,7 @@ def find_stale(
     owners: dict[Owner, list[Pod]] = {}
     others = []
     for workload in workloads:
-        association = Association(workload.association_id, workload.association_created)
+        association = _association_of(workload)
         for faulty in find_faults(workload, state):
             if not may_be_repaired(faulty.pod, faulty.fault, association):
                 continue
@@ -99,6 +100,14 @@ def find_stale(
             else:
                 others.append(faulty)
     return owners, others
+
+
+def _association_of(workload: VerifiedWorkload) -> Association:
+    """Without its changes where it is not right: the finding of AWS says what Pods should have."""
+    association = Association(workload.association_id, workload.association_created)
+    if any(check.name == "association" and check.status == FAIL for check in workload.checks):
+        return association
+    return replace(association, modified=workload.association_modified, role_created=workload.role_created)
 
 
 def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:

@@ -36,6 +36,8 @@ from .state import AGENT_NAMESPACE, AGENTS, KubeState
 
 # EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
 SETTLED_AFTER = timedelta(seconds=60)
+# The agent renews credentials after three hours, and hands out what is left of them until then; they last six hours.
+LONGEST_SESSION = timedelta(hours=6)
 AGENT_PORT = 80
 COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
 SHOW_AGENTS = (
@@ -45,10 +47,12 @@ SHOW_AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """What the Pods are measured against. ``created`` is None when it is not known."""
+    """What the Pods are measured against. A moment is None when it is not known."""
 
     association_id: str
     created: datetime | None
+    modified: datetime | None = None
+    role_created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +302,31 @@ def _by_source(sources: Sources) -> dict[Source, list[str]]:
     return groups
 
 
+def admitted_before_change(pod: Pod, state: KubeState, association: Association) -> Fault | None:
+    """Credentials that were handed out stay in use: a new association, role or target role reaches a Pod with its next
+    ones. A new policy of the role takes effect at once."""
+    moments = [moment for moment in (association.modified, association.role_created) if moment is not None]
+    if not moments or pod.created is None or not is_served(pod):
+        return None
+    # Kubernetes writes whole seconds.
+    changed = max(moments).replace(microsecond=0)
+    end = changed + LONGEST_SESSION
+    if pod.created >= changed or state.now >= end:
+        return None
+    if max(moments) == association.modified:
+        change = f"association {association.association_id} was last changed ({shown_time(changed)})"
+        former = "the former role or settings"
+    else:
+        change = f"its role was created ({shown_time(changed)})"
+        former = "credentials of the deleted role, which AWS refuses,"
+    return Fault(
+        Code.POD_BEFORE_CHANGE,
+        f"admitted before {change}. Its SDKs may use {former} until {shown_time(end)}",
+        "Wait until then, or have the new ones at once.",
+        recreates=True,
+    )
+
+
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
 # The first of these that holds is the cause, and hides the rest.
 CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
@@ -308,6 +337,7 @@ FLAWS: tuple[Predicate, ...] = (
     no_agent_on_node,
     proxied,
     containers_skipped,
+    admitted_before_change,
     takes_agent_port,
     has_own_interface,
 )

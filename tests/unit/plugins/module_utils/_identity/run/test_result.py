@@ -94,6 +94,7 @@ def test_a_run_tells_what_it_did_and_what_there_is() -> None:
             "association_id": FIRST,
             "association_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:podidentityassociation/{CLUSTER}/{FIRST}",
             "association_created_at": "2026-11-24T10:15:30+00:00",
+            "association_modified_at": "2026-11-24T10:15:30+00:00",
             "target_role_arn": TARGET,
             "external_id": f"{REGION}/{ACCOUNT}/{CLUSTER}/default/app",
             "status": "changed",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from xml.etree import ElementTree
 
 import pytest
@@ -284,3 +285,21 @@ def test_an_administrator_fails_check_mode_run_and_verification_alike(way: str) 
     assert [line.partition(":")[0] for line in (case.text or "").splitlines()] == errors
     assert (report["failed"], "ROLE_INLINE_POLICY" in report["headline"]) == (True, True)
     assert any("lets it administer the account" in line for line in report["lines"])
+
+
+def test_a_verification_returns_the_times_of_association_and_role() -> None:
+    wanted = desired(workload("app"))
+    aws = settled(wanted)
+    (association,) = aws.eks.associations.values()
+    created = association["createdAt"]
+    association["modifiedAt"] = created + timedelta(hours=1)
+    aws.iam.roles["my-role"]["CreateDate"] = created + timedelta(hours=2)
+    observed = engine(aws, wanted).observe(wanted)
+    (cluster,) = engine(aws, wanted).clusters.members.values()
+    row = verified_result(read_and_verified(aws, wanted), observed, cluster)["workloads"][0]
+    (app,) = parse_aws_result({"workloads": [row]}, CLUSTER).verification.workloads
+    assert [app.association_created, app.association_modified, app.role_created] == [
+        created,
+        created + timedelta(hours=1),
+        created + timedelta(hours=2),
+    ]

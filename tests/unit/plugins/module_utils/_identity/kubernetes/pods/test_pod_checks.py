@@ -79,6 +79,15 @@ def before(subject: str, remedy: str, instead: str = "") -> tuple[str, str, str,
     )
 
 
+def former(change: str, age: str) -> tuple[str, str, str, str]:
+    return (
+        "POD_BEFORE_CHANGE",
+        "warning",
+        f"{ONE} ({age} old): admitted before {change}.",
+        f"Wait until then, or have the new ones at once. {RESTART}",
+    )
+
+
 def stale(owner: tuple[str, str] | None, **more: Any) -> dict[str, Any]:
     return build.pod("x", created=build.BEFORE, injected=False, owner=owner, **more)
 
@@ -108,10 +117,57 @@ CASES = [
     Case("all right", [build.pod()], ("pass", "pass 1"), None),
     Case("no Pods", [], ("pass", "pass 0"), None),
     Case(
-        "a Pod of a recreated association keeps what was injected",
+        "older than the last change of the association",
+        [build.pod(), build.pod("web-6d5f7c9b8-new", created="2026-03-10T11:00:00Z")],
+        ("pass", "warning 1/2"),
+        former(
+            "association a-1 was last changed (2026-03-10T11:00:00Z). Its SDKs may use the former role or settings until "
+            "2026-03-10T17:00:00Z",
+            "2 hours",
+        ),
+        row={"association_modified_at": "2026-03-10T11:00:00.250000+00:00"},
+    ),
+    Case(
+        "a Pod of a recreated association keeps its credentials",
+        [build.pod(created=build.BEFORE)],
+        ("pass", "warning 1/1"),
+        former(
+            "association a-1 was last changed (2026-03-10T09:00:00Z). Its SDKs may use the former role or settings until "
+            "2026-03-10T15:00:00Z",
+            "3 days",
+        ),
+        row={"association_modified_at": build.ASSOCIATED},
+    ),
+    Case(
+        "older than its role, which was deleted and created anew",
+        [build.pod()],
+        ("pass", "warning 1/1"),
+        former(
+            "its role was created (2026-03-10T11:30:00Z). Its SDKs may use credentials of the deleted role, which AWS "
+            "refuses, until 2026-03-10T17:30:00Z",
+            "2 hours",
+        ),
+        row={
+            "association_modified_at": build.ASSOCIATED,
+            "role_created_at": "2026-03-10T11:30:00+00:00",
+        },
+    ),
+    Case(
+        "older than a change of six hours ago",
         [build.pod(created=build.BEFORE)],
         ("pass", "pass 1"),
         None,
+        row={"association_modified_at": "2026-03-10T06:00:00+00:00"},
+    ),
+    Case(
+        "older than a change of an association that is not right, which is a finding of AWS",
+        [build.pod(created=build.BEFORE)],
+        ("pass", "pass 1"),
+        None,
+        row={
+            "association_modified_at": build.ASSOCIATED,
+            "checks": [{"name": "association", "status": "fail", "codes": ["ASSOCIATION_OTHER_ROLE"]}],
+        },
     ),
     Case(
         "Pods that are finished or about to go",
@@ -806,3 +862,16 @@ def test_no_value_of_a_variable_is_shown() -> None:
     verdict = verify_pods([build.verified()], state, build.CLUSTER)
     assert verdict.findings
     assert "s3cr3t" not in str(verdict.findings)
+
+
+def test_each_agent_check_has_its_finding() -> None:
+    """The agent is not ready on one of two nodes, and a Pod of one workload runs there."""
+    workloads = build.verification(build.row("api"), build.row("web")).workloads
+    keys = [workload.key for workload in workloads]
+    pods = [build.pod(account="api", node="bad"), build.pod(account="web")]
+    agents = [build.agent(), build.agent("bad", ready=False)]
+    reads = {"agents": build.read(agents), "pods": build.read(pods), "nodes": build.read([build.node("bad")])}
+    verdict = verify_pods(workloads, read_state(reads, keys, build.CLUSTER, build.NOW), build.CLUSTER)
+    assert [verdict.checks[key][0].status for key in keys] == ["fail", "warning"]
+    codes = {finding.code.value for finding in verdict.findings}
+    assert codes == {"AGENT_NOT_ON_NODE", "AGENT_NOT_READY"}
