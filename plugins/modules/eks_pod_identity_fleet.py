@@ -159,6 +159,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
   - workload_identity.aws.run
   - workload_identity.aws.progress

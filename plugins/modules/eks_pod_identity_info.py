@@ -131,6 +131,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - workload_identity.aws.requirements.aws
+  - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
   - workload_identity.aws.progress
   - workload_identity.aws.workloads

