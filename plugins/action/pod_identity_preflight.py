@@ -137,6 +137,7 @@ It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or a
 and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
+EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"
 ELSEWHERE = (
     "This play runs on {host}, and the inventory has other hosts: {others}. If they are the clusters, name them, or a group of "
     "them, on the command line: -e pod_identity_hosts=all\n"
@@ -161,6 +162,13 @@ VERIFY_WITHOUT_FLEET = (
     "To verify one cluster, use verify.yml, the playbook or the role's tasks_from."
 )
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
+
+
+def _name_of(row: object) -> str:
+    """Return " (namespace/service account)" of a workload as it was written, as far as it names them in plain text."""
+    names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
+    plain = [name for name in names if isinstance(name, str) and "{{" not in name]
+    return f" ({'/'.join(plain)})" if len(plain) == 2 else ""
 
 
 class MissingInput(InputError):
@@ -270,20 +278,35 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         has_workloads = any(name in given for name in WORKLOADS)
         host = str(variables["inventory_hostname"])
         if is_unanswered(given.get("cluster_name")) or (not has_workloads and host == "localhost"):
+            reasons = [EMPTY_CLUSTER_NAME] if given.get("cluster_name") is not None else []
             others = [str(name) for name in variables["groups"]["all"] if name != host]
-            elsewhere = [ELSEWHERE.format(host=host, others=listed(others))] if others else []
-            raise MissingInput([*elsewhere, MISSING])
+            if others and f"{ROLE}hosts" not in variables:
+                reasons.append(ELSEWHERE.format(host=host, others=listed(others)))
+            raise MissingInput([*reasons, MISSING])
         if not has_workloads:
             raise InputError([NO_WORKLOADS.format(host=host)])
         return read_variables(given, entry_point)
 
     def _find_untemplated(self, raw: Mapping[str, Any]) -> Iterator[str]:
-        """What is wrong with each variable that cannot be templated."""
+        """Return the error of each variable that cannot be templated, of workloads by workload."""
         for name, value in raw.items():
-            try:
-                self._templar.template({name: value})
-            except AnsibleError as error:
-                yield f"{ROLE}{name}: {str(error).splitlines()[0]}"
+            rows = value if name == "workloads" and isinstance(value, list) else []
+            errors = [self._template_error(row) for row in rows]
+            if any(errors):
+                yield from (
+                    f"{ROLE}{name}[{number}]{_name_of(row)}: {error}"
+                    for number, (row, error) in enumerate(zip(rows, errors, strict=True))
+                    if error
+                )
+            elif error := self._template_error(value):
+                yield f"{ROLE}{name}: {error}"
+
+    def _template_error(self, value: Any) -> str:
+        try:
+            self._templar.template({"value": value})
+        except AnsibleError as error:
+            return str(error).splitlines()[0]
+        return ""
 
     def _access(self, parsed: ParsedInput, options: Mapping[str, Any]) -> Access:
         try:

@@ -24,7 +24,7 @@ description:
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
-  required:
+  required_permissions:
     description:
       - What the Pod needs.
     type: list
@@ -153,7 +153,7 @@ EXAMPLES = r"""
             - Effect: Allow
               Action: s3:GetObject
               Resource: arn:aws:s3:::my-pod-secrets-bucket/*
-    required:
+    required_permissions:
       - action: s3:GetObject
         resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
   register: permissions
@@ -176,14 +176,14 @@ EXAMPLES = r"""
             Action: s3:*
             Resource: arn:aws:s3:::my-bucket/${aws:PrincipalTag/kubernetes-namespace}/*
     namespace: default
-    required:
+    required_permissions:
       - action: s3:PutObject
         resource: arn:aws:s3:::my-bucket/default/report.csv
 
 - name: Check the policies of a role
   workload_identity.aws.iam_permissions_check:
     role_name: my-role
-    required:
+    required_permissions:
       - action: s3:GetObject
         resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
       - action: secretsmanager:GetSecretValue
@@ -195,7 +195,7 @@ EXAMPLES = r"""
   workload_identity.aws.iam_permissions_check:
     role_name: my-role
     method: simulate
-    required:
+    required_permissions:
       - action: s3:GetObject
         resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
 """
@@ -207,7 +207,7 @@ allowed:
   type: bool
   sample: true
 permissions:
-  description: One verdict an item, in the order of O(required).
+  description: One verdict an item, in the order of O(required_permissions).
   returned: always
   type: list
   elements: dict
@@ -377,7 +377,7 @@ findings:
       type: str
       sample: warning
     statement:
-      description: Policy and statement; empty when it is about an item of O(required).
+      description: Policy and statement; empty when it is about an item of O(required_permissions).
       type: str
       sample: "my-policy: Statement 1"
     message:
@@ -530,7 +530,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     )
     tags = policies.role.tags if policies.role is not None else None
     context = pod_context(caller(params, policies), tags)
-    required = parse_required(params["required"], params["context"])
+    required = parse_required(params["required_permissions"], params["context"])
     verdicts = [check_permission(layers, permission, context) for permission in required]
     explanations = [explain(layers, verdict, context) for verdict in verdicts]
     rows = [
@@ -585,7 +585,7 @@ def main() -> None:
     }
     module = AwsModule(
         argument_spec={
-            "required": {"type": "list", "elements": "dict", "required": True, "options": item},
+            "required_permissions": {"type": "list", "elements": "dict", "required": True, "options": item},
             "context": {"type": "dict", "default": {}},
             "role_name": {"type": "str"},
             "role_arn": {"type": "str"},
@@ -612,7 +612,7 @@ def main() -> None:
     online = params["policies"] is None or params["method"] == "simulate"
     try:
         parse_subject(params)
-        parse_required(params["required"], params["context"])
+        parse_required(params["required_permissions"], params["context"])
         assumed = read_assume_role(params)
         if online:
             require_sdk(module)

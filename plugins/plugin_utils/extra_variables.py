@@ -16,7 +16,7 @@ from ansible.parsing.splitter import parse_kv
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
-    refuse_results,
+    check_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import listed
@@ -32,9 +32,11 @@ _SETS_NOTHING = (
 
 
 def validate_extra_variables(loader: Any) -> None:
-    """InputError for a result of the role, and for text of which Ansible drops a part.
+    """Refuse results of the role, names with a misspelt prefix, and text of which Ansible drops a part.
 
     Values are in no message: they may be secret.
+
+    :raises InputError: with each of them.
     """
     texts = [str(text) for text in context.CLIARGS.get("extra_vars", ())]
     problems = [
@@ -47,4 +49,4 @@ def validate_extra_variables(loader: Any) -> None:
     ]
     if problems:
         raise InputError(problems)
-    refuse_results(load_extra_vars(loader))
+    check_extra_variables(load_extra_vars(loader))

@@ -102,7 +102,7 @@ def test_a_playbook_of_ones_own_has_its_files_beside_it(clean: Sandbox, tmp_path
 @pytest.mark.parametrize(
     ("playbook", "text", "said"),
     [
-        (SITE, "- hello\n", "a.yml line 1: must be a mapping, got a str. Nothing was changed."),
+        (SITE, "- hello\n", "a.yml line 1: must be a mapping, got text. Nothing was changed."),
         (
             TEARDOWN,
             "workloads: []\nworkloads: []\n",

@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..._policy.language.elements import kind_of
 from ..model.errors import Problems
 from ..model.ownership import is_mark
 from .limits import TAG_RULE, find_same_but_for_case, is_tag_text
@@ -95,7 +96,7 @@ class Fields:
 
     def _refuse(self, name: str, rule: str, value: object) -> None:
         written = repr(value)
-        got = written if len(written) < SHOWN_VALUE else f"a {type(value).__name__}"
+        got = written if len(written) < SHOWN_VALUE else kind_of(value)
         self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {got}.")
 
     def text(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from ..._policy.language.elements import kind_of
 from ..model.errors import InputError, Problems
 from .fields import Fields
 from .files.folders import Source, read_sources
@@ -35,15 +36,13 @@ def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> lis
     if isinstance(raw, str):
         raw = read_yaml_value(name, raw)
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        raise InputError(
-            [f"{name} must be a list of mappings with hosts and workloads, got a {type(raw).__name__}."]
-        )
+        raise InputError([f"{name} must be a list of mappings with hosts and workloads, got {kind_of(raw)}."])
     problems = Problems()
     layers: list[Source] = []
     for index, entry in enumerate(raw):
         place = f"{name}[{index}]"
         if not isinstance(entry, Mapping):
-            problems.add(place, f"must be a mapping with hosts and workloads, got a {type(entry).__name__}.")
+            problems.add(place, f"must be a mapping with hosts and workloads, got {kind_of(entry)}.")
             continue
         layer = problems.attempt(partial(_layer, entry, place, matches, locate))
         if layer is not None:
@@ -81,14 +80,14 @@ def read_way(way: str, raw: object, name: str, locate: Locate) -> Source:
         )
     if isinstance(raw, Sequence):
         return Source(list(raw), [f"{name}[{index}]" for index in range(len(raw))])
-    raise InputError([f"{name} must be a list of mappings, got a {type(raw).__name__}."])
+    raise InputError([f"{name} must be a list of mappings, got {kind_of(raw)}."])
 
 
 def paths_of(value: object, name: str) -> list[str]:
     """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
     paths = value.split(",") if isinstance(value, str) else value
     if not isinstance(paths, Sequence):
-        raise InputError([f"{name} must be a list of files and folders, got a {type(value).__name__}."])
+        raise InputError([f"{name} must be a list of files and folders, got {kind_of(value)}."])
     wrong = [path for path in paths if not isinstance(path, str)]
     if wrong:
         raise InputError([f"{name} must be a list of files and folders, but {wrong[0]!r} is in it."])

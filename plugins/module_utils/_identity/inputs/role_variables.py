@@ -202,15 +202,23 @@ def find_variables(names: Iterable[str]) -> list[str]:
     return [name for name in own if name in _READERS]
 
 
-def refuse_results(extra_variables: Iterable[str]) -> None:
-    """InputError for what the role itself leaves: an extra variable stands in its place, whatever a run finds."""
+def check_extra_variables(names: Iterable[str]) -> None:
+    """Refuse extra variables that would hide what a run finds, and those with a misspelt prefix, which would have no effect.
+
+    :raises InputError: with each of them, and its remedy.
+    """
     problems = Problems()
-    for name in sorted({f"{ROLE}{left}" for left in LEFT}.intersection(extra_variables)):
-        problems.add(
-            "",
-            f"{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from the "
-            "extra variables.",
-        )
+    results = {f"{ROLE}{left}" for left in LEFT}
+    variables = [f"{ROLE}{name}" for name in (*VARIABLES, *FLEET, *PLAYBOOKS)]
+    for name in sorted(names):
+        if name in results:
+            problems.add(
+                "",
+                f"{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from "
+                "the extra variables.",
+            )
+        elif ROLE not in name and (near := difflib.get_close_matches(name.lower(), variables, 1, 0.9)):
+            problems.add("", f"{shown(name)} is no variable of the role; did you mean {near[0]}?")
     problems.raise_if_any()
 
 

@@ -18,6 +18,7 @@ from typing import cast
 
 from ..._findings.key import WorkloadKey
 from ..._policy.grammar.storable import storability
+from ..._policy.language.elements import kind_of
 from ..._policy.language.text import Document, to_json
 from ..model.arns import PATH_PATTERN, POLICY_NAME, ROLE_NAME, parse_policy_arn, parse_role_arn
 from ..model.desired import (
@@ -69,6 +70,8 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
     problems = Problems()
     if value is None:
         problems.add(option, "is missing; give the name of the EKS cluster.")
+    elif isinstance(value, str) and not value.strip():
+        problems.add(option, "is empty; give the name of the EKS cluster.")
     elif not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
         problems.add(
             option,
@@ -103,7 +106,7 @@ def parse_workloads(
     defaults = defaults or Defaults()
     problems = Problems()
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        problems.add("workloads", f"must be a list of mappings, got a {type(raw).__name__}.")
+        problems.add("workloads", f"must be a list of mappings, got {kind_of(raw)}.")
         problems.raise_if_any()
         return ()
     workloads: list[Workload] = []
@@ -111,7 +114,7 @@ def parse_workloads(
     for index, entry in enumerate(raw):
         place = places[index] if places else f"workloads[{index}]"
         if not isinstance(entry, Mapping):
-            problems.add(place, f"must be a mapping, got a {type(entry).__name__}.")
+            problems.add(place, f"must be a mapping, got {kind_of(entry)}.")
             continue
         workload = _workload(entry, cluster_name, place, problems, state, defaults)
         if workload is not None:
@@ -343,7 +346,7 @@ def _context(permission: Fields) -> dict[str, object]:
             permission.problems.add(
                 permission.place,
                 f"context: the value of '{shown(key)}' must be text, a number, a boolean, null, or a list of them, "
-                f"got a {type(wrong[0]).__name__}.",
+                f"got {kind_of(wrong[0])}.",
             )
         context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
     return context

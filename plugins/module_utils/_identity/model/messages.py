@@ -15,7 +15,8 @@ from ..._findings.text import visible
 from .aws_errors import AwsError
 from .errors import InputError
 
-SHOWN_PROBLEMS = 20
+# Of the places that have one problem.
+SHOWN_PLACES = 3
 # Of what a purge would remove: enough to see which team's list is not complete.
 SHOWN_UNLISTED = 30
 
@@ -43,10 +44,22 @@ def input_message(error: InputError) -> str:
     if len(problems) == 1:
         return f"{sentence(problems[0])} Nothing was changed."
     lines = [f"{len(problems)} problems in the input; nothing was changed:"]
-    lines += [f"- {problem}" for problem in problems[:SHOWN_PROBLEMS]]
-    if len(problems) > SHOWN_PROBLEMS:
-        lines.append(f"- and {len(problems) - SHOWN_PROBLEMS} more.")
+    lines += [f"- {problem}" for problem in _grouped(problems)]
     return "\n".join(lines)
+
+
+def _grouped(problems: Iterable[str]) -> list[str]:
+    """Return problems in their order, those of one cause in many places as one."""
+    places: dict[str, list[str]] = {}
+    parts = [problem.partition(": ") for problem in problems]
+    for place, _colon, text in parts:
+        places.setdefault(text, []).append(place)
+    many = {text: names for text, names in places.items() if text and len(names) > SHOWN_PLACES}
+    lines = (
+        f"{listed(many[text], SHOWN_PLACES)}: {text}" if text in many else f"{place}{colon}{text}"
+        for place, colon, text in parts
+    )
+    return list(dict.fromkeys(lines))
 
 
 def aws_message(error: AwsError, region: str | None) -> str:

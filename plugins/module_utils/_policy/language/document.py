@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from .elements import (
     Condition,
     PolicyError,
+    kind_of,
     parse_conditions,
     parse_principals,
     parse_strings,
@@ -98,7 +99,7 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
     version = _version(content.get("Version", LEGACY_VERSION))
     identifier = content.get("Id")
     if identifier is not None and not isinstance(identifier, str):
-        raise PolicyError(f"Id must be text, got {_type(identifier)}")
+        raise PolicyError(f"Id must be text, got {kind_of(identifier)}")
     if "Statement" not in content:
         raise PolicyError("the policy has no Statement")
     given = content["Statement"]
@@ -114,24 +115,24 @@ def _version(value: object) -> str:
         # YAML reads an unquoted 2012-10-17 as a date.
         value = value.isoformat()
     if not isinstance(value, str) or value not in VERSIONS:
-        shown = repr(value) if isinstance(value, str) else _type(value)
+        shown = repr(value) if isinstance(value, str) else kind_of(value)
         raise PolicyError(f"Version must be '2012-10-17' or '2008-10-17', got {shown}")
     return str(value)
 
 
 def _statement(item: object, index: int, kind: str) -> Statement:
     if not isinstance(item, Mapping):
-        raise PolicyError(f"Statement {index}: must be an object, got {_type(item)}")
+        raise PolicyError(f"Statement {index}: must be an object, got {kind_of(item)}")
     sid = item.get("Sid")
     if sid is not None and not isinstance(sid, str):
-        raise PolicyError(f"Statement {index}: Sid must be text, got {_type(sid)}")
+        raise PolicyError(f"Statement {index}: Sid must be text, got {kind_of(sid)}")
     where = _label(index, sid)
     refuse_unknown(item, _STATEMENT_ELEMENTS, where)
     effect = item.get("Effect")
     if not isinstance(effect, str) or effect not in ("Allow", "Deny"):
         if effect is None:
             raise PolicyError(f"{where}: Effect is missing; it must be Allow or Deny")
-        shown = repr(str(effect)) if isinstance(effect, str) else _type(effect)
+        shown = repr(str(effect)) if isinstance(effect, str) else kind_of(effect)
         raise PolicyError(f"{where}: Effect must be Allow or Deny, got {shown}")
     action = _one_of(item, "Action", "NotAction", where)
     actions = parse_strings(item[action], where, action)
@@ -207,7 +208,3 @@ def _label(index: int, sid: str | None) -> str:
         return f"Statement {index}"
     short = sid if len(sid) <= 64 else sid[:61] + "..."
     return f"Statement {index} (Sid {short!r})"
-
-
-def _type(value: object) -> str:
-    return "null" if value is None else type(value).__name__

@@ -81,7 +81,7 @@ def parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
         raise PolicyError(f"{where}: {element} is an empty list; give at least one value")
     for item in items:
         if not isinstance(item, str):
-            raise PolicyError(f"{where}: {element} must be text or a list of text, got {_type(item)}")
+            raise PolicyError(f"{where}: {element} must be text or a list of text, got {kind_of(item)}")
         if not item:
             raise PolicyError(f"{where}: {element} has an empty value")
     return tuple(str(item) for item in items)
@@ -97,7 +97,7 @@ def parse_principals(value: object, where: str, element: str) -> tuple[tuple[str
             ' {"Service": "pods.eks.amazonaws.com"}, or "*"'
         )
     if not isinstance(value, Mapping):
-        raise PolicyError(f"{where}: {element} must be an object or '*', got {_type(value)}")
+        raise PolicyError(f"{where}: {element} must be an object or '*', got {kind_of(value)}")
     if not value:
         raise PolicyError(f"{where}: {element} is empty")
     refuse_unknown(value, PRINCIPAL_TYPES, f"{where}: {element}")
@@ -111,14 +111,14 @@ def parse_principals(value: object, where: str, element: str) -> tuple[tuple[str
 def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
     """A Condition block, flattened: one entry an operator and key. All of them must hold."""
     if not isinstance(block, Mapping):
-        raise PolicyError(f"{where}: Condition must be an object, got {_type(block)}")
+        raise PolicyError(f"{where}: Condition must be an object, got {kind_of(block)}")
     conditions: list[Condition] = []
     seen: set[tuple[str, str]] = set()
     for operator, keys in block.items():
         quantifier, base, if_exists = parse_operator(str(operator), where)
         if not isinstance(keys, Mapping):
             raise PolicyError(
-                f"{where}: Condition.{operator} must be an object of condition keys, got {_type(keys)}"
+                f"{where}: Condition.{operator} must be an object of condition keys, got {kind_of(keys)}"
             )
         for key, given in keys.items():
             if not isinstance(key, str) or not key.strip():
@@ -174,7 +174,7 @@ def _value(item: object, place: str) -> str:
         return "true" if item else "false"
     if isinstance(item, int | float):
         return str(item)
-    raise PolicyError(f"{place}: values must be text, numbers or booleans, got {_type(item)}")
+    raise PolicyError(f"{place}: values must be text, numbers or booleans, got {kind_of(item)}")
 
 
 def _hint(name: str, known: Collection[str]) -> str:
@@ -182,5 +182,16 @@ def _hint(name: str, known: Collection[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
 
 
-def _type(value: object) -> str:
-    return "null" if value is None else type(value).__name__
+def kind_of(value: object) -> str:
+    """Return the kind of a value in words, such as "text" or "a list": Ansible has classes of its own for each."""
+    if value is None:
+        return "null"
+    kinds = (
+        (bool, "a boolean"),
+        (str, "text"),
+        ((int, float), "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+    )
+    named = (word for kind, word in kinds if isinstance(value, kind))
+    return next(named, f"a {type(value).__name__}")

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from .elements import PolicyError
+from .elements import PolicyError, kind_of
 
 # IAM takes documents of at most 131,072 characters, but some of AWS's own policies are longer.
 MAX_CHARACTERS = 1_000_000
@@ -40,13 +40,9 @@ def load(document: object) -> Document:
     elif isinstance(document, Mapping):
         content = document
     else:
-        raise PolicyError(
-            "a policy document must be a dict or JSON text,"
-            f" got {'null' if document is None else type(document).__name__}"
-        )
+        raise PolicyError(f"a policy document must be a mapping or JSON text, got {kind_of(document)}")
     if not isinstance(content, Mapping):
-        kind = "null" if content is None else type(content).__name__
-        raise PolicyError(f"a policy document must be a JSON object, got {kind}")
+        raise PolicyError(f"a policy document must be a JSON object, got {kind_of(content)}")
     _validate_bounds(content)
     return Document(content)
 
@@ -135,7 +131,7 @@ def _jsonable(value: object) -> str:
     # YAML reads an unquoted 2012-10-17 as a date.
     if isinstance(value, datetime.date):
         return value.isoformat()
-    raise PolicyError(f"a {type(value).__name__} cannot be part of a policy document")
+    raise PolicyError(f"{kind_of(value)} cannot be part of a policy document")
 
 
 def _too_large(size: int | None) -> str:

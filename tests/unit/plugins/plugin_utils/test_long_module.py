@@ -138,6 +138,6 @@ def test_bad_input_starts_no_module(seen: list[dict[str, Any]]) -> None:
     assert module.run(task_vars={}) == {
         "changed": False,
         "failed": True,
-        "msg": "workloads[0]: must be a mapping, got a str. Nothing was changed.",
+        "msg": "workloads[0]: must be a mapping, got text. Nothing was changed.",
     }
     assert (seen, module.sent) == ([], [])

@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 
 from ...model.errors import InputError
+from ..fields import shown
 
 CUT_OFF = " Is the file cut off?"
 # The answer of a survey has spaces or lines, which a value that Ansible cut at its first space has not.
@@ -32,7 +34,12 @@ def list_key(path: str, lines: Mapping[str, int]) -> str:
     """Which of a file's keys has the workloads, given the line of each key."""
     keys = [key for key in lines if key in KEYS]
     if not keys:
-        raise InputError([f"{path} line 1: has no list under {' or '.join(KEYS)}."])
+        pairs = [(key, near) for key in lines for near in difflib.get_close_matches(key, KEYS, 1, 0.75)]
+        place, hint = "line 1", ""
+        if pairs:
+            key, near = pairs[0]
+            place, hint = f"line {lines[key]}", f" '{shown(key)}' is no such key; did you mean '{near}'?"
+        raise InputError([f"{path} {place}: has no list under {' or '.join(KEYS)}.{hint}"])
     if len(keys) > 1:
         raise InputError(
             [

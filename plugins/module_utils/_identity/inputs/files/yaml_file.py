@@ -268,6 +268,9 @@ def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
         hint = cut_off if mark.line > last else ""
         if hint == CUT_AT_A_SPACE and len(text.split()) > 1:
             hint = ANSWER_CUT_OFF
+        line = text.splitlines()[mark.line] if not hint and mark.line <= last else ""
+        if "\t" in (line[: len(line) - len(line.lstrip())] + line[mark.column : mark.column + 1]):
+            return f"{path}{place}: has a tab where YAML allows only spaces; replace it."
         if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
             return describe_vaulted(path, mark.line + 1)
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

@@ -71,10 +71,10 @@ def test_a_date_that_yaml_made_of_the_version_is_taken():
 
 
 MISTAKES = [
-    (None, "a policy document must be a dict or JSON text, got null"),
-    (7, "a policy document must be a dict or JSON text, got int"),
+    (None, "a policy document must be a mapping or JSON text, got null"),
+    (7, "a policy document must be a mapping or JSON text, got a number"),
     ("", "the policy document is empty"),
-    ("[]", "a policy document must be a JSON object, got list"),
+    ("[]", "a policy document must be a JSON object, got a list"),
     ('{"Version"', "not JSON: Expecting ':' delimiter at line 1 column 11"),
     ('{"Version": NaN}', "not JSON: NaN is not a JSON value"),
     ({}, "the policy has no Statement"),
@@ -84,16 +84,16 @@ MISTAKES = [
         {"Version": "2012-10-18", "Statement": [ALLOW]},
         "Version must be '2012-10-17' or '2008-10-17', got '2012-10-18'",
     ),
-    ({"Version": 1, "Statement": [ALLOW]}, "Version must be '2012-10-17' or '2008-10-17', got int"),
-    ({"Id": 1, "Statement": [ALLOW]}, "Id must be text, got int"),
-    (policy("x"), "Statement 1: must be an object, got str"),
-    (policy(ALLOW, {**ALLOW, "Sid": 5}), "Statement 2: Sid must be text, got int"),
+    ({"Version": 1, "Statement": [ALLOW]}, "Version must be '2012-10-17' or '2008-10-17', got a number"),
+    ({"Id": 1, "Statement": [ALLOW]}, "Id must be text, got a number"),
+    (policy("x"), "Statement 1: must be an object, got text"),
+    (policy(ALLOW, {**ALLOW, "Sid": 5}), "Statement 2: Sid must be text, got a number"),
     (
         policy({**ALLOW, "Sid": "X", "Effect": "allow"}),
         "Statement 1 (Sid 'X'): Effect must be Allow or Deny, got 'allow'",
     ),
     (policy({**ALLOW, "Effect": None}), "Statement 1: Effect is missing; it must be Allow or Deny"),
-    (policy({**ALLOW, "Effect": ["Allow"]}), "Statement 1: Effect must be Allow or Deny, got list"),
+    (policy({**ALLOW, "Effect": ["Allow"]}), "Statement 1: Effect must be Allow or Deny, got a list"),
     (policy({**ALLOW, "Actions": "x"}), "Statement 1: unknown element 'Actions'; did you mean Action?"),
     (policy({**ALLOW, "NotAction": "x:y"}), "Statement 1: has both Action and NotAction; give exactly one"),
     (policy({"Effect": "Allow", "Resource": "*"}), "Statement 1: Action (or NotAction) is missing"),
@@ -102,9 +102,12 @@ MISTAKES = [
     (policy({**ALLOW, "Action": ""}), "Statement 1: Action has an empty value"),
     (
         policy({**ALLOW, "Action": ["s3:Get", 1]}),
-        "Statement 1: Action must be text or a list of text, got int",
+        "Statement 1: Action must be text or a list of text, got a number",
     ),
-    (policy({**ALLOW, "Action": {"a": 1}}), "Statement 1: Action must be text or a list of text, got dict"),
+    (
+        policy({**ALLOW, "Action": {"a": 1}}),
+        "Statement 1: Action must be text or a list of text, got a mapping",
+    ),
     (
         policy({**ALLOW, "Action": "GetObject"}),
         "Statement 1: Action 'GetObject' must have the form service:Action, such as s3:GetObject",
@@ -114,7 +117,7 @@ MISTAKES = [
         policy({**ALLOW, "Principal": "*"}),
         "Statement 1: Principal is not allowed here; only a trust policy has one",
     ),
-    (policy({**ALLOW, "Condition": []}), "Statement 1: Condition must be an object, got list"),
+    (policy({**ALLOW, "Condition": []}), "Statement 1: Condition must be an object, got a list"),
     (
         policy({**ALLOW, "Condition": {"StringEqual": {"a": "b"}}}),
         "Statement 1: Condition has no operator 'StringEqual'; did you mean StringEquals?",
@@ -129,7 +132,7 @@ MISTAKES = [
     ),
     (
         policy({**ALLOW, "Condition": {"StringEquals": "x"}}),
-        "Statement 1: Condition.StringEquals must be an object of condition keys, got str",
+        "Statement 1: Condition.StringEquals must be an object of condition keys, got text",
     ),
     (
         policy({**ALLOW, "Condition": {"StringEquals": {"": "x"}}}),
@@ -172,7 +175,7 @@ TRUST_MISTAKES = [
         {**TRUST, "Principal": "pods.eks.amazonaws.com"},
         'Statement 1: Principal \'pods.eks.amazonaws.com\' must be an object such as {"Service": "pods.eks.amazonaws.com"}, or "*"',
     ),
-    ({**TRUST, "Principal": ["*"]}, "Statement 1: Principal must be an object or '*', got list"),
+    ({**TRUST, "Principal": ["*"]}, "Statement 1: Principal must be an object or '*', got a list"),
     ({**TRUST, "Principal": {}}, "Statement 1: Principal is empty"),
     (
         {**TRUST, "Principal": {"service": "x"}},
@@ -184,7 +187,7 @@ TRUST_MISTAKES = [
     ),
     (
         {**TRUST, "Principal": {"AWS": 111122223333}},
-        "Statement 1: Principal.AWS must be text or a list of text, got int",
+        "Statement 1: Principal.AWS must be text or a list of text, got a number",
     ),
 ]
 

@@ -71,7 +71,7 @@ def cyclic():
         ({"Statement": list(range(2_000_000))}, "the document has too many characters; at most 1,000,000"),
         ({"Statement": {1: 2}}, "the key 1 must be text"),
         ('{"Version": ' + "9" * 5_000 + "}", "not a policy document"),
-        ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got str"),
+        ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got text"),
         ("\x00{}", "not JSON"),
     ],
     ids=range(14),

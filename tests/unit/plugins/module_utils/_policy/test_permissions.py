@@ -629,19 +629,19 @@ def test_items_get_the_shared_context_beneath_their_own():
     [
         (
             {"action": "GetObject"},
-            "required item 1: action 'GetObject' must have the form service:Action, such as s3:GetObject.",
+            "required_permissions item 1: action 'GetObject' must have the form service:Action, such as s3:GetObject.",
         ),
         (
             {"action": "s3:GetObject", "resource": "my-bucket"},
-            "required item 1: resource 'my-bucket' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
+            "required_permissions item 1: resource 'my-bucket' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
         ),
         (
             {"action": "s3:GetObject", "context": {"aws:a": {"b": 1}}},
-            "required item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got dict.",
+            "required_permissions item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got a mapping.",
         ),
         (
             {"action": "s3:GetObject", "context": {"aws:a": [["b"]]}},
-            "required item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got list.",
+            "required_permissions item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got a list.",
         ),
     ],
     ids=["action", "resource", "context", "context in a list"],

@@ -88,7 +88,7 @@ def test_the_account_is_that_of_the_role() -> None:
         (given(session_name="a" * 65), f"assume_role_session_name {NAME_RULE} '{'a' * 65}'."),
         (given(external_id="x"), f"assume_role_external_id {ID_RULE} 'x'."),
         (given(external_id="a b"), f"assume_role_external_id {ID_RULE} 'a b'."),
-        (given(external_id="b" * 1225), f"assume_role_external_id {ID_RULE} a str."),
+        (given(external_id="b" * 1225), f"assume_role_external_id {ID_RULE} text."),
         (given(external_id=True), f"assume_role_external_id {ID_RULE} True."),
         (given(duration=899), f"assume_role_duration {SECONDS_RULE} 899."),
         (given(duration=43201), f"assume_role_duration {SECONDS_RULE} 43201."),

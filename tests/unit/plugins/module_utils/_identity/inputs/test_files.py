@@ -93,8 +93,20 @@ NOTHING = "holds no workloads; write [] for an empty list."
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("a.yml", "workload: []\n", "line 1: has no list under pod_identity_workloads or workloads."),
-        ("a.json", '{"workload": []}', "line 1: has no list under pod_identity_workloads or workloads."),
+        ("a.yml", "accounts: []\n", "line 1: has no list under pod_identity_workloads or workloads."),
+        (
+            "a.yml",
+            "x: 1\nworklods: []\n",
+            "line 2: has no list under pod_identity_workloads or workloads. 'worklods' is no such key; did you mean 'workloads'?",
+        ),
+        (
+            "a.json",
+            '{"pod_identity_workload": []}',
+            "line 1: has no list under pod_identity_workloads or workloads. 'pod_identity_workload' is no such key; did you mean "
+            "'pod_identity_workloads'?",
+        ),
+        ("a.yml", "- a: 1\n  b:\n\t- c\n", "line 3: has a tab where YAML allows only spaces; replace it."),
+        ("a.yml", "-\ta: 1\n-\tb: 2\n", "line 1: has a tab where YAML allows only spaces; replace it."),
         ("a.yml", "\nworkloads: some\n", "line 2: must be a list of workloads, one mapping each."),
         (
             "a.json",

@@ -101,8 +101,8 @@ def test_a_mistake_names_the_layer_that_has_it() -> None:
 @pytest.mark.parametrize(
     ("raw", "problems"),
     [
-        ("all", [f"{NAME} must be a list of mappings with hosts and workloads, got a str."]),
-        ([1], [f"{NAME}[0]: must be a mapping with hosts and workloads, got a int."]),
+        ("all", [f"{NAME} must be a list of mappings with hosts and workloads, got text."]),
+        ([1], [f"{NAME}[0]: must be a mapping with hosts and workloads, got a number."]),
         (
             [{"host": "all", "workloads": []}],
             [
@@ -117,7 +117,7 @@ def test_a_mistake_names_the_layer_that_has_it() -> None:
         ),
         (
             [{"hosts": "all", "workloads": {}}],
-            [f"{NAME}[0].workloads must be a list of mappings, got a dict."],
+            [f"{NAME}[0].workloads must be a list of mappings, got a mapping."],
         ),
     ],
 )

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     VARIABLES,
+    check_extra_variables,
     find_ineffective,
     find_variables,
     read_report_variables,
     read_variables,
-    refuse_results,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -229,13 +229,30 @@ def test_an_unknown_variable_is_refused(name: str, problem: str) -> None:
 
 def test_a_result_as_an_extra_variable_is_refused() -> None:
     with pytest.raises(InputError) as caught:
-        refuse_results(["pod_identity_stopped", "pod_identity_report", "pod_identity_purge", "report"])
+        check_extra_variables(["pod_identity_stopped", "pod_identity_report", "pod_identity_purge", "report"])
     assert caught.value.problems == tuple(
         f"pod_identity_{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it "
         "from the extra variables."
         for name in ("report", "stopped")
     )
-    refuse_results(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
+    check_extra_variables(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
+
+
+def test_an_extra_variable_with_a_misspelt_prefix_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        check_extra_variables(["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE"])
+    assert caught.value.problems == (
+        "POD_IDENTITY_PURGE is no variable of the role; did you mean pod_identity_purge?",
+        "pod_idenity_owner is no variable of the role; did you mean pod_identity_owner?",
+        "podidentity_state is no variable of the role; did you mean pod_identity_state?",
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["owner", "my_pod_identity_owner", "identity_owner", "pod_owner", "ansible_user"]
+)
+def test_an_extra_variable_of_another_name_is_not_the_roles(name: str) -> None:
+    check_extra_variables([name])
 
 
 def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:

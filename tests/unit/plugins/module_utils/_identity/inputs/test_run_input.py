@@ -170,16 +170,16 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
             "pod_identity_workloads line 1 (default/?): service_account is missing.",
         ),
         pytest.param(
-            {"workloads": {"a": 1}}, "pod_identity_workloads must be a list of mappings, got a dict."
+            {"workloads": {"a": 1}}, "pod_identity_workloads must be a list of mappings, got a mapping."
         ),
-        pytest.param({"workloads": ["hello"]}, "pod_identity_workloads[0]: must be a mapping, got a str."),
+        pytest.param({"workloads": ["hello"]}, "pod_identity_workloads[0]: must be a mapping, got text."),
         pytest.param(
             {"workloads": [{**ONE, "service_account_labels": "x"}]},
             "pod_identity_workloads[0] (default/one): service_account_labels must be a mapping, got 'x'.",
         ),
         pytest.param(
             {"workloads_from": 5},
-            "pod_identity_workloads_from must be a list of files and folders, got a int.",
+            "pod_identity_workloads_from must be a list of files and folders, got a number.",
         ),
         pytest.param(
             {"workloads_from": [None]},
@@ -267,7 +267,7 @@ def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -
             {"workloads": [], "workloads_from": ["a.yml"]},
             "workloads and workloads_from are both given; give one of them.",
         ),
-        ({"workloads": ["hello"]}, "workloads[0]: must be a mapping, got a str."),
+        ({"workloads": ["hello"]}, "workloads[0]: must be a mapping, got text."),
         (
             {"workloads": [], "purge_limit": -1},
             "purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
@@ -291,7 +291,7 @@ def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> 
     assert problems_of(workloads=["x"], owner="team a", purge_limit=-1) == [
         "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
         f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",
-        "pod_identity_workloads[0]: must be a mapping, got a str.",
+        "pod_identity_workloads[0]: must be a mapping, got text.",
     ]
 
 

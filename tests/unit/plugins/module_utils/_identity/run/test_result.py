@@ -346,11 +346,15 @@ def test_among_several_clusters_a_diff_says_where(target: Target, header: str) -
             "\n".join(
                 [
                     "23 problems in the input; nothing was changed:",
-                    *[f"- {number}" for number in range(20)],
-                    "- and 3 more.",
+                    *[f"- {number}" for number in range(23)],
                 ]
             ),
             id="many",
+        ),
+        pytest.param(
+            ["a: is new.", *[f"w{number}: is wrong." for number in range(5)], "b: is new."],
+            "7 problems in the input; nothing was changed:\n- a: is new.\n- w0, w1, w2 and 2 more: is wrong.\n- b: is new.",
+            id="one problem in many places",
         ),
     ],
 )
