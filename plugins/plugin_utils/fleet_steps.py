@@ -142,16 +142,12 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
         return {"failed": True, "not_begun": True, "changed": False, "msg": input_message(error)}
     parts: dict[str, dict[str, str]] = {}
     kept: dict[str, list[str]] = {}
-    changed = False
-    diff: list[Any] = []
     warnings: list[str] = []
     for group in content:
         arguments = {**group["arguments"], "continue_on_error": True, "option_prefix": "pod_identity_"}
         if not arguments.get("verify_only"):
             arguments["verify"] = True
         result = run_action(caller, MODULE, arguments, variables)
-        changed = changed or bool(result.get("changed"))
-        diff += result.get("diff") or []
         warnings += result.get("warnings") or []
         for host in group["stopped"]:
             kept.setdefault(host, []).extend(result.get("kept") or ())
@@ -161,9 +157,9 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
     for host, names in kept.items():
         parts[host] = keep_json("part", {"changed": False, "kept": list(dict.fromkeys(names))})
     return {
-        "changed": changed,
+        # Changes and their diff belong to the hosts of the clusters, which take their parts.
+        "changed": False,
         "parts": parts,
-        **({"diff": diff} if diff else {}),
         **({"warnings": list(dict.fromkeys(warnings))} if warnings else {}),
     }
 
@@ -191,7 +187,4 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
         message = NOT_BEGUN if account.get("not_begun") else BROKE_OFF
         return {"failed": True, "left_out": True, "changed": False, "msg": message.format(reason=reason)}
     row: Result = read_json(dict(part))
-    # The task of the account has shown it.
-    row.pop("diff", None)
-    row["changed"] = False
-    return row
+    return {**row, "changed": bool(row.get("changed"))}

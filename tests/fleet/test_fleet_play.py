@@ -85,6 +85,8 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
         "grey": f"grey {THERE} {MIDDLE} 1 5 1/1 0 ok",
     }
     assert "4 of 4 clusters done, 0 failed." in made.output
+    # The AWS half of each and its service accounts.
+    assert {host: counts["changed"] for host, counts in made.recap.items()} == dict.fromkeys(rows(made), 2)
     assert associations(fleet) == {
         "blue": ["reports"],
         "green": ["own", "reports"],

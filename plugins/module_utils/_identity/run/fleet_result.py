@@ -52,6 +52,7 @@ def changed_rows(
     """A row for each cluster, in their order: what M(eks_pod_identity) returns of it, or why it was left out. ``further``
     findings come before those of the run."""
     rows: list[Row] = []
+    shown: set[str] = set()
     for member in members:
         if member.key in fleet.left_out:
             waiting = of_cluster(performed.run, member.key).failures or _kept_for_nobody(performed.run)
@@ -60,8 +61,17 @@ def changed_rows(
         cluster = fleet.clusters.members[member.key]
         part = of_cluster(performed.run, member.key)
         result = result_of(part, check_mode, member.key)
+        # A change that clusters share is shown once.
+        diff = [row for row in result["diff"] if row["before_header"] not in shown]
+        shown.update(row["before_header"] for row in diff)
         findings = [*map(finding_row, further.get(member.key, ())), *result["findings"]]
-        row: Row = {**_place(member), **result, "findings": findings, "failed": bool(part.failures)}
+        row: Row = {
+            **_place(member),
+            **result,
+            "diff": diff,
+            "findings": findings,
+            "failed": bool(part.failures),
+        }
         row |= {
             "account_id": cluster.account_id,
             "caller_arn": cluster.caller_arn,

@@ -73,7 +73,8 @@ def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
             "changed": sum(row["status"] == "changed" for row in workloads),
             "unchanged": sum(row["status"] == "unchanged" for row in workloads),
         },
-        "diff": [diff_of(change) for change in changes],
+        # With several clusters in a run, the place of a change has to be shown.
+        "diff": [diff_of(change, run.observed.account.account_id if cluster else "") for change in changes],
     }
 
 
