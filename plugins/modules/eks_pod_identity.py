@@ -534,8 +534,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    all_findings,
-    lint_documents,
+    lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
@@ -635,7 +634,7 @@ def main() -> None:
     allowed = notes_of_new_associations(run, breakage_of(parsed, params))
     # A verification reports them with its checks.
     lints = performed.verified is None and parsed.state == "present"
-    linted = all_findings(lint_documents(parsed.workloads, load_catalogue())) if lints else []
+    linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
     # A purge of everything takes a word of its own.
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
     further = [*([other] if other else []), *allowed, *empty, *linted]

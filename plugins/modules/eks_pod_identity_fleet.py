@@ -389,8 +389,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    all_findings,
-    lint_documents,
+    lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
@@ -497,7 +496,7 @@ def change(
             *notes_of_new_associations(run, member.breakage),
             *(find_empty_list(member.workloads, among_others=True) if state == "present" else []),
             *(
-                all_findings(lint_documents(member.workloads, load_catalogue()))
+                lint_workloads(member.workloads, load_catalogue()).findings
                 if performed.verified is None and state == "present"
                 else []
             ),
@@ -525,7 +524,7 @@ def verify_fleet(module: AwsModule, api: BotoApi, members: Sequence[Member]) -> 
         observer = Observer(api, fleet.clusters, width, progress, "verify", fleet.left_out)
         observed = observer.observe(fleet.desired, planning=False, unlisted=True)
         proof = read_for_verification(api, fleet.desired, observed, width)
-        lints = lint_documents(fleet.desired.workloads, load_catalogue())
+        lints = lint_workloads(fleet.desired.workloads, load_catalogue())
         verified = consider_age(verify(fleet.desired, observed, proof, lints), observed)
         callers: dict[str, list[Finding]] = {}
         if params["check_caller"]:

@@ -385,7 +385,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
     workloads_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    lint_documents,
+    lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
@@ -438,7 +438,7 @@ def main() -> None:
             )
             observed = observer.observe(desired, planning=False, known=known, unlisted=True)
             proof = read_for_verification(api, desired, observed, params["concurrency"])
-            lints = lint_documents(desired.workloads, load_catalogue())
+            lints = lint_workloads(desired.workloads, load_catalogue())
             verified = consider_age(verify(desired, observed, proof, lints), observed)
             caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     except InputError as error:

@@ -74,7 +74,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    lint_documents,
+    lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
@@ -281,7 +281,7 @@ class World:
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
-        lints = lint_documents(desired.workloads, load_catalogue())
+        lints = lint_workloads(desired.workloads, load_catalogue())
         unlisted = [
             *find_empty_list(desired.workloads),
             *find_unlisted(desired, observed),

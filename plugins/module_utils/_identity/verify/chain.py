@@ -31,9 +31,11 @@ from .trust_others import let_in_beside, with_others
 from .trust_policy import check_trust_policy
 from .width import widest_scopes
 
+NO_LINTS = Lints()
+
 
 def verify(
-    desired: Desired, observed: Observed, reads: VerificationReads, lints: Lints | None = None
+    desired: Desired, observed: Observed, reads: VerificationReads, lints: Lints = NO_LINTS
 ) -> list[Verified]:
     """The checks of every workload of the clusters that could be read, in the order in which they are shown."""
     agents = {key: check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
@@ -52,6 +54,7 @@ def verify(
         clusters_reported.add(workload.key.cluster)
         trust = check_trust_policy(workload, observed, scopes)
         contents = check_contents(workload, observed, reads)
+        permissions = check_permissions(workload, observed, reads) or check_grants(workload, observed, reads)
         checks = (
             with_settings(
                 with_others(trust, let_in.get(workload.key, ())), role_settings(workload, observed)
@@ -60,9 +63,9 @@ def verify(
             check_version(workload, observed, reads),
             contents
             and with_settings(
-                contents, [*policy_settings(workload, observed), *(lints or {}).get(workload.key, ())]
+                contents, [*policy_settings(workload, observed), *lints.policies.get(workload.key, ())]
             ),
-            check_permissions(workload, observed, reads) or check_grants(workload, observed, reads),
+            permissions and with_settings(permissions, lints.required.get(workload.key, ())),
             check_association(workload, observed, reads),
             agent,
         )

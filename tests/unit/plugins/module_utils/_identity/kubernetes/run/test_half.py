@@ -227,15 +227,22 @@ def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> Non
 
 
 @pytest.mark.parametrize(
-    ("agents", "found"), [([build.agent()], []), ([], ["AGENT_MISSING"])], ids=["an agent", "no agent"]
+    ("agents", "more", "judged", "found"),
+    [
+        pytest.param(build.read([build.agent()]), [], True, [], id="an agent"),
+        pytest.param(build.read([]), ["list DaemonSet kube-system"], True, ["AGENT_MISSING"], id="no agent"),
+        pytest.param(build.refused("pods"), [], False, ["KUBERNETES_NOT_READABLE"], id="agents unread"),
+    ],
 )
-def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(agents: list[Object], found: list[str]) -> None:
+def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(
+    agents: Listing, more: list[str], judged: bool, found: list[str]
+) -> None:
     missing = {"code": "AGENT_ADDON_MISSING", "severity": "error", "message": "m", "remedy": "r"}
     verification = build.result(build.row(), findings=[{**missing, "workload": ""}])
-    cluster = FakeCluster({"Pod kube-system": build.read(agents)})
+    cluster = FakeCluster({"Pod kube-system": agents})
     half = run(cluster, result=after_a_change(verification=verification), check_mode=True)
-    assert cluster.log == ["list Pod kube-system", *([] if agents else ["list DaemonSet kube-system"])]
-    assert (half.outcome.judges_agent, [one.code for one in half.outcome.findings]) == (True, found)
+    assert cluster.log == ["list Pod kube-system", *more]
+    assert (half.outcome.judges_agent, [one.code for one in half.outcome.findings]) == (judged, found)
 
 
 @pytest.mark.parametrize(
