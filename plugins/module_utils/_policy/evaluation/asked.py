@@ -26,6 +26,8 @@ from .windows import filled, window
 
 # As many words of a condition are tried for what is compared with its key.
 _WORDS = 8
+# Of conditions that are longer, in characters, none is.
+_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Asked:
     def _words(self, key: str) -> tuple[str, ...]:
         words: dict[str, None] = {}
         for test, extract in self.tests.get(key, ()):
-            if extract is WHOLE and test.language is not None:
+            if extract is WHOLE and test.length <= _LENGTH and test.language is not None:
                 words.update(dict.fromkeys(test.language.words[:_WORDS]))
         return tuple(words)[:_WORDS]
 

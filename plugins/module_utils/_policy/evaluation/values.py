@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..language.budget import Budget
+from ..language.budget import CHARACTERS, Budget
 from ..language.context import ABSENT, Context, Part, Some, State, Unknown
 from ..language.operators import family
 from ..language.parts import WHOLE
@@ -73,11 +73,16 @@ class _Sorter:
         self.closed: list[Closed] = list(asked.closed(key, context, budget))
         self.exact: frozenset[object] = frozenset(each.value for each in self.closed if each.exact)
         self.entangled = asked.entangled(key, self.exact)
-        self.languages = [
-            *(within(extract, test.language) for test, extract in self.tests if test.language is not None),
-            *(within(each.extract, each.language) for each in self.closed),
-        ]
-        self.typed = [test for test, _extract in self.tests if test.language is None]
+        self.typed = [test for test, _extract in self.tests if not test.reads_text]
+        texts = [(test, extract) for test, extract in self.tests if test.reads_text]
+        # Where the work ends here already, any value is as good to try as another.
+        affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
+        languages = (
+            within(extract, test.language)
+            for test, extract in texts
+            if affordable and test.language is not None
+        )
+        self.languages = [*languages, *(within(each.extract, each.language) for each in self.closed)]
         shape = state.shape if state.shape is not None else shape_of(key)
         self.shape = None if shape == "*" else shape
 

@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+# A step pays for reading so many characters of patterns into an automaton.
+CHARACTERS = 2
+
 
 class Budget:
     """Steps that are left."""

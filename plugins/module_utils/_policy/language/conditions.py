@@ -36,6 +36,7 @@ class Test:
         "_same",
         "condition",
         "key",
+        "length",
         "open_values",
         "variable_names",
         "variables",
@@ -43,6 +44,8 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
+        # How much work ``language`` is, in characters.
+        self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
         takes_variables = family(base) in ("String", "Arn")
@@ -84,6 +87,11 @@ class Test:
         if self._language is None:
             self._language = language(self.condition.base, self.condition.values, self._closed)
         return self._language
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether ``language`` says what its values match."""
+        return family(self.condition.base) in ("String", "Arn", "Bool")
 
     @property
     def weight(self) -> int:

@@ -35,17 +35,23 @@ class Cover(IntEnum):
 class _Chunk:
     """A stretch of a pattern without ``*``: text, and the places where ``?`` stands."""
 
-    __slots__ = ("holes", "masks", "text")
+    __slots__ = ("_masks", "holes", "text")
 
     def __init__(self, text: str, holes: tuple[int, ...]) -> None:
         self.text = text
         self.holes = holes
-        self.masks: dict[str, int] = {}
-        if holes:
-            places = frozenset(holes)
-            for at, character in enumerate(text):
-                if at not in places:
-                    self.masks[character] = self.masks.get(character, 0) | 1 << at
+        self._masks: tuple[dict[str, int], int] | None = None
+
+    def masks(self) -> tuple[dict[str, int], int]:
+        """The places of each character and of ``?`` as bits. Not worked out for a chunk that is longer than every text."""
+        if self._masks is None:
+            holes = frozenset(self.holes)
+            places: dict[str, int] = {}
+            for at, character in enumerate(self.text):
+                if at not in holes:
+                    places[character] = places.get(character, 0) | 1 << at
+            self._masks = places, sum(1 << hole for hole in self.holes)
+        return self._masks
 
     def at(self, text: str, start: int, symbolic: bool) -> bool:
         """Whether the chunk stands in the text at this place."""
@@ -70,12 +76,12 @@ class _Chunk:
         if end - start < len(self.text):
             return -1
         # Shift-and: bit n of the state says that the first n + 1 characters match up to here.
-        hole_bits = sum(1 << hole for hole in self.holes)
+        masks, hole_bits = self.masks()
         complete = 1 << (len(self.text) - 1)
         state = 0
         for at in range(start, end):
             character = text[at]
-            mask = self.masks.get(character, 0)
+            mask = masks.get(character, 0)
             if not (symbolic and character == STAR):
                 mask |= hole_bits
             state = (state << 1 | 1) & mask
@@ -184,13 +190,17 @@ class ArnGlob:
 def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
     """An ARN pattern cut at its first five colons, or at as many as it has."""
     parts: list[list[Literal]] = [[]]
-    for token in tokens:
+    rest = iter(tokens)
+    for token in rest:
         if isinstance(token, Wild):
             parts[-1].append(token)
             continue
         pieces = token.split(":", ARN_PARTS - len(parts))
         parts[-1].append(pieces[0])
         parts.extend([piece] for piece in pieces[1:])
+        if len(parts) == ARN_PARTS:
+            break
+    parts[-1].extend(rest)
     return parts
 
 

@@ -21,6 +21,7 @@ import operator
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from .context import Context
@@ -49,6 +50,8 @@ _ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "GreaterThan": operator.gt,
     "GreaterThanEquals": operator.ge,
 }
+# A verdict asks about the same few values again and again.
+_REMEMBERED = 256
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?")
 # https://www.w3.org/TR/NOTE-datetime, to which the IAM User Guide refers.
 _DATE = re.compile(
@@ -176,7 +179,7 @@ def _strings(values: tuple[tuple[Token, ...], ...], ignore_case: bool) -> Compar
         return lambda value: fold(value) in texts
     if not globs:
         return texts.__contains__
-    return lambda value: value in texts or any(glob.matches(value) for glob in globs)
+    return lru_cache(_REMEMBERED)(lambda value: value in texts or any(glob.matches(value) for glob in globs))
 
 
 def _arns(values: tuple[tuple[Token, ...], ...]) -> Compare:
@@ -186,7 +189,7 @@ def _arns(values: tuple[tuple[Token, ...], ...]) -> Compare:
         parts = arn_parts(value)
         return any(glob.matches(parts) for glob in globs)
 
-    return compare
+    return lru_cache(_REMEMBERED)(compare)
 
 
 def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], order: str) -> Compare:

@@ -13,11 +13,14 @@ Source: IAM User Guide, "IAM policy elements: Variables and tags".
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from .context import Context, Unknown
+
+_SPECIAL = re.compile(r"[*?$]")
 
 
 class Wild(Enum):
@@ -49,6 +52,12 @@ def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...
     at = 0
     last_close = text.rfind("}") if variables else -1
     while at < len(text):
+        found = _SPECIAL.search(text, at)
+        if found is None or found.start() > at:
+            plain.append(text[at : found.start()] if found else text[at:])
+            if found is None:
+                break
+        at = found.start()
         character = text[at]
         if character == "$" and at < last_close and text.startswith("{", at + 1):
             close = text.find("}", at)
@@ -62,11 +71,13 @@ def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...
                 plain.append(token)
                 at = close + 1
                 continue
-        if wildcards and character in "*?":
+        if wildcards and character != "$":
             _flush(plain, tokens)
             # A run of * means one.
-            if character == "?" or not tokens or tokens[-1] is not Wild.ANY:
-                tokens.append(Wild(character))
+            if character == "?":
+                tokens.append(Wild.ONE)
+            elif not tokens or tokens[-1] is not Wild.ANY:
+                tokens.append(Wild.ANY)
         else:
             plain.append(character)
         at += 1

@@ -22,6 +22,8 @@ from .elements import PolicyError, kind_of
 MAX_CHARACTERS = 1_000_000
 # A policy is at most Statement > Condition > operator > key > values deep.
 MAX_DEPTH = 32
+# Python does not convert longer integers to text (4,300 digits).
+MAX_BITS = 14_000
 
 
 class Document(dict[str, object]):
@@ -121,6 +123,8 @@ def _validate_bounds(document: Mapping[object, object]) -> None:
             stack.extend((item, depth + 1) for item in value)
         else:
             left -= 1
+            if isinstance(value, int) and value.bit_length() > MAX_BITS:
+                raise PolicyError("a number has more than 4,000 digits")
         if left < 0:
             raise PolicyError(_too_large(None))
         if depth > MAX_DEPTH:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .budget import Budget
+from .budget import CHARACTERS, Budget
 from .match import ARN_PARTS, cut_arn
 from .parts import Extract
 from .template import Literal, Wild
@@ -290,8 +290,11 @@ def kinds(
 
     :arg inside: the place of the language that a text must be in; negative for none.
     """
-    machine = _Machine(languages)
     texts: dict[tuple[bool, ...], str] = {}
+    units = sum(len(pattern.units) + 1 for patterns in languages for pattern in patterns)
+    if not budget.spend(units // CHARACTERS):
+        return texts, False
+    machine = _Machine(languages)
     needed = machine.places[inside] if inside >= 0 else 0
     came: dict[int, str] = {machine.start: ""}
     queue = deque([machine.start])

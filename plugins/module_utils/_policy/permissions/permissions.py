@@ -28,6 +28,7 @@ from ..language.document import parse_policy
 from ..language.elements import PolicyError, kind_of
 from ..language.match import ARN_PARTS, arn_parts
 from ..language.parts import ACCOUNT
+from ..language.text import MAX_BITS
 from .subject import FactError
 
 IDENTITY = "identity policies"
@@ -121,6 +122,8 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
                         f"required_permissions item {place}: context {key} must be text, a number, a boolean, null,"
                         f" or a list of them, got {kind_of(each)}."
                     )
+                if isinstance(each, int) and each.bit_length() > MAX_BITS:
+                    raise FactError(f"required item {place}: context {key} has more than 4,000 digits.")
         required.append(Required(action, resource, merged))
     return required
 

@@ -17,10 +17,11 @@ from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..evaluation.evaluate import Layer, evaluate_together
 from ..evaluation.rules import rules_of
+from ..grammar.sizes import size_reasons
 from ..grammar.storable import Storability, storability
 from ..language.document import parse_policy
 from ..language.rows import policy_finding_row
-from ..language.text import policy_size
+from ..language.text import policy_size, to_json
 from .admission import UNPROVEN, also_lets_in
 from .edits import Document, Draft
 from .exposure import reach
@@ -58,10 +59,13 @@ class Suggestion:
 
 
 def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple[Suggestion, ...]:
-    """Repairs for a policy that is not usable, or that IAM refuses.
+    """Repairs for a policy that is not usable, or that IAM refuses. One that is too long has none: what its author wrote is
+    kept.
 
     :arg stored: the policy comes from IAM, so that what it has already is stored again.
     """
+    if any(reason.certain for reason in size_reasons(to_json(trust.document), "trust")):
+        return ()
     accepted = (
         _messages(storability(trust.document, "trust", known=known_to(inquiry))) if stored else frozenset()
     )

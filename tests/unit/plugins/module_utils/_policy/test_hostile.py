@@ -29,6 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     permission_layers,
     pod_context,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
 )
@@ -94,6 +95,41 @@ def test_too_much_is_an_error_that_says_so(document, message):
 )
 def test_wildcards_do_not_explode(pattern, text):
     assert Glob(tokenize(pattern, variables=True, wildcards=True)).matches(text) is False
+
+
+NAMESPACE = "aws:RequestTag/kubernetes-namespace"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringLike": {NAMESPACE: "*a" * 200_000}},
+        {"StringLike": {NAMESPACE: "*" + "a?" * 200_000 + "b*"}},
+        {"StringEqualsIgnoreCase": {NAMESPACE: ["a" * 200_000, "b" * 200_000]}},
+        {"StringLike": {NAMESPACE: [f"${{aws:RequestTag/kubernetes-pod-name}}*{n}" for n in range(4_000)]}},
+        {"ArnLike": {"aws:RequestTag/eks-cluster-arn": "arn:aws:eks:*:*:cluster/" + "*a" * 100_000}},
+    ],
+    ids=["stars", "a long chunk", "letter case", "variables", "an ARN"],
+)
+def test_what_is_too_long_to_be_read_into_an_automaton_is_undecided(condition):
+    document = {"Version": "2012-10-17", "Statement": {**TRUST, "Condition": condition}}
+    found = check_trust(document, Subject())
+    assert (found.usable, found.undecided) == ("conditional", True)
+    (keys,) = condition.values()
+    assert set(keys) <= set(found.conditional_on)
+
+
+def test_a_trust_policy_that_is_too_long_gets_no_suggestions():
+    others = {**TRUST, "Sid": "A", "Principal": {"Service": "ec2.amazonaws.com"}}
+    found = check_policy({"Version": "2012-10-17", "Statement": [others] * 4_000}, Subject())
+    assert (found.verdict.usable, found.storable.answer, found.suggestions) == ("no", "no", ())
+
+
+@pytest.mark.parametrize("number", [10**5000, -(10**5000)], ids=["positive", "negative"])
+def test_a_number_that_python_does_not_write_is_refused(number):
+    statement = {**TRUST, "Condition": {"NumericEquals": {"sts:DurationSeconds": number}}}
+    with pytest.raises(PolicyError, match=r"^a number has more than 4,000 digits$"):
+        parse_policy({"Version": "2012-10-17", "Statement": statement}, "trust")
 
 
 def test_many_dollars_do_not_explode():

@@ -643,8 +643,12 @@ def test_items_get_the_shared_context_beneath_their_own():
             {"action": "s3:GetObject", "context": {"aws:a": [["b"]]}},
             "required_permissions item 1: context aws:a must be text, a number, a boolean, null, or a list of them, got a list.",
         ),
+        (
+            {"action": "s3:GetObject", "context": {"aws:a": 10**5000}},
+            "required item 1: context aws:a has more than 4,000 digits.",
+        ),
     ],
-    ids=["action", "resource", "context", "context in a list"],
+    ids=["action", "resource", "context", "context in a list", "a long number"],
 )
 def test_what_cannot_be_asked_is_refused(item, message):
     with pytest.raises(FactError) as caught:
