@@ -177,6 +177,9 @@ class Controller:
         if kind == "job_templates" and data.get("project") in self.objects["projects"]:
             # AWX takes it from the project.
             data = {**data, "organization": self.objects["projects"][data["project"]]["organization"]}
+        if kind == "inventory_sources":
+            # AWX takes it from the inventory.
+            data = {**data, "organization": self.objects["inventories"][data["inventory"]]["organization"]}
         self._check(kind, data)
         self._last += 1
         one = {

@@ -148,16 +148,13 @@ def assert_made(world: Controller) -> None:
     }
     secret = world.secrets[world.named("credentials", "AWS for EKS")["id"]]
     assert secret == {"password": SECRET}
-    nodes = {row["identifier"]: row for row in world.objects["workflow_job_template_nodes"].values()}
-    steps = {row["id"]: name for name, row in nodes.items()}
-    links = {
-        name: {
-            kind: [steps[one] for one in row[f"_{kind}_nodes"]] for kind in ("success", "always", "failure")
-        }
-        for name, row in nodes.items()
-    }
     nothing: dict[str, list[str]] = {"success": [], "always": [], "failure": []}
+    sync = {"sync again": nothing}
+    nodes, links = nodes_of(world, "EKS Pod Identity: plan, approve, converge, verify")
     assert links == {
+        **sync,
+        # A failed sync fails the workflow by its second try, and no job waits for it.
+        "sync": {**nothing, "always": ["plan"], "failure": ["sync again"]},
         # A failed cluster of the plan, or a slice without hosts, stops no other cluster.
         "plan": {**nothing, "always": ["approve"]},
         "approve": {**nothing, "success": ["converge"], "failure": ["report"]},
@@ -165,6 +162,17 @@ def assert_made(world: Controller) -> None:
         "verify": {**nothing, "always": ["report"]},
         "report": nothing,
     }
+    assert nodes_of(world, "EKS Pod Identity: verify and report")[1] == {
+        **sync,
+        "sync": {**nothing, "always": ["verify"], "failure": ["sync again"]},
+        "verify": {**nothing, "always": ["report"]},
+        "report": nothing,
+    }
+    source = world.named("inventory_sources", "EKS Pod Identity: clusters")
+    assert {nodes[name]["unified_job_template"] for name in ("sync", "sync again")} == {source["id"]}
+    assert source["update_on_launch"] is False
+    [scheduled] = world.objects["schedules"].values()
+    assert names[scheduled["unified_job_template"]] == "EKS Pod Identity: verify and report"
     assert names[nodes["approve"]["unified_job_template"]] == "EKS Pod Identity: apply the plan?"
     kubeconfig = world.named("credential_types", "EKS Pod Identity: kubeconfig")["injectors"]
     assert kubeconfig == {
@@ -173,10 +181,27 @@ def assert_made(world: Controller) -> None:
     }
     region = world.named("credential_types", "EKS Pod Identity: AWS region")["injectors"]
     assert region == {"env": {"AWS_REGION": "{{ region }}"}}
-    source = world.named("inventory_sources", "EKS Pod Identity: clusters")
     assert (source["source"], source["source_path"]) == ("scm", "inventory/fleet.eks_clusters.yml")
     galaxy = [names[one] for one in world.named("organizations", "Default")["_galaxy_credentials"]]
     assert galaxy == ["Ansible Galaxy"]
+
+
+def nodes_of(world: Controller, workflow: str) -> tuple[dict[str, Any], dict[str, dict[str, list[str]]]]:
+    """The nodes of a workflow by identifier, and their links."""
+    number = world.named("workflow_job_templates", workflow)["id"]
+    nodes = {
+        row["identifier"]: row
+        for row in world.objects["workflow_job_template_nodes"].values()
+        if row["workflow_job_template"] == number
+    }
+    steps = {row["id"]: name for name, row in nodes.items()}
+    links = {
+        name: {
+            kind: [steps[one] for one in row[f"_{kind}_nodes"]] for kind in ("success", "always", "failure")
+        }
+        for name, row in nodes.items()
+    }
+    return nodes, links
 
 
 def test_galaxy_credentials_of_others_stay(controller: Target, tmp_path: Path) -> None:

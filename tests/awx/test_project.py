@@ -43,3 +43,4 @@ def test_the_inventory_file_is_where_the_role_looks() -> None:
     )
     source = yaml.safe_load((PROJECT / defaults["awx_fleet_inventory_path"]).read_text(encoding="utf-8"))
     assert source["plugin"] == "workload_identity.aws.eks_clusters"
+    assert source["require_all"] is True
