@@ -25,20 +25,26 @@ from .edits import (
     add_actions,
     add_statement,
     add_value,
+    as_list,
     draft_of,
     drop_principals,
     exempt,
+    find_condition,
     rename_service,
 )
 from .inquiry import Inquiry
 from .mend import mend
 
 _OPEN_ENDED = ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike")
+_TRIED = 6
 _CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[Draft]:
-    """Documents to try. Wherever a workload can be let in alone, one of them does."""
+    """Generate the documents to try, the kinds that are likely to let in the fewest others first.
+
+    Wherever a workload can be let in alone, one of them does. Of the edits of single statements, only the first few are tried.
+    """
     mended = mend(draft_of(document), rules)
     bases = [mended]
     exempted = _exempted(mended, rules, inquiry)
@@ -46,9 +52,23 @@ def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquir
         bases = [exempted, *_listed(mended, rules, inquiry)]
     for base in bases:
         yield base
-        yield from _completed(base, rules, inquiry)
-        yield from _renamed(base, rules, inquiry)
         yield add_statement(base, inquiry.remedy)
+    edited = [
+        draft
+        for base in bases
+        for draft in (*_completed(base, rules, inquiry), *_renamed(base, rules, inquiry))
+    ]
+    yield from sorted(edited, key=lambda draft: (_open_parts(draft, inquiry), len(draft.edits)))[:_TRIED]
+
+
+def _open_parts(draft: Draft, inquiry: Inquiry) -> int:
+    """Count the parts of the workload's identity that the edits leave open."""
+    return sum(
+        place is None or as_list(statement["Condition"][place[0]][place[1]]) != [value]
+        for statement in draft.admits
+        for key, value in (inquiry.remedy.identity or inquiry.remedy.equals).items()
+        for place in (find_condition(statement, "StringEquals", key),)
+    )
 
 
 def _exempted(draft: Draft, rules: Sequence[Rule], inquiry: Inquiry) -> Draft:

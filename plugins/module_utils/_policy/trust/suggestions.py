@@ -21,9 +21,9 @@ from ..grammar.sizes import size_reasons
 from ..grammar.storable import Storability, storability
 from ..language.document import parse_policy
 from ..language.rows import policy_finding_row
-from ..language.text import policy_size, to_json
+from ..language.text import Document, policy_size, to_json
 from .admission import UNPROVEN, also_lets_in
-from .edits import Document, Draft
+from .edits import Draft
 from .exposure import reach
 from .inquiry import Inquiry
 from .lint import lint
@@ -71,9 +71,10 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     )
     by_text: dict[str, Suggestion] = {}
     for draft in drafts(trust.document, trust.rules, inquiry):
-        text = json.dumps(draft.document, sort_keys=True, default=str)
+        document = Document(draft.document)
+        text = json.dumps(document, sort_keys=True, default=str)
         if text not in by_text and draft.edits:
-            suggestion = _judge(trust, draft, inquiry, accepted)
+            suggestion = _judge(trust, document, draft, inquiry, accepted)
             if suggestion is not None:
                 by_text[text] = suggestion
     ordered = sorted(by_text.values(), key=lambda suggestion: _rank(suggestion, trust))
@@ -86,15 +87,18 @@ def known_to(inquiry: Inquiry) -> frozenset[str]:
     return frozenset(name for name in names if name)
 
 
-def _judge(trust: TrustPolicy, draft: Draft, inquiry: Inquiry, accepted: frozenset[str]) -> Suggestion | None:
-    document = draft.document
+def _judge(
+    trust: TrustPolicy, document: Document, draft: Draft, inquiry: Inquiry, accepted: frozenset[str]
+) -> Suggestion | None:
     if not document["Statement"]:
         return None
     rules = rules_of(parse_policy(document, "trust"))
     _verdicts, answer = evaluate_together((Layer("trust", rules),), inquiry.needed, inquiry.context)
+    if not answer.proven:
+        return None
     judged = storability(document, "trust", known=known_to(inquiry))
     stored = Storability(tuple(reason for reason in judged.reasons if reason.message not in accepted))
-    if not answer.proven or stored.answer == "no":
+    if stored.answer == "no":
         return None
     findings = [*lint(rules), *reach(rules, inquiry)]
     others = also_lets_in(trust.rules, rules, draft, inquiry)

@@ -15,7 +15,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.gram
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import check_trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
+    pod_identity_inquiry,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.repair import drafts
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
+    check_trust,
+    prepare_trust,
+)
 
 ACCOUNT = "111122223333"
 CLUSTER = f"arn:aws:eks:us-west-2:{ACCOUNT}:cluster/my-cluster"
@@ -402,6 +409,21 @@ def test_repairs_from_the_narrowest(case):
     if statements is not None:
         assert found.suggestions[0].trust_policy == without_nothing(policy(*statements))
     assert found.as_dict()["suggested_trust_policy"] == found.suggestions[0].trust_policy
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_the_work_does_not_grow_with_the_square_of_the_statements(count):
+    """Each statement could be completed. The narrowest are tried first, and no more than a few."""
+    others = [allow({IN_NAMESPACE: f"n{n}"}, Action="sts:AssumeRole") for n in range(count)]
+    trust = prepare_trust(policy(*others, allow(WORKLOAD, Action="sts:AssumeRole")))
+    tried = list(drafts(trust.document, trust.rules, pod_identity_inquiry(KNOWN)))
+    assert len(tried) <= 8
+    narrow = [f"Add sts:TagSession to the actions of Statement {count + 1}."]
+    assert outline(check_policy(trust, KNOWN).suggestions)[0] == (
+        narrow,
+        [],
+        "unknown" if count > 2 else "yes",
+    )
 
 
 def test_what_is_null_is_taken_out():
