@@ -62,12 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         age = given.get("report_max_age")
         now, plans = datetime.now(timezone.utc), bool(self._task.check_mode)
         gathered = gather(reports, expected, now, age if isinstance(age, int) else None, plans)
-        lists = {"clusters_failed": list(gathered.failed), "clusters_missing": list(gathered.missing)}
-        return {
-            **result,
-            **lists,
-            **show_last(gathered.lines, gathered.failure, gathered.failure),
-        }
+        return {**result, **show_last(gathered.lines, gathered.failure, gathered.failure)}
 
 
 def _list(given: Mapping[str, object], name: str) -> list[str]:

@@ -46,16 +46,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-clusters_failed:
-  description: The hosts whose clusters failed.
-  returned: always
-  type: list
-  elements: str
-clusters_missing:
-  description: Those that were expected and did not report.
-  returned: always
-  type: list
-  elements: str
 msg:
   description: The lines where they are not printed, or why it failed.
   returned: when it failed, or where the stdout callback's output is data

@@ -19,6 +19,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible_values,
 )
 
+_PAGED = ("awx_display", "tower_display")
+
 
 def is_for_people() -> bool:
     """Whether the output of this run is text to be read, not data."""
@@ -28,7 +30,12 @@ def is_for_people() -> bool:
 def is_text(callback: str) -> bool:
     """Whether a stdout callback writes for people. AWX and Automation Platform have one of their own."""
     name = callback.rpartition(".")[2]
-    return not ("json" in name or name in ("awx_display", "tower_display", "null"))
+    return not ("json" in name or name in (*_PAGED, "null"))
+
+
+def is_paged() -> bool:
+    """Return whether the output of this run is events, which AWX and Automation Platform show cut to their first bytes."""
+    return constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK").rpartition(".")[2] in _PAGED
 
 
 def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

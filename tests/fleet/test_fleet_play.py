@@ -70,9 +70,9 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     assert f"association default/reports of cluster {WEST}/prod, account {HERE} (create)" in planned.output
     assert f"role reports of account {THERE} (create)" in planned.output
     assert rows(planned)["blue"] == f"blue (prod) {HERE} {WEST} 1 5 - 0 ok"
+    assert "4 of 4 clusters planned, 0 failed; nothing was changed.\n\ncluster " in planned.output
     assert (
-        "4 of 4 clusters planned, 0 failed; nothing was changed.\n\n"
-        "blue: create 1 policy, 1 role, 1 association; attach 1 policy; apply 1 ServiceAccount.\n"
+        "\n\nblue: create 1 policy, 1 role, 1 association; attach 1 policy; apply 1 ServiceAccount.\n"
     ) in planned.output
     assert fleet.writes() == 0
 

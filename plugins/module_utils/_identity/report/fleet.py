@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Many clusters in few lines: a table with one for each, what changed, warnings, and then what failed. Pure."""
+"""Many clusters in few lines: their number, a table with one for each, changes, warnings, and then failures. Pure."""
 
 from __future__ import annotations
 
@@ -45,20 +45,24 @@ class Ended:
 
 def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:
     """``clusters`` is how many there are in the play, ``missing`` how many of them have not begun."""
-    rows = [_COLUMNS, *map(_row, ended)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
     failed = [each for each in ended if each.failed]
-    lines.append("")
     done = "planned" if check_mode else "done"
     plural = "" if clusters == 1 else "s"
     total = f"{len(ended) - len(failed)} of {clusters} cluster{plural} {done}, {len(failed)} failed"
     unchanged = "; nothing was changed" if check_mode else ""
-    lines.append(f"{total}{f', {missing} not begun' if missing else ''}{unchanged}.")
+    # First, as a table of many clusters is long.
+    lines = [f"{total}{f', {missing} not begun' if missing else ''}{unchanged}."]
     if ended and all(each.reported is not None and not each.reported.workloads for each in ended):
         lines.append(NOTHING_VERIFIED)
+    rows = [_COLUMNS, *map(_row, ended)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines += [
+        "",
+        *(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ),
+    ]
     lines += _changed_lines(ended, check_mode)
     lines += _warning_lines(ended)
     for each in failed:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias, get_args
 
 from ..kubernetes.model.objects import Object, text_of
+from ..model.messages import listed
 from .artifact import PREFIX, mapping_from_artifact
 from .changes import SHOWN_CHANGES, ChangeText
 from .fleet import NOT_A_REPORT, Ended, fleet_lines
@@ -22,6 +23,8 @@ from .natural import natural
 from .reported import Reported, parse_reported
 from .rows import Step, step_of
 
+# All of them are above the message.
+SHOWN_NAMES = 10
 NO_REPORT = (
     "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
     "whether the nodes of the workflow lead here."
@@ -95,8 +98,10 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
             "No report: there is neither an artifact of an earlier job nor a report file. Run this after the jobs in one "
             "workflow, or give pod_identity_report_files."
         )
-    parts = [f"{len(failed)} of {clusters} clusters failed: {', '.join(failed)}"] if failed else []
-    parts += [f"{len(missing)} of {clusters} did not report: {', '.join(missing)}"] if missing else []
+    parts = [f"{len(failed)} of {clusters} clusters failed: {listed(failed, SHOWN_NAMES)}"] if failed else []
+    parts += (
+        [f"{len(missing)} of {clusters} did not report: {listed(missing, SHOWN_NAMES)}"] if missing else []
+    )
     return f"{'; '.join(parts)}. See above." if parts else ""
 
 

@@ -81,11 +81,17 @@ def test_a_fact_is_read_where_ansible_does_not_inject_it(
         (
             "awx_display",
             FAILED,
+            ["Done: 0 changes."],
+            {"changed": False, "failed": True, "msg": FAILED["headline"]},
+        ),
+        (
+            "ansible.posix.json",
+            FAILED,
             [],
             {"changed": False, "failed": True, "msg": "What failed.", "lines": FAILED["lines"]},
         ),
     ],
-    ids=["done", "failed", "no report", "data", "data, failed"],
+    ids=["done", "failed", "no report", "data", "awx, failed", "data, failed"],
 )
 def test_lines_are_for_people_and_data_for_programs(
     printed: list[str],
@@ -97,3 +103,14 @@ def test_lines_are_for_people_and_data_for_programs(
 ) -> None:
     assert run(callback, report, monkeypatch) == result
     assert printed == shown
+
+
+def test_no_event_of_awx_is_longer_than_its_page_shows(
+    printed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of many rows, and a message in one long line."""
+    rows = [f"cluster-{number:04}  111122223333  us-west-2  {'é' * number}" for number in range(300)]
+    long = " ".join(["arn:aws:iam::111122223333:role/app"] * 100)
+    assert run("awx_display", {**DONE, "lines": [*rows, "", long]}, monkeypatch) == {"changed": False}
+    assert max(len(event.encode()) for event in printed) <= last_task.EVENT_BYTES
+    assert "\n".join(printed).split() == [*" ".join(rows).split(), *long.split()]

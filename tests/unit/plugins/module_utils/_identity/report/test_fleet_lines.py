@@ -53,9 +53,10 @@ def reported(**members: Any) -> Reported:
     return parsed
 
 
-def lines_below_the_table(*ended: Ended, check_mode: bool = False) -> list[str]:
+def lines_around_the_table(*ended: Ended, check_mode: bool = False) -> list[str]:
     lines = fleet_lines(ended, len(ended), 0, check_mode)
-    return lines[lines.index("") + 1 :]
+    table = lines.index("")
+    return [*lines[:table], *lines[table + len(ended) + 2 :]]
 
 
 def test_a_line_for_each_cluster_then_what_failed() -> None:
@@ -65,12 +66,12 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
         Ended("red", "red", None, "cluster red was left out"),
     ]
     assert fleet_lines(ended, 5, 2) == [
+        "1 of 5 clusters done, 2 failed, 2 not begun.",
+        "",
         "cluster      account       region     workloads  changes  verified  findings  result",
         "blue (prod)  111122223333  us-west-2  25         3        25/25     0         ok",
         "green        111122223333  us-west-2  25         3        24/25     1         failed",
         "red                                                                           stopped",
-        "",
-        "1 of 5 clusters done, 2 failed, 2 not begun.",
         "",
         "green:",
         "  1 of 25 workloads failed:",
@@ -83,30 +84,30 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
 
 def test_a_plan_says_that_it_is_one() -> None:
     ended = [Ended("blue", "blue", reported())]
-    assert fleet_lines(ended, 2, 1, check_mode=True)[-1] == (
+    assert fleet_lines(ended, 2, 1, check_mode=True)[0] == (
         "1 of 2 clusters planned, 0 failed, 1 not begun; nothing was changed."
     )
 
 
 def test_nothing_failed() -> None:
-    assert fleet_lines([Ended("blue", "blue", reported())], 1, 0)[-1] == "1 of 1 cluster done, 0 failed."
+    assert fleet_lines([Ended("blue", "blue", reported())], 1, 0)[0] == "1 of 1 cluster done, 0 failed."
 
 
 def test_where_nothing_was_verified_no_workload_is_said_not_to_pass() -> None:
     """In a plan, and after a teardown."""
     nothing = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
     summary = {**report()["summary"], **nothing}
-    line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[1]
+    line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[3]
     assert line == "blue     111122223333  us-west-2  25         3        -         0         ok"
     none_passed = {**summary, "unknown": 25}
-    line = fleet_lines([Ended("blue", "blue", reported(summary=none_passed))], 1, 0)[1]
+    line = fleet_lines([Ended("blue", "blue", reported(summary=none_passed))], 1, 0)[3]
     assert line == "blue     111122223333  us-west-2  25         3        0/25      0         ok"
 
 
 def test_a_fleet_without_workloads_says_that_nothing_was_verified() -> None:
     empty = reported(summary=dict.fromkeys(report()["summary"], 0))
     blue, green = Ended("blue", "blue", empty), Ended("green", "green", reported())
-    assert fleet_lines([blue], 1, 0)[-1] == "0 workloads: nothing was verified."
+    assert fleet_lines([blue], 1, 0)[1] == "0 workloads: nothing was verified."
     assert "0 workloads: nothing was verified." not in fleet_lines([blue, green], 2, 0)
     stopped = Ended("red", "red", None, "cluster red was left out")
     assert "0 workloads: nothing was verified." not in fleet_lines([blue, stopped], 2, 0)
@@ -131,7 +132,7 @@ CHANGES = {
 def test_what_changed_stands_in_a_line_for_each_cluster(check_mode: bool) -> None:
     """Of a plan, what is taken away is named as well."""
     removals = [f"    detach policy {ARN}:policy/old from role app"]
-    assert lines_below_the_table(
+    assert lines_around_the_table(
         Ended("blue", "prod", reported(**CHANGES)),
         Ended("green", "green", reported()),
         Ended("red", "red", reported(changes=[], kubernetes_changes=["apply ServiceAccount a/b"])),
@@ -147,14 +148,14 @@ def test_what_changed_stands_in_a_line_for_each_cluster(check_mode: bool) -> Non
 def test_a_report_without_its_changes_has_their_number_alone() -> None:
     """As the short form of an artifact, which leaves them out."""
     ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
-    assert lines_below_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
+    assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
 
 
 def test_what_several_clusters_are_warned_of_stands_there_once() -> None:
     other = {**WARNING, "workload": "default/other"}
     info = {**WARNING, "severity": "info", "message": "Good to know."}
     accepted = {**WARNING, "accepted": True, "message": "Known."}
-    assert lines_below_the_table(
+    assert lines_around_the_table(
         Ended("blue", "blue", reported(findings=[WARNING, info, accepted])),
         Ended("red", "red", reported(failed=True, findings=[WARNING, other])),
     )[1:] == [
@@ -173,12 +174,12 @@ def test_what_several_clusters_are_warned_of_stands_there_once() -> None:
 def test_a_warning_that_fails_a_cluster_is_told_once() -> None:
     failure = f"default/app: {WARNING['message']} {WARNING['remedy']}"
     ended = Ended("blue", "blue", reported(failed=True, failure=failure, findings=[WARNING]))
-    assert lines_below_the_table(ended) == ["0 of 1 cluster done, 1 failed.", "", "blue:", f"  {failure}"]
+    assert lines_around_the_table(ended) == ["0 of 1 cluster done, 1 failed.", "", "blue:", f"  {failure}"]
 
 
 def test_of_many_warnings_the_first_are_shown() -> None:
     findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
-    lines = lines_below_the_table(Ended("blue", "blue", reported(findings=findings)))
+    lines = lines_around_the_table(Ended("blue", "blue", reported(findings=findings)))
     assert lines[-3].startswith("  warning ROLE_STILL_USED default/app-39 (blue):")
     assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"
 
@@ -194,13 +195,13 @@ def test_what_another_job_handed_on_and_is_no_change_is_left_out() -> None:
         "kubernetes_changes": [{"a": 1}, 7, "word", "apply ServiceAccount a/b"],
         "findings": [None, {}, {"severity": "warning"}],
     }
-    lines = lines_below_the_table(Ended("blue", "blue", reported(**foreign)))
+    lines = lines_around_the_table(Ended("blue", "blue", reported(**foreign)))
     assert lines[2] == "blue: apply 1 ServiceAccount; detach 1 policy."
     nothing = reported(changes="text", kubernetes_changes="text", findings="text")
-    assert lines_below_the_table(Ended("blue", "blue", nothing)) == ["1 of 1 cluster done, 0 failed."]
+    assert lines_around_the_table(Ended("blue", "blue", nothing)) == ["1 of 1 cluster done, 0 failed."]
 
 
 def test_of_a_workload_that_was_refused_no_warning_is_told() -> None:
     """As on the screen of one cluster: it follows from the refusal."""
     ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=[WARNING]))
-    assert lines_below_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
+    assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]

@@ -56,17 +56,17 @@ def gathered(*reports: Any, expected: Any = (), max_age: int | None = None, plan
 
 def test_clusters_stand_in_the_order_in_which_people_look_for_them() -> None:
     found = gathered(report("c10"), report("c9"))
-    assert [line.split()[0] for line in found.lines[1:3]] == ["c9.host", "c10.host"]
+    assert [line.split()[0] for line in found.lines[3:5]] == ["c9.host", "c10.host"]
 
 
 def test_a_table_by_cluster_then_the_failures() -> None:
     found = gathered(GREEN, BLUE)
     assert list(found.lines) == [
+        "1 of 2 clusters done, 1 failed.",
+        "",
         "cluster             account       region     workloads  changes  verified  findings  result",
         "blue.host (blue)    111122223333  us-west-2  2          3        2/2       0         ok",
         "green.host (green)  111122223333  us-west-2  2          3        2/2       0         failed",
-        "",
-        "1 of 2 clusters done, 1 failed.",
         "",
         "green.host:",
         "  2 of 2 workloads failed.",
@@ -77,13 +77,20 @@ def test_a_table_by_cluster_then_the_failures() -> None:
 def test_clusters_of_jobs_on_localhost_have_their_own_names() -> None:
     jobs = report("blue", host="localhost"), {**GREEN, "host": "localhost"}
     found = gathered(*jobs, expected=["blue", "green"])
-    assert [line.split()[0] for line in found.lines[1:3]] == ["blue", "green"]
+    assert [line.split()[0] for line in found.lines[3:5]] == ["blue", "green"]
     assert found.failure == "1 of 2 clusters failed: green. See above."
 
 
 @pytest.mark.parametrize("expected", ["blue", "blue.host", BLUE["cluster_arn"]])
 def test_all_that_is_expected_reported(expected: str) -> None:
     assert gathered(BLUE, expected=[expected]).failure == ""
+
+
+def test_of_many_failed_clusters_the_message_names_the_first() -> None:
+    failed = {"failed": True, "failure": "No."}
+    found = gathered(*(report(f"c{number}", **failed) for number in range(12)))
+    names = ", ".join(f"c{number}.host" for number in range(10))
+    assert found.failure == f"12 of 12 clusters failed: {names} and 2 more. See above."
 
 
 def test_what_did_not_report_fails() -> None:
@@ -170,7 +177,7 @@ DETACHED = "detach policy arn:aws:iam::111122223333:policy/app from role app"
 def test_a_plan_is_called_one() -> None:
     found = gathered(planned("blue", CREATE), plans=True)
     assert "1 of 1 cluster planned, 0 failed; nothing was changed." in found.lines
-    assert found.lines[1].split()[5] == "1"
+    assert found.lines[3].split()[5] == "1"
     among_others = gathered(planned("blue", CREATE), GREEN, plans=True)
     assert "1 of 2 clusters done, 1 failed." in among_others.lines
     assert list(among_others.lines)[-1] == "Check mode, where nothing was changed: blue.host."
@@ -198,7 +205,7 @@ def test_a_cancelled_converge_is_a_failure_that_names_the_announced_changes() ->
 
 def test_the_table_has_the_changes_of_the_converge_and_the_findings_of_the_verification() -> None:
     found = gathered(planned("blue", DETACH), applied("blue", DETACH), verified("blue"))
-    assert found.lines[1].split() == [
+    assert found.lines[3].split() == [
         *("blue.host", "(blue)", "111122223333", "us-west-2", "2", "1", "2/2", "0", "ok")
     ]
     assert "blue.host: detach 1 policy." in found.lines
