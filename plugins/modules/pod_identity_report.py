@@ -69,8 +69,8 @@ options:
     type: path
   artifact:
     description:
-      - What the artifacts hold. V(full) is the report, V(short) leaves out the workloads, the changes and the lines, V(none)
-        sets none. V(auto) is V(short) above 200 workloads.
+      - What the artifacts hold. V(full) is the report, V(short) leaves out the workloads, the lines and the documents of
+        changes, V(none) sets none. V(auto) is V(short) above 200 workloads.
     type: str
     choices:
       - auto

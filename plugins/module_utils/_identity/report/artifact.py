@@ -31,8 +31,8 @@ COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
 # With more workloads "auto" is "short": at 1,000 the full form has 2 MB, which AWX keeps for every job of a workflow.
 MOST_WORKLOADS = 200
-# Null in the short form, where empty lists would say that there is nothing.
-LEFT_OUT = ("changes", "kubernetes_changes", "lines", "workloads")
+# Null in the short form, where empty lists would say that there is nothing. Changes stay: who approves a plan reads them there.
+LEFT_OUT = ("lines", "workloads")
 # Of a change: what a user wrote and AWS answered, carried as JSON text, whatever is in it.
 _DOCUMENTS = ("after", "before")
 
@@ -70,10 +70,24 @@ def make_artifacts(report: Report, host: str, wanted: str, stopped: bool = False
     content: dict[str, object] = {**report, "host": host, "form": form, "stopped": stopped}
     if form == "short":
         content.update(dict.fromkeys(LEFT_OUT))
+        content["changes"] = list(map(_without_documents, report["changes"]))
     artifact = to_artifact(content)
     key = artifact_key(report["step"], report["cluster_name"], report["region"], report["account_id"])
     common = {_text(report["cluster_name"]): artifact} if report["cluster_name"] else {}
     return {key: artifact, COMMON: common}
+
+
+def _without_documents(change: Object) -> Object:
+    """Return a change with the names of what it changes, and the ARNs of policies."""
+    content = dict(change)
+    for name in _DOCUMENTS:
+        value = change.get(name)
+        content[name] = (
+            {key: part if key == "policy" and isinstance(part, str) else None for key, part in value.items()}
+            if isinstance(value, Mapping)
+            else value
+        )
+    return content
 
 
 def stopped_report(

@@ -23,6 +23,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     stopped_report,
     to_artifact,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.changes import (
+    describe_change,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,7 +165,7 @@ def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
         ("short", 1, "short"),
     ],
 )
-def test_a_short_artifact_has_findings_and_summary(wanted: str, workloads: int, form: str) -> None:
+def test_a_short_artifact_has_findings_changes_and_summary(wanted: str, workloads: int, form: str) -> None:
     report = {**REPORT, "summary": {"workloads": workloads}}
     made = make_artifacts(report, "blue", wanted)[KEY]
     assert made["form"] == form
@@ -170,7 +173,50 @@ def test_a_short_artifact_has_findings_and_summary(wanted: str, workloads: int, 
         [name for name in REPORT if name in LEFT_OUT] if form == "short" else []
     )
     assert made["findings"] == [{"code": "X", "workload": '"1/api"'}]
+    assert made["kubernetes_changes"] == REPORT["kubernetes_changes"]
+    found: Any = from_artifact(made)
+    assert found["changes"] == [
+        {
+            **REPORT["changes"][0],
+            "after": DOCUMENT if form == "full" else {"Version": None, "Statement": None},
+        }
+    ]
     assert set(made) == {*REPORT, "host", "form", "stopped"}
+
+
+def test_the_changes_of_a_short_artifact_read_as_those_of_a_full_one() -> None:
+    policies = {
+        "before": {"policy": "arn:aws:iam::aws:policy/Old"},
+        "after": {"policy": "arn:aws:iam::aws:policy/New"},
+    }
+    changes = [
+        {
+            "action": "update",
+            "resource": "role",
+            "name": "app",
+            "before": {"tags": {}},
+            "after": {"tags": {"a": "b"}},
+        },
+        {
+            "action": "replace",
+            "resource": "attachment",
+            "name": "app arn:aws:iam::aws:policy/New",
+            **policies,
+        },
+        {
+            "action": "create",
+            "resource": "trust_policy",
+            "name": "app",
+            "before": None,
+            "after": {"document": DOCUMENT},
+        },
+    ]
+    lines = []
+    for form in ("full", "short"):
+        found: Any = from_artifact(make_artifacts({**REPORT, "changes": changes}, "blue", form)[KEY])
+        lines.append([describe_change(change).line for change in found["changes"]])
+    assert lines[0] == lines[1]
+    assert lines[1][0] == "update role app (tags)"
 
 
 def test_none_is_none() -> None:

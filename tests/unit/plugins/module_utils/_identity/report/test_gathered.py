@@ -323,7 +323,8 @@ def test_what_stopped_without_a_message_has_failed() -> None:
 
 
 def test_artifacts_are_found_among_variables() -> None:
-    variables = {**make_artifacts(BLUE, "blue.host", "full"), **make_artifacts(GREEN, "green.host", "short")}
+    green: Any = {**GREEN, "changes": []}
+    variables = {**make_artifacts(BLUE, "blue.host", "full"), **make_artifacts(green, "green.host", "short")}
     variables["pod_identity_artifact"] = "auto"
     found = artifacts_in(variables)
     assert [one["host"] for one in found] == ["blue.host", "green.host"]
