@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -190,12 +191,17 @@ class World:
             self.kube.account(NAMESPACE, workload["service_account"])
         self.pod()
 
-    def converge(self) -> None:
-        """What site.yml does in AWS, an hour ago."""
+    def converge(self, **options: bool) -> None:
+        """Apply the list in AWS as site.yml does, an hour ago.
+
+        :arg options: those of ``Options`` beside the owner.
+        """
         api = self._api()
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
         engine = Engine(api, clusters_of(find_cluster(api, CLUSTER, REGION)), WIDTH, wait_policy)
-        run = engine.run(self._desired(), "present", False)
+        desired = self._desired()
+        desired = replace(desired, options=replace(desired.options, **options))
+        run = engine.run(desired, "present", False)
         assert run.failures == ()
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
 

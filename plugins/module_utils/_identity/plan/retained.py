@@ -41,7 +41,7 @@ def attached_extra(
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
     if users.description:
         message += f" The role {users.description}, so the policy may be theirs."
-    remedy = _how_to_detach(role, arn, users)
+    remedy = _how_to_detach(role, arn, users, administers)
     if unread is not None:
         error, part = unread.error, unread.target.resource
         message += f" Its {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
@@ -64,7 +64,7 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Rea
     )
 
 
-def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers) -> str:
+def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administers: bool = False) -> str:
     command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
     if users.remedy:
         return users.remedy
@@ -77,6 +77,11 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers) -> str:
         return (
             "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
             "which detaches it."
+        )
+    if administers:
+        return (
+            "Set ⟨purge_policies⟩: true, or detach it; list it under policies only where the workload is to administer the "
+            f"account. To detach it: {command}"
         )
     return (
         "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "

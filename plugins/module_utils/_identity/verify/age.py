@@ -30,7 +30,6 @@ _OF_LATE_READS = frozenset(
         Code.ASSOCIATION_OTHER_ROLE,
         Code.ASSOCIATION_OTHER_TARGET_ROLE,
         Code.ASSOCIATION_SETTINGS_DIFFER,
-        Code.ASSOCIATION_SETTINGS_EXTRA,
         Code.NOT_MARKED,
         Code.POLICY_ATTACHED_EXTRA,
         Code.POLICY_CONTENTS_DIFFER,
@@ -82,6 +81,9 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_explained(finding: Finding) -> bool:
+    # As an error it is a policy that administers the account, which no run attached.
+    if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
+        return False
     return finding.code in _OF_LATE_READS
 
 

@@ -181,8 +181,8 @@ def _administration(
     findings = [
         replace(
             retained.attached_extra(role, key, arn, OutsideUsers(), administers=True),
-            remedy="List it under policies, or detach it: aws iam detach-role-policy "
-            f"--role-name {role.name} --policy-arn {arn}",
+            remedy="Detach it; list it under policies only where the workload is to administer the account. To detach it: "
+            f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()
         if _administers(document)

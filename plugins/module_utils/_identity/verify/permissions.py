@@ -271,7 +271,7 @@ def _check_target_trust(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"whether target role {target} lets role {subject.role_arn} assume it depends on "
                 f"{', '.join(verdict.conditional_on)}, which is not known here.",
-                "Check that those conditions hold for the Pods, or remove them from its trust policy.",
+                _how_to_meet(verdict.conditional_on, subject.session_tags),
                 workload.key,
             ),
         )
@@ -282,6 +282,15 @@ def _check_target_trust(
         NAME,
         replace(opened, message=f"target role {target}: {opened.message}", workload=workload.key),
     )
+
+
+def _how_to_meet(keys: Sequence[str], session_tags: bool) -> str:
+    if session_tags and "sts:ExternalId" in keys:
+        return (
+            "Give the workload disable_session_tags: true: EKS sends sts:ExternalId only without session tags. Or remove the "
+            "condition from its trust policy."
+        )
+    return "Check that those conditions hold for the Pods, or remove them from its trust policy."
 
 
 def _leave_to_target(workload: Workload, target: str) -> list[Check]:

@@ -38,6 +38,10 @@ _NARROWS_OURS = (
     "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
     "stays: remove it from the trust policy, or give the whole as role.trust_policy."
 )
+_NARROWS_ADOPTED = (
+    "Ask for the trust_scope that it has, or name the role by its ARN, which uses it as it is. To narrow a role that was not "
+    "made here, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows how)."
+)
 _KEPT_OUT = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
@@ -82,6 +86,8 @@ def check_width(
 
 
 def _how_to_narrow(role: ObservedRole) -> str:
+    if not role.owned:
+        return _NARROWS_ADOPTED
     grants, others = read_grants(role.trust)
     if others:
         return _NARROWS_OURS

@@ -131,7 +131,7 @@ def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
     findings = diagnose(rules, inquiry.needed, context, usable, inquiry.subject.session_tags)
     findings.extend(trust.lints)
     if usable is None:
-        findings.append(_conditional(answer.keys))
+        findings.append(_conditional(answer.keys, inquiry.subject.session_tags))
     return TrustVerdict(
         usable=answer.decision,
         assume_role=_decision(verdicts[0]),
@@ -168,12 +168,44 @@ def _foreign_role(subject: Subject) -> Finding | None:
     )
 
 
-def _conditional(keys: tuple[str, ...]) -> Finding:
-    named = ", ".join(keys)
+# By condition key in lower case, the option of iam_trust_policy_check that gives its value.
+_OPTIONS = {
+    f"aws:{family}/{tag}": option
+    for family in ("requesttag", "principaltag")
+    for tag, option in {
+        "eks-cluster-arn": "cluster_arn",
+        "eks-cluster-name": "cluster_name",
+        "kubernetes-namespace": "namespace",
+        "kubernetes-service-account": "service_account",
+        "kubernetes-pod-name": "pod_name",
+        "kubernetes-pod-uid": "pod_uid",
+    }.items()
+} | {
+    "aws:sourceaccount": "account_id",
+    "aws:sourceorgid": "source_org_id",
+    "aws:principalarn": "pod_identity_role_arn",
+}
+_EXTERNAL_ID = "sts:externalid"
+
+
+def _conditional(keys: tuple[str, ...], session_tags: bool) -> Finding:
+    given = [f"{key} (option {_OPTIONS[key.lower()]})" for key in keys if key.lower() in _OPTIONS]
+    rest = [key for key in keys if key.lower() not in _OPTIONS]
+    remedies = [f"Give the value of {', '.join(given)} to get a definite answer."] if given else []
+    if session_tags and any(key.lower() == _EXTERNAL_ID for key in rest):
+        remedies.append(
+            "EKS sends sts:ExternalId only without session tags: turn them off (session_tags: false here, and "
+            "disable_session_tags: true of the association), or remove the condition."
+        )
+        rest = [key for key in rest if key.lower() != _EXTERNAL_ID]
+    if rest:
+        remedies.append(
+            f"No option gives {', '.join(rest)}: make sure that its condition holds for the Pods, or remove it."
+        )
     return Finding(
         Code.TRUST_CONDITIONAL,
-        f"The policy allows some requests and denies others; it turns on {named}.",
-        f"Give the value of {named} to get a definite answer.",
+        f"The policy allows some requests and denies others; it turns on {', '.join(keys)}.",
+        " ".join(remedies),
     )
 
 

@@ -20,13 +20,18 @@ def can_restart(owner: Owner) -> bool:
     return owner.kind in _RESTARTABLE and owner.api_version.partition("/")[0] == "apps"
 
 
-def recreate(owner: Owner, pod: Pod, held: str = "") -> str:
-    """The sentence that tells how to get new Pods. ``held`` says why its owner would not replace this one."""
+def recreate(owner: Owner, pod: Pod, held: str = "", stale: bool = False) -> str:
+    """Return the sentence on how to get new Pods.
+
+    :arg held: the reason why the owner would not replace this Pod.
+    :arg stale: the Pod is older than its association, so that a run of the role can restart the owner.
+    """
     namespace = f"-n {pod.namespace}"
     if held:
         return f"{owner} {held}"
     if can_restart(owner):
-        return f"Recreate its Pods: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
+        by_run = ", or let a run do it (pod_identity_restart_stale: true)" if stale else ""
+        return f"Recreate its Pods{by_run}: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
     if owner.kind == "Job":
         return f"Delete its Job and create it anew, as a CronJob does: kubectl delete job {owner.name} {namespace}"
     if owner.kind == "ReplicaSet":

@@ -182,7 +182,8 @@ def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
     rollout = state.rollout_of(first.owner)
     names = sorted(entry.pod.name for entry in group)
     held = why_held(hold, first.owner, names, rollout) if hold and rollout else ""
-    return f"{first.fault.remedy} {recreate(first.owner, first.pod, held)}".lstrip()
+    stale = first.fault.code == Code.POD_BEFORE_ASSOCIATION
+    return f"{first.fault.remedy} {recreate(first.owner, first.pod, held, stale)}".lstrip()
 
 
 def _change_of_template(faulty: FaultyPod) -> str:

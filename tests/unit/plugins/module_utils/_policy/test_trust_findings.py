@@ -324,7 +324,19 @@ def test_a_verdict_that_turns_on_unknown_keys_is_a_warning():
     assert each.message == (
         "The policy allows some requests and denies others; it turns on aws:RequestTag/kubernetes-pod-name."
     )
-    assert each.remedy == "Give the value of aws:RequestTag/kubernetes-pod-name to get a definite answer."
+    assert each.remedy == (
+        "Give the value of aws:RequestTag/kubernetes-pod-name (option pod_name) to get a definite answer."
+    )
+
+
+def test_a_key_that_no_option_gives_is_not_asked_for():
+    document = policy(
+        allow(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:eks:us-west-2:111122223333:cluster/*"}})
+    )
+    each = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
+    assert each.remedy == (
+        "No option gives aws:SourceArn: make sure that its condition holds for the Pods, or remove it."
+    )
 
 
 def test_a_deny_that_may_match_is_a_warning():

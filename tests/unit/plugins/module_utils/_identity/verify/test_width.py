@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
@@ -13,6 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Observed,
     ObservedRole,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.tags import with_owner
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import wanted_trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.width import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust
@@ -62,8 +65,20 @@ def test_the_remedy_is_one_that_helps(trust: object, remedy: str) -> None:
         options = Options(trust_scope=trust)
         trust = wanted_trust(clusters_of(HERE), wanted.role, options, [wanted], frozenset(), None)
     assert isinstance(trust, dict)
-    role = ObservedRole("my-role", role_arn("my-role"), "/", trust)
-    check = check_width(wanted, Observed(clusters_of(HERE)), role, prepare_trust(trust), "workload")
-    assert [(finding.code, finding.remedy) for finding in check.findings] == [
-        ("TRUST_WIDER_THAN_ASKED", remedy)
-    ]
+    assert remedies(trust, with_owner({})) == [("TRUST_WIDER_THAN_ASKED", remedy)]
+
+
+def test_a_role_that_was_not_made_here_is_not_narrowed_without_adopt() -> None:
+    ((code, remedy),) = remedies(TRUST_BARE, {})
+    assert code == "TRUST_WIDER_THAN_ASKED"
+    assert remedy == (
+        "Ask for the trust_scope that it has, or name the role by its ARN, which uses it as it is. To narrow a role that was "
+        "not made here, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows how)."
+    )
+
+
+def remedies(trust: Mapping[str, object], tags: Mapping[str, str]) -> list[tuple[str, str]]:
+    (subject,) = desired(workload()).workloads
+    role = ObservedRole("my-role", role_arn("my-role"), "/", trust, tags=tags)
+    check = check_width(subject, Observed(clusters_of(HERE)), role, prepare_trust(trust), "workload")
+    return [(finding.code, finding.remedy) for finding in check.findings]

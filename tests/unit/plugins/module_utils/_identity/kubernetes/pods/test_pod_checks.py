@@ -75,7 +75,9 @@ def before(subject: str, remedy: str, instead: str = "") -> tuple[str, str, str,
         f"{subject}: admitted before association a-1 was made (2026-03-10T09:00:00Z), so EKS Pod Identity "
         "was not "
         f"injected{instead}.",
-        remedy,
+        remedy.replace(
+            "Recreate its Pods:", "Recreate its Pods, or let a run do it (pod_identity_restart_stale: true):"
+        ),
     )
 
 
