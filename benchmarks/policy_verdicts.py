@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
@@ -182,6 +183,7 @@ def main() -> int:
         return (Layer("trust", rules_of(parse_policy(document, "trust"))),)
 
     bare, scoped, pod = layers(trust(BARE)), layers(trust(SCOPED)), layers(trust(POD))
+    partly = pod_identity_context(replace(SUBJECT, namespace=None))
     permissions = permission_layers([NamedPolicy("p", PERMISSIONS)])
     caller = pod_context(SUBJECT, {})
     item = Request("s3:PutObject", "arn:aws:s3:::my-bucket/default/report.csv")
@@ -193,6 +195,7 @@ def main() -> int:
     }
     other: dict[str, Callable[[], object]] = {
         "trust, conditional on the Pod's name": lambda: evaluate_together(pod, requests, context),
+        "trust, scoped, the namespace not known": lambda: evaluate_together(scoped, requests, partly),
         "trust, JSON text parsed each time": lambda: evaluate_together(
             layers(scoped_text), requests, context
         ),

@@ -85,6 +85,16 @@ class Question:
             if rule.means_resource(self.request, context) is None:
                 yield rule.resource_question(self.request)
 
+    def open_part(self, context: Context) -> Question:
+        """Return the same question without what is certain in this context, and therefore in each completion of it."""
+
+        def parts(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+            found = (rule.open_part(self.request, context) for rule in rules)
+            return tuple(rule for rule in found if rule is not None)
+
+        allows = tuple((name, parts(rules)) for name, rules in self.allows)
+        return Question(self.request, parts(self.denies), allows)
+
     def without(self, rules: frozenset[Rule]) -> Question:
         """The same question, were these statements not there."""
         if not rules:

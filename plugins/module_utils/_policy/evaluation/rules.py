@@ -12,6 +12,8 @@ they stand for. An Allow must cover all of it, a Deny needs to cover some of it.
 
 from __future__ import annotations
 
+import copy
+
 from ..language.conditions import Test
 from ..language.context import Context
 from ..language.document import Policy, Statement
@@ -155,6 +157,22 @@ class Rule:
             if holds is None:
                 answer = None
         return answer
+
+    def open_part(self, request: Request, context: Context) -> Rule | None:
+        """Return the statement with only those conditions that are not certain to hold, or None if it never applies."""
+        if self.means_resource(request, context) is False:
+            return None
+        answers = [test.holds(context) for test in self.tests]
+        if False in answers:
+            return None
+        if True not in answers:
+            return self
+        part = copy.copy(self)
+        part.tests = tuple(
+            test for test, answer in zip(self.tests, answers, strict=True) if answer is not True
+        )
+        part.weight = self.weight - sum(test.weight for test in self.tests if test not in part.tests)
+        return part
 
     def _effective(self, cover: Cover) -> bool:
         return cover is Cover.ALL if self.allow else cover is not Cover.NONE

@@ -43,11 +43,13 @@ def explore(
 
     :arg memo: keeps what was found of the policy, for the next question about the same statements.
     """
+    names = _spelling(questions)
+    questions = whole = tuple(question.open_part(context) for question in questions)
     asked = Asked(questions, context, {} if memo is None else memo)
     budget = Budget(RULE_STEPS)
-    names = _spelling(questions)
-    whole = questions
-    questions = [question.without(_dead(question, context, asked, budget)) for question in questions]
+    questions = tuple(question.without(_dead(question, context, asked, budget)) for question in questions)
+    if all(question is original for question, original in zip(questions, whole, strict=True)):
+        whole = questions
     walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), hold=False)
     walk.run()
     proven = walk.proven()
@@ -58,6 +60,9 @@ def explore(
             by_value if by_value is not None else by_kind
             for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
+    if len(questions) == 1:
+        # The question alone, and all together.
+        return (_answer(0, proven[0], walk, whole, names),) * 2
     return tuple(_answer(at, value, walk, whole, names) for at, value in enumerate(proven))
 
 
@@ -70,6 +75,7 @@ def _dead(question: Question, context: Context, asked: Asked, budget: Budget) ->
         and any(
             _excluded(rule, question.request, key, context, asked, budget)
             for key in dict.fromkeys(home(name, context)[0] for name in rule.often)
+            if isinstance(context.get(key), Unknown)
         )
     )
 
@@ -235,6 +241,11 @@ class _Walk:
         for given, answers in self.leaves:
             if answers[at] is not answer:
                 continue
+            if whole is self.questions and all(
+                key in names and isinstance(state, tuple) for key, state in given.items()
+            ):
+                # Evaluated as it is.
+                return {names[key]: state for key, state in given.items() if isinstance(state, tuple)}
             completed = self.filled(self.context.assume(given), given)
             states: dict[str, tuple[str, ...]] = {}
             for key in names:
@@ -256,6 +267,8 @@ class _Walk:
     def keys(self, at: int, names: Mapping[str, str]) -> tuple[str, ...]:
         """The keys that alone can turn this answer, somewhere among the completions found; all that keep it open
         when there is no time to tell."""
+        if len(self.order) == 1:
+            return tuple(names.get(key, key) for key in self.order)
         pivots: set[str] = set()
         budget = Budget(KEY_STEPS)
         for given, answers in self.leaves:
