@@ -99,6 +99,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "proof_timeout": {"type": "int", "default": 120},
                 "proof_resources": {"type": "dict", "default": {}},
                 "proof_pod_spec": {"type": "dict", "default": {}},
+                "probe_labels": {"type": "dict", "default": {}},
+                "probe_annotations": {"type": "dict", "default": {}},
                 "proof_run": {"type": "str"},
                 "proof_impossible": {"type": "str"},
                 **AWS_SPEC,
@@ -154,10 +156,16 @@ def _settings(options: Mapping[str, Any], check_mode: bool) -> HalfSettings:
         options["proof_timeout"],
         options["proof_resources"],
         options["proof_pod_spec"],
+        options["probe_labels"],
+        options["probe_annotations"],
     )
     injection = InjectionSettings(
         ProbeSettings(
-            options["proof_image"] or DEFAULT_IMAGE, options["proof_resources"], options["proof_pod_spec"]
+            options["proof_image"] or DEFAULT_IMAGE,
+            options["proof_resources"],
+            options["proof_pod_spec"],
+            options["probe_labels"],
+            options["probe_annotations"],
         ),
         options["injection_timeout"],
         SAMPLE if options["verify_injection"] == "auto" else 0,

@@ -92,6 +92,14 @@ options:
     description: Fields of the spec of the Job's Pod to add or replace.
     type: dict
     default: {}
+  probe_labels:
+    description: Labels of the Pod of the dry run, and of the Job and its Pod.
+    type: dict
+    default: {}
+  probe_annotations:
+    description: Annotations of the Pod of the dry run, and of the Job and its Pod.
+    type: dict
+    default: {}
   proof_run:
     description: What tells the Jobs of this run from others. When not given, it is random.
     type: str

@@ -274,8 +274,9 @@ INJECTION: Descriptions = {
     Code.INJECTION_UNKNOWN: Description(
         "It could not be tried what new Pods get",
         "warning",
-        "the API server refuses the dry run: permission, quota, Pod Security, an admission policy; the check is "
-        "`unknown`. An error where nothing answered in time",
+        "the API server refuses the dry run: permission, quota, Pod Security Standard, admission webhook or policy, which the "
+        "finding names; the check is `unknown`. An error where it was too busy until the time was up, failed, or did not "
+        "answer",
         "what the finding says of its reason; `pod_identity_verify_injection: none` where it is not to be tried",
         also=("error",),
     ),

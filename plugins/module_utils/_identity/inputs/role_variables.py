@@ -29,6 +29,7 @@ from .fields import Fields, shown
 from .files.yaml_file import read_yaml_value
 from .options import LEAST, read_account_id, read_purge_limit
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
+from .workloads import read_metadata
 
 EntryPoint = Literal["main", "verify"]
 _Reader: TypeAlias = Callable[[Fields, str], object]
@@ -77,6 +78,20 @@ def _mapping(fields: Fields, name: str) -> object:
     return fields.mapping(name)
 
 
+def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
+    """Read labels or annotations of the Pods of this collection."""
+
+    def read(fields: Fields, name: str) -> object:
+        metadata = read_metadata(fields, name, kind)
+        for key in _RESERVED.intersection(metadata):
+            fields.problems.add(
+                "", f"{ROLE}{name}: '{key}' decides whose a Pod is or whether EKS serves it; leave it out."
+            )
+        return metadata
+
+    return read
+
+
 def _as_given(fields: Fields, name: str) -> object:
     """Read with the rest of the input, which names the place of what is wrong."""
     return fields.raw.get(name)
@@ -91,6 +106,15 @@ def _account_id(fields: Fields, _name: str) -> object:
     return read_account_id(fields) or None
 
 
+# Labels and annotations that this collection sets, or by which EKS leaves a Pod out.
+_RESERVED = frozenset(
+    (
+        "app.kubernetes.io/managed-by",
+        "workload-identity/proof",
+        "eks.amazonaws.com/skip-pod-identity-webhook",
+        "eks.amazonaws.com/skip-containers",
+    )
+)
 # By the name without prefix. What meta/argument_specs.yml of the role has, and nothing else.
 VARIABLES: Mapping[str, _Reader] = {
     "account_id": _account_id,
@@ -120,6 +144,8 @@ VARIABLES: Mapping[str, _Reader] = {
     "kubeconfig": _text,
     "owner": _name,
     "profile": _text,
+    "probe_annotations": _metadata("annotation"),
+    "probe_labels": _metadata("label"),
     "proof_image": _text,
     "proof_pod_spec": _mapping,
     "proof_resources": _mapping,
@@ -174,7 +200,7 @@ _READERS = {**VARIABLES, **HIDDEN, **FLEET}
 # Of text, these may be written as JSON: a command line has nothing else for them.
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 # These also as YAML: a mapping in any form, a list where it does not read as names with commas or lines.
-_MAPPINGS = frozenset(("proof_pod_spec", "proof_resources", "tags"))
+_MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
 # Their texts are checked with the rest of the input.
 _READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import cast
+from typing import Literal, cast
 
 from ..._findings.key import WorkloadKey
 from ..._policy.grammar.storable import storability
@@ -376,14 +376,17 @@ def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:
     return ServiceAccountSpec(
         create=defaults.create_service_accounts if create is None else create,
         create_namespace=defaults.create_namespaces if create_namespace is None else create_namespace,
-        labels=_metadata(fields, "service_account_labels", "label"),
-        annotations=_metadata(fields, "service_account_annotations", "annotation"),
+        labels=read_metadata(fields, "service_account_labels", "label"),
+        annotations=read_metadata(fields, "service_account_annotations", "annotation"),
     )
 
 
-def _metadata(fields: Fields, name: str, kind: str) -> dict[str, str]:
+def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"]) -> dict[str, str]:
+    """Read labels or annotations by the rules of Kubernetes."""
     metadata: dict[str, str] = {}
-    for key, value in (fields.mapping(name) or {}).items():
+    given = fields.mapping(name) or {}
+    name = f"{fields.prefix}{name}"
+    for key, value in given.items():
         metadata[str(key)] = str(value)
         # Kubernetes does not mind capitals in the domain of an annotation.
         if not is_key(str(key) if kind == "label" else str(key).lower()):

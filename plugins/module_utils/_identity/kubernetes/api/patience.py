@@ -20,7 +20,8 @@ from .cluster import Clock, Cluster, Listing, Query, Trial, Written
 
 # Kubernetes answers 429 when it is overloaded, and 500 to 504 when etcd or a webhook is; with most it says how long
 # to wait.
-TRANSIENT = frozenset({429, 500, 502, 503, 504})
+BUSY = 429
+TRANSIENT = frozenset({BUSY, 500, 502, 503, 504})
 NOT_FOUND = 404
 ATTEMPTS = 6
 # Seconds: nothing is asked again later than this after the first time, and no single pause is longer.

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from ...._findings.codes import Code
 from ...._findings.key import WorkloadKey
 from ...model.messages import sentence
 from ..api.api_errors import ApiError
 from ..api.cluster import Trial
-from ..api.patience import is_transient
+from ..api.patience import BUSY, is_transient
 from ..model.objects import Object, member
 from ..model.ownership import MANAGED_BY_LABELS
 from ..pods.environment import Source, find_source, is_injected
@@ -37,14 +37,16 @@ class ProbeSettings:
     image: str
     resources: Object
     pod_spec: Object
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What one probe showed. ``code`` is None when the role's credentials came back with the Pod.
 
-    ``what`` is the rest of a sentence about the Pod. ``retry`` says that asking again may help at once, ``unanswered`` that
-    the API server did not say no: it did not answer.
+    ``what`` is the rest of a sentence about the Pod. ``retry``: another dry run may help at once; ``unanswered``: the API
+    server did not refuse it, but failed; ``busy``: it answered 429.
     """
 
     code: Code | None = None
@@ -53,6 +55,7 @@ class Seen:
     retry: bool = False
     retry_after: int = 0
     unanswered: bool = False
+    busy: bool = False
 
     @property
     def is_injected(self) -> bool:
@@ -65,7 +68,9 @@ class Seen:
 
 def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
     """The Pod of the runtime proof, with nothing to do."""
-    container = ProofContainer(settings.image, "true", settings.resources, settings.pod_spec)
+    container = ProofContainer(
+        settings.image, "true", settings.resources, settings.pod_spec, settings.labels, settings.annotations
+    )
     template = pod_template(key, container, region, MANAGED_BY_LABELS)
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     metadata = {
@@ -173,13 +178,19 @@ _LOOKS: tuple[Callable[[_Probe], Seen | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """``pattern`` is looked for in the text of the API server; the texts are those of Kubernetes 1.36."""
+    """A refusal by its text; ``what`` and ``remedy`` refer to groups of the pattern. The texts are those of Kubernetes
+    1.36, Kyverno and Gatekeeper."""
 
     pattern: str
     what: str
     remedy: str
 
 
+_ADMISSION = (
+    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to "
+    "what it allows."
+)
+_CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
 _NO_TIME = _Refusal(
     r"the deadline of \S+ s has passed",
     "there was no time left for it",
@@ -192,45 +203,95 @@ _REFUSALS = (
         "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
     ),
     _Refusal(
-        r"exceeded quota|must specify",
-        "a quota of the namespace refuses it",
+        r"(?:exceeded|failed) quota: (?P<name>[\w.-]+)",
+        r"quota \g<name> of the namespace refuses it",
         "Raise the quota, or set pod_identity_proof_resources to what is left of it.",
     ),
     _Refusal(
-        r"violates PodSecurity",
-        "the Pod Security Standard of the namespace refuses it",
+        r'violates PodSecurity "(?P<name>[^"]+)"',
+        r"Pod Security Standard \g<name> of the namespace refuses it",
         "Set pod_identity_proof_pod_spec to what the namespace allows.",
     ),
     _Refusal(
-        r"(minimum|maximum) \S+ usage per|LimitRange",
+        r"(minimum|maximum) \S+ usage per|limit to request ratio|LimitRange",
         "a LimitRange of the namespace refuses it",
         "Set pod_identity_proof_resources to what the namespace allows.",
     ),
     _Refusal(
-        r"does not support dry run",
-        "a webhook of the cluster does not support dry runs",
+        r"no PriorityClass with name (?P<name>\S+) was found",
+        r"PriorityClass \g<name> does not exist",
+        _CLASS,
+    ),
+    _Refusal(r'RuntimeClass "(?P<name>[^"]+)" not found', r"RuntimeClass \g<name> does not exist", _CLASS),
+    _Refusal(
+        r"because it is being terminated",
+        "the namespace is being deleted",
+        "Remove the workload, or create the namespace anew once it is gone.",
+    ),
+    _Refusal(
+        r'admission webhook "(?P<name>[^"]+)" does not support dry run',
+        r"admission webhook \g<name> does not support dry runs",
         "Have that webhook declare sideEffects: None, or set pod_identity_verify_injection: none.",
     ),
     _Refusal(
-        r"admission webhook|ValidatingAdmissionPolicy|denied the request",
+        r'failed calling webhook "(?P<name>[^"]+)"',
+        r"admission webhook \g<name> fails",
+        "Repair that webhook: with failurePolicy Fail it keeps all new Pods from being created. To see what it calls: kubectl "
+        "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml",
+    ),
+    _Refusal(
+        r"ValidatingAdmissionPolicy '(?P<name>[^']+)' with binding '(?P<binding>[^']+)' denied",
+        r"ValidatingAdmissionPolicy \g<name> (binding \g<binding>) refuses it",
+        _ADMISSION,
+    ),
+    _Refusal(
+        r'admission webhook "(?P<name>[^"]+)" denied the request: (?:\[|.*following policies:? )(?P<policy>[\w.-]+)[\]:]',
+        r"policy \g<policy> of admission webhook \g<name> refuses it",
+        _ADMISSION,
+    ),
+    _Refusal(
+        r'admission webhook "(?P<name>[^"]+)" denied the request',
+        r"admission webhook \g<name> refuses it",
+        _ADMISSION,
+    ),
+    _Refusal(
+        r"ValidatingAdmissionPolicy|denied the request",
         "an admission webhook or policy refuses it",
-        "Set pod_identity_proof_image, _resources or _pod_spec to what it allows.",
+        _ADMISSION,
     ),
     _Refusal(
         r'error looking up service account|namespaces? "[^"]*" not found',
         "it has no service account to run under",
         "Create the service account, or apply the workload, which does.",
     ),
+    _Refusal(
+        r'^Pod "[^"]*" is invalid|cannot be handled as a Pod|unknown field',
+        "the Pod is not valid",
+        "Correct pod_identity_proof_pod_spec, _resources or _image.",
+    ),
     _NO_TIME,
 )
-_ANY = _Refusal("", "it was not answered", "Verify again, which tries it again.")
+_SILENT = _Refusal("", "it was not answered", "Verify again, which tries it again.")
+_BUSY = _Refusal(
+    "",
+    "the API server was too busy for it",
+    "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
+)
+_FAILED = _Refusal("", "the API server failed", "Verify again when the API server is well.")
+_OTHER = _Refusal(
+    "",
+    "the API server refuses it",
+    "Resolve the reason that it gives, or set pod_identity_verify_injection: none.",
+)
 
 
 def judge_refusal(error: ApiError) -> Seen:
     """Nothing is known of the injection then."""
-    refusal = next((each for each in _REFUSALS if re.search(each.pattern, error.text)), _ANY)
+    matches = ((each, re.search(each.pattern, error.text)) for each in _REFUSALS)
+    refusal, match = next(((each, match) for each, match in matches if match), (_by_status(error), None))
+    reason = match.expand(refusal.what) if match else refusal.what
     status = f" ({error.status})" if error.status else ""
-    what = f"could not be tried, as {refusal.what}{status}: {sentence(error.text)}"
+    what = f"could not be tried, as {reason}{status}: {sentence(error.text)}"
     unanswered = not error.status or is_transient(error)
     # A dry run makes nothing, so it may be asked for again.
     retry = unanswered and refusal is not _NO_TIME
@@ -241,4 +302,13 @@ def judge_refusal(error: ApiError) -> Seen:
         retry,
         error.retry_after,
         unanswered,
+        error.status == BUSY,
     )
+
+
+def _by_status(error: ApiError) -> _Refusal:
+    if not error.status:
+        return _SILENT
+    if error.status == BUSY:
+        return _BUSY
+    return _FAILED if is_transient(error) else _OTHER

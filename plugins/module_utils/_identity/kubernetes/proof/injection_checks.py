@@ -16,7 +16,7 @@ from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...._findings.severities import Severity
 from ...model.checks import PASS, UNKNOWN, Check, conclude
-from .injection_run import InjectionRun, Series
+from .injection_run import IN_A_ROW, InjectionRun, Series
 from .webhook import NAME, WebhookState
 
 _NAME = "injection"
@@ -58,6 +58,14 @@ def _check(key: WorkloadKey, series: Series, webhook: WebhookState) -> Check:
 def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding:
     fault = series.fault
     subject = f"a Pod that starts now under service account {key.service_account}"
+    if fault.is_injected:
+        return Finding(
+            Code.INJECTION_UNKNOWN,
+            f"{subject} came back with EKS Pod Identity {series.in_a_row} of the {IN_A_ROW} times in a row that show that all "
+            "API servers of the cluster know the young association.",
+            "Verify again, or with a greater pod_identity_injection_timeout.",
+            key,
+        )
     if fault.code != Code.INJECTION_MISSING:
         code = fault.code or Code.INJECTION_UNKNOWN
         severity: Severity | None = "error" if fault.unanswered else None

@@ -12,13 +12,14 @@ answers is not the caller's to choose, so that a young association has to be kno
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ...._findings.key import WorkloadKey
 from ..api.cluster import Clock, Cluster
 from ..model.aws_result import AwsResult, VerifiedWorkload
+from ..model.objects import Object
 from ..pods.pod_faults import SETTLED_AFTER
 from ..pods.restarts import right_in_aws
 from .injection import ProbeSettings, Seen, judge_trial, probe_pod
@@ -27,6 +28,8 @@ from .injection import ProbeSettings, Seen, judge_trial, probe_pod
 SAMPLE = 50
 PAUSE = 1
 LONGEST_PAUSE = 10
+# A client has no more dry runs under way at once.
+AT_ONCE = 8
 IN_A_ROW = 3
 # Of an association that is old enough to be known everywhere, so many probes without injection are no accident.
 MISSES = 3
@@ -44,8 +47,8 @@ class InjectionSettings:
 @dataclass(frozen=True, slots=True)
 class Series:
     """The probes of one workload: how many, how many in a row with injection, how many without, and what the last of
-    those showed. ``pause`` is how many seconds an API server is to be left alone. ``is_young`` says that the cluster may
-    not know its association yet."""
+    those showed. ``pause`` is how many seconds an API server is to be left alone, after ``failures`` in a row.
+    ``is_young`` says that the cluster may not know its association yet."""
 
     is_young: bool
     probes: int = 0
@@ -53,14 +56,20 @@ class Series:
     misses: int = 0
     fault: Seen = field(default_factory=Seen)
     pause: int = PAUSE
+    failures: int = 0
 
     def after(self, seen: Seen) -> Series:
-        pause = max(PAUSE, min(LONGEST_PAUSE, seen.retry_after))
+        tried = replace(self, probes=self.probes + 1, pause=PAUSE, failures=0)
         if seen.is_injected:
-            return replace(self, probes=self.probes + 1, in_a_row=self.in_a_row + 1, pause=pause)
-        return replace(
-            self, probes=self.probes + 1, in_a_row=0, misses=self.misses + 1, fault=seen, pause=pause
-        )
+            return replace(tried, in_a_row=self.in_a_row + 1)
+        if seen.retry:
+            pause = max(seen.retry_after, min(LONGEST_PAUSE, PAUSE * 2**self.failures))
+            tried = replace(tried, pause=pause, failures=self.failures + 1)
+        if seen.busy:
+            # It shows nothing, so what was seen before still counts.
+            is_seen = not (self.fault.is_injected or self.fault.is_unknown)
+            return replace(tried, fault=self.fault if is_seen else seen)
+        return replace(tried, in_a_row=0, misses=self.misses + 1, fault=seen)
 
     @property
     def is_proven(self) -> bool:
@@ -73,7 +82,7 @@ class Series:
         if self.in_a_row or self.fault.is_injected:
             return False
         if self.fault.is_unknown:
-            return not self.fault.retry or self.misses >= MISSES
+            return not self.fault.retry or (self.misses >= MISSES and not self.fault.busy)
         return not self.is_young and self.misses >= MISSES
 
 
@@ -120,16 +129,42 @@ def run_probes(
         for workload in workloads
     }
     manifests = {key: probe_pod(key, settings.probe, aws.verification.region) for key in series}
+
+    def is_late(pause: float = 0) -> bool:
+        return (clock.now() - began).total_seconds() + pause > settings.timeout
+
+    width = len(series)
     while pending := [key for key, probed in series.items() if not probed.is_decided]:
         if any(probed.probes for probed in series.values()):
             pause = max(series[key].pause for key in pending)
-            if (clock.now() - began).total_seconds() + pause > settings.timeout:
+            if is_late(pause):
                 break
             clock.sleep(pause)
-        trials = cluster.try_pods([manifests[key] for key in pending])
-        for key, trial in zip(pending, trials, strict=True):
-            series[key] = series[key].after(judge_trial(trial, key))
+        least_probed = sorted(pending, key=lambda key: series[key].probes)
+        width = _run_round(cluster, least_probed, manifests, series, width, is_late)
     return series
+
+
+def _run_round(
+    cluster: Cluster,
+    keys: Sequence[WorkloadKey],
+    manifests: Mapping[WorkloadKey, Object],
+    series: dict[WorkloadKey, Series],
+    width: int,
+    is_late: Callable[[], bool],
+) -> int:
+    """Try ``width`` Pods at once, until the API server is too busy. Return the width of the next round."""
+    start = 0
+    while start < len(keys) and not (start and is_late()):
+        part = keys[start : start + width]
+        trials = cluster.try_pods([manifests[key] for key in part])
+        seen = [judge_trial(trial, key) for key, trial in zip(part, trials, strict=True)]
+        series.update({key: series[key].after(each) for key, each in zip(part, seen, strict=True)})
+        if any(each.busy for each in seen):
+            return max(1, min(width, AT_ONCE) // 2)
+        start += width
+        width += 1
+    return width
 
 
 def _associated_now(aws: AwsResult) -> set[object]:

@@ -32,24 +32,39 @@ COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
 
 @dataclass(frozen=True, slots=True)
 class ProofSettings:
-    """``run`` tells the Jobs of one run from others; ``timeout`` is in seconds; ``pod_spec`` adds fields."""
+    """``run`` tells the Jobs of one run from others; ``timeout`` is in seconds; ``pod_spec`` adds fields; ``labels`` and
+    ``annotations`` are for Job and Pod."""
 
     run: str
     image: str
     timeout: int
     resources: Object = field(default_factory=dict)
     pod_spec: Object = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
     """The Job for a workload, as restricted as the Pod Security Standard "restricted" asks."""
     labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
-    container = ProofContainer(settings.image, COMMAND, settings.resources, settings.pod_spec)
+    container = ProofContainer(
+        settings.image,
+        COMMAND,
+        settings.resources,
+        settings.pod_spec,
+        settings.labels,
+        settings.annotations,
+    )
     template = pod_template(key, container, region, labels)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"namespace": key.namespace, "name": job_name(key, settings.run), "labels": labels},
+        "metadata": {
+            "namespace": key.namespace,
+            "name": job_name(key, settings.run),
+            "labels": {**settings.labels, **labels},
+            "annotations": dict(settings.annotations),
+        },
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": settings.timeout + MARGIN,

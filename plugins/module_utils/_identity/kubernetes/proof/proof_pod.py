@@ -26,12 +26,15 @@ RESOURCES: Object = {
 
 @dataclass(frozen=True, slots=True)
 class ProofContainer:
-    """What the one container runs; empty ``resources`` are small ones, ``pod_spec`` adds or replaces fields."""
+    """What the one container runs; empty ``resources`` are small ones, ``pod_spec`` adds or replaces fields. ``labels`` and
+    ``annotations`` are for admission policies."""
 
     image: str
     command: str
     resources: Object = field(default_factory=dict)
     pod_spec: Object = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def pod_template(
@@ -74,4 +77,6 @@ def pod_template(
         **container.pod_spec,
     }
     # A mesh's proxy would not end with the Pod.
-    return {"metadata": {"labels": {**labels, "sidecar.istio.io/inject": "false"}}, "spec": spec}
+    added = {"sidecar.istio.io/inject": "false", **container.labels}
+    metadata = {"labels": {**added, **labels}, "annotations": dict(container.annotations)}
+    return {"metadata": metadata, "spec": spec}

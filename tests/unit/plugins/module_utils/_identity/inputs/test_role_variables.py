@@ -103,6 +103,8 @@ ELSEWHERE = {
     "assume_role_arn",
     "assume_role_duration",
     "fleet_workloads",
+    "probe_annotations",
+    "probe_labels",
     "purge_limit",
     "workloads",
     "workloads_from",
@@ -308,6 +310,30 @@ def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
             "pod_identity_runtime_proof needs pod_identity_proof_image, which has no value.",
         ),
         (
+            {"probe_labels": '{"team": "team a"}'},
+            "main",
+            "pod_identity_probe_labels: the value of 'team' must be a Kubernetes label value (at most 63 letters, digits, -, _ "
+            "and ., with a letter or digit at both ends, or nothing), got 'team a'.",
+        ),
+        (
+            {"probe_labels": {"bad key!!": "x"}},
+            "verify",
+            "pod_identity_probe_labels: 'bad key!!' is not a valid label key (1 to 63 letters, digits, -, _ and ., with a "
+            "letter or digit at both ends; before it at most a lower-case DNS name and /).",
+        ),
+        (
+            {"probe_annotations": "cost: 5"},
+            "main",
+            "pod_identity_probe_annotations: the value of 'cost' must be text, got 5; quote it.",
+        ),
+        (
+            {"probe_annotations": {"eks.amazonaws.com/skip-containers": "proof"}},
+            "main",
+            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' decides whose a Pod is or whether EKS serves "
+            "it; leave it out.",
+        ),
+        ({"probe_labels": "team"}, "main", "pod_identity_probe_labels must be a mapping, got 'team'."),
+        (
             {"state": "absent"},
             "verify",
             "pod_identity_state: absent is for a change, and a verification makes none; it says whether all is there. "
@@ -398,6 +424,12 @@ def test_text_that_a_screen_hides_is_refused(name: str, value: object, seen: str
     assert problems_of({name: value}) == [
         f"pod_identity_{name} has a character that does not print, which is written as an escape here: {seen}. Remove it."
     ]
+
+
+@pytest.mark.parametrize("value", ['{"team": "pay"}', "team: pay", {"team": "pay"}])
+def test_labels_of_the_probe_may_be_json_or_yaml(value: object) -> None:
+    assert read_variables({"probe_labels": value}, "main") == {"probe_labels": {"team": "pay"}}
+    assert read_variables({"probe_labels": ""}, "main") == {}
 
 
 def test_lines_and_tabs_of_a_manifest_are_no_hidden_text() -> None:

@@ -41,6 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
     InjectionSettings,
     choose_workloads,
+    run_probes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.webhook import (
     has_webhook,
@@ -107,6 +108,19 @@ def test_the_probe_meets_the_restricted_standard_and_runs_as_the_workload() -> N
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     assert spec["tolerations"] == []
+
+
+def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
+    labels, annotations = {"team": "pay", "app.kubernetes.io/managed-by": "me"}, {"cost-center": "5"}
+    metadata: Any = probe_pod(build.KEY, ProbeSettings("image", {}, {}, labels, annotations), "eu")[
+        "metadata"
+    ]
+    assert metadata["annotations"] == annotations
+    assert metadata["labels"] == {
+        "team": "pay",
+        "app.kubernetes.io/managed-by": "workload_identity.aws",
+        "sidecar.istio.io/inject": "false",
+    }
 
 
 @pytest.mark.parametrize(
@@ -198,6 +212,118 @@ FORBIDDEN = (
 )
 
 
+QUOTA = "Raise the quota, or set pod_identity_proof_resources to what is left of it."
+LIMITS = "Set pod_identity_proof_resources to what the namespace allows."
+ADMISSION = (
+    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to what "
+    "it allows."
+)
+CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
+# Status, text, the reason that is named, the remedy.
+REFUSALS = [
+    (
+        403,
+        'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4',
+        "quota q of the namespace refuses it",
+        QUOTA,
+    ),
+    (
+        403,
+        'pods "p" is forbidden: failed quota: mem-cpu.1: must specify limits.cpu for: proof',
+        "quota mem-cpu.1 of the namespace refuses it",
+        QUOTA,
+    ),
+    (
+        403,
+        'pods "p" is forbidden: violates PodSecurity "restricted:latest": hostPort',
+        "Pod Security Standard restricted:latest of the namespace refuses it",
+        "Set pod_identity_proof_pod_spec to what the namespace allows.",
+    ),
+    (
+        403,
+        'pods "p" is forbidden: minimum cpu usage per Container is 1, but request is 50m',
+        "a LimitRange of the namespace refuses it",
+        LIMITS,
+    ),
+    (
+        403,
+        'pods "p" is forbidden: no PriorityClass with name gold was found',
+        "PriorityClass gold does not exist",
+        CLASS,
+    ),
+    (
+        403,
+        'pods "p" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
+        "RuntimeClass gvisor does not exist",
+        CLASS,
+    ),
+    (
+        403,
+        'pods "p" is forbidden: unable to create new content in namespace shop because it is being terminated',
+        "the namespace is being deleted",
+        "Remove the workload, or create the namespace anew once it is gone.",
+    ),
+    (
+        400,
+        'admission webhook "w" does not support dry run',
+        "admission webhook w does not support dry runs",
+        "Have that webhook declare sideEffects: None, or set pod_identity_verify_injection: none.",
+    ),
+    (
+        500,
+        'Internal error occurred: failed calling webhook "validate.kyverno.svc": failed to call webhook: Post '
+        '"https://kyverno-svc.kyverno.svc:443/validate/fail?timeout=10s": context deadline exceeded',
+        "admission webhook validate.kyverno.svc fails",
+        "Repair that webhook: with failurePolicy Fail it keeps all new Pods from being created. To see what it calls: kubectl "
+        "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml",
+    ),
+    (
+        422,
+        "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'team-all' denied request: no label team",
+        "ValidatingAdmissionPolicy team (binding team-all) refuses it",
+        ADMISSION,
+    ),
+    (
+        400,
+        'admission webhook "validate.kyverno.svc-fail" denied the request: resource Pod/shop/p was blocked due to the '
+        "following policies require-labels: check-team: validation error: label team is required",
+        "policy require-labels of admission webhook validate.kyverno.svc-fail refuses it",
+        ADMISSION,
+    ),
+    (
+        403,
+        'admission webhook "validation.gatekeeper.sh" denied the request: [must-have-team] you must provide labels: team',
+        "policy must-have-team of admission webhook validation.gatekeeper.sh refuses it",
+        ADMISSION,
+    ),
+    (
+        403,
+        'admission webhook "images" denied the request: no label team',
+        "admission webhook images refuses it",
+        ADMISSION,
+    ),
+    (
+        422,
+        'Pod "p" is invalid: spec.tolerations[0].effect: Unsupported value: "x"',
+        "the Pod is not valid",
+        "Correct pod_identity_proof_pod_spec, _resources or _image.",
+    ),
+    (
+        403,
+        'pods "p" is forbidden: a reason of a plugin of its own',
+        "the API server refuses it",
+        "Resolve the reason that it gives, or set pod_identity_verify_injection: none.",
+    ),
+    (500, "etcdserver: leader changed", "the API server failed", "Verify again when the API server is well."),
+    (
+        429,
+        "Too many requests, please try again later.",
+        "the API server was too busy for it",
+        "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("error", "what", "remedy"),
     [
@@ -206,38 +332,13 @@ FORBIDDEN = (
             f"could not be tried, as the caller is not allowed to try it (403): {FORBIDDEN}",
             "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
         ),
-        (
-            ApiError(
-                403,
-                'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4',
-            ),
-            'could not be tried, as a quota of the namespace refuses it (403): pods "p" is forbidden: exceeded '
-            "quota: q, requested: pods=1, used: pods=4, limited: pods=4",
-            "Raise the quota, or set pod_identity_proof_resources to what is left of it.",
-        ),
-        (
-            ApiError(403, 'pods "p" is forbidden: violates PodSecurity "restricted:latest": hostPort'),
-            'could not be tried, as the Pod Security Standard of the namespace refuses it (403): pods "p" is '
-            'forbidden: violates PodSecurity "restricted:latest": hostPort',
-            "Set pod_identity_proof_pod_spec to what the namespace allows.",
-        ),
-        (
-            ApiError(403, 'pods "p" is forbidden: minimum cpu usage per Container is 1, but request is 50m'),
-            'could not be tried, as a LimitRange of the namespace refuses it (403): pods "p" is forbidden: minimum cpu '
-            "usage per Container is 1, but request is 50m",
-            "Set pod_identity_proof_resources to what the namespace allows.",
-        ),
-        (
-            ApiError(400, 'admission webhook "w" does not support dry run'),
-            'could not be tried, as a webhook of the cluster does not support dry runs (400): admission webhook "w" '
-            "does not support dry run",
-            "Have that webhook declare sideEffects: None, or set pod_identity_verify_injection: none.",
-        ),
-        (
-            ApiError(403, 'admission webhook "kyverno" denied the request: no label team'),
-            'could not be tried, as an admission webhook or policy refuses it (403): admission webhook "kyverno" denied '
-            "the request: no label team",
-            "Set pod_identity_proof_image, _resources or _pod_spec to what it allows.",
+        *(
+            (
+                ApiError(status, text),
+                f"could not be tried, as {reason} ({status}): {text.rstrip('.')}",
+                remedy,
+            )
+            for status, text, reason, remedy in REFUSALS
         ),
         (
             ApiError(404, 'namespaces "shop" not found'),
@@ -357,6 +458,16 @@ def test_the_wait_for_a_young_association_is_bounded() -> None:
     )
 
 
+def test_too_few_probes_of_a_young_association_show_nothing() -> None:
+    run, _cluster, _clock = half([INJECTED], build.row(association_created_at=YOUNG), timeout=1)
+    assert shown(run) == [("unknown", "")]
+    (finding,) = run.outcome.findings
+    assert finding.message == (
+        "a Pod that starts now under service account api came back with EKS Pod Identity 2 of the 3 times in a row that show "
+        "that all API servers of the cluster know the young association."
+    )
+
+
 def test_an_old_association_without_injection_is_not_waited_for() -> None:
     run, cluster, _clock = half([MISSING])
     assert (shown(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
@@ -434,11 +545,62 @@ def test_what_could_not_be_tried_is_unknown_and_asked_once(answer: Trial, severi
     assert cluster.log.count("try api") == 1
 
 
+BUSY = Trial(error=ApiError(429, "too many requests", 5))
+
+
 def test_a_busy_server_is_asked_again_as_late_as_it_wants() -> None:
-    busy = Trial(error=ApiError(429, "too many requests", 5))
-    run, _cluster, clock = half([busy, busy, INJECTED])
-    assert shown(run) == [("pass", "3x")]
-    assert clock.slept == [5, 5, 1, 1]
+    run, _cluster, clock = half([BUSY, BUSY, INJECTED])
+    assert shown(run) == [("pass", "")]
+    assert clock.slept == [5, 5]
+
+
+def test_a_busy_server_is_asked_for_all_the_time_that_is_given() -> None:
+    run, _cluster, clock = half([BUSY])
+    assert (shown(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
+    (finding,) = run.outcome.findings
+    assert (finding.severity, finding.message) == (
+        "error",
+        "a Pod that starts now under service account api could not be tried, as the API server was too busy for it (429): "
+        "too many requests.",
+    )
+
+
+def test_a_busy_server_without_a_word_is_asked_more_and_more_seldom() -> None:
+    run, _cluster, clock = half([Trial(error=ApiError(429, "busy"))] * 5 + [INJECTED])
+    assert (shown(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
+
+
+def test_a_pause_that_ends_too_late_is_not_begun() -> None:
+    run, cluster, clock = half([Trial(error=ApiError(429, "busy", 90))])
+    assert (shown(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
+
+
+def test_what_a_busy_server_did_not_show_does_not_hide_a_miss() -> None:
+    run, _cluster, _clock = half([MISSING, BUSY, MISSING, MISSING])
+    assert codes(run) == ["INJECTION_MISSING"]
+
+
+def widths(cluster: FakeCluster) -> list[int]:
+    return [len(line.split()) - 1 for line in cluster.log if line.startswith("try ")]
+
+
+@pytest.mark.parametrize(
+    ("refusals", "of", "expected"),
+    [
+        pytest.param(0, 20, [20], id="not busy"),
+        pytest.param(1, 12, [20, 4, 5, 3], id="busy once"),
+        pytest.param(2, 2, [20, 2, 2], id="busy twice"),
+    ],
+)
+def test_a_busy_server_gets_fewer_dry_runs_at_once(refusals: int, of: int, expected: list[int]) -> None:
+    aws = many(20)
+    names = [one.key.service_account for one in aws.verification.workloads]
+    trials = {name: [answer(account=name)] for name in names}
+    trials |= {name: [*[BUSY] * refusals, *trials[name]] for name in names[:of]}
+    cluster = FakeCluster(trials=trials)
+    series = run_probes(cluster, aws, aws.verification.workloads, InjectionSettings(PROBE), FakeClock())
+    assert all(probed.is_proven for probed in series.values())
+    assert widths(cluster) == expected
 
 
 @pytest.mark.parametrize(
