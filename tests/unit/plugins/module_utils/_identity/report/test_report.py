@@ -602,6 +602,10 @@ def test_a_plan_says_nothing_of_what_will_be_different_once_it_is_done() -> None
     plan = report_of(given, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
     assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
+    # What stays wrong is an error of the plan, also where only Kubernetes would change.
+    stays = {**given, "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]}}
+    wrong = report_of(stays, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
+    assert (wrong["failed"], [one["code"] for one in wrong["findings"]]) == (True, ["ROLE_INLINE_POLICY"])
     refused = report_of({**given, "failures": [FAILURE]}, check_mode=True)
     assert not any(line.startswith("WORKLOAD") for line in refused["lines"])
     assert any(line.startswith("WORKLOAD") for line in report_of(given, check_mode=True)["lines"])
