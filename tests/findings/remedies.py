@@ -187,7 +187,9 @@ REPAIRS: Mapping[str, Repair] = {
         "Allow it in one of the workload's policies", changes={"policies": GUIDE["policies"]}
     ),
     "a policy that denies added": Repair("remove Statement 1 of inline policy deny", by_hand=_remove_inline),
-    "permissions boundary set": Repair("Allow it in arn:aws:iam::", by_hand=_allow_in_boundary),
+    "permissions boundary set": Repair(
+        "Allow it in arn:aws:iam::", by_hand=_allow_in_boundary, leaves=("ROLE_RESTRICTED",)
+    ),
     "boundary that leaves nothing": Repair("Allow in permissions boundary", by_hand=_allow_in_boundary),
     "policy with a condition that nobody knows": Repair(
         "Give the keys in the permission's context",

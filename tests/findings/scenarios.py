@@ -129,7 +129,13 @@ OF_AWS = (
         also=("ROLE_RESTRICTED",),
         because="One says what the Pod cannot do, the other that somebody restricts the role.",
     ),
-    Scenario("permissions boundary set", aws.bound_role, "PERMISSION_TAKEN_AWAY"),
+    Scenario(
+        "permissions boundary set",
+        aws.bound_role,
+        "PERMISSION_TAKEN_AWAY",
+        also=("ROLE_RESTRICTED",),
+        because="One says what the Pod cannot do, the other that somebody restricts the role.",
+    ),
     Scenario(
         "policy with a condition that nobody knows",
         aws.nothing,

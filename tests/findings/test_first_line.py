@@ -210,12 +210,12 @@ def shown_first(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join(block.group(1).split()).removeprefix(": ")
 
 
-def of_a_young_workload(world: World, cause: str) -> str:
+def of_a_young_workload(cause: str) -> str:
     """What is as new as all of this is may be right by now."""
     message, found, remedy = cause.partition(" Apply the workload")
     assert found, cause
     return (
-        f"{message} Or AWS does not show the last change yet: association {world.association_id} was made or changed "
+        f"{message} Or AWS does not show the last change yet: policy my-policy was made or changed "
         "N s ago, and what AWS answers may be older than that. Run the verification again in N minutes. If it says the "
         f"same: apply the workload{remedy}"
     )
@@ -230,7 +230,7 @@ def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name
     BY_NAME[name].arrange(world)
     done = verify(world, tmp_path)
     cause = first_line(world, BY_NAME[name])
-    cause = of_a_young_workload(world, cause) if young else cause
+    cause = of_a_young_workload(cause) if young else cause
     # Behind it stands its command, on a line of its own.
     assert without_age(shown_first(done)).startswith(cause)
     # Once: the message of the task points to it.

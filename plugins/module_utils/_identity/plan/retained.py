@@ -66,6 +66,11 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Rea
 
 def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administers: bool = False) -> str:
     command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+    if administers and users:
+        return (
+            "Detach it, or list it under policies in every list of the role, where all its workloads are to administer the "
+            f"account. To detach it: {command}"
+        )
     if users.remedy:
         return users.remedy
     if users.known:
@@ -106,15 +111,27 @@ def only_denies(role: ObservedRole, key: WorkloadKey, name: str, attached: bool 
     )
 
 
+def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
+    """Report a permissions boundary that the list does not name."""
+    return Finding(
+        Code.ROLE_RESTRICTED,
+        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which was not asked for, and stays.",
+        "List it as role.permissions_boundary, where it is meant. Else find out who restricts the role and why (event "
+        "PutRolePermissionsBoundary of the role in CloudTrail); permissions_boundary: '' of the role, and a run, remove it.",
+        key,
+        raised_as="warning",
+    )
+
+
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
         f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
         # A role that stays has a remedy of its own, which may not be to remove it.
-        "Remove those first, then run again."
+        "Nothing, where those are of another list, whose teardown removes it. Else remove those first, then run again."
         if kind == "role"
-        else "Where one is a role of these workloads, do what is said of that role; detach it from any other. Then run "
-        "again.",
+        else "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
+        "the policy in its next run; from any other role, detach it. Then run again.",
         keys[0],
     )
 

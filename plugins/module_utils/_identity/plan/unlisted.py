@@ -123,7 +123,10 @@ def _remedies(
 ) -> Iterator[str]:
     run = "a run for this cluster alone with ⟨purge⟩: true"
     if managed and not options.purge:
-        yield f"List those that are managed, or remove them by {run}, whose check mode shows what goes."
+        yield (
+            "Where another list has those that are managed, give each list an ⟨owner⟩. Else list them, or remove them by "
+            f"{run}, whose check mode shows what goes."
+        )
     if ownerless:
         yield "A purge for an owner leaves those without one: purge them in a run without owner, or list them."
     if unmanaged:

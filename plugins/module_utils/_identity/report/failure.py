@@ -65,11 +65,45 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
     )
 
 
+# Findings that a run repairs, and those that follow from them.
+REPAIRED = frozenset(
+    (
+        Code.ASSOCIATION_MISSING,
+        Code.ASSOCIATION_OTHER_ROLE,
+        Code.ASSOCIATION_OTHER_TARGET_ROLE,
+        Code.ASSOCIATION_SETTINGS_DIFFER,
+        Code.NAMESPACE_MISSING,
+        Code.NOT_MARKED,
+        Code.PERMISSION_DENIED,
+        Code.POD_BEFORE_ASSOCIATION,
+        Code.POD_NOT_INJECTED,
+        Code.POLICY_CONTENTS_DIFFER,
+        Code.POLICY_MISSING,
+        Code.POLICY_NOT_ATTACHED,
+        Code.POLICY_OTHER_VERSION_DEFAULT,
+        Code.POLICY_SETTINGS_DIFFER,
+        Code.ROLE_MISSING,
+        Code.ROLE_SETTINGS_DIFFER,
+        Code.SERVICE_ACCOUNT_DIFFERS,
+        Code.SERVICE_ACCOUNT_MISSING,
+        Code.TARGET_ROLE_NOT_ALLOWED,
+        Code.TRUST_NOT_USABLE,
+        Code.TRUST_WIDER_THAN_ASKED,
+    )
+)
+
+
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list[Row]:
-    """Findings without those that follow from a failure: of a workload that was refused that refusal is what counts,
-    and whoever has just applied a workload is not helped by "Apply the workload"."""
+    """Return findings without those that a refused change of their workload would have repaired.
+
+    Whoever has just applied a workload is not helped by "Apply the workload". All others stay, as no run repairs them.
+    """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
-    return [finding for finding in findings if finding["workload"] not in refused]
+    return [
+        finding
+        for finding in findings
+        if finding["workload"] not in refused or finding["code"] not in REPAIRED
+    ]
 
 
 def failure_headline(

@@ -66,6 +66,8 @@ def extra_permissions(
             )
             for arn in extra
         ]
+        if role.permissions_boundary and shared.spec.permissions_boundary is None:
+            findings.append(retained.boundary_set(role, first))
         if isinstance(inline, ReadFailure):
             unread = [conclude_unread("attachment", inline, first)]
         else:
@@ -120,7 +122,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     finding = Finding(
         Code.PERMISSION_NOTHING_LEFT,
         f"role {role.arn} is not allowed to do anything of what its policies grant: {where} {leaves} nothing of it.",
-        f"Allow in {where} what the workload needs, or take the Deny there away.",
+        f"Allow in {where} what the workload needs, take the Deny there away, or detach it where it was not asked for.",
         workload.key,
     )
     return conclude(NAME, finding)

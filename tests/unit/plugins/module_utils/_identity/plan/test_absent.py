@@ -181,7 +181,10 @@ def test_nothing_of_others_is_touched() -> None:
     assert aws.state() == before
 
 
-POLICY_REMEDY = "Where one is a role of these workloads, do what is said of that role; detach it from any other. Then run again."
+POLICY_REMEDY = (
+    "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
+    "the policy in its next run; from any other role, detach it. Then run again."
+)
 
 
 def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
@@ -201,7 +204,7 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
         Finding(
             Code.ROLE_STILL_USED,
             f"role {role_arn('my-role')} stays: it is still used by my-cluster default/app.",
-            "Remove those first, then run again.",
+            "Nothing, where those are of another list, whose teardown removes it. Else remove those first, then run again.",
             APP,
         ),
         Finding(

@@ -87,7 +87,8 @@ def still_used(users: str) -> Finding:
     return Finding(
         Code.POLICY_STILL_USED,
         f"policy {MINE} stays: it is still used by {users}.",
-        "Where one is a role of these workloads, do what is said of that role; detach it from any other. Then run again.",
+        "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
+        "the policy in its next run; from any other role, detach it. Then run again.",
         key("app"),
     )
 

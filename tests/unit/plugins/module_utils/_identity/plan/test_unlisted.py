@@ -47,8 +47,8 @@ ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
 DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException", "User is not authorized")
 NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
 BY_PURGE = (
-    "List those that are managed, or remove them by a run for this cluster alone with ⟨purge⟩: true, whose check mode shows "
-    "what goes."
+    "Where another list has those that are managed, give each list an ⟨owner⟩. Else list them, or remove them by a run for this "
+    "cluster alone with ⟨purge⟩: true, whose check mode shows what goes."
 )
 BY_HAND = (
     "A purge leaves those that are not managed: list them with ⟨adopt⟩: true, or delete them with "

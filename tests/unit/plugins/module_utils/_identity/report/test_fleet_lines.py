@@ -201,7 +201,10 @@ def test_what_another_job_handed_on_and_is_no_change_is_left_out() -> None:
     assert lines_around_the_table(Ended("blue", "blue", nothing)) == ["1 of 1 cluster done, 0 failed."]
 
 
-def test_of_a_workload_that_was_refused_no_warning_is_told() -> None:
-    """As on the screen of one cluster: it follows from the refusal."""
-    ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=[WARNING]))
-    assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
+def test_a_warning_that_the_refused_change_would_repair_is_not_shown() -> None:
+    """As on the screen of one cluster."""
+    warnings = [WARNING, {**WARNING, "code": "POLICY_SETTINGS_DIFFER", "message": "tags differ."}]
+    ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=warnings))
+    lines = "\n".join(lines_around_the_table(ended))
+    assert WARNING["code"] in lines
+    assert "POLICY_SETTINGS_DIFFER" not in lines
