@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
-from ..._findings.codes import Code
+from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, key_of_row
 from ..kubernetes.run.outcome import KubernetesOutcome
@@ -66,31 +66,15 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
 
 
 # Findings that a run repairs, and those that follow from them.
-REPAIRED = frozenset(
-    (
-        Code.ASSOCIATION_MISSING,
-        Code.ASSOCIATION_OTHER_ROLE,
-        Code.ASSOCIATION_OTHER_TARGET_ROLE,
-        Code.ASSOCIATION_SETTINGS_DIFFER,
-        Code.NAMESPACE_MISSING,
-        Code.NOT_MARKED,
-        Code.PERMISSION_DENIED,
-        Code.POD_BEFORE_ASSOCIATION,
-        Code.POD_NOT_INJECTED,
-        Code.POLICY_CONTENTS_DIFFER,
-        Code.POLICY_MISSING,
-        Code.POLICY_NOT_ATTACHED,
-        Code.POLICY_OTHER_VERSION_DEFAULT,
-        Code.POLICY_SETTINGS_DIFFER,
-        Code.ROLE_MISSING,
-        Code.ROLE_SETTINGS_DIFFER,
-        Code.SERVICE_ACCOUNT_DIFFERS,
-        Code.SERVICE_ACCOUNT_MISSING,
-        Code.TARGET_ROLE_NOT_ALLOWED,
-        Code.TRUST_NOT_USABLE,
-        Code.TRUST_WIDER_THAN_ASKED,
-    )
-)
+EXPLAINED = REPAIRED | {
+    Code.NAMESPACE_MISSING,
+    Code.PERMISSION_DENIED,
+    Code.POD_BEFORE_ASSOCIATION,
+    Code.POD_NOT_INJECTED,
+    Code.SERVICE_ACCOUNT_DIFFERS,
+    Code.SERVICE_ACCOUNT_MISSING,
+    Code.TARGET_ROLE_NOT_ALLOWED,
+}
 
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list[Row]:
@@ -102,7 +86,7 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list
     return [
         finding
         for finding in findings
-        if finding["workload"] not in refused or finding["code"] not in REPAIRED
+        if finding["workload"] not in refused or finding["code"] not in EXPLAINED
     ]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..._findings.text import visible
 from ..kubernetes.model.objects import Object, mapping_of, objects_of, text_of
 from .changes import ChangeText, describe_change, describe_kubernetes_change
-from .failure import REPAIRED
+from .failure import EXPLAINED
 from .rows import NoteRow
 
 
@@ -97,7 +97,7 @@ def _warnings(report: Object) -> list[NoteRow]:
         }
         for finding in objects_of(report.get("findings"))
         if finding.get("severity") == "warning"
-        and (text_of(finding.get("workload")) not in refused or text_of(finding.get("code")) not in REPAIRED)
+        and (text_of(finding.get("workload")) not in refused or text_of(finding.get("code")) not in EXPLAINED)
         and not finding.get("accepted")
         and visible(text_of(finding.get("message"))) not in failure
     ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..._findings.codes import Code
+from ..._findings.codes import REPAIRED, Code
 from ..._findings.finding import Finding
 from ..model.checks import FAIL, UNKNOWN, Check, Status, Verified
 from ..model.messages import as_clause
@@ -24,26 +24,7 @@ from .trust_policy import is_foreign
 
 # What a late read can show of a workload that a run has made right. Not what no run repairs, as an inline policy; and not
 # what is told from documents that are as asked for by other checks, as what the role is allowed to do.
-_OF_LATE_READS = frozenset(
-    (
-        Code.ASSOCIATION_MISSING,
-        Code.ASSOCIATION_OTHER_ROLE,
-        Code.ASSOCIATION_OTHER_TARGET_ROLE,
-        Code.ASSOCIATION_SETTINGS_DIFFER,
-        Code.NOT_MARKED,
-        Code.POLICY_ATTACHED_EXTRA,
-        Code.POLICY_CONTENTS_DIFFER,
-        Code.POLICY_MISSING,
-        Code.POLICY_NOT_ATTACHED,
-        Code.POLICY_OTHER_VERSION_DEFAULT,
-        Code.POLICY_SETTINGS_DIFFER,
-        Code.ROLE_MISSING,
-        Code.ROLE_SETTINGS_DIFFER,
-        Code.TARGET_ROLE_MISSING,
-        Code.TRUST_NOT_USABLE,
-        Code.TRUST_WIDER_THAN_ASKED,
-    )
-)
+_OF_LATE_READS = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
 # The state of the cluster's add-on has nothing to do with the age of a workload.
 _OF_THE_CLUSTER = "agent"
 

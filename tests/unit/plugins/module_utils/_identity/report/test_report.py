@@ -219,6 +219,22 @@ def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follow
     assert [finding["code"] for finding in found["findings"]] == ["POLICY_NOT_ATTACHED", "POLICY_MISSING"]
 
 
+def test_a_refusal_hides_no_finding_that_it_would_not_repair() -> None:
+    """An administrator stays one whatever else could not be done."""
+    follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
+    administers = {
+        **ADDON,
+        "code": "POLICY_ATTACHED_EXTRA",
+        "severity": "error",
+        "workload": "shop/api",
+        "message": "m",
+        "remedy": "r",
+    }
+    found = report_of(changed(failures=[FAILURE], msg="What failed.", findings=[follows, administers]))
+    assert found["lines"][-2:] == ["  error POLICY_ATTACHED_EXTRA shop/api: m", "    r"]
+    assert "LimitExceeded, POLICY_ATTACHED_EXTRA" in found["headline"]
+
+
 def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, Any]]:
     names = ["shop/api", *(f"shop/app-{index}" for index in range(1, number))]
     return [{**REFUSED, "name": name, "workload": name, "message": message} for name in names]

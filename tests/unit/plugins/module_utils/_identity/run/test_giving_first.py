@@ -79,7 +79,7 @@ def access(aws: FakeAws) -> Access:
     allowed: Access = set()
     for association in aws.eks.associations.values():
         role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
-        if role is None or not any(_lets_in(statement, association) for statement in _trust(role)):
+        if role is None or not any(lets_in(statement, association) for statement in trust_of(role)):
             continue
         place = _place(association)
         for arn in role["attached"]:
@@ -112,12 +112,12 @@ def _in_session(action: str, association: Mapping[str, Any]) -> bool:
     return not policy or any(action in one["Action"] for one in json.loads(policy)["Statement"])
 
 
-def _trust(role: Mapping[str, Any]) -> list[dict[str, Any]]:
+def trust_of(role: Mapping[str, Any]) -> list[dict[str, Any]]:
     statements: list[dict[str, Any]] = json.loads(role["trust"])["Statement"]
     return statements
 
 
-def _lets_in(statement: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
+def lets_in(statement: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
     context = {"aws:SourceAccount": ACCOUNT}
     if not association["disableSessionTags"]:
         context |= {

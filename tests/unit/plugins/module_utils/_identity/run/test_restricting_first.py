@@ -17,8 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    ACCOUNT,
-    REGION,
     FakeAws,
     desired,
     given_policy,
@@ -29,6 +27,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     BUSY,
     READS,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_giving_first import (
+    lets_in,
+    trust_of,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,7 +60,9 @@ def access(aws: FakeAws) -> Access:
     allowed: Access = set()
     for association in aws.eks.associations.values():
         role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
-        if role is None or not any(lets_in(one, association) for one in trust_of(role)):
+        if role is None or not any(
+            one["Effect"] == "Allow" and lets_in(one, association) for one in trust_of(role)
+        ):
             continue
         documents = [document_of(aws, arn) for arn in role["attached"]]
         actions = {action for document in documents for action in statements(document, "Allow")}
@@ -75,25 +79,6 @@ def document_of(aws: FakeAws, arn: str) -> Mapping[str, Any]:
     held = aws.iam.policies[arn]
     document: Mapping[str, Any] = held["versions"][held["default"]]
     return document
-
-
-def trust_of(role: Mapping[str, Any]) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads(role["trust"])["Statement"]
-    return listed
-
-
-def lets_in(statement: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
-    context = {"aws:SourceAccount": ACCOUNT}
-    if not association["disableSessionTags"]:
-        context |= {
-            "aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{association['clusterName']}",
-            "aws:RequestTag/kubernetes-namespace": association["namespace"],
-            "aws:RequestTag/kubernetes-service-account": association["serviceAccount"],
-        }
-    equals = statement.get("Condition", {}).get("StringEquals", {})
-    return statement["Effect"] == "Allow" and all(
-        context.get(key) in (value if isinstance(value, list) else [value]) for key, value in equals.items()
-    )
 
 
 class Ceiling(FakeAws):
