@@ -22,6 +22,7 @@ from .asked import Values
 from .query import Question
 from .rules import Request, Rule
 from .search import explore
+from .wildcards import OverBudget, samples, split
 
 ALLOWED = "allowed"
 EXPLICIT_DENY = "explicit_deny"
@@ -70,8 +71,56 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     """Judge one request."""
     question = ask(layers, request)
     allowed = question.allowed(context)
+    if allowed is not True and (request.action_wild or request.resource_wild):
+        verdict = _evaluate_wildcards(layers, question, context)
+        if verdict is not None:
+            return verdict
     answer = Answer(allowed) if allowed is not None else explore((question,), context, layers[0].memo)[0]
     return describe(question, context, answer)
+
+
+def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Context) -> Verdict | None:
+    """Judge a request by all that it stands for, as several statements may allow together what none of them does alone.
+
+    :returns: None where its patterns cannot be compared as text.
+    """
+    request = question.request
+    certain = [
+        rule
+        for rule in question.denies
+        if not (rule.statement.not_action or rule.statement.not_resource) and rule.applies(request, context)
+    ]
+    if certain:
+        return None
+    for sample in samples(request):
+        if ask(layers, sample).allowed(context) is False:
+            return evaluate(layers, sample, context)
+    try:
+        parts = split((rule for layer in layers for rule in layer.rules), request, context)
+    except OverBudget:
+        return Verdict(CONDITIONAL, undecided=True)
+    if not parts:
+        return None
+    verdicts, together = evaluate_together(layers, parts, context)
+    denied = [verdict for verdict in verdicts if verdict.decision in (EXPLICIT_DENY, IMPLICIT_DENY)]
+    if denied:
+        # An explicit Deny is what keeps the others from being allowed, too.
+        return min(denied, key=lambda verdict: verdict.decision != EXPLICIT_DENY)
+    rules = tuple(dict.fromkeys(rule for verdict in verdicts for rule in verdict.rules))
+    if together.proven:
+        return Verdict(ALLOWED, rules=rules)
+    if together.proven is None:
+        return Verdict(
+            CONDITIONAL,
+            together.keys,
+            rules,
+            (),
+            together.allowed_when,
+            together.denied_when,
+            together.undecided,
+        )
+    # Each is allowed with some values, but no values allow all.
+    return Verdict(IMPLICIT_DENY, missing=tuple(layer.name for layer in layers))
 
 
 def evaluate_together(

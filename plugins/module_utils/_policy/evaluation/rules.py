@@ -13,36 +13,50 @@ they stand for. An Allow must cover all of it, a Deny needs to cover some of it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 from ..language.conditions import Test
 from ..language.context import Context
 from ..language.document import Policy, Statement
-from ..language.match import Cover, Glob, WildText, arn_parts
+from ..language.match import ArnGlob, Cover, Glob, WildText, arn_parts
 from ..language.principals import Caller, PrincipalTest
 from ..language.resources import OpenResource, ResourceTest
-from ..language.template import Wild, tokenize, variable_keys
+from ..language.template import Literal, Wild, tokenize, variable_keys
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 
 
 class Request:
     """An action on a resource by a caller. ``resource`` is an ARN, ``*`` for actions that have no
-    resource, or None where the policy has no Resource element (trust)."""
+    resource, or None where the policy has no Resource element (trust). ``literal``: without wildcards."""
 
     __slots__ = ("action", "action_wild", "caller", "parts", "resource", "resource_wild", "service")
 
-    def __init__(self, action: str, resource: str | None = None, caller: Caller | None = None) -> None:
+    def __init__(
+        self,
+        action: str,
+        resource: str | None = None,
+        caller: Caller | None = None,
+        literal: bool = False,
+    ) -> None:
         self.action = action.lower()
-        self.action_wild = "*" in action or "?" in action
+        self.action_wild = not literal and ("*" in action or "?" in action)
         self.service = self.action.partition(":")[0]
         self.resource = resource
         self.caller = caller
         self.parts: tuple[str, ...] = arn_parts(resource) if resource is not None else ()
-        self.resource_wild = resource not in (None, "*") and ("*" in resource or "?" in resource)
+        self.resource_wild = (
+            not literal and resource not in (None, "*") and ("*" in resource or "?" in resource)
+        )
         if self.action_wild:
             self.action = WildText(self.action)
         if self.resource_wild:
             self.parts = tuple(map(WildText, self.parts))
+
+    @property
+    def service_is_text(self) -> bool:
+        """Whether the service of the action has no wildcard."""
+        return ":" in self.action and not ("*" in self.service or "?" in self.service)
 
 
 class Rule:
@@ -130,6 +144,19 @@ class Rule:
             covered = context.decided.get(self.resource_question(request))
             return covered if covered is None or not negated else not covered
         return None
+
+    def partial_actions(self, request: Request) -> Iterator[tuple[Literal, ...]]:
+        """Generate the patterns of actions that match a part of a request with wildcards."""
+        pattern = _glob(request.action)
+        yield from ((action,) for action in self._actions if pattern.matches(action))
+        for glob in self._action_globs:
+            if glob.covers(request.action, True) is Cover.SOME:
+                yield glob.tokens
+
+    def partial_resources(self, request: Request, context: Context) -> Iterator[ArnGlob | None]:
+        """Generate the patterns of resources that match a part of a request; None for one with an unknown variable."""
+        if self._resources is not None:
+            yield from self._resources.partial(request.parts, context)
 
     @property
     def needs_all(self) -> bool:

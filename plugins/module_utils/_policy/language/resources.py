@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .context import Context
 from .match import ARN_PARTS, ArnGlob, Cover, Glob, cut_arn
 from .template import Token, Variable, Wild, relax, resolve, tokenize, variable_keys
@@ -48,6 +50,11 @@ class OpenResource:
         )
         cover = min(head, glob)
         return cover, cover
+
+    def resolved(self, context: Context) -> ArnGlob | bool | None:
+        """Return the pattern with the values of its variables; False when it matches nothing, None when one is unknown."""
+        tokens = resolve(self.tokens, context, self)
+        return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
         """How much of the parts before the fifth colon it covers."""
@@ -102,6 +109,20 @@ class ResourceTest:
         if self._everything:
             return Cover.ALL
         return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
+
+    def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
+        """Generate the patterns that match a part of a request with wildcards; None for one with an unknown variable."""
+        if self._everything:
+            return
+        for glob in self._globs:
+            if glob.covers(parts, True) is Cover.SOME:
+                yield glob
+        for value in self.open:
+            if value.covers(parts, True, context)[1] is Cover.NONE:
+                continue
+            resolved = value.resolved(context)
+            if not isinstance(resolved, bool):
+                yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
         """The least and the most of an ARN (cut by ``arn_parts``, itself a pattern when ``wild``)

@@ -111,8 +111,11 @@ def arn_units(tokens: Iterable[Literal]) -> tuple[Unit, ...] | None:
     parts = cut_arn(tokens)
     if parts == [[Wild.ANY]]:
         parts = [[Wild.ANY] for _part in range(ARN_PARTS)]
-    if len(parts) < ARN_PARTS:
-        return None
+    return part_units(parts) if len(parts) == ARN_PARTS else None
+
+
+def part_units(parts: Iterable[Iterable[Literal]]) -> tuple[Unit, ...]:
+    """Return the units of the six parts of an ARN pattern."""
     units: list[Unit] = []
     for place, part in enumerate(parts):
         inner = place < ARN_PARTS - 1

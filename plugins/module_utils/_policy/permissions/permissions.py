@@ -252,6 +252,8 @@ def _message(
         return f"{what} is allowed by {where}."
     if verdict.decision == EXPLICIT_DENY:
         return f"{what} is denied by {where}. A Deny wins over every Allow: narrow or remove it."
+    if verdict.decision == CONDITIONAL and not verdict.conditional_on:
+        return f"{what} is too much to compare with the patterns of the policies. Ask for fewer resources or actions at a time."
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
         return f"{what} turns on {keys}, which is not known here: {where}. Give it in context."

@@ -182,6 +182,67 @@ def test_a_deny_on_part_of_what_is_asked_denies():
     assert check(document, resource="*").decision == "allowed"
 
 
+IN_BUCKET = "arn:aws:s3:::b/"
+
+
+def except_for(resource, effect="Allow", **more):
+    return statement(effect=effect, NotResource=IN_BUCKET + resource, **more)
+
+
+# Several statements together allow what is asked, or one does whose pattern is written in another way.
+TOGETHER = [
+    ([statement(resource=IN_BUCKET + "logs/?*")], "logs/*.json", "allowed", "no name is empty"),
+    ([statement(), except_for("?*", "Deny")], "*b", "allowed", "no name is empty"),
+    ([statement(), except_for("?*", "Deny")], "*", "explicit_deny", "the empty name is denied"),
+    ([statement(resource=IN_BUCKET + "a*"), except_for("a*")], "*", "allowed", "one or the other"),
+    (
+        [statement(resource=IN_BUCKET + "a?*"), except_for("a*")],
+        "*",
+        "implicit_deny",
+        "a alone is in neither",
+    ),
+    (
+        [statement(resource=[IN_BUCKET + "*a*", IN_BUCKET + "*b"]), except_for("*a*")],
+        "?*",
+        "allowed",
+        "a list",
+    ),
+    ([statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])], "?*", "allowed", "by length"),
+    ([statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"])], "*", "implicit_deny", "not the empty name"),
+    ([statement(resource="arn:aws:s3:*:*:b/*")], "*", "allowed", "empty parts"),
+    ([statement(resource=OWN), except_for("default/*")], "*", "allowed", "the value of a known variable"),
+    ([statement("s3:GetO*"), statement(NotAction="s3:geto*")], "*", "allowed", "by action"),
+    ([statement("s3:GetO*"), statement(NotAction="s3:GetOb*")], "*", "allowed", "they overlap"),
+    ([statement("s3:GetOb*"), statement(NotAction="s3:GetO*")], "*", "implicit_deny", "some in neither"),
+]
+
+
+@pytest.mark.parametrize("case", TOGETHER, ids=lambda case: f"{case[1]} {case[2]}: {case[3]}")
+def test_requests_with_wildcards_by_several_statements(case):
+    statements, name, decision, _reason = case
+    asked = "s3:Get*" if any("NotAction" in given for given in statements) else "s3:GetObject"
+    found = check(policy(*statements), asked, IN_BUCKET + name, subject=POD)
+    assert found.decision == decision
+    if decision == "allowed":
+        allowing = [given for given in statements if given["Effect"] == "Allow"]
+        assert len(found.statements) == len(allowing)
+
+
+def test_what_is_too_much_to_compare_is_undecided():
+    resources = [f"{IN_BUCKET}*{number}*a{number}*" for number in range(60)]
+    found = check(
+        policy(statement(), statement(effect="Deny", NotResource=["*", *resources]), except_for("z"))
+    )
+    assert found.decision == "allowed"
+    several = policy(statement(resource=[IN_BUCKET + "?*", *resources]), except_for("?*"))
+    found = check(several, resource=IN_BUCKET + "*")
+    assert (found.decision, found.undecided, found.conditional_on) == ("conditional", True, ())
+    assert found.message == (
+        "s3:GetObject on arn:aws:s3:::b/* is too much to compare with the patterns of the policies. Ask for fewer"
+        " resources or actions at a time."
+    )
+
+
 LAYERS = [
     (policy(statement()), None, None, "allowed", (), "identity alone"),
     (policy(statement("ec2:*")), None, None, "implicit_deny", ("identity policies",), "nothing allows it"),

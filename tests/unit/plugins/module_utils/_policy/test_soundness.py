@@ -9,7 +9,9 @@ unknown. SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS make the run longer (the d
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
+from itertools import product
 from random import Random
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
@@ -320,6 +322,38 @@ def test_no_permission_verdict_is_refuted(random, seed):
             for _ in range(5):
                 shown = completed().assume({k.lower(): state for k, state in witness.items()})
                 assert evaluate(layers, request, shown).allowed is allowed
+
+
+NAMES = ["", *("".join(name) for length in range(1, 6) for name in product("abx", repeat=length))]
+PARTS = ["a", "b", "*", "?", "*a", "b*"]
+
+
+@SETTINGS
+@given(st.randoms(use_true_random=False))
+def test_a_request_with_wildcards_is_all_that_it_stands_for(random):
+    draw = picker(random)
+
+    def pattern():
+        return "arn:aws:s3:::b/" + "".join(draw(PARTS) for _ in range(draw([1, 2])))
+
+    statements = [
+        {
+            "Effect": draw(["Allow", "Allow", "Deny"]),
+            "Action": "s3:GetObject",
+            draw(["Resource", "NotResource"]): [pattern() for _ in range(draw([1, 1, 2]))],
+        }
+        for _ in range(draw([1, 2, 3]))
+    ]
+    layers = [layer("identity", {"Version": "2012-10-17", "Statement": statements})]
+    asked = pattern()
+    verdict = evaluate(layers, Request("s3:GetObject", asked), Context())
+    form = re.compile(re.escape(asked).replace(r"\*", ".*").replace(r"\?", "."))
+    found = [
+        evaluate(layers, Request("s3:GetObject", resource), Context()).allowed
+        for resource in (f"arn:aws:s3:::b/{name}" for name in NAMES)
+        if form.fullmatch(resource)
+    ]
+    assert (verdict.decision != "conditional", verdict.allowed) == (True, all(found))
 
 
 # ---- trust policies: the request of EKS Pod Identity, with keys that are part of one another
