@@ -29,20 +29,35 @@ from .inquiry import IDENTIFYING, Inquiry
 UNPROVEN = "others, which could not be ruled out"
 _OTHER = "~another~"
 _SHOWN = 5
+_WIDEST = 9
+# So many values of a condition are asked about.
+_NAMED = 4
+_TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
 
 
-def also_lets_in(
-    before: Sequence[Rule], after: Sequence[Rule], draft: Draft, inquiry: Inquiry
-) -> tuple[str, ...]:
-    """In words, the widest first; empty when proven to be nobody."""
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """``others`` in words, the widest first; empty when proven to be nobody. ``width`` grows with them, from 0 for nobody."""
+
+    others: tuple[str, ...] = ()
+    width: int = 0
+
+
+def also_lets_in(before: Sequence[Rule], after: Sequence[Rule], draft: Draft, inquiry: Inquiry) -> Admission:
+    """Find the others whom an edit lets in."""
     admits = [rule for statement in draft.admits for rule in _rules(statement, draft.whole)]
     open_rules = [rule for rule in admits if not is_pinned(rule, inquiry)]
     if not open_rules:
-        return ()
+        return Admission()
     asked = _Asked(_questions(before, inquiry), _questions(after, inquiry), inquiry)
-    admitted = [*_callers(open_rules, inquiry), *_workloads(asked), *_named(asked, open_rules)]
-    return tuple(dict.fromkeys(admitted)) or (UNPROVEN,)
+    callers = [(words, _WIDEST) for words in _callers(open_rules, inquiry)]
+    admitted = [*callers, *_workloads(asked, open_rules)]
+    if not admitted or _has_more_values(open_rules):
+        admitted.append((UNPROVEN, 1))
+    return Admission(
+        tuple(dict.fromkeys(words for words, _width in admitted)), max(width for _words, width in admitted)
+    )
 
 
 def is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
@@ -89,87 +104,138 @@ class _Asked:
         return not all(question.allowed(context) is True for question in self.before)
 
 
-def _workloads(asked: _Asked) -> Iterator[str]:
-    """Others than the workload that share none or some of its cluster, namespace and service account."""
-    subject = asked.inquiry.subject
-    account = subject.account
-    stranger = replace(
-        subject,
-        cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_OTHER}" if account else None,
-        cluster=_OTHER,
-        namespace=_OTHER,
-        service_account=_OTHER,
-        pod_name=None,
-        pod_uid=None,
-    )
-    if asked.newly(stranger):
-        yield "every workload of every cluster in the account"
-        return
-    if not subject.session_tags:
-        return
-    in_cluster = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
-    in_namespace = replace(stranger, namespace=subject.namespace)
-    namesake = replace(stranger, service_account=subject.service_account)
-    namespace, account_name = subject.namespace or "any", subject.service_account or "any"
-    whole_cluster = asked.newly(in_cluster)
-    if whole_cluster:
-        yield "every workload of the cluster"
-    everywhere = asked.newly(in_namespace)
-    if everywhere:
-        yield f"every service account of namespace {namespace} in every cluster of the account"
-    elsewhere = asked.newly(namesake)
-    if elsewhere:
-        yield f"service account {account_name} of every namespace in every cluster of the account"
-    if not whole_cluster and not everywhere and asked.newly(replace(in_cluster, namespace=subject.namespace)):
-        yield f"every service account of namespace {namespace} in the cluster"
-    if (
-        not whole_cluster
-        and not elsewhere
-        and asked.newly(replace(in_cluster, service_account=subject.service_account))
-    ):
-        yield f"service account {account_name} of every namespace in the cluster"
-    if not everywhere and not elsewhere and asked.newly(replace(namesake, namespace=subject.namespace)):
-        yield f"service account {account_name} of namespace {namespace} in every cluster of the account"
-    if asked.newly(replace(stranger, session_tags=False)):
-        yield "every workload without session tags"
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A cluster, namespace or service account to ask about. ``rank`` is 0 for any other, 1 for those that a pattern or a name
+    stands for, and 2 for a single one."""
+
+    value: str | None
+    words: str
+    rank: int
 
 
-def _named(asked: _Asked, admits: Sequence[Rule]) -> Iterator[str]:
-    """Workloads that the values of the statements name in other combinations."""
+def _workloads(asked: _Asked, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
+    """Other workloads, by all combinations of the workload's own parts, those that the statements name, and any other. What a
+    wider combination says is not said again."""
     subject = asked.inquiry.subject
+    stranger = replace(subject, pod_name=None, pod_uid=None)
+    clusters = _clusters(subject, admits)
     if not subject.session_tags:
-        return
-    own = (subject.cluster_arn, subject.namespace, subject.service_account)
-    choices = [_values(admits, name, value) for name, value in zip(IDENTIFYING, own, strict=True)]
-    others = []
-    for cluster, namespace, name in product(*choices):
+        names = [_Choice(_OTHER, "", 0)]
+        choices = [[clusters[-1]], names, names]
+    else:
+        choices = [
+            clusters,
+            _choices(admits, IDENTIFYING[1], subject.namespace, "every namespace"),
+            _choices(admits, IDENTIFYING[2], subject.service_account, "every service account"),
+        ]
+    admitted: list[tuple[_Choice, ...]] = []
+    for combination in sorted(product(*choices), key=lambda each: sum(choice.rank for choice in each)):
+        own = tuple(choice.value for choice in combination)
+        if own == (subject.cluster_arn, subject.namespace, subject.service_account):
+            continue
+        if any(all(map(_covers, wider, combination)) for wider in admitted):
+            continue
+        cluster, namespace, name = own
         other = replace(
-            subject,
+            stranger,
             cluster_arn=cluster,
+            cluster=cluster.rpartition("/")[2] if cluster else subject.cluster,
             namespace=namespace,
             service_account=name,
-            pod_name=None,
-            pod_uid=None,
         )
-        if (cluster, namespace, name) != own and asked.newly(other):
-            where = "" if cluster == subject.cluster_arn else f" in {cluster}"
-            others.append(f"service account {name} of namespace {namespace}{where}")
-    yield from others[:_SHOWN]
-    if len(others) > _SHOWN:
-        yield f"{len(others) - _SHOWN} more workloads that the policy names"
+        if cluster is None and combination[0].rank == 0:
+            other = replace(other, cluster=_OTHER)
+        if asked.newly(other):
+            admitted.append(combination)
+    for combination in admitted[:_SHOWN]:
+        yield _describe(combination), _WIDEST - 1 - sum(choice.rank for choice in combination)
+    if len(admitted) > _SHOWN:
+        yield f"{len(admitted) - _SHOWN} more workloads that the policy names", 2
+    if subject.session_tags and not any(sum(choice.rank for choice in each) == 0 for each in admitted):
+        last = tuple(each[-1].value for each in choices)
+        untagged = replace(stranger, session_tags=False, cluster_arn=last[0], namespace=last[1])
+        if asked.newly(replace(untagged, service_account=last[2], cluster=_OTHER)):
+            yield "every workload without session tags", _WIDEST - 1
 
 
-def _values(rules: Sequence[Rule], tag: str, own: str | None) -> list[str | None]:
+def _covers(wide: _Choice, narrow: _Choice) -> bool:
+    return wide.rank == 0 or wide == narrow
+
+
+def _describe(combination: tuple[_Choice, ...]) -> str:
+    cluster, namespace, name = combination
+    if cluster.rank == namespace.rank == name.rank == 0:
+        return "every workload of every cluster in the account"
+    if namespace.rank == name.rank == 0:
+        return f"every workload of {cluster.words}"
+    words = f"{name.words} of {namespace.words}"
+    if cluster.words == "the cluster" and namespace.rank == name.rank == 2:
+        return words
+    return f"{words} in {cluster.words}"
+
+
+def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
+    """The workload's cluster, those that the statements name, by ARN or by name, and any other."""
+    own = subject.cluster_arn
+    account = subject.account
+    start = f"arn:{(own or 'arn:aws').split(':')[1]}:eks"
+    region = "us-east-1" if own is None or own.split(":")[3] != "us-east-1" else "us-west-2"
+    choices = [_Choice(own, "the cluster", 2)]
+    for pattern in _named(admits, IDENTIFYING[0]):
+        parts = pattern.split(":", 5)
+        if not _is_pattern(pattern):
+            choices.append(_Choice(pattern, pattern, 2))
+        elif len(parts) == 6:
+            known = ["arn", start.split(":")[1], "eks", region, account or "", ""]
+            filled = [part if not _is_pattern(part) else known[at] for at, part in enumerate(parts[:5])]
+            choices.append(_Choice(":".join([*filled, _fill(parts[5])]), f"clusters {pattern}", 1))
+    if account:
+        for name in _named(admits, "eks-cluster-name"):
+            arn = f"{start}:{region}:{account}:cluster/{_fill(name)}"
+            choices.append(_Choice(arn, f"every cluster of the name {name} in the account", 1))
+    other = f"{start}:{region}:{account}:cluster/{_OTHER}" if account else None
+    choices.append(_Choice(other, "every cluster of the account", 0))
+    return list({choice.value or choice.words: choice for choice in reversed(choices)}.values())[::-1]
+
+
+def _choices(admits: Sequence[Rule], tag: str, own: str | None, every: str) -> list[_Choice]:
+    kind = every.removeprefix("every ")
+    choices = [_Choice(own, f"{kind} {own or 'any'}", 2)]
+    for value in _named(admits, tag):
+        words = f"{kind}s {value}" if _is_pattern(value) else f"{kind} {value}"
+        choices.append(_Choice(_fill(value), words, 1 if _is_pattern(value) else 2))
+    choices.append(_Choice(_OTHER, every, 0))
+    return list({choice.value: choice for choice in reversed(choices)}.values())[::-1]
+
+
+def _named(rules: Sequence[Rule], tag: str) -> list[str]:
+    """The first values that conditions on a session tag have."""
     key = f"aws:requesttag/{tag}"
     named = [
         value
         for rule in rules
         for test in rule.tests
-        if test.key == key and test.condition.base in _PLAIN
+        if test.key == key and test.condition.base in _TEXTS and not test.variables
         for value in test.condition.values
-        if "*" not in value and "?" not in value
     ]
-    return list(dict.fromkeys([own, *named[:8]]))
+    return list(dict.fromkeys(named))[:_NAMED]
+
+
+def _has_more_values(rules: Sequence[Rule]) -> bool:
+    """Whether a condition on an identifying tag has more values than are asked about."""
+    keys = {f"aws:requesttag/{tag}" for tag in (*IDENTIFYING, "eks-cluster-name")}
+    return any(
+        test.key in keys and len(test.condition.values) > _NAMED for rule in rules for test in rule.tests
+    )
+
+
+def _is_pattern(value: str) -> bool:
+    return "*" in value or "?" in value
+
+
+def _fill(pattern: str) -> str:
+    return pattern.replace("*", _OTHER).replace("?", "x")
 
 
 def _callers(admits: Sequence[Rule], inquiry: Inquiry) -> Iterator[str]:

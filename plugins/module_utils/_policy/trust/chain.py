@@ -73,6 +73,7 @@ def chain_inquiry(
             equals={**tags, **number},
             identity=number or whole(tags),
             caller=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
+            unsafe=not subject.session_tags and not number,
         ),
     )
 

@@ -27,7 +27,8 @@ class Remedy:
 
     ``identity`` are those of ``equals`` that together name this workload and no other; it is empty when that is not
     possible, because something of the workload is not known or its requests carry nothing that names it. ``caller`` is
-    the negated condition (operator, key, value) that leaves the caller out of a Deny.
+    the negated condition (operator, key, value) that leaves the caller out of a Deny. ``unsafe``: a statement without a
+    condition on sts:ExternalId would let in whoever uses the caller's role, and its value is not known.
     """
 
     sid: str
@@ -35,6 +36,7 @@ class Remedy:
     equals: Mapping[str, str]
     identity: Mapping[str, str]
     caller: tuple[str, str, str]
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ..grammar.storable import Storability, storability
 from ..language.document import parse_policy
 from ..language.rows import policy_finding_row
 from ..language.text import Document, policy_size, to_json
-from .admission import UNPROVEN, also_lets_in
+from .admission import also_lets_in
 from .edits import Draft
 from .exposure import reach
 from .inquiry import Inquiry
@@ -45,6 +45,7 @@ class Suggestion:
     also_lets_in: tuple[str, ...]
     storable: Storability
     findings: tuple[Finding, ...]
+    width: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """For a module's result."""
@@ -60,10 +61,12 @@ class Suggestion:
 
 def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple[Suggestion, ...]:
     """Repairs for a policy that is not usable, or that IAM refuses. One that is too long has none: what its author wrote is
-    kept.
+    kept. Nor has one that could only be repaired without the condition on sts:ExternalId that keeps others out.
 
     :arg stored: the policy comes from IAM, so that what it has already is stored again.
     """
+    if inquiry.remedy.unsafe:
+        return ()
     if any(reason.certain for reason in size_reasons(to_json(trust.document), "trust")):
         return ()
     accepted = (
@@ -101,8 +104,8 @@ def _judge(
     if stored.answer == "no":
         return None
     findings = [*lint(rules), *reach(rules, inquiry)]
-    others = also_lets_in(trust.rules, rules, draft, inquiry)
-    return Suggestion(document, draft.edits, others, stored, tuple(findings))
+    admission = also_lets_in(trust.rules, rules, draft, inquiry)
+    return Suggestion(document, draft.edits, admission.others, stored, tuple(findings), admission.width)
 
 
 def _messages(judged: Storability) -> frozenset[str]:
@@ -110,12 +113,11 @@ def _messages(judged: Storability) -> frozenset[str]:
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
-    """What lets in nobody else first, what nobody else was found for next, and of these what is certain to be stored;
-    then the smaller edit."""
+    """What lets in nobody else first, then what lets in the fewest, and of these what is certain to be stored; then the smaller
+    edit."""
     grown = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
-        bool(suggestion.also_lets_in),
-        suggestion.also_lets_in not in ((), (UNPROVEN,)),
+        suggestion.width,
         suggestion.storable.answer != "yes",
         len(suggestion.edits),
         abs(grown),

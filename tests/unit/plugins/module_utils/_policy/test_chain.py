@@ -213,6 +213,13 @@ def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
     }
 
 
+@pytest.mark.parametrize("document", [policy("444455556666"), policy(Action="sts:TagSession")])
+def test_no_suggestion_leaves_out_the_external_id_because_it_is_not_known(document):
+    subject = replace(UNTAGGED, cluster_arn=None, service_account=None)
+    found = check_policy(document, subject, chained=True)
+    assert (found.verdict.usable, found.suggestions) == ("no", ())
+
+
 def test_the_role_must_be_known():
     with pytest.raises(ValueError, match=r"subject\.role_arn, the pod identity role, is needed"):
         check_chain(policy(), Subject())

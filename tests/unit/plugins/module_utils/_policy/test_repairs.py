@@ -473,9 +473,15 @@ def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
     source = {"aws:SourceAccount": account} if account else {}
     assert suggestion.trust_policy["Statement"][1]["Condition"] == {"StringEquals": {**source, **tags}}
     # A cluster of the same name can be in another region.
-    assert suggestion.also_lets_in == ("others, which could not be ruled out",)
+    namesakes = "every cluster of the name my-cluster in the account"
+    assert suggestion.also_lets_in == (
+        (f"service account my-service-account of namespace default in {namesakes}",)
+        if account
+        else ("others, which could not be ruled out",)
+    )
     wide = allow({"aws:RequestTag/eks-cluster-name": "my-cluster"}, Action="sts:AssumeRole")
     assert check_policy(policy(wide), subject).suggestions[1].also_lets_in == (
+        *([f"every workload of {namesakes}"] if account else []),
         "every workload of the cluster",
     )
 
@@ -532,10 +538,56 @@ def test_who_could_use_the_role_before_is_not_let_in_anew():
     assert first.also_lets_in == ()
 
 
+@pytest.mark.parametrize(
+    ("condition", "others"),
+    [
+        (
+            {"StringEquals": {IN_CLUSTER: CLUSTER, IN_NAMESPACE: "dev"}},
+            [
+                "every service account of namespace default in the cluster",
+                "every service account of namespace dev in the cluster",
+            ],
+        ),
+        (
+            {"StringLike": {IN_CLUSTER: CLUSTER, IN_NAMESPACE: "dev-*"}},
+            [
+                "every service account of namespaces dev-* in the cluster",
+                "every service account of namespace default in the cluster",
+            ],
+        ),
+        (
+            {"StringLike": {IN_CLUSTER: "arn:aws:eks:us-west-2:*:cluster/*", IN_NAMESPACE: "dev"}},
+            [
+                "every service account of namespace default in clusters arn:aws:eks:us-west-2:*:cluster/*",
+                "every service account of namespace dev in clusters arn:aws:eks:us-west-2:*:cluster/*",
+                "every service account of namespace default in the cluster",
+                "every service account of namespace dev in the cluster",
+            ],
+        ),
+        (
+            {"StringEquals": {IN_CLUSTER: CLUSTER, IN_NAMESPACE: ["a", "b", "c", "d", "e"]}},
+            [
+                *(
+                    f"every service account of namespace {name} in the cluster"
+                    for name in ("default", *"abc")
+                ),
+                "others, which could not be ruled out",
+            ],
+        ),
+    ],
+    ids=["a name", "a pattern", "clusters", "many names"],
+)
+def test_others_are_derived_from_the_values_of_the_document(condition, others):
+    """A repair that adds the workload's namespace lets in all whom the statement named, with the action that it lacked."""
+    found = check_policy(policy(allow(Action="sts:AssumeRole", Condition=condition)), KNOWN)
+    joined = next(each for each in found.suggestions if len(each.edits) == 2)
+    assert sorted(joined.also_lets_in) == sorted(others)
+
+
 def test_conditions_that_name_others_too_are_no_proof():
     like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, NAMED: "my-service-accoun?"}})
     _narrow, wide = check_policy(policy(like), KNOWN).suggestions
-    assert wide.also_lets_in == ("others, which could not be ruled out",)
+    assert wide.also_lets_in == ("service accounts my-service-accoun? of namespace default in the cluster",)
     starred = replace(KNOWN, namespace="web*")
     like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, IN_NAMESPACE: "web*"}})
     assert check_policy(policy(like), starred).suggestions[-1].also_lets_in != ()
