@@ -122,7 +122,6 @@ def pod_identity_context(subject: Subject) -> Context:
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, State | Part] = {
         **_tag_keys(subject),
-        **_cluster(subject),
         ORG_PATH: Unknown(shape="o-+/r-*"),
         "aws:sourceaccount": account,
         "aws:sourcearn": (
@@ -164,8 +163,7 @@ def chained_context(
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, State | Part] = {
         **_tag_keys(subject),
-        **_tag_keys(subject, "aws:principaltag/"),
-        **_cluster(subject),
+        **_principal_tags(subject),
         ORG_PATH: Unknown(shape="o-+/r-*"),
         "aws:principalarn": (role,) if role else PRESENT,
         "aws:principalaccount": _known(subject.account),
@@ -197,7 +195,8 @@ _TAG_FAMILIES: tuple[tuple[str, State], ...] = (
 )
 
 
-def _tag_keys(subject: Subject, prefix: str = "aws:requesttag/") -> dict[str, State | Part]:
+def session_tags(subject: Subject, prefix: str) -> dict[str, State | Part]:
+    """Return the session tags as condition keys. The name of a cluster is part of its ARN."""
     if not subject.session_tags:
         return {}
     keys: dict[str, State | Part] = {f"{prefix}{name}": _tag(value) for name, value in subject.tags().items()}
@@ -205,8 +204,23 @@ def _tag_keys(subject: Subject, prefix: str = "aws:requesttag/") -> dict[str, St
         keys[f"{prefix}eks-cluster-arn"] = Part(_CLUSTER)
         if not subject.cluster:
             keys[f"{prefix}eks-cluster-name"] = Part(_CLUSTER, CLUSTER_NAME)
-    keys["aws:tagkeys"] = SESSION_TAGS
-    keys["sts:transitivetagkeys"] = SESSION_TAGS
+    return {**keys, **_cluster(subject)}
+
+
+def _tag_keys(subject: Subject) -> dict[str, State | Part]:
+    keys = session_tags(subject, "aws:requesttag/")
+    if not keys:
+        return _cluster(subject)
+    return {**keys, "aws:tagkeys": SESSION_TAGS, "sts:transitivetagkeys": SESSION_TAGS}
+
+
+def _principal_tags(subject: Subject) -> dict[str, State | Part]:
+    """The tags of the session that requests another with the same tags."""
+    keys = session_tags(subject, "aws:principaltag/")
+    for name in SESSION_TAGS:
+        key = f"aws:principaltag/{name}"
+        if isinstance(keys.get(key), Unknown):
+            keys[key] = Part(f"aws:requesttag/{name}")
     return keys
 
 
@@ -228,7 +242,7 @@ def _cluster(subject: Subject) -> dict[str, State | Part]:
     """The cluster's ARN, of which account and name are parts, unless it is known."""
     if subject.cluster_arn:
         return {}
-    shape = f"arn:+:eks:+:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '+'}"
+    shape = f"arn:=:eks:%:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '^'}"
     return {_CLUSTER: Unknown(may_be_absent=False, shape=shape)}
 
 

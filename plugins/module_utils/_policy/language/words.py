@@ -132,23 +132,41 @@ def part_units(parts: Iterable[Iterable[Literal]]) -> tuple[Unit, ...]:
 
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+_LOWER = "abcdefghijklmnopqrstuvwxyz"
 _SHAPES = {
     "*": (RUN,),
     "?": (ONE,),
     "#": (Unit("0123456789"),),
     "+": (Unit(_NAME), Unit(_NAME, run=True)),
+    "^": (Unit(_NAME[:-2]), Unit(_NAME, run=True)),
+    "&": (Unit(_NAME + "+=,.@/"), Unit(_NAME + "+=,.@/", run=True)),
+    "=": (*map(Unit, "aws"), Unit(_LOWER + "-", run=True)),
+    "%": (
+        *(Unit(_LOWER), Unit(_LOWER), Unit(_LOWER, run=True), Unit("-")),
+        *(Unit(_LOWER), Unit(_LOWER + "-", run=True), Unit("-"), Unit("123456789")),
+    ),
 }
 
 
 def shape_units(shape: str) -> tuple[Unit, ...]:
-    """The units of a shape: text in which ``*`` is any run of characters, ``?`` any one, ``#`` a digit, and
-    ``+`` a name of letters, digits, hyphens and underscores."""
+    """The units of a shape: text in which ``*`` is any run of characters, ``?`` any one, ``#`` a digit,
+    ``+`` a name of letters, digits, hyphens and underscores, ``^`` one that begins with a letter or digit, ``&`` the path and
+    name of a role, ``=`` a partition, and ``%`` a Region."""
     return tuple(unit for character in shape for unit in _SHAPES.get(character, (Unit(character),)))
 
 
 def shape_form(shape: str) -> re.Pattern[str]:
     """A shape as a regular expression for ``fullmatch``. Its time is bounded by the shapes, which are few and short."""
-    classes = {"*": "(?s:.*)", "?": "(?s:.)", "#": "[0-9]", "+": "[A-Za-z0-9_-]+"}
+    classes = {
+        "*": "(?s:.*)",
+        "?": "(?s:.)",
+        "#": "[0-9]",
+        "+": "[A-Za-z0-9_-]+",
+        "^": "[A-Za-z0-9][A-Za-z0-9_-]*",
+        "&": "[A-Za-z0-9_+=,.@/-]+",
+        "=": "aws[a-z-]*",
+        "%": "[a-z]{2}[a-z]*-[a-z][a-z-]*-[1-9]",
+    }
     return re.compile("".join(classes.get(character, re.escape(character)) for character in shape))
 
 

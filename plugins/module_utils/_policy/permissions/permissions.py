@@ -21,7 +21,7 @@ from typing import Any
 from ..._findings.text import visible
 from ..evaluation.answer import Witness, witness_row
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
-from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys
+from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys, session_tags
 from ..evaluation.rules import Request, Rule, rules_of
 from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
 from ..language.document import parse_policy
@@ -180,7 +180,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     if subject is None:
         return Context()
     organization, path = org_keys(subject.source_org_id)
-    role = f"arn:+:iam::{subject.account or '############'}:role/?*"
+    role = f"arn:=:iam::{subject.account or '############'}:role/&"
     keys: dict[str, State | Part] = {
         "aws:principaltype": ("AssumedRole",),
         "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, shape=role),
@@ -210,9 +210,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
         keys[absent] = ABSENT
     for key, value in (role_tags or {}).items():
         keys[f"aws:principaltag/{key.lower()}"] = (value,)
-    if subject.session_tags:
-        for key, known in subject.tags().items():
-            keys[f"aws:principaltag/{key}"] = (known,) if known else Unknown(False, shape="?*")
+    keys.update(session_tags(subject, "aws:principaltag/"))
     other: State = UNKNOWN if role_tags is None else ABSENT
     return Context(keys, (("aws:principaltag/", other),), UNKNOWN)
 

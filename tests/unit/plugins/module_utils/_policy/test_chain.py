@@ -213,6 +213,21 @@ def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
     }
 
 
+@pytest.mark.parametrize(
+    ("requested", "caller", "usable"),
+    [("a", "a", "conditional"), ("a", "b", "no"), ("${aws:PrincipalTag/kubernetes-namespace}", "*", "yes")],
+    ids=["the same", "contradiction", "each other"],
+)
+def test_a_session_passes_its_own_tags_on(requested, caller, usable):
+    condition = {
+        "StringLike": {
+            "aws:RequestTag/kubernetes-namespace": requested,
+            "aws:PrincipalTag/kubernetes-namespace": caller,
+        }
+    }
+    assert check_chain(policy(condition=condition), Subject(role_arn=ROLE)).usable == usable
+
+
 @pytest.mark.parametrize("document", [policy("444455556666"), policy(Action="sts:TagSession")])
 def test_no_suggestion_leaves_out_the_external_id_because_it_is_not_known(document):
     subject = replace(UNTAGGED, cluster_arn=None, service_account=None)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
@@ -658,6 +660,38 @@ def test_a_deny_that_always_meets_the_allow_is_an_explicit_deny():
     )
     found = check(document)
     assert (found.decision, found.change) == ("explicit_deny", ("p1",))
+
+
+CLUSTER_ARN = re.compile(
+    r"arn:aws[a-z-]*:eks:[a-z]{2,}-[a-z][a-z-]*-[1-9]:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]*"
+)
+ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "form"),
+    [
+        ("aws:PrincipalArn", "*:role/team-*", ROLE_ARN),
+        ("aws:PrincipalArn", "arn:aws-cn:*", ROLE_ARN),
+        ("aws:PrincipalTag/eks-cluster-arn", "*-gov-*", CLUSTER_ARN),
+        ("aws:PrincipalTag/eks-cluster-arn", "*/b?", CLUSTER_ARN),
+    ],
+)
+def test_witnesses_are_arns_that_can_exist(key, value, form):
+    document = policy(statement(condition={"StringLike": {key: value}}))
+    found = check(document, subject=Subject(namespace="default"))
+    assert found.decision == "conditional"
+    for witness in (found.allowed_when, found.denied_when):
+        assert witness is not None
+        assert form.fullmatch(*witness[key]), witness
+
+
+def test_the_name_of_a_cluster_is_part_of_its_arn():
+    tags = {"aws:PrincipalTag/eks-cluster-name": "a", "aws:PrincipalTag/eks-cluster-arn": "*/b"}
+    document = policy(statement(condition={"StringLike": tags}))
+    assert check(document, subject=Subject(namespace="default")).decision == "implicit_deny"
+    tags["aws:PrincipalTag/eks-cluster-arn"] = "*/a"
+    assert check(document, subject=Subject(namespace="default")).decision == "conditional"
 
 
 def test_many_unknown_keys_still_give_an_answer():
