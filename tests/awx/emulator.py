@@ -71,7 +71,16 @@ UNIFIED = (
 ASSOCIATIONS = {
     "organizations": {"galaxy_credentials": "credentials"},
     "inventories": {"input_inventories": "inventories"},
-    "job_templates": {"credentials": "credentials"},
+    "job_templates": {
+        "credentials": "credentials",
+        "instance_groups": "instance_groups",
+        "labels": "labels",
+        "notification_templates_error": "notification_templates",
+    },
+    "workflow_job_templates": {
+        "labels": "labels",
+        "notification_templates_approvals": "notification_templates",
+    },
     "inventory_sources": {"credentials": "credentials"},
     "workflow_job_template_nodes": {
         f"{name}_nodes": "workflow_job_template_nodes" for name in ("success", "failure", "always")
@@ -85,6 +94,9 @@ OWNED = {
     "workflow_job_template_nodes": "workflow_job_template",
     "schedules": "unified_job_template",
 }
+
+
+ROLES = ("execute_role", "approval_role")
 
 
 class Refusal(Exception):
@@ -106,6 +118,8 @@ class Controller:
         self.writes: list[tuple[str, str]] = []
         self._last = 0
         self.superuser = True
+        # By role the teams that have it; the number of a role is that of the object with the place of the role in ROLES.
+        self.teams: dict[int, set[int]] = {}
         self._preload()
 
     def _preload(self) -> None:
@@ -143,6 +157,10 @@ class Controller:
         row = {**one, "summary_fields": {}, "related": {}}
         if kind in ("job_templates", "workflow_job_templates"):
             row["related"]["survey_spec"] = f"{one['url']}survey_spec/"
+            numbers = enumerate(ROLES[:2] if kind.startswith("workflow") else ROLES[:1])
+            row["summary_fields"]["object_roles"] = {
+                name: {"id": 10 * one["id"] + place} for place, name in numbers
+            }
         if kind == "workflow_job_template_nodes":
             workflow = self.objects["workflow_job_templates"][one["workflow_job_template"]]
             keys = ("id", "name", "description")
@@ -241,6 +259,16 @@ class Controller:
                 for name, value in other.items():
                     if name.startswith("_") and number in value:
                         value.remove(number)
+        # AWX forgets a label that nothing has any more.
+        used = {
+            label
+            for rows in self.objects.values()
+            for row in rows.values()
+            for label in row.get("_labels", ())
+        }
+        self.objects["labels"] = {
+            label: row for label, row in self.objects["labels"].items() if label in used
+        }
         return 202 if kind == "inventories" else 204
 
     def associate(self, kind: str, number: int, name: str, data: Object) -> None:
@@ -399,6 +427,9 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[0] == "project_updates":
             return 200, {"id": int(parts[1]), "status": "successful", "finished": "now", "failed": False}
         match parts:
+            case ["roles", number, "teams"]:
+                found = [world.objects["teams"][team] for team in sorted(world.teams.get(int(number), ()))]
+                return 200, {"count": len(found), "next": None, "previous": None, "results": found}
             case [kind] if kind in FIELDS or kind == "unified_job_templates":
                 return 200, world.list(kind, query)
             case [kind, number] if kind in FIELDS:
@@ -420,6 +451,9 @@ class _Handler(BaseHTTPRequestHandler):
             case [_kind, number, "survey_spec"]:
                 world.write_survey(int(number), data)
                 return 200, {}
+            case ["roles", number, "teams"]:
+                world.teams.setdefault(int(number), set()).add(data["id"])
+                return 204, None
             case ["workflow_job_template_nodes", number, "create_approval_template"]:
                 made = world.create("workflow_approval_templates", data)
                 world._one("workflow_job_template_nodes", int(number))["unified_job_template"] = made["id"]

@@ -9,6 +9,7 @@ the emulator beside this file.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -105,9 +106,12 @@ def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
         "awx_fleet_job_slice_count": "3",
         "awx_fleet_approval_timeout": 3600,
         "awx_fleet_verify_schedule": "",
+        "awx_fleet_job_timeout": 7200,
+        "awx_fleet_labels": ["platform"],
+        "awx_fleet_inventory_source_vars": {"EKS_CLUSTERS_REQUIRE_ALL": "true"},
         "awx_fleet_constructed": [{"name": "canary", "condition": "'canary' in group_names"}],
     }
-    assert changed(play(controller, tmp_path, **different)) == 4
+    assert changed(play(controller, tmp_path, **different)) == 7
     assert changed(play(controller, tmp_path, **different)) == 0
 
     assert changed(play(controller, tmp_path, **ABSENT)) > 5
@@ -131,6 +135,8 @@ def assert_made(world: Controller) -> None:
         "converge": ("fleet.yml", "run", 4),
         "verify": ("verify.yml", "run", 4),
         "report": ("report.yml", "run", 1),
+        "plan teardown": ("fleet.yml", "check", 4),
+        "take down": ("fleet.yml", "run", 4),
         "site": ("site.yml", "run", 1),
         "teardown": ("teardown.yml", "run", 1),
     }
@@ -138,11 +144,14 @@ def assert_made(world: Controller) -> None:
     # workflow, and the hosts below, to know who ought to have reported.
     for asked in ("ask_limit_on_launch", "ask_inventory_on_launch"):
         assert {name for name, row in templates.items() if row[asked]} == {
-            *("plan", "converge", "verify", "report")
+            *("plan", "converge", "verify", "report", "plan teardown", "take down")
         }
-    assert {
-        name for name, row in templates.items() if row["extra_vars"] == '{"pod_identity_hosts": "all"}'
-    } == {*("plan", "converge", "verify", "report")}
+    removes = {"pod_identity_state": "absent"}
+    assert {name: json.loads(row["extra_vars"] or "{}") for name, row in templates.items()} == {
+        **{name: {"pod_identity_hosts": "all"} for name in ("plan", "converge", "verify", "report")},
+        **{name: {"pod_identity_hosts": "all", **removes} for name in ("plan teardown", "take down")},
+        **{name: {} for name in ("site", "teardown")},
+    }
     assert {name: [names[one] for one in row["_credentials"]] for name, row in templates.items()} == {
         name: ["AWS for EKS", "EKS Pod Identity: eu-central-1"] for name in templates
     }
@@ -166,6 +175,14 @@ def assert_made(world: Controller) -> None:
         **sync,
         "sync": {**nothing, "always": ["verify"], "failure": ["sync again"]},
         "verify": {**nothing, "always": ["report"]},
+        "report": nothing,
+    }
+    assert nodes_of(world, "EKS Pod Identity: plan, approve, take down")[1] == {
+        **sync,
+        "sync": {**nothing, "always": ["plan"], "failure": ["sync again"]},
+        "plan": {**nothing, "always": ["approve"]},
+        "approve": {**nothing, "success": ["take down"], "failure": ["report"]},
+        "take down": {**nothing, "always": ["report"]},
         "report": nothing,
     }
     source = world.named("inventory_sources", "EKS Pod Identity: clusters")
@@ -277,9 +294,15 @@ def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> N
         ),
         pytest.param(
             {"awx_fleet_region_type": "Region"},
-            'AWX has no credential type "Region". Correct awx_fleet_kubeconfig_type or awx_fleet_region_type, or have a system '
-            "administrator make it. Nothing was changed.",
+            'AWX has no credential type "Region" that this user is shown. Correct awx_fleet_kubeconfig_type or '
+            "awx_fleet_region_type, or have it made. Nothing was changed.",
             id="credential type",
+        ),
+        pytest.param(
+            {"awx_fleet_approve_teams": ["Platform"]},
+            'AWX has no team "Platform" that this user is shown. Correct awx_fleet_execute_teams or awx_fleet_approve_teams, or '
+            "have it made. Nothing was changed.",
+            id="team",
         ),
     ],
 )
@@ -288,6 +311,47 @@ def test_what_is_not_there_is_named(
 ) -> None:
     assert message(play(controller, tmp_path, "--check", **extra)) == expected
     assert controller.emulator is None or controller.emulator.writes == []
+
+
+def test_teams_notifications_and_instance_groups_are_those_of_the_variables(
+    controller: Target, tmp_path: Path
+) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("of the emulator's state")
+    organization = world.named("organizations", "Default")["id"]
+    made = {
+        name: world.create(
+            kind, {"name": name, **({} if kind == "instance_groups" else {"organization": organization})}
+        )
+        for kind, name in (
+            ("teams", "Operators"),
+            ("teams", "Reviewers"),
+            ("notification_templates", "On call"),
+            ("instance_groups", "Near EKS"),
+        )
+    }
+    extra = {
+        "awx_fleet_execute_teams": ["Operators"],
+        "awx_fleet_approve_teams": ["Reviewers"],
+        "awx_fleet_notifications": ["On call"],
+        "awx_fleet_instance_groups": ["Near EKS"],
+    }
+    assert changed(play(controller, tmp_path, **extra)) > 10
+    assert changed(play(controller, tmp_path, **extra)) == 0
+    templates = {row["name"].partition(": ")[2]: row for row in world.objects["job_templates"].values()}
+    assert {row["_instance_groups"][0] for row in templates.values()} == {made["Near EKS"]["id"]}
+    notified = {name for name, row in templates.items() if row["_notification_templates_error"]}
+    assert notified == {"verify", "report"}
+    workflows = world.objects["workflow_job_templates"].values()
+    approvals = [row["_notification_templates_approvals"] for row in workflows]
+    assert approvals == [[made["On call"]["id"]]] * 3
+    # What changes something without an approval is for nobody.
+    harmless = [templates[name] for name in ("plan", "verify", "report", "plan teardown")]
+    assert world.teams == {
+        **{10 * row["id"]: {made["Operators"]["id"]} for row in (*harmless, *workflows)},
+        **{10 * row["id"] + 1: {made["Reviewers"]["id"]} for row in workflows},
+    }
 
 
 def test_an_administrator_of_an_organization_gives_credential_types_by_name(
