@@ -68,8 +68,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 )
                 stopped = str(variables.get(STOPPED) or "")
                 if stopped:
-                    kept = listed(part.get("kept") or ())
-                    more = {"stopped": f"{stopped}\n{KEPT.format(names=kept)}"} if kept else {}
+                    names = listed(part.get("kept") or ())
+                    more = {"stopped": f"{stopped}\n{KEPT.format(names=names)}"} if names else {}
                     return {**result, **more, "changed": False}
                 if part.get("left_out"):
                     # Told at the end, with what failed elsewhere; until then the host only waits.

@@ -222,16 +222,17 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
     if done and len(done.changed) < done.changes:
         # Its report has the number of its changes alone.
         return ""
-    made = {_key(change) for change in done.changed} if done else set()
+    lines_done = {_key(change) for change in done.changed} if done else set()
     account = text_of(plan.get("account_id"))
     undone = [
         change
         for change in announced.changed
-        if _key(change) not in made and (account, _key(change)) not in shared
+        if _key(change) not in lines_done and (account, _key(change)) not in shared
     ]
-    count = len(undone) or (0 if apply else announced.changes)
+    unnamed = 0 if apply else max(announced.changes - len(announced.changed), 0)
+    count = len(undone) + unnamed
     if not count:
-        return ""
+        return announced.failure if announced.failed and not apply else ""
     undone = sorted(undone, key=lambda change: not change.removes)
     lines = [f"- {change.line}" for change in undone[:SHOWN_CHANGES]]
     if count > len(lines):

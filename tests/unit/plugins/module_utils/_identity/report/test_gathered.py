@@ -262,6 +262,16 @@ def test_of_a_plan_without_its_changes_the_number_is_named() -> None:
 
 def test_nothing_announced_and_a_verification_is_done() -> None:
     assert gathered(planned("blue"), verified("blue")).failure == ""
+    # A slice that was cancelled had nothing to do that the other did not.
+    plans = [planned(name, CREATE) for name in ("blue", "green")]
+    found = gathered(*plans, verified("blue"), applied("green", CREATE), verified("green"))
+    assert found.failure == ""
+
+
+def test_a_failed_plan_that_announced_nothing_is_made_good_by_the_converge_alone() -> None:
+    refused = planned("blue", failed=True, failure="1 of 2 workloads failed.")
+    assert gathered(refused, applied("blue")).failure == ""
+    assert gathered(refused, verified("blue")).lines[-1] == "  1 of 2 workloads failed."
 
 
 def test_a_stopped_plan_is_made_good_by_the_converge_alone() -> None:
