@@ -93,9 +93,7 @@ def _permit(world: World) -> None:
 
 def _recreate(world: World) -> None:
     """Make a new Pod, an hour after the last change of its association."""
-    moment = datetime.now(timezone.utc) - timedelta(hours=1)
-    world.date_association(moment)
-    world.date_change(moment)
+    world.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
     world.pod()
 
 

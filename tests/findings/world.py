@@ -206,7 +206,7 @@ class World:
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
 
     def date_association(self, created: datetime) -> None:
-        self.patch_association(createdAt=created.timestamp())
+        self.patch_association(createdAt=created.timestamp(), modifiedAt=created.timestamp())
 
     def patch_association(self, **members: Any) -> None:
         self.control.patch_association(self.account, REGION, CLUSTER, self.association_id, **members)
