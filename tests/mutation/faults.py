@@ -348,8 +348,8 @@ FAULTS = (
     Fault(
         "a short ARN pattern matches",
         "language/words.py",
-        "    if len(parts) < ARN_PARTS:\n        return None",
-        "    parts.extend([Wild.ANY] for _part in range(ARN_PARTS - len(parts)))",
+        "    return part_units(parts) if len(parts) == ARN_PARTS else None",
+        "    return part_units([*parts, *([Wild.ANY] for _part in range(ARN_PARTS - len(parts)))])",
     ),
     Fault(
         "a short ARN pattern is completed in conditions",
@@ -522,7 +522,7 @@ FAULTS = (
     Fault(
         "trust policies take every action",
         "grammar/actions.py",
-        '    if action == "*" or folded.startswith("sts:"):',
+        "    if not is_refused_in_trust(action):",
         "    if True:",
     ),
     Fault(
@@ -642,26 +642,26 @@ FAULTS = (
     Fault(
         "what is not proven is exact",
         "trust/admission.py",
-        "    return tuple(dict.fromkeys(admitted)) or (UNPROVEN,)",
-        "    return tuple(dict.fromkeys(admitted))",
+        "    if not admitted or _has_more_values(open_rules):",
+        "    if not admitted:",
     ),
     Fault(
         "the widest suggestion comes first",
         "trust/suggestions.py",
-        "        bool(suggestion.also_lets_in),",
-        "        not suggestion.also_lets_in,",
+        "        suggestion.width,",
+        "        -suggestion.width,",
     ),
     Fault(
         "a suggestion need not be usable",
         "trust/suggestions.py",
-        "    if not answer.proven or stored",
-        "    if stored",
+        "    if not answer.proven:",
+        "    if False:",
     ),
     Fault(
         "a suggestion need not be stored",
         "trust/suggestions.py",
-        ' or stored.answer == "no":',
-        ":",
+        '    if stored.answer == "no":',
+        "    if False:",
     ),
     Fault(
         "a refused document is usable",
