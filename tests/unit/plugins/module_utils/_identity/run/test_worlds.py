@@ -147,10 +147,13 @@ def test_check_mode_finds_what_the_run_would_leave(
             for check in one.checks
         ]
 
+    def comparable(found: object) -> str:
+        """Leave out IDs of associations, which only EKS knows, and other users of a role, of which a plan reads more."""
+        return re.sub(r"a-\d{17}| The role [^']*? so the policy may be theirs\.", "", repr(found))
+
     predicted = remaining(check_mode=True)
     made = len(aws.writes)
-    # Only EKS knows the ID of an association that will be made.
-    assert re.sub(r"a-\d{17}", "", repr(predicted)) == re.sub(r"a-\d{17}", "", repr(remaining(False)))
+    assert comparable(predicted) == comparable(remaining(False))
     event("changes" if len(aws.writes) > made else "no change")
 
 
