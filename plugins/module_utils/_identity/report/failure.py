@@ -78,16 +78,15 @@ EXPLAINED = REPAIRED | {
 
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list[Row]:
-    """Return findings without those that a refused change of their workload would have repaired.
+    """Return findings without those of a refused change: what it would have repaired, and the reason of the refusal itself.
 
     Whoever has just applied a workload is not helped by "Apply the workload". All others stay, as no run repairs them.
     """
-    refused = {failure["workload"] for failure in failures if failure["workload"]}
-    return [
-        finding
-        for finding in findings
-        if finding["workload"] not in refused or finding["code"] not in EXPLAINED
-    ]
+    codes: dict[str, set[str]] = {}
+    for failure in failures:
+        if failure["workload"]:
+            codes.setdefault(failure["workload"], set(map(str, EXPLAINED))).add(failure["error_code"])
+    return [finding for finding in findings if finding["code"] not in codes.get(finding["workload"], ())]
 
 
 def failure_headline(

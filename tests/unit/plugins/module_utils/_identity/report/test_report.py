@@ -230,9 +230,14 @@ def test_a_refusal_hides_no_finding_that_it_would_not_repair() -> None:
         "message": "m",
         "remedy": "r",
     }
-    found = report_of(changed(failures=[FAILURE], msg="What failed.", findings=[follows, administers]))
+    # The reason of the refusal is shown once.
+    reason = {**ADDON, "code": "NAMESPACE_GOING", "workload": "shop/api"}
+    failure = {**FAILURE, "error_code": "NAMESPACE_GOING"}
+    found = report_of(
+        changed(failures=[failure], msg="What failed.", findings=[follows, reason, administers])
+    )
     assert found["lines"][-2:] == ["  error POLICY_ATTACHED_EXTRA shop/api: m", "    r"]
-    assert "LimitExceeded, POLICY_ATTACHED_EXTRA" in found["headline"]
+    assert "failed: NAMESPACE_GOING, POLICY_ATTACHED_EXTRA." in found["headline"]
 
 
 def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, Any]]:
