@@ -134,7 +134,7 @@ def test_the_job_makes_verifies_and_removes_all_as_the_role(job: Job) -> None:
     assert "Done: 0 changes." in again
     assert recap(again)["changed"] == 0
     verified = job.done("verify")
-    assert "Verified: 1 workload; 1 pass." in verified
+    assert "Verified: 1 workload; 1 warning." in verified
     assert recap(verified)["changed"] == 0
     assert "Done: 5 changes." in job.done("teardown")
 
