@@ -280,7 +280,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if is_unanswered(given.get("cluster_name")) or (not has_workloads and host == "localhost"):
             reasons = [EMPTY_CLUSTER_NAME] if given.get("cluster_name") is not None else []
             others = [str(name) for name in variables["groups"]["all"] if name != host]
-            if others and f"{ROLE}hosts" not in variables:
+            if others and (host == "localhost" or f"{ROLE}hosts" not in variables):
                 reasons.append(ELSEWHERE.format(host=host, others=listed(others)))
             raise MissingInput([*reasons, MISSING])
         if not has_workloads:
