@@ -165,7 +165,7 @@ EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 
 
 def _name_of(row: object) -> str:
-    """Return " (namespace/service account)" of a workload as it was written, as far as it names them in plain text."""
+    """Return " (namespace/service account)" of a workload as written; "" unless both are plain text."""
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""

@@ -191,7 +191,7 @@ RUN: Descriptions = {
     Code.TRUST_STATEMENT_FOREIGN: Description(
         "The trust policy lets in others",
         "info",
-        "a role made here has trust statements for others than EKS Pod Identity, which stay; an error where they are "
+        "a role made here has trust statements for other principals, which stay; an error where they are "
         "principals of another account",
         "remove them, or give the whole `role.trust_policy`",
         also=("error",),

@@ -43,8 +43,7 @@ class Proof:
 
 
 class Stage(IntEnum):
-    """The place of a change in a converge. What restricts comes before what grants, what takes a grant away after it, and what
-    lifts a restriction last."""
+    """The place of a change in a converge: restrictions before grants, then removed grants, and lifted restrictions last."""
 
     POLICY = 10
     ROLE = 20

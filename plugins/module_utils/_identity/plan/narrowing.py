@@ -201,7 +201,7 @@ def narrow_trust(
     if failed:
         why = f"it can be used by {listed(failed)}"
         return Narrowed(wide, (_stays_wide(shared, role, why, next(iter(failed.values()))),))
-    # Where all that may stay is too long, what the run's own workloads are let in by becomes narrower.
+    # A trust policy that would be too long loses the wide statements that workloads of the run use.
     narrowed = _narrowed(narrowing, wide, spare=True)
     return narrowed if narrowed.trust is not wide else _narrowed(narrowing, wide, spare=False)
 

@@ -73,7 +73,7 @@ def _association_after(association: ObservedAssociation | None, change: Change) 
         name: value for name, value in (change.after or {}).items() if name in _ASSOCIATION_FIELDS
     }
     if association is None or change.action == "replace":
-        # Only EKS knows what it will be called.
+        # Only EKS knows the ID.
         fields |= {"association_id": "", "association_arn": "", "external_id": ""}
     return replace(association or ObservedAssociation(key, "", "", ""), **fields)
 

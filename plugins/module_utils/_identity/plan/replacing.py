@@ -68,7 +68,12 @@ class Replacing:
                 self.roles.setdefault(arn, []).append(shared)
         self.unread_user = frozenset(sorted(unread_users)[:1])
         self.boundaries = boundaries_of(observed, all_shared)
-        self.changes = list(changes)
+        # By the name of a role, the targets' names of the changes that concern it.
+        self.changed: dict[str, set[str]] = {}
+        for change in changes:
+            names = (shared.spec.name for shared in self._roles(change.target.name))
+            for name in (change.target.name, *names):
+                self.changed.setdefault(name.lower(), set()).add(change.target.name)
         seen = set()
         for role in observed.roles.values():
             if role is not None:
@@ -102,13 +107,7 @@ class Replacing:
 
     def _has_other_changes(self, arn: str) -> bool:
         """Return whether the plan changes a role of the policy, or another policy of one."""
-        names = {shared.spec.name.lower() for shared in self._roles(arn)}
-        return any(
-            change.target.name.lower() in names
-            or any(shared.spec.name.lower() in names for shared in self._roles(change.target.name))
-            for change in self.changes
-            if change.target.name != arn
-        )
+        return any(self.changed.get(shared.spec.name.lower(), set()) - {arn} for shared in self._roles(arn))
 
     def _denies_otherwise(self, change: Change, policy: ObservedPolicy) -> bool:
         """Return whether a change adds a Deny, or takes one away."""

@@ -11,8 +11,8 @@ For each role that is there:
 1. restrictions: a permissions boundary, a Deny in a policy document, an attached policy that denies, a session policy, a narrower
    trust policy;
 2. grants, which are left out where a restriction is refused;
-3. what takes grants away;
-4. what lifts restrictions, which is left out where grants could not be taken away.
+3. removed grants;
+4. lifted restrictions, which are left out where a grant could not be removed.
 
 Roles without restrictions keep their order.
 """
@@ -223,7 +223,7 @@ class _Plan:
             self._move(target, Stage.DOCUMENT)
         self._need(target, restrictions)
 
-    # What takes away
+    # Removed grants and lifted restrictions
 
     def _removals(self, shared: SharedRole, role: ObservedRole | None) -> Iterator[Target]:
         """Return the changes by which a role loses permissions, or users."""
@@ -295,7 +295,7 @@ class _Plan:
                     self.needing.setdefault(need, []).append(needing)
         return [needing for needing in self.needing.get(target, ()) if target in self.changes[needing].needs]
 
-    # What waits for a narrower trust policy
+    # Grants after a narrower trust policy
 
     def let_wait(self) -> None:
         """Let the grants of a role wait until its trust policy is narrower, where that is at the end: associations still need

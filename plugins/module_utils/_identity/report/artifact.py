@@ -78,7 +78,7 @@ def make_artifacts(report: Report, host: str, wanted: str, stopped: bool = False
 
 
 def _without_documents(change: Object) -> Object:
-    """Return a change with the names of what it changes, and the ARNs of policies."""
+    """Return a change with the names of its fields, and the ARNs of policies, without other values."""
     content = dict(change)
     for name in _DOCUMENTS:
         value = change.get(name)

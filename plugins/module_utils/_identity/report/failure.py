@@ -82,11 +82,14 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list
 
     Whoever has just applied a workload is not helped by "Apply the workload". All others stay, as no run repairs them.
     """
-    codes: dict[str, set[str]] = {}
-    for failure in failures:
-        if failure["workload"]:
-            codes.setdefault(failure["workload"], set(map(str, EXPLAINED))).add(failure["error_code"])
-    return [finding for finding in findings if finding["code"] not in codes.get(finding["workload"], ())]
+    refused = {failure["workload"] for failure in failures if failure["workload"]}
+    reasons = {(failure["workload"], failure["error_code"]) for failure in failures}
+    return [
+        finding
+        for finding in findings
+        if finding["workload"] not in refused
+        or (finding["code"] not in EXPLAINED and (finding["workload"], finding["code"]) not in reasons)
+    ]
 
 
 def failure_headline(

@@ -54,7 +54,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         checks = [*checks, *kubernetes.checks.get(workload.key, ())]
         rows.append(_workload_row(workload, _accepted(_one_agent(checks), settings.ignore)))
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        # What stays wrong is reported; a workload is right only once the plan is carried out.
+        # A plan reports the errors that would stay, and proves no workload right.
         rows = []
     named = {code for row in rows for check in row["checks"] for code in check["codes"]}
     verified = [

@@ -40,8 +40,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """What became of it. ``verified`` is None when there was no verification, ``observed`` is what it looked at: in check
-    mode, the state that the plan leads to."""
+    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the state that was verified, in
+    check mode the one that the plan leads to."""
 
     run: Run
     guard: Guard

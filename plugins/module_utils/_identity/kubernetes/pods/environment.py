@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the source of credentials of the SDKs in a container, as far as the manifest shows it. Pure.
+"""Find the source of credentials of the SDKs in a container by its manifest. Pure.
 
 Sources: EKS User Guide, "Understand how EKS Pod Identity works" (injected variables) and "Configure Pods to
 access AWS services with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardized credential

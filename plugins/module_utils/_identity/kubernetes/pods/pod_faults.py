@@ -47,7 +47,7 @@ SHOW_AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """What the Pods are measured against. A moment is None when it is not known."""
+    """The association that Pods are compared with. An unknown moment is None."""
 
     association_id: str
     created: datetime | None

@@ -26,7 +26,7 @@ RESOURCES: Object = {
 
 @dataclass(frozen=True, slots=True)
 class ProofContainer:
-    """What the one container runs; empty ``resources`` are small ones, ``pod_spec`` adds or replaces fields. ``labels`` and
+    """The container of a probe or proof. Empty ``resources`` are small ones, ``pod_spec`` adds or replaces fields. ``labels`` and
     ``annotations`` are for admission policies."""
 
     image: str

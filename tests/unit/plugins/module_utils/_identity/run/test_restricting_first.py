@@ -39,7 +39,7 @@ DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 ACTIONS = ("s3:GetObject", "sqs:SendMessage", "kms:Decrypt")
 POLICIES = ("one", "two", "three")
 ROLES = ("blue", "green")
-# Who is allowed what: service account and action.
+# Permissions: service account and action.
 Access = set[tuple[str, str]]
 Actions = frozenset[str]
 # Permissions boundaries that the account has, the widest first.
@@ -138,8 +138,8 @@ def disturb(before: Desired, wanted: Desired, reads_fail: bool = True) -> None:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is asked for. ``policies`` has by name what each allows and denies, ``listed`` by service account its policies, and
-    ``sessions`` its session policy."""
+    """A list of workloads. ``policies`` has by name the allowed and denied actions; ``listed`` has by service account its
+    policies, ``sessions`` its session policy."""
 
     roles: Mapping[str, str]
     policies: Mapping[str, tuple[Actions, Actions]]
@@ -205,7 +205,7 @@ def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]
         new_policies[name] = (allowed, denied)
         old_policies[name] = (draw(some(allowed, bool(allowed))), draw(some(denied, bool(denied))))
     listed = {name: draw(some(POLICIES)) for name in names}
-    # Whether another boundary allows less is not asked.
+    # One boundary in the place of another counts as a restriction, whatever it allows.
     boundary = draw(st.sampled_from(sorted(BOUNDARIES)))
     bounded = {role: sorted(draw(st.tuples(st.booleans(), st.booleans()))) for role in ROLES}
     sessions = {name: draw(none_or(some(ACTIONS, 1))) for name in names}
@@ -265,7 +265,7 @@ def test_documents_that_allow_and_deny_other_actions_never_allow_more_between(
 def listed(
     policies: Mapping[str, tuple[str, str]] | None = None, names: Iterable[str] = ("app",), **more: Any
 ) -> Desired:
-    """Workloads that share a role. ``policies`` has by name the first letters of what each allows and denies."""
+    """Workloads that share a role. ``policies`` has by name the first letters of the allowed and denied actions."""
     letters = dict(zip("sqk", ACTIONS, strict=True))
     documents = [
         {

@@ -221,9 +221,9 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             f"AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, {FILE_DECIDES}",
         ),
         (
-            build.container(volumeMounts=[build.MOUNT, {"name": "aws", "mountPath": "/root/.aws/"}]),
+            build.container(volumeMounts=[build.MOUNT, {"name": "aws", "mountPath": "/home/app/.aws/"}]),
             "unknown",
-            "a volume at /root/.aws, whose contents decide",
+            "a volume at /home/app/.aws, whose contents decide",
         ),
         (build.container(volumeMounts=[build.MOUNT, {"name": "a", "mountPath": "/x/.awsome"}]), "agent", ""),
         # Credentials of a container, of its own.
