@@ -346,7 +346,7 @@ def test_teams_notifications_and_instance_groups_are_those_of_the_variables(
     workflows = world.objects["workflow_job_templates"].values()
     approvals = [row["_notification_templates_approvals"] for row in workflows]
     assert approvals == [[made["On call"]["id"]]] * 3
-    # What changes something without an approval is for nobody.
+    # Nobody may execute a job that changes something without an approval.
     harmless = [templates[name] for name in ("plan", "verify", "report", "plan teardown")]
     assert world.teams == {
         **{10 * row["id"]: {made["Operators"]["id"]} for row in (*harmless, *workflows)},

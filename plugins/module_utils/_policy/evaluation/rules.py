@@ -55,7 +55,7 @@ class Request:
 
     @property
     def service_is_text(self) -> bool:
-        """Whether the service of the action has no wildcard."""
+        """Return whether the service of the action has no wildcard."""
         return ":" in self.action and not ("*" in self.service or "?" in self.service)
 
 

@@ -75,7 +75,7 @@ class _Sorter:
         self.entangled = asked.entangled(key, self.exact)
         self.typed = [test for test, _extract in self.tests if not test.reads_text]
         texts = [(test, extract) for test, extract in self.tests if test.reads_text]
-        # Where the work ends here already, any value is as good to try as another.
+        # The work ends here already, so any value may be tried.
         affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
         languages = (
             within(extract, test.language)

@@ -90,7 +90,7 @@ class Test:
 
     @property
     def reads_text(self) -> bool:
-        """Whether ``language`` says what its values match."""
+        """Return whether ``language`` covers the values."""
         return family(self.condition.base) in ("String", "Arn", "Bool")
 
     @property

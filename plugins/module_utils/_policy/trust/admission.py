@@ -45,7 +45,7 @@ class Admission:
 
 
 def also_lets_in(before: Sequence[Rule], after: Sequence[Rule], draft: Draft, inquiry: Inquiry) -> Admission:
-    """Find the others whom an edit lets in."""
+    """Find the other principals that an edit lets in."""
     admits = [rule for statement in draft.admits for rule in _rules(statement, draft.whole)]
     open_rules = [rule for rule in admits if not is_pinned(rule, inquiry)]
     if not open_rules:
@@ -115,8 +115,8 @@ class _Choice:
 
 
 def _workloads(asked: _Asked, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
-    """Other workloads, by all combinations of the workload's own parts, those that the statements name, and any other. What a
-    wider combination says is not said again."""
+    """Return other workloads: all combinations of the workload's own parts, of parts that statements name, and of any other,
+    without those that a wider combination covers."""
     subject = asked.inquiry.subject
     stranger = replace(subject, pod_name=None, pod_uid=None)
     clusters = _clusters(subject, admits)
@@ -223,7 +223,7 @@ def _named(rules: Sequence[Rule], tag: str) -> list[str]:
 
 
 def _has_more_values(rules: Sequence[Rule]) -> bool:
-    """Whether a condition on an identifying tag has more values than are asked about."""
+    """Return whether a condition on an identifying tag has more values than the search tries."""
     keys = {f"aws:requesttag/{tag}" for tag in (*IDENTIFYING, "eks-cluster-name")}
     return any(
         test.key in keys and len(test.condition.values) > _NAMED for rule in rules for test in rule.tests

@@ -113,8 +113,7 @@ def _messages(judged: Storability) -> frozenset[str]:
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
-    """What lets in nobody else first, then what lets in the fewest, and of these what is certain to be stored; then the smaller
-    edit."""
+    """Return the sort key of a suggestion: the fewest others let in, then certainly storable, then the smaller edit."""
     grown = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
         suggestion.width,

@@ -185,7 +185,7 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
 
 
 def _may_assume(action: str) -> bool:
-    """Whether a trust policy may have the action. What AWS does not document is taken."""
+    """Return whether a trust policy may have the action. Undocumented actions may be there."""
     folded = action.lower()
     return (
         folded == "*"

@@ -623,7 +623,7 @@ def test_a_plan_says_nothing_of_what_will_be_different_once_it_is_done() -> None
     plan = report_of(given, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
     assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
-    # What stays wrong is an error of the plan, also where only Kubernetes would change.
+    # Errors that would stay fail the plan, also where only Kubernetes would change.
     stays = {**given, "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]}}
     wrong = report_of(stays, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (wrong["failed"], [one["code"] for one in wrong["findings"]]) == (True, ["ROLE_INLINE_POLICY"])
