@@ -49,6 +49,7 @@ class OutsideUsers:
         parts = [f"has users outside this run ({listed(self.known, _SHOWN)})"] if self.known else []
         others = [*self.unseen, *self.unreadable]
         parts += [f"can be used by {listed(others, _SHOWN)}"] if others else []
+        parts += ["may have users outside this run"] if self.unread and not parts else []
         return " and ".join(parts)
 
 

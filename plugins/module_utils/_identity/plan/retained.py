@@ -73,7 +73,7 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         )
     if users.remedy:
         return users.remedy
-    if users.known:
+    if users.known or users.unread:
         return (
             "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
             f"the policy, detach it: {command}"

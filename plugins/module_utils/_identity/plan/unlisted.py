@@ -124,7 +124,7 @@ def _remedies(
     run = "a run for this cluster alone with ⟨purge⟩: true"
     if managed and not options.purge:
         yield (
-            "Where another list has those that are managed, give each list an ⟨owner⟩. Else list them, or remove them by "
+            "Where another list has those that are managed, set ⟨owner⟩ in each list. Else list them, or remove them by "
             f"{run}, whose check mode shows what goes."
         )
     if ownerless:

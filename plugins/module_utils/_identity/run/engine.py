@@ -96,7 +96,8 @@ class Engine:
 
         # What an earlier look showed and nobody here removed is not missing because a later one is late.
         observed = self._settled(run.desired, look, seen_before(run))
-        return replace(observed, outside=run.observed.outside)
+        # The users outside the run are read once.
+        return replace(observed, outside=run.observed.outside, unlisted=run.observed.unlisted)
 
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()

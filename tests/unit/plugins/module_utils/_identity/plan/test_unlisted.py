@@ -47,7 +47,7 @@ ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
 DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException", "User is not authorized")
 NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
 BY_PURGE = (
-    "Where another list has those that are managed, give each list an ⟨owner⟩. Else list them, or remove them by a run for this "
+    "Where another list has those that are managed, set ⟨owner⟩ in each list. Else list them, or remove them by a run for this "
     "cluster alone with ⟨purge⟩: true, whose check mode shows what goes."
 )
 BY_HAND = (

@@ -232,6 +232,26 @@ def test_user_without_a_grant_keeps_the_policies() -> None:
     assert (attached(aws), codes(made)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
 
 
+def test_the_verification_of_the_first_run_names_the_users_of_the_other_list() -> None:
+    """To detach its policy by hand, as advice for a role without other users has it, would take it away."""
+    aws = FakeAws()
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    role = {"name": "shared", "trust_scope": "cluster"}
+    run(aws, desired(workload("api", role=role, policies=[policy("of-api")])))
+    second = desired(workload("web", role={**role, "trust_scope": "workload"}, policies=[policy("of-web")]))
+    performed = perform(engine(aws, second), second, Order("present", False, verify=True))
+    assert performed.run.done
+    assert performed.verified is not None
+    [extra] = [
+        finding
+        for subject in performed.verified
+        for finding in subject.findings
+        if finding.code == "POLICY_ATTACHED_EXTRA"
+    ]
+    assert f"has users outside this run ({CLUSTER} default/api)" in extra.message
+    assert extra.remedy.startswith("Nothing, where they need it.")
+
+
 def test_target_role_of_an_unlisted_workload_keeps_its_policies() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
