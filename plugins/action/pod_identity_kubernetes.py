@@ -12,34 +12,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     parse_preflight,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     parse_deadline,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restart_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     RestartSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     SAMPLE,
     InjectionSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     HalfSettings,
-    run_half,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
     outcome_row,
+    run_half,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
     parse_eks_target,

@@ -41,34 +41,30 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     ROLE,
     read_input,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    AccountPurgeScope,
     Preflight,
-    PurgeScope,
-    State,
+    TaskState,
     preflight_row,
     read_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
-    ApiError,
-    parse_api_error,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.connection import (
     UNAUTHORIZED,
+    ApiError,
     find_unchecked,
+    parse_api_error,
     unreachable_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+    KUBE_AUTHS,
+    refusal_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Deadline,
     begin_deadline,
     deadline_row,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.eks_refusal import (
-    refusal_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.kube_auth import (
-    KUBE_AUTHS,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.breakage import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
     find_breakage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
@@ -213,7 +209,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         locate = partial(locate_files, variables=variables)
         layers, unknown = _layers_of(given, variables, locate)
         parsed = read_input(_input_of(given), locate, ROLE, layers)
-        state: State = "verify" if options["verify_only"] else parsed.state
+        state: TaskState = "verify" if options["verify_only"] else parsed.state
         deadline = begin_deadline(read_integer(given.get("deadline")))
         access = self._access(parsed, options)
         preflight = self._read_accounts(parsed, state, options, variables, deadline, access)
@@ -320,7 +316,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _read_accounts(
         self,
         parsed: ParsedInput,
-        state: State,
+        state: TaskState,
         options: Mapping[str, Any],
         variables: dict[str, Any],
         deadline: Deadline | None,
@@ -328,7 +324,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     ) -> Preflight | ApiError:
         purge = None
         if parsed.purge and state == "present":
-            purge = PurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
+            purge = AccountPurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
         try:
             reader = connect(self, access, variables, deadline=deadline)
             preflight = read_accounts(

@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AwsResult,
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     KubernetesOutcome,
     parse_outcome,
 )

@@ -29,16 +29,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
     verify_pods,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
+    RESOURCES,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
     state_of,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.state import (
-    RESOURCES,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofVerdict,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     KubernetesOutcome,
     judge_cluster,
 )

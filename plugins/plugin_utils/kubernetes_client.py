@@ -27,13 +27,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
     parse_api_error,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+    IDENTITY_OPTIONS,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
     Query,
     Trial,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.kube_auth import (
-    IDENTITY_OPTIONS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,

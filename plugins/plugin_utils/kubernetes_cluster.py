@@ -24,23 +24,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
-    Clock,
-    Cluster,
-    ClusterReader,
-    Written,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
-    Deadline,
-    TimedClock,
-    TimedCluster,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.kube_auth import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
     KubeAuth,
     uses_eks_token,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.patience import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Clock,
+    ClusterReader,
+    Deadline,
+    KubernetesCluster,
     PatientCluster,
+    TimedClock,
+    TimedCluster,
+    Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
@@ -110,7 +106,7 @@ class SystemClock:
 class BoundedEnding:
     """Removes what an interrupted run has created, in ``ENDING_SECONDS`` at most. ``write`` takes lines for the user."""
 
-    def __init__(self, cluster: Cluster, write: Callable[[str], None]) -> None:
+    def __init__(self, cluster: KubernetesCluster, write: Callable[[str], None]) -> None:
         self._cluster, self._write = cluster, write
 
     def remove(self, manifests: Sequence[Object]) -> Written:
@@ -177,7 +173,7 @@ def connect(
     """Raises AnsibleError for a kubeconfig that cannot be found."""
     width = _width(variables) if runs_here(caller) else 1
     reader = reader_for(caller, access, variables)
-    cluster: Cluster = TaskCluster(caller, access, variables, reader, force, width)
+    cluster: KubernetesCluster = TaskCluster(caller, access, variables, reader, force, width)
     if deadline:
         cluster = TimedCluster(cluster, deadline)
     return PatientCluster(cluster, clock_of(deadline))

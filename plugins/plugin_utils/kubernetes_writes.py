@@ -26,10 +26,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    Object,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
     FIELD_MANAGER,
+    Object,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,

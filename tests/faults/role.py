@@ -41,7 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.action import (
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     parse_outcome,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Defaults,
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     Preflight,
     read_accounts,
 )
@@ -29,10 +29,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (

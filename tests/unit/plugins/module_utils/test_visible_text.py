@@ -21,8 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_api_error,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.connection import (
     unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change

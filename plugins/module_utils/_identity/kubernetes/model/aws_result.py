@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The results of eks_pod_identity and eks_pod_identity_info, decoded once. Pure."""
+"""Parse the results of eks_pod_identity and eks_pod_identity_info. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
-from .objects import Object, mapping_of, objects_of, text_of
-from .times import parse_time
+from .objects import Object, mapping_of, objects_of, parse_time, text_of
 
 _Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Finding]
 
@@ -92,7 +91,7 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
         cluster_arn=arn,
         changes=objects_of(result.get("changes")),
         workloads=objects_of(result.get("workloads")),
-        failures=failure_rows(result.get("failures")),
+        failures=parse_failure_rows(result.get("failures")),
         findings=tuple(parse_findings(result.get("findings"), cluster)) if changing else (),
         verification=_verification(verification, cluster, arn),
         message=text_of(result.get("msg")) if result.get("failures") else "",
@@ -145,7 +144,7 @@ def by_workload(findings: Iterable[Finding]) -> _Findings:
     return {(finding.workload, finding.code.value): finding for finding in findings}
 
 
-def failure_rows(rows: object) -> list[FailureRow]:
+def parse_failure_rows(rows: object) -> list[FailureRow]:
     return [
         {
             "workload": text_of(row.get("workload")),

@@ -32,7 +32,7 @@ TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
-ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
+AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
 # Upper case first: the order in which findings name them.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -50,7 +50,7 @@ Env: TypeAlias = Mapping[str, "str | None"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CredentialSource:
     """The source of credentials that the SDKs in a container use.
 
     ``kind`` is "agent" for the role of the association, "none" where nothing of it was injected, "irsa" where the webhook
@@ -64,7 +64,7 @@ class Source:
     names: tuple[str, ...] = ()
 
 
-def find_source(container: Container, volumes: Mapping[str, Volume]) -> Source:
+def find_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
     """Return the source of credentials of a container. ``volumes`` are those of its Pod."""
     env = container.env
     names = earlier_provider(env)
@@ -77,63 +77,63 @@ def find_source(container: Container, volumes: Mapping[str, Volume]) -> Source:
     return _find_doubt(container, profiles) or source
 
 
-def _earlier_source(names: tuple[str, ...], env: Env) -> Source:
+def _earlier_source(names: tuple[str, ...], env: Env) -> CredentialSource:
     text = " and ".join(names)
     if names != _WEB_IDENTITY:
-        return Source("other", f"{text}, which SDKs prefer", text, names)
+        return CredentialSource("other", f"{text}, which SDKs prefer", text, names)
     role, token = env["AWS_ROLE_ARN"], env["AWS_WEB_IDENTITY_TOKEN_FILE"] or ""
     shown = f" ({role})" if role else ""
     injected = token.startswith(_IRSA_DIRECTORY) and CREDENTIALS_URI not in env and TOKEN_FILE not in env
-    return Source("irsa" if injected else "other", f"{text}{shown}, which SDKs prefer", text, names)
+    return CredentialSource("irsa" if injected else "other", f"{text}{shown}, which SDKs prefer", text, names)
 
 
-def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Source:
+def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
     """Return the source of credentials by the variables of a container's credentials alone."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
     if not names:
-        return Source("none")
+        return CredentialSource("none")
     text = " and ".join(names)
     uri, path = env.get(CREDENTIALS_URI, ""), env.get(TOKEN_FILE, "")
     for name in (CREDENTIALS_URI, TOKEN_FILE):
         value = env.get(name, "")
         if value is None or "$(" in value:
-            return Source("unknown", f"{name} from elsewhere", name, names)
+            return CredentialSource("unknown", f"{name} from elsewhere", name, names)
     if not uri or not agent_address(env):
-        return Source(
+        return CredentialSource(
             "other", f"{text} of its own, which does not lead to the EKS Pod Identity Agent", text, names
         )
     if not path:
-        return Source("other", f"{text} of its own, without {TOKEN_FILE}", text, names)
+        return CredentialSource("other", f"{text} of its own, without {TOKEN_FILE}", text, names)
     return _token_source(container.mounts, path, volumes, names)
 
 
 def _token_source(
     mounts: Iterable[Mount], path: str, volumes: Mapping[str, Volume], names: tuple[str, ...]
-) -> Source:
+) -> CredentialSource:
     """Return the source by the token that a container sends to the agent."""
     text = " and ".join(names)
     above = [mount for mount in mounts if path == mount.path or path.startswith(f"{mount.path}/")]
     if not above:
-        return Source("other", f"{text}, and no volume at the path of {TOKEN_FILE}", text, names)
+        return CredentialSource("other", f"{text}, and no volume at the path of {TOKEN_FILE}", text, names)
     mount = max(above, key=lambda mount: len(mount.path))
     volume = volumes.get(mount.volume, Volume())
     inner = "/".join(filter(None, (mount.sub_path, path.removeprefix(mount.path).strip("/"))))
     removal = f"volume {mount.volume} and its mount"
     audience = volume.audiences.get(inner)
     if mount.sub_path is None or (audience is None and not volume.has_only_tokens):
-        return Source("unknown", f"a token from volume {mount.volume}", removal, names)
+        return CredentialSource("unknown", f"a token from volume {mount.volume}", removal, names)
     if audience is None:
-        return Source("other", f"no token at the path of {TOKEN_FILE}", removal, names)
+        return CredentialSource("other", f"no token at the path of {TOKEN_FILE}", removal, names)
     if audience == AUDIENCE:
-        return Source("agent")
+        return CredentialSource("agent")
     shown = audience or "the API server"
-    return Source(
+    return CredentialSource(
         "other", f"a token for {shown} in volume {mount.volume}, not for {AUDIENCE}", removal, names
     )
 
 
-def _find_doubt(container: Container, profiles: tuple[str, ...]) -> Source | None:
+def _find_doubt(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
     """Return the source that some SDKs may prefer to the agent, or None. The first reason suffices."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
@@ -145,7 +145,7 @@ def _find_doubt(container: Container, profiles: tuple[str, ...]) -> Source | Non
         return _doubt((*names, *keys), "so that the contents of the file decide")
     homes = [mount.path for mount in container.mounts if "/.aws/" in f"{mount.path}/"]
     if homes:
-        return Source(
+        return CredentialSource(
             "unknown", f"a volume at {homes[0]}, whose contents decide", f"the volume at {homes[0]}"
         )
     if _set_names(env, _PARTS):
@@ -157,13 +157,15 @@ def _find_doubt(container: Container, profiles: tuple[str, ...]) -> Source | Non
         removal = (
             f"variables of credentials, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, that {text} may have,"
         )
-        return Source("unknown", f"envFrom {text}, which may set variables that SDKs prefer", removal)
+        return CredentialSource(
+            "unknown", f"envFrom {text}, which may set variables that SDKs prefer", removal
+        )
     return None
 
 
-def _doubt(names: tuple[str, ...], why: str) -> Source:
+def _doubt(names: tuple[str, ...], why: str) -> CredentialSource:
     text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    return Source("unknown", f"{text}, {why}", text, names)
+    return CredentialSource("unknown", f"{text}, {why}", text, names)
 
 
 def _may_decide(prefix: str, env: Env) -> bool:
@@ -187,7 +189,7 @@ def agent_address(env: Env) -> str:
         host, port = url.hostname or "", url.port or 80
     except ValueError:
         return ""
-    return host if host in ADDRESSES and port == 80 and url.scheme == "http" else ""
+    return host if host in AGENT_ADDRESSES and port == 80 and url.scheme == "http" else ""
 
 
 def earlier_provider(env: Env) -> tuple[str, ...]:

@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks and findings of Pods and agent for each workload. Pure, and linear in Pods and workloads."""
+"""Checks and findings of the Pods of each workload and of the EKS Pod Identity Agent. Pure.
+
+Linear in Pods and workloads. Sources: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent"; with Auto Mode the
+agent is part of the nodes.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +20,100 @@ from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
 from ...model.messages import listed
-from ..api.api_errors import ApiError
-from ..api.connection import FORBIDDEN, remedy_of
+from ..api.api_errors import FORBIDDEN, ApiError, remedy_of
 from ..model.aws_result import VerifiedWorkload
-from ..model.times import age
-from .agent import check_agent
-from .owners import can_restart, recreate
-from .pod_faults import Association, Fault, faults_of, may_be_repaired, needs_admission
-from .pods import Owner, Pod
-from .rollouts import Hold, why_held
-from .state import RESOURCES, KubeState
+from ..model.objects import age
+from .pod_faults import SHOW_AGENTS, Association, Fault, faults_of, may_be_repaired, needs_admission
+from .pods import (
+    AGENT,
+    AGENT_NAMESPACE,
+    RESOURCES,
+    Hold,
+    KubeState,
+    Owner,
+    Pod,
+    can_restart,
+    recreate,
+    why_held,
+)
+
+_NAME = "agent"
+
+
+def check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
+    """The check of the whole cluster; None when nothing was read that could tell.
+
+    ``has_addon`` says that EKS knows the add-on and finds it well.
+    """
+    if state.agents is None:
+        return Check(_NAME, UNKNOWN) if "agents" in state.errors else None
+    if any(state.agents.values()):
+        return _some_ready(state)
+    if state.agents:
+        return _none_ready(state)
+    if state.has_auto_nodes:
+        return Check(_NAME, PASS, "auto")
+    if state.daemon_sets is None:
+        return Check(_NAME, UNKNOWN) if "daemon_sets" in state.errors else None
+    if not state.daemon_sets:
+        return _missing(cluster_name, has_addon)
+    return _no_pods(state)
+
+
+def _some_ready(state: KubeState) -> Check:
+    waiting = sorted(node for node, ready in (state.agents or {}).items() if not ready)
+    if not waiting:
+        return Check(_NAME, PASS)
+    message = (
+        f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent not ready, on node "
+        f"{listed(waiting)}; Pods there get no credentials."
+    )
+    finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")
+    return Check(_NAME, WARNING, findings=(finding,))
+
+
+def _none_ready(state: KubeState) -> Check:
+    nodes = sorted(state.agents or {})
+    message = (
+        f"no Pod of the EKS Pod Identity Agent is ready (node {listed(nodes)}); no Pod gets credentials."
+    )
+    return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, _inspection()),))
+
+
+def _missing(cluster_name: str, has_addon: bool) -> Check:
+    message = (
+        f"cluster {cluster_name} has no EKS Pod Identity Agent (no DaemonSet {AGENT} in namespace "
+        f"{AGENT_NAMESPACE}), so no Pod gets credentials."
+    )
+    remedy = f"Install the add-on: aws eks create-addon --cluster-name {cluster_name} --addon-name {AGENT}"
+    if has_addon:
+        remedy = (
+            "EKS has the add-on, so the kubeconfig may be that of another cluster, or the DaemonSet was "
+            "deleted. Compare "
+            f"the endpoints: aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
+        )
+    return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_MISSING, message, remedy),))
+
+
+def _no_pods(state: KubeState) -> Check:
+    """The DaemonSet has no Pods: it selects no node yet, or its Pods cannot be made."""
+    desired = sum(state.daemon_sets or ())
+    if desired:
+        message = f"DaemonSet {AGENT} wants {desired} Pods and has none; no Pod gets credentials."
+        remedy = f"See why: kubectl -n {AGENT_NAMESPACE} describe daemonset {AGENT}"
+        return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, remedy),))
+    message = f"DaemonSet {AGENT} has no Pods, as it selects no node of the cluster."
+    remedy = "Nothing to do while there are no nodes; else see the DaemonSet's node selector and affinity."
+    finding = Finding(Code.AGENT_NOT_READY, message, remedy, raised_as="warning")
+    return Check(_NAME, WARNING, findings=(finding,))
+
+
+def _inspection() -> str:
+    return (
+        "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address' "
+        f"means that IPv6 is off on the node). To see them: {SHOW_AGENTS}"
+    )
+
 
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
@@ -53,7 +141,7 @@ class PodVerdict:
 
 def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
     verdict = PodVerdict()
-    agent = check_agent(state, cluster_name, _has_addon(workloads))
+    agent = check_agent_pods(state, cluster_name, _has_addon(workloads))
     verdict.judges_agent = agent is not None and agent.status != UNKNOWN
     unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
     for workload in workloads:

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What keeps a Pod from its role: one small predicate each. Pure.
+"""Faults that keep a Pod from its role: one small predicate each. Pure.
 
-A predicate gives the fault of one Pod, or None. ``CAUSES`` has them in the order of causes: where a Pod
-cannot work at all, what else is amiss with it does not matter. Each container is judged by itself, except containers that
-the annotation skip-containers leaves out.
+A predicate returns the fault of one Pod, or None. ``POD_CAUSES`` lists them, causes before symptoms: where a Pod cannot
+work at all, its other faults do not matter. Each container is judged separately, except containers that the annotation
+skip-containers excludes.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from ...._findings.codes import Code
 from ...._findings.severities import Severity
 from ...._findings.table import TABLE
 from ...model.messages import listed
-from ..model.times import shown_time
+from ..model.objects import shown_time
 from .environment import (
     IPV4_ADDRESS,
     IPV6_ADDRESS,
-    Source,
+    CredentialSource,
     earlier_provider,
     find_source,
     is_injected,
     proxies_to_agent,
 )
-from .pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Pod
-from .state import AGENT_NAMESPACE, AGENTS, KubeState
+from .pods import AGENT_NAMESPACE, AGENTS, SKIP_CONTAINERS, SKIP_WEBHOOK, KubeState, Pod
 
 # EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
 SETTLED_AFTER = timedelta(seconds=60)
@@ -239,7 +238,7 @@ def has_own_interface(pod: Pod, _state: KubeState, _association: Association) ->
     )
 
 
-Sources = Sequence[tuple[str, Source]]
+Sources = Sequence[tuple[str, CredentialSource]]
 
 
 def other_credentials(sources: Sources) -> Fault | None:
@@ -295,8 +294,8 @@ def _removals(sources: Sources) -> str:
     )
 
 
-def _by_source(sources: Sources) -> dict[Source, list[str]]:
-    groups: dict[Source, list[str]] = {}
+def _by_source(sources: Sources) -> dict[CredentialSource, list[str]]:
+    groups: dict[CredentialSource, list[str]] = {}
     for name, source in sources:
         groups.setdefault(source, []).append(name)
     return groups
@@ -329,7 +328,7 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
 
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
 # The first of these that holds is the cause, and hides the rest.
-CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
+POD_CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
 # A new Pod is needed, and may have none of the other faults.
 ADMISSION: tuple[Predicate, ...] = (admitted_before_association, not_injected)
 # Each of these stands for itself.
@@ -344,7 +343,7 @@ FLAWS: tuple[Predicate, ...] = (
 
 
 def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
-    if fault := _first(CAUSES, pod, state, association):
+    if fault := _first(POD_CAUSES, pod, state, association):
         return [fault]
     sources = sources_of(pod) if association.association_id else ()
     faults = [other_credentials(sources)]

@@ -4,29 +4,137 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What must be read of a cluster to judge its Pods, each list only when it matters. Pure."""
+"""Read Pods and Pod templates, and each other resource only if a verdict depends on it. Pure.
+
+Kinds of other API groups (Argo Rollouts, Knative, custom resources) are visible only by the Pods, Jobs, ReplicaSets and
+Deployments that they create.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ...._findings.codes import Code
 from ...._findings.key import WorkloadKey
+from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
-from .owners import can_restart
+from ..model.objects import PROOF_LABEL, Object, member, name_of, objects_of, texts_of
 from .pod_checks import find_faults
 from .pod_faults import needs_admission
-from .pods import Owner
-from .state import AGENT_NAMESPACE, AGENTS, APPS, OWNER_KINDS, KubeState, read_state
-from .templates import common_namespace
+from .pods import (
+    AGENT_NAMESPACE,
+    AGENTS,
+    APPS,
+    OWNER_KINDS,
+    KubeState,
+    Owner,
+    Pod,
+    can_restart,
+    controller,
+    parse_pod,
+    read_state,
+    service_account_of,
+)
+
+# API version and kind by resource, as RBAC and its refusals spell it.
+TEMPLATE_KINDS = {
+    "deployments.apps": ("apps/v1", "Deployment"),
+    "statefulsets.apps": ("apps/v1", "StatefulSet"),
+    "daemonsets.apps": ("apps/v1", "DaemonSet"),
+    "replicasets.apps": ("apps/v1", "ReplicaSet"),
+    "cronjobs.batch": ("batch/v1", "CronJob"),
+    "jobs.batch": ("batch/v1", "Job"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A Pod template, and the object that creates Pods from it. ``pod`` is such a Pod before it is scheduled."""
+
+    owner: Owner
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The Pod templates by workload, without ReplicaSets of Deployments and finished Jobs.
+
+    ``parents`` holds the controllers of ReplicaSets and Jobs. ``errors`` holds the refusals by resource.
+    """
+
+    by_workload: Mapping[WorkloadKey, Sequence[Template]] = field(default_factory=dict)
+    parents: Mapping[Owner, Owner] = field(default_factory=dict)
+    errors: Mapping[str, ApiError] = field(default_factory=dict)
+
+    def root(self, owner: Owner) -> Owner:
+        """Return the controller of a ReplicaSet or Job, else the owner itself."""
+        return self.parents.get(owner, owner)
+
+
+def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster: str) -> Templates:
+    """Send one request for each kind, for the one namespace of the workloads or for all."""
+    by_workload: dict[WorkloadKey, list[Template]] = {}
+    parents: dict[Owner, Owner] = {}
+    errors: dict[str, ApiError] = {}
+    for resource, (api_version, kind) in TEMPLATE_KINDS.items():
+        listing = reader.list_objects(Query(api_version, kind, common_namespace(keys)))
+        if listing.error is not None:
+            errors[resource] = listing.error
+        for item in listing.items:
+            owner = Owner(api_version, kind, *name_of(item))
+            parent = controller(member(item, "metadata"))
+            if parent.kind and kind in ("ReplicaSet", "Job"):
+                parents[owner] = parent
+            for pod in _pods_of(kind, item, parent, keys, cluster):
+                by_workload.setdefault(pod.workload, []).append(Template(owner, pod))
+    return Templates(by_workload, parents, errors)
+
+
+def common_namespace(keys: Collection[WorkloadKey]) -> str:
+    """Return the namespace that all workloads share, or "" for several."""
+    namespaces = {key.namespace for key in keys}
+    return next(iter(namespaces)) if len(namespaces) == 1 else ""
+
+
+def _pods_of(
+    kind: str, item: Object, parent: Owner, keys: Collection[WorkloadKey], cluster: str
+) -> Iterator[Pod]:
+    """Yield the Pod that a template describes, where it uses one of the service accounts."""
+    if kind == "ReplicaSet" and parent.kind == "Deployment":
+        return
+    if kind == "Job" and (_has_finished(item) or is_proof(item)):
+        return
+    spec = member(item, "spec", "jobTemplate", "spec") if kind == "CronJob" else member(item, "spec")
+    template = member(spec, "template")
+    namespace, name = name_of(item)
+    pod = {
+        "metadata": {**member(template, "metadata"), "namespace": namespace, "name": name},
+        "spec": member(template, "spec"),
+    }
+    if service_account_of(pod, cluster) in keys:
+        yield parse_pod(pod, cluster)
+
+
+def is_proof(item: Object) -> bool:
+    """Return whether a Job or Pod belongs to the runtime proof of this collection."""
+    return PROOF_LABEL in texts_of(member(item, "metadata").get("labels"))
+
+
+def _has_finished(job: Object) -> bool:
+    conditions = objects_of(member(job, "status").get("conditions"))
+    return any(
+        condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
+        for condition in conditions
+    )
+
 
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
 
-def read_cluster(
+def read_pod_state(
     reader: ClusterReader, verification: Verification, now: datetime, *, ended: bool = False
 ) -> dict[str, Listing]:
     """The Pods of the workloads, then step by step what else matters. By the names of RESOURCES.

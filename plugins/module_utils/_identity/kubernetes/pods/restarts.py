@@ -4,29 +4,27 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Which Pods to restart, and what that takes. Pure."""
+"""Restart the owners of stale Pods, and wait until these Pods are gone. Pure: cluster and clock are arguments."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ...._findings.codes import Code
 from ...._findings.key import WorkloadKey
 from ...model.checks import FAIL, UNKNOWN, Check
 from ...model.messages import listed, sentence
-from ..api.cluster import Reads
-from ..api.connection import FORBIDDEN, remedy_of
+from ...model.rows import FailureRow
+from ..api.api_errors import ALLOW, FORBIDDEN, refusal, remedy_of
+from ..api.cluster import Clock, KubernetesCluster, Reads, Written
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object
-from ..model.times import shown_time
-from .owners import restart
+from ..model.objects import Object, shown_time
 from .pod_checks import find_stale
-from .pods import Owner, Pod
-from .reads import state_of
-from .rollouts import Hold, why_held
-from .state import KubeState
+from .pods import Hold, KubeState, Owner, Pod, restart, why_held
+from .reads import pods_query, read_pod_state, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +138,112 @@ def _blocks(check: Check) -> bool:
     return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
         Code.AGENT_ADDON_MISSING
     ]
+
+
+# Seconds between two looks at the cluster.
+RESTART_PAUSE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """In seconds: how long to wait for the new Pods, and how old an association must be before, unless it is proven
+    that new Pods get the role."""
+
+    timeout: int = 300
+    settle: int = 15
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRun:
+    """``reads`` are those after the restart. Pods that stay are findings of the report; ``failures`` what was refused."""
+
+    reads: Reads
+    restarts: Restarts = field(default_factory=Restarts)
+    changed: bool = False
+    warnings: Sequence[str] = ()
+    failures: Sequence[FailureRow] = ()
+
+
+def restart_stale(
+    cluster: KubernetesCluster,
+    verification: Verification,
+    reads: Reads,
+    settings: RestartSettings,
+    clock: Clock,
+    injection: Injection | None = None,
+) -> RestartRun:
+    """``injection`` is what the probe of it says; its time to settle is that of the settings."""
+    injection = replace(injection or Injection(), settle=settings.settle)
+    restarts = plan_restarts(verification, reads, clock.now(), injection)
+    warnings = list(restarts.held)
+    if restarts.withheld:
+        warnings.append(
+            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
+        )
+    if not (restarts.manifests or restarts.rolling):
+        return RestartRun(reads, restarts, warnings=warnings)
+    if restarts.wait:
+        clock.sleep(restarts.wait)
+    written = cluster.patch(restarts.manifests) if restarts.manifests else Written()
+    refused = dict(written.refused)
+    if written.error is not None:
+        refused = dict.fromkeys(range(len(restarts.manifests)), written.error)
+    failures = [
+        refusal(restarts.manifests[index], "restart", reason, remedy=ALLOW)
+        for index, reason in refused.items()
+    ]
+    restarts = _without(restarts, refused)
+    replacing = [*restarts.names, *restarts.rolling]
+    left = _wait_until_gone(cluster, verification, reads, settings.timeout, clock, replacing)
+    warnings += [
+        f"{sentence}, but stale Pods are still there after {settings.timeout} seconds. kubectl rollout status and kubectl "
+        "get events say why."
+        for sentence in _sentences(restarts, left)
+    ]
+    after = read_pod_state(cluster, verification, clock.now()) if replacing else reads
+    return RestartRun(after, restarts, written.changed, warnings, failures)
+
+
+def _sentences(restarts: Restarts, left: Collection[str]) -> Iterator[str]:
+    """Name only the owners whose Pods are not replaced."""
+    if names := [name for name in restarts.names if name in left]:
+        yield f"Restarted {', '.join(names)}"
+    if names := [name for name in restarts.rolling if name in left]:
+        yield f"{', '.join(names)} not restarted: a rollout that replaces the stale Pods is under way"
+
+
+def _without(restarts: Restarts, places: Collection[int]) -> Restarts:
+    kept = [index for index in range(len(restarts.manifests)) if index not in places]
+    return replace(
+        restarts,
+        manifests=[restarts.manifests[index] for index in kept],
+        names=[restarts.names[index] for index in kept],
+    )
+
+
+def attempts_within(timeout: float) -> int:
+    """How often to look, with a pause after each; once at least."""
+    return max(1, math.ceil(timeout / RESTART_PAUSE))
+
+
+def _wait_until_gone(
+    cluster: KubernetesCluster,
+    verification: Verification,
+    reads: Reads,
+    timeout: int,
+    clock: Clock,
+    names: Sequence[str],
+) -> Collection[str]:
+    """Return the owners that still have stale Pods to replace; all of them while Pods cannot be read."""
+    query = pods_query(verification)
+    left: Collection[str] = names
+    for attempt in range(attempts_within(timeout)):
+        if query is None or not left:
+            return ()
+        if attempt:
+            clock.sleep(RESTART_PAUSE)
+        listing = cluster.list_objects(query)
+        if listing.error is None:
+            plan = plan_restarts(verification, {**reads, "pods": listing}, clock.now())
+            left = {*names} & {*plan.names, *plan.rolling}
+    return left

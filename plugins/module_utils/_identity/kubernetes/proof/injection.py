@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The injection probe: would a Pod that starts now get the role? What comes back of one dry run means. Pure.
+"""Injection probe of one workload: create a Pod with a dry run, and judge the response. Pure.
 
-A Pod that is created with a dry run passes the mutating webhooks, as EKS's declares no side effects
-(amazon-eks-pod-identity-webhook), and comes back with what was injected. No Pod is made.
+A dry run passes the mutating webhooks, as EKS's webhook declares no side effects (amazon-eks-pod-identity-webhook), and
+returns the Pod with the injected fields. No Pod is created.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from ...._findings.codes import Code
 from ...._findings.key import WorkloadKey
 from ...model.messages import sentence
 from ..api.api_errors import ApiError
-from ..api.cluster import Trial
-from ..api.patience import BUSY, is_transient
-from ..model.objects import Object, member
-from ..model.ownership import MANAGED_BY_LABELS
-from ..pods.environment import Source, find_source, is_injected
+from ..api.cluster import BUSY, Trial, is_transient
+from ..model.objects import MANAGED_BY_LABELS, Object, member
+from ..pods.environment import CredentialSource, find_source, is_injected
 from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, Pod, parse_pod
-from .proof_pod import CONTAINER, ProofContainer, pod_template
+from .proof import CONTAINER, ProofContainer, pod_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class _Probe:
     key: WorkloadKey
     pod: Pod
     container: Container
-    source: Source
+    source: CredentialSource
 
 
 def _other_account(probe: _Probe) -> Seen | None:

@@ -4,22 +4,252 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the Jobs of the runtime proof answered, and what follows from it. Pure."""
+"""Runtime proof: a short-lived Job under each service account returns its identity. Pure.
+
+The result is the container's termination message, so that one list of Pods returns all results, and no permission to
+read logs is needed. Causes of failed requests are recognised by the texts of the AWS SDKs and of EKS, which
+docs/troubleshooting.md lists for people. Every Job is removed again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
 from ...model.checks import FAIL, PASS, SKIPPED, UNKNOWN, Check
+from ...model.messages import listed, sentence
 from ...model.rows import FailureRow
-from ..model.aws_result import VerifiedWorkload
-from ..model.objects import Object, member, name_of, objects_of, text_of
-from .proof_causes import cause_of
-from .proof_job import job_name
+from ..api.api_errors import ALLOW, ApiError, refusal, refusal_of
+from ..api.cluster import Clock, KubernetesCluster, Query, Written
+from ..model.aws_result import Verification, VerifiedWorkload
+from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, member, name_of, objects_of, text_of
+from ..pods.restarts import RESTART_PAUSE, attempts_within, right_in_aws
+
+CONTAINER = "proof"
+ANSWER = "/dev/termination-log"
+# The image has no user of its own.
+USER = 65532
+CONTAINER_RESOURCES: Object = {
+    "requests": {"cpu": "50m", "memory": "128Mi"},
+    "limits": {"cpu": "500m", "memory": "256Mi"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProofContainer:
+    """The container of a probe or proof. Empty ``resources`` are small ones, ``pod_spec`` adds or replaces fields. ``labels`` and
+    ``annotations`` are for admission policies."""
+
+    image: str
+    command: str
+    resources: Object = field(default_factory=dict)
+    pod_spec: Object = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def pod_template(
+    key: WorkloadKey, container: ProofContainer, region: str, labels: Mapping[str, str]
+) -> Object:
+    """The metadata and the spec of the Pod."""
+    environment = [{"name": "HOME", "value": "/tmp"}]
+    if region:
+        environment.append({"name": "AWS_REGION", "value": region})
+    spec = {
+        "serviceAccountName": key.service_account,
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": container.image,
+                "command": ["/bin/sh", "-c", container.command],
+                "env": environment,
+                "resources": dict(container.resources or CONTAINER_RESOURCES),
+                "terminationMessagePath": ANSWER,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        **container.pod_spec,
+    }
+    # A mesh's proxy would not end with the Pod.
+    added = {"sidecar.istio.io/inject": "false", **container.labels}
+    metadata = {"labels": {**added, **labels}, "annotations": dict(container.annotations)}
+    return {"metadata": metadata, "spec": spec}
+
+
+# Seconds. A Job that ends at its deadline takes its Pod along, and with it the reason why no node took it; so the
+# deadline is later than the last look. Whatever happens to the run, Kubernetes removes the Job that long after its end.
+MARGIN = 60
+TTL = 300
+COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofSettings:
+    """``run`` tells the Jobs of one run from others; ``timeout`` is in seconds; ``pod_spec`` adds fields; ``labels`` and
+    ``annotations`` are for Job and Pod."""
+
+    run: str
+    image: str
+    timeout: int
+    resources: Object = field(default_factory=dict)
+    pod_spec: Object = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
+    """The Job for a workload, as restricted as the Pod Security Standard "restricted" asks."""
+    labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
+    container = ProofContainer(
+        settings.image,
+        COMMAND,
+        settings.resources,
+        settings.pod_spec,
+        settings.labels,
+        settings.annotations,
+    )
+    template = pod_template(key, container, region, labels)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "namespace": key.namespace,
+            "name": job_name(key, settings.run),
+            "labels": {**settings.labels, **labels},
+            "annotations": dict(settings.annotations),
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": settings.timeout + MARGIN,
+            "ttlSecondsAfterFinished": TTL,
+            "template": template,
+        },
+    }
+
+
+def job_name(key: WorkloadKey, run: str) -> str:
+    """Short enough for a label, whatever the service account is called."""
+    digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
+    return f"pod-identity-proof-{run}-{digest}"
+
+
+def plan_proofs(
+    verification: Verification, accounts: Collection[WorkloadKey], settings: ProofSettings
+) -> Mapping[WorkloadKey, Object]:
+    """The Jobs of the runtime proof, for workloads that are right in AWS and have their service account."""
+    keys: Sequence[WorkloadKey] = [workload.key for workload in right_in_aws(verification)]
+    return {key: proof_job(key, settings, verification.region) for key in keys if key in accounts}
+
+
+_ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCause:
+    """``pattern`` is looked for in the text; ``what`` is the rest of a sentence about the Pod."""
+
+    code: Code
+    pattern: str
+    what: str
+    remedy: str
+
+
+# The first that matches is taken: what names a cause before what only names a symptom.
+PROOF_CAUSES = (
+    ProofCause(
+        Code.PROOF_IRSA,
+        r"No OpenIDConnect provider found|AssumeRoleWithWebIdentity",
+        "it tried IAM roles for service accounts instead of EKS Pod Identity",
+        "Remove what is left of IRSA: the service account's annotation eks.amazonaws.com/role-arn and, if "
+        "the "
+        "Pod template sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
+    ),
+    ProofCause(
+        Code.PROOF_SDK_TOO_OLD,
+        r"only loopback hosts are allowed|Host should resolve to a loopback address"
+        r"|is not a valid container metadata service hostname|Unsupported host '169\.254\.170\.23'",
+        "its SDK is too old to know the agent's address",
+        "Use a newer one: docs/troubleshooting.md has the oldest versions that know EKS Pod Identity.",
+    ),
+    ProofCause(
+        Code.PROOF_TOKEN_MALFORMED,
+        r"Service account token cannot be parsed|token is malformed",
+        "the agent could not read the token that it sent",
+        'Send the token alone, without "Bearer" before it; an SDK that does so needs an update.',
+    ),
+    ProofCause(
+        Code.PROOF_TAG_SESSION,
+        r"not authorized to perform: sts:TagSession",
+        "it may not tag the session",
+        "Allow sts:TagSession beside sts:AssumeRole, in the trust policy and, for a target role, in the "
+        "role's "
+        "own policy, too.",
+    ),
+    ProofCause(
+        Code.PROOF_TAGS_TOO_LARGE,
+        r"PackedPolicyTooLarge|Packed size of session tags consumes",
+        "session tags and session policy together are too large",
+        "Shorten the session policy, or set disable_session_tags: true.",
+    ),
+    ProofCause(
+        Code.PROOF_AGENT_UNREACHABLE,
+        rf"(?i)(timeout|timed out|could not connect|connection refused|failed to connect).{{0,200}}{_ADDRESS}"
+        rf"|{_ADDRESS}.{{0,200}}(timeout|timed out|connection refused|unreachable)",
+        "the EKS Pod Identity Agent did not answer on its node",
+        "Look at the agent there: kubectl -n kube-system get pods -l "
+        "app.kubernetes.io/name=eks-pod-identity-agent -o wide",
+    ),
+    ProofCause(
+        Code.PROOF_REFUSED,
+        r"AccessDenied|not authorized to perform|Received non 200 response",
+        "the agent or AWS refused it the role's credentials",
+        "See the agent's log on that node, and the role's trust policy (iam_trust_policy_check).",
+    ),
+    ProofCause(
+        Code.PROOF_NO_CREDENTIALS,
+        r"Unable to locate credentials|NoCredentialsError|no EC2 IMDS role found|NoCredentialProviders",
+        "it found no credentials, so nothing was injected into it",
+        "An association needs some seconds until the cluster knows it: run again. If it stays, look at the "
+        "mutating webhooks.",
+    ),
+    ProofCause(
+        Code.PROOF_NO_NETWORK,
+        r"(?i)(could not connect to the endpoint|connect timeout on endpoint url|could not resolve host"
+        r"|name or service not known|failed to establish a new connection)",
+        "it could not reach AWS STS",
+        "Let its namespace reach the STS endpoint of the region (network policy, VPC endpoint, NAT, DNS).",
+    ),
+)
+
+
+def cause_of(text: str) -> ProofCause | None:
+    """None when the text names no known cause."""
+    flat = " ".join(text.split())
+    return next((cause for cause in PROOF_CAUSES if re.search(cause.pattern, flat)), None)
+
 
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
@@ -181,3 +411,132 @@ def _never_starts(pod: Object) -> bool:
 def _shown(text: str) -> str:
     flat = " ".join(text.split()) or "no text"
     return flat if len(flat) <= 400 else f"…{flat[-400:]}"
+
+
+_REMOVE = (
+    f"Kubernetes removes it itself, {TTL} seconds after its end. For a 403, allow the caller to delete Jobs: "
+    "docs/iam-permissions.md has the manifests."
+)
+
+
+class Ending(Protocol):
+    """The end of a run that is interrupted."""
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        """Remove objects within some seconds; never raises."""
+
+    def tell(self, text: str) -> None:
+        """Write to the user, who sees no result of the run."""
+
+
+def run_proof(
+    cluster: KubernetesCluster,
+    verification: Verification,
+    accounts: Collection[WorkloadKey],
+    settings: ProofSettings,
+    clock: Clock,
+    why_skipped: str | None = None,
+    ending: Ending | None = None,
+) -> ProofRun:
+    """``why_skipped`` replaces the cluster's own word on whether Pods can run; "" says that they can.
+
+    The Jobs are removed whatever happens: by ``ending``, if there is one, where the run is interrupted.
+    """
+    if why_skipped is None:
+        why_skipped = why_no_pod_runs(cluster.read_version())
+    jobs = plan_proofs(verification, accounts, settings)
+    if why_skipped or not jobs:
+        return ProofRun(settings.run, settings.timeout, tuple(jobs), skipped=why_skipped)
+    keys, manifests = list(jobs), list(jobs.values())
+    removed: Written | None = None
+    try:
+        written = cluster.apply(manifests)
+        refused = _refusals(written, len(keys))
+        running = [key for index, key in enumerate(keys) if index not in refused]
+        answers = _wait_for_answers(cluster, running, settings, clock)
+        removed = cluster.remove(manifests)
+    finally:
+        if removed is None:
+            _end_early(cluster, manifests, settings.run, verification.cluster, ending)
+    failures = [
+        refusal(manifests[index], "create", reason, str(keys[index]), ALLOW)
+        for index, reason in refused.items()
+    ]
+    failures += [
+        refusal_of("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
+        for namespace, reason in answers.refused.items()
+    ]
+    failures += [
+        refusal(manifests[index], "remove", reason, remedy=_REMOVE)
+        for index, reason in _refusals(removed, len(keys)).items()
+        if index not in refused
+    ]
+    unknown = {keys[index] for index in refused}
+    unknown |= {key for key in keys if key.namespace in answers.refused}
+    return ProofRun(settings.run, settings.timeout, tuple(jobs), answers.pods, "", unknown, failures)
+
+
+def _refusals(written: Written, number: int) -> dict[int, ApiError]:
+    """Where the work ended before its result, everything counts as refused."""
+    return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
+
+
+def _end_early(
+    cluster: KubernetesCluster, manifests: Sequence[Object], run: str, name: str, ending: Ending | None
+) -> None:
+    if ending is None:
+        cluster.remove(manifests)
+        return
+    left = _refusals(ending.remove(manifests), len(manifests))
+    if not left:
+        return
+    jobs = [name_of(manifests[index]) for index in left]
+    namespaces = {job.namespace for job in jobs}
+    where = f"-n {jobs[0].namespace}" if len(namespaces) == 1 else "--all-namespaces"
+    number = f"{len(jobs)} Job{'' if len(jobs) == 1 else 's'}"
+    reason = sentence(next(iter(left.values())).text)
+    ending.tell(
+        f"{name}: the run was interrupted, and {number} of the runtime proof may be left ({listed(map(str, jobs))}): {reason} "
+        f"Kubernetes removes a Job {TTL} seconds after its end. To remove what is left now: kubectl delete jobs {where} -l "
+        f"{PROOF_LABEL}={run}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The Pods of the Jobs, and by namespace why they could not be listed."""
+
+    pods: Sequence[Object] = ()
+    refused: Mapping[str, ApiError] = field(default_factory=dict)
+
+
+def _wait_for_answers(
+    cluster: KubernetesCluster, keys: Sequence[WorkloadKey], settings: ProofSettings, clock: Clock
+) -> Answers:
+    """In the namespaces of the Jobs only, until each Job has an answer or never will, or until the time is up."""
+    jobs: dict[str, set[str]] = {}
+    for key in keys:
+        jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
+    pods: dict[str, Sequence[Object]] = {}
+    refused: dict[str, ApiError] = {}
+    for attempt in range(attempts_within(settings.timeout)):
+        if not jobs:
+            break
+        if attempt:
+            clock.sleep(RESTART_PAUSE)
+        for namespace, names in list(jobs.items()):
+            query = Query("v1", "Pod", namespace, label_selectors=(f"{PROOF_LABEL}={settings.run}",))
+            listing = cluster.list_objects(query)
+            if listing.error is not None:
+                refused[namespace] = listing.error
+            else:
+                refused.pop(namespace, None)
+                pods[namespace] = listing.items
+            if is_finished(names, pods.get(namespace, ())) or _is_final(listing.error):
+                del jobs[namespace]
+    return Answers([pod for items in pods.values() for pod in items], refused)
+
+
+def _is_final(error: ApiError | None) -> bool:
+    """Whether asking again is no use."""
+    return error is not None and error.status in (401, 403)

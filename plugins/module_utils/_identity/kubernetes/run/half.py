@@ -4,47 +4,197 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The Kubernetes half after the AWS half: apply, look at the Pods, restart stale ones, run the proof. Pure.
+"""The Kubernetes half after the AWS half: apply, verify the Pods, restart stale Pods, run the proof. Pure.
 
-How the cluster is reached, and what time it is, are the caller's to say.
+Cluster and clock are arguments. Data of an API that is not proven to be the cluster's API prove nothing about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
+from ...._findings.codes import Code
 from ...._findings.finding import Finding
 from ...._findings.key import WorkloadKey
-from ..accounts.account_findings import AccountState
-from ..accounts.account_plan import Accounts, describe_plan, plan_absent, without_failed
-from ..accounts.applied import carry_out, describe_step
-from ..accounts.last_look import look_before_removal
-from ..accounts.preflight import Preflight
-from ..accounts.read_back import ReadBack, read_back
-from ..api.cluster import Clock, Cluster, Reads
-from ..model.aws_result import AwsResult, is_pending
-from ..model.objects import Object
-from ..pods.pod_checks import verify_pods
-from ..pods.reads import read_cluster, state_of
-from ..pods.restart_run import RestartRun, RestartSettings, restart_stale
-from ..pods.restarts import Injection, Restarts, plan_restarts
-from ..proof.injection_checks import InjectionVerdict, judge_injection, missing_in
-from ..proof.injection_run import (
+from ...model.checks import UNKNOWN, Check
+from ...model.rows import CheckRow, FailureRow, FindingRow, check_row, finding_row
+from ..accounts.account_findings import AccountState, check_account
+from ..accounts.account_plan import Accounts, Preflight, describe_plan, plan_absent, without_failed_accounts
+from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
+from ..api.cluster import Clock, KubernetesCluster, Reads
+from ..model.aws_result import (
+    AwsResult,
+    Verification,
+    by_workload,
+    is_pending,
+    key_of_row,
+    parse_checks,
+    parse_failure_rows,
+    parse_findings,
+)
+from ..model.objects import Object, objects_of, text_of
+from ..pods.pod_checks import PodVerdict, verify_pods
+from ..pods.reads import read_pod_state, state_of
+from ..pods.restarts import Injection, RestartRun, Restarts, RestartSettings, plan_restarts, restart_stale
+from ..proof.injection_checks import (
     InjectionRun,
     InjectionSettings,
+    InjectionVerdict,
+    WebhookState,
     choose_workloads,
+    has_webhook,
+    judge_injection,
+    missing_in,
     proven,
+    read_webhook,
     run_probes,
     unproven,
 )
-from ..proof.proof import ProofRun, judge_proofs
-from ..proof.proof_job import ProofSettings
-from ..proof.proof_run import Ending, run_proof
-from ..proof.webhook import WebhookState, has_webhook, read_webhook
-from .in_use import keep_used
-from .outcome import KubernetesOutcome, judge_cluster
-from .unproven import find_doubt, leave_open, what_is_left_out
+from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
+from .usage import keep_used
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesOutcome:
+    """``changes`` has a line for each object that was applied or removed, ``failures`` what was refused.
+
+    ``error`` is what kubernetes.core said when it ended before its result. ``checks`` are those of each
+    verified workload. ``judges_agent`` says that the cluster itself showed whether there is an agent.
+    """
+
+    changes: Sequence[str] = ()
+    failures: Sequence[FailureRow] = ()
+    error: str = ""
+    checks: Mapping[WorkloadKey, Sequence[Check]] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    judges_agent: bool = False
+
+
+class WorkloadChecksRow(TypedDict):
+    namespace: str
+    service_account: str
+    checks: list[CheckRow]
+
+
+class OutcomeRow(TypedDict):
+    """A KubernetesOutcome as one task hands it to another."""
+
+    changes: list[str]
+    failures: list[FailureRow]
+    error: str
+    workloads: list[WorkloadChecksRow]
+    findings: list[FindingRow]
+    judges_agent: bool
+
+
+def judge_cluster(
+    verification: Verification,
+    state: AccountState,
+    pods: PodVerdict,
+    proofs: ProofVerdict,
+    unread: Mapping[WorkloadKey, Finding] | None = None,
+    injection: InjectionVerdict | None = None,
+) -> KubernetesOutcome:
+    """The checks of service account, agent, injection, Pods and proof, in the order in which they are shown.
+
+    ``unread`` is why a service account is not known.
+    """
+    if state.namespaces is not None:
+        inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
+        state = replace(state, namespaces=inhabited)
+    injected = injection or InjectionVerdict()
+    checks: dict[WorkloadKey, Sequence[Check]] = {}
+    findings: list[Finding] = []
+    for workload in verification.workloads:
+        finding = (unread or {}).get(workload.key)
+        account = (
+            Check("service account", UNKNOWN, findings=(finding,))
+            if finding
+            else check_account(workload.key, state)
+        )
+        further = (injected.checks.get(workload.key), proofs.checks.get(workload.key))
+        checks[workload.key] = [
+            account,
+            *pods.checks[workload.key],
+            *(check for check in further if check is not None),
+        ]
+        findings += account.findings
+    findings += [*injected.findings, *pods.findings, *proofs.findings]
+    # One finding may be that of many workloads.
+    findings = list(dict.fromkeys(findings))
+    return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
+
+
+def outcome_row(outcome: KubernetesOutcome) -> OutcomeRow:
+    return {
+        "changes": list(outcome.changes),
+        "failures": list(outcome.failures),
+        "error": outcome.error,
+        "workloads": [
+            {
+                "namespace": key.namespace,
+                "service_account": key.service_account,
+                "checks": [check_row(check) for check in checks],
+            }
+            for key, checks in outcome.checks.items()
+        ],
+        "findings": [finding_row(finding) for finding in outcome.findings],
+        "judges_agent": outcome.judges_agent,
+    }
+
+
+def parse_outcome(row: Object, cluster: str) -> KubernetesOutcome:
+    findings = parse_findings(row.get("findings"), cluster)
+    known = by_workload(findings)
+    changes = row.get("changes")
+    checks = {
+        (key := key_of_row(workload, cluster)): parse_checks(workload.get("checks"), key, cluster, known)
+        for workload in objects_of(row.get("workloads"))
+    }
+    return KubernetesOutcome(
+        [text_of(line) for line in changes] if isinstance(changes, Sequence) else (),
+        parse_failure_rows(row.get("failures")),
+        text_of(row.get("error")),
+        checks,
+        findings,
+        row.get("judges_agent") is True,
+    )
+
+
+_DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
+
+
+def find_doubt(aws: AwsResult) -> Finding | None:
+    """Why the API may be another cluster's. The AWS half says it, which knows what EKS says of the cluster."""
+    findings = (*aws.findings, *aws.verification.findings)
+    return next((finding for finding in findings if finding.code in _DOUBTS), None)
+
+
+def leave_open(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
+    """Every check of Kubernetes unknown; ``names`` are those beside service account and agent. What EKS says of the
+    agent's add-on is of the right cluster, and counts."""
+    checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in ("service account", "agent", *names)]
+    return KubernetesOutcome(
+        checks={workload.key: checks for workload in verification.workloads},
+        findings=[doubt] if verification.workloads else [],
+    )
+
+
+def what_is_left_out(restart: bool, proof: bool) -> str:
+    """A warning for what was asked for and not done; "" when there is nothing of the kind."""
+    left_out = [
+        text for text, asked in (("no Pod was restarted", restart), ("no proof was run", proof)) if asked
+    ]
+    if not left_out:
+        return ""
+    text = " and ".join(left_out)
+    return (
+        f"{text[0].upper()}{text[1:]}: the Kubernetes API of the kubeconfig is not proven to be that of the cluster, as "
+        "the findings say."
+    )
+
 
 LOOKING = "looking at the Pods"
 
@@ -84,7 +234,7 @@ def ignore_step(_step: str) -> None:
 
 
 def run_half(
-    cluster: Cluster,
+    cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
     settings: HalfSettings,
@@ -98,7 +248,7 @@ def run_half(
     plan = (
         plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt)
         if removes
-        else without_failed(preflight.plan, aws)
+        else without_failed_accounts(preflight.plan, aws)
     )
     if removes or plan.unlisted:
         on_step("looking at what is to be removed")
@@ -155,7 +305,7 @@ class _View:
 
 
 def _look(
-    cluster: Cluster,
+    cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
     back: ReadBack,
@@ -167,7 +317,7 @@ def _look(
     verification, accounts = aws.verification, back.accounts
     if settings.verify_pods:
         on_step(LOOKING)
-    reads = read_cluster(cluster, verification, clock.now()) if settings.verify_pods else {}
+    reads = read_pod_state(cluster, verification, clock.now()) if settings.verify_pods else {}
     probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
     restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
     proof = ProofRun()
@@ -191,7 +341,7 @@ def _look(
 
 
 def _look_away(
-    cluster: Cluster,
+    cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
     accounts: Accounts,
@@ -205,7 +355,7 @@ def _look_away(
     may_restart = settings.restart is not None and not preflight.server.required
     if may_restart and settings.verify_pods and _acts(aws, settings):
         on_step(LOOKING)
-        reads = read_cluster(cluster, aws.verification, clock.now())
+        reads = read_pod_state(cluster, aws.verification, clock.now())
         probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
         restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
     checks = {
@@ -224,7 +374,7 @@ def _acts(aws: AwsResult, settings: HalfSettings) -> bool:
 
 
 def _restart(
-    cluster: Cluster,
+    cluster: KubernetesCluster,
     aws: AwsResult,
     reads: Reads,
     probes: InjectionRun,
@@ -240,7 +390,7 @@ def _restart(
 
 
 def _probe(
-    cluster: Cluster,
+    cluster: KubernetesCluster,
     aws: AwsResult,
     accounts: Accounts,
     reads: Reads,
@@ -261,6 +411,6 @@ def _probe(
     return run_probes(cluster, aws, workloads, settings.injection, clock)
 
 
-def _judge_probes(cluster: Cluster, probes: InjectionRun) -> InjectionVerdict:
+def _judge_probes(cluster: KubernetesCluster, probes: InjectionRun) -> InjectionVerdict:
     missing = missing_in(probes)
     return judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState())

@@ -22,7 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     plan_absent,
     plan_present,
     plan_purge,
-    without_failed,
+    without_failed_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
@@ -31,14 +31,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    Object,
-    ServiceAccount,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
     MANAGED_BY_LABELS as OURS,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     OWNER_LABEL,
+    Object,
+    ServiceAccount,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ServiceAccountSpec,
@@ -302,7 +300,7 @@ def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
     ]
     plan = plan_present(asked, {}, EXISTING)
     failures = [{"workload": "default/one"}, {"workload": "batch/two"}]
-    left = without_failed(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    left = without_failed_accounts(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
     assert left.manifests == [new_namespace("new")]
     assert [item["metadata"] for item in left.waiting] == [
         {"namespace": "new", "name": "three", "labels": dict(OURS)}
@@ -313,7 +311,7 @@ def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
             "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
         )
     ]
-    assert without_failed(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
+    assert without_failed_accounts(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
 # Removal

@@ -12,12 +12,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ke
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
-    describe_plan,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
+    AccountPurgeScope,
     Preflight,
-    PurgeScope,
-    State,
+    TaskState,
+    describe_plan,
     parse_preflight,
     preflight_row,
     read_accounts,
@@ -29,10 +27,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Listing,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    Object,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
     MANAGED_BY_LABELS,
+    Object,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ServiceAccountSpec,
@@ -62,7 +58,7 @@ ACCOUNTS = Listing([item("default"), item("api"), item("old", ours=True), item("
 
 
 def preflight_of(
-    workloads: list[Workload], state: State, purge: PurgeScope | None, **lists: Listing
+    workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, **lists: Listing
 ) -> tuple[Preflight | ApiError, list[str]]:
     cluster = FakeCluster({"ServiceAccount": ACCOUNTS, **lists})
     return read_accounts(cluster, workloads, build.CLUSTER, state, None, purge), cluster.log
@@ -76,7 +72,7 @@ def preflight_of(
         ([API, LATE], "absent", None, ["list ServiceAccount"]),
         ([API, LATE], "verify", None, ["list ServiceAccount", "list Namespace"]),
         ([API], "verify", None, ["list ServiceAccount shop"]),
-        ([API], "present", PurgeScope(), ["list ServiceAccount"]),
+        ([API], "present", AccountPurgeScope(), ["list ServiceAccount"]),
         ([], "present", None, ["list ServiceAccount"]),
     ],
     ids=[
@@ -90,7 +86,7 @@ def preflight_of(
     ],
 )
 def test_only_what_matters_is_read(
-    workloads: list[Workload], state: State, purge: PurgeScope | None, log: list[str]
+    workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, log: list[str]
 ) -> None:
     assert preflight_of(workloads, state, purge)[1] == log
 
@@ -101,7 +97,7 @@ def test_only_what_matters_is_read(
         ("present", None, ["apply Namespace batch", "apply ServiceAccount batch/late"], 0),
         (
             "present",
-            PurgeScope(["shop"]),
+            AccountPurgeScope(["shop"]),
             [
                 "apply Namespace batch",
                 "apply ServiceAccount batch/late",
@@ -111,7 +107,7 @@ def test_only_what_matters_is_read(
         ),
         (
             "present",
-            PurgeScope(limit=1),
+            AccountPurgeScope(limit=1),
             [
                 "apply Namespace batch",
                 "apply ServiceAccount batch/late",
@@ -120,11 +116,11 @@ def test_only_what_matters_is_read(
             ],
             1,
         ),
-        ("absent", PurgeScope(), [], 0),
+        ("absent", AccountPurgeScope(), [], 0),
         ("verify", None, [], 0),
     ],
 )
-def test_the_plan(state: State, purge: PurgeScope | None, lines: list[str], problems: int) -> None:
+def test_the_plan(state: TaskState, purge: AccountPurgeScope | None, lines: list[str], problems: int) -> None:
     preflight, _log = preflight_of([API, LATE], state, purge)
     assert isinstance(preflight, Preflight)
     assert describe_plan(preflight.plan, removes=False) == lines
@@ -209,7 +205,7 @@ def test_a_namespace_that_is_being_deleted_does_not_stop_a_removal() -> None:
 
 
 def test_one_task_hands_it_to_another() -> None:
-    preflight, _log = preflight_of([API, LATE], "present", PurgeScope())
+    preflight, _log = preflight_of([API, LATE], "present", AccountPurgeScope())
     assert isinstance(preflight, Preflight)
     row = json.loads(json.dumps(preflight_row(preflight)))
     parsed = parse_preflight(row, build.CLUSTER)

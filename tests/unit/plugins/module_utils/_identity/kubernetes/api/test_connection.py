@@ -8,10 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
-    parse_api_error,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.connection import (
     find_unchecked,
+    parse_api_error,
     unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (

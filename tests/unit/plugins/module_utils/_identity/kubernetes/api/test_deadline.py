@@ -10,25 +10,21 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
     Preflight,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
-    Query,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.deadline import (
     Deadline,
+    Query,
     TimedClock,
     TimedCluster,
     begin_deadline,
     deadline_row,
     parse_deadline,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restart_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     RestartSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.eks_refusal import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
     refusal_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (

@@ -14,11 +14,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
+    PatientCluster,
     Query,
     Written,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.patience import (
-    PatientCluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,

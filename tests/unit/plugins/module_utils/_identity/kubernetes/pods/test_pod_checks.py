@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
     verify_pods,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.state import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
     read_state,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (

@@ -29,7 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Restarts,
     plan_restarts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
     plan_proofs,
 )

@@ -13,7 +13,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Query,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
+    hashes_of,
     parse_pod,
+    parse_rollout,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
     owner_queries,
@@ -22,10 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     Restarts,
     plan_restarts,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.rollouts import (
-    hashes_of,
-    parse_rollout,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,

@@ -14,20 +14,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ke
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
+    PROOF_CAUSES,
     ProofRun,
+    ProofSettings,
+    cause_of,
     is_finished,
     is_session_of,
-    judge_proofs,
-    why_no_pod_runs,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_causes import (
-    CAUSES,
-    cause_of,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
-    ProofSettings,
     job_name,
+    judge_proofs,
     proof_job,
+    why_no_pod_runs,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -76,7 +72,7 @@ def test_texts_and_their_causes(text: str, code: str) -> None:
 
 
 def test_each_cause_has_a_text() -> None:
-    assert {cause.code for cause in CAUSES} == set(TEXTS.values())
+    assert {cause.code for cause in PROOF_CAUSES} == set(TEXTS.values())
 
 
 def test_an_unknown_text_has_no_cause() -> None:

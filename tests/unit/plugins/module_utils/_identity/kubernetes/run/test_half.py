@@ -16,51 +16,45 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.ke
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
     Preflight,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
-    Cluster,
+    KubernetesCluster,
     Listing,
     Query,
     Trial,
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    MANAGED_BY_LABELS,
+    OWNER_LABEL,
     Object,
     ObjectName,
     ServiceAccount,
     name_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
-    MANAGED_BY_LABELS,
-    OWNER_LABEL,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restart_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     RestartSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_run import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof_job import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
     job_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     HalfRun,
     HalfSettings,
-    run_half,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.outcome import (
     outcome_row,
     parse_outcome,
+    run_half,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
     ApiServer,
@@ -106,7 +100,7 @@ THERE = Preflight({build.KEY: ACCOUNT}, {"shop"})
 
 
 def run(
-    cluster: Cluster,
+    cluster: KubernetesCluster,
     preflight: Preflight = THERE,
     clock: FakeClock | None = None,
     result: dict[str, Any] | None = None,

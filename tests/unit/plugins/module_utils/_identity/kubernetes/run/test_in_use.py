@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.preflight import (
     Preflight,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
@@ -24,13 +22,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Written,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    MANAGED_BY_LABELS,
+    OWNER_LABEL,
     Object,
     ObjectName,
     parse_service_account,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.ownership import (
-    MANAGED_BY_LABELS,
-    OWNER_LABEL,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     HalfRun,
