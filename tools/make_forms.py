@@ -75,8 +75,7 @@ def described() -> dict[str, Any]:
 
 
 def role_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The same in the argument spec of a role, which says "options". Ansible checks mappings within a role's
-    variables one by one, with messages of its own; as raw values they are left to the parser."""
+    """The same in the argument spec of a role, which says "options"."""
     made = {}
     for name, option in options.items():
         one = {key: value for key, value in option.items() if key not in ("suboptions", "required")}

@@ -99,7 +99,7 @@ def test_awx_takes_it(name: str) -> None:
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_a_question_is_for_a_variable_of_its_type(survey: str, question: dict[str, Any]) -> None:
-    options = SPECS["argument_specs"][entry_point(survey)]["options"]
+    options = SPECS["argument_specs"][f"{entry_point(survey)}_variables"]["options"]
     of_playbook = OF_PLAYBOOKS.get(question["variable"])
     option = {"type": of_playbook} if of_playbook else options[question["variable"]]
     assert question["type"] in QUESTIONS

@@ -201,7 +201,7 @@ def test_the_modules_document_every_key(tmp_path: Path, module: str) -> None:
     assert documented == sorted(types({"workloads": workloads_spec()}, "options"))
 
 
-@pytest.mark.parametrize("entry_point", ["main", "verify"])
+@pytest.mark.parametrize("entry_point", ["main_variables", "verify_variables"])
 def test_the_role_documents_every_key_and_leaves_the_check_to_the_parser(entry_point: str) -> None:
     spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"][entry_point][
         "options"
@@ -213,3 +213,11 @@ def test_the_role_documents_every_key_and_leaves_the_check_to_the_parser(entry_p
     given = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [{"nmae": 1}, 2]}
     checked = ArgumentSpecValidator(spec).validate(given)
     assert checked.error_messages == []
+
+
+def test_ansible_checks_no_variable_of_the_role_before_the_role_does() -> None:
+    """Ansible would check them by the entry point that has the name of the tasks, without or with its ending."""
+    spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
+    files = list((ROOT / "roles" / "pod_identity" / "tasks").iterdir())
+    assert files
+    assert {name for path in files for name in (path.name, path.stem)}.isdisjoint(spec)

@@ -148,7 +148,7 @@ class TestWorkloads:
 
 def test_variables_of_the_role_are_described_with_their_defaults() -> None:
     specs = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
-    options = specs["argument_specs"]["main"]["options"]
+    options = specs["argument_specs"]["main_variables"]["options"]
     readme = ROOT / "roles/pod_identity/README.md"
     _before, text = readme.read_text(encoding="utf-8").split("## Variables\n")
     groups = re.findall(r"^### (.*)$", text, re.MULTILINE)

@@ -138,7 +138,6 @@ OWN_PLAY = """\
     - ansible.builtin.import_role:
         name: workload_identity.aws.pod_identity
         tasks_from: fleet
-        rolespec_validate: false
 """
 
 

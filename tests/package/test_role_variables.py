@@ -235,3 +235,88 @@ def test_what_is_refused_is_refused_in_a_sentence(
     [fatal] = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
     assert json.loads(fatal.split("=> ", 1)[1]) == {"changed": False, "msg": message}
     assert len(done.stdout) < 3000
+
+
+BY = {
+    "include_role": "tasks: [{ansible.builtin.include_role: {name: workload_identity.aws.pod_identity}}]",
+    "import_role": "tasks: [{ansible.builtin.import_role: {name: workload_identity.aws.pod_identity}}]",
+    "tasks_from": "tasks: [{ansible.builtin.include_role: {name: workload_identity.aws.pod_identity, tasks_from: verify}}]",
+    "roles": "roles: [workload_identity.aws.pod_identity]",
+}
+OWN_PLAY = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars: {variables}
+  {by}
+"""
+CLUSTER = {"pod_identity_cluster_name": "my-cluster"}
+LISTED = {**CLUSTER, "pod_identity_workloads": WORKLOADS}
+A_LIST = {**LISTED, "pod_identity_region": ["a"]}
+NO_TEXT = "pod_identity_region must be text, got ['a']. Nothing was changed."
+
+
+@pytest.mark.parametrize(
+    ("by", "variables", "message"),
+    [
+        *(pytest.param(by, A_LIST, NO_TEXT, id=by) for by in BY),
+        pytest.param(
+            "include_role",
+            {**LISTED, "pod_identity_purge_tags": "maybe"},
+            "pod_identity_purge_tags must be true or false, got 'maybe'. Nothing was changed.",
+            id="a word for a boolean",
+        ),
+        pytest.param(
+            "import_role",
+            {**LISTED, "pod_identity_trust_scope": "wide"},
+            "pod_identity_trust_scope must be one of workload, namespace, cluster, account, none, got 'wide'. Nothing was "
+            "changed.",
+            id="no choice",
+        ),
+        pytest.param(
+            "roles",
+            {**CLUSTER, "pod_identity_workloads": "api"},
+            "pod_identity_workloads line 1: must be a list of workloads, one mapping each. Nothing was changed.",
+            id="a string for a list",
+        ),
+        pytest.param(
+            "include_role",
+            {"pod_identity_workloads": WORKLOADS},
+            "The role needs pod_identity_cluster_name and pod_identity_workloads ",
+            id="no cluster",
+        ),
+        pytest.param(
+            "include_role",
+            {**CLUSTER, "pod_identity_workloads": [{**WORKLOADS[0], "tags": {"a": "{{ nowhere }}"}}]},
+            "pod_identity_workloads[0] (default/api): 'nowhere' is undefined. Nothing was changed.",
+            id="undefined",
+        ),
+    ],
+)
+@pytest.mark.parametrize("core", CORES)
+def test_a_play_of_ones_own_gets_a_sentence_too(
+    core: str,
+    by: str,
+    variables: Mapping[str, object],
+    message: str,
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    tmp_path: Path,
+) -> None:
+    """Not the whole specification, which Ansible prints where it checks the variables of a role first."""
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    play = OWN_PLAY.format(variables=json.dumps(variables), by=BY[by])
+    (tmp_path / "play.yml").write_text(play, encoding="utf-8")
+    done = subprocess.run(
+        [venv / "bin" / "ansible-playbook", "play.yml"],
+        cwd=tmp_path,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    [fatal] = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
+    assert json.loads(fatal.split("=> ", 1)[1])["msg"].startswith(message)
+    assert len(done.stdout) < 3000
