@@ -14,17 +14,18 @@ from typing import Literal, cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..._findings.key import WorkloadKey
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
 from ..kubernetes.run.half import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
 from ..model.messages import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .changes import describe_change, describe_kubernetes_change
+from .columns import WORST_FIRST, with_unchecked
 from .failure import alike, failure_headline, failure_text, kubernetes_end, unexplained, what_failed
 from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary, step_of
 from .text import report_lines
 
-_WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 # What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
 _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 
@@ -47,27 +48,33 @@ class ReportSettings:
 def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportSettings) -> Report:
     """The facts of a run, the lines to show, and whether and why it failed."""
     follows: list[Finding] = []
-    rows = []
+    judged: list[tuple[VerifiedWorkload, list[Check]]] = []
     for workload in aws.verification.workloads:
         checks, further = _promote_follows(workload.checks, settings.ignore)
         follows += further
         checks = [*checks, *kubernetes.checks.get(workload.key, ())]
-        rows.append(_workload_row(workload, _accepted(_one_agent(checks), settings.ignore)))
+        judged.append((workload, _accepted(_one_agent(checks), settings.ignore)))
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
         # A plan reports the errors that would stay, and proves no workload right.
-        rows = []
-    named = {code for row in rows for check in row["checks"] for code in check["codes"]}
+        judged = []
+    named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     verified = [
         finding
         for finding in aws.verification.findings
         if not (kubernetes.judges_agent and finding.code == _ADDON_MISSING and finding.code not in named)
     ]
-    findings = [
-        _finding_row(finding, settings.ignore)
-        for finding in dict.fromkeys(
-            [*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings]
-        )
+    found = list(
+        dict.fromkeys([*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings])
+    )
+    of_workloads: dict[WorkloadKey, list[Finding]] = {}
+    for finding in found:
+        if finding.workload is not None:
+            of_workloads.setdefault(finding.workload, []).append(finding)
+    rows = [
+        _workload_row(workload, with_unchecked(checks, of_workloads.get(workload.key, ()), settings.ignore))
+        for workload, checks in judged
     ]
+    findings = [_finding_row(finding, settings.ignore) for finding in found]
     failures = [*aws.failures, *kubernetes.failures]
     failing = [row for row in findings if _fails(row, settings.fail_on)]
     failed = bool(failures or failing or kubernetes.error or any(map(_fails_without_finding, rows)))
@@ -158,7 +165,7 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
     elif any(finding.code == _ADDON_MISSING for finding in aws.findings):
         joined = kubernetes
     else:
-        worse = min(agents, key=lambda check: _WORST_FIRST.index(check.status))
+        worse = min(agents, key=lambda check: WORST_FIRST.index(check.status))
         joined = replace(
             worse,
             detail=worse.detail or kubernetes.detail,
@@ -194,7 +201,7 @@ def _is_excused(check: Check, excused: bool, ignore: Collection[str]) -> bool:
 
 def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check]) -> VerifiedRow:
     statuses = {check.status for check in checks}
-    status = next((status for status in _WORST_FIRST if status in statuses), PASS)
+    status = next((status for status in WORST_FIRST if status in statuses), PASS)
     row = {**workload.row, "checks": [check_row(check) for check in checks], "status": status}
     return cast(VerifiedRow, row)
 

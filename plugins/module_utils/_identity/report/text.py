@@ -14,24 +14,11 @@ from ..._findings.text import split_commands, visible
 from ..model.checks import FAIL, UNKNOWN, WARNING
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .changes import ChangeText, change_lines, resource_line
+from .columns import COLUMNS
 from .natural import natural
 from .rows import NoteRow, Place, Summary
 from .wrap import WIDTH, wrapped
 
-# In the order of the table; a column without any check is left out.
-COLUMNS = (
-    ("trust", "TRUST"),
-    ("attachment", "ATTACHED"),
-    ("version", "VERSION"),
-    ("contents", "CONTENTS"),
-    ("permissions", "ALLOWED"),
-    ("association", "ASSOCIATED"),
-    ("service account", "ACCOUNT"),
-    ("agent", "AGENT"),
-    ("injection", "INJECTED"),
-    ("pods", "PODS"),
-    ("proof", "PROOF"),
-)
 SMALLEST_NAME = 8
 SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40

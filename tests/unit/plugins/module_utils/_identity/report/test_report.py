@@ -32,6 +32,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesOutcome,
     judge_cluster,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.columns import (
+    COLUMNS,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
@@ -40,7 +43,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
-    COLUMNS,
     SHOWN_ROWS,
     WIDTH,
     note_lines,
@@ -343,6 +345,51 @@ def test_accepting_one_finding_accepts_no_other() -> None:
     assert found["failed"]
     assert found["failure"].startswith("shop/api: service account api does not exist")
     assert statuses(found) == {"service account": "fail", "pods": "accepted", "agent": "pass"}
+
+
+REPLACED = {
+    "code": "ASSOCIATION_REPLACED",
+    "severity": "warning",
+    "workload": "shop/api",
+    "message": "association a-1 is deleted and created anew.",
+    "remedy": "Recreate Pods that failed to get credentials.",
+}
+
+
+def test_a_warning_of_the_plan_turns_the_column_that_it_belongs_to() -> None:
+    verified = result(check("trust", "pass"), check("association", "pass"), check("agent", "pass", "v1"))
+    found = report_of(changed(findings=[REPLACED], verification=verified))
+    assert statuses(found) == {"trust": "pass", "association": "warning", "agent": "pass"}
+    assert (found["summary"]["passed"], found["summary"]["warnings"]) == (0, 1)
+    assert any(line.startswith("shop/api  pass   warning ") for line in found["lines"])
+    row: Any = found["workloads"][0]
+    assert (row["status"], row["checks"][1]["codes"]) == ("warning", ["ASSOCIATION_REPLACED"])
+    assert not found["failed"]
+    accepted = report_of(changed(findings=[REPLACED], verification=verified), ignore=["ASSOCIATION_REPLACED"])
+    assert statuses(accepted)["association"] == "accepted"
+
+
+def test_a_column_that_a_warning_alone_has_stands_in_its_place() -> None:
+    extra = {**REPLACED, "code": "POLICY_ATTACHED_EXTRA"}
+    verified = result(check("trust", "pass"), check("association", "fail", "", "ASSOCIATION_MISSING"))
+    found = report_of(changed(findings=[extra, REPLACED], verification=verified))
+    assert list(statuses(found).items()) == [
+        ("trust", "pass"),
+        ("attachment", "warning"),
+        ("association", "fail"),
+    ]
+
+
+@pytest.mark.parametrize("severity", ["warning", "error"])
+@pytest.mark.parametrize("code", list(Code))
+def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> None:
+    told = {**REPLACED, "code": code.value, "severity": severity}
+    verified = result(*(check(name, "pass") for name, _title in COLUMNS))
+    found = report_of(changed(findings=[told], verification=verified))
+    [changed_check] = [status for status in statuses(found).values() if status != "pass"]
+    assert changed_check == {"warning": "warning", "error": "fail"}[severity]
+    told["severity"] = "info"
+    assert set(statuses(report_of(changed(findings=[told], verification=verified))).values()) == {"pass"}
 
 
 @pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
