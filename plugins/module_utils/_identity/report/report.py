@@ -77,7 +77,12 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     findings = [_finding_row(finding, settings.ignore) for finding in found]
     failures = [*aws.failures, *kubernetes.failures]
     failing = [row for row in findings if _fails(row, settings.fail_on)]
-    failed = bool(failures or failing or kubernetes.error or any(map(_fails_without_finding, rows)))
+    failed = bool(
+        failures
+        or failing
+        or kubernetes.error
+        or any(_fails_without_finding(checks) for _workload, checks in judged)
+    )
     changes = [
         *map(describe_change, aws.changes),
         *map(describe_kubernetes_change, kubernetes.changes),
@@ -218,9 +223,9 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
     return row["severity"] in failing and not row.get("accepted")
 
 
-def _fails_without_finding(row: VerifiedRow) -> bool:
-    """A workload that failed although none of its checks names a finding: never taken for right."""
-    return row["status"] == FAIL and not any(check["codes"] for check in row["checks"])
+def _fails_without_finding(checks: Sequence[Check]) -> bool:
+    """Whether a workload failed although none of its checks has a finding: never taken for right."""
+    return any(check.status == FAIL for check in checks) and not any(check.findings for check in checks)
 
 
 def _unknown(rows: Sequence[VerifiedRow]) -> list[str]:

@@ -423,6 +423,12 @@ def test_a_failed_check_without_any_finding_still_fails() -> None:
     assert report(result(check("attachment", "fail")))["failed"]
 
 
+def test_a_warning_of_the_plan_is_no_reason_for_a_failed_check() -> None:
+    """The check stays unexplained, and fails the run."""
+    found = report_of(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
+    assert found["failed"]
+
+
 def test_a_check_that_could_not_be_made_ends_the_run() -> None:
     found = report(result(), reads={"pods": build.refused("pods")})
     assert statuses(found)["pods"] == "unknown"
