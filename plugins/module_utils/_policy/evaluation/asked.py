@@ -20,6 +20,7 @@ from ..language.parts import WHOLE, Extract
 from ..language.resources import OpenResource
 from ..language.template import Variable, Wild, variable_keys
 from ..language.words import Language
+from .links import TAG_KEYS, TagLinks
 from .query import Question
 from .rules import Request, Rule
 from .windows import filled, window
@@ -74,9 +75,12 @@ def home(key: str, context: Context) -> tuple[str, Extract]:
 class Asked:
     """The conditions and open values of questions."""
 
-    def __init__(self, questions: Sequence[Question], context: Context, memo: dict[object, Values]) -> None:
+    def __init__(
+        self, questions: Sequence[Question], context: Context, links: TagLinks, memo: dict[object, Values]
+    ) -> None:
         # What was found of keys: whatever else is known, and with what is known of others here.
         self.memo = memo
+        self.links = links
         self.sorted_values: dict[object, Values] = {}
         tests = {id(test): test for q in questions for rule in q.rules for test in rule.tests}
         self.tests: dict[str, list[tuple[Test, Extract]]] = {}
@@ -103,7 +107,10 @@ class Asked:
         return any(each.value not in exact for each in self._open_of.get(key, ()))
 
     def closed(self, key: str, context: Context, budget: Budget) -> Iterator[Closed]:
-        """The open values that ask something of this key alone, the others being known."""
+        """The open values that ask something of this key alone, the others being known, and the keys of tags that are linked."""
+        if key == TAG_KEYS:
+            for tag, spellings in self.links.tags:
+                yield Closed(tag, spellings, WHOLE, True)
         for each in self._open_of.get(key, ()):
             if isinstance(each, OpenTarget):
                 yield from _target(each, key, context, budget)

@@ -28,9 +28,19 @@ _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE
 
 class Request:
     """An action on a resource by a caller. ``resource`` is an ARN, ``*`` for actions that have no
-    resource, or None where the policy has no Resource element (trust). ``literal``: without wildcards."""
+    resource, or None where the policy has no Resource element (trust). ``literal``: without wildcards. ``made_up``: the action
+    stands for others."""
 
-    __slots__ = ("action", "action_wild", "caller", "parts", "resource", "resource_wild", "service")
+    __slots__ = (
+        "action",
+        "action_wild",
+        "caller",
+        "made_up",
+        "parts",
+        "resource",
+        "resource_wild",
+        "service",
+    )
 
     def __init__(
         self,
@@ -38,8 +48,10 @@ class Request:
         resource: str | None = None,
         caller: Caller | None = None,
         literal: bool = False,
+        made_up: bool = False,
     ) -> None:
         self.action = action.lower()
+        self.made_up = made_up
         self.action_wild = not literal and ("*" in action or "?" in action)
         self.service = self.action.partition(":")[0]
         self.resource = resource

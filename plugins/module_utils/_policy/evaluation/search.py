@@ -27,6 +27,7 @@ from ..language.context import Context, Part, Some, State, Unknown
 from ..language.template import Variable
 from .answer import Answer, Witness
 from .asked import Asked, Values, home
+from .links import EPOCH, TagLinks, same_moment, tag_links
 from .query import Question
 from .rules import Request, Rule
 from .values import values_of
@@ -44,17 +45,19 @@ def explore(
     :arg memo: keeps what was found of the policy, for the next question about the same statements.
     """
     names = _spelling(questions)
+    context = same_moment(context, names)
     questions = whole = tuple(question.open_part(context) for question in questions)
-    asked = Asked(questions, context, {} if memo is None else memo)
+    links = tag_links((question.request for question in questions), context, names)
+    asked = Asked(questions, context, links, {} if memo is None else memo)
     budget = Budget(RULE_STEPS)
     questions = tuple(question.without(_dead(question, context, asked, budget)) for question in questions)
     if all(question is original for question, original in zip(questions, whole, strict=True)):
         whole = questions
-    walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), hold=False)
+    walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), links, hold=False)
     walk.run()
     proven = walk.proven()
     if None in proven and not walk.settled():
-        kinds = _Walk(questions, context, asked, Budget(KIND_STEPS), hold=True)
+        kinds = _Walk(questions, context, asked, Budget(KIND_STEPS), links, hold=True)
         kinds.run()
         proven = tuple(
             by_value if by_value is not None else by_kind
@@ -118,6 +121,7 @@ class _Walk:
     context: Context
     asked: Asked
     budget: Budget
+    links: TagLinks
     hold: bool
     weight: int = 0
     first: tuple[bool | None, ...] = ()
@@ -191,7 +195,9 @@ class _Walk:
                 state = state.values
             if self.budget.left < 0 or self.settled():
                 return
-            self.step(context.assume({key: state}), {**given, key: state})
+            completed = context.assume({key: state})
+            if not self.links.tags or self.links.possible(completed):
+                self.step(completed, {**given, key: state})
 
     def next_key(self, context: Context, open_ones: Sequence[int]) -> str | None:
         """The next key to give a value: one that others are compared with before those, so that what they
@@ -241,8 +247,10 @@ class _Walk:
         for given, answers in self.leaves:
             if answers[at] is not answer:
                 continue
-            if whole is self.questions and all(
-                key in names and isinstance(state, tuple) for key, state in given.items()
+            if (
+                whole is self.questions
+                and all(key in names and isinstance(state, tuple) for key, state in given.items())
+                and EPOCH not in names
             ):
                 # Evaluated as it is.
                 return {names[key]: state for key, state in given.items() if isinstance(state, tuple)}
@@ -260,8 +268,11 @@ class _Walk:
         """With a value for each key of which only is said that it is there."""
         for key, state in given.items():
             if isinstance(state, Unknown):
-                first = values_of(key, self.asked, context, Budget(KEY_STEPS)).states[0]
-                context = context.assume({key: first.values if isinstance(first, Some) else first})
+                for each in values_of(key, self.asked, context, Budget(KEY_STEPS)).states:
+                    completed = context.assume({key: each.values if isinstance(each, Some) else each})
+                    if self.links.possible(completed):
+                        context = completed
+                        break
         return context
 
     def keys(self, at: int, names: Mapping[str, str]) -> tuple[str, ...]:
@@ -281,8 +292,9 @@ class _Walk:
                     if isinstance(state, Unknown):
                         continue
                     value = state.values if isinstance(state, Some) else state
-                    other = self.answers(self.context.assume({**given, key: value}))[at]
-                    if other is not None and other is not answers[at]:
+                    turned = self.context.assume({**given, key: value})
+                    other = self.answers(turned)[at]
+                    if self.links.possible(turned) and other is not None and other is not answers[at]:
                         pivots.add(key)
                         break
         if not pivots or budget.left < 0:

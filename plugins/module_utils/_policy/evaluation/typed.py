@@ -45,9 +45,9 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
         ]
         points = list(_between(sorted(set(named))))
         if "Date" in families:
-            texts += [text for point in points if (text := _as_date(point)) is not None]
+            texts += [text for point in points if (text := as_date(point)) is not None]
         if "Numeric" in families or len(texts) < len(points):
-            numbers = [_as_number(point) for point in points]
+            numbers = [as_number(point) for point in points]
             # Numbers of very many digits are not read as such.
             complete = complete and [number(text) for text in numbers] == points
             texts += numbers
@@ -60,7 +60,7 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
         texts.append(next(text for text in other_than(values) if binary(text) not in named_bytes))
     elif "Binary" in families:
         texts = [text for text in texts if _is_typed(key, text)]
-        texts.append(next(text for text in _of_type(key) if binary(text) not in named_bytes))
+        texts.append(next(text for text in of_type(key) if binary(text) not in named_bytes))
     return texts, complete
 
 
@@ -71,13 +71,13 @@ def _is_typed(key: str, text: str) -> bool:
     return (date(text) if key in DATES else number(text)) is not None
 
 
-def _of_type(key: str) -> Iterator[str]:
+def of_type(key: str) -> Iterator[str]:
     """Generate values of a key that is a number, a date or an address."""
     for value in itertools.count():
         if key in ADDRESSES:
             yield str(ipaddress.IPv4Address(value))
         else:
-            yield _as_date(Decimal(value)) or "" if key in DATES else str(value)
+            yield as_date(Decimal(value)) or "" if key in DATES else str(value)
 
 
 def _read(kind: str, value: str) -> Decimal | None:
@@ -97,13 +97,15 @@ def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
     yield _EXACT.add(points[-1], Decimal(1))
 
 
-def _as_number(point: Decimal) -> str:
+def as_number(point: Decimal) -> str:
+    """Write a number in digits, or with an exponent when it is very long."""
     exponent = point.as_tuple().exponent
     short = isinstance(exponent, int) and -400 < exponent < 20
     return format(point, "f") if short else str(point)
 
 
-def _as_date(point: Decimal) -> str | None:
+def as_date(point: Decimal) -> str | None:
+    """Write seconds since 1970 as a date; None for one that has no year of four digits."""
     if not _FIRST_YEAR <= point <= _LAST_YEAR:
         return None
     whole = int(point // 1)

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 
 from ..language.budget import CHARACTERS, Budget
 from ..language.context import ABSENT, Context, Part, Some, State, Unknown
-from ..language.operators import family
+from ..language.operators import date, family, number
 from ..language.parts import WHOLE
 from ..language.words import Pattern, kinds, other_than, shape_form, shape_units, within, word_pattern
 from .asked import Asked, Closed, Values
-from .keys import BOOLEANS, is_multivalued, shape_of
-from .typed import typed_values
+from .keys import BOOLEANS, DATES, is_multivalued, shape_of
+from .links import TAG_KEYS
+from .typed import of_type, typed_values
 
 _MAX_STATES = 96
 # So few words are left out of the patterns' texts from the start.
@@ -57,7 +58,7 @@ def values_of(key: str, asked: Asked, context: Context, budget: Budget) -> Value
             values = asked.sorted_values[asking] = sorter.values()
         return values
     # What a key is not compared with does not count, so that the answer is the same every time.
-    always = (key, state, *asked.tests.get(key, ()))
+    always = (key, state, asked.links if key == TAG_KEYS else None, *asked.tests.get(key, ()))
     known = asked.memo.get(always)
     if known is None:
         known = _Sorter(key, state, asked, context, budget).values()
@@ -113,7 +114,7 @@ class _Sorter:
         choices = self.state.choices or (("true", "false") if self.key in BOOLEANS else None)
         if choices is not None:
             return [_Kind(choice, True) for choice in choices], True
-        free = self.shape in (None, "?*") and all(extract is WHOLE for _test, extract in self.tests)
+        free = self.shape in (None, "?*") and not any(extract.separator for _test, extract in self.tests)
         if self.typed and free and not self.languages:
             texts, complete = typed_values(self.key, self.typed, self.budget)
             return self._different([_Kind(text, False) for text in texts]), complete
@@ -124,6 +125,15 @@ class _Sorter:
             more, _all = typed_values(self.key, self.typed, self.budget)
             several += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
+        if self.key in DATES:
+            # A pattern of dates is none of seconds, and few texts are dates.
+            several.append(_Kind(next(of_type(self.key)), False))
+            dates = any(test.reads_text and extract is WHOLE for test, extract in self.tests)
+            return [
+                kind
+                for kind in several
+                if date(kind.text) is not None and not (dates and number(kind.text) is not None)
+            ], False
         return several, complete
 
     def _texts(self) -> tuple[list[_Kind], bool]:

@@ -41,7 +41,7 @@ def samples(request: Request) -> Iterator[Request]:
             )
         ]
         if texts[0] is not None and all(texts[0].split(":")):
-            yield Request(texts[0], texts[1], request.caller, literal=True)
+            yield Request(texts[0], texts[1], request.caller, literal=True, made_up=request.action_wild)
 
 
 def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
@@ -73,7 +73,7 @@ def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Re
     if len(actions) * len(resources) > _MOST:
         raise OverBudget
     return tuple(
-        Request(action, resource, request.caller, literal=True)
+        Request(action, resource, request.caller, literal=True, made_up=request.action_wild)
         for action, resource in product(actions, resources)
     )
 

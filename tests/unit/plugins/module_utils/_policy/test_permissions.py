@@ -635,7 +635,8 @@ EXACT = [
     ({"BinaryEqualsIfExists": {"t:key": "x"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": ["x", "y"], "t:other": "xxxx"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"s3:max-keys": "0"}}, "conditional"),
-    ({"BinaryEqualsIfExists": {"aws:CurrentTime": "QUJD"}}, "conditional"),
+    ({"BinaryEqualsIfExists": {"aws:TokenIssueTime": "QUJD"}}, "conditional"),
+    ({"BinaryEqualsIfExists": {"aws:CurrentTime": "QUJD"}}, "implicit_deny"),
     ({"BinaryEquals": {"aws:SourceIp": "QUJD"}}, "implicit_deny"),
 ]
 

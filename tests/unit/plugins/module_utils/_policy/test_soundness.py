@@ -37,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import date
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     pod_context,
 )
@@ -66,6 +67,8 @@ KEYS = {
     "aws:SecureTransport": (["Bool"], False),
     "aws:MultiFactorAuthPresent": (["Bool"], False),
     "aws:CurrentTime": (["Date"], False),
+    "aws:EpochTime": (["Date", "Numeric"], False),
+    "aws:RequestTag/k": (["String"], False),
     "s3:max-keys": (["Numeric", "Binary"], False),
     "ec2:moment": (["Date", "Numeric"], False),
     "aws:SourceIp": (["Ip"], False),
@@ -224,7 +227,7 @@ def completion(draw, key, may_be_absent=True):
             return draw(["111122223333", "222233334444", "000000000000"])
         if key in ("aws:SecureTransport", "aws:MultiFactorAuthPresent"):
             return draw(["true", "false"])
-        if key == "aws:CurrentTime":
+        if key in ("aws:CurrentTime", "aws:EpochTime"):
             return draw(
                 [*DATES[:4], "2025-12-31T23:59:59Z", "2026-03-01T00:00:00Z", "2030-01-01T00:00:00.5Z"]
             )
@@ -273,6 +276,49 @@ def completion(draw, key, may_be_absent=True):
     return values
 
 
+def request_of(draw, action, context):
+    """A request that can exist with all that is known: with one moment, and with the keys of its tags."""
+    states = {
+        key.lower(): completion(draw, key, state.may_be_absent)
+        for key in KEYS
+        if isinstance(state := context.get(key.lower()), Unknown)
+    }
+    moment = context.get("aws:currenttime")
+    if isinstance(moment, Unknown):
+        moment = context.get("aws:epochtime")
+    if isinstance(moment, Unknown):
+        moment = completion(draw, "aws:CurrentTime", False)
+    states |= {"aws:currenttime": moment, "aws:epochtime": tuple(str(date(text)) for text in moment)}
+    link_tags(draw, action, context, states)
+    return context.assume(states)
+
+
+def link_tags(draw, action, context, states):
+    keys = states.get("aws:tagkeys", context.get("aws:tagkeys"))
+    tag = states.get("aws:requesttag/k", context.get("aws:requesttag/k"))
+    listed = "k" in map(str.lower, keys)
+    if (listed and tag) or (not listed and not tag) or (not tag and not action.startswith("s3:Tag")):
+        return
+    if "aws:requesttag/k" in states and ("aws:tagkeys" not in states or draw([0, 1])):
+        states["aws:requesttag/k"] = (draw(WORDS),) if listed else ABSENT
+    elif tag:
+        states["aws:tagkeys"] = (*keys, draw("kK"))
+    else:
+        states["aws:tagkeys"] = tuple(key for key in keys if key.lower() != "k")
+
+
+def assert_possible(action, context):
+    """Keys that belong together do not contradict each other."""
+    moments = [context.get(key) for key in ("aws:currenttime", "aws:epochtime")]
+    moments = [tuple(map(date, moment)) for moment in moments if not isinstance(moment, Unknown)]
+    assert ABSENT not in moments
+    assert len(set(moments)) < 2
+    keys, tag = context.get("aws:tagkeys"), context.get("aws:requesttag/k")
+    if not isinstance(keys, Unknown) and not isinstance(tag, Unknown):
+        listed = "k" in map(str.lower, keys)
+        assert listed if tag else not (listed and action.startswith("s3:Tag"))
+
+
 def layer(name, document, kind="identity"):
     return Layer(name, rules_of(parse_policy(document, kind), name))
 
@@ -295,20 +341,19 @@ def test_no_permission_verdict_is_refuted(random, seed):
         layers.append(layer("boundary", identity_policy(draw, 2), "boundary"))
     if draw([0, 0, 0, 1]):
         layers.append(layer("session", identity_policy(draw, 2), "session"))
-    request = Request("s3:GetObject", draw(REQUESTED))
-    known = {key.lower(): completion(draw, key) for key in KEYS if draw([0, 0, 0, 1])}
+    action = draw(["s3:GetObject", "s3:GetObject", "s3:TagResource"])
+    request = Request(action, draw(REQUESTED))
+    whole = request_of(draw, action, Context(default=UNKNOWN))
+    known = {key.lower(): whole.get(key.lower()) for key in KEYS if draw([0, 0, 0, 1])}
     context = draw([Context(default=UNKNOWN), pod_context(POD)]).assume(known)
 
-    def completed():
+    def completed(witness=None):
         states = {}
-        for key in KEYS:
-            state = context.get(key.lower())
-            if isinstance(state, Unknown):
-                states[key.lower()] = completion(complete, key, state.may_be_absent)
         if context.get("aws:principaltype") == ("AssumedRole",) and "aws:multifactorauthpresent" not in known:
             # As AWS may send it, whatever this collection takes it for.
             states["aws:multifactorauthpresent"] = complete([ABSENT, ("false",)])
-        return context.assume(states)
+        states |= {key.lower(): state for key, state in (witness or {}).items()}
+        return request_of(complete, action, context.assume(states))
 
     verdict = evaluate(layers, request, context)
     if verdict.decision != "conditional":
@@ -319,9 +364,9 @@ def test_no_permission_verdict_is_refuted(random, seed):
     assert verdict.undecided is (verdict.allowed_when is None or verdict.denied_when is None)
     for witness, allowed in ((verdict.allowed_when, True), (verdict.denied_when, False)):
         if witness is not None:
+            assert_possible(action, context.assume({key.lower(): state for key, state in witness.items()}))
             for _ in range(5):
-                shown = completed().assume({k.lower(): state for k, state in witness.items()})
-                assert evaluate(layers, request, shown).allowed is allowed
+                assert evaluate(layers, request, completed(witness)).allowed is allowed
 
 
 NAMES = ["", *("".join(name) for length in range(1, 6) for name in product("abx", repeat=length))]
@@ -428,7 +473,6 @@ OTHERS = {
         "2027-01-01T00:00:00Z",
         "2030-01-01T00:00:00Z",
     ],
-    "aws:epochtime": ["1767225600", "1767225599", "1790000000", "1900000000"],
     "aws:requestedregion": ["us-west-2", "us-gov-west-1", "eu-central-1"],
     "aws:useragent": ["aws-internal", "x", None],
     "aws:referer": [None],
@@ -488,6 +532,7 @@ def full_context(draw, subject):
         states[key] = (organization,) if organization else ABSENT
     for key in ("aws:sourceorgpaths", "aws:resourceorgpaths"):
         states[key] = (path,) if path else ABSENT
+    states["aws:epochtime"] = tuple(str(date(text)) for text in states["aws:currenttime"])
     states["aws:sourcearn"] = (given["cluster_arn"],) if draw([0, 1, 1]) else ABSENT
     completed = context.assume(states)
     assert not any(isinstance(completed.get(key.lower()), Unknown) for key in TRUST_KEYS)

@@ -48,11 +48,11 @@ def deny(condition=None, resource="*"):
     return allow(condition, resource, "Deny")
 
 
-def judge(statements, resource=RESOURCE, keys=None):
+def judge(statements, resource=RESOURCE, keys=None, action="s3:GetObject"):
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     layer = Layer("identity", rules_of(parse_policy(document)))
     context = Context({key.lower(): state for key, state in (keys or {}).items()}, default=UNKNOWN)
-    request = Request("s3:GetObject", resource)
+    request = Request(action, resource)
     found = evaluate((layer,), request, context)
     for witness, allowed in ((found.allowed_when, True), (found.denied_when, False)):
         if witness is not None:
@@ -63,6 +63,224 @@ def judge(statements, resource=RESOURCE, keys=None):
 
 def like(key, *patterns):
     return {"StringLike": {key: list(patterns)}}
+
+
+NOW, EPOCH, TEAM = "aws:CurrentTime", "aws:EpochTime", "aws:RequestTag/Team"
+NEW_YEAR, NEW_YEAR_SECONDS = "2026-01-01T00:00:00Z", "1767225600"
+NO_TAGS, HAS_TEAM = {"Null": {TAGS: "true"}}, {"Null": {TEAM: "false"}}
+IS_TEAM = {"ForAnyValue:StringEquals": {TAGS: "team"}}
+
+
+def statements_on(action, *conditions):
+    """Allow an action with the first condition, and deny it with the others."""
+    return [
+        {"Effect": effect, "Action": action, "Resource": "*", "Condition": condition}
+        for effect, condition in zip(["Allow", *["Deny"] * len(conditions)], conditions, strict=False)
+    ]
+
+
+# Keys that belong together: the conditions of an Allow and of Deny statements, known keys, the decision, both witnesses.
+LINKED = [
+    (
+        "before in one spelling and after in the other",
+        "s3:GetObject",
+        [{"DateLessThan": {NOW: NEW_YEAR}, "NumericGreaterThan": {EPOCH: NEW_YEAR_SECONDS}}],
+        {},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "both as dates",
+        "s3:GetObject",
+        [{"DateLessThan": {NOW: NEW_YEAR}, "DateGreaterThan": {EPOCH: NEW_YEAR_SECONDS}}],
+        {},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "a Deny for each moment that is allowed",
+        "s3:GetObject",
+        [{"DateLessThan": {NOW: NEW_YEAR}}, {"NumericLessThanEquals": {EPOCH: NEW_YEAR_SECONDS}}],
+        {},
+        "explicit_deny",
+        None,
+        None,
+    ),
+    (
+        "both spellings in the witnesses",
+        "s3:GetObject",
+        [{"DateLessThan": {NOW: NEW_YEAR}, "NumericGreaterThan": {EPOCH: "1767139200"}}],
+        {},
+        "conditional",
+        {NOW: ("2025-12-31T12:00:00Z",), EPOCH: ("1767182400",)},
+        {NOW: ("2025-12-30T23:59:59Z",), EPOCH: ("1767139199",)},
+    ),
+    (
+        "seconds for dates",
+        "s3:GetObject",
+        [{"DateLessThan": {EPOCH: NEW_YEAR}}],
+        {},
+        "conditional",
+        {EPOCH: ("1767225599",)},
+        {EPOCH: (NEW_YEAR_SECONDS,)},
+    ),
+    (
+        "there is always a moment",
+        "s3:GetObject",
+        [{"Null": {NOW: "false", EPOCH: "false"}}],
+        {},
+        "allowed",
+        None,
+        None,
+    ),
+    (
+        "the seconds of a known date",
+        "s3:GetObject",
+        [{"NumericGreaterThanEquals": {EPOCH: NEW_YEAR_SECONDS}}],
+        {NOW: (NEW_YEAR,)},
+        "allowed",
+        None,
+        None,
+    ),
+    (
+        "the date of known seconds",
+        "s3:GetObject",
+        [{"DateGreaterThan": {NOW: NEW_YEAR}}],
+        {EPOCH: (NEW_YEAR_SECONDS,)},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "a pattern of a date is none of seconds",
+        "s3:GetObject",
+        [{"StringLike": {NOW: "2026-*", EPOCH: "17*"}}],
+        {},
+        "conditional",
+        None,
+        {NOW: ("1970-01-01T00:00:00Z",), EPOCH: ("0",)},
+    ),
+    (
+        "a Deny between two moments that are one",
+        "s3:GetObject",
+        [
+            {"Null": {NOW: "false"}},
+            {"DateLessThan": {NOW: NEW_YEAR}, "DateGreaterThan": {EPOCH: NEW_YEAR_SECONDS}},
+        ],
+        {},
+        "allowed",
+        None,
+        None,
+    ),
+    (
+        "a Deny of tags without keys",
+        "s3:GetObject",
+        [{"StringEquals": {TEAM: "a"}}, NO_TAGS],
+        {TEAM: ("a",)},
+        "allowed",
+        None,
+        None,
+    ),
+    (
+        "a tag without its key",
+        "s3:GetObject",
+        [{"StringEquals": {TEAM: "a"}, **NO_TAGS}],
+        {},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "a tag beside other keys only",
+        "s3:GetObject",
+        [{"StringEquals": {TEAM: "a"}, "ForAllValues:StringEquals": {TAGS: ["owner", "cost"]}}],
+        {},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "a Deny of the key denies the tag",
+        "s3:GetObject",
+        [{"StringEquals": {TEAM: "a"}}, {"ForAnyValue:StringEqualsIgnoreCase": {TAGS: "TEAM"}}],
+        {},
+        "explicit_deny",
+        None,
+        None,
+    ),
+    (
+        "another letter case of the key",
+        "s3:GetObject",
+        [{"StringEquals": {TEAM: "a"}}, IS_TEAM],
+        {},
+        "conditional",
+        {TEAM: ("a",), TAGS: ("teaM",)},
+        {TAGS: ("team",)},
+    ),
+    (
+        "the key of a known tag",
+        "s3:GetObject",
+        [{"ForAllValues:StringEquals": {TAGS: "owner"}}],
+        {TEAM: ("a",)},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "no tag without a known key",
+        "s3:GetObject",
+        [{"StringEquals": {TEAM: "a"}}],
+        {TAGS: ("owner",)},
+        "implicit_deny",
+        None,
+        None,
+    ),
+    (
+        "a key has its tag where tags are added",
+        "iam:TagRole",
+        [IS_TEAM, HAS_TEAM],
+        {},
+        "explicit_deny",
+        None,
+        None,
+    ),
+    (
+        "a known key has its tag where tags are added",
+        "iam:TagRole",
+        [HAS_TEAM],
+        {TAGS: ("Team",)},
+        "allowed",
+        None,
+        None,
+    ),
+    (
+        "a key that is removed has no tag",
+        "iam:UntagRole",
+        [IS_TEAM, HAS_TEAM],
+        {},
+        "conditional",
+        {TAGS: ("team",), TEAM: ()},
+        {TEAM: ("",)},
+    ),
+    (
+        "an action that has no aws:TagKeys",
+        "backup:CopyIntoBackupVault",
+        [{"StringEquals": {TEAM: "a"}, **NO_TAGS}],
+        {},
+        "conditional",
+        {TEAM: ("a",), TAGS: ()},
+        {TEAM: ("a",), TAGS: ("x",)},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", LINKED, ids=lambda case: case[0])
+def test_keys_that_belong_together(case):
+    _name, action, conditions, keys, decision, allowed_when, denied_when = case
+    found = judge(statements_on(action, *conditions), keys=keys, action=action)
+    assert (found.decision, found.allowed_when, found.denied_when) == (decision, allowed_when, denied_when)
 
 
 # What is so for every value of the unknown keys.
