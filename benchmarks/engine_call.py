@@ -22,7 +22,7 @@ from typing import Any
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import RETRIES, BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import DEFAULT_WIDTH
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import DEFAULT_WIDTH
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )

@@ -15,24 +15,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.descriptions import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import (
+    Code,
     Description,
     FailureText,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
     CLUSTER,
     INJECTION,
     PROOF,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.policy_codes import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.run_codes import RUNS
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
     PERMISSIONS,
     TRUST_NOTES,
     TRUST_REASONS,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.run_codes import RUN
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
     VERIFICATION,
 )
 
@@ -77,7 +75,7 @@ ORDINARY = (SEVERITY, CAUSE, REMEDY)
 
 TABLES: Mapping[str, Table] = {
     "verification": Table("verification.md", (*VERIFICATION, Code.TRUST_OPEN_TO_EVERYONE), ORDINARY),
-    "run": Table("verification.md", tuple(RUN), ORDINARY),
+    "run": Table("verification.md", tuple(RUNS), ORDINARY),
     "failures": Table(
         "errors.md",
         sorted(code for code, description in TABLE.items() if description.failure is not None),

@@ -29,7 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     NAMESPACE,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.arns import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     PATH_PATTERN,
     POLICY_ARN,
     POLICY_NAME,

@@ -39,7 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     outcome_row,
     run_half,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     parse_eks_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError

@@ -20,7 +20,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     region_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.arns import parse_role_arn
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+    parse_role_arn,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     FORMS,
     make_artifacts,

@@ -248,35 +248,31 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.session
     Credentials,
     Sessions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
-    with_option_names,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     visible_lines,
+    with_option_names,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.inventory_source import (
     read_request,
     validate_credentials,
     validate_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.cached import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import (
+    ALL_CLUSTERS,
+    ClusterHost,
+    describe_unread,
     from_cache,
+    make_hosts,
     to_cache,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.failures import (
-    describe_failures,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
-    ALL_CLUSTERS,
-    Host,
-    make_hosts,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     ALL_REGIONS,
     FoundCluster,
     InventoryRequest,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
@@ -345,7 +341,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         except AnsibleError as error:
             raise AnsibleParserError(visible_lines(f"{name}: {error}")) from None
 
-    def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> list[Host]:
+    def _hosts(self, config: Mapping[str, Any], path: str, cache: bool) -> list[ClusterHost]:
         options: dict[str, Any] = dict(self.get_options())
         validate_credentials(options)
         sessions = self._sessions(options)
@@ -393,14 +389,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
         """The clusters, and whether all could be read."""
         answer = read_clusters(request, sessions, sessions.home)
-        sentences = [str(with_option_names(text, "")) for text in describe_failures(answer.failures)]
+        sentences = [str(with_option_names(text, "")) for text in describe_unread(answer.failures)]
         if sentences and (answer.nothing_read or request.require_all):
             raise AnsibleParserError(visible_lines("\n".join(sentences)))
         for sentence in sentences:
             self.display.warning(visible_lines(sentence))
         return answer.clusters, not sentences
 
-    def _add(self, host: Host) -> None:
+    def _add(self, host: ClusterHost) -> None:
         for group in host.groups:
             self.inventory.add_group(group)
         self.inventory.add_host(host.name)

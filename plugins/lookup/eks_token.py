@@ -85,16 +85,18 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import EksToken
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
+    sentence,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
     AwsClients,
     check_options,

@@ -464,7 +464,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     named_result,
     with_option_names,
 )
@@ -491,20 +491,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
     parsed_argument,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     as_left_open,
     as_refusal,
+    clusters_of,
     judge_api_server,
     parse_api_server,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     ParsedInput,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
     aws_failure,
     input_message,
 )

@@ -242,11 +242,11 @@ import time
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     assume_role_spec,
     read_assume_role,
@@ -259,9 +259,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_association,
     parse_cluster_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
     aws_failure,
     input_message,
 )

@@ -159,9 +159,9 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     assume_role_spec,
     read_assume_role,
@@ -172,9 +172,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
     aws_failure,
     input_message,
 )

@@ -318,7 +318,7 @@ cluster_arn:
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     named_result,
     with_option_names,
 )
@@ -341,20 +341,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     as_left_open,
+    clusters_of,
     judge_api_server,
     parse_api_server,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
     aws_failure,
     input_message,
 )

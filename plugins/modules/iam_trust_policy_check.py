@@ -335,17 +335,17 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule, require_sdk
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (

@@ -37,16 +37,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_tok
     regional_client,
     sign_token,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
-    with_option_names,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 

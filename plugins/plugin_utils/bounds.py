@@ -17,7 +17,10 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TypeVar
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws import bounded
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
+    OutOfTime,
+    call_within,
+)
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -27,8 +30,8 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     """What a call returns or raises, or TimeoutError. A call that is given up ends with the process, which is the
     task's own."""
     try:
-        return bounded.within(seconds, call)
-    except bounded.OutOfTime as error:
+        return call_within(seconds, call)
+    except OutOfTime as error:
         raise TimeoutError(f"no complete answer within {seconds:g} seconds") from error
 
 

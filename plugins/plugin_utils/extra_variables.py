@@ -18,8 +18,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     check_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import listed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    listed,
+)
 
 # What begins so is a file, or a whole mapping as JSON or YAML.
 _NOT_BY_NAME = ("@", "[", "{")

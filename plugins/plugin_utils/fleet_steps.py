@@ -19,8 +19,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     groups_by_account,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
     input_message,
     sentence,
 )

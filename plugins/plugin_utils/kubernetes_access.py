@@ -24,19 +24,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_tok
     TokenSource,
     regional_client,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
-    with_option_names,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
     IDENTITY_VARIABLES,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
     EksTarget,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    sentence,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_caller_access,
 )

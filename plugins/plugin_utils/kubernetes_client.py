@@ -42,11 +42,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     objects_of,
     text_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     digests_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import (
     each_within,
     within,

@@ -41,9 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
-    EksTarget,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
     read_caller,
     require_account,

@@ -24,10 +24,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     member,
     text_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,

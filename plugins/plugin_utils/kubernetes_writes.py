@@ -29,11 +29,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     FIELD_MANAGER,
     Object,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import sentence
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.forks import Lost, run_in_forks
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,

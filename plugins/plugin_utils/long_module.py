@@ -18,8 +18,8 @@ from typing import Any, cast
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments

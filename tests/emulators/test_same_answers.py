@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.tests.emulators.cases import CASES, NEVER_REFUSED
 from ansible_collections.workload_identity.aws.tests.emulators.fake_account import Answer, Call, fake_call
 from ansible_collections.workload_identity.aws.tests.emulators.table import (

@@ -20,19 +20,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     RETRIES,
     BotoApi,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     State,
     Workload,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
     aws_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,
 )

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock
 from ansible_collections.workload_identity.aws.tests.faults.world import CLUSTER
 

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import degrade_addon, delete_addon
 from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING, path_of
 from ansible_collections.workload_identity.aws.tests.findings.world import (

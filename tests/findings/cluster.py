@@ -26,9 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     name_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from sandbox.kube.control import KubeControl
 from urllib3 import PoolManager
 

@@ -10,12 +10,12 @@ import shlex
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
     CLUSTER,
     INJECTION,
     PROOF,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
     VERIFICATION,

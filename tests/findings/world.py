@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import named_result
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import named_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
     parse_workloads,
@@ -39,17 +39,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     HalfSettings,
     run_half,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     as_left_open,
+    clusters_of,
     judge_api_server,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
     find_left_behind,
 )

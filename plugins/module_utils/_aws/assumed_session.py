@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The credentials of an assumed role: got when they are first needed, renewed before they expire."""
+"""Credentials of an assumed role: obtained when first needed, and renewed before they expire."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from .._identity.model.assume_role import AssumeRole
-from .._identity.model.aws_errors import AwsError
-from .assume_refusals import already_expired, explain_refusal, unexpected_account
+from .._identity.model.accounts import AssumeRole
+from .._identity.model.errors import AwsError
+from .errors import already_expired, explain_refusal, unexpected_account
 
 # AnsibleAWSModule reports it when boto3 or botocore is missing.
 with contextlib.suppress(ImportError):
@@ -30,7 +30,7 @@ METHOD = "assume-role"
 REFUSED_SECONDS = 60
 
 
-class Source(Protocol):
+class AssumingClient(Protocol):
     """The job's own credentials, and requests with them."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class AssumedSession:
     def __init__(
         self,
         role: AssumeRole,
-        source: Source,
+        source: AssumingClient,
         connection: Connection,
         now: Callable[[], datetime] = _now,
         lasting: int = 0,

@@ -21,16 +21,12 @@ from typing import Any, Protocol, cast
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 
-from .._identity.model.assume_role import AssumeRole
-from .._identity.model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
-from .._identity.model.errors import InputError
+from .._identity.model.accounts import AssumeRole
+from .._identity.model.errors import ONCE_ONLY, AwsError, ErrorKind, InputError
 from .assumed_session import AssumedSession, Connection
-from .bounded import Bounded, OutOfTime
-from .concurrency import DEFAULT_WIDTH
 from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
 from .interrupt import raise_if_interrupted
-from .rate import RateLimiter
-from .retry import Retries
+from .transport import DEFAULT_WIDTH, Bounded, OutOfTime, RateLimiter, Retries
 
 # AnsibleAWSModule reports it when botocore is missing.
 with contextlib.suppress(ImportError):

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A bearer token for an EKS cluster: a presigned STS request, made without a request.
+"""A bearer token for an EKS cluster: a presigned STS request, created without a request.
 
-It is what ``aws eks get-token`` prints: ``k8s-aws-v1.`` and, in base64 for URLs without padding, the URL of
+It equals the output of ``aws eks get-token``: ``k8s-aws-v1.`` and, in base64 for URLs without padding, the URL of
 GetCallerIdentity, presigned for 60 seconds, whose signature covers the header ``x-k8s-aws-id`` with the cluster's name.
-EKS accepts it for 15 minutes from its date on, whatever the URL says, as long as the credentials are valid.
+EKS accepts it for 15 minutes from its date on, whatever the URL specifies, as long as the credentials are valid.
 Source: aws-iam-authenticator, "API Authorization from Outside a Cluster".
 """
 
@@ -29,7 +29,7 @@ from .client import as_aws_error
 with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError
 
-PREFIX = "k8s-aws-v1."
+TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 URL_SECONDS = 60
 # A minute less than EKS accepts it, for the way and for clocks that differ.
@@ -65,7 +65,7 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
         events.unregister(name, add)
     text = base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
     ends = now + LIFETIME
-    return EksToken(f"{PREFIX}{text}", min(ends, credentials_end) if credentials_end else ends)
+    return EksToken(f"{TOKEN_PREFIX}{text}", min(ends, credentials_end) if credentials_end else ends)
 
 
 def regional_client(make_client: Callable[..., Any]) -> Any:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .._identity.model.assume_role import AssumeRole
+from .._identity.model.accounts import AssumeRole
 from .assumed_session import AssumedSession, Connection
 from .client import BotoApi, as_aws_error, client_config
-from .concurrency import DEFAULT_WIDTH
+from .transport import DEFAULT_WIDTH
 
 # Who uses this has looked whether they are there.
 with contextlib.suppress(ImportError):

@@ -4,11 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The codes of findings and failures: a contract with other playbooks. Pure."""
+"""Codes of findings and failures, a contract with other playbooks; their severities and descriptions. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, unique
+from typing import Literal, TypeAlias
+
+Severity = Literal["error", "warning", "info"]
 
 
 @unique
@@ -203,3 +208,35 @@ REPAIRED = frozenset(
         Code.TRUST_WIDER_THAN_ASKED,
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FailureText:
+    """What a code means in ``failures``: something was not done, for this cause."""
+
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """``severity`` is that of a finding unless it is raised with one of ``also``.
+
+    ``cause``, ``evidence`` (how it is seen) and ``remedy`` are fragments of Markdown without a full
+    stop. ``failure`` is there for a code that is an error code of failures as well.
+    """
+
+    title: str
+    severity: Severity
+    cause: str
+    remedy: str
+    evidence: str = ""
+    also: tuple[Severity, ...] = ()
+    failure: FailureText | None = None
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        return (self.severity, *self.also)
+
+
+Descriptions: TypeAlias = Mapping[Code, Description]

@@ -4,16 +4,50 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A finding: what a user should know of a workload, a policy or the whole cluster. Pure."""
+"""Findings about a workload, a policy or a whole cluster, and the table of all codes. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .codes import Code
-from .key import WorkloadKey
-from .severities import Severity
-from .table import TABLE
+from .codes import Code, Descriptions, Severity
+from .kubernetes_codes import CLUSTER, INJECTION, PROOF
+from .run_codes import FAILURES, RUNS
+from .verification_codes import PERMISSIONS, TRUST_NOTES, TRUST_REASONS, VERIFICATION
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkloadKey:
+    """A service account of a cluster: the identity of an association.
+
+    ``cluster`` is the name of the cluster, in a run over clusters of several regions "region/name": names are unique
+    within a region only. As text a key is "namespace/service_account", for whoever reads it knows the cluster.
+    """
+
+    cluster: str
+    namespace: str
+    service_account: str
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster's name in EKS, which has no slash."""
+        return self.cluster.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.service_account}"
+
+
+TABLE: Descriptions = {
+    **VERIFICATION,
+    **RUNS,
+    **FAILURES,
+    **CLUSTER,
+    **INJECTION,
+    **PROOF,
+    **TRUST_REASONS,
+    **TRUST_NOTES,
+    **PERMISSIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-from .codes import Code
-from .descriptions import Description, Descriptions, FailureText
+from .codes import Code, Description, Descriptions, FailureText
 
 CLUSTER: Descriptions = {
     Code.KUBERNETES_API_DIFFERS: Description(

@@ -8,10 +8,9 @@
 
 from __future__ import annotations
 
-from .codes import Code
-from .descriptions import Description, Descriptions, FailureText
+from .codes import Code, Description, Descriptions, FailureText
 
-RUN: Descriptions = {
+RUNS: Descriptions = {
     Code.PURGE_WAITS: Description(
         "The purge waits",
         "warning",

@@ -4,12 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Text of others on its way to a screen. Names, tags, annotations and error messages may hold anything. Pure."""
+"""Text of messages: external text made safe for a screen, and options of a run by their names. Pure.
+
+Names, tags, annotations and error messages of AWS and Kubernetes may contain any character.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
@@ -68,3 +71,30 @@ def _shown(character: str) -> str:
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+_MESSAGES = ("failures", "findings", "msg", "verification")
+_REFERENCE = re.compile(r"⟨([a-z_]+)⟩")
+
+
+def option(name: str) -> str:
+    """A reference to an option, which ``with_option_names`` turns into its name."""
+    return f"⟨{name}⟩"
+
+
+def with_option_names(value: object, prefix: str) -> object:
+    """The same of every text within mappings and lists. ``prefix`` is what the caller's options begin with."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(rf"{prefix}\1", value) if "⟨" in value else value
+    if isinstance(value, Mapping):
+        return {key: with_option_names(part, prefix) for key, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [with_option_names(part, prefix) for part in value]
+    return value
+
+
+def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
+    """A module's result, in the members that hold messages; what users wrote stays as it is."""
+    return {
+        key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()
+    }

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from ..model.arns import IamArn, parse_policy_arn, parse_role_arn
 from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import Problems
+from ..model.names import IamArn, parse_policy_arn, parse_role_arn
 from ..model.shared import POLICIES_OF_A_ROLE, shared_roles
 
 

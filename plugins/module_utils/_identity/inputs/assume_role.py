@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from ..model.arns import ROLE_ARN
-from ..model.assume_role import (
+from ..model.accounts import (
     DEFAULT_DURATION,
     DEFAULT_SESSION_NAME,
     LEAST_DURATION,
@@ -22,6 +21,7 @@ from ..model.assume_role import (
     RoleByName,
 )
 from ..model.errors import Problems
+from ..model.names import ROLE_ARN
 from .fields import Fields
 
 ARN = "assume_role_arn"

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._findings.key import WorkloadKey
-from ..model.definitions import differing_field
-from ..model.desired import PolicySpec, RoleSpec, Workload
+from ..._findings.finding import WorkloadKey
+from ..model.desired import PolicySpec, RoleSpec, Workload, differing_field
 from ..model.errors import Problems
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..._policy.language.elements import kind_of
 from ..model.errors import Problems
-from ..model.ownership import is_mark
+from ..model.names import is_mark
 from .limits import TAG_RULE, find_same_but_for_case, is_tag_text
 
 # IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.

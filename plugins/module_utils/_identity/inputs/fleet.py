@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.finding import Finding
-from ..model.api_server import ApiServer
+from ..model.cluster import ApiServer
 from ..model.desired import ParsedInput, Workload
 from ..model.errors import Problems
 

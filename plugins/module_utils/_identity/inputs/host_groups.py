@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model.arns import parse_role_arn
+from ..model.names import parse_role_arn
 
 # The variables of the role by which credentials are found.
 CREDENTIALS = (

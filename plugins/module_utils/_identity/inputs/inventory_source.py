@@ -11,15 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..model.assume_role import AssumeRole
-from ..model.cluster_filters import TAG, Filter
-from ..model.errors import Problems
-from ..model.found_clusters import (
+from ..model.accounts import (
     ALL_REGIONS,
+    TAG,
     AccountAccess,
+    AssumeRole,
+    Filter,
     InventoryRequest,
     Organization,
 )
+from ..model.errors import Problems
 from .assume_role import ASSUME_ROLE_OPTIONS, DETAILS, assume_role_of, role_by_name_of
 from .fields import Fields
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..model.desired import PURGE_LIMIT, TRUST_SCOPES, Options
 from ..model.errors import Problems
-from ..model.labels import OWNER_RULE, is_owner
+from ..model.names import OWNER_RULE, is_owner
 from .fields import Fields, read_integer
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)

@@ -13,7 +13,7 @@ from typing import cast
 
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
-from ..model.ownership import OWNER_TAG
+from ..model.names import OWNER_TAG
 from .bounds import find_excess_of_values
 from .fields import Fields, read_boolean, shown
 from .files.folders import Source

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Literal, cast
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.grammar.storable import storability
 from ..._policy.language.elements import kind_of
 from ..._policy.language.text import Document, to_json
-from ..model.arns import PATH_PATTERN, POLICY_NAME, ROLE_NAME, parse_policy_arn, parse_role_arn
 from ..model.desired import (
     TRUST_SCOPES,
     AssociationSpec,
@@ -33,7 +32,17 @@ from ..model.desired import (
     Workload,
 )
 from ..model.errors import Problems
-from ..model.labels import KEY_RULE, VALUE_RULE, is_key, is_label_value
+from ..model.names import (
+    KEY_RULE,
+    PATH_PATTERN,
+    POLICY_NAME,
+    ROLE_NAME,
+    VALUE_RULE,
+    is_key,
+    is_label_value,
+    parse_policy_arn,
+    parse_role_arn,
+)
 from .consistency import validate_consistency
 from .fields import Fields, shown
 from .form import permission_spec, policy_spec, role_spec, workload_spec

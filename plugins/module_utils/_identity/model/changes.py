@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The plan as data: changes in stages, each with the requests that make it. Pure."""
+"""The plan as data: changes in stages, each with its requests; and the requests that set tags. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from .aws_errors import ErrorKind
-from .failures import Failure
+from ..._findings.finding import Finding, WorkloadKey
+from .errors import ErrorKind
+from .names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_mark
 from .observed import ObservedAssociation, Reach
-from .targets import Action, Target
+from .targets import Action, Failure, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +135,58 @@ class Draft:
     def plan(self) -> Plan:
         ordered = sorted(self.changes, key=attrgetter("place"))
         return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings), frozenset(self.unread))
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """Tags to set and tag keys to remove."""
+
+    set: Mapping[str, str]
+    remove: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.set or self.remove)
+
+
+def with_owner(tags: Mapping[str, str]) -> dict[str, str]:
+    return {**tags, MANAGED_BY_TAG: MANAGED_BY_VALUE}
+
+
+def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key != OWNER_TAG}
+
+
+def compare_tags(present: Mapping[str, str], wanted: Mapping[str, str], purge: bool) -> TagChange:
+    """Tags that AWS itself sets (prefix ``aws:``) are never removed, nor is the mark of ownership."""
+    missing = {key: value for key, value in wanted.items() if present.get(key) != value}
+    extra = [key for key in present if key not in wanted and not is_mark(key) and not key.startswith("aws:")]
+    return TagChange(missing, tuple(sorted(extra)) if purge else ())
+
+
+def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
+    kept = {key: value for key, value in present.items() if key not in change.remove}
+    return {**kept, **change.set}
+
+
+def iam_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:
+    """Requests for a "Role" or a "Policy"; ``identity`` is the parameter that names it."""
+    calls = []
+    if change.remove:
+        calls.append(Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)}))
+    if change.set:
+        calls.append(Call("iam", f"Tag{kind}", {**identity, "Tags": iam_tags(change.set)}))
+    return calls
+
+
+def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
+    calls = []
+    if change.remove:
+        parameters = {"resourceArn": arn, "tagKeys": list(change.remove)}
+        calls.append(Call("eks", "UntagResource", parameters))
+    if change.set:
+        calls.append(Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)}))
+    return calls

@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..._findings.severities import Severity
+from ..._findings.codes import Code, Severity
+from ..._findings.finding import Finding, WorkloadKey
 from .desired import Workload
-from .messages import sentence
+from .errors import sentence
 from .observed import Observed, ReadFailure
 from .targets import Target
 

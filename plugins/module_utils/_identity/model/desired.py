@@ -4,20 +4,21 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the user asked for, as plain data. Built and checked by ``inputs``; nothing here talks to AWS.
+"""The desired state as plain data: workloads, roles, policies, options. Pure.
 
-Every field holds JSON values, tuples of them, or another of these classes: ``inputs.codec`` writes them as they are.
+``inputs`` builds and checks it. Every field holds JSON values, tuples of them, or another of these classes:
+``inputs.codec`` writes them as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import Document
 
 State = Literal["present", "absent"]
@@ -192,3 +193,22 @@ class Desired:
         }
         refused = tuple(finding for finding in findings if finding.code not in _OF_BREAKAGE)
         return replace(self, would_break=would_break, refused=refused)
+
+
+_DOCUMENT_KINDS = {"document": "identity", "trust_policy": "trust"}
+
+
+def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
+    """The name of the first field in which they differ; "" when they are alike."""
+    if spec is other or spec == other:
+        return ""
+    for part in fields(spec):
+        if not _is_equal(part.name, getattr(spec, part.name), getattr(other, part.name)):
+            return part.name
+    return ""
+
+
+def _is_equal(name: str, value: object, other: object) -> bool:
+    if name in _DOCUMENT_KINDS and isinstance(value, Mapping) and isinstance(other, Mapping):
+        return same_meaning(value, other, _DOCUMENT_KINDS[name])
+    return value == other

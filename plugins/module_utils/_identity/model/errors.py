@@ -4,14 +4,98 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Input that cannot be used: the problems, each with its place. Pure."""
+"""Invalid input and failed requests to AWS, as data and as messages: problem, place, cause, remedy. Pure.
+
+``_aws.errors`` creates an AwsError when the response arrives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from typing import TypeVar
 
-T = TypeVar("T")
+from ..._findings.text import visible, visible_sentence, with_option_names
+
+
+class ErrorKind(Enum):
+    """What an error means for a run. Two errors of one kind are treated alike."""
+
+    BUSY = "another process modifies the resource"
+    CONNECTION = "the request or its answer was lost"
+    DAMAGED = "the answer cannot be used"
+    DENIED = "the caller is not allowed to perform the request"
+    EXISTS = "the resource exists already"
+    FULL = "a quota leaves no room"
+    IN_USE = "something else uses the resource"
+    MISSING = "the resource does not exist"
+    OTHER = "nothing that a run can act upon"
+    ROLE_NOT_USABLE = "EKS does not know the role, or finds that the role does not trust it"
+    SERVER = "AWS had an internal error"
+    THROTTLED = "AWS limits the rate of requests"
+
+
+# The same request may succeed when it is sent again.
+_TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.DAMAGED, ErrorKind.SERVER, ErrorKind.THROTTLED))
+# After these only a fresh look tells what there is.
+_CONFLICTS = frozenset((ErrorKind.DAMAGED, ErrorKind.EXISTS, ErrorKind.IN_USE))
+# Sent twice, each of these makes a second thing; every other request is the same when repeated.
+ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
+
+
+class AwsError(Exception):
+    """A request that AWS refused, or that never got there.
+
+    ``operation`` is in the form "iam:CreateRole". ``code`` is the error code of the API, or the name of
+    the client's own error; ``text`` is its message, which may hold anything and is made
+    visible. ``remedy`` says what to do about it.
+    ``outcome_unknown``: the request may have taken effect all the same.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        code: str,
+        text: str,
+        kind: ErrorKind,
+        remedy: str,
+        outcome_unknown: bool = False,
+    ) -> None:
+        self.operation = operation
+        self.code = visible(code)
+        self.text = visible_sentence(text)
+        self.kind = kind
+        self.remedy = remedy
+        self.outcome_unknown = outcome_unknown
+        super().__init__(f"{operation}: {self.code}: {self.text}")
+
+    def amended(self, text: str, outcome_unknown: bool) -> AwsError:
+        """The same error, with what is known of it after several attempts."""
+        return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
+
+    def with_remedy(self, remedy: str) -> AwsError:
+        """The same error, with what the caller knows to do about it."""
+        return AwsError(self.operation, self.code, self.text, self.kind, remedy, self.outcome_unknown)
+
+    @property
+    def transient(self) -> bool:
+        return self.kind in _TRANSIENT
+
+    @property
+    def missing(self) -> bool:
+        return self.kind is ErrorKind.MISSING
+
+    @property
+    def denied(self) -> bool:
+        return self.kind is ErrorKind.DENIED
+
+    @property
+    def conflict(self) -> bool:
+        """Whether a fresh look has to tell what there is now."""
+        return self.kind in _CONFLICTS or (self.outcome_unknown and self.operation in ONCE_ONLY)
+
+
+_T = TypeVar("_T")
 
 
 class InputError(Exception):
@@ -32,7 +116,7 @@ class Problems:
         """A problem at a place; an option of the run has none, as its name says where it is."""
         self.texts.append(f"{place}: {text}" if place else text)
 
-    def attempt(self, read: Callable[[], T]) -> T | None:
+    def attempt(self, read: Callable[[], _T]) -> _T | None:
         """What is read, or None and the problems of its InputError."""
         try:
             return read()
@@ -43,3 +127,64 @@ class Problems:
     def raise_if_any(self) -> None:
         if self.texts:
             raise InputError(self.texts)
+
+
+# Of the places that have one problem.
+SHOWN_PLACES = 3
+# Of what a purge would remove: enough to see which team's list is not complete.
+SHOWN_UNLISTED = 30
+
+
+def sentence(text: str) -> str:
+    """A text that another sentence can follow; AWS and Kubernetes often leave the full stop out."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def as_clause(remedy: str) -> str:
+    """A remedy behind a colon. Remedies begin with a verb, so nothing is lost with its capital letter."""
+    return remedy[:1].lower() + remedy[1:]
+
+
+def listed(names: Iterable[str], shown: int = 3) -> str:
+    """Like "a, b, c and 4 more"."""
+    texts = list(names)
+    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
+    return ", ".join(texts[:shown]) + more
+
+
+def input_message(error: InputError) -> str:
+    """Nothing has been changed when this is shown; it says so."""
+    problems = [visible(problem) for problem in error.problems]
+    if len(problems) == 1:
+        return f"{sentence(problems[0])} Nothing was changed."
+    lines = [f"{len(problems)} problems in the input; nothing was changed:"]
+    lines += [f"- {problem}" for problem in _grouped(problems)]
+    return "\n".join(lines)
+
+
+def _grouped(problems: Iterable[str]) -> list[str]:
+    """Return problems in their order, those of one cause in many places as one."""
+    places: dict[str, list[str]] = {}
+    parts = [problem.partition(": ") for problem in problems]
+    for place, _colon, text in parts:
+        places.setdefault(text, []).append(place)
+    many = {text: names for text, names in places.items() if text and len(names) > SHOWN_PLACES}
+    lines = (
+        f"{listed(many[text], SHOWN_PLACES)}: {text}" if text in many else f"{place}{colon}{text}"
+        for place, colon, text in parts
+    )
+    return list(dict.fromkeys(lines))
+
+
+def aws_message(error: AwsError, region: str | None) -> str:
+    """An error that concerns the whole run, met before anything was changed."""
+    place = f" (region {region})" if region and region not in error.text else ""
+    return (
+        f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
+    )
+
+
+def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[str, object]:
+    """The same as the arguments of fail_json. ``prefix`` is what the caller's options begin with."""
+    texts = {"msg": aws_message(error, region), "error_code": error.code, "remedy": error.remedy}
+    return {name: with_option_names(text, prefix) for name, text in texts.items()}

@@ -4,20 +4,47 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What there is in AWS, as plain data. ``read`` builds it. Pure."""
+"""The observed state of AWS as plain data, and the age of resources by the clock of AWS. Pure.
+
+``read`` builds it. Reads of IAM and EKS may be stale by the age that counts as young.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 
-from ..._findings.key import WorkloadKey
-from .aws_errors import AwsError
+from ..._findings.finding import WorkloadKey
 from .cluster import Account, Cluster, Clusters
 from .desired import Workload
-from .ownership import is_owned
+from .errors import AwsError
+from .names import is_owned
 from .targets import Target
+
+# IAM and EKS are eventually consistent; what is older than this has been propagated.
+YOUNG = timedelta(minutes=5)
+
+
+def age_of(moment: str, now: datetime | None) -> timedelta | None:
+    """How long ago a moment in ISO 8601 was; None when that is not known."""
+    try:
+        age = now - datetime.fromisoformat(moment) if now is not None else None
+    except (TypeError, ValueError):
+        return None
+    # What was made while it was being looked at is not from the future.
+    return max(age, timedelta()) if age is not None else None
+
+
+def is_new(created_at: str, now: datetime | None) -> bool:
+    """Return whether something is so new, by the clock of AWS, that the run which created it may still be at work."""
+    return is_young(age_of(created_at, now))
+
+
+def is_young(age: timedelta | None) -> bool:
+    return age is not None and age < YOUNG
+
 
 Document = Mapping[str, object]
 

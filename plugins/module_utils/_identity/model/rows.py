@@ -4,25 +4,44 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Rows of a result, as modules return them. Pure."""
+"""Rows of a result, as modules return them. Pure.
+
+A resource that a purge finds without a workload has a workload key too, which results never show.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
-from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..._findings.severities import Severity
-from ..._findings.table import TABLE
+from ..._findings.codes import Code, Severity
+from ..._findings.finding import TABLE, Finding, WorkloadKey
 from ..._findings.text import visible
 from .checks import Check, Status
-from .leftover import workload_text
 from .observed import Document, ObservedAssociation
 from .targets import Action, Resource
 
-Answer = Mapping[str, Any]
+# Stands for the namespace of a role that no association names any more.
+NO_ASSOCIATION = "(no association)"
+# The same for a policy that no role has attached any more.
+NO_ROLE = "(no role)"
+
+
+def workload_text(key: WorkloadKey | None) -> str:
+    """The workload of a row, as "namespace/service_account"; empty for what belongs to none."""
+    return "" if key is None or key.namespace in (NO_ASSOCIATION, NO_ROLE) else str(key)
+
+
+def describe_key(key: WorkloadKey) -> str:
+    """What it is, in a sentence."""
+    if key.namespace == NO_ASSOCIATION:
+        return f"role {key.service_account} (no association names it)"
+    if key.namespace == NO_ROLE:
+        return f"policy {key.service_account} (nothing has it attached)"
+    return str(key)
+
+
+_Answer = Mapping[str, Any]
 
 
 class AssociationSummary(TypedDict):
@@ -207,7 +226,7 @@ def association_row(association: ObservedAssociation) -> AssociationRow:
     }
 
 
-def association_summary(raw: Answer) -> AssociationSummary:
+def association_summary(raw: _Answer) -> AssociationSummary:
     return {
         "cluster_name": raw["clusterName"],
         "namespace": raw["namespace"],

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.trust.statements import read_grants
 from .cluster import Account, Clusters
 from .desired import PolicySpec, RoleSpec, Workload
-from .failures import Failure, request_failure
 from .observed import Observed, ReadFailure
-from .targets import Target, association_target, associations_target
+from .targets import Failure, Target, association_target, associations_target, request_failure
 
 # How many managed policies IAM attaches to a role, unless the account's quota was raised.
 POLICIES_OF_A_ROLE = 10

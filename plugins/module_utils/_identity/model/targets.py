@@ -4,14 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What a change, a failure or a read is about. Pure."""
+"""Targets of changes, reads and failures, and the failures themselves. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
+from .errors import AwsError
 
 # "associations" is the list of a cluster's associations; "document" is the default version of a policy that a detachment needs
 # to know, by the policy's ARN; "owner" is the owner of a policy that a
@@ -96,3 +97,35 @@ def role_target(name: str) -> Target:
 
 def trust_target(role_name: str, narrows: bool = False) -> Target:
     return Target("trust_policy", role_name, step="takes" if narrows else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that was not done, and why. ``workloads`` are all those that miss it.
+
+    ``partly`` says that some of its requests had been made before one failed.
+    """
+
+    workloads: tuple[WorkloadKey, ...]
+    target: Target
+    action: Action
+    error_code: str
+    message: str
+    remedy: str
+    partly: bool = False
+
+
+def request_failure(
+    error: AwsError,
+    workloads: tuple[WorkloadKey, ...],
+    target: Target,
+    action: Action,
+    *,
+    before: str = "",
+    after: str = "",
+    partly: bool = False,
+) -> Failure:
+    """The failure that an error of AWS makes of an action. ``before`` and ``after`` stand around what AWS
+    says."""
+    message = f"{before}{error.operation}: {error.text}{after}"
+    return Failure(workloads, target, action, error.code, message, error.remedy, partly)

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import closed
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
+from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
-from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
 from ..model.shared import (
     SharedRole,
     granted_workloads,

@@ -17,20 +17,17 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
-from ..model import tags
-from ..model.aws_errors import ErrorKind
+from ..model import changes
 from ..model.changes import Call, Change, Proof, Stage
 from ..model.desired import AssociationSpec
-from ..model.failures import Failure
-from ..model.messages import listed
+from ..model.errors import ErrorKind, listed
+from ..model.names import OWNER_TAG, is_of_another
 from ..model.observed import ObservedAssociation
-from ..model.ownership import OWNER_TAG, is_of_another
 from ..model.rows import AssociationRow, association_row
-from ..model.targets import Action, Target, association_target
+from ..model.targets import Action, Failure, Target, association_target
 from .problems import association_not_owned, owned_by_another
 
 STAGE = Stage.ASSOCIATION
@@ -100,9 +97,9 @@ def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Chan
             # EKS takes a session policy only together with session tags turned off.
             update["disableSessionTags"] = True
         cleared = not spec.session_policy
-    change = tags.compare(association.tags, wanted.tags, wanted.purge_tags)
+    change = changes.compare_tags(association.tags, wanted.tags, wanted.purge_tags)
     if change:
-        before["tags"], after["tags"] = dict(association.tags), tags.after(association.tags, change)
+        before["tags"], after["tags"] = dict(association.tags), changes.tags_after(association.tags, change)
     if not update and not change:
         return None
     if association.owner_arn:
@@ -118,7 +115,7 @@ def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Chan
     calls = []
     if update:
         calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **update}))
-    calls += tags.eks_calls(association.association_arn, change)
+    calls += changes.eks_tag_calls(association.association_arn, change)
     return _change(wanted, "update", before, after, tuple(calls))
 
 
@@ -146,13 +143,13 @@ def _replace(
     spec = wanted.spec
     target = association.target_role_arn if spec.target_role_arn is None else spec.target_role_arn
     disable = spec.disable_session_tags
-    change = tags.compare(association.tags, wanted.tags, wanted.purge_tags)
+    change = changes.compare_tags(association.tags, wanted.tags, wanted.purge_tags)
     parameters, _shown = _parameters(
         wanted,
         target,
         association.disable_session_tags if disable is None else disable,
         None,
-        tags.after(association.tags, change),
+        changes.tags_after(association.tags, change),
     )
     present, _shown = _parameters(
         replace(wanted, role_arn=association.role_arn),

@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from ..._findings.codes import Code
 from ..model.changes import Change, Plan
 from ..model.desired import Options
-from ..model.failures import Failure
-from ..model.messages import listed
+from ..model.errors import listed
 from ..model.observed import Observed, ObservedRole
 from ..model.shared import POLICIES_OF_A_ROLE, SharedRole
-from ..model.targets import attachment_target, role_target
+from ..model.targets import Failure, attachment_target, role_target
 
 _ALL = 25
 

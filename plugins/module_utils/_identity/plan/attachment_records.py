@@ -18,13 +18,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ..._findings.key import WorkloadKey
-from ..model import tags
-from ..model.changes import Call, Change
+from ..._findings.finding import WorkloadKey
+from ..model.changes import Call, Change, TagChange, iam_tag_calls, iam_tags, tags_after
 from ..model.cluster import Clusters
 from ..model.desired import Options
+from ..model.names import ATTACHED_TAG, may_change
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
-from ..model.ownership import ATTACHED_TAG, may_change
 from ..model.shared import SharedRole
 from ..model.targets import Target, attachment_target, policy_target
 
@@ -77,7 +76,7 @@ def record_further(
     stage: int, policy: ObservedPolicy, records: Tags, workloads: tuple[WorkloadKey, ...]
 ) -> Change:
     """Return the change that adds records to a policy of which nothing else changes."""
-    return _tag_change(stage, policy, tags.TagChange(records, ()), workloads, frozenset())
+    return _tag_change(stage, policy, TagChange(records, ()), workloads, frozenset())
 
 
 def with_records(
@@ -118,7 +117,7 @@ def with_records(
 
 
 def _recording(change: Change, records: Tags) -> Change:
-    call = Call("iam", "TagPolicy", {"PolicyArn": change.target.policy_arn, "Tags": tags.iam_list(records)})
+    call = Call("iam", "TagPolicy", {"PolicyArn": change.target.policy_arn, "Tags": iam_tags(records)})
     after = {**(change.after or {}), "policy_tags": dict(records)}
     return replace(change, calls=(call, *change.calls), after=after)
 
@@ -143,14 +142,14 @@ def outdated_records(
             needs |= {attachment_target(role.name, policy.arn)} & going
     if not keys:
         return None
-    change = tags.TagChange({}, tuple(sorted(keys)))
+    change = TagChange({}, tuple(sorted(keys)))
     return replace(_tag_change(stage, policy, change, tuple(workloads), frozenset(needs)), takes=True)
 
 
 def _tag_change(
     stage: int,
     policy: ObservedPolicy,
-    change: tags.TagChange,
+    change: TagChange,
     workloads: tuple[WorkloadKey, ...],
     needs: frozenset[Target],
 ) -> Change:
@@ -161,7 +160,7 @@ def _tag_change(
         "update",
         workloads,
         {"tags": dict(present)},
-        {"tags": tags.after(present, change)},
-        tuple(tags.iam_calls("Policy", {"PolicyArn": policy.arn}, change)),
+        {"tags": tags_after(present, change)},
+        tuple(iam_tag_calls("Policy", {"PolicyArn": policy.arn}, change)),
         needs,
     )

@@ -12,10 +12,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..model.changes import Change, Plan
-from ..model.failures import Failure
-from ..model.targets import Target, association_target
+from ..model.targets import Failure, Target, association_target
 
 
 def without_failed(plan: Plan) -> Plan:

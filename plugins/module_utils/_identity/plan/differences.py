@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..model.cluster import Account
-from ..model.definitions import differing_field
-from ..model.desired import PolicySpec, RoleSpec, Workload
-from ..model.failures import Failure
-from ..model.targets import Target, policy_target, role_target
+from ..model.desired import PolicySpec, RoleSpec, Workload, differing_field
+from ..model.targets import Failure, Target, policy_target, role_target
 
 
 @dataclass(slots=True)

@@ -15,17 +15,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_grants
-from ..model.age import is_new
-from ..model.arns import parse_role_arn
 from ..model.changes import Change
 from ..model.cluster import Cluster
 from ..model.desired import Desired
-from ..model.messages import listed
-from ..model.observed import Observed, ObservedPolicy, ObservedRole, users_of
-from ..model.ownership import CLUSTER_TAG, is_of_another
+from ..model.errors import listed
+from ..model.names import CLUSTER_TAG, is_of_another, parse_role_arn
+from ..model.observed import Observed, ObservedPolicy, ObservedRole, is_new, users_of
 from ..model.shared import shared_policies
 from ..model.targets import association_target
 from .purge import PurgeScope, is_orphan, tied_cluster

@@ -12,10 +12,9 @@ import re
 from collections.abc import Iterator
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.trust import prepare_trust
-from ..model.messages import listed
+from ..model.errors import listed
 from ..model.observed import ObservedRole
 from .trust import foreign_names, in_words
 

@@ -23,18 +23,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import policy_size
 from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, with_grants
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
-from ..model.age import age_of
 from ..model.cluster import Clusters
 from ..model.desired import Options
-from ..model.messages import listed
-from ..model.observed import Observed, ObservedAssociation, ObservedRole, Reach
+from ..model.errors import listed
+from ..model.observed import Observed, ObservedAssociation, ObservedRole, Reach, age_of
 from ..model.shared import SharedRole
 from .outside_users import describe_failures, describe_grant
 from .trust import is_allow, widened

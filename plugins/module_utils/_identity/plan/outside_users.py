@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.request import SERVICE
 from ..._policy.trust.statements import TrustGrant, read_grants
 from ..model.cluster import Clusters
-from ..model.messages import listed, sentence
+from ..model.errors import listed, sentence
 from ..model.observed import Observed, ObservedRole, Reach
 from .trust import grants_of_others, in_words, is_allow, principals_of
 

@@ -15,19 +15,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import policy_size, to_json
-from ..model import tags
-from ..model.arns import is_aws_managed
-from ..model.changes import Call, Change, Draft, Stage
+from ..model.changes import (
+    Call,
+    Change,
+    Draft,
+    Stage,
+    compare_tags,
+    iam_tag_calls,
+    iam_tags,
+    tags_after,
+    with_owner,
+    without_owner,
+)
 from ..model.cluster import Account, Clusters
 from ..model.desired import Options, PolicySpec
-from ..model.failures import Failure, request_failure
-from ..model.messages import listed
+from ..model.errors import listed
+from ..model.names import CLUSTER_TAG, is_aws_managed, is_of_another, lacks_owner, may_change
 from ..model.observed import ObservedPolicy, PolicyVersion
-from ..model.ownership import CLUSTER_TAG, is_of_another, lacks_owner, may_change
-from ..model.targets import Step, policy_target
+from ..model.targets import Failure, Step, policy_target, request_failure
 from . import retained
 from .attachment_records import further_records, record_further
 from .document_steps import allows_more, denies_more, gives, steps
@@ -66,7 +74,7 @@ def plan_policy(
     shared = not options.adopt and lacks_owner(policy.tags or {}, spec.tags)
     if shared and (reason := policy_users.reason_to_share(policy)):
         draft.findings.append(retained.owner_not_set(policy_target(arn), spec.tags, reason, workloads))
-        spec = replace(spec, tags=tags.without_owner(spec.tags))
+        spec = replace(spec, tags=without_owner(spec.tags))
     change = _update(replace(spec, tags={**spec.tags, **records}), policy, clusters, options, workloads)
     if change is None:
         return
@@ -95,7 +103,7 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
         "PolicyName": spec.name,
         "PolicyDocument": to_json(spec.document),
         "Path": spec.path,
-        "Tags": tags.iam_list(owned),
+        "Tags": iam_tags(owned),
     }
     after: dict[str, object] = {"arn": arn, "document": spec.document, "tags": owned}
     if spec.description is not None:
@@ -107,7 +115,7 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
     """The tags of a policy that becomes ours. Its cluster stays the first one: others may share it."""
     first = next((clusters.of(key).arn for key in workloads if key in clusters), "")
-    return {**tags.with_owner(spec.tags), **({CLUSTER_TAG: first} if first else {})}
+    return {**with_owner(spec.tags), **({CLUSTER_TAG: first} if first else {})}
 
 
 def _update(
@@ -128,11 +136,11 @@ def _update(
             before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
         calls += _version_calls(policy.arn, oldest, spec.document)
     if policy.tags is not None:
-        wanted = tags.with_owner(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
-        change = tags.compare(policy.tags, wanted, options.purge_tags)
+        wanted = with_owner(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
+        change = compare_tags(policy.tags, wanted, options.purge_tags)
         if change:
-            before["tags"], after["tags"] = dict(policy.tags), tags.after(policy.tags, change)
-            calls += tags.iam_calls("Policy", identity, change)
+            before["tags"], after["tags"] = dict(policy.tags), tags_after(policy.tags, change)
+            calls += iam_tag_calls("Policy", identity, change)
     if not calls:
         return None
     update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..model.desired import Desired
-from ..model.messages import listed
+from ..model.errors import listed
+from ..model.names import CLUSTER_TAG, may_change
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, Reach, ReadFailure
-from ..model.ownership import CLUSTER_TAG, may_change
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
 from .outside_users import OutsideUsers, find_outside_users

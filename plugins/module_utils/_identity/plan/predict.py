@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..model.arns import parse_role_arn
 from ..model.changes import Change, Plan
+from ..model.names import parse_role_arn
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, users_of
 
 _ASSOCIATION_FIELDS = ("disable_session_tags", "role_arn", "session_policy", "tags", "target_role_arn")

@@ -12,15 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..model import tags
-from ..model.changes import Change, Draft, Plan
+from ..._findings.finding import Finding, WorkloadKey
+from ..model.changes import Change, Draft, Plan, with_owner
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, RoleSpec, Workload
-from ..model.failures import Failure
+from ..model.names import OWNER_TAG
 from ..model.observed import Observed, ReadFailure
-from ..model.ownership import OWNER_TAG
 from ..model.shared import (
     Unread,
     find_unread,
@@ -28,7 +25,14 @@ from ..model.shared import (
     shared_policies,
     shared_roles,
 )
-from ..model.targets import Target, association_target, associations_target, policy_target, role_target
+from ..model.targets import (
+    Failure,
+    Target,
+    association_target,
+    associations_target,
+    policy_target,
+    role_target,
+)
 from .associations import WantedAssociation, find_extra_settings, plan_association, replacement_finding
 from .attachment_records import with_records
 from .completion import without_failed
@@ -207,7 +211,7 @@ def _plan_associations(
             key=workload.key,
             role_arn=account.role_arn(role),
             spec=spec,
-            tags=tags.with_owner(spec.tags) if owned else spec.tags,
+            tags=with_owner(spec.tags) if owned else spec.tags,
             purge_tags=options.purge_tags,
             force=options.force,
             adopt=options.adopt,

@@ -12,19 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.text import policy_size
 from ..model.changes import Change
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec, Workload
-from ..model.failures import Failure
-from ..model.messages import listed
+from ..model.errors import listed
+from ..model.names import MANAGED_BY_TAG, OWNER_TAG
 from ..model.observed import ObservedAssociation, ObservedRole
-from ..model.ownership import MANAGED_BY_TAG, OWNER_TAG
 from ..model.shared import SharedRole
 from ..model.targets import (
     Action,
+    Failure,
     Target,
     association_target,
     policy_target,

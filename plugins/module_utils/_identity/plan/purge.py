@@ -17,26 +17,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.text import Document
 from ..._policy.trust.statements import closed_for, read_grants
-from ..model.age import is_new
-from ..model.arns import parse_policy_arn, parse_role_arn
 from ..model.changes import Plan
 from ..model.cluster import Cluster, clusters_of
 from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_purge
-from ..model.errors import InputError
-from ..model.leftover import NO_ASSOCIATION, NO_ROLE, display
-from ..model.messages import SHOWN_UNLISTED, listed
+from ..model.errors import SHOWN_UNLISTED, InputError, listed
+from ..model.names import CLUSTER_TAG, OWNER_TAG, parse_policy_arn, parse_role_arn
 from ..model.observed import (
     Observed,
     ObservedAssociation,
     ObservedPolicy,
     ObservedRole,
     UnlistedAssociations,
+    is_new,
 )
-from ..model.ownership import CLUSTER_TAG, OWNER_TAG
+from ..model.rows import NO_ASSOCIATION, NO_ROLE, describe_key
 from ..model.shared import granted_workloads
 from .trust import is_allow
 
@@ -219,7 +216,7 @@ def staying_grants(
 def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
     """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
     going = {workload.key for workload in unlisted.workloads}
-    rest = (display(workload.key) for workload in everybodys.workloads if workload.key not in going)
+    rest = (describe_key(workload.key) for workload in everybodys.workloads if workload.key not in going)
     names = list(dict.fromkeys(rest))
     if not names:
         return ()
@@ -274,7 +271,7 @@ def validate_purge_limit(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
 ) -> None:
     """InputError when more would go than the limit allows, before anything is changed."""
-    names = list(dict.fromkeys(display(workload.key) for workload in unlisted.workloads))
+    names = list(dict.fromkeys(describe_key(workload.key) for workload in unlisted.workloads))
     count = len(names)
     associations = account.associations
     kept = sum(

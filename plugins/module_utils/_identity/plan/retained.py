@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..model.cluster import Cluster, Clusters
-from ..model.failures import Failure, request_failure
-from ..model.messages import as_clause, listed, sentence
+from ..model.errors import as_clause, listed, sentence
+from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.observed import ObservedPolicy, ObservedRole, ReadFailure
-from ..model.ownership import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.shared import SharedRole
-from ..model.targets import Target, role_target
+from ..model.targets import Failure, Target, request_failure, role_target
 from .outside_users import OutsideUsers
 
 

@@ -16,16 +16,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import to_json
-from ..model import tags
-from ..model.aws_errors import ErrorKind
-from ..model.changes import Call, Change, Proof, Stage
+from ..model.changes import (
+    Call,
+    Change,
+    Proof,
+    Stage,
+    compare_tags,
+    iam_tag_calls,
+    iam_tags,
+    tags_after,
+    with_owner,
+)
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
+from ..model.errors import ErrorKind
+from ..model.names import is_mark
 from ..model.observed import ObservedRole
-from ..model.ownership import is_mark
 from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
 from .trust import widened
 
@@ -42,12 +51,12 @@ def create_role(
     boundary_made: bool = False,
 ) -> Change:
     """``boundary_made`` says that the permissions boundary is made by this very plan."""
-    owned = tags.with_owner(spec.tags)
+    owned = with_owner(spec.tags)
     parameters: dict[str, object] = {
         "RoleName": spec.name,
         "Path": spec.path,
         "AssumeRolePolicyDocument": to_json(trust),
-        "Tags": tags.iam_list(owned),
+        "Tags": iam_tags(owned),
     }
     after: dict[str, object] = {"arn": account.role_arn(spec), "trust_policy": trust, "tags": owned}
     if spec.description is not None:
@@ -102,10 +111,10 @@ def update_role(
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
         parameters = {"PermissionsBoundary": boundary} if boundary else {}
         calls.append(Call("iam", operation, {**identity, **parameters}))
-    change = tags.compare(role.tags, tags.with_owner(spec.tags), options.purge_tags)
+    change = compare_tags(role.tags, with_owner(spec.tags), options.purge_tags)
     if change:
-        before["tags"], after["tags"] = dict(role.tags), tags.after(role.tags, change)
-        calls += tags.iam_calls("Role", identity, change)
+        before["tags"], after["tags"] = dict(role.tags), tags_after(role.tags, change)
+        calls += iam_tag_calls("Role", identity, change)
     if not calls:
         return None
     made = tuple(calls)

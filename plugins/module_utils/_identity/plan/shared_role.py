@@ -11,20 +11,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..model.changes import Change, Draft
+from ..._findings.finding import Finding, WorkloadKey
+from ..model.changes import Change, Draft, without_owner
 from ..model.cluster import Clusters
 from ..model.desired import Options, RoleSpec
-from ..model.failures import Failure
+from ..model.names import lacks_owner, may_change
 from ..model.observed import Observed, ObservedRole
-from ..model.ownership import lacks_owner, may_change
 from ..model.shared import (
     SharedRole,
     Unread,
 )
-from ..model.tags import without_owner
 from ..model.targets import (
+    Failure,
     Target,
     association_target,
     attachment_target,

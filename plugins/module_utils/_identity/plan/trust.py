@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.request import SERVICE
 from ..._policy.trust.statements import (
     TrustGrant,

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..._findings.severities import Severity
+from ..._findings.codes import Code, Severity
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.trust.denials import Denial, find_denials
 from ..._policy.trust.statements import foreign_denies
 from ..._policy.trust.trust import TrustVerdict, check_trust, prepare_trust
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Workload
-from ..model.failures import Failure
 from ..model.observed import ObservedAssociation, ObservedRole
-from ..model.targets import trust_target
+from ..model.targets import Failure, trust_target
 
 Document = Mapping[str, object]
 _LIFT = (

@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..model.aws_errors import AwsError
+from ..._findings.finding import Finding, WorkloadKey
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, Workload
-from ..model.messages import listed, sentence
+from ..model.errors import AwsError, listed, sentence
+from ..model.names import OWNER_TAG, is_of_another
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, UnlistedAssociations
-from ..model.ownership import OWNER_TAG, is_of_another
 from ..model.shared import granted_workloads, shared_roles
 
 SHOWN = 10

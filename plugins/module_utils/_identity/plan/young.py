@@ -15,12 +15,11 @@ from datetime import timedelta
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..model.age import YOUNG, age_of, is_young
-from ..model.arns import is_aws_managed
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
-from ..model.leftover import workload_text
-from ..model.observed import Observed, ObservedPolicy, ObservedRole
+from ..model.names import is_aws_managed
+from ..model.observed import YOUNG, Observed, ObservedPolicy, ObservedRole, age_of, is_young
+from ..model.rows import workload_text
 from ..model.targets import association_target, associations_target, policy_target, role_target
 from . import trust
 

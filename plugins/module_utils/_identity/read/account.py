@@ -12,8 +12,8 @@ Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary.
 from __future__ import annotations
 
 from ..._aws.client import Api, answers_by_page
-from ..._aws.concurrency import map_concurrently
-from ..model.aws_errors import AwsError
+from ..._aws.transport import map_concurrently
+from ..model.errors import AwsError
 from ..model.observed import ObservedPolicy, ObservedRole
 from .decode import decode_policy, decode_role_detail
 from .looks import unless_missing_twice

@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
+from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.evaluation.request import SERVICE
-from ..model.aws_errors import AwsError
 from ..model.cluster import Cluster
 from ..model.desired import Desired
+from ..model.errors import AwsError
 from ..model.shared import shared_policies
 
 # Resources of a kind that are asked about; more would only make the answer slower.

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
 from ..._aws.errors import classify
+from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.api_server import digests_of_data
-from ..model.aws_errors import AwsError, ErrorKind
-from ..model.cluster import Account, Cluster
+from ..model.cluster import Account, Cluster, digests_of_data
+from ..model.errors import AwsError, ErrorKind
 from .answers import answered_at
 from .associations import list_associations
 from .looks import read_whole

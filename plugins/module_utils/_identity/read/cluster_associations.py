@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
-from ..._findings.key import WorkloadKey
-from ..model.aws_errors import AwsError
+from ..._aws.transport import map_concurrently
+from ..._findings.finding import WorkloadKey
 from ..model.cluster import Cluster
+from ..model.errors import AwsError
 from ..model.observed import (
     ObservedAssociation,
     OutsideAssociations,

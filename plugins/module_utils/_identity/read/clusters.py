@@ -14,26 +14,26 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
-from ..model.assume_role import AssumeRole
-from ..model.aws_errors import AwsError
-from ..model.cluster_filters import is_wanted
-from ..model.found_clusters import (
+from ..._aws.transport import map_concurrently
+from ..model.accounts import (
     AGENT_ADDON,
     ALL_REGIONS,
     AccountAccess,
     AgentAddon,
+    AssumeRole,
     FoundCluster,
     FoundClusters,
     InventoryRequest,
     Organization,
-    ReadFailure,
+    UnreadClusters,
+    is_wanted,
 )
+from ..model.errors import AwsError
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 # What reading one item gives: all that it found, and all that failed.
-_Answer = tuple[Sequence[Found], Sequence[ReadFailure]]
+_Answer = tuple[Sequence[Found], Sequence[UnreadClusters]]
 
 
 class Apis(Protocol):
@@ -48,8 +48,8 @@ class _Place:
     access: AccountAccess
     region: str
 
-    def failure(self, error: AwsError, cluster: str = "") -> ReadFailure:
-        return ReadFailure(self.access.account_id, self.region, cluster, error)
+    def failure(self, error: AwsError, cluster: str = "") -> UnreadClusters:
+        return UnreadClusters(self.access.account_id, self.region, cluster, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClus
     """
     api = apis.api(None, home)
     caller = api.call("sts", "GetCallerIdentity", {})
-    failures: list[ReadFailure] = []
+    failures: list[UnreadClusters] = []
     accounts = _accounts(request, api, str(caller["Account"]), str(caller["Arn"]).split(":")[1], failures)
     width = request.concurrency
     places = _gather(partial(_places, apis, home), accounts, width, failures)
@@ -87,7 +87,7 @@ def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClus
 
 
 def _gather(
-    read: Callable[[Item], _Answer[Found]], items: Sequence[Item], width: int, failures: list[ReadFailure]
+    read: Callable[[Item], _Answer[Found]], items: Sequence[Item], width: int, failures: list[UnreadClusters]
 ) -> list[Found]:
     """All that is found for the items; what failed goes to ``failures``."""
     gathered: list[Found] = []
@@ -98,7 +98,7 @@ def _gather(
 
 
 def _accounts(
-    request: InventoryRequest, api: Api, own: str, partition: str, failures: list[ReadFailure]
+    request: InventoryRequest, api: Api, own: str, partition: str, failures: list[UnreadClusters]
 ) -> list[AccountAccess]:
     """Each account once: the account of the credentials without a role, one that is listed with its own."""
     accounts: dict[str, AccountAccess] = {}
@@ -106,7 +106,7 @@ def _accounts(
         try:
             members = _members(request.organization, api)
         except AwsError as error:
-            failures.append(ReadFailure("", "", "", error))
+            failures.append(UnreadClusters("", "", "", error))
             members = []
         for account_id in members:
             role = None if account_id == own else request.organization.role.in_account(partition, account_id)
@@ -138,7 +138,7 @@ def _places(apis: Apis, home: str, access: AccountAccess) -> _Answer[_Place]:
         else:
             regions = list(access.regions)
     except AwsError as error:
-        return (), [ReadFailure(access.account_id, "", "", error)]
+        return (), [UnreadClusters(access.account_id, "", "", error)]
     return [_Place(access, region) for region in regions], ()
 
 
@@ -164,7 +164,7 @@ def _clusters(apis: Apis, named: _Named) -> _Answer[FoundCluster]:
     except AwsError as error:
         # Deleted since it was listed.
         return (), [] if error.missing else [place.failure(error, named.name)]
-    failures: list[ReadFailure] = []
+    failures: list[UnreadClusters] = []
     try:
         agent = _agent(api, named.name)
     except AwsError as error:

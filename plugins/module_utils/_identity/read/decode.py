@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.language.text import load
 from ..model.observed import Agent, ObservedAssociation, ObservedPolicy, ObservedRole, PolicyVersion
-from ..model.rows import Answer
+from ..model.rows import _Answer
 
 
-def decode_policy(raw: Answer) -> ObservedPolicy:
+def decode_policy(raw: _Answer) -> ObservedPolicy:
     return ObservedPolicy(
         arn=raw["Arn"],
         name=raw["PolicyName"],
@@ -30,20 +30,20 @@ def decode_policy(raw: Answer) -> ObservedPolicy:
     )
 
 
-def _user_count(raw: Answer) -> int | None:
+def _user_count(raw: _Answer) -> int | None:
     """Count the uses as permissions policy and as boundary."""
     attached, bounded = raw.get("AttachmentCount"), raw.get("PermissionsBoundaryUsageCount")
     return None if attached is None or bounded is None else int(attached) + int(bounded)
 
 
-def decode_version(raw: Answer) -> PolicyVersion:
+def decode_version(raw: _Answer) -> PolicyVersion:
     document = raw.get("Document")
     return PolicyVersion(
         raw["VersionId"], bool(raw["IsDefaultVersion"]), load(document) if document is not None else None
     )
 
 
-def decode_role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
+def decode_role(raw: _Answer, attached: Iterable[_Answer]) -> ObservedRole:
     boundary = raw.get("PermissionsBoundary") or {}
     return ObservedRole(
         name=raw["RoleName"],
@@ -60,7 +60,7 @@ def decode_role(raw: Answer, attached: Iterable[Answer]) -> ObservedRole:
     )
 
 
-def decode_role_detail(raw: Answer) -> ObservedRole:
+def decode_role_detail(raw: _Answer) -> ObservedRole:
     """A role as GetAccountAuthorizationDetails returns it, without description and duration."""
     inline = {entry["PolicyName"]: load(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())}
     profiles = tuple(entry["InstanceProfileName"] for entry in raw.get("InstanceProfileList", ()))
@@ -72,7 +72,7 @@ def decode_role_detail(raw: Answer) -> ObservedRole:
     )
 
 
-def decode_policy_detail(raw: Answer) -> ObservedPolicy:
+def decode_policy_detail(raw: _Answer) -> ObservedPolicy:
     """A policy as GetAccountAuthorizationDetails returns it: with all versions, without tags and description."""
     versions = tuple(map(decode_version, raw.get("PolicyVersionList", ())))
     default = next((version for version in versions if version.is_default), None)
@@ -88,7 +88,7 @@ def decode_policy_detail(raw: Answer) -> ObservedPolicy:
     )
 
 
-def decode_agent(raw: Answer) -> Agent:
+def decode_agent(raw: _Answer) -> Agent:
     """The add-on of the agent, with its health issues in words."""
     issues = (raw.get("health") or {}).get("issues") or ()
     return Agent(
@@ -119,7 +119,7 @@ _ASSOCIATION_FIELDS = frozenset(
 )
 
 
-def decode_association(raw: Answer, cluster: str = "") -> ObservedAssociation:
+def decode_association(raw: _Answer, cluster: str = "") -> ObservedAssociation:
     """``cluster`` is what keys of workloads call its cluster, where that is not its name."""
     session_policy = raw.get("policy")
     return ObservedAssociation(
@@ -148,7 +148,7 @@ def _tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in raw or ()}
 
 
-def _changed_at(raw: Answer) -> str:
+def _changed_at(raw: _Answer) -> str:
     return _time(raw.get("UpdateDate") or raw.get("CreateDate"))
 
 

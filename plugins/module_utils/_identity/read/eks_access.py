@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from ..._aws.client import Api
 from ..._aws.errors import classify
-from ..model.aws_errors import AwsError
-from ..model.eks_target import CallerAccess, EksTarget
+from ..model.cluster import CallerAccess, EksTarget
+from ..model.errors import AwsError
 from .answers import answered_at
 
 _SESSION = re.compile(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from ..model.aws_errors import AwsError
+from ..model.errors import AwsError
 
 LOOKS = 3
 Found = TypeVar("Found")

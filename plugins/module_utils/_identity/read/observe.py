@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 
-from ..._aws.concurrency import map_concurrently
-from ..._findings.key import WorkloadKey
-from ..model.age import is_new
-from ..model.arns import parse_role_arn
-from ..model.aws_errors import AwsError
+from ..._aws.transport import map_concurrently
+from ..._findings.finding import WorkloadKey
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, PolicySpec, RoleSpec
+from ..model.errors import AwsError
+from ..model.names import is_of_another, lacks_owner, parse_role_arn
 from ..model.observed import (
     Document,
     Observed,
@@ -29,9 +28,9 @@ from ..model.observed import (
     Reach,
     ReadFailure,
     UnlistedAssociations,
+    is_new,
     users_of,
 )
-from ..model.ownership import is_of_another, lacks_owner
 from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
 from .cluster_associations import (

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..._aws.client import Api
-from ..model.aws_errors import AwsError
 from ..model.cluster import Account, Clusters
+from ..model.errors import AwsError
 from ..model.observed import ReadFailure
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target

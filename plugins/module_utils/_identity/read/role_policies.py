@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
+from ..._aws.transport import map_concurrently
 from ..._policy.permissions.permissions import NamedPolicy
-from ..model.aws_errors import AwsError
+from ..model.errors import AwsError
 
 
 @dataclass(frozen=True, slots=True)

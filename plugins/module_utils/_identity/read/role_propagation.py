@@ -14,9 +14,9 @@ from ..._aws.client import Api
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.text import Document, load
 from ..._policy.trust.trust import check_trust
-from ..model.age import YOUNG
-from ..model.arns import parse_role_arn
-from ..model.aws_errors import AwsError
+from ..model.errors import AwsError
+from ..model.names import parse_role_arn
+from ..model.observed import YOUNG
 from .answers import answered_at
 
 

@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..._aws.client import Api
-from ..model.arns import parse_role_arn
 from ..model.cluster import Account
 from ..model.desired import RoleSpec
+from ..model.names import parse_role_arn
 from ..model.observed import ObservedRole
 from .decode import decode_role
 from .looks import read_whole

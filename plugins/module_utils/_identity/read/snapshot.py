@@ -18,10 +18,10 @@ from functools import partial
 from typing import Any
 
 from ..._aws.client import Api, answers_by_page
-from ..._aws.concurrency import map_concurrently
+from ..._aws.transport import map_concurrently
 from ..._policy.language.canonical import same_meaning
-from ..model.aws_errors import AwsError
 from ..model.desired import Options, PolicySpec
+from ..model.errors import AwsError
 from ..model.observed import Document, ObservedPolicy, ObservedRole
 from .decode import decode_policy_detail, decode_role_detail
 

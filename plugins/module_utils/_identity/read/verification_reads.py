@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
-from ..._findings.key import WorkloadKey
+from ..._aws.transport import map_concurrently
+from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load
-from ..model.arns import parse_role_arn
-from ..model.aws_errors import AwsError, ErrorKind
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
+from ..model.errors import AwsError, ErrorKind
+from ..model.names import parse_role_arn
 from ..model.observed import (
     Agent,
     Document,

@@ -16,7 +16,7 @@ from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, key_of_row
 from ..kubernetes.run.half import KubernetesOutcome
-from ..model.messages import listed, sentence
+from ..model.errors import listed, sentence
 from ..model.rows import FailureRow, FindingRow
 from .text import SHOWN_FINDINGS, failure_line
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..model.messages import listed, sentence
+from ..model.errors import listed, sentence
 from .changes import change_lines_of_cluster
 from .reported import Reported
 from .text import NOTHING_VERIFIED, SHOWN_FINDINGS, note_lines

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias, get_args
 
 from ..kubernetes.model.objects import Object, text_of
-from ..model.messages import listed
+from ..model.errors import listed
 from .artifact import PREFIX, mapping_from_artifact
 from .changes import SHOWN_CHANGES, ChangeText
 from .fleet import NOT_A_REPORT, Ended, fleet_lines

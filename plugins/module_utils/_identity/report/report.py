@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
 from ..kubernetes.run.half import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
-from ..model.messages import listed
+from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .changes import describe_change, describe_kubernetes_change
 from .columns import WORST_FIRST, with_unchecked

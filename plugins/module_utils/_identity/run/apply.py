@@ -14,16 +14,14 @@ from functools import partial
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
 from ..._aws.interrupt import finishing
+from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.aws_errors import AwsError
 from ..model.changes import Call, Change, Plan
 from ..model.cluster import Clusters
-from ..model.failures import Failure, request_failure
-from ..model.messages import sentence
+from ..model.errors import AwsError, sentence
 from ..model.progress import NullProgress, Progress
-from ..model.targets import Target
+from ..model.targets import Failure, Target, request_failure
 from .journal import Journal
 from .outcome import Done, Outcome, Refusal
 from .replacement import prove, put_back, unproven

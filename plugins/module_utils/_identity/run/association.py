@@ -14,21 +14,17 @@ from dataclasses import dataclass, replace
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
 from ..._findings.codes import Code
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.trust.trust import check_trust
 from ..inputs.account_checks import foreign_role
-from ..model import tags
-from ..model.arns import parse_role_arn
-from ..model.aws_errors import AwsError
-from ..model.changes import Change, Plan
+from ..model.changes import Change, Plan, with_owner
 from ..model.cluster import Cluster, clusters_of
 from ..model.desired import AssociationSpec, Desired
-from ..model.errors import InputError
-from ..model.failures import Failure, request_failure
-from ..model.messages import sentence
+from ..model.errors import AwsError, InputError, sentence
+from ..model.names import parse_role_arn
 from ..model.observed import Observed, ObservedAssociation
 from ..model.rows import AssociationRow, association_row
-from ..model.targets import association_target
+from ..model.targets import Failure, association_target, request_failure
 from ..plan.associations import (
     WantedAssociation,
     addon_owned,
@@ -236,7 +232,7 @@ def _convergence(wanted: Wanted, association: ObservedAssociation | None) -> Cha
             key=wanted.key,
             role_arn=wanted.role_arn,
             spec=wanted.spec,
-            tags=tags.with_owner(tags_given) if association is None else tags_given,
+            tags=with_owner(tags_given) if association is None else tags_given,
             purge_tags=wanted.given_tags and wanted.purge_tags,
             force=wanted.force,
             # It is named, and it is the only thing that is asked for.

@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..model.changes import Change, Plan
-from ..model.failures import Failure
-from ..model.targets import Target
+from ..model.targets import Failure, Target
 from .outcome import Done, Outcome, Refusal
 
 

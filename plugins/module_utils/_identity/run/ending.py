@@ -16,9 +16,8 @@ from typing import Literal
 
 from ..._aws.interrupt import DEADLINE, UNHEARD, Interrupted, Stop, stoppable
 from ..._findings.codes import Code
-from ..._findings.options import with_option_names
-from ..model.aws_errors import AwsError
-from ..model.errors import InputError
+from ..._findings.text import with_option_names
+from ..model.errors import AwsError, InputError
 from .journal import Cause
 
 # What a module tells by itself.

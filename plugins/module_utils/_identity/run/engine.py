@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..._aws.client import Api
-from ..._aws.concurrency import map_concurrently
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..model.aws_errors import AwsError
+from ..._aws.transport import map_concurrently
+from ..._findings.finding import Finding, WorkloadKey
 from ..model.changes import Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
+from ..model.errors import AwsError
 from ..model.observed import Observed, ObservedAssociation
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target

@@ -16,12 +16,9 @@ from ..._aws.client import Api
 from ..._findings.finding import Finding
 from ..inputs.account_checks import has_many_policies, validate_accounts, validate_attachments
 from ..inputs.fleet import Member
-from ..model.api_server import as_left_open, as_refusal, judge_api_server
-from ..model.aws_errors import AwsError, ErrorKind
-from ..model.cluster import Account, Cluster, Clusters
+from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal, judge_api_server
 from ..model.desired import Desired, Options, State
-from ..model.errors import InputError
-from ..model.messages import sentence
+from ..model.errors import AwsError, ErrorKind, InputError, sentence
 from ..read.account import read_attachment_quota
 from ..read.cluster import Place, find_clusters, read_caller, require_account
 

@@ -15,14 +15,12 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..inputs.fleet import Member
-from ..model.aws_errors import AwsError
 from ..model.checks import Verified
 from ..model.cluster import Account
-from ..model.failures import Failure
-from ..model.leftover import display
-from ..model.messages import SHOWN_UNLISTED, listed, sentence
+from ..model.errors import SHOWN_UNLISTED, AwsError, listed, sentence
 from ..model.observed import Observed
-from ..model.rows import finding_row
+from ..model.rows import describe_key, finding_row
+from ..model.targets import Failure
 from .fleet import Fleet
 from .outcome import Run
 from .perform import Performed
@@ -106,7 +104,7 @@ def verified_rows(
 
 def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
     """``failures`` are those of its workloads, among them what waits for it elsewhere."""
-    workloads = [display(workload.key) for workload in member.workloads]
+    workloads = [describe_key(workload.key) for workload in member.workloads]
     where = f"account {account.account_id}, "
     operation = f"{error.operation}: " if error.operation else ""
     count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"

@@ -12,13 +12,12 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..model.changes import Call, Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
-from ..model.failures import Failure
 from ..model.observed import Observed
-from ..model.targets import Target, associations_target
+from ..model.targets import Failure, Target, associations_target
 from .attempts import joined
 from .outcome import Done, Refusal, Run
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._findings.finding import Finding
-from ..model.aws_errors import ONCE_ONLY, AwsError, ErrorKind
 from ..model.changes import Change, Plan
 from ..model.desired import Desired
-from ..model.failures import Failure
+from ..model.errors import ONCE_ONLY, AwsError, ErrorKind
 from ..model.observed import Observed
+from ..model.targets import Failure
 
 
 @dataclass(frozen=True, slots=True)

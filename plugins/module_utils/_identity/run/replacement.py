@@ -18,11 +18,10 @@ from dataclasses import fields
 from typing import Any
 
 from ..._aws.client import Api
-from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Call, Change
-from ..model.failures import Failure, request_failure
-from ..model.messages import listed, sentence
+from ..model.errors import AwsError, ErrorKind, listed, sentence
 from ..model.observed import ObservedAssociation
+from ..model.targets import Failure, request_failure
 from ..read.associations import describe_association
 from .waiting import WaitPolicy, send
 

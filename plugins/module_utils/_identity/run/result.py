@@ -14,16 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible, with_remedy
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
-from ..model.failures import Failure
-from ..model.leftover import display, workload_text
-from ..model.messages import listed, sentence
+from ..model.errors import listed, sentence
 from ..model.observed import Observed, ObservedAssociation
 from ..model.rows import (
     ChangeRow,
@@ -35,8 +32,11 @@ from ..model.rows import (
     WorkloadFacts,
     WorkloadRow,
     check_row,
+    describe_key,
     finding_row,
+    workload_text,
 )
+from ..model.targets import Failure
 from ..read.decode import decode_association
 from .outcome import Run
 
@@ -165,7 +165,7 @@ def failure_message(run: Run, cluster: Cluster) -> str:
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
     for failure in causes[:SHOWN_FAILURES]:
         text = (
-            f"- {listed(map(display, failure.workloads))}: {failure.action} {failure.target.label}: "
+            f"- {listed(map(describe_key, failure.workloads))}: {failure.action} {failure.target.label}: "
             f"{failure.error_code}: {sentence(failure.message)}"
         )
         lines += with_remedy(text, failure.remedy, "    ")

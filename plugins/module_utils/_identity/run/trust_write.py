@@ -19,14 +19,13 @@ from datetime import datetime
 from typing import Any
 
 from ..._aws.client import Api
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import load, to_json
 from ..._policy.trust.merge import merge_trust
 from ..._policy.trust.statements import TrustGrant, covered, read_grants, with_grants
-from ..model.aws_errors import AwsError
 from ..model.changes import Call, Change
+from ..model.errors import AwsError
 from ..model.observed import Observed, OutsideAssociations
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
 from ..read.answers import answered_at

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
-from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Change
+from ..model.errors import AwsError, ErrorKind
 from ..model.observed import Observed, ObservedAssociation, ReadFailure, users_of
 from ..read.cluster_associations import read_associations
 from ..read.decode import decode_role

@@ -15,11 +15,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Change
+from ..model.errors import AwsError, ErrorKind
 from ..model.observed import (
     Observed,
     ObservedAssociation,

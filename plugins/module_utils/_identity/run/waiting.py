@@ -15,8 +15,8 @@ from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
-from ..model.aws_errors import AwsError, ErrorKind
 from ..model.changes import Call
+from ..model.errors import AwsError, ErrorKind
 
 # These build on something made before, which IAM may not know yet.
 _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary", "TagPolicy"))

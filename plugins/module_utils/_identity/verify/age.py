@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.finding import Finding
 from ..model.checks import FAIL, UNKNOWN, Check, Status, Verified
-from ..model.messages import as_clause
+from ..model.errors import as_clause
 from ..model.observed import Observed
 from ..plan.young import Young, in_minutes, youngest
 from .trust_policy import is_foreign

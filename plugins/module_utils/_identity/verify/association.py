@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.text import to_json
-from ..model import tags
+from ..model.changes import compare_tags, tags_after
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure
 from ..model.desired import AssociationSpec, Workload
-from ..model.messages import listed
+from ..model.errors import listed
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from ..model.targets import association_target, associations_target
 from ..plan.associations import find_extra_settings, same_session_policy
@@ -104,9 +103,9 @@ def _find_difference(
         )
     if not association.owned:
         return unmarked(subject, workload.key)
-    change = tags.compare(association.tags, spec.tags, False)
+    change = compare_tags(association.tags, spec.tags, False)
     if change:
-        after = tags.after(association.tags, change)
+        after = tags_after(association.tags, change)
         differing = differences({"tags": association.tags}, {"tags": after})
         return replace(_settings_differ(subject, differing, workload.key), raised_as="warning")
     return None

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..._policy.language.text import load
-from ..model.arns import parse_role_arn
 from ..model.checks import Verified
 from ..model.desired import AssociationSpec, Desired, RoleSpec, Workload
+from ..model.names import parse_role_arn
 from ..model.observed import Observed, ObservedAssociation, VerificationReads
 from .association import check_association
 from .cluster import check_agent

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import Policy, parse_policy
 from ..._policy.permissions.bucket_objects import find_bucket_grants
 from ..._policy.permissions.catalogue import Catalogue, allowed_names, is_name, lint_policy, lint_required

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.language.context import Context
 from ..._policy.language.elements import PolicyError
@@ -21,7 +20,7 @@ from ..._policy.permissions.futile import find_what_takes_all
 from ..._policy.permissions.permissions import NamedPolicy, Required, check_permission, permission_layers
 from ..model.checks import Check, conclude, conclude_unread, join_checks
 from ..model.desired import Desired, Workload
-from ..model.messages import as_clause
+from ..model.errors import as_clause
 from ..model.observed import Document, Observed, ObservedRole, ReadFailure, VerificationReads, target_of
 from ..model.shared import shared_roles
 from ..plan import retained

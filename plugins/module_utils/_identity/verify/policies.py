@@ -13,9 +13,9 @@ from collections.abc import Callable
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.language.canonical import same_meaning
-from ..model.arns import is_aws_managed
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
 from ..model.desired import PolicySpec, Workload
+from ..model.names import is_aws_managed
 from ..model.observed import Observed, ObservedPolicy, VerificationReads
 from ..model.targets import policy_target
 from .trust_policy import find_role

@@ -15,13 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
-from ..model import tags
+from ..._findings.finding import Finding, WorkloadKey
+from ..model.changes import compare_tags, tags_after, without_owner
 from ..model.checks import Check, conclude, join_checks
 from ..model.desired import Options, Workload
+from ..model.names import OWNER_TAG, lacks_owner
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
-from ..model.ownership import OWNER_TAG, lacks_owner
 from ..model.targets import Target, policy_target, role_target
 from ..plan.roles import update_role
 
@@ -66,7 +65,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
         return
     if lacks_owner(role.tags, spec.tags):
         yield _without_owner(role_target(role.name), spec.tags, workload.key)
-        spec = replace(spec, tags=tags.without_owner(spec.tags))
+        spec = replace(spec, tags=without_owner(spec.tags))
     change = update_role(spec, role, Options(), (workload.key,))
     before, after = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
     if not role.owned:
@@ -98,7 +97,7 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
         wanted = spec.tags
         if lacks_owner(policy.tags, wanted):
             yield _without_owner(policy_target(policy.arn), wanted, workload.key)
-            wanted = tags.without_owner(wanted)
+            wanted = without_owner(wanted)
         if texts := _tag_texts(policy, wanted):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
@@ -125,7 +124,7 @@ def _described(policy: ObservedPolicy, present: str, wanted: str, key: WorkloadK
 
 def _tag_texts(policy: ObservedPolicy, wanted: Mapping[str, str]) -> list[str]:
     present = policy.tags or {}
-    return differences({"tags": present}, {"tags": tags.after(present, tags.compare(present, wanted, False))})
+    return differences({"tags": present}, {"tags": tags_after(present, compare_tags(present, wanted, False))})
 
 
 def _without_owner(target: Target, wanted: Mapping[str, str], key: WorkloadKey) -> Finding:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._findings.finding import Finding
-from ..._findings.key import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..model.checks import FAIL, Check, conclude, join_checks
 from ..model.desired import Desired, Workload
 from ..model.observed import Observed, ObservedRole

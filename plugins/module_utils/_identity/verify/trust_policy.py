@@ -14,10 +14,10 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
-from ..model.arns import parse_role_arn
 from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread, find_read_failure
 from ..model.cluster import Account
 from ..model.desired import TrustScope, Workload
+from ..model.names import parse_role_arn
 from ..model.observed import Observed, ObservedRole
 from ..model.targets import role_target
 from ..plan.associations import find_extra_settings

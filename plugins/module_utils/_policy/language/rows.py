@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from ..._findings.codes import Severity
 from ..._findings.finding import Finding
-from ..._findings.severities import Severity
 from ..._findings.text import visible
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._findings.codes import Code
+from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
-from ..._findings.severities import Severity
 from ..evaluation.request import ACTIONS, ASSUME_ROLE, TAG_SESSION
 from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test

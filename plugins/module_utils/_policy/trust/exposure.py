@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..._findings.codes import Code
+from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
-from ..._findings.severities import Severity
 from ..evaluation.evaluate import Layer, ask
 from ..evaluation.query import Question
 from ..evaluation.request import Subject, pod_identity_context

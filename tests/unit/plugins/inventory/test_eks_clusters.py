@@ -17,12 +17,8 @@ from ansible_collections.workload_identity.aws.plugins.inventory.eks_clusters im
     InventoryModule,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs import inventory_source
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
-    host_variables,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import host_variables
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
     found,
 )

@@ -10,8 +10,10 @@ from collections.abc import Callable
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     split_commands,
     visible,
@@ -25,11 +27,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import (
-    request_failure,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
     aws_message,
     input_message,
 )
@@ -37,7 +36,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     check_row,
     finding_row,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    request_failure,
+    role_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.changes import (
     describe_change,
     describe_kubernetes_change,

@@ -19,8 +19,8 @@ import yaml
 from ansible import constants
 from ansible.module_utils import basic
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.modules import (

@@ -29,10 +29,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Query,
     Trial,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
 )

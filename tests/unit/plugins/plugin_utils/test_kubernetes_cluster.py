@@ -29,12 +29,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Written,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
-    EksTarget,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes_cluster,

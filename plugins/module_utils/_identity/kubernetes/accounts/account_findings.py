@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, WARNING, Check
 from .account_plan import Accounts, namespace_going
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
-from ...model.api_server import ApiServer, ApiServerRow, api_server_row, parse_api_server
+from ...._findings.finding import Finding, WorkloadKey
+from ...model.cluster import ApiServer, ApiServerRow, api_server_row, parse_api_server
 from ...model.desired import Workload, allowed_purge
-from ...model.messages import SHOWN_UNLISTED, listed, sentence
+from ...model.errors import SHOWN_UNLISTED, listed, sentence
 from ..api.api_errors import FORBIDDEN, ApiError
 from ..api.cluster import ClusterReader, Query
 from ..model.aws_result import AwsResult

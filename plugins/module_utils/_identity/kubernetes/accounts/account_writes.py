@@ -21,9 +21,8 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
-from ...model.messages import sentence
+from ...._findings.finding import Finding, WorkloadKey
+from ...model.errors import sentence
 from ...model.rows import FailureRow
 from ..api.api_errors import ApiError, refusal
 from ..api.cluster import KubernetesCluster, Query, Written

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 
 from ...._findings.codes import Code
 from ...._findings.text import visible_sentence
-from ...model.api_server import ApiServer
-from ...model.messages import sentence
+from ...model.cluster import ApiServer
+from ...model.errors import sentence
 from ...model.rows import FailureRow
 from ..model.objects import Object, name_of
 

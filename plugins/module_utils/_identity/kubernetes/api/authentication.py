@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal
 
-from ...model.eks_target import CallerAccess, EksTarget
+from ...model.cluster import CallerAccess, EksTarget
 from ...model.errors import InputError
 
 KubeAuth = Literal["auto", "eks", "kubeconfig"]

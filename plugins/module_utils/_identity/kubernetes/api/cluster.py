@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from ...model.api_server import ApiServer
+from ...model.cluster import ApiServer
 from ..model.objects import Object, name_of
 from .api_errors import ApiError
 

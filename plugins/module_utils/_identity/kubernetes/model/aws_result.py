@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import TypeAlias, cast
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
 from .objects import Object, mapping_of, objects_of, parse_time, text_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple, TypeAlias
 
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import WorkloadKey
 
 Object: TypeAlias = Mapping[str, object]
 

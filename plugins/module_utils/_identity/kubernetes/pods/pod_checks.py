@@ -16,10 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
-from ...model.messages import listed
+from ...model.errors import listed
 from ..api.api_errors import FORBIDDEN, ApiError, remedy_of
 from ..model.aws_result import VerifiedWorkload
 from ..model.objects import age

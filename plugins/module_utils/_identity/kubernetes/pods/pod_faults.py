@@ -17,10 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ...._findings.codes import Code
-from ...._findings.severities import Severity
-from ...._findings.table import TABLE
-from ...model.messages import listed
+from ...._findings.codes import Code, Severity
+from ...._findings.finding import TABLE
+from ...model.errors import listed
 from ..model.objects import shown_time
 from .environment import (
     IPV4_ADDRESS,

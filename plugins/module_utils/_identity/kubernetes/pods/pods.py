@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from ...._findings.key import WorkloadKey
-from ...model.messages import listed
+from ...._findings.finding import WorkloadKey
+from ...model.errors import listed
 from ..api.api_errors import ApiError
 from ..api.cluster import Listing, Reads
 from ..model.objects import (

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ...._findings.codes import Code
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import WorkloadKey
 from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification, VerifiedWorkload

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ...._findings.codes import Code
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import WorkloadKey
 from ...model.checks import FAIL, UNKNOWN, Check
-from ...model.messages import listed, sentence
+from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, refusal, remedy_of
 from ..api.cluster import Clock, KubernetesCluster, Reads, Written

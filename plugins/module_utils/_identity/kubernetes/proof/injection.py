@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ...._findings.codes import Code
-from ...._findings.key import WorkloadKey
-from ...model.messages import sentence
+from ...._findings.finding import WorkloadKey
+from ...model.errors import sentence
 from ..api.api_errors import ApiError
 from ..api.cluster import BUSY, Trial, is_transient
 from ..model.objects import MANAGED_BY_LABELS, Object, member

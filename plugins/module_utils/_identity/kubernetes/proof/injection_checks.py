@@ -17,10 +17,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
-from ...._findings.severities import Severity
+from ...._findings.codes import Code, Severity
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import PASS, UNKNOWN, Check, conclude
 from ..api.cluster import Clock, KubernetesCluster, Query
 from ..model.aws_result import AwsResult, VerifiedWorkload

@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, SKIPPED, UNKNOWN, Check
-from ...model.messages import listed, sentence
+from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, ApiError, refusal, refusal_of
 from ..api.cluster import Clock, KubernetesCluster, Query, Written

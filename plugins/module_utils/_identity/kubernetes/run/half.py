@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import UNKNOWN, Check
 from ...model.rows import CheckRow, FailureRow, FindingRow, check_row, finding_row
 from ..accounts.account_findings import AccountState, check_account

@@ -24,9 +24,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ...._findings.codes import Code
-from ...._findings.finding import Finding
-from ...._findings.key import WorkloadKey
-from ...model.messages import listed
+from ...._findings.finding import Finding, WorkloadKey
+from ...model.errors import listed
 from ...model.rows import FailureRow
 from ..accounts.account_findings import IRSA_ANNOTATION
 from ..accounts.account_plan import AccountPlan, Accounts

@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assume_refusals import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import (
     already_expired,
+    classify,
     explain_refusal,
     unexpected_account,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.options import (
-    with_option_names,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
     aws_message,
 )
 

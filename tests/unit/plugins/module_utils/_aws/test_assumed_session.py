@@ -15,12 +15,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed
     Connection,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_with
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 
 pytest.importorskip("boto3")
 

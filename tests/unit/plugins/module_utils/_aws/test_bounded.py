@@ -11,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws import bounded
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.bounded import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws import transport
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     Bounded,
     OutOfTime,
-    within,
+    call_within,
 )
 
 Within = Callable[[float, Callable[[], Any]], Any]
 
 
-@pytest.fixture(params=[within, Bounded().within], ids=["once", "again and again"])
+@pytest.fixture(params=[call_within, Bounded().within], ids=["once", "again and again"])
 def in_time(request: pytest.FixtureRequest) -> Within:
     chosen: Within = request.param
     return chosen
@@ -77,7 +77,7 @@ def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
 
 
 def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
     work = Bounded()
     thread = work.within(5, threading.current_thread)
     thread.join(5)

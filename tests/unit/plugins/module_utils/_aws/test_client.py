@@ -21,11 +21,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     as_aws_error,
     snake_case,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
+    Retries,
+    map_concurrently,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.associations import (
     describe_association,
 )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

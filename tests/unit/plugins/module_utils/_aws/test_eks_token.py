@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_tok
     regional_client,
     sign_token,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
 )

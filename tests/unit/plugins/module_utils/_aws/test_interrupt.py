@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.concurrency import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
     Interrupted,
@@ -27,16 +26,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
     raise_if_interrupted,
     stoppable,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import RateLimiter
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Pace, Retries
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
-    ErrorKind,
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
+    Pace,
+    RateLimiter,
+    Retries,
+    map_concurrently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import ErrorKind
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Target,

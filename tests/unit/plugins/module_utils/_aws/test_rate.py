@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.rate import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     FIRST,
     SLOWEST,
     Rate,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import as_aws_error
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.retry import Retries
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
 )

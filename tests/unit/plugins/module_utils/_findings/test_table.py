@@ -12,27 +12,24 @@ from pathlib import Path
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings import (
     kubernetes_codes,
-    policy_codes,
     run_codes,
     verification_codes,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.descriptions import Description
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code, Description
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE, Finding
 
 ROOT = Path(__file__).resolve().parents[5]
 PLUGINS = ROOT / "plugins"
 GROUPS = (
     verification_codes.VERIFICATION,
-    run_codes.RUN,
+    run_codes.RUNS,
     run_codes.FAILURES,
     kubernetes_codes.CLUSTER,
     kubernetes_codes.INJECTION,
     kubernetes_codes.PROOF,
-    policy_codes.TRUST_REASONS,
-    policy_codes.TRUST_NOTES,
-    policy_codes.PERMISSIONS,
+    verification_codes.TRUST_REASONS,
+    verification_codes.TRUST_NOTES,
+    verification_codes.PERMISSIONS,
 )
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
     validate_accounts,
 )
@@ -36,7 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ParsedInput,
     State,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     CLUSTER_TAG,
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,

@@ -25,9 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     name_of,
     text_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )

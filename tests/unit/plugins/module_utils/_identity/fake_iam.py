@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 
 Answer = dict[str, Any]
 ATTACHMENTS = 10

@@ -11,7 +11,7 @@ import json
 from random import Random
 from urllib.parse import quote
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.table import TABLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     evaluate,

@@ -11,12 +11,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_accounts,
     validate_attachments,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.arns import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     IamArn,
     parse_policy_arn,
     parse_role_arn,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
     desired,

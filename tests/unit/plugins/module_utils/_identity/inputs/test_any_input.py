@@ -31,8 +31,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     ROLE_KEYS,
     WORKLOAD_KEYS,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
     input_message,
 )
 from hypothesis import HealthCheck, given, settings

@@ -11,9 +11,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     assume_role_spec,
     read_assume_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ARN = "arn:aws:iam::444455556666:role/teams/fleet"

@@ -13,18 +13,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     validate_credentials,
     validate_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
+    AccountAccess,
     AssumeRole,
+    Filter,
+    Organization,
     RoleByName,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
-    Filter,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
-    AccountAccess,
-    Organization,
-)
 
 ONE = "arn:aws:iam::111122223333:role/fleet"
 TWO = "arn:aws:iam::444455556666:role/path/fleet"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     AgentAddon,
     FoundCluster,
 )

@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.cached import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import (
     from_cache,
     to_cache,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     AgentAddon,
+    AssumeRole,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
     found,

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.failures import (
-    describe_failures,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
-    ReadFailure,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import describe_unread
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
+    UnreadClusters,
 )
 
 ACCOUNT = "111122223333"
@@ -56,13 +54,13 @@ CASES = [
 ]
 
 
-def failure(account: str, region: str, cluster: str, operation: str, code: str, text: str) -> ReadFailure:
-    return ReadFailure(account, region, cluster, classify(operation, code, text))
+def failure(account: str, region: str, cluster: str, operation: str, code: str, text: str) -> UnreadClusters:
+    return UnreadClusters(account, region, cluster, classify(operation, code, text))
 
 
 @pytest.mark.parametrize(("given", "sentence"), CASES)
 def test_each_failure_has_its_sentence(given: tuple[str, str, str, str, str, str], sentence: str) -> None:
-    assert describe_failures([failure(*given)]) == [sentence]
+    assert describe_unread([failure(*given)]) == [sentence]
 
 
 def test_clusters_that_fail_alike_share_a_sentence() -> None:
@@ -71,7 +69,7 @@ def test_clusters_that_fail_alike_share_a_sentence() -> None:
         for number in range(7)
     ]
     other = failure(ACCOUNT, "us-west-2", "c0", "eks:DescribeCluster", "AccessDeniedException", "no")
-    first, second = describe_failures([*failures, other])
+    first, second = describe_unread([*failures, other])
     assert first.startswith(
         "Clusters c0, c1, c2, c3, c4 and 2 more in account 111122223333, region eu-central-1:"
     )

@@ -8,19 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory.hosts import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import (
     groups_of,
     host_variables,
     make_hosts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     AgentAddon,
+    AssumeRole,
     FoundCluster,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.inventory.clusters import (
     found,
 )

@@ -10,8 +10,9 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
+    Cluster,
     api_server_row,
     as_left_open,
     as_refusal,
@@ -20,7 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     judge_api_server,
     parse_api_server,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 
 ENDPOINT = "https://ABC.gr7.us-west-2.eks.amazonaws.com"
 OURS, NEXT, OTHER = frozenset({"aa"}), frozenset({"aa", "bb"}), frozenset({"cc"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     Filter,
     is_wanted,
 )

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import aws_failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Failure,
     request_failure,
+    role_target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.messages import (
-    aws_failure,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import role_target
 
 KEYS = (WorkloadKey("my-cluster", "default", "app"),)
 ERROR = classify("iam:DeleteRole", "DeleteConflict", "In use.")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.labels import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     is_key,
     is_label_value,
     is_owner,

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     check_row,

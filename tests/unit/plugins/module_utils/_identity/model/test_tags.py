@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import tags
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model import changes
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     MANAGED_BY_TAG,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import OWNED
@@ -17,32 +17,32 @@ AWS_TAG = "aws:cloudformation:stack-name"
 @pytest.mark.parametrize(
     ("present", "wanted", "purge", "change"),
     [
-        pytest.param({}, {}, True, tags.TagChange({}, ()), id="none"),
-        pytest.param({"a": "1"}, {"a": "1"}, True, tags.TagChange({}, ()), id="alike"),
-        pytest.param({}, {"a": "1"}, False, tags.TagChange({"a": "1"}, ()), id="missing"),
-        pytest.param({"a": "1"}, {"a": "2"}, False, tags.TagChange({"a": "2"}, ()), id="other value"),
+        pytest.param({}, {}, True, changes.TagChange({}, ()), id="none"),
+        pytest.param({"a": "1"}, {"a": "1"}, True, changes.TagChange({}, ()), id="alike"),
+        pytest.param({}, {"a": "1"}, False, changes.TagChange({"a": "1"}, ()), id="missing"),
+        pytest.param({"a": "1"}, {"a": "2"}, False, changes.TagChange({"a": "2"}, ()), id="other value"),
         pytest.param(
-            {"a": "1"}, {"A": "1"}, True, tags.TagChange({"A": "1"}, ("a",)), id="letter case counts"
+            {"a": "1"}, {"A": "1"}, True, changes.TagChange({"A": "1"}, ("a",)), id="letter case counts"
         ),
-        pytest.param({"b": "1", "a": "1"}, {}, True, tags.TagChange({}, ("a", "b")), id="purged"),
-        pytest.param({"b": "1"}, {}, False, tags.TagChange({}, ()), id="kept without purge"),
-        pytest.param({**OWNED, AWS_TAG: "x"}, {}, True, tags.TagChange({}, ()), id="never removed"),
+        pytest.param({"b": "1", "a": "1"}, {}, True, changes.TagChange({}, ("a", "b")), id="purged"),
+        pytest.param({"b": "1"}, {}, False, changes.TagChange({}, ()), id="kept without purge"),
+        pytest.param({**OWNED, AWS_TAG: "x"}, {}, True, changes.TagChange({}, ()), id="never removed"),
     ],
 )
 def test_compare(
-    present: dict[str, str], wanted: dict[str, str], purge: bool, change: tags.TagChange
+    present: dict[str, str], wanted: dict[str, str], purge: bool, change: changes.TagChange
 ) -> None:
-    assert tags.compare(present, wanted, purge) == change
+    assert changes.compare_tags(present, wanted, purge) == change
 
 
 def test_after_a_change_the_rest_is_as_before() -> None:
-    change = tags.TagChange({"a": "2", "c": "3"}, ("b",))
-    assert tags.after({"a": "1", "b": "1", "d": "4"}, change) == {"a": "2", "c": "3", "d": "4"}
+    change = changes.TagChange({"a": "2", "c": "3"}, ("b",))
+    assert changes.tags_after({"a": "1", "b": "1", "d": "4"}, change) == {"a": "2", "c": "3", "d": "4"}
 
 
 def test_removals_are_requested_before_additions() -> None:
-    change = tags.TagChange({"b": "2", "a": "1"}, ("x", "y"))
-    assert tags.iam_calls("Role", {"RoleName": "r"}, change) == [
+    change = changes.TagChange({"b": "2", "a": "1"}, ("x", "y"))
+    assert changes.iam_tag_calls("Role", {"RoleName": "r"}, change) == [
         Call("iam", "UntagRole", {"RoleName": "r", "TagKeys": ["x", "y"]}),
         Call(
             "iam",
@@ -50,17 +50,21 @@ def test_removals_are_requested_before_additions() -> None:
             {"RoleName": "r", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]},
         ),
     ]
-    assert tags.eks_calls("arn", change) == [
+    assert changes.eks_tag_calls("arn", change) == [
         Call("eks", "UntagResource", {"resourceArn": "arn", "tagKeys": ["x", "y"]}),
         Call("eks", "TagResource", {"resourceArn": "arn", "tags": {"b": "2", "a": "1"}}),
     ]
 
 
 def test_nothing_to_change_is_no_request() -> None:
-    change = tags.TagChange({}, ())
+    change = changes.TagChange({}, ())
     assert not change
-    assert tags.iam_calls("Policy", {"PolicyArn": "p"}, change) == tags.eks_calls("arn", change) == []
+    assert (
+        changes.iam_tag_calls("Policy", {"PolicyArn": "p"}, change)
+        == changes.eks_tag_calls("arn", change)
+        == []
+    )
 
 
 def test_the_mark_of_ownership_cannot_be_given_another_value() -> None:
-    assert tags.with_owner({MANAGED_BY_TAG: "me", "a": "1"}) == {**OWNED, "a": "1"}
+    assert changes.with_owner({MANAGED_BY_TAG: "me", "a": "1"}) == {**OWNED, "a": "1"}

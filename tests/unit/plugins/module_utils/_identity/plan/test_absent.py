@@ -13,11 +13,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     role_target,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     CLUSTER_TAG,
     OWNER_TAG,
 )

@@ -13,12 +13,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Call,
     Stage,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import (
-    OWNER_TAG,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     policy_target,

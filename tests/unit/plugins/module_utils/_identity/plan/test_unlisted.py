@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
     clusters_of,
@@ -19,12 +19,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
     ObservedAssociation,
     UnlistedAssociations,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
     find_empty_list,
     find_unlisted,

@@ -13,21 +13,17 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.assume_role import (
-    AssumeRole,
-    RoleByName,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster_filters import (
-    Filter,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.found_clusters import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     AccountAccess,
     AgentAddon,
+    AssumeRole,
+    Filter,
     FoundClusters,
     InventoryRequest,
     Organization,
+    RoleByName,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
 )

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
     EksTarget,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_caller_access,
     read_eks_target,

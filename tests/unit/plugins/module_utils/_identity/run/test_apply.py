@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
     Failure,
     Plan,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
     Resource,

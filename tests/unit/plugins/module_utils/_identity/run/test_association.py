@@ -16,11 +16,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
     Interrupted,
     stoppable,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     AssociationSpec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_propagation import (
     may_become_usable,
 )

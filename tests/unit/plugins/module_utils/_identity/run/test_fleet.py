@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     Asked,
     Stopped,
     members_of,
     stopped_keys,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,

@@ -18,10 +18,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
     Interrupted,
     stoppable,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Failure,
     attachment_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope

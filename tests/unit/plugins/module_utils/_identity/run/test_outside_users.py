@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,

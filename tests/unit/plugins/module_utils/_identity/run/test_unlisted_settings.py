@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
     verify,
     workloads_of,

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     TrustScope,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.failures import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import is_owned
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.ownership import is_owned
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (

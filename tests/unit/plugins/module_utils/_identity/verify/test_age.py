@@ -11,9 +11,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code, Severity
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.severities import Severity
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
     VERIFICATION,
 )

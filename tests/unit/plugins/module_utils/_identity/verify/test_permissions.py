@@ -7,16 +7,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.aws_errors import (
-    AwsError,
-    ErrorKind,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
     PASS,
     UNKNOWN,
     Check,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    ErrorKind,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,

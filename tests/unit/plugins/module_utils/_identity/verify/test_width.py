@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import with_owner
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
@@ -15,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Observed,
     ObservedRole,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.tags import with_owner
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import wanted_trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.width import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
-    WorkloadKey,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPurgeScope,
     Preflight,

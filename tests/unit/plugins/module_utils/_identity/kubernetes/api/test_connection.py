@@ -12,9 +12,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_api_error,
     unreachable_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 
 PLACE = "The Kubernetes API of cluster my-cluster (region us-west-2) "
 POOL = "HTTPSConnectionPool(host='abc.eks.amazonaws.com', port=443): Max retries exceeded with url: /version (Caused by "

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
     refusal_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.eks_target import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
     EksTarget,
     eks_target_row,

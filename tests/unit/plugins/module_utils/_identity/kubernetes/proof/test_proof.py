@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
-    WorkloadKey,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     PROOF_CAUSES,
     ProofRun,

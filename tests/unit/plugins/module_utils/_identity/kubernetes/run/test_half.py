@@ -11,9 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.key import (
-    WorkloadKey,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
     Preflight,
@@ -56,9 +54,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_outcome,
     run_half,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.api_server import (
-    ApiServer,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )

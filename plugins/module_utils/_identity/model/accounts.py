@@ -4,16 +4,91 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The EKS clusters of accounts and regions: what is asked for, what was found, what could not be read. Pure."""
+"""Accounts: the role that a run assumes, and the EKS clusters of accounts and regions that an inventory finds. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from .assume_role import AssumeRole, RoleByName
-from .aws_errors import AwsError
-from .cluster_filters import TAG, Filter
+from .errors import AwsError
+
+DEFAULT_SESSION_NAME = "workload-identity"
+# Seconds. Source: the parameter DurationSeconds of STS AssumeRole.
+DEFAULT_DURATION = 3600
+LEAST_DURATION = 900
+MOST_DURATION = 43200
+
+
+@dataclass(frozen=True, slots=True)
+class AssumeRole:
+    """A role to assume. ``duration`` is in seconds; an empty ``external_id`` is none.
+
+    Source: the parameters of STS AssumeRole.
+    """
+
+    arn: str
+    external_id: str = ""
+    session_name: str = DEFAULT_SESSION_NAME
+    duration: int = DEFAULT_DURATION
+
+    @property
+    def account_id(self) -> str:
+        return self.arn.split(":")[4]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleByName:
+    """A role of the same name in several accounts. The name may have a path before it, like fleet/reader."""
+
+    name: str
+    external_id: str = ""
+    session_name: str = DEFAULT_SESSION_NAME
+    duration: int = DEFAULT_DURATION
+
+    def in_account(self, partition: str, account_id: str) -> AssumeRole:
+        arn = f"arn:{partition}:iam::{account_id}:role/{self.name}"
+        return AssumeRole(arn, self.external_id, self.session_name, self.duration)
+
+
+# What the name of a criterion has before the key of a tag.
+TAG = "tag:"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A cluster matches when each criterion has a pattern that fits. Patterns are a shell's, with * and ?."""
+
+    criteria: Mapping[str, tuple[str, ...]]
+
+
+def is_wanted(
+    properties: Mapping[str, str],
+    include: Sequence[Filter],
+    exclude: Sequence[Filter],
+    described: bool = True,
+) -> bool:
+    """Whether a cluster of these properties is to be a host: some filter of ``include`` fits, if there is one, and
+    none of ``exclude``.
+
+    Of a cluster that is not ``described`` only some properties are known. The answer is then False only when it is
+    False whatever the others are.
+    """
+    if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
+        return False
+    return not include or any(
+        _fits(criteria_filter, properties, unknown=not described) for criteria_filter in include
+    )
+
+
+def _fits(criteria_filter: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
+    """``unknown`` is whether a criterion fits whose property is not there."""
+    return all(
+        any(fnmatchcase(properties[name], pattern) for pattern in patterns) if name in properties else unknown
+        for name, patterns in criteria_filter.criteria.items()
+    )
+
 
 ALL_REGIONS = "all"
 AGENT_ADDON = "eks-pod-identity-agent"
@@ -102,7 +177,7 @@ class FoundCluster:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadFailure:
+class UnreadClusters:
     """What could not be read: a cluster, a region, or, where these are empty, an account or the organization."""
 
     account_id: str
@@ -116,5 +191,5 @@ class FoundClusters:
     """``nothing_read``: something was asked for, and all of it failed."""
 
     clusters: tuple[FoundCluster, ...]
-    failures: tuple[ReadFailure, ...]
+    failures: tuple[UnreadClusters, ...]
     nothing_read: bool

@@ -4,24 +4,82 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Clusters as hosts: by what name, in which groups, with what variables. Pure."""
+"""Found clusters as hosts of an inventory: names, groups, variables, their cache, and failed reads in words. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from ..model.assume_role import AssumeRole
-from ..model.cluster_filters import TAG
-from ..model.errors import InputError
-from ..model.found_clusters import FoundCluster
+from .model.accounts import TAG, AgentAddon, AssumeRole, FoundCluster, UnreadClusters
+from .model.errors import InputError
+
+# Of the clusters that one message names.
+SHOWN_CLUSTERS = 5
+# What EKS answers where a region is not enabled for the account, to credentials that are valid elsewhere.
+_NOT_ENABLED = frozenset(
+    ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired")
+)
+
+
+def describe_unread(failures: Sequence[UnreadClusters]) -> list[str]:
+    """A sentence or two for each place; the clusters of a region that failed for one reason share theirs."""
+    same: dict[tuple[str, str, str, str], list[UnreadClusters]] = defaultdict(list)
+    for failure in failures:
+        key = (failure.account_id, failure.region, failure.error.operation, failure.error.code)
+        same[key].append(failure)
+    return [_describe(group) for group in same.values()]
+
+
+def _describe(group: Sequence[UnreadClusters]) -> str:
+    first = group[0]
+    cause = str(first.error)
+    stop = "" if cause.endswith((".", "!", "?")) else "."
+    return f"{_place(group)} {_missing(first)}: {cause}{stop} {_remedy(first)}"
+
+
+def _place(group: Sequence[UnreadClusters]) -> str:
+    first = group[0]
+    account = f"account {first.account_id}" if first.account_id else "the organization"
+    place = f"{account}, region {first.region}" if first.region else account
+    clusters = sorted(failure.cluster for failure in group if failure.cluster)
+    if not clusters:
+        return f"{place[0].upper()}{place[1:]}:"
+    named = ", ".join(clusters[:SHOWN_CLUSTERS])
+    more = f" and {len(clusters) - SHOWN_CLUSTERS} more" if len(clusters) > SHOWN_CLUSTERS else ""
+    return f"{'Clusters' if len(clusters) > 1 else 'Cluster'} {named}{more} in {place}:"
+
+
+def _missing(failure: UnreadClusters) -> str:
+    if failure.error.operation == "eks:DescribeAddon":
+        return "it is not known whether the agent's add-on is there"
+    if failure.cluster:
+        return "not in the inventory"
+    if failure.account_id:
+        return "its clusters are not in the inventory"
+    return "its accounts are not known"
+
+
+def _remedy(failure: UnreadClusters) -> str:
+    code, operation = failure.error.code, failure.error.operation
+    if operation == "organizations:ListAccounts":
+        return (
+            "Use credentials of the organization's management account or of a delegated administrator that is "
+            "allowed organizations:ListAccounts, or list the accounts under accounts."
+        )
+    if failure.region and code in _NOT_ENABLED:
+        return "The region may not be enabled for the account: enable it, or leave it out of regions."
+    return failure.error.remedy
+
 
 ALL_CLUSTERS = "eks_clusters"
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class ClusterHost:
     name: str
     variables: Mapping[str, object]
     groups: tuple[str, ...]
@@ -32,7 +90,7 @@ def make_hosts(
     hostnames: Sequence[str],
     group_by: Sequence[str],
     connection: Mapping[str, object],
-) -> list[Host]:
+) -> list[ClusterHost]:
     """A host for each cluster, in the order of their names. InputError when two have one name.
 
     ``connection`` has variables of the role that are the same for all of them.
@@ -50,7 +108,7 @@ def make_hosts(
             )
         taken[name] = cluster
     return [
-        Host(name, host_variables(cluster, connection), groups_of(cluster, group_by))
+        ClusterHost(name, host_variables(cluster, connection), groups_of(cluster, group_by))
         for name, cluster in sorted(taken.items())
     ]
 
@@ -142,3 +200,30 @@ def groups_of(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]
 def safe_group_name(name: str) -> str:
     """With "_" for what Ansible takes no group's name to hold: all but letters of ASCII, digits and "_"."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+# Raised with every change of the classes, so that what another version of the collection wrote is not read.
+CACHE_FORMAT = 2
+
+
+def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:
+    return {"format": CACHE_FORMAT, "clusters": [asdict(cluster) for cluster in clusters]}
+
+
+def from_cache(cached: object) -> tuple[FoundCluster, ...] | None:
+    """The clusters, or None when it is not what ``to_cache`` of this version made."""
+    if not isinstance(cached, Mapping) or cached.get("format") != CACHE_FORMAT:
+        return None
+    return tuple(_cluster(row) for row in cached["clusters"])
+
+
+def _cluster(row: Mapping[str, Any]) -> FoundCluster:
+    role = row["role"]
+    return FoundCluster(
+        **{
+            **row,
+            "tags": dict(row["tags"]),
+            "agent": AgentAddon(**row["agent"]),
+            "role": AssumeRole(**role) if role else None,
+        }
+    )

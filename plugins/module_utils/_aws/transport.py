@@ -1,0 +1,377 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Transport of requests: concurrency, a bound for each call, the rate of a service, and retries.
+
+A body that arrives in small pieces resets every timeout of a socket, so calls run in threads of their own.
+
+No request is delayed before the service throttles, then all threads slow down together. Throttling means that the rate
+is too high, and successful requests show a rate that is not. The adaptive mode of botocore slows down for every
+throttled request, also for those that were already sent, and then takes seconds to recover.
+
+Deliberate rejections by AWS (a conflict, a denial, bad input) are never retried. Retries are bounded in number and
+time, with jitter. botocore itself sends each request once.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from .._identity.model.errors import AwsError, ErrorKind
+from .interrupt import current_interrupt, interrupting, pause, raise_if_interrupted, set_interrupt
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+DEFAULT_WIDTH = 16
+
+
+def map_concurrently(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], width: int = DEFAULT_WIDTH
+) -> list[_Result]:
+    """``work`` of every item, at most ``width`` at a time, results in the order of the items.
+
+    Work on the first begins before an iterator has given the last. An exception of ``work`` or of the
+    iterator ends the whole: what has begun is brought to its end, no more begins; work that may fail
+    alone returns its failure instead. An interrupt also ends what has begun, at its next pause or request.
+    """
+    if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
+        return [work(item) for item in items]
+    stop = current_interrupt()
+    # The pool waits for its threads when it is left, so the inner one has to stop them before that.
+    with (
+        interrupting(stop),
+        ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,
+        interrupting(stop),
+    ):
+        begun: list[Future[_Result]] = []
+        try:
+            begun.extend(pool.submit(work, item) for item in items)
+            return [future.result() for future in begun]
+        finally:
+            for future in begun:
+                future.cancel()
+
+
+# A thread without work ends after so many seconds.
+IDLE_SECONDS = 5.0
+
+
+class OutOfTime(Exception):
+    """The work did not end in time. It goes on, and its result is not wanted any more."""
+
+
+class _Task(Generic[_Result]):
+    """Work, and how it ended: with one of ``results`` or an ``error``, once ``ended`` is released."""
+
+    def __init__(self, work: Callable[[], _Result]) -> None:
+        self._work = work
+        self._results: list[_Result] = []
+        self._error: BaseException | None = None
+        self.ended = threading.Lock()
+        self.ended.acquire()
+
+    def run(self) -> None:
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            self._error = error
+
+    def result(self, seconds: float) -> _Result:
+        """What the work returns or raises; OutOfTime when it takes longer."""
+        if not self.ended.acquire(timeout=seconds):
+            raise OutOfTime
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
+
+
+class Bounded:
+    """Does work within a time, in threads that are used again: to start one costs as much as a tenth of a request.
+
+    Safe to share by threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[SimpleQueue[_Task[Any]]] = []
+
+    def within(self, seconds: float, work: Callable[[], _Result]) -> _Result:
+        """What the work returns or raises; OutOfTime when it takes longer."""
+        task = _Task(work)
+        with self._lock:
+            inbox = self._idle.pop() if self._idle else None
+        if inbox is None:
+            inbox = SimpleQueue()
+            # What hangs must not keep the program from ending.
+            threading.Thread(target=self._serve, args=(inbox,), daemon=True).start()
+        inbox.put(task)
+        return task.result(seconds)
+
+    def _serve(self, inbox: SimpleQueue[_Task[Any]]) -> None:
+        while True:
+            try:
+                task = inbox.get(timeout=IDLE_SECONDS)
+            except Empty:
+                with self._lock:
+                    if inbox in self._idle:
+                        self._idle.remove(inbox)
+                        return
+                # Work is on its way.
+                continue
+            task.run()
+            # Idle first: whoever waits for this may have more work at once.
+            with self._lock:
+                self._idle.append(inbox)
+            task.ended.release()
+            # Its results are not kept until the next.
+            del task
+
+
+def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
+    """The same once, in a thread that ends with the work."""
+    task = _Task(work)
+
+    def run() -> None:
+        task.run()
+        task.ended.release()
+
+    threading.Thread(target=run, daemon=True).start()
+    return task.result(seconds)
+
+
+# Seconds over which answers are counted.
+WINDOW = 1.0
+# Requests a second: the least, and the first rate when nothing was answered yet.
+SLOWEST = 1.0
+FIRST = 5.0
+# The part of a rate that is left after throttling.
+CUT = 0.9
+# A second's growth above the rate that is known to be good: requests a second, and so large a part of
+# the rate for every second without throttling.
+GROWTH = 0.5
+GROWTH_PART = 0.02
+# How many times a rate below the good one grows in a second.
+RECOVERY = 2.0
+# What may be sent at once: this many seconds' worth.
+BURST = 0.1
+# Seconds between two looks of a thread in the queue whether its work is to end.
+LOOK = 0.5
+
+
+@dataclass(slots=True)
+class Rate:
+    """The rate of one service. Times are in seconds of any one clock, rates in requests a second.
+
+    ``limit`` is None until the service throttles. ``good`` is the rate that it last kept up with.
+    """
+
+    limit: float | None = None
+    good: float = math.inf
+    slowed: float = -math.inf
+    _asked: float = -math.inf
+    _started: float = 0.0
+    _tokens: float = 0.0
+    _filled: float = 0.0
+    _answers: deque[float] = field(default_factory=deque)
+
+    def take(self, now: float) -> float:
+        """0 when a request may be sent now, else after how many seconds to ask again."""
+        if now - self._asked > WINDOW:
+            # The rate of the answers tells nothing about a time in which nothing was asked.
+            self._started = now
+        self._asked = now
+        if self.limit is None:
+            return 0.0
+        self._tokens += (now - self._filled) * self.limit
+        self._tokens = min(self._tokens, max(1.0, self.limit * BURST))
+        self._filled = now
+        missing = 1 - self._tokens
+        if missing < 1e-6:
+            self._tokens -= 1
+            return 0.0
+        pause = missing / self.limit
+        # Somebody waits until then, so that time is none in which nothing was asked.
+        self._asked += pause
+        return pause
+
+    def answered(self, now: float) -> None:
+        """A request was not throttled."""
+        since = min(now - self._answers[-1], 1.0) if self._answers else 0.0
+        self._answers.append(now)
+        measured = self._measured(now)
+        if self.limit is None or measured < self.limit / 4:
+            # It is not the limit that holds back.
+            return
+        if self.limit < self.good:
+            self.limit = min(self.good, self.limit * (1 + RECOVERY * since))
+        else:
+            self.limit += (GROWTH + GROWTH_PART * (now - self.slowed) * self.limit) * since
+
+    def throttled(self, sent: float, now: float) -> None:
+        """A request that was ``sent`` at that time was throttled."""
+        if sent <= self.slowed:
+            # Sent at the rate from before: it says nothing about the present one.
+            return
+        measured = self._measured(now)
+        if now - self._started < WINDOW:
+            # Too early to know a good rate: start low, and find it.
+            self.limit = max(FIRST, measured * CUT)
+        elif self._answers and self._answers[-1] > self.slowed:
+            self.good = min(measured, self.limit or math.inf)
+            self.limit = max(SLOWEST, self.good * CUT)
+        else:
+            self.limit = max(SLOWEST, (self.limit or FIRST) / 2)
+        self.slowed = self._filled = now
+        self._tokens = 0.0
+
+    def _measured(self, now: float) -> float:
+        while self._answers and self._answers[0] < now - WINDOW:
+            self._answers.popleft()
+        return len(self._answers) / min(WINDOW, max(now - self._started, WINDOW / 4))
+
+
+class RateLimiter:
+    """The rate of one service, kept by all threads together: who asks first is sent first."""
+
+    def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._now = now
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._rate = Rate()
+        self._latest = -math.inf
+        # Of each thread that waits the event by which it learns that it is the first.
+        self._queue: deque[threading.Event] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait."""
+        return len(self._queue)
+
+    def wait(self) -> float:
+        """Return when a request may be sent: the time at which that is."""
+        turn = threading.Event()
+        try:
+            with self._lock:
+                self._queue.append(turn)
+                self._queue[0].set()
+            while not turn.wait(LOOK):
+                raise_if_interrupted()
+            while True:
+                with self._lock:
+                    now = self._time()
+                    pause = self._rate.take(now)
+                if not pause:
+                    return now
+                self._sleep(pause)
+        finally:
+            with self._lock:
+                if turn in self._queue:
+                    self._queue.remove(turn)
+                if self._queue:
+                    self._queue[0].set()
+
+    def answered(self) -> None:
+        with self._lock:
+            self._rate.answered(self._time())
+
+    def throttled(self, sent: float) -> None:
+        with self._lock:
+            self._rate.throttled(sent, self._time())
+
+    def _time(self) -> float:
+        """For all threads alike time only goes on."""
+        self._latest = max(self._latest, self._now())
+        return self._latest
+
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a request is sent, the first time included, and the pauses between, in seconds.
+
+    The pause doubles from ``first`` up to ``longest``; jitter takes away up to half of it.
+    """
+
+    attempts: int
+    first: float
+    longest: float
+
+
+# Throttling can last; even with the shortest pauses these attempts span more than 20 seconds.
+_PACES: Mapping[ErrorKind, Pace] = {
+    ErrorKind.THROTTLED: Pace(14, 0.5, 4),
+    ErrorKind.SERVER: Pace(6, 0.25, 4),
+    ErrorKind.CONNECTION: Pace(5, 0.25, 4),
+    ErrorKind.DAMAGED: Pace(3, 0.25, 4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """``budget`` is how many seconds after its first attempt a request may still be sent again; the time
+    in which it waits for its turn is not counted.
+
+    ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that tests need not wait.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = pause
+    chance: Callable[[], float] = random.random
+    budget: float = 120
+    paces: Mapping[ErrorKind, Pace] = field(default_factory=lambda: _PACES)
+
+    def run(
+        self,
+        send: Callable[[float], _Answer],
+        once: bool = False,
+        turn: Callable[[], float] | None = None,
+    ) -> _Answer:
+        """The answer, or the AwsError of the last attempt.
+
+        ``turn`` returns when an attempt may be made; ``send`` makes it, and is told that time.
+        The error is ``outcome_unknown`` when any attempt may have taken effect. With ``once`` nothing is
+        sent again after such an attempt.
+        """
+        wait = turn or self.now
+        deadline = self.now() + self.budget
+        failed: Counter[ErrorKind] = Counter()
+        outcome_unknown = False
+        while True:
+            queued = self.now()
+            sent_at = wait()
+            # The more requests wait, the later the turn of each: that says nothing about this one.
+            deadline += self.now() - queued
+            try:
+                return send(sent_at)
+            except AwsError as error:
+                failed[error.kind] += 1
+                outcome_unknown = outcome_unknown or error.outcome_unknown
+                pace = self.paces.get(error.kind)
+                sent = failed.total()
+                if pace is None or failed[error.kind] >= pace.attempts or (once and outcome_unknown):
+                    raise _last(error, sent, outcome_unknown) from error
+                rest = min(pace.first * 2 ** (failed[error.kind] - 1), pace.longest)
+                rest *= 1 - self.chance() / 2
+                if self.now() + rest > deadline:
+                    raise _last(error, sent, outcome_unknown) from error
+            self.sleep(rest)
+
+
+def _last(error: AwsError, sent: int, outcome_unknown: bool) -> AwsError:
+    text = error.text if sent == 1 else f"{error.text} (after {sent} attempts)"
+    return error.amended(text, outcome_unknown)
