@@ -427,12 +427,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
     RoleNotFound,
     RolePolicies,
     read_role_policies,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.simulation import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     simulate_documents,
     simulate_role,
 )

@@ -348,7 +348,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_policies import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
     RoleNotFound,
     find_role,
 )

@@ -37,7 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AwsError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
     read_caller_access,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import AwsClients

@@ -44,10 +44,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
     read_caller,
-    require_account,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
     read_eks_target,
+    require_account,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
     clients_of_task,

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Is the caller allowed to perform what applying workloads takes? Asked of IAM's policy simulator.
+"""Is the caller allowed to send the requests of an apply? Simulated by IAM.
 
-Source: iam SimulatePrincipalPolicy. It knows the caller's own policies and boundary, and service
-control policies; not session policies, so its yes is a probable yes and its no is a no.
+Source: iam SimulatePrincipalPolicy. It evaluates the caller's own policies and boundary, and service control policies,
+but no session policies: "allowed" is probable, "denied" is certain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ASKED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CallerQuestion:
     """Actions on resources, with condition keys of the request."""
 
     actions: tuple[str, ...]
@@ -40,7 +40,7 @@ class Question:
     context: Mapping[str, str]
 
 
-def questions(desired: Desired, cluster: Cluster) -> list[Question]:
+def questions(desired: Desired, cluster: Cluster) -> list[CallerQuestion]:
     """What applying these workloads takes. Pure."""
     roles = {
         cluster.account.role_arn(workload.role): workload.role.existing
@@ -54,7 +54,7 @@ def questions(desired: Desired, cluster: Cluster) -> list[Question]:
         if spec.document is not None
     ]
     kinds = [
-        Question(
+        CallerQuestion(
             (
                 "eks:CreatePodIdentityAssociation",
                 "eks:ListPodIdentityAssociations",
@@ -63,13 +63,13 @@ def questions(desired: Desired, cluster: Cluster) -> list[Question]:
             (cluster.arn,),
             {},
         ),
-        Question(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE}),
-        Question(
+        CallerQuestion(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE}),
+        CallerQuestion(
             ("iam:CreateRole", "iam:GetRole", "iam:UpdateAssumeRolePolicy", "iam:AttachRolePolicy"),
             tuple(managed),
             {},
         ),
-        Question(("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}),
+        CallerQuestion(("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}),
     ]
     return [replace(kind, resources=kind.resources[:ASKED]) for kind in kinds if kind.resources]
 
@@ -104,7 +104,7 @@ def _principal(api: Api, caller_arn: str) -> str:
     return str(api.call("iam", "GetRole", {"RoleName": session.group(1)})["Role"]["Arn"])
 
 
-def _denied(api: Api, source: str, question: Question) -> list[tuple[str, str]]:
+def _denied(api: Api, source: str, question: CallerQuestion) -> list[tuple[str, str]]:
     parameters: dict[str, Any] = {
         "PolicySourceArn": source,
         "ActionNames": list(question.actions),

@@ -4,23 +4,26 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the cluster and the caller."""
+"""Read the cluster, the caller, the endpoint of the Kubernetes API, and the caller's access to it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..._aws.client import Api
 from ..._aws.errors import classify
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.cluster import Account, Cluster, digests_of_data
+from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, digests_of_data
 from ..model.errors import AwsError, ErrorKind
-from .answers import answered_at
 from .associations import list_associations
-from .looks import read_whole
+from .decode import answered_at
+from .reader import read_whole
 
 # Associations can be managed while the control plane is being updated.
 USABLE = ("ACTIVE", "UPDATING")
@@ -124,7 +127,7 @@ def _find_cluster(api: Api, account: Account, name: str, region: str, state: str
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClusterPlace:
     """A cluster that is looked for. ``key`` is what keys of workloads call it; ``region`` is "" for that of the
     credentials."""
 
@@ -134,11 +137,11 @@ class Place:
 
 
 def find_clusters(
-    api: Api, account: Account, places: Iterable[Place], state: str, width: int
+    api: Api, account: Account, places: Iterable[ClusterPlace], state: str, width: int
 ) -> Mapping[str, Cluster | AwsError]:
     """Each cluster as ``find_cluster`` does, by its key; or why it cannot be used, which is no reason for another."""
 
-    def find(place: Place) -> Cluster | AwsError:
+    def find(place: ClusterPlace) -> Cluster | AwsError:
         try:
             cluster = _find_cluster(api, account, place.name, place.region, state)
         except AwsError as error:
@@ -148,3 +151,69 @@ def find_clusters(
     wanted = list(places)
     clusters = map_concurrently(find, wanted, width)
     return {place.key: cluster for place, cluster in zip(wanted, clusters, strict=True)}
+
+
+_SESSION = re.compile(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*")
+_AWS_HOST = re.compile(r"sts[\w.-]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)")
+# A test's own STS.
+_LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
+
+
+def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
+    """Raises AwsError, also for a cluster that has no endpoint (yet). Source: eks DescribeCluster."""
+    try:
+        cluster = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+    except AwsError as error:
+        if not error.missing:
+            raise
+        text = f"No cluster found for name: {name}. Asked in region {region or 'as configured'}."
+        raise classify(error.operation, error.code, text) from error
+    endpoint = str(cluster.get("endpoint") or "")
+    authority = str((cluster.get("certificateAuthority") or {}).get("data") or "")
+    if not (endpoint and authority):
+        status = cluster.get("status") or "in no state that EKS tells"
+        text = f"cluster {name} is {status}, and EKS tells no endpoint and certificate authority of its Kubernetes API."
+        raise classify("eks:DescribeCluster", "ClusterNotActive", text)
+    mode = str((cluster.get("accessConfig") or {}).get("authenticationMode") or "")
+    return EksTarget(name, str(cluster["arn"]), endpoint, authority, mode)
+
+
+def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
+    """What is known of a caller that the API answered 401; None when even STS does not know it.
+
+    ``sts_url`` is the endpoint that the token names. Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.
+    """
+    try:
+        caller = api.call("sts", "GetCallerIdentity", {})
+    except AwsError:
+        return None
+    arn, date = str(caller["Arn"]), answered_at(caller)
+    ahead = (now - date).total_seconds() if date else None
+    host = urlsplit(sts_url).hostname or ""
+    foreign_host = "" if _AWS_HOST.fullmatch(host) or _LOOPBACK.fullmatch(host) else host
+    principal, has_entry, unknown = "", None, ""
+    try:
+        principal = _access_principal(api, arn)
+        has_entry = _has_entry(api, target, principal)
+    except AwsError as error:
+        unknown = f"{error.operation}: {error.code}"
+    return CallerAccess(arn, principal, has_entry, unknown, ahead, foreign_host)
+
+
+def _access_principal(api: Api, caller_arn: str) -> str:
+    """Whose access entry counts. The ARN of a session lacks the path of its role, which the entry's has."""
+    session = _SESSION.fullmatch(caller_arn)
+    if session is None:
+        return caller_arn
+    return str(api.call("iam", "GetRole", {"RoleName": session.group(3)})["Role"]["Arn"])
+
+
+def _has_entry(api: Api, target: EksTarget, principal: str) -> bool:
+    parameters = {"clusterName": target.name, "principalArn": principal}
+    try:
+        api.call("eks", "DescribeAccessEntry", parameters)
+    except AwsError as error:
+        if error.missing:
+            return False
+        raise
+    return True

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the EKS clusters of accounts and regions, concurrently. What fails alone is returned beside what was found."""
+"""Read the EKS clusters of accounts and regions, concurrently. Failed reads are returned beside the clusters."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from ..model.accounts import (
 )
 from ..model.errors import AwsError
 
-Item = TypeVar("Item")
-Found = TypeVar("Found")
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
 # What reading one item gives: all that it found, and all that failed.
-_Answer = tuple[Sequence[Found], Sequence[UnreadClusters]]
+_Answer = tuple[Sequence[_Found], Sequence[UnreadClusters]]
 
 
 class Apis(Protocol):
@@ -87,10 +87,13 @@ def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClus
 
 
 def _gather(
-    read: Callable[[Item], _Answer[Found]], items: Sequence[Item], width: int, failures: list[UnreadClusters]
-) -> list[Found]:
+    read: Callable[[_Item], _Answer[_Found]],
+    items: Sequence[_Item],
+    width: int,
+    failures: list[UnreadClusters],
+) -> list[_Found]:
     """All that is found for the items; what failed goes to ``failures``."""
-    gathered: list[Found] = []
+    gathered: list[_Found] = []
     for results, failed in map_concurrently(read, items, width):
         gathered.extend(results)
         failures.extend(failed)

@@ -4,13 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""From the answers of AWS to the observed data. Pure; letters and shapes as botocore returns them."""
+"""Decode responses of AWS, in the names and shapes of botocore, to the observed state. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.text import load
@@ -154,3 +156,12 @@ def _changed_at(raw: _Answer) -> str:
 
 def _time(raw: object) -> str:
     return raw.isoformat() if isinstance(raw, datetime) else str(raw or "")
+
+
+def answered_at(answer: Mapping[str, Any]) -> datetime | None:
+    """When AWS answered, by its own clock; None when the answer does not say it. The clock here may be wrong."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None

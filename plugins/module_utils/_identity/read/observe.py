@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read from AWS what the wanted workloads touch. Reads only; each thing is read once."""
+"""Read from AWS the resources that the desired workloads use. Reads only; each resource is read once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ from ..model.observed import (
 )
 from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
-from .cluster_associations import (
+from .account import WORTHWHILE, Snapshot, read_snapshot
+from .associations import (
     MOST_DESCRIBED,
     Remainder,
     describe_unlisted,
@@ -43,15 +44,13 @@ from .cluster_associations import (
     read_outside,
 )
 from .decode import decode_role
-from .policies import read_document, read_policy, read_policy_users
 from .reader import Observation, Reader
-from .roles import REMOVAL_READS, read_role
-from .snapshot import WORTHWHILE, Snapshot, read_snapshot
+from .roles import REMOVAL_READS, read_document, read_policy, read_policy_users, read_role
 
 # The most roles outside the run that are read for one policy: a change that concerns more of them is not made anyway.
 MOST_OTHER_ROLES = 5
 
-Associations = Mapping[WorkloadKey, ObservedAssociation]
+AssociationsByKey = Mapping[WorkloadKey, ObservedAssociation]
 Job = Callable[[], None]
 
 
@@ -112,8 +111,8 @@ class Observer(Reader):
         desired: Desired,
         removal: bool = False,
         planning: bool = True,
-        known: Associations | None = None,
-        unchanged: Associations | None = None,
+        known: AssociationsByKey | None = None,
+        unchanged: AssociationsByKey | None = None,
         unlisted: bool = False,
     ) -> Observed:
         """Everything that planning the desired workloads needs; with ``removal``, their removal.
@@ -360,7 +359,7 @@ class Observer(Reader):
         answers: _Answers,
         desired: Desired,
         removal: bool,
-        unchanged: Associations,
+        unchanged: AssociationsByKey,
         unlisted: bool,
     ) -> None:
         keys = [workload.key for workload in desired.workloads]
@@ -380,7 +379,7 @@ class Observer(Reader):
 
 
 def _tagged_policies(
-    shared: SharedRole, role: ObservedRole, options: Options, associations: Associations
+    shared: SharedRole, role: ObservedRole, options: Options, associations: AssociationsByKey
 ) -> Iterable[str]:
     """Return the policies of one role on whose tags a plan turns."""
     if role.owned or options.adopt:

@@ -4,12 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What every read of a run shares: where to ask, how many at once, and who counts them."""
+"""Shared settings of all reads, and the trust in "it does not exist": none while another response shows the resource."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from ..._aws.client import Api
@@ -18,6 +19,70 @@ from ..model.errors import AwsError
 from ..model.observed import ReadFailure
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
+
+MOST_LOOKS = 3
+_Found = TypeVar("_Found")
+_Whole = TypeVar("_Whole")
+
+
+def unless_missing(read: Callable[[], _Found]) -> _Found | None:
+    """What ``read`` gives; None where AWS says that it does not exist. Raises AwsError for everything else."""
+    try:
+        return read()
+    except AwsError as error:
+        if error.missing:
+            return None
+        raise
+
+
+def unless_missing_twice(read: Callable[[], _Found]) -> _Found | None:
+    """The same of what another answer has just shown: asked once more before it is believed to be gone."""
+    answer = unless_missing(read)
+    return unless_missing(read) if answer is None else answer
+
+
+def read_part(read: Callable[[], _Found]) -> _Found:
+    """What ``read`` gives of a thing that another answer has just shown: asked up to LOOKS times while AWS says that it
+    does not exist, as replicas of IAM may disagree. Raises AwsError."""
+    for _look in range(MOST_LOOKS - 1):
+        answer = unless_missing(read)
+        if answer is not None:
+            return answer
+    return read()
+
+
+def read_whole(
+    first: Callable[[], _Found],
+    rest: Callable[[_Found], _Whole],
+    witness: Callable[[], object] | None = None,
+) -> _Whole | None:
+    """A thing that takes several requests: ``rest`` of what ``first`` gives; None where it does not exist.
+
+    Where ``rest`` alone says so, the two are of different moments: it is asked again, then both, at most LOOKS times.
+    With a ``witness``, another request about the thing, ``first`` alone is not believed either, and answers that go on
+    to disagree are an AwsError.
+    """
+    for _look in range(MOST_LOOKS):
+        answer = unless_missing(first)
+        if answer is None:
+            if witness is None or not _answers(witness):
+                return None
+            continue
+        whole = unless_missing_twice(partial(rest, answer))
+        if whole is not None:
+            return whole
+    return rest(first()) if witness is not None else None
+
+
+def _answers(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except AwsError as error:
+        if error.missing:
+            return False
+        raise
+    return True
+
 
 Observation = TypeVar("Observation")
 

@@ -4,18 +4,25 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read what only the verification needs: the agent, the roles' permissions, the target roles."""
+"""Read the data that only the verification needs: the agent, permissions and target roles, IAM's policy simulator.
+
+Sources: iam SimulatePrincipalPolicy, SimulateCustomPolicy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import load
+from ..._policy.language.context import Context
+from ..._policy.language.text import load, to_json
+from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, ErrorKind
@@ -34,7 +41,80 @@ from ..model.observed import (
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
 from .decode import decode_agent
-from .looks import read_part, unless_missing_twice
+from .reader import read_part, unless_missing_twice
+
+# EvalDecision in the API, and the word that we have for it.
+_DECISIONS = {
+    "allowed": "allowed",
+    "explicitDeny": "explicit_deny",
+    "implicitDeny": "implicit_deny",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """``missing`` are the condition keys that IAM had no value for."""
+
+    decision: str
+    missing: tuple[str, ...]
+
+    def differs(self, decision: str) -> bool:
+        """Whether IAM says something else than a definite verdict."""
+        return decision not in ("conditional", self.decision)
+
+
+def simulate_role(api: Api, role_arn: str, required: Required, context: Context) -> Simulated:
+    """Ask about a role with its policies and boundary as they are in IAM."""
+    parameters = {"PolicySourceArn": role_arn, **_question(required, context)}
+    return _answer(api.call("iam", "SimulatePrincipalPolicy", parameters))
+
+
+def simulate_documents(
+    api: Api,
+    identity: Sequence[NamedPolicy],
+    boundary: NamedPolicy | None,
+    required: Required,
+    context: Context,
+) -> Simulated:
+    """Ask about documents."""
+    parameters: dict[str, Any] = {
+        "PolicyInputList": [to_json(policy.document) for policy in identity],
+        **_question(required, context),
+    }
+    if boundary is not None:
+        parameters["PermissionsBoundaryPolicyInputList"] = [to_json(boundary.document)]
+    return _answer(api.call("iam", "SimulateCustomPolicy", parameters))
+
+
+def _question(required: Required, context: Context) -> dict[str, Any]:
+    known: dict[str, tuple[str, ...]] = {
+        key: state for key, state in context.keys.items() if isinstance(state, tuple)
+    }
+    for key, value in required.context.items():
+        known[key.lower()] = key_state(value)
+    spelled = {key.lower(): key for key in required.context}
+    return {
+        "ActionNames": [required.action],
+        "ResourceArns": [required.resource],
+        "ContextEntries": [
+            {
+                "ContextKeyName": spelled.get(key, key),
+                "ContextKeyValues": list(values),
+                "ContextKeyType": "stringList" if len(values) > 1 else "string",
+            }
+            for key, values in sorted(known.items())
+            if values
+        ],
+    }
+
+
+def _answer(response: Mapping[str, Any]) -> Simulated:
+    result = response["EvaluationResults"][0]
+    return Simulated(
+        _DECISIONS.get(result["EvalDecision"], str(result["EvalDecision"])),
+        tuple(result.get("MissingContextValues", ())),
+    )
+
 
 ADDON = "eks-pod-identity-agent"
 

@@ -36,7 +36,7 @@ from ..plan.associations import (
 from ..plan.trust_usability import reasons, subject_of
 from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
-from ..read.role_propagation import may_become_usable, read_trust_policy
+from ..read.roles import may_become_usable, read_trust_policy
 from .apply import apply_plan
 from .attempts import Attempts
 from .journal import Cause, Journal

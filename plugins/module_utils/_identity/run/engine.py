@@ -31,7 +31,7 @@ from ..plan.unlisted import find_unlisted
 from ..plan.young import perhaps_unseen
 from ..read.account import read_attachment_quota
 from ..read.observe import Observer
-from ..read.role_propagation import may_become_usable
+from ..read.roles import may_become_usable
 from .apply import apply_plan
 from .attempts import Attempts
 from .journal import Cause, Journal

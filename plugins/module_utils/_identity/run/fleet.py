@@ -20,7 +20,7 @@ from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal
 from ..model.desired import Desired, Options, State
 from ..model.errors import AwsError, ErrorKind, InputError, sentence
 from ..read.account import read_attachment_quota
-from ..read.cluster import Place, find_clusters, read_caller, require_account
+from ..read.cluster import ClusterPlace, find_clusters, read_caller, require_account
 
 # The error code of a cluster whose input cannot be used, and of one that the run does not know.
 REFUSED = "InvalidInput"
@@ -69,7 +69,9 @@ def assemble(
     account = read_caller(api)
     left_out = _of_other_accounts(account, members)
     places = [
-        Place(member.key, member.name, member.region) for member in members if member.key not in left_out
+        ClusterPlace(member.key, member.name, member.region)
+        for member in members
+        if member.key not in left_out
     ]
     looks = find_clusters(api, account, places, state, width)
     left_out |= {key: look for key, look in looks.items() if isinstance(look, AwsError)}

@@ -28,8 +28,8 @@ from ..model.changes import Call, Change
 from ..model.errors import AwsError
 from ..model.observed import Observed, OutsideAssociations
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
-from ..read.answers import answered_at
-from ..read.cluster_associations import read_outside
+from ..read.associations import read_outside
+from ..read.decode import answered_at
 from ..read.reader import Reader
 from .journal import Journal
 from .waiting import WaitPolicy, send

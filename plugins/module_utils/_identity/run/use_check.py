@@ -20,7 +20,7 @@ from ..._policy.trust.statements import read_grants
 from ..model.changes import Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.observed import Observed, ObservedAssociation, ReadFailure, users_of
-from ..read.cluster_associations import read_associations
+from ..read.associations import read_associations
 from ..read.decode import decode_role
 from ..read.reader import Reader
 from .journal import Journal

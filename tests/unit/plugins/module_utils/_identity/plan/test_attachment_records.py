@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     read_snapshot,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge

@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     EksTarget,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.eks_access import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
     read_caller_access,
     read_eks_target,
 )

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.looks import (
-    LOOKS,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.reader import (
+    MOST_LOOKS,
     read_part,
     read_whole,
     unless_missing_twice,
@@ -48,7 +48,12 @@ def answers(asked: list[str], name: str, *results: str) -> Callable[..., str]:
             [GONE, "role"], ["whole"], ["there"], "whole", "first witness first rest", id="the first is late"
         ),
         pytest.param(
-            ["role"], [GONE], None, None, " ".join(["first rest rest"] * LOOKS), id="they go on to disagree"
+            ["role"],
+            [GONE],
+            None,
+            None,
+            " ".join(["first rest rest"] * MOST_LOOKS),
+            id="they go on to disagree",
         ),
     ],
 )
@@ -105,7 +110,7 @@ def test_what_was_just_listed_is_asked_for_twice(results: list[str], found: str 
     [
         pytest.param(["there"], 1, id="at once"),
         pytest.param([GONE, "there"], 2, id="one replica is late"),
-        pytest.param([GONE, GONE, "there"], LOOKS, id="at the last look"),
+        pytest.param([GONE, GONE, "there"], MOST_LOOKS, id="at the last look"),
     ],
 )
 def test_a_part_of_what_was_just_seen_is_asked_for_again(results: list[str], asked: int) -> None:
@@ -114,7 +119,7 @@ def test_a_part_of_what_was_just_seen_is_asked_for_again(results: list[str], ask
     assert len(order) == asked
 
 
-@pytest.mark.parametrize(("code", "asked"), [(GONE, LOOKS), (DENIED, 1)])
+@pytest.mark.parametrize(("code", "asked"), [(GONE, MOST_LOOKS), (DENIED, 1)])
 def test_a_part_that_stays_away_is_the_error_of_aws(code: str, asked: int) -> None:
     order: list[str] = []
     with pytest.raises(AwsError) as caught:

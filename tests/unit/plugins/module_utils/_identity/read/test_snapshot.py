@@ -15,10 +15,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     PolicySpec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import read_account
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     WORTHWHILE,
     Snapshot,
+    read_account,
     read_snapshot,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (

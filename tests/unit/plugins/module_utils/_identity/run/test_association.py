@@ -23,7 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AwsError,
     InputError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.role_propagation import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
     may_become_usable,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (

@@ -28,7 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read import observe
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.snapshot import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     Snapshot,
     read_snapshot,
 )
