@@ -125,6 +125,9 @@ class Glob:
         """
         if symbolic:
             text = text.symbolic if isinstance(text, WildText) else symbolise(text)
+            if any(STAR in chunk.text or MARK in chunk.text for chunk in self.chunks):
+                # These characters of the pattern itself stand for nothing else.
+                return False
         if self.literal is not None:
             return text == self.literal
         first, last = self.chunks[0], self.chunks[-1]
@@ -147,6 +150,8 @@ class Glob:
         if not wild:
             return Cover.ALL if self.matches(text) else Cover.NONE
         asked = text if isinstance(text, WildText) else WildText(text)
+        # Each wildcard of the request lies in a wildcard of the pattern then, so this never covers too much; it may miss a
+        # cover that is written in another way, which the automata find.
         if self.matches(asked, symbolic=True):
             return Cover.ALL
         return Cover.SOME if overlaps(self.tokens, asked) else Cover.NONE

@@ -8,7 +8,10 @@ import itertools
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.budget import Budget
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import (
+    MARK,
+    STAR,
     ArnGlob,
+    Cover,
     Glob,
     arn_parts,
 )
@@ -31,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     text_units,
     within,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -59,6 +62,19 @@ def test_the_kinds_are_those_of_all_texts(patterns):
     assert set(found) == expected
     for matched, text in found.items():
         assert tuple(glob.matches(text) for glob in globs) == matched
+
+
+@settings(SETTINGS, max_examples=2_000)
+@given(*[st.text(alphabet=f"ab*?*?{STAR}{MARK}", max_size=7)] * 2)
+@example(STAR, "*")
+@example(f"a{MARK}", "a?")
+@example("*", STAR)
+def test_a_pattern_that_covers_another_as_text_matches_all_that_it_matches(one, other):
+    found, complete = kinds([(pattern(one),), (pattern(other),)], -1, Budget(1_000_000))
+    assert complete
+    cover = Glob(tokens(one)).covers(other, True)
+    assert cover is not Cover.ALL or (False, True) not in found
+    assert (cover is not Cover.NONE) is ((True, True) in found)
 
 
 @SETTINGS
