@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import lru_cache
 
 from .template import Literal, Wild
 
 ARN_PARTS = 6
+# As many parts of ARNs, up to this length, are kept to be shared.
+_SHARED, _SHORT = 256, 64
 # What stands for the wildcards of a request, so that no value that happens to be "*" is taken for one.
 STAR, MARK = "\U0010fffe", "\U0010ffff"
 _SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
@@ -90,6 +93,9 @@ class _Chunk:
         return -1
 
 
+_NOTHING = _Chunk("", ())
+
+
 class Glob:
     """A pattern without variables, ready to be matched many times."""
 
@@ -103,7 +109,7 @@ class Glob:
         length = 0
         for token in self.tokens:
             if token is Wild.ANY:
-                chunks.append(_Chunk("".join(text), tuple(holes)))
+                chunks.append(_Chunk("".join(text), tuple(holes)) if text else _NOTHING)
                 text, holes, length = [], [], 0
             elif isinstance(token, Wild):
                 holes.append(length)
@@ -171,7 +177,7 @@ class ArnGlob:
         parts = cut_arn(tokens)
         if complete or parts == [[Wild.ANY]]:
             parts.extend([[Wild.ANY] for _index in range(ARN_PARTS - len(parts))])
-        self.parts = tuple(Glob(part) for part in parts)
+        self.parts = tuple(map(_part, parts))
 
     def matches(self, parts: tuple[str, ...]) -> bool:
         """Whether an ARN, cut by ``arn_parts``, matches."""
@@ -190,6 +196,18 @@ class ArnGlob:
                 return Cover.NONE
             least = min(least, cover)
         return least
+
+
+def _part(tokens: list[Literal]) -> Glob:
+    if len(tokens) == 1 and (isinstance(tokens[0], Wild) or len(tokens[0]) <= _SHORT):
+        return _shared(tokens[0])
+    return Glob(tokens)
+
+
+@lru_cache(_SHARED)
+def _shared(token: Literal) -> Glob:
+    """Return the one pattern of a token: most parts of the ARNs of a document are the same few."""
+    return Glob((token,))
 
 
 def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
