@@ -18,6 +18,7 @@ from ..kubernetes.model.aws_result import AwsResult, key_of_row
 from ..kubernetes.run.half import KubernetesOutcome
 from ..model.errors import listed, sentence
 from ..model.rows import FailureRow, FindingRow
+from .rows import ReportedFindingRow
 from .text import SHOWN_FINDINGS, failure_line
 
 Row = TypeVar("Row", bound=FindingRow)
@@ -65,6 +66,7 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
     )
 
 
+AFTER_FAILURE = "Do what the failure of this workload says, and run again."
 # Findings that a run repairs, and those that follow from them.
 EXPLAINED = REPAIRED | {
     Code.NAMESPACE_MISSING,
@@ -89,6 +91,22 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list
         for finding in findings
         if finding["workload"] not in refused
         or (finding["code"] not in EXPLAINED and (finding["workload"], finding["code"]) not in reasons)
+    ]
+
+
+def repair_after(
+    failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
+) -> list[ReportedFindingRow]:
+    """Give the findings that a refused change would have repaired the remedy of the refusal.
+
+    Their own may undo its order, such as a command that makes a grant whose restriction was refused.
+    """
+    refused = {failure["workload"] for failure in failures if failure["workload"]}
+    return [
+        {**finding, "remedy": AFTER_FAILURE}
+        if finding["workload"] in refused and finding["code"] in EXPLAINED
+        else finding
+        for finding in findings
     ]
 
 

@@ -21,7 +21,15 @@ from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .changes import describe_change, describe_kubernetes_change
 from .columns import WORST_FIRST, with_unchecked
-from .failure import alike, failure_headline, failure_text, kubernetes_end, unexplained, what_failed
+from .failure import (
+    alike,
+    failure_headline,
+    failure_text,
+    kubernetes_end,
+    repair_after,
+    unexplained,
+    what_failed,
+)
 from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary, step_of
 from .text import report_lines
 
@@ -73,8 +81,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         _workload_row(workload, with_unchecked(checks, of_workloads.get(workload.key, ()), settings.ignore))
         for workload, checks in judged
     ]
-    findings = [_finding_row(finding, settings.ignore) for finding in found]
     failures = [*aws.failures, *kubernetes.failures]
+    findings = repair_after(failures, [_finding_row(finding, settings.ignore) for finding in found])
     failing = [row for row in findings if _fails(row, settings.fail_on)]
     failed = bool(
         failures

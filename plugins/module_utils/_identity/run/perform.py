@@ -20,6 +20,7 @@ from ..plan.purge import PurgeScope
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
 from ..verify.documents import lint_workloads
+from ..verify.width import with_kept
 from .ending import Guard
 from .engine import Engine
 from .outcome import Run
@@ -67,7 +68,8 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             if order.check_mode:
                 observed = predict(observed, observed, run.plan)
             proof = _read_proof(engine, desired, observed, made=bool(run.done))
-            verified = verify(desired, observed, proof, lint_workloads(desired.workloads, load_catalogue()))
+            lints = lint_workloads(desired.workloads, load_catalogue())
+            verified = with_kept(verify(desired, observed, proof, lints), run.findings)
         else:
             late = not_yet_visible(observed, (done.change for done in run.done))
             run = replace(run, findings=(*run.findings, *late))

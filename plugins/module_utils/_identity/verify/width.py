@@ -12,13 +12,14 @@ namespace, another cluster. No comparison of texts, so it holds for any way of w
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._policy.trust.statements import read_grants
 from ..._policy.trust.trust import TrustPolicy, is_usable
-from ..model.checks import PASS, Check, conclude
+from ..model.checks import PASS, Check, Verified, conclude
 from ..model.desired import TRUST_SCOPES, Desired, TrustScope, Workload
 from ..model.observed import Observed, ObservedRole
 from ..plan.trust import scope_of
@@ -42,6 +43,7 @@ _NARROWS_ADOPTED = (
     "Ask for the trust_scope that it has, or name the role by its ARN, which uses it as it is. To narrow a role that was not "
     "made here, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows how)."
 )
+_KEPT = "Do what TRUST_KEPT_FOR_OTHERS says of the role; until then, applying the workload again keeps it as wide."
 _KEPT_OUT = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
@@ -83,6 +85,33 @@ def check_width(
                 ),
             )
     return Check("trust", PASS)
+
+
+def with_kept(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
+    """Let the plan say how a role becomes narrower that it has just kept as wide.
+
+    :arg findings: those of the plan.
+    """
+    concerned = {finding.workload for finding in findings if finding.code == Code.TRUST_KEPT_FOR_OTHERS}
+    kept = {
+        role.name.lower()
+        for subject in verified
+        if subject.workload.key in concerned and (role := subject.workload.role) is not None
+    }
+    return [
+        replace(subject, checks=tuple(map(_with_kept, subject.checks)))
+        if (role := subject.workload.role) is not None and role.name.lower() in kept
+        else subject
+        for subject in verified
+    ]
+
+
+def _with_kept(check: Check) -> Check:
+    findings = tuple(
+        replace(finding, remedy=_KEPT) if finding.code == Code.TRUST_WIDER_THAN_ASKED else finding
+        for finding in check.findings
+    )
+    return replace(check, findings=findings)
 
 
 def _how_to_narrow(role: ObservedRole) -> str:

@@ -65,6 +65,16 @@ def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[st
     assert parsed.workloads == parse_workloads([ONE], "c")
 
 
+def test_files_that_define_a_role_apart_are_named_with_their_lines(tmp_path: Path) -> None:
+    entry = "- {{namespace: default, service_account: {name}, role: {{name: r, description: {name}}}}}\n"
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yml").write_text("# A comment.\n" + entry.format(name=name), encoding="utf-8")
+    assert problems_of(workloads_from=[str(tmp_path)]) == [
+        f"workload default/b ({tmp_path}/b.yml line 2): defines role 'r' with another description than workload default/a "
+        f"({tmp_path}/a.yml line 2) does; give both the same definition, or the role another name."
+    ]
+
+
 @pytest.mark.parametrize(
     "text", [yaml.safe_dump([ONE, TWO]), json.dumps([ONE, TWO]), json.dumps([ONE, TWO], indent=2), "[]"]
 )

@@ -221,6 +221,23 @@ def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follow
     assert [finding["code"] for finding in found["findings"]] == ["POLICY_NOT_ATTACHED", "POLICY_MISSING"]
 
 
+def test_a_finding_of_a_refused_workload_has_no_command_that_goes_around_the_refusal() -> None:
+    """The restriction was refused; the grants that wait for it are in another version of the policy."""
+    other = {
+        **REPLACED,
+        "code": "POLICY_OTHER_VERSION_DEFAULT",
+        "severity": "error",
+        "remedy": "Apply the workload, which makes a new default version, or: aws iam set-default-policy-version …",
+    }
+    elsewhere = {**other, "workload": "shop/web"}
+    failure = {**FAILURE, "workload": "shop/api"}
+    found = report_of(changed(failures=[failure], msg="What failed.", findings=[other, elsewhere]))
+    assert {row["workload"]: row["remedy"] for row in found["findings"]} == {
+        "shop/api": "Do what the failure of this workload says, and run again.",
+        "shop/web": other["remedy"],
+    }
+
+
 def test_a_refusal_hides_no_finding_that_it_would_not_repair() -> None:
     """An administrator stays one whatever else could not be done."""
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}

@@ -382,6 +382,25 @@ def test_wide_statement_goes_by_force_and_its_users_keep_statements_of_their_own
     assert "TRUST_KEPT_FOR_OTHERS" in codes(made)
 
 
+def test_the_verification_does_not_send_to_the_run_that_has_just_kept_the_trust_policy() -> None:
+    aws = FakeAws()
+    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
+    run(aws, single("a", "cluster"))
+    narrow = single("b", "workload")
+    performed = perform(engine(aws, narrow), narrow, Order("present", False, verify=True))
+    assert "TRUST_KEPT_FOR_OTHERS" in codes(performed.run)
+    assert performed.verified is not None
+    wider = [
+        finding.remedy
+        for subject in performed.verified
+        for finding in subject.findings
+        if finding.code == "TRUST_WIDER_THAN_ASKED"
+    ]
+    assert wider == [
+        "Do what TRUST_KEPT_FOR_OTHERS says of the role; until then, applying the workload again keeps it as wide."
+    ]
+
+
 @pytest.mark.parametrize("scope", ["account", "none"])
 def test_statement_for_every_cluster_goes_only_by_force(scope: str) -> None:
     aws = FakeAws()
