@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from .codes import Code, Description, Descriptions, FailureText
+from .codes import Code, Description, Descriptions, FailureText, Severity
 
 RUNS: Descriptions = {
     Code.PURGE_WAITS: Description(
@@ -258,9 +258,10 @@ RUNS: Descriptions = {
 }
 
 
-def _failure(title: str, cause: str, remedy: str) -> Description:
-    """A code that only failures have."""
-    return Description(title, "error", cause, remedy, failure=FailureText(cause, remedy))
+def _failure(title: str, cause: str, remedy: str, forced: bool = False) -> Description:
+    """A code that only failures have, and with ``forced`` a warning where it is done nevertheless."""
+    also: tuple[Severity, ...] = ("warning",) if forced else ()
+    return Description(title, "error", cause, remedy, also=also, failure=FailureText(cause, remedy))
 
 
 FAILURES: Descriptions = {
@@ -318,8 +319,9 @@ FAILURES: Descriptions = {
     Code.ROLE_USED_ELSEWHERE: _failure(
         "The role is used outside the run",
         "permissions boundary, session duration, the value of a tag or a whole trust policy would change for workloads that the "
-        "run does not list",
+        "run does not list; with `force` it does, and a warning names them",
         "ask for the same wherever the role is listed, a role of their own, or `force`",
+        forced=True,
     ),
     Code.ROLE_POLICIES_OVER_QUOTA: _failure(
         "The role would have more policies than its quota",
@@ -334,8 +336,9 @@ FAILURES: Descriptions = {
     Code.POLICY_USED_ELSEWHERE: _failure(
         "The policy is used outside the run",
         "a policy made here would get another document, and roles, users or groups outside the run have it attached, or as "
-        "their boundary",
+        "their boundary; with `force` it does, and a warning names them",
         "another name, one run for all lists that use it, or `force`",
+        forced=True,
     ),
     Code.TRUST_POLICY_TOO_LONG: _failure(
         "The trust policy is too long",

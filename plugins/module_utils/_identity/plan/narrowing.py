@@ -190,8 +190,6 @@ def narrow_trust(
     unread = tuple(reach for reach in reaches if not observed.has_read_outside(reach))
     failed = describe_failures(observed, reaches)
     if shared.spec.trust_policy is not None:
-        if options.force:
-            return Narrowed(trust)
         return Narrowed(trust, unread=unread, lost=(*_names(narrowing.lost_users(trust)), *failed))
     wide = widened(role.trust, trust)
     if unread:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.text import policy_size, to_json
 from ..model.changes import (
@@ -32,7 +32,7 @@ from ..model.changes import (
 )
 from ..model.cluster import Account, Clusters
 from ..model.desired import Options, PolicySpec
-from ..model.errors import listed
+from ..model.errors import listed, sentence
 from ..model.names import CLUSTER_TAG, is_aws_managed, is_of_another, lacks_owner, may_change
 from ..model.observed import ObservedPolicy, PolicyVersion
 from ..model.targets import Failure, Step, policy_target, request_failure
@@ -89,9 +89,10 @@ def plan_policy(
                 else _not_owned(arn, workloads)
             )
         return
-    if "document" in (change.after or {}) and not options.force:
-        failure = _used_elsewhere(policy, policy_users, workloads)
-        if failure is not None:
+    if "document" in (change.after or {}):
+        if options.force:
+            draft.findings += _changed_elsewhere(policy, policy_users, workloads)
+        elif (failure := _used_elsewhere(policy, policy_users, workloads)) is not None:
             draft.failures.append(failure)
             return
     draft.changes.append(change)
@@ -288,3 +289,27 @@ def _used_elsewhere(
         "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
         "⟨force⟩: true (check mode with diff shows the change), and define the same document wherever it is listed.",
     )
+
+
+def _changed_elsewhere(
+    policy: ObservedPolicy, policy_users: PolicyUsers, workloads: tuple[WorkloadKey, ...]
+) -> list[Finding]:
+    """Name the users outside the run whose policy a run with ``force`` changes."""
+    unread = policy_users.unread(policy)
+    if unread is not None:
+        error = unread.error
+        text = f"could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        message = f"policy {policy.arn} gets another document. Its users outside this run {text}"
+    elif users := policy_users.outside(policy):
+        message = f"policy {policy.arn} gets another document, also for users outside this run: {listed(users, 10)}."
+    else:
+        return []
+    return [
+        Finding(
+            Code.POLICY_USED_ELSEWHERE,
+            message,
+            "Tell those who run them, and define the same document wherever the policy is listed.",
+            workloads[0],
+            raised_as="warning",
+        )
+    ]

@@ -197,14 +197,7 @@ def role_used_elsewhere(
 
     :arg lost: the users whom a trust policy that is given as a whole would shut out.
     """
-    differences = [
-        f"its {name.replace('_', ' ')} is {present or 'none'}, not {wanted or 'none'}"
-        for name, present, wanted in roles.differing_limits(shared.spec, role)
-    ]
-    users = users if differences else OutsideUsers()
-    if lost:
-        users = replace(users, known=tuple(sorted({*users.known, *lost})))
-        differences.append("role.trust_policy does not let all of its users in")
+    differences, users = _differences(shared, role, users, lost)
     if not users:
         return None
     return Failure(
@@ -217,6 +210,36 @@ def role_used_elsewhere(
         "Define the same wherever the role is listed, list all its workloads in one run, or give these workloads a role of their "
         "own. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
     )
+
+
+def role_changed_elsewhere(
+    shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
+) -> Finding:
+    """Name the users outside the run for whom a run with ``force`` changes the role."""
+    differences, users = _differences(shared, role, users, lost)
+    return Finding(
+        Code.ROLE_USED_ELSEWHERE,
+        f"role {role.arn} changes also for users outside this run: {' and '.join(differences)}. It "
+        f"{users.description or _UNREAD}.",
+        "Tell those who run them, and define the same wherever the role is listed.",
+        shared.keys[0],
+        raised_as="warning",
+    )
+
+
+def _differences(
+    shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
+) -> tuple[list[str], OutsideUsers]:
+    """Return what differs from the definition of the run, and the users outside the run for whom it would change."""
+    differences = [
+        f"its {name.replace('_', ' ')} is {present or 'none'}, not {wanted or 'none'}"
+        for name, present, wanted in roles.differing_limits(shared.spec, role)
+    ]
+    users = users if differences else OutsideUsers()
+    if lost:
+        users = replace(users, known=tuple(sorted({*users.known, *lost})))
+        differences.append("role.trust_policy does not let all of its users in")
+    return differences, users
 
 
 # Only until the associations have been read, or as long as they cannot be.

@@ -79,11 +79,15 @@ def plan_shared_role(
     draft.unread.update(narrowed.unread)
     changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, made, holders)
     users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, listed)
+    changed: list[Finding] = []
     if role is not None and _is_ours(role, options):
         refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
-        if refusal is not None and not options.force:
+        if refusal is not None:
             draft.unread.update(users.unread)
-            failures.append(refusal)
+            if options.force:
+                changed.append(problems.role_changed_elsewhere(shared, role, users, narrowed.lost))
+            else:
+                failures.append(refusal)
     if failures:
         draft.failures.extend(failures)
         others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
@@ -112,7 +116,7 @@ def plan_shared_role(
         if spec.trust_policy is None and _is_ours(role, options):
             draft.findings.extend(everyone_let_in(role, shared.keys[0]))
             draft.findings.extend(others_let_in(role, shared.keys[0]))
-        draft.findings.extend([*narrowed.findings, *staying])
+        draft.findings.extend([*narrowed.findings, *staying, *changed])
         # A full role takes a policy only after another one has left.
         excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
         # A policy that denies leaves last.

@@ -394,8 +394,7 @@ def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) ->
     """Return whether a plan may change the document, whose versions were read then, or add an owner."""
     if spec.document is None or not (policy.owned or options.adopt):
         return False
-    changes = bool(policy.versions) and not options.force
-    return changes or (not options.adopt and lacks_owner(policy.tags or {}, spec.tags))
+    return bool(policy.versions) or (not options.adopt and lacks_owner(policy.tags or {}, spec.tags))
 
 
 def _demand_of(account: Account, desired: Desired, removal: bool) -> _Demand:

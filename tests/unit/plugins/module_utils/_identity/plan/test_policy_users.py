@@ -180,8 +180,20 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     assert CHANGED not in names(found)
     assert run(aws, desired(*raws)).failures == found.failures
     assert aws.state()["policies"] == before
-    # In a run that is told to, it changes.
-    assert run(aws, desired(*raws, force=True)).failures == ()
+    # In a run that is told to, it changes, and those users are named.
+    forced = run(aws, desired(*raws, force=True))
+    assert forced.failures == ()
+    assert [
+        (one.severity, one.message, one.remedy)
+        for one in forced.findings
+        if one.code == Code.POLICY_USED_ELSEWHERE
+    ] == [
+        (
+            "warning",
+            f"policy {SHARED} gets another document, also for users outside this run: {users}.",
+            "Tell those who run them, and define the same document wherever the policy is listed.",
+        )
+    ]
     assert aws.state()["policies"] != before
 
 

@@ -587,6 +587,17 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
     forced = run(aws, replace(wanted, options=replace(wanted.options, force=True)))
     assert forced.failures == ()
     assert "update role shared" in done(forced)
+    assert [
+        (one.severity, one.message, one.remedy)
+        for one in forced.findings
+        if one.code == "ROLE_USED_ELSEWHERE"
+    ] == [
+        (
+            "warning",
+            f"role {ROLE} changes also for users outside this run: {difference}. It {users}.",
+            "Tell those who run them, and define the same wherever the role is listed.",
+        )
+    ]
 
 
 def test_limits_of_a_role_change_where_all_its_users_are_listed() -> None:
