@@ -15,7 +15,9 @@ from typing import TypeVar
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, key_of_row
+from ..kubernetes.model.objects import Object, text_of
 from ..kubernetes.run.half import KubernetesOutcome
+from ..model.causes import group_by_cause, own_names
 from ..model.errors import listed, sentence
 from ..model.rows import FailureRow, FindingRow
 from .rows import ReportedFindingRow
@@ -28,25 +30,47 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
     """The cause first: what could not be done, else what the verification found."""
     parts = [aws.message] if aws.failures else []
     if kubernetes.failures:
-        parts += _refusals(kubernetes.failures, _kubernetes_place(aws))
+        parts += _refusals(aws, kubernetes.failures)
     if kubernetes.error:
         parts.append(" ".join(kubernetes_end(aws, kubernetes.error)))
     return visible_lines("\n".join(parts or map(visible, _findings(failing))))
 
 
-def alike(failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
-    """Failures of one cause together: the same could not be done to many objects, or to one that many workloads need."""
-    groups: dict[tuple[str, ...], list[FailureRow]] = {}
-    for failure in failures:
-        key = (
-            failure["resource"],
-            failure["action"],
-            failure["error_code"],
-            failure["message"],
-            failure["remedy"],
-        )
-        groups.setdefault(key, []).append(failure)
-    return list(groups.values())
+def alike(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
+    """Failures of one cause together: the same could not be done to many objects, or to one that many workloads need.
+
+    What AWS and Kubernetes say of it differs in the names of the objects, if at all.
+    """
+    objects = {str(key_of_row(row, aws.cluster)): _objects_of(row) for row in aws.workloads}
+
+    def names_of(failure: FailureRow) -> list[str]:
+        workload = failure["workload"]
+        return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
+
+    return group_by_cause(failures, _texts_of, names_of)
+
+
+def _texts_of(failure: FailureRow) -> tuple[str, ...]:
+    return (
+        failure["resource"],
+        failure["action"],
+        failure["error_code"],
+        failure["message"],
+        failure["remedy"],
+    )
+
+
+def _objects_of(row: Object) -> list[str]:
+    arns = row.get("policy_arns")
+    return [text_of(row.get("role_arn")), *(map(text_of, arns) if isinstance(arns, (list, tuple)) else ())]
+
+
+def message_of(group: Sequence[FailureRow]) -> str:
+    """The message of a group, with the object of its first failure where it is about that one."""
+    first = group[0]
+    if all(failure["message"] == first["message"] for failure in group):
+        return first["message"]
+    return f"for {first['name']}: {first['message']}"
 
 
 def what_failed(group: Sequence[FailureRow]) -> str:
@@ -170,17 +194,17 @@ def _kubernetes_place(aws: AwsResult) -> str:
     return f"{verb} Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
 
 
-def _refusals(failures: Sequence[FailureRow], place: str) -> list[str]:
+def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
     count = f"{len(failures)} object{'' if len(failures) == 1 else 's'}"
     lines = []
-    groups = alike(failures)
+    groups = alike(aws, failures)
     for group in groups[:SHOWN_FINDINGS]:
-        what = f"- {what_failed(group)}: {group[0]['message']}"
+        what = f"- {what_failed(group)}: {message_of(group)}"
         lines += with_remedy(visible(what), visible(group[0]["remedy"]), "    ")
     more = sum(map(len, groups[SHOWN_FINDINGS:]))
     if more > 0:
         lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
-    return [f"{count} could not be {place}; the others are done:", *lines]
+    return [f"{count} could not be {_kubernetes_place(aws)}; the others are done:", *lines]
 
 
 def _findings(failing: Sequence[FindingRow]) -> list[str]:

@@ -26,6 +26,7 @@ from .failure import (
     failure_headline,
     failure_text,
     kubernetes_end,
+    message_of,
     repair_after,
     unexplained,
     what_failed,
@@ -114,7 +115,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             changes if aws.is_change else None,
             rows,
             summary,
-            [*_ended(aws, kubernetes.error), *_notes(failures, findings)],
+            [*_ended(aws, kubernetes.error), *_notes(aws, failures, findings)],
             settings.check_mode,
             settings.path,
         ),
@@ -262,17 +263,19 @@ def _ended(aws: AwsResult, error: str) -> list[NoteRow]:
     return [{"label": "failed", "code": "", "workload": "", "message": message, "remedy": remedy}]
 
 
-def _notes(failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]) -> list[NoteRow]:
+def _notes(
+    aws: AwsResult, failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
+) -> list[NoteRow]:
     """What is shown below the table."""
     notes: list[NoteRow] = [
         {
             "label": "failed",
             "code": group[0]["error_code"],
             "workload": listed(dict.fromkeys(failure["workload"] for failure in group)),
-            "message": f"{what_failed(group)}: {group[0]['message']}",
+            "message": f"{what_failed(group)}: {message_of(group)}",
             "remedy": group[0]["remedy"],
         }
-        for group in alike([failure for failure in failures if failure["error_code"] != Code.SKIPPED])
+        for group in alike(aws, [failure for failure in failures if failure["error_code"] != Code.SKIPPED])
     ]
     notes += [
         {

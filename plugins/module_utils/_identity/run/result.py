@@ -16,6 +16,7 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible, with_remedy
+from ..model.causes import group_by_cause, own_names
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Account, Cluster
@@ -163,14 +164,12 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     else:
         total = len(run.desired.workloads)
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
-    for failure in causes[:SHOWN_FAILURES]:
-        text = (
-            f"- {listed(map(describe_key, failure.workloads))}: {failure.action} {failure.target.label}: "
-            f"{failure.error_code}: {sentence(failure.message)}"
-        )
-        lines += with_remedy(text, failure.remedy, "    ")
-    if len(causes) > SHOWN_FAILURES:
-        lines.append(f"- and {len(causes) - SHOWN_FAILURES} more, listed in failures.")
+    groups = _by_cause(run, causes)
+    for group in groups[:SHOWN_FAILURES]:
+        lines += _cause_lines(group)
+    more = sum(map(len, groups[SHOWN_FAILURES:]))
+    if more:
+        lines.append(f"- and {more} more, listed in failures.")
     if run.check_mode:
         lines.append("Nothing was changed.")
     elif run.purged:
@@ -178,6 +177,37 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     elif len(failed) < len(run.desired.workloads):
         lines.append("The other workloads are done; a rerun takes up only what is missing.")
     return "\n".join(map(visible, lines))
+
+
+def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
+    """Failures of one cause together: what AWS says of each differs in the names of their objects, if at all."""
+    account = run.observed.account
+    objects: dict[WorkloadKey, list[str]] = {}
+    for workload in run.desired.workloads:
+        roles = [account.role_arn(workload.role)] if workload.role is not None else []
+        objects[workload.key] = [*roles, *map(account.policy_arn, workload.policies)]
+
+    def texts_of(failure: Failure) -> tuple[str, ...]:
+        return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
+
+    def names_of(failure: Failure) -> list[str]:
+        own = (name for key in failure.workloads for name in objects.get(key, ()))
+        return own_names(map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *own])
+
+    return group_by_cause(failures, texts_of, names_of)
+
+
+def _cause_lines(group: Sequence[Failure]) -> list[str]:
+    first = group[0]
+    keys = dict.fromkeys(key for failure in group for key in failure.workloads)
+    what, message = f"{first.action} {first.target.label}", sentence(first.message)
+    if len(group) > 1:
+        names = listed(dict.fromkeys(failure.target.full_name for failure in group))
+        what = f"{first.action} {first.target.resource} {names}"
+    if any(failure.message != first.message for failure in group):
+        message = f"for {first.target.full_name}: {message}"
+    text = f"- {listed(map(describe_key, keys))}: {what}: {first.error_code}: {message}"
+    return with_remedy(text, first.remedy, "    ")
 
 
 def diff_of(change: Change, account_id: str = "") -> DiffRow:

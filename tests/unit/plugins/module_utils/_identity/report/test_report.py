@@ -297,6 +297,59 @@ def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
     ]
 
 
+def test_refusals_of_three_causes_are_three_entries() -> None:
+    """What AWS says names the role of each workload, which the failure of an association does not."""
+    names = [f"app-{number}" for number in range(50)]
+    rows = [
+        {
+            "namespace": "shop",
+            "service_account": name,
+            "role_arn": f"arn:aws:iam::1:role/r-{name}",
+            "policy_arns": [f"arn:aws:iam::1:policy/p-{name}"],
+        }
+        for name in names
+    ]
+    refusals = [
+        {
+            "workload": f"shop/{name}",
+            "resource": "association" if number % 3 else "role",
+            "name": f"shop/{name}" if number % 3 else f"r-{name}",
+            "action": "create",
+            "error_code": "AccessDeniedException" if number % 3 else "AccessDenied",
+            "message": [
+                f"iam:CreateRole: not authorized on resource: arn:aws:iam::1:role/r-{name}",
+                f"eks:CreatePodIdentityAssociation: not authorized to iam:PassRole on arn:aws:iam::1:role/r-{name}",
+                f"eks:CreatePodIdentityAssociation: {name} is denied by a policy.",
+            ][number % 3],
+            "remedy": "Allow it.",
+        }
+        for number, name in enumerate(names)
+    ]
+    found = report_of(changed(workloads=rows, failures=refusals, msg="What failed."))
+    entries = [line for line in found["lines"] if line.startswith("  failed ")]
+    assert [entry.split(":")[0] for entry in entries] == [
+        "  failed AccessDenied shop/app-0, shop/app-3, shop/app-6 and 14 more",
+        "  failed AccessDeniedException shop/app-1, shop/app-4, shop/app-7 and 14 more",
+        "  failed AccessDeniedException shop/app-2, shop/app-5, shop/app-8 and 13 more",
+    ]
+    text = " ".join(" ".join(found["lines"]).split())
+    assert (
+        "create role r-app-0, r-app-3, r-app-6 and 14 more: for r-app-0: iam:CreateRole: not authorized on resource: "
+        "arn:aws:iam::1:role/r-app-0" in text
+    )
+    assert len(found["failures"]) == 50
+
+
+def test_refusals_that_differ_in_more_than_their_own_names_stay_apart() -> None:
+    texts = {"a": "role a is full", "b": "role b is gone", "c": "role d is full"}
+    refusals = [
+        {**FAILURE, "resource": "role", "name": name, "workload": f"shop/{name}", "message": text}
+        for name, text in texts.items()
+    ]
+    found = report_of(changed(failures=refusals, msg="What failed."))
+    assert sum(line.startswith("  failed ") for line in found["lines"]) == 3
+
+
 def test_many_refusals_are_cut() -> None:
     many = [refused(1, f"reason {number}.")[0] for number in range(42)]
     found = report_of(changed(), KubernetesOutcome(failures=many))

@@ -276,8 +276,31 @@ def test_a_command_stands_on_a_line_of_its_own() -> None:
     ]
 
 
+def test_refusals_of_one_cause_are_one_entry() -> None:
+    """What AWS says may name the role of the workload where the failure is about its association."""
+    raws = [workload(f"s{number}", role={"name": f"role-{number}"}, policies=[]) for number in range(5)]
+    failures = [
+        Failure(
+            (key(f"s{number}"),),
+            association_target(key(f"s{number}")),
+            "create",
+            "AccessDenied",
+            f"not authorized to perform iam:PassRole on {role_arn(f'role-{number}')}",
+            "Allow it.",
+        )
+        for number in range(5)
+    ]
+    run_ = Run(desired(*raws), "present", Observed(clusters_of(HERE)), Plan(), (), tuple(failures), ())
+    assert failure_message(run_, HERE).splitlines()[1:] == [
+        "- default/s0, default/s1, default/s2 and 2 more: create association default/s0, default/s1, default/s2 and 2 more: "
+        f"AccessDenied: for default/s0: not authorized to perform iam:PassRole on {role_arn('role-0')}. Allow it."
+    ]
+
+
 def test_the_message_shows_ten_causes() -> None:
-    failures = [failure(key(f"s{number}", "n"), name=f"r{number}") for number in range(12)]
+    failures = [
+        failure(key(f"s{number}", "n"), name=f"r{number}", message=f"Cause {number}") for number in range(12)
+    ]
     lines = failure_message(failed_run(*failures, workloads=12), HERE).splitlines()
     assert len(lines) == 12
     assert lines[-1] == "- and 2 more, listed in failures."
