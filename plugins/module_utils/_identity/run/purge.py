@@ -13,6 +13,7 @@ from functools import partial
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.observed import OutsideAssociations, Reach
 from ..plan.predict import predict
@@ -74,13 +75,65 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
         look = predict(look, observed, converge.plan)
     may_purge = partial(scope.includes_policy, cluster=cluster)
     removal = engine.run(unlisted, "absent", check_mode, look, may_purge)
-    return replace(
-        converge,
-        plan=replace(converge.plan, changes=(*converge.plan.changes, *removal.plan.changes)),
-        done=(*converge.done, *removal.done),
+    purged = replace(
+        _joined(converge, removal),
         failures=removal.failures,
         purged=len({workload.key for workload in unlisted.workloads}),
         findings=(*converge.findings, *removal.findings),
+    )
+    if purged.failures or not removal.plan.changes or not any(map(_is_kept, converge.findings)):
+        return purged
+    return _take_kept(engine, purged, cluster, scope)
+
+
+# What a converge leaves to users outside the run.
+_KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
+
+
+def _is_kept(finding: Finding) -> bool:
+    return finding.code in _KEPT
+
+
+def _joined(first: Run, second: Run) -> Run:
+    changes = (*first.plan.changes, *second.plan.changes)
+    return replace(first, plan=replace(first.plan, changes=changes), done=(*first.done, *second.done))
+
+
+def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope) -> Run:
+    """Converge once more without the users that were purged, for whom the listed roles kept something."""
+    gone = {
+        change.workloads[0]
+        for change in purged.plan.changes
+        if change.target.resource == "association" and change.after is None
+    }
+    outside = purged.observed.outside
+    left = {key: one for key, one in outside.associations.items() if key not in gone}
+    check_mode = purged.check_mode
+    observed = engine.observe_after(purged)
+    observed = replace(observed, outside=replace(outside, associations=left))
+    desired = purged.desired
+    if check_mode:
+        now = predict(observed, observed, purged.plan)
+    else:
+        # A plan turns on more than a verification does.
+        look = engine.observe(desired, just_read=observed.associations)
+        now = replace(look, outside=observed.outside, unlisted=observed.unlisted)
+    again = engine.run(desired, "present", check_mode, now)
+    run = _joined(purged, again)
+    findings = [finding for finding in run.findings if not _is_kept(finding)]
+    findings += filter(_is_kept, again.findings)
+    run = replace(run, observed=observed, findings=tuple(findings))
+    if again.failures:
+        return replace(run, failures=again.failures, purged=0)
+    idle = unlisted_workloads(desired, cluster, scope, Account({}, (), ()), freed_policies(again.plan, now))
+    if not idle.workloads:
+        return run
+    look = engine.observe(idle, removal=True)
+    if check_mode:
+        look = predict(look, now, again.plan)
+    removal = engine.run(idle, "absent", check_mode, look, partial(scope.includes_policy, cluster=cluster))
+    return replace(
+        _joined(run, removal), failures=removal.failures, findings=(*run.findings, *removal.findings)
     )
 
 

@@ -657,11 +657,29 @@ def test_purge_takes_the_policy_with_the_last_user() -> None:
     one = single("a", "cluster")
     run(aws, one)
     run(aws, single("b", "cluster"))
-    for _ in range(2):
-        made = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
-        assert made.failures == ()
+    planned = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=True)
+    made = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
+    assert (made.failures, findings(made)) == ((), [])
     assert attached(aws) == ["of-a"]
     assert policy_arn("of-b") not in aws.state()["policies"]
+    assert names(planned.plan) == done(made)
+    assert findings(planned) == []
+    again = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
+    assert (again.failures, done(again)) == ((), [])
+
+
+def test_purge_leaves_the_policy_while_another_user_stays() -> None:
+    """One that is not of this collection, which no purge takes."""
+    aws = FakeAws()
+    one = single("a", "cluster")
+    run(aws, one)
+    run(aws, single("b", "cluster"))
+    given_association(aws, "c", "shared")
+    made = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
+    assert made.failures == ()
+    assert attached(aws) == ["of-a", "of-b"]
+    [kept] = [finding for finding in findings(made) if finding.code == "POLICY_ATTACHED_EXTRA"]
+    assert f"({CLUSTER} default/c)" in kept.message
 
 
 def test_verification_says_the_same_as_the_run() -> None:
