@@ -36,18 +36,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_policy,
+    to_json,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import to_json
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     permission_layers,
     pod_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
-    pod_identity_inquiry,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
+    pod_identity_inquiry,
     prepare_trust,
 )
 from hostile_policies import permission_documents, trust_documents

@@ -18,17 +18,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.holders import holders_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
-    parse_required,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
     FactError,
+    parse_required,
     parse_subject,
+    who_can,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.who_can import who_can
 
 
 def pod_identity_who_can(

@@ -438,45 +438,41 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     ALLOWED,
-    CONDITIONAL,
     EXPLICIT_DENY,
     IMPLICIT_DENY,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    CONDITIONAL,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
     Storability,
     storability,
     together,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
-    PolicyError,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     policy_finding_row,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.additions import (
-    joined,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
     lint_all,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
     explain,
+    join_additions,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    FactError,
     NamedPolicy,
     Required,
     check_permission,
     parse_required,
+    parse_subject,
     permission_layers,
     pod_context,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.refusals import (
     refusal_findings,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
-    FactError,
-    parse_subject,
 )
 
 FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_org_id", "role_arn")
@@ -566,7 +562,9 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     return {
         "allowed": storable != "no" and all(decision == ALLOWED for decision in decisions),
         "permissions": rows,
-        "addition": [addition.as_dict() for addition in joined(a for e in explanations for a in e.addition)],
+        "addition": [
+            addition.as_dict() for addition in join_additions(a for e in explanations for a in e.addition)
+        ],
         "storable": storable,
         "storable_reasons": reasons,
         "findings": [policy_finding_row(finding) for finding in findings],

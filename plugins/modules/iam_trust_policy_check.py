@@ -352,10 +352,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     RoleNotFound,
     find_role,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
     parse_subject,
 )

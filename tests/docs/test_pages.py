@@ -20,7 +20,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    policy_size,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     grant_for,

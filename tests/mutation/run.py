@@ -39,9 +39,8 @@ NEAR = {
     "evaluation/": "test_unknown_values.py",
     "grammar/": "test_storable.py",
     "language/words": "test_words.py",
-    "permissions/additions": "test_explanation.py",
-    "permissions/who_can": "test_who_can.py",
-    "trust/chain": "test_chain.py",
+    "permissions/explanation": "test_explanation.py",
+    "trust/check": "test_chain.py",
     "trust/": "test_repairs.py",
 }
 LIMIT = 300

@@ -17,7 +17,7 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..._policy.language.text import Document
+from ..._policy.language.document import PolicyDocument
 from ..model.desired import ParsedInput
 from ..model.errors import InputError
 
@@ -72,8 +72,8 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _PLAIN or origin is Literal or (origin is Mapping and set(arguments) <= set(_PLAIN)):
         return None
-    if hint is Document:
-        return Document
+    if hint is PolicyDocument:
+        return PolicyDocument
     if isinstance(hint, type) and is_dataclass(hint):
         return _class_reader(hint)
     if origin is tuple and arguments[1:] == (Ellipsis,):

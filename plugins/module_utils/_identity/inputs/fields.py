@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..._policy.language.elements import kind_of
+from ..._policy.language.document import kind_of
 from ..model.errors import Problems
 from ..model.names import is_mark
 from .limits import TAG_RULE, find_same_but_for_case, is_tag_text

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from ..._policy.language.elements import kind_of
+from ..._policy.language.document import kind_of
 from ..model.errors import InputError, Problems
 from .fields import Fields
 from .files.folders import Source, read_sources

@@ -18,8 +18,7 @@ from typing import Literal, cast
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.grammar.storable import storability
-from ..._policy.language.elements import kind_of
-from ..._policy.language.text import Document, to_json
+from ..._policy.language.document import PolicyDocument, kind_of, to_json
 from ..model.desired import (
     TRUST_SCOPES,
     AssociationSpec,
@@ -317,10 +316,10 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
     )
 
 
-def _session_policy(fields: Fields, disabled: bool | None) -> Document | None:
+def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | None:
     """A session policy; an empty document when the user asks for its removal, None when not given."""
     if fields.raw.get("session_policy") in ("", {}):
-        return Document()
+        return PolicyDocument()
     document = _document(fields, "session_policy", "session")
     if document is not None and disabled is not True:
         fields.problems.add(
@@ -368,7 +367,7 @@ def _scalar(value: object) -> object:
     return str(value) if isinstance(value, str) else value
 
 
-def _document(fields: Fields, name: str, kind: str) -> Document | None:
+def _document(fields: Fields, name: str, kind: str) -> PolicyDocument | None:
     """A policy document as the user wrote it, in JSON values, unless IAM is certain to refuse it."""
     raw = fields.raw.get(name)
     if raw is None:
@@ -376,7 +375,7 @@ def _document(fields: Fields, name: str, kind: str) -> Document | None:
     refusals = storability(raw, kind).refusals
     for refusal in refusals:
         fields.problems.add(fields.place, f"{name} is not a valid policy: {refusal.advice}")
-    return None if refusals else Document(json.loads(to_json(raw)))
+    return None if refusals else PolicyDocument(json.loads(to_json(raw)))
 
 
 def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:

@@ -19,7 +19,7 @@ from typing import Literal
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import Document
+from ..._policy.language.document import PolicyDocument
 
 State = Literal["present", "absent"]
 TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
@@ -38,7 +38,7 @@ class PolicySpec:
     """
 
     name: str = ""
-    document: Document | None = None
+    document: PolicyDocument | None = None
     path: str = "/"
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class RoleSpec:
     max_session_duration: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     trust_scope: TrustScope | None = None
-    trust_policy: Document | None = None
+    trust_policy: PolicyDocument | None = None
     extend_trust: bool = False
 
     @property
@@ -90,7 +90,7 @@ class AssociationSpec:
 
     target_role_arn: str | None = None
     disable_session_tags: bool | None = None
-    session_policy: Document | None = None
+    session_policy: PolicyDocument | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

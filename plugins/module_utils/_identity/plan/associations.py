@@ -19,7 +19,7 @@ from typing import cast
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import to_json
+from ..._policy.language.document import to_json
 from ..model import changes
 from ..model.changes import Call, Change, Proof, Stage
 from ..model.desired import AssociationSpec

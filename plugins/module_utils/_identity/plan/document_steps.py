@@ -14,8 +14,7 @@ from typing import TypeAlias
 
 from ..._policy.evaluation.rules import Request, Rule, rules_of
 from ..._policy.language.context import Context
-from ..._policy.language.document import parse_policy
-from ..._policy.language.elements import PolicyError
+from ..._policy.language.document import PolicyError, parse_policy
 from ..model.targets import Step
 
 Statement: TypeAlias = Mapping[str, object]

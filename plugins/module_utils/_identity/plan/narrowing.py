@@ -26,7 +26,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import policy_size
+from ..._policy.language.document import policy_size
 from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, with_grants
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.cluster import Clusters

@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import policy_size, to_json
+from ..._policy.language.document import policy_size, to_json
 from ..model.changes import (
     Call,
     Change,

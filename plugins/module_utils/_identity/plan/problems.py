@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.text import policy_size
+from ..._policy.language.document import policy_size
 from ..model.changes import Change
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec, Workload

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.text import Document
+from ..._policy.language.document import PolicyDocument
 from ..._policy.trust.statements import closed_for, read_grants
 from ..model.changes import Plan
 from ..model.cluster import Cluster, clusters_of
@@ -326,7 +326,7 @@ def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
     """Those of the account. The document stands for "one that we made"; a removal does not look into it."""
     parts = [parse_policy_arn(arn) for arn in arns]
     return tuple(
-        PolicySpec(name=part.name, path=part.path, document=Document())
+        PolicySpec(name=part.name, path=part.path, document=PolicyDocument())
         for part in parts
         if part is not None and part.account_id != "aws"
     )

@@ -18,7 +18,7 @@ from typing import Literal
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import to_json
+from ..._policy.language.document import to_json
 from ..model.changes import (
     Call,
     Change,

@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
-from ..._policy.trust.denials import Denial, find_denials
 from ..._policy.trust.statements import foreign_denies
-from ..._policy.trust.trust import TrustVerdict, check_trust, prepare_trust
+from ..._policy.trust.trust import Denial, TrustVerdict, check_trust, find_denials, prepare_trust
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Workload
 from ..model.observed import ObservedAssociation, ObservedRole

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.language.text import load
+from ..._policy.language.document import load_document
 from ..model.observed import Agent, ObservedAssociation, ObservedPolicy, ObservedRole, PolicyVersion
 from ..model.rows import _Answer
 
@@ -41,7 +41,9 @@ def _user_count(raw: _Answer) -> int | None:
 def decode_version(raw: _Answer) -> PolicyVersion:
     document = raw.get("Document")
     return PolicyVersion(
-        raw["VersionId"], bool(raw["IsDefaultVersion"]), load(document) if document is not None else None
+        raw["VersionId"],
+        bool(raw["IsDefaultVersion"]),
+        load_document(document) if document is not None else None,
     )
 
 
@@ -51,7 +53,7 @@ def decode_role(raw: _Answer, attached: Iterable[_Answer]) -> ObservedRole:
         name=raw["RoleName"],
         arn=raw["Arn"],
         path=raw["Path"],
-        trust=load(raw["AssumeRolePolicyDocument"]),
+        trust=load_document(raw["AssumeRolePolicyDocument"]),
         description=raw.get("Description") or "",
         max_session_duration=int(raw.get("MaxSessionDuration") or 3600),
         permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
@@ -64,7 +66,9 @@ def decode_role(raw: _Answer, attached: Iterable[_Answer]) -> ObservedRole:
 
 def decode_role_detail(raw: _Answer) -> ObservedRole:
     """A role as GetAccountAuthorizationDetails returns it, without description and duration."""
-    inline = {entry["PolicyName"]: load(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())}
+    inline = {
+        entry["PolicyName"]: load_document(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())
+    }
     profiles = tuple(entry["InstanceProfileName"] for entry in raw.get("InstanceProfileList", ()))
     return replace(
         decode_role(raw, raw.get("AttachedManagedPolicies", ())),
@@ -131,7 +135,7 @@ def decode_association(raw: _Answer, cluster: str = "") -> ObservedAssociation:
         role_arn=raw["roleArn"],
         target_role_arn=raw.get("targetRoleArn") or "",
         disable_session_tags=bool(raw.get("disableSessionTags")),
-        session_policy=load(session_policy) if session_policy else None,
+        session_policy=load_document(session_policy) if session_policy else None,
         tags=dict(raw.get("tags") or {}),
         owner_arn=raw.get("ownerArn") or "",
         external_id=raw.get("externalId") or "",

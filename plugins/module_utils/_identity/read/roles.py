@@ -21,7 +21,7 @@ from ..._aws.client import Api, answers_by_page
 from ..._aws.transport import map_concurrently
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import Document, load
+from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
 from ..._policy.trust.trust import check_trust
 from ..model.cluster import Account
@@ -77,7 +77,7 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
             return policy
         version = {**request, "VersionId": policy.default_version}
         answer = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
-        policy = replace(policy, document=load(answer["Document"]))
+        policy = replace(policy, document=load_document(answer["Document"]))
         same = same_meaning(policy.document, spec.document, "identity")
         return policy if same else _with_versions(api, policy)
 
@@ -89,12 +89,12 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
     return read_whole(lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), rest, witness)
 
 
-def read_document(api: Api, arn: str, version: str = "") -> Document:
+def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
     """Return the default version of a policy, whose ID is asked for where it is not known. Raises AwsError."""
     if not version:
         version = str(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
     answer = api.call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
-    return load(answer["PolicyVersion"]["Document"])
+    return load_document(answer["PolicyVersion"]["Document"])
 
 
 def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
@@ -221,13 +221,13 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
     if role["Arn"] != role_arn:
         return False
     created = role.get("CreateDate")
-    if check_trust(load(role["AssumeRolePolicyDocument"]), subject).usable == "no":
+    if check_trust(load_document(role["AssumeRolePolicyDocument"]), subject).usable == "no":
         return False
     current = now or answered_at(answer)
     return current is None or not isinstance(created, datetime) or current - created < YOUNG
 
 
-def read_trust_policy(api: Api, role_arn: str) -> Document | None:
+def read_trust_policy(api: Api, role_arn: str) -> PolicyDocument | None:
     """The trust policy of a role; None when there is no such role, or it cannot be read."""
     parts = parse_role_arn(role_arn)
     if parts is None:
@@ -236,4 +236,4 @@ def read_trust_policy(api: Api, role_arn: str) -> Document | None:
         role = api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
     except AwsError:
         return None
-    return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == role_arn else None
+    return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == role_arn else None

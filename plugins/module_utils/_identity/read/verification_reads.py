@@ -21,7 +21,7 @@ from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.context import Context
-from ..._policy.language.text import load, to_json
+from ..._policy.language.document import load_document, to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
@@ -216,7 +216,7 @@ class _Reader:
                 except AwsError:
                     # The finding that the contents differ stands without this detail.
                     return ""
-                document = load(answer["PolicyVersion"]["Document"])
+                document = load_document(answer["PolicyVersion"]["Document"])
             if same_meaning(document, wanted, "identity"):
                 return version.version_id
         return ""
@@ -259,7 +259,9 @@ class _Reader:
             policy = self.observed.policies.get(arn)
             version = policy.default_version if policy is not None else self._default_version(arn)
             request = {"PolicyArn": arn, "VersionId": version}
-            return load(self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"])
+            return load_document(
+                self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"]
+            )
         except AwsError as error:
             return ReadFailure(policy_target(arn), error)
 
@@ -280,7 +282,7 @@ class _Reader:
         documents: dict[str, Document] = {}
         for policy_name in names:
             answer = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": policy_name})
-            documents[policy_name] = load(answer["PolicyDocument"])
+            documents[policy_name] = load_document(answer["PolicyDocument"])
         return documents
 
     def _target(self, arn: str) -> Document | ReadFailure | None:
@@ -300,7 +302,7 @@ class _Reader:
             role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
         except AwsError as error:
             return None if error.missing else ReadFailure(Target("target role", arn), error)
-        return load(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
+        return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
 
 
 def _that_matter(role: ObservedRole, listed: Collection[str]) -> Iterable[str]:

@@ -21,9 +21,8 @@ from typing import Any
 from ..._aws.client import Api
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.text import load, to_json
-from ..._policy.trust.merge import merge_trust
-from ..._policy.trust.statements import TrustGrant, covered, read_grants, with_grants
+from ..._policy.language.document import load_document, to_json
+from ..._policy.trust.statements import TrustGrant, covered, merge_trust, read_grants, with_grants
 from ..model.changes import Call, Change
 from ..model.errors import AwsError
 from ..model.observed import Observed, OutsideAssociations
@@ -201,4 +200,4 @@ def _with_document(call: Call, document: Mapping[str, object]) -> Call:
 def _read(api: Api, call: Call) -> tuple[Mapping[str, object], datetime | None]:
     """The trust policy, and when AWS answered."""
     answer = api.call("iam", "GetRole", {"RoleName": call.parameters["RoleName"]})
-    return load(answer["Role"]["AssumeRolePolicyDocument"]), answered_at(answer)
+    return load_document(answer["Role"]["AssumeRolePolicyDocument"]), answered_at(answer)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.text import to_json
+from ..._policy.language.document import to_json
 from ..model.changes import compare_tags, tags_after
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure
 from ..model.desired import AssociationSpec, Workload

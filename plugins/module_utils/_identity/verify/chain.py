@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..._policy.language.text import load
+from ..._policy.language.document import load_document
 from ..model.checks import Verified
 from ..model.desired import AssociationSpec, Desired, RoleSpec, Workload
 from ..model.names import parse_role_arn
@@ -83,7 +83,7 @@ def workloads_of(associations: Iterable[ObservedAssociation]) -> tuple[Workload,
         settings = AssociationSpec(
             association.target_role_arn,
             association.disable_session_tags,
-            load(association.session_policy or {}),
+            load_document(association.session_policy or {}),
         )
         workloads.append(Workload(association.key, role, association=settings))
     return tuple(workloads)

@@ -14,8 +14,14 @@ from dataclasses import dataclass, field, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import Policy, parse_policy
-from ..._policy.permissions.bucket_objects import find_bucket_grants
-from ..._policy.permissions.catalogue import Catalogue, allowed_names, is_name, lint_policy, lint_required
+from ..._policy.permissions.catalogue import (
+    Catalogue,
+    allowed_names,
+    find_bucket_grants,
+    is_name,
+    lint_policy,
+    lint_required,
+)
 from ..model.desired import PolicySpec, Workload
 
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)

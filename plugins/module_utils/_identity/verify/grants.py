@@ -15,9 +15,14 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.language.context import Context
-from ..._policy.language.elements import PolicyError
-from ..._policy.permissions.futile import find_what_takes_all
-from ..._policy.permissions.permissions import NamedPolicy, Required, check_permission, permission_layers
+from ..._policy.language.document import PolicyError
+from ..._policy.permissions.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    find_what_takes_all,
+    permission_layers,
+)
 from ..model.checks import Check, conclude, conclude_unread, join_checks
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..._policy.evaluation.request import Subject
-from ..._policy.permissions.permissions import IDENTITY, NamedPolicy, permission_layers, pod_context
-from ..._policy.permissions.who_can import Holder
+from ..._policy.permissions.permissions import IDENTITY, Holder, NamedPolicy, permission_layers, pod_context
 from ..model.desired import PolicySpec, Workload
 
 

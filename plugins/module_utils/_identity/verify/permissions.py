@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
+from ..._policy.evaluation.evaluate import ALLOWED, Layer
 from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.permissions.permissions import (
     NamedPolicy,
     PermissionVerdict,
@@ -23,7 +24,7 @@ from ..._policy.permissions.permissions import (
     permission_layers,
     pod_context,
 )
-from ..._policy.trust.chain import check_chain, check_chain_permissions
+from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..model.checks import (
     FAIL,
     PASS,

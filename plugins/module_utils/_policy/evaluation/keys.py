@@ -4,13 +4,31 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What values IAM allows for a condition key.
+"""Condition keys: the values that IAM allows, and keys whose values belong together in every request.
 
-Sources: IAM User Guide, "AWS global condition context keys" (the data type of each); Service
-Authorization Reference (the types of condition keys: only texts and ARNs come in arrays).
+* aws:CurrentTime and aws:EpochTime are always there, and are one moment: as a date, and in seconds since 1970.
+* A tag in the request, aws:RequestTag/k, has its key in aws:TagKeys. The k of a condition key stands for every letter case.
+
+Numbers, dates, addresses and bytes are sampled: each value that conditions name, and one of each stretch between.
+Sources: IAM User Guide, "AWS global condition context keys" (the data type of each); Service Authorization Reference
+(the types of condition keys: only texts and ARNs come in arrays).
 """
 
 from __future__ import annotations
+
+import datetime
+import ipaddress
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Context as Arithmetic
+from decimal import Decimal
+
+from ..language.conditions import Test
+from ..language.context import Context, Extract, KeyState, Part, Unknown
+from ..language.operators import address_ranges, binary, date, family, network, number
+from ..language.words import Budget, Language, Pattern, other_than, text_units
+from .rules import Request
 
 BOOLEANS = frozenset(
     {
@@ -76,3 +94,189 @@ def shape_of(key: str) -> str | None:
         return _SHAPES[key]
     # Keys of all services have a value when they are there; a tag, or a key of a service, may be empty.
     return "?*" if key.startswith(("aws:", "sts:")) and not is_tag(key) else None
+
+
+# Exact for the numbers that ``number`` reads.
+_EXACT = Arithmetic(prec=3000)
+_FIRST_YEAR, _LAST_YEAR = -62_135_596_800, 253_402_300_799
+_SIZES = {4: 32, 6: 128}
+
+
+def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
+    """A value of each kind, and whether these are all: not when the conditions read the key in several ways."""
+    families = {family(test.condition.base) for test in tests}
+    values = [value for test in tests for value in test.condition.values]
+    if not budget.spend(4 * len(values)):
+        return values[:8], False
+    texts: list[str] = []
+    complete = families <= {"Numeric", "Date"} or len(families) == 1
+    if families & {"Numeric", "Date"}:
+        named = [
+            moment
+            for test in tests
+            for value in test.condition.values
+            if (moment := _read(family(test.condition.base), value)) is not None
+        ]
+        points = list(_between(sorted(set(named))))
+        if "Date" in families:
+            texts += [text for point in points if (text := as_date(point)) is not None]
+        if "Numeric" in families or len(texts) < len(points):
+            numbers = [as_number(point) for point in points]
+            # Numbers of very many digits are not read as such.
+            complete = complete and [number(text) for text in numbers] == points
+            texts += numbers
+    if "Ip" in families:
+        texts += _addresses(values)
+    if "Binary" in families:
+        texts += dict.fromkeys(values)
+    named_bytes = set(map(binary, values)) if "Binary" in families else set()
+    if key not in ADDRESSES | DATES | NUMBERS:
+        texts.append(next(text for text in other_than(values) if binary(text) not in named_bytes))
+    elif "Binary" in families:
+        texts = [text for text in texts if _is_typed(key, text)]
+        texts.append(next(text for text in of_type(key) if binary(text) not in named_bytes))
+    return texts, complete
+
+
+def _is_typed(key: str, text: str) -> bool:
+    """Return whether the key can have a value."""
+    if key in ADDRESSES:
+        return network(text) is not None
+    return (date(text) if key in DATES else number(text)) is not None
+
+
+def of_type(key: str) -> Iterator[str]:
+    """Generate values of a key that is a number, a date or an address."""
+    for value in itertools.count():
+        if key in ADDRESSES:
+            yield str(ipaddress.IPv4Address(value))
+        else:
+            yield as_date(Decimal(value)) or "" if key in DATES else str(value)
+
+
+def _read(kind: str, value: str) -> Decimal | None:
+    return number(value) if kind == "Numeric" else date(value) if kind == "Date" else None
+
+
+def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
+    """Each point, and one below, between and above them."""
+    if not points:
+        yield Decimal(0)
+        return
+    yield _EXACT.subtract(points[0], Decimal(1))
+    for at, point in enumerate(points):
+        yield point
+        if at + 1 < len(points):
+            yield _EXACT.divide(_EXACT.add(point, points[at + 1]), Decimal(2))
+    yield _EXACT.add(points[-1], Decimal(1))
+
+
+def as_number(point: Decimal) -> str:
+    """Write a number in digits, or with an exponent when it is very long."""
+    exponent = point.as_tuple().exponent
+    short = isinstance(exponent, int) and -400 < exponent < 20
+    return format(point, "f") if short else str(point)
+
+
+def as_date(point: Decimal) -> str | None:
+    """Write seconds since 1970 as a date; None for one that has no year of four digits."""
+    if not _FIRST_YEAR <= point <= _LAST_YEAR:
+        return None
+    whole = int(point // 1)
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=whole)
+    fraction = format(_EXACT.subtract(point, Decimal(whole)), "f").partition(".")[2].rstrip("0")
+    return moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
+
+
+def _addresses(values: Iterable[str]) -> Iterator[str]:
+    for version, ranges in address_ranges(tuple(values)).items():
+        size = 1 << _SIZES[version]
+        edges = {edge for start, end in ranges for edge in (start, end + 1) if edge < size}
+        for edge in sorted({*edges, 0}):
+            address = ipaddress.IPv4Address(edge) if version == 4 else ipaddress.IPv6Address(edge)
+            yield str(address)
+
+
+_CURRENT, EPOCH = "aws:currenttime", "aws:epochtime"
+TAG_KEYS, _REQUEST_TAG = "aws:tagkeys", "aws:requesttag/"
+# It passes tags, and has aws:RequestTag without aws:TagKeys.
+_WITHOUT_TAG_KEYS = "backup:copyintobackupvault"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch(Extract):
+    """The seconds since 1970 of a date."""
+
+    def take(self, text: str) -> str:
+        """The seconds; a text that is no date as it is."""
+        seconds = date(text)
+        return text if seconds is None else as_number(seconds)
+
+
+SECONDS = Epoch()
+
+
+def same_moment(context: Context, names: Iterable[str]) -> Context:
+    """The context with one moment for both of its keys, if ``names`` has one of them."""
+    if _CURRENT not in names and EPOCH not in names:
+        return context
+    current, epoch = context.get(_CURRENT), context.get(EPOCH)
+    if isinstance(epoch, Unknown):
+        if isinstance(current, Unknown):
+            current = replace(current, may_be_absent=False)
+        return context.assume({_CURRENT: current, EPOCH: Part(_CURRENT, SECONDS)})
+    if isinstance(current, Unknown) and isinstance(epoch, tuple):
+        moments = tuple(as_date(moment) for moment in map(date, epoch) if moment is not None)
+        if None not in moments and len(moments) == len(epoch):
+            return context.assume({_CURRENT: tuple(map(str, moments))})
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class TagLinks:
+    """The tags whose keys are also in aws:TagKeys; ``both_ways``: and each of these keys has its tag."""
+
+    tags: tuple[tuple[str, Language], ...] = ()
+    both_ways: bool = False
+
+    def possible(self, context: Context) -> bool:
+        """Whether a request can have these keys."""
+        keys = context.get(TAG_KEYS)
+        if isinstance(keys, Unknown):
+            return True
+        listed = keys if isinstance(keys, tuple) else keys.values
+        for key, spellings in self.tags:
+            there = _there(context.get(key))
+            if (there or (self.both_ways and there is False)) and any(
+                map(spellings.matches, listed)
+            ) is not there:
+                return False
+        return True
+
+
+_NO_LINKS = TagLinks()
+
+
+def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
+    """Return the links between keys of which one is asked about and not known."""
+    state = context.get(TAG_KEYS)
+    if isinstance(state, Unknown):
+        if TAG_KEYS not in names:
+            return _NO_LINKS
+        keys = [key for key in dict.fromkeys([*names, *context.keys]) if key.startswith(_REQUEST_TAG)]
+    else:
+        keys = [key for key in names if key.startswith(_REQUEST_TAG) and _there(context.get(key)) is None]
+    actions = {"" if request.action_wild or request.made_up else request.action for request in requests}
+    if not keys or "" in actions or _WITHOUT_TAG_KEYS in actions:
+        return _NO_LINKS
+    spellings = (text_units((key.removeprefix(_REQUEST_TAG),), True) for key in keys)
+    tags = tuple(
+        (key, Language(patterns=(Pattern(units),))) for key, units in zip(keys, spellings, strict=True)
+    )
+    return TagLinks(tags, all(action.partition(":")[2].startswith("tag") for action in actions))
+
+
+def _there(state: KeyState) -> bool | None:
+    if isinstance(state, Unknown):
+        return None if state.may_be_absent else True
+    return state != ()

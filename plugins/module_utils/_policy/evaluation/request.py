@@ -34,8 +34,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
-from ..language.parts import ACCOUNT, CLUSTER_NAME, ORGANIZATION
+from ..language.context import (
+    ABSENT,
+    ACCOUNT,
+    CLUSTER_NAME,
+    ORGANIZATION,
+    PRESENT,
+    UNKNOWN_VALUE,
+    Context,
+    KeyState,
+    Part,
+    Unknown,
+)
 
 SERVICE = "pods.eks.amazonaws.com"
 ASSUME_ROLE = "sts:AssumeRole"
@@ -118,9 +128,9 @@ class Subject:
 
 def pod_identity_context(subject: Subject) -> Context:
     """The keys of the request by which EKS Pod Identity assumes the role of an association."""
-    account: State | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
+    account: KeyState | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
     organization, path = org_keys(subject.source_org_id)
-    keys: dict[str, State | Part] = {
+    keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
         ORG_PATH: Unknown(shape="o-+/r-*"),
         "aws:sourceaccount": account,
@@ -134,8 +144,8 @@ def pod_identity_context(subject: Subject) -> Context:
         "aws:principalisawsservice": ("true",),
         "aws:principalservicename": (SERVICE,),
         "aws:principalservicenameslist": (SERVICE,),
-        "aws:principaltype": UNKNOWN,
-        "aws:userid": UNKNOWN,
+        "aws:principaltype": UNKNOWN_VALUE,
+        "aws:userid": UNKNOWN_VALUE,
         "aws:resourceaccount": account,
         "aws:resourceorgid": organization,
         "aws:resourceorgpaths": path if isinstance(path, Part) else Part("aws:sourceorgpaths"),
@@ -156,12 +166,12 @@ def chained_context(
     role = subject.role_arn
     given = external_id or subject.external_id
     target_account = (target_role_arn or "").split(":")[4:5]
-    expected: State = (given,) if given else PRESENT
+    expected: KeyState = (given,) if given else PRESENT
     if subject.session_tags:
         # The guide speaks of the external ID only for associations without session tags.
-        expected = Unknown(choices=(given,)) if given else UNKNOWN
+        expected = Unknown(choices=(given,)) if given else UNKNOWN_VALUE
     organization, path = org_keys(subject.source_org_id)
-    keys: dict[str, State | Part] = {
+    keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
         **_principal_tags(subject),
         ORG_PATH: Unknown(shape="o-+/r-*"),
@@ -174,32 +184,34 @@ def chained_context(
         "aws:principalorgpaths": path,
         "aws:userid": PRESENT,
         "aws:tokenissuetime": PRESENT,
-        "aws:sourceip": UNKNOWN,
-        "aws:viaawsservice": UNKNOWN,
-        "aws:calledvia": UNKNOWN,
-        "aws:calledviafirst": UNKNOWN,
-        "aws:calledvialast": UNKNOWN,
+        "aws:sourceip": UNKNOWN_VALUE,
+        "aws:viaawsservice": UNKNOWN_VALUE,
+        "aws:calledvia": UNKNOWN_VALUE,
+        "aws:calledviafirst": UNKNOWN_VALUE,
+        "aws:calledvialast": UNKNOWN_VALUE,
         "aws:resourceaccount": tuple(target_account) or PRESENT,
-        "aws:resourceorgid": UNKNOWN,
-        "aws:resourceorgpaths": UNKNOWN,
+        "aws:resourceorgid": UNKNOWN_VALUE,
+        "aws:resourceorgpaths": UNKNOWN_VALUE,
         **_every_call(),
         "sts:externalid": expected,
     }
-    families = (*_TAG_FAMILIES, ("aws:principaltag/", UNKNOWN))
+    families = (*_TAG_FAMILIES, ("aws:principaltag/", UNKNOWN_VALUE))
     return Context(keys, families, ABSENT)
 
 
-_TAG_FAMILIES: tuple[tuple[str, State], ...] = (
-    ("aws:resourcetag/", UNKNOWN),
-    ("iam:resourcetag/", UNKNOWN),
+_TAG_FAMILIES: tuple[tuple[str, KeyState], ...] = (
+    ("aws:resourcetag/", UNKNOWN_VALUE),
+    ("iam:resourcetag/", UNKNOWN_VALUE),
 )
 
 
-def session_tags(subject: Subject, prefix: str) -> dict[str, State | Part]:
+def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
     """Return the session tags as condition keys. The name of a cluster is part of its ARN."""
     if not subject.session_tags:
         return {}
-    keys: dict[str, State | Part] = {f"{prefix}{name}": _tag(value) for name, value in subject.tags().items()}
+    keys: dict[str, KeyState | Part] = {
+        f"{prefix}{name}": _tag(value) for name, value in subject.tags().items()
+    }
     if not subject.cluster_arn:
         keys[f"{prefix}eks-cluster-arn"] = Part(_CLUSTER)
         if not subject.cluster:
@@ -207,14 +219,14 @@ def session_tags(subject: Subject, prefix: str) -> dict[str, State | Part]:
     return {**keys, **_cluster(subject)}
 
 
-def _tag_keys(subject: Subject) -> dict[str, State | Part]:
+def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
     keys = session_tags(subject, "aws:requesttag/")
     if not keys:
         return _cluster(subject)
     return {**keys, "aws:tagkeys": SESSION_TAGS, "sts:transitivetagkeys": SESSION_TAGS}
 
 
-def _principal_tags(subject: Subject) -> dict[str, State | Part]:
+def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
     """The tags of the session that requests another with the same tags."""
     keys = session_tags(subject, "aws:principaltag/")
     for name in SESSION_TAGS:
@@ -224,21 +236,21 @@ def _principal_tags(subject: Subject) -> dict[str, State | Part]:
     return keys
 
 
-def _every_call() -> dict[str, State | Part]:
+def _every_call() -> dict[str, KeyState | Part]:
     """Keys of every call to STS. STS answers over TLS only."""
     return {
         "aws:securetransport": ("true",),
         "aws:currenttime": PRESENT,
         "aws:epochtime": PRESENT,
         "aws:requestedregion": PRESENT,
-        "aws:useragent": UNKNOWN,
-        "aws:referer": UNKNOWN,
+        "aws:useragent": UNKNOWN_VALUE,
+        "aws:referer": UNKNOWN_VALUE,
         "sts:rolesessionname": PRESENT,
-        "sts:durationseconds": UNKNOWN,
+        "sts:durationseconds": UNKNOWN_VALUE,
     }
 
 
-def _cluster(subject: Subject) -> dict[str, State | Part]:
+def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
     """The cluster's ARN, of which account and name are parts, unless it is known."""
     if subject.cluster_arn:
         return {}
@@ -246,7 +258,7 @@ def _cluster(subject: Subject) -> dict[str, State | Part]:
     return {_CLUSTER: Unknown(may_be_absent=False, shape=shape)}
 
 
-def org_keys(org_id: str | None) -> tuple[State | Part, State | Part]:
+def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
     """ID and path of an account's organization. A path is o-id/r-root/ou-.../, of which an account has one; both
     are absent for an account that is in none."""
     if org_id:
@@ -254,10 +266,10 @@ def org_keys(org_id: str | None) -> tuple[State | Part, State | Part]:
     return Part(ORG_PATH, ORGANIZATION), Part(ORG_PATH)
 
 
-def _known(value: str | None) -> State:
+def _known(value: str | None) -> KeyState:
     return (value,) if value else PRESENT
 
 
-def _tag(value: str | None) -> State:
+def _tag(value: str | None) -> KeyState:
     # EKS sets none of its tags to an empty text.
     return (value,) if value else Unknown(may_be_absent=False, shape="?*")

@@ -4,24 +4,25 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Statements prepared for evaluation, and the request that they are asked about.
+"""Statements prepared for evaluation; requests, questions about unknown keys, and their answers.
 
-A request may itself have wildcards in its action or resource: it then asks about everything that
-they stand for. An Allow must cover all of it, a Deny needs to cover some of it.
+A request may itself contain wildcards in its action or resource: it then stands for everything that they match. An Allow
+must cover all of it, a Deny needs to cover some of it. An answer that unknown keys leave open is proven, or witnesses
+show that it depends on them.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..language.conditions import Test
-from ..language.context import Context
+from ..language.context import Context, Unknown
 from ..language.document import Policy, Statement
-from ..language.match import ArnGlob, Cover, Glob, WildText, arn_parts
-from ..language.principals import Caller, PrincipalTest
-from ..language.resources import OpenResource, ResourceTest
-from ..language.template import Literal, Wild, tokenize, variable_keys
+from ..language.match import ArnGlob, Cover, Glob, Literal, Wild, WildText, arn_parts, tokenize, variable_keys
+from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTest
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 
@@ -243,3 +244,144 @@ def rules_of(policy: Policy, source: str = "") -> tuple[Rule, ...]:
 def _glob(text: str) -> Glob:
     tokens = tokenize(text, variables=False, wildcards=True)
     return Glob(token for token in tokens if isinstance(token, str | Wild))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``denies`` from every layer; ``allows`` by layer name."""
+
+    request: Request
+    denies: tuple[Rule, ...]
+    allows: tuple[tuple[str, tuple[Rule, ...]], ...]
+
+    def allowed(self, context: Context) -> bool | None:
+        """Allowed, denied, or None when unknown keys might decide.
+
+        True and False are certain; None may still turn out to be always the same.
+        """
+        request = self.request
+        answer: bool | None = True
+        for rule in self.denies:
+            applies = rule.applies(request, context)
+            if applies:
+                return False
+            if applies is None:
+                answer = None
+        for _name, rules in self.allows:
+            best: bool | None = False
+            for rule in rules:
+                applies = rule.applies(request, context)
+                if applies:
+                    best = True
+                    break
+                if applies is None:
+                    best = None
+            if best is False:
+                return False
+            if best is None:
+                answer = None
+        return answer
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every statement that speaks of the request."""
+        return (*self.denies, *(rule for _name, rules in self.allows for rule in rules))
+
+    @property
+    def weight(self) -> int:
+        """How much work one answer is."""
+        return sum(rule.weight for rule in self.rules)
+
+    def turning_keys(self, context: Context) -> Iterator[str]:
+        """The unknown keys that keep a statement's answer open, as the policy refers to them, in lower case."""
+        for rule in self.rules:
+            if rule.applies(self.request, context) is not None:
+                continue
+            for test in rule.tests:
+                if test.holds(context) is None:
+                    yield from _unknown((test.key, *test.variables), context)
+            if rule.means_resource(self.request, context) is None:
+                for value in rule.open_resources:
+                    yield from _unknown(variable_keys(value.tokens), context)
+
+    def open_points(self, context: Context) -> Iterator[object]:
+        """What is open although every key that matters has a value or stands for many."""
+        for rule in self.rules:
+            if rule.applies(self.request, context) is not None:
+                continue
+            for test in rule.tests:
+                if test.holds(context) is None:
+                    yield test.question(context)[0]
+            if rule.means_resource(self.request, context) is None:
+                yield rule.resource_question(self.request)
+
+    def open_part(self, context: Context) -> Question:
+        """Return the same question without what is certain in this context, and therefore in each completion of it."""
+
+        def parts(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+            found = (rule.open_part(self.request, context) for rule in rules)
+            return tuple(rule for rule in found if rule is not None)
+
+        allows = tuple((name, parts(rules)) for name, rules in self.allows)
+        return Question(self.request, parts(self.denies), allows)
+
+    def without(self, rules: frozenset[Rule]) -> Question:
+        """The same question, were these statements not there."""
+        if not rules:
+            return self
+        denies = tuple(rule for rule in self.denies if rule not in rules)
+        allows = tuple((name, tuple(r for r in each if r not in rules)) for name, each in self.allows)
+        return Question(self.request, denies, allows)
+
+    def same_as(self, other: Question) -> bool:
+        """Whether the same statements speak of both, and none of a resource, so that the answers are the same."""
+        return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
+
+    def without_denies(self) -> Question:
+        """The same question, were there no Deny."""
+        return Question(self.request, (), self.allows)
+
+
+def _unknown(keys: tuple[str, ...], context: Context) -> Iterator[str]:
+    for key in keys:
+        if isinstance(context.get(key), Unknown):
+            yield key
+
+
+YES = "yes"
+NO = "no"
+CONDITIONAL = "conditional"
+
+# Values for unknown keys, by name; an empty tuple is a key that is absent.
+Witness: TypeAlias = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``proven`` is True or False when that holds for every value that the unknown keys can have.
+
+    Else it is None, ``keys`` are those that it turns on, and the two witnesses, each checked by
+    evaluation, show both outcomes. ``undecided``: neither was a proof found nor both witnesses, by
+    the work that a verdict may cost; a witness that was found is given all the same.
+    """
+
+    proven: bool | None
+    keys: tuple[str, ...] = ()
+    allowed_when: Witness | None = None
+    denied_when: Witness | None = None
+    undecided: bool = False
+
+    @property
+    def decision(self) -> str:
+        """In words: "yes", "no" or "conditional"."""
+        return CONDITIONAL if self.proven is None else YES if self.proven else NO
+
+
+def witness_row(witness: Witness | None) -> dict[str, object] | None:
+    """A witness for a module's result: the value, a list of several, null for a key that is absent."""
+    if witness is None:
+        return None
+    return {
+        key: None if not values else values[0] if len(values) == 1 else list(values)
+        for key, values in witness.items()
+    }

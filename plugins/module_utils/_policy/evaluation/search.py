@@ -22,14 +22,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..language.budget import Budget
-from ..language.context import Context, Part, Some, State, Unknown
-from ..language.template import Variable
-from .answer import Answer, Witness
+from ..language.context import Context, KeyState, Part, Some, Unknown
+from ..language.match import Variable
+from ..language.words import Budget
 from .asked import Asked, Values, home
-from .links import EPOCH, TagLinks, same_moment, tag_links
-from .query import Question
-from .rules import Request, Rule
+from .keys import EPOCH, TagLinks, same_moment, tag_links
+from .rules import Answer, Question, Request, Rule, Witness
 from .values import values_of
 
 # Steps for statements that never apply, for the walk over values, for that over kinds, and for naming the keys.
@@ -126,8 +124,8 @@ class _Walk:
     weight: int = 0
     first: tuple[bool | None, ...] = ()
     seen: list[set[bool]] = field(default_factory=list)
-    leaves: list[tuple[dict[str, State | Part], tuple[bool | None, ...]]] = field(default_factory=list)
-    tried: dict[str, tuple[State | Part, ...]] = field(default_factory=dict)
+    leaves: list[tuple[dict[str, KeyState | Part], tuple[bool | None, ...]]] = field(default_factory=list)
+    tried: dict[str, tuple[KeyState | Part, ...]] = field(default_factory=dict)
     order: dict[str, None] = field(default_factory=dict)
     opaque: set[str] = field(default_factory=set)
     exact: bool = True
@@ -156,7 +154,7 @@ class _Walk:
             for answer, seen in zip(self.first, self.seen, strict=True)
         )
 
-    def step(self, context: Context, given: dict[str, State | Part]) -> None:
+    def step(self, context: Context, given: dict[str, KeyState | Part]) -> None:
         if not self.budget.spend(self.weight):
             return
         answers = self.answers(context)
@@ -179,7 +177,7 @@ class _Walk:
         for answer in (True, False):
             self.step(context.decide(point, answer), given)
 
-    def branch(self, key: str, context: Context, given: dict[str, State | Part]) -> None:
+    def branch(self, key: str, context: Context, given: dict[str, KeyState | Part]) -> None:
         values = values_of(key, self.asked, context, self.budget)
         if not values.complete and self.hold:
             # Nothing is known of the key: what its conditions say is taken for possible either way.
@@ -230,7 +228,7 @@ class _Walk:
             if home(name, context)[0] not in self.opaque
         )
 
-    def record(self, given: dict[str, State | Part], answers: tuple[bool | None, ...]) -> None:
+    def record(self, given: dict[str, KeyState | Part], answers: tuple[bool | None, ...]) -> None:
         new = False
         for at, answer in enumerate(answers):
             if answer is not None and answer not in self.seen[at]:
@@ -264,7 +262,7 @@ class _Walk:
                 return {names[key]: state for key, state in states.items()}
         return None
 
-    def filled(self, context: Context, given: dict[str, State | Part]) -> Context:
+    def filled(self, context: Context, given: dict[str, KeyState | Part]) -> Context:
         """With a value for each key of which only is said that it is there."""
         for key, state in given.items():
             if isinstance(state, Unknown):

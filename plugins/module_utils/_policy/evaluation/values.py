@@ -16,15 +16,21 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..language.budget import CHARACTERS, Budget
-from ..language.context import ABSENT, Context, Part, Some, State, Unknown
+from ..language.context import ABSENT, WHOLE, Context, KeyState, Part, Some, Unknown
 from ..language.operators import date, family, number
-from ..language.parts import WHOLE
-from ..language.words import Pattern, kinds, other_than, shape_form, shape_units, within, word_pattern
+from ..language.words import (
+    CHARACTERS,
+    Budget,
+    Pattern,
+    kinds,
+    other_than,
+    shape_form,
+    shape_units,
+    within,
+    word_pattern,
+)
 from .asked import Asked, Closed, Values
-from .keys import BOOLEANS, DATES, is_multivalued, shape_of
-from .links import TAG_KEYS
-from .typed import of_type, typed_values
+from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, of_type, shape_of, typed_values
 
 _MAX_STATES = 96
 # So few words are left out of the patterns' texts from the start.
@@ -104,7 +110,7 @@ class _Sorter:
             states.append(ABSENT)
         return Values(tuple(states), complete)
 
-    def _state(self, several: Sequence[_Kind]) -> State:
+    def _state(self, several: Sequence[_Kind]) -> KeyState:
         texts = tuple(kind.text for kind in several)
         if not self.entangled or all(kind.single for kind in several):
             return texts
@@ -202,7 +208,7 @@ class _Sorter:
         marks += [_in(each, text) for each in self.closed]
         return tuple(marks)
 
-    def _sets(self, several_kinds: list[_Kind]) -> tuple[list[State], bool]:
+    def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
         """The states of a key that may have several values: every set of kinds that makes a difference."""
         singles = [self._state((kind,)) for kind in several_kinds]
         marks = {kind.text: self._matched(kind.text) for kind in several_kinds}

@@ -4,10 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Would IAM store this document?
+"""Would IAM store this document? Its size, its characters, and each of its elements.
 
-"no" and "yes" rest on what AWS documents or answers; what that leaves open is "unknown", with what it turns on. Who a
-document lets in is another question, for which it has to be stored first.
+"no" and "yes" rest on documentation or error messages of AWS; anything else is "unknown", with its reason. Who can use the
+document is another question, for which it has to be stored first.
+
+Sources: IAM User Guide, "IAM and AWS STS quotas", where white space does not count; IAM API Reference, the pattern of
+policy documents; Amazon EKS and AWS STS API References, session policies. The guides name 4,096 and 8,192 characters as the
+most to which the quota of trust policies can be raised.
 """
 
 from __future__ import annotations
@@ -16,18 +20,92 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..._findings.text import visible
-from ..language.document import LEGACY_VERSION, Policy, Statement, parse_policy
-from ..language.elements import PolicyError
-from ..language.text import load, to_json
-from .actions import action_reasons
-from .conditions import condition_reasons
-from .principals import principal_reasons
-from .reasons import Reason, ReasonRow
-from .resources import resource_reasons
-from .sizes import size_reasons
+from ..language.document import (
+    LEGACY_VERSION,
+    Policy,
+    PolicyError,
+    Statement,
+    load_document,
+    parse_policy,
+    to_json,
+)
+from .elements import (
+    Reason,
+    ReasonRow,
+    action_reasons,
+    condition_reasons,
+    principal_reasons,
+    resource_reasons,
+)
+
+MANAGED = 6_144
+INLINE = 10_240
+SESSION = 2_048
+TRUST = 2_048
+TRUST_RAISED = 8_192
+_LAST_CHARACTER = "\u00ff"
+
+
+def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterator[Reason]:
+    """``text`` is the document as it is sent, compact; ``trust_limit`` the account's quota, when known."""
+    foreign = next((character for character in text if character > _LAST_CHARACTER), None)
+    if foreign is not None:
+        yield Reason(
+            True,
+            "",
+            f"the character {foreign!r} is not one of those that policy documents may have (U+0020 to U+00FF)",
+            "Write it with other characters.",
+        )
+    size = len(text)
+    # The guide does not say whether white space inside of values counts.
+    least = size - sum(text.count(blank) for blank in " \t\r\n")
+    if kind == "trust":
+        yield from _trust(size, least, trust_limit)
+    elif kind == "session":
+        # A session policy goes to AWS STS as it is.
+        yield from _over(size, size, SESSION, "a session policy", "Shorten it.")
+    elif kind == "identity":
+        yield from _over(
+            size, least, INLINE, "the inline policies of a role together", "Spread it over several policies."
+        )
+        if least <= INLINE and size > MANAGED:
+            yield Reason(
+                False,
+                "",
+                f"the document has {size:,} characters without white space; a managed policy may have {MANAGED:,}, the"
+                f" inline policies of a role together {INLINE:,}",
+                "Spread it over several managed policies.",
+            )
+    else:
+        yield from _over(size, least, MANAGED, "a managed policy", "Spread it over several policies.")
+
+
+def _trust(size: int, least: int, limit: int | None) -> Iterator[Reason]:
+    remedy = "Use a wider scope with fewer statements, or have the quota 'Role trust policy length' raised."
+    if limit is not None or least > TRUST_RAISED:
+        yield from _over(size, least, limit or TRUST_RAISED, "a trust policy", remedy)
+    elif size > TRUST:
+        yield Reason(
+            False,
+            "",
+            f"the document has {size:,} characters without white space; the quota for trust policies is {TRUST:,} unless"
+            " the account has had it raised",
+            remedy,
+        )
+
+
+def _over(size: int, least: int, limit: int, what: str, remedy: str) -> Iterator[Reason]:
+    if size > limit:
+        yield Reason(
+            least > limit,
+            "",
+            f"the document has {size:,} characters without white space; {what} may have {limit:,}",
+            remedy,
+        )
+
 
 # "identity" is a permissions policy of which it is not known whether it is a managed or an inline one.
-KINDS = ("trust", "managed", "boundary", "identity", "session")
+STORED_KINDS = ("trust", "managed", "boundary", "identity", "session")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
@@ -82,10 +160,10 @@ def storability(
     :arg known: account IDs, services and principals that are known to exist.
     :arg trust_limit: the account's quota for trust policies, in characters; None when not known.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if kind not in STORED_KINDS:
+        raise ValueError(f"kind must be one of {', '.join(STORED_KINDS)}, got {kind!r}")
     try:
-        content = load(document)
+        content = load_document(document)
         policy = parse_policy(content, kind if kind in ("trust", "session") else "identity")
         text = to_json(content)
     except PolicyError as error:

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The normal form of a policy, and whether two documents mean the same.
+"""The normal form of a policy, the comparison of two documents by meaning, and rows of findings on policies.
 
-Not part of the meaning: order of keys, lists and statements, one value or a list of one,
-duplicates, letter case of actions, operators and condition keys, Id, Sid, and how IAM rewrites
-principals when it stores them (account ID and root ARN; "*" and {"AWS": "*"}).
+Not part of the meaning: order of keys, lists and statements, one value or a list of one, duplicates, letter case of
+actions, operators and condition keys, Id, Sid, and how IAM rewrites principals when it stores them (account ID and root
+ARN; "*" and {"AWS": "*"}).
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from typing import TypedDict
 
+from ..._findings.codes import Severity
+from ..._findings.finding import Finding
+from ..._findings.text import visible
 from .document import Policy, Statement, parse_policy
 
 _ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root\Z")
@@ -93,3 +97,23 @@ def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
 
 def _dump(form: dict[str, object]) -> str:
     return json.dumps(form, sort_keys=True)
+
+
+class PolicyFindingRow(TypedDict):
+    """``statement`` names the statement; it is empty when the finding concerns the whole policy."""
+
+    code: str
+    severity: Severity
+    statement: str
+    message: str
+    remedy: str
+
+
+def policy_finding_row(finding: Finding) -> PolicyFindingRow:
+    return {
+        "code": finding.code.value,
+        "severity": finding.severity,
+        "statement": visible(finding.statement),
+        "message": visible(finding.message),
+        "remedy": visible(finding.remedy),
+    }

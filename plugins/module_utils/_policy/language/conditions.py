@@ -4,21 +4,20 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""One line of a Condition block as a test with three answers: True, False, or None for unknown.
+"""Conditions: a line of a Condition block as a test with three answers, and its words. True, False, or None for unknown.
 
-Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (negated operators and
-IfExists hold when the key is absent) and "Set operators for multi-valued context keys"
-(ForAllValues holds on no values, ForAnyValue does not).
+Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (negated operators and IfExists hold when the
+key is absent) and "Set operators for multi-valued context keys" (ForAllValues holds on no values, ForAnyValue does not).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .context import ABSENT, Context, Some, State, Unknown
-from .elements import Condition
+from .context import ABSENT, Context, KeyState, Some, Unknown
+from .document import Condition
+from .match import Variable, Wild, resolve
 from .operators import NEGATED, OpenValue, comparison, family, language, value_tokens
-from .template import Variable, Wild, resolve
 from .words import Language
 
 
@@ -198,7 +197,7 @@ class Test:
             )
         if state.choices is None:
             return None
-        cases: list[State] = [(choice,) for choice in state.choices]
+        cases: list[KeyState] = [(choice,) for choice in state.choices]
         if state.may_be_absent:
             cases.append(ABSENT)
         answers = {
@@ -231,3 +230,38 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
         if answer is None:
             result = None
     return result
+
+
+_SHOWN = 5
+
+
+def describe_values(values: tuple[str, ...]) -> str:
+    """Values in words, shortened when there are many."""
+    if not values:
+        return "nothing"
+    shown = [repr(value if len(value) <= 200 else value[:197] + "...") for value in values[:_SHOWN]]
+    more = len(values) - len(shown)
+    return " or ".join(shown) + (f" or {more} more" if more > 0 else "")
+
+
+def describe_action(action: str) -> str:
+    """An action as it stands there, in quotes where that shows more than the letters do."""
+    return action if all("!" <= character <= "~" for character in action) else repr(action)
+
+
+def describe_condition(condition: Condition) -> str:
+    """A condition in words."""
+    return f"{condition.operator} {condition.key} {describe_values(condition.values)}"
+
+
+def describe_actual(key: str, context: Context) -> str:
+    """What the request has for a key, in words."""
+    state = context.get(key.lower())
+    if isinstance(state, Unknown) and state.choices:
+        known = " or ".join(repr(choice) for choice in state.choices)
+        return f"{known}, or no such key" if state.may_be_absent else known
+    if not isinstance(state, tuple):
+        return "a value that is not known"
+    if not state:
+        return "no such key"
+    return " and ".join(repr(value) for value in state)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What is known of the condition keys of a request: values, certain absence, or nothing."""
+"""Knowledge about the condition keys of a request: values, certain absence, or nothing; and parts of values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .parts import WHOLE, Extract
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """The piece at ``place`` (-1: the last) of a text cut at ``separator``; the whole text without one."""
+
+    separator: str = ""
+    place: int = 0
+
+    def take(self, text: str) -> str:
+        """The piece of a text."""
+        if not self.separator:
+            return text
+        pieces = text.split(self.separator)
+        return pieces[self.place] if self.place < len(pieces) else ""
+
+
+WHOLE = Extract()
+ACCOUNT = Extract(":", 4)
+CLUSTER_NAME = Extract("/", -1)
+ORGANIZATION = Extract("/", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +67,9 @@ class Part:
 
 
 # The values of a key (an empty tuple: certainly absent), or what stands for values not known.
-State: TypeAlias = tuple[str, ...] | Unknown | Some
+KeyState: TypeAlias = tuple[str, ...] | Unknown | Some
 ABSENT: tuple[str, ...] = ()
-UNKNOWN = Unknown()
+UNKNOWN_VALUE = Unknown()
 PRESENT = Unknown(may_be_absent=False)
 
 
@@ -62,12 +81,12 @@ class Context:
     every other key. ``decided`` holds results that were assumed of conditions with variables.
     """
 
-    keys: Mapping[str, State | Part] = field(default_factory=dict)
-    prefixes: tuple[tuple[str, State], ...] = ()
-    default: State = UNKNOWN
+    keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
+    prefixes: tuple[tuple[str, KeyState], ...] = ()
+    default: KeyState = UNKNOWN_VALUE
     decided: Mapping[object, bool] = field(default_factory=dict)
 
-    def get(self, key: str) -> State:
+    def get(self, key: str) -> KeyState:
         """The state of a key, given in lower case."""
         state = self.keys.get(key)
         if state is None:
@@ -76,7 +95,7 @@ class Context:
                     return family
             return self.default
         if isinstance(state, Part):
-            return UNKNOWN if state.may_be_absent else _part(self.get(state.root), state.extract)
+            return UNKNOWN_VALUE if state.may_be_absent else _part(self.get(state.root), state.extract)
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
@@ -90,7 +109,7 @@ class Context:
         """The key that holds the value of this one."""
         return self.root(key)[0]
 
-    def assume(self, more: Mapping[str, State | Part]) -> Context:
+    def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
         """The same context with the states of some keys replaced."""
         return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
 
@@ -99,7 +118,7 @@ class Context:
         return replace(self, decided={**self.decided, question: answer})
 
 
-def _part(state: State, extract: Extract) -> State:
+def _part(state: KeyState, extract: Extract) -> KeyState:
     if extract is WHOLE:
         return state
     if isinstance(state, tuple):

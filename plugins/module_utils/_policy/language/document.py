@@ -4,30 +4,334 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""IAM policy documents: from what people and IAM give us to typed values, or a located error.
+"""IAM policy documents: parse text or data to typed statements, or a located error; write them as text for AWS.
 
-Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". What is refused here has no meaning. What a
-document means is decided in evaluation, and what else IAM does not store in grammar.
+IAM returns documents URL-encoded (RFC 3986) from its API; boto3 decodes some of them, not all.
+
+Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". A document that is rejected here has no meaning. The
+meaning of a document is decided in evaluation, and whether IAM stores it in grammar.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import difflib
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
-from .elements import (
-    Condition,
-    PolicyError,
-    kind_of,
-    parse_conditions,
-    parse_principals,
-    parse_strings,
-    refuse_unknown,
+PRINCIPAL_TYPES = ("AWS", "Service", "Federated", "CanonicalUser")
+EVERYONE = ("*", "*")
+
+# IAM User Guide, "IAM JSON policy elements: Condition operators".
+OPERATORS = (
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+    "Bool",
+    "BinaryEquals",
+    "IpAddress",
+    "NotIpAddress",
+    "ArnEquals",
+    "ArnLike",
+    "ArnNotEquals",
+    "ArnNotLike",
+    "Null",
 )
-from .text import load
+_BY_FOLDED = {name.lower(): name for name in OPERATORS}
+_QUANTIFIERS = {"forallvalues": "ForAllValues", "foranyvalue": "ForAnyValue"}
 
-KINDS = ("identity", "trust", "session", "boundary")
+
+class PolicyError(ValueError):
+    """A document that IAM would not accept; the text says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator and key of a Condition block, with all its values as text.
+
+    ``base`` is the operator's canonical name without prefix and suffix; ``quantifier`` is
+    "ForAllValues", "ForAnyValue" or "". ``key`` keeps the author's letter case.
+    """
+
+    base: str
+    key: str
+    values: tuple[str, ...]
+    quantifier: str = ""
+    if_exists: bool = False
+
+    @property
+    def operator(self) -> str:
+        """The whole operator in canonical letter case: ``ForAnyValue:StringLikeIfExists``."""
+        prefix = f"{self.quantifier}:" if self.quantifier else ""
+        return f"{prefix}{self.base}{'IfExists' if self.if_exists else ''}"
+
+
+def parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
+    """A non-empty text or list of non-empty texts."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    if not items:
+        raise PolicyError(f"{where}: {element} is an empty list; give at least one value")
+    for item in items:
+        if not isinstance(item, str):
+            raise PolicyError(f"{where}: {element} must be text or a list of text, got {kind_of(item)}")
+        if not item:
+            raise PolicyError(f"{where}: {element} has an empty value")
+    return tuple(str(item) for item in items)
+
+
+def parse_principals(value: object, where: str, element: str) -> tuple[tuple[str, str], ...]:
+    """``"*"`` or an object of principal types, as pairs of type and value in the author's order."""
+    if value == "*":
+        return (EVERYONE,)
+    if isinstance(value, str):
+        raise PolicyError(
+            f"{where}: {element} {value!r:.80} must be an object such as"
+            ' {"Service": "pods.eks.amazonaws.com"}, or "*"'
+        )
+    if not isinstance(value, Mapping):
+        raise PolicyError(f"{where}: {element} must be an object or '*', got {kind_of(value)}")
+    if not value:
+        raise PolicyError(f"{where}: {element} is empty")
+    refuse_unknown(value, PRINCIPAL_TYPES, f"{where}: {element}")
+    principals: list[tuple[str, str]] = []
+    for kind, given in value.items():
+        for item in parse_strings(given, where, f"{element}.{kind}"):
+            principals.append((str(kind), item))
+    return tuple(principals)
+
+
+def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
+    """A Condition block, flattened: one entry an operator and key. All of them must hold."""
+    if not isinstance(block, Mapping):
+        raise PolicyError(f"{where}: Condition must be an object, got {kind_of(block)}")
+    conditions: list[Condition] = []
+    seen: set[tuple[str, str]] = set()
+    for operator, keys in block.items():
+        quantifier, base, if_exists = parse_operator(str(operator), where)
+        if not isinstance(keys, Mapping):
+            raise PolicyError(
+                f"{where}: Condition.{operator} must be an object of condition keys, got {kind_of(keys)}"
+            )
+        for key, given in keys.items():
+            if not isinstance(key, str) or not key.strip():
+                raise PolicyError(f"{where}: Condition.{operator} has an empty condition key")
+            place = f"{where}: Condition.{operator}.{key:.128}"
+            condition = Condition(base, str(key), _values(given, place), quantifier, if_exists)
+            identity = (condition.operator, key.lower())
+            if identity in seen:
+                raise PolicyError(
+                    f"{place}: the key is given twice for this operator (letter case does not count)"
+                )
+            seen.add(identity)
+            conditions.append(condition)
+    return tuple(conditions)
+
+
+def parse_operator(operator: str, where: str) -> tuple[str, str, bool]:
+    """Quantifier, canonical base name and IfExists of an operator. Letter case does not count."""
+    prefix, colon, rest = operator.rpartition(":")
+    quantifier = _QUANTIFIERS.get(prefix.lower(), "") if colon else ""
+    folded = rest.lower()
+    if_exists = folded.endswith("ifexists")
+    base = _BY_FOLDED.get(folded.removesuffix("ifexists"))
+    if base is None or (colon and not quantifier):
+        raise PolicyError(f"{where}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS))
+    if base == "Null" and (if_exists or quantifier):
+        raise PolicyError(
+            f"{where}: Condition operator {operator[:64]!r}: Null takes no IfExists and no"
+            " ForAllValues or ForAnyValue"
+        )
+    return quantifier, base, if_exists
+
+
+def refuse_unknown(
+    item: Mapping[object, object] | Mapping[str, object], known: Collection[str], where: str
+) -> None:
+    """Refuse keys that the grammar does not have, with the nearest that it has."""
+    for key in item:
+        if key not in known:
+            name = key if isinstance(key, str) else repr(key)
+            raise PolicyError(f"{where}: unknown element {name[:64]!r}" + _hint(name, known))
+
+
+def _values(given: object, place: str) -> tuple[str, ...]:
+    items = given if isinstance(given, list | tuple) else (given,)
+    return tuple(_value(item, place) for item in items)
+
+
+def _value(item: object, place: str) -> str:
+    if isinstance(item, str):
+        return str(item)
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, int | float):
+        return str(item)
+    raise PolicyError(f"{place}: values must be text, numbers or booleans, got {kind_of(item)}")
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name[:64], known, n=1, cutoff=0.75)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+
+
+def kind_of(value: object) -> str:
+    """Return the kind of a value in words, such as "text" or "a list": Ansible has classes of its own for each."""
+    if value is None:
+        return "null"
+    kinds = (
+        (bool, "a boolean"),
+        (str, "text"),
+        ((int, float), "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+    )
+    named = (word for kind, word in kinds if isinstance(value, kind))
+    return next(named, f"a {type(value).__name__}")
+
+
+# IAM takes documents of at most 131,072 characters, but some of AWS's own policies are longer.
+MAX_CHARACTERS = 1_000_000
+# A policy is at most Statement > Condition > operator > key > values deep.
+MAX_DEPTH = 32
+# Python does not convert longer integers to text (4,300 digits).
+MAX_BITS = 14_000
+
+
+class PolicyDocument(dict[str, object]):
+    """A document that ``load`` has read, or that was made here, so that reading it costs nothing."""
+
+
+def load_document(document: object) -> PolicyDocument:
+    """The document as a dict with text keys.
+
+    :raises PolicyError: not JSON, not an object, too large, too deep, or a key given twice.
+    """
+    if isinstance(document, PolicyDocument):
+        return document
+    if isinstance(document, str):
+        content = _from_text(document)
+    elif isinstance(document, Mapping):
+        content = document
+    else:
+        raise PolicyError(f"a policy document must be a mapping or JSON text, got {kind_of(document)}")
+    if not isinstance(content, Mapping):
+        raise PolicyError(f"a policy document must be a JSON object, got {kind_of(content)}")
+    _validate_bounds(content)
+    return PolicyDocument(content)
+
+
+def to_json(document: object) -> str:
+    """The author's document as compact JSON text: same elements, same order, no white space.
+
+    :raises PolicyError: as ``load``.
+    """
+    return json.dumps(load_document(document), separators=(",", ":"), ensure_ascii=False, default=_jsonable)
+
+
+def policy_size(document: object) -> int:
+    """Characters that count against IAM's size limits, which leave out white space between tokens.
+
+    Source: IAM User Guide, "IAM and AWS STS quotas", IAM and STS character limits.
+    """
+    return len(to_json(document))
+
+
+def _from_text(text: str) -> object:
+    if len(text) > 3 * MAX_CHARACTERS:
+        raise PolicyError(_too_large(len(text)))
+    stripped = text.strip()
+    if not stripped:
+        raise PolicyError("the policy document is empty")
+    if stripped[0] != "{" and "%" in stripped:
+        stripped = unquote(stripped).strip()
+    if len(stripped) > MAX_CHARACTERS:
+        raise PolicyError(_too_large(len(stripped)))
+    try:
+        return json.loads(stripped, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except PolicyError:
+        raise
+    except json.JSONDecodeError as error:
+        raise PolicyError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from error
+    except RecursionError as error:
+        raise PolicyError(f"nested more than {MAX_DEPTH} levels deep") from error
+    except ValueError as error:
+        # Only left: an integer with more digits than Python converts.
+        raise PolicyError(f"not a policy document: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content: dict[str, object] = {}
+    for key, value in pairs:
+        if key in content:
+            sid = next((v for k, v in pairs if k == "Sid" and isinstance(v, str)), None)
+            place = f" in the statement with Sid {sid[:64]!r}" if sid else ""
+            raise PolicyError(f"the key {key[:64]!r} is given twice in one object{place}")
+        content[key] = value
+    return content
+
+
+def _no_constant(name: str) -> object:
+    raise PolicyError(f"not JSON: {name} is not a JSON value")
+
+
+def _validate_bounds(document: Mapping[object, object]) -> None:
+    """Bound the size and depth of a dict before anything walks it (it may even be cyclic)."""
+    left = MAX_CHARACTERS
+    stack: list[tuple[object, int]] = [(document, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, Mapping):
+            left -= len(value)
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise PolicyError(f"the key {key!r:.64} must be text")
+                left -= len(key)
+                stack.append((item, depth + 1))
+        elif isinstance(value, list | tuple):
+            left -= len(value)
+            stack.extend((item, depth + 1) for item in value)
+        else:
+            left -= 1
+            if isinstance(value, int) and value.bit_length() > MAX_BITS:
+                raise PolicyError("a number has more than 4,000 digits")
+        if left < 0:
+            raise PolicyError(_too_large(None))
+        if depth > MAX_DEPTH:
+            raise PolicyError(f"nested more than {MAX_DEPTH} levels deep")
+
+
+def _jsonable(value: object) -> str:
+    # YAML reads an unquoted 2012-10-17 as a date.
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise PolicyError(f"{kind_of(value)} cannot be part of a policy document")
+
+
+def _too_large(size: int | None) -> str:
+    given = "too many" if size is None else f"{size:,}"
+    return f"the document has {given} characters; at most {MAX_CHARACTERS:,} are read"
+
+
+DOCUMENT_KINDS = ("identity", "trust", "session", "boundary")
 LEGACY_VERSION = "2008-10-17"
 VERSIONS = ("2012-10-17", LEGACY_VERSION)
 
@@ -92,9 +396,9 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
         the reverse.
     :raises PolicyError: with the statement, Sid and element in its text.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    content = load(document)
+    if kind not in DOCUMENT_KINDS:
+        raise ValueError(f"kind must be one of {', '.join(DOCUMENT_KINDS)}, got {kind!r}")
+    content = load_document(document)
     refuse_unknown(content, _POLICY_ELEMENTS, "policy")
     version = _version(content.get("Version", LEGACY_VERSION))
     identifier = content.get("Id")

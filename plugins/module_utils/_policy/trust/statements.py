@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Trust statements for EKS Pod Identity that allow exactly the workloads they are meant for.
+"""Trust statements for EKS Pod Identity that allow exactly the workloads of a grant, and their merge into a policy.
 
-The keys used are those that the EKS User Guide names for trust policies: aws:SourceAccount and the
-session tags as aws:RequestTag ("Grant Pods access to AWS resources based on tags").
+The condition keys are those that the EKS User Guide names for trust policies: aws:SourceAccount and the session tags as
+aws:RequestTag ("Grant Pods access to AWS resources based on tags"). A merge keeps changes of other processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from ..evaluation.request import ACTIONS, SERVICE
 from ..language.canonical import same_meaning
-from ..language.text import Document
+from ..language.document import PolicyDocument
 
 SID_PREFIX = "EksPodIdentity"
 # The Sid that the EKS User Guide shows.
@@ -72,7 +72,7 @@ def _parts(grant: TrustGrant) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
-def trust_policy(grants: Iterable[TrustGrant]) -> Document:
+def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
     """A trust policy with exactly these grants and no cross product of them.
 
     Service accounts of one namespace share a statement, which keeps the document small.
@@ -84,7 +84,7 @@ def trust_policy(grants: Iterable[TrustGrant]) -> Document:
         if grant.service_account:
             names.append(grant.service_account)
     listed = [_statement(place, names) for (place, _named), names in sorted(statements.items())]
-    return Document({"Version": "2012-10-17", "Statement": listed})
+    return PolicyDocument({"Version": "2012-10-17", "Statement": listed})
 
 
 def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:
@@ -263,3 +263,24 @@ def _comparable(value: object) -> object:
     if isinstance(value, list):
         return sorted(map(str, value))
     return [str(value)]
+
+
+_Document = Mapping[str, object]
+
+
+def merge_trust(before: _Document, after: _Document, present: _Document) -> _Document:
+    """``present`` with the grants and statements that ``after`` has more than ``before``, and without those that it
+    has less. The last statement stays: without any it is no trust policy."""
+    if same_meaning(before, present, "trust"):
+        return after
+    old_grants, old_others = read_grants(before)
+    new_grants, new_others = read_grants(after)
+    grants, others = read_grants(present)
+    granted = (grants - (old_grants - new_grants)) | (new_grants - old_grants)
+    gone = [statement for statement in old_others if statement not in new_others]
+    kept = [statement for statement in others if statement not in gone]
+    more = [statement for statement in new_others if statement not in old_others and statement not in kept]
+    merged = with_grants(present, [*kept, *more], granted)
+    if cluster_arn := closed_for(after):
+        return closed(merged, cluster_arn)
+    return merged if merged["Statement"] else present

@@ -4,34 +4,161 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Can EKS Pod Identity use a role with this trust policy, for this workload?
+"""Can EKS Pod Identity use a role with this trust policy, for this workload? And who else can?
 
-``usable`` means sts:AssumeRole and sts:TagSession in the same request. With session tags disabled
-the request to AWS STS carries no tags and would not need sts:TagSession; EKS however refuses a
-role whose trust policy does not allow both, whatever the association says, so both stay needed.
+``usable`` means sts:AssumeRole and sts:TagSession in the same request. With session tags disabled the request to AWS STS
+carries no tags and would not need sts:TagSession; but EKS rejects a role whose trust policy does not allow both, whatever
+the association's settings, so both are required.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..._findings.codes import Code
+from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
 from ..._findings.text import visible
-from ..evaluation.answer import Answer, Witness, witness_row
-from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate_together
-from ..evaluation.request import Subject
-from ..evaluation.rules import Request, Rule, rules_of
-from ..language.canonical import display
+from ..evaluation.evaluate import ALLOWED, Layer, Verdict, ask, evaluate_together
+from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
+from ..evaluation.rules import CONDITIONAL, Answer, Question, Request, Rule, Witness, rules_of, witness_row
+from ..language.canonical import display, policy_finding_row
+from ..language.conditions import describe_action, describe_condition
 from ..language.context import Context
-from ..language.document import Policy, parse_policy
-from ..language.rows import policy_finding_row
-from ..language.text import Document, load
-from .diagnose import diagnose
-from .exposure import reach
-from .inquiry import Inquiry, pod_identity_inquiry
-from .lint import lint
+from ..language.document import Policy, PolicyDocument, Statement, load_document, parse_policy
+from ..language.resources import Caller
+from .diagnose import diagnose, lint
+from .statements import BARE_SID
+
+# The session tags that tell a workload from every other.
+IDENTIFYING = ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account")
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A statement that lets the workload in: ``principal`` with the conditions ``equals``.
+
+    ``identity`` are those of ``equals`` that together name this workload and no other; it is empty when that is not
+    possible, because something of the workload is not known or its requests carry nothing that names it. ``caller`` is
+    the negated condition (operator, key, value) that leaves the caller out of a Deny. ``unsafe``: a statement without a
+    condition on sts:ExternalId would let in whoever uses the caller's role, and its value is not known.
+    """
+
+    sid: str
+    principal: Mapping[str, str]
+    equals: Mapping[str, str]
+    identity: Mapping[str, str]
+    caller: tuple[str, str, str]
+    unsafe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """``requests`` are what is reported: sts:AssumeRole and sts:TagSession. ``needed`` are those of them without which
+    the workload cannot use the role. ``context_of`` gives the keys of the request for any subject, so that others
+    can be asked about, too."""
+
+    subject: Subject
+    requests: tuple[Request, ...]
+    needed: tuple[Request, ...]
+    context_of: Callable[[Subject], Context]
+    remedy: Remedy
+
+    @property
+    def context(self) -> Context:
+        return self.context_of(self.subject)
+
+
+def pod_identity_inquiry(subject: Subject) -> Inquiry:
+    """Can EKS Pod Identity use the role for this workload?"""
+    tags = identifying_tags(subject)
+    account = {"aws:SourceAccount": subject.account} if subject.account else {}
+    caller = Caller(service=SERVICE)
+    requests = tuple(Request(action, None, caller) for action in ACTIONS)
+    return Inquiry(
+        subject,
+        requests,
+        requests,
+        pod_identity_context,
+        Remedy(
+            sid=BARE_SID,
+            principal={"Service": SERVICE},
+            equals={**account, **tags},
+            identity=whole(tags),
+            caller=("StringNotEquals", "aws:PrincipalServiceName", SERVICE),
+        ),
+    )
+
+
+def identifying_tags(subject: Subject) -> dict[str, str]:
+    """The known session tags that identify a workload, by condition key; the cluster's name where its ARN is not known."""
+    if not subject.session_tags:
+        return {}
+    tags = subject.tags()
+    cluster, *others = IDENTIFYING
+    names = (cluster if tags[cluster] else "eks-cluster-name", *others)
+    return {f"aws:RequestTag/{name}": value for name in names if (value := tags[name])}
+
+
+def whole(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """The tags when none of the identifying ones is missing, else nothing. Clusters of one name are in many regions."""
+    return tags if {f"aws:RequestTag/{name}" for name in IDENTIFYING} <= set(tags) else {}
+
+
+_STRANGER = "~another~"
+
+
+def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
+    """Findings on a role that is open to more than this workload, the widest first, whether or not it is open to this one.
+
+    A target role is another matter: it is open to whoever has the role that it names.
+    """
+    if "Service" not in inquiry.remedy.principal:
+        return ()
+    subject = inquiry.subject
+    layers = (Layer("trust", tuple(rules)),)
+    questions = [ask(layers, request) for request in inquiry.needed]
+    account = subject.account
+    stranger = replace(
+        subject,
+        cluster_arn=f"arn:aws:eks:us-east-1:{account}:cluster/{_STRANGER}" if account else None,
+        cluster=_STRANGER,
+        namespace=_STRANGER,
+        service_account=_STRANGER,
+        pod_name=None,
+        pod_uid=None,
+    )
+    if _lets_in(questions, stranger):
+        return (_wide(Code.TRUST_ACCOUNT_WIDE, "warning", "every workload of every cluster in the account"),)
+    if not subject.session_tags:
+        return ()
+    findings = []
+    namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
+    if _lets_in(questions, namesake):
+        findings.append(
+            _wide(Code.TRUST_ANY_CLUSTER, "warning", "the same workload of every cluster in the account")
+        )
+    neighbour = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
+    if _lets_in(questions, neighbour):
+        findings.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
+    elif _lets_in(questions, replace(neighbour, namespace=subject.namespace)):
+        findings.append(_wide(Code.TRUST_NAMESPACE_WIDE, "info", "every service account of the namespace"))
+    return tuple(findings)
+
+
+def _lets_in(questions: Sequence[Question], subject: Subject) -> bool:
+    context = pod_identity_context(subject)
+    return all(question.allowed(context) is True for question in questions)
+
+
+def _wide(code: Code, severity: Severity, who: str) -> Finding:
+    return Finding(
+        code,
+        f"The policy lets {who} use the role once an association names it.",
+        "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
+        " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
+        raised_as=severity,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +196,7 @@ class TrustVerdict:
 class TrustPolicy:
     """A trust policy, prepared once for any number of workloads."""
 
-    document: Document
+    document: PolicyDocument
     policy: Policy
     rules: tuple[Rule, ...]
     lints: tuple[Finding, ...]
@@ -82,7 +209,7 @@ def prepare_trust(document: object) -> TrustPolicy:
     """
     if isinstance(document, TrustPolicy):
         return document
-    given = load(display(document) if isinstance(document, Policy) else document)
+    given = load_document(display(document) if isinstance(document, Policy) else document)
     policy = document if isinstance(document, Policy) else parse_policy(given, "trust")
     rules = rules_of(policy)
     return TrustPolicy(given, policy, rules, tuple(lint(rules)))
@@ -213,3 +340,49 @@ def _decision(verdict: Verdict) -> str:
     if verdict.decision in (ALLOWED, CONDITIONAL):
         return verdict.decision
     return "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A Deny statement of a trust policy.
+
+    ``label`` has its position and Sid, ``text`` describes it in a clause, and ``statement`` is the statement as it is stored.
+    ``applies`` is None where that depends on values that are not known.
+    """
+
+    label: str
+    text: str
+    statement: Mapping[str, object]
+    applies: bool | None
+
+
+def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
+    """Return each Deny statement, and whether it denies a request without which the workload cannot use the role."""
+    stored = trust.document["Statement"]
+    statements = stored if isinstance(stored, list) else [stored]
+    inquiry = pod_identity_inquiry(subject)
+    return [
+        Denial(rule.statement.label, _describe(rule.statement), dict(statement), _applies(rule, inquiry))
+        for rule, statement in zip(trust.rules, statements, strict=True)
+        if not rule.allow
+    ]
+
+
+def _applies(rule: Rule, inquiry: Inquiry) -> bool | None:
+    context = inquiry.context
+    answers = {rule.applies(request, context) for request in inquiry.needed if rule.speaks_of(request)}
+    return True if True in answers else None if None in answers else False
+
+
+def _describe(statement: Statement) -> str:
+    actions = ", ".join(map(describe_action, statement.actions))
+    principals = dict.fromkeys(
+        "everyone" if value == "*" else value for _kind, value in statement.principals or ()
+    )
+    names = ", ".join(principals)
+    conditions = " and ".join(map(describe_condition, statement.conditions))
+    return (
+        f"denies {'everything except ' if statement.not_action else ''}{actions} to "
+        f"{'everyone except ' if statement.not_principal else ''}{names}"
+        f"{f' where {conditions}' if conditions else ''}"
+    )

@@ -55,7 +55,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
 # What a room may import of another one, where that is not all of it.
 PARTS = {("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")}}
 # One file alone goes further than its room.
-EXCEPTIONS = {("_policy.trust.chain", "_policy.permissions")}
+EXCEPTIONS = {("_policy.trust.check", "_policy.permissions")}
 PURE = (
     "_findings",
     "_policy",

@@ -54,7 +54,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     diff_of,
     failure_rows,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.rows import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     policy_finding_row,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import progress_line

@@ -12,11 +12,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     NamedPolicy,
     permission_layers,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.chain import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
     check_chain,
     check_chain_permissions,
+    check_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 
 ROLE = "arn:aws:iam::111122223333:role/path/my-role"
 TARGET = "arn:aws:iam::444455556666:role/my-target-role"

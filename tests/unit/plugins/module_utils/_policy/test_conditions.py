@@ -16,11 +16,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     ABSENT,
     PRESENT,
-    UNKNOWN,
+    UNKNOWN_VALUE,
     Context,
     Unknown,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     parse_conditions,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import date
@@ -254,11 +254,11 @@ def test_a_date_is_the_same_on_every_python(text, seconds, _reason):
 
 
 UNKNOWNS = [
-    ("StringEquals", "a", UNKNOWN, None, "any value is possible"),
-    ("StringEqualsIfExists", "a", UNKNOWN, None, "a value may be there and differ"),
+    ("StringEquals", "a", UNKNOWN_VALUE, None, "any value is possible"),
+    ("StringEqualsIfExists", "a", UNKNOWN_VALUE, None, "a value may be there and differ"),
     ("Null", "false", PRESENT, True, "certainly there, whatever it is"),
     ("Null", "true", PRESENT, False, "certainly there, whatever it is"),
-    ("Null", "true", UNKNOWN, None, "may be absent"),
+    ("Null", "true", UNKNOWN_VALUE, None, "may be absent"),
     ("ArnLike", "arn:aws:eks:*:*:cluster/*", Unknown(choices=(ARN,)), None, "this ARN or absent"),
     ("ArnLike", "arn:aws:eks:*:*:nodegroup/*", Unknown(choices=(ARN,)), False, "neither matches"),
     ("ArnLikeIfExists", ARN, Unknown(choices=(ARN,)), True, "both match"),
@@ -291,8 +291,8 @@ VARIABLES = [
     ("StringLike", "a${?}${$}", "a?$", ABSENT, True, "${?} and ${$} are the characters"),
     ("StringEqualsIgnoreCase", "${aws:Other}", "A", ("a",), True, "case does not count"),
     ("ArnLike", "arn:aws:iam::${aws:Other}:role/*", "arn:aws:iam::1:role/r", ("1",), True, "in ARNs"),
-    ("StringEquals", "${aws:Other}", "a", UNKNOWN, None, "turns on the other key"),
-    ("StringEquals", ["a", "${aws:Other}"], "a", UNKNOWN, True, "the first value is enough"),
+    ("StringEquals", "${aws:Other}", "a", UNKNOWN_VALUE, None, "turns on the other key"),
+    ("StringEquals", ["a", "${aws:Other}"], "a", UNKNOWN_VALUE, True, "the first value is enough"),
     ("NumericEquals", "${aws:Other}", "1", ("1",), False, "numbers take no variables"),
     ("StringEquals", "${aws:Other", "${aws:Other", ABSENT, True, "not closed: text"),
     ("StringEquals", "${aws:Other, a}", "${aws:Other, a}", ABSENT, True, "no quotes: text"),

@@ -16,12 +16,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     same_meaning,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    parse_policy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import (
+    parse_policy,
     policy_size,
     to_json,
 )

@@ -10,11 +10,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.gram
     storability,
     together,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.additions import (
-    joined,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
     explain,
+    join_additions,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
@@ -22,8 +20,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     check_permission,
     permission_layers,
     pod_context,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.refusals import (
     refusal_findings,
 )
 
@@ -198,7 +194,7 @@ def test_additions_for_one_resource_are_one_statement():
         for one in explained([allow("ec2:*", "*")], action)[1].addition
     ]
     items += explained([allow("ec2:*", "*")], "s3:ListBucket", "arn:aws:s3:::b")[1].addition
-    assert [one.as_dict()["statement"] for one in joined(items)] == [
+    assert [one.as_dict()["statement"] for one in join_additions(items)] == [
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": KEY},
         {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "arn:aws:s3:::b"},
     ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
     parse_subject,
 )

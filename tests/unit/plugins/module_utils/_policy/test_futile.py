@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.futile import (
-    find_what_takes_all,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
+    find_what_takes_all,
 )
 
 SUBJECT = Subject(

@@ -14,14 +14,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     normalise,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    parse_policy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
+    parse_policy,
+    to_json,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import Glob
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import to_json
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import (
+    Glob,
+    tokenize,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
     Required,

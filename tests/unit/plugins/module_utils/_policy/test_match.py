@@ -9,13 +9,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     ArnGlob,
     Cover,
     Glob,
+    Variable,
+    Wild,
     WildText,
     arn_parts,
     overlaps,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import (
-    Variable,
-    Wild,
     tokenize,
 )
 

@@ -10,19 +10,17 @@ import re
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    FactError,
     NamedPolicy,
     Required,
     check_permission,
     parse_required,
     permission_layers,
     pod_context,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.subject import (
-    FactError,
 )
 
 OBJECT = "arn:aws:s3:::b/k"

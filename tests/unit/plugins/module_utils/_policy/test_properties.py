@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     same_meaning,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
-    UNKNOWN,
+    UNKNOWN_VALUE,
     Context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -37,8 +37,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Glob,
     WildText,
     overlaps,
+    tokenize,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import (
     check_policy,
 )
@@ -102,7 +102,7 @@ RESOURCE = "arn:aws:s3:::b/a"
 
 def verdict(document, keys=None, resource=RESOURCE):
     layer = Layer("identity", rules_of(parse_policy(document)))
-    context = Context(keys or {}, default=UNKNOWN)
+    context = Context(keys or {}, default=UNKNOWN_VALUE)
     return evaluate((layer,), Request("s3:GetObject", resource), context)
 
 

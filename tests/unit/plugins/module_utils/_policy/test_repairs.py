@@ -13,14 +13,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
     storability,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
-    pod_identity_inquiry,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    policy_size,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.check import check_policy
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.repair import drafts
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
+    pod_identity_inquiry,
     prepare_trust,
 )
 

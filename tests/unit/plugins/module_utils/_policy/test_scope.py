@@ -18,9 +18,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     same_meaning,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    load_document,
     parse_policy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import load
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
     covered,
@@ -250,7 +250,7 @@ def as_iam(change: str) -> Any:
         elif change == "keys in another order":
             statement["Condition"]["StringEquals"] = dict(reversed(equals.items()))
     if change == "URL-encoded":
-        return load(quote(json.dumps(document)))
+        return load_document(quote(json.dumps(document)))
     return document
 
 

@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     ABSENT,
-    UNKNOWN,
+    UNKNOWN_VALUE,
     Context,
     Unknown,
 )
@@ -41,7 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     pod_context,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.inquiry import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     pod_identity_inquiry,
 )
 from hypothesis import HealthCheck, given, settings
@@ -343,9 +343,9 @@ def test_no_permission_verdict_is_refuted(random, seed):
         layers.append(layer("session", identity_policy(draw, 2), "session"))
     action = draw(["s3:GetObject", "s3:GetObject", "s3:TagResource"])
     request = Request(action, draw(REQUESTED))
-    whole = request_of(draw, action, Context(default=UNKNOWN))
+    whole = request_of(draw, action, Context(default=UNKNOWN_VALUE))
     known = {key.lower(): whole.get(key.lower()) for key in KEYS if draw([0, 0, 0, 1])}
-    context = draw([Context(default=UNKNOWN), pod_context(POD)]).assume(known)
+    context = draw([Context(default=UNKNOWN_VALUE), pod_context(POD)]).assume(known)
 
     def completed(witness=None):
         states = {}

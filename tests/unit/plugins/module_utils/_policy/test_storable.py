@@ -10,7 +10,9 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
     storability,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import policy_size
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    policy_size,
+)
 
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/my-role"

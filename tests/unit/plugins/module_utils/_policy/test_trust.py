@@ -12,10 +12,8 @@ from urllib.parse import quote
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
-    parse_policy,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.elements import (
     PolicyError,
+    parse_policy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,

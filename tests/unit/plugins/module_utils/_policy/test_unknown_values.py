@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
     rules_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
-    UNKNOWN,
+    UNKNOWN_VALUE,
     Context,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -51,7 +51,7 @@ def deny(condition=None, resource="*"):
 def judge(statements, resource=RESOURCE, keys=None, action="s3:GetObject"):
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     layer = Layer("identity", rules_of(parse_policy(document)))
-    context = Context({key.lower(): state for key, state in (keys or {}).items()}, default=UNKNOWN)
+    context = Context({key.lower(): state for key, state in (keys or {}).items()}, default=UNKNOWN_VALUE)
     request = Request(action, resource)
     found = evaluate((layer,), request, context)
     for witness, allowed in ((found.allowed_when, True), (found.denied_when, False)):

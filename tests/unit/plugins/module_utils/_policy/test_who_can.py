@@ -8,12 +8,10 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     IDENTITY,
+    Holder,
     NamedPolicy,
     Required,
     permission_layers,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.who_can import (
-    Holder,
     who_can,
 )
 

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import itertools
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.budget import Budget
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
+    ACCOUNT,
+    CLUSTER_NAME,
+    ORGANIZATION,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.match import (
     MARK,
     STAR,
@@ -14,14 +18,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Cover,
     Glob,
     arn_parts,
+    tokenize,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.parts import (
-    ACCOUNT,
-    CLUSTER_NAME,
-    ORGANIZATION,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.template import tokenize
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.words import (
+    Budget,
     Language,
     Pattern,
     arn_units,

@@ -30,7 +30,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import Document
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyDocument,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +51,7 @@ SCALAR = st.none() | FLAG | st.integers() | st.floats(allow_nan=False) | TEXT
 JSON = st.recursive(
     SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=5
 )
-DOCUMENT = st.none() | st.dictionaries(TEXT, JSON, max_size=3).map(Document)
+DOCUMENT = st.none() | st.dictionaries(TEXT, JSON, max_size=3).map(PolicyDocument)
 POLICY = every_field(
     PolicySpec,
     name=TEXT,

@@ -24,7 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.text import Document
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyDocument,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     document,
@@ -283,7 +285,7 @@ def test_a_document_has_json_values() -> None:
     (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": raw}])], CLUSTER)
     parsed = found.policies[0].document
     assert parsed == document("s3:GetObject")
-    assert type(parsed) is Document
+    assert type(parsed) is PolicyDocument
     assert type(parsed["Statement"]) is list
 
 

@@ -21,10 +21,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.merge import merge_trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     closed,
     closed_for,
+    merge_trust,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,

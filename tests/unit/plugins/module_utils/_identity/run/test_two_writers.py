@@ -23,9 +23,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.merge import merge_trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
+    merge_trust,
     read_grants,
     trust_policy,
 )

@@ -1,0 +1,498 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Elements of a statement as IAM stores them: actions, conditions, resources and principals, with reasons.
+
+IAM rejects a trust policy whose principals do not exist. Existence is known here for principals that the caller names,
+and for services that the guides of AWS name.
+
+Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Condition" (key names), "... Condition operators", "...
+Resource" (incomplete ARNs are completed in identity-based policies; variables stand after the fifth colon), "AWS JSON
+policy elements: Principal" (no wildcard in a part of a name or ARN, no groups), "... NotPrincipal" (not in trust
+policies), "Grammar of the IAM JSON policy language", "IAM policy validation check reference"; and error messages of IAM:
+"AssumeRole policy may only specify STS AssumeRole actions", "Resource … must be in ARN format", "Resource vendor must be
+fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing", the last also
+for a text that is no date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from ..._findings.text import visible
+from ..language.document import Condition, Statement
+from ..language.match import ARN_PARTS, arn_parts
+from ..language.operators import binary, date, family, network, number
+
+_SHOWN = 120
+
+
+def quote(value: str) -> str:
+    """A value in quotes, shortened when it is long."""
+    return repr(value if len(value) <= _SHOWN else f"{value[: _SHOWN - 3]}...")
+
+
+class ReasonRow(TypedDict):
+    """A reason as modules return it. ``statement`` is empty when it concerns the whole document."""
+
+    certain: bool
+    statement: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """``certain``: AWS documents or answers that it refuses this. Otherwise the documentation leaves open
+    whether it does, and ``message`` says what that turns on. ``remedy`` is empty where the message is enough."""
+
+    certain: bool
+    statement: str
+    message: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """The message with its place."""
+        return f"{self.statement}: {self.message}" if self.statement else self.message
+
+    @property
+    def advice(self) -> str:
+        """The same with what to do about it."""
+        return f"{self.text}. {self.remedy}" if self.remedy else self.text
+
+    def as_row(self) -> ReasonRow:
+        return {
+            "certain": self.certain,
+            "statement": visible(self.statement),
+            "message": visible(self.message),
+            "remedy": visible(self.remedy),
+        }
+
+
+# The actions that trust policies have, in the IAM User Guide and in the API reference of AWS STS.
+TRUST_ACTIONS = frozenset(
+    {
+        "sts:assumerole",
+        "sts:assumerolewithsaml",
+        "sts:assumerolewithwebidentity",
+        "sts:tagsession",
+        "sts:setsourceidentity",
+        "sts:setcontext",
+    }
+)
+# The other actions of AWS STS, of which it is not documented whether a trust policy may have them.
+_STS_ACTIONS = frozenset(
+    {
+        *(
+            "sts:assumeroot",
+            "sts:decodeauthorizationmessage",
+            "sts:getaccesskeyinfo",
+            "sts:getcalleridentity",
+        ),
+        *("sts:getdelegatedaccesstoken", "sts:getfederationtoken", "sts:getservicebearertoken"),
+        *("sts:getsessiontoken", "sts:getwebidentitytoken", "sts:taggetwebidentitytoken"),
+    }
+)
+_VENDOR = re.compile(r"[A-Za-z0-9-]+\Z")
+_NAME = re.compile(r"[A-Za-z0-9*?_.-]+\Z")
+
+
+def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
+    if trust and statement.not_action:
+        yield Reason(
+            True,
+            statement.label,
+            "NotAction is not allowed in the trust policy of a role, which has to name the actions that assume it",
+            "Name the actions in Action: sts:AssumeRole and sts:TagSession.",
+        )
+        return
+    for action in statement.actions:
+        reason = _trust(statement.label, action) if trust else _permission(statement.label, action)
+        if reason is not None:
+            yield reason
+
+
+def _permission(label: str, action: str) -> Reason | None:
+    if action == "*":
+        return None
+    vendor, _colon, name = action.partition(":")
+    if not _VENDOR.match(vendor):
+        return Reason(
+            True,
+            label,
+            f"the service of the action {quote(action)} may only have letters, digits and hyphens, without wildcards and"
+            " spaces",
+            "Write the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon.",
+        )
+    if ":" in name:
+        return Reason(
+            True, label, f"the action {quote(action)} has more than one colon", "Write it as service:Action."
+        )
+    if not _NAME.match(name):
+        return Reason(
+            False,
+            label,
+            f"no action has a name such as {quote(name)}; whether IAM stores it is not documented",
+            "Correct the name of the action.",
+        )
+    return None
+
+
+def is_refused_in_trust(action: str) -> bool:
+    """Return whether IAM is certain to refuse an action in a trust policy."""
+    folded = action.lower()
+    if not folded.startswith("sts:"):
+        return action != "*"
+    return not (folded in TRUST_ACTIONS | _STS_ACTIONS or "*" in folded or "?" in folded)
+
+
+def _trust(label: str, action: str) -> Reason | None:
+    folded = action.lower()
+    if folded in TRUST_ACTIONS:
+        return None
+    if folded.startswith("sts:") and is_refused_in_trust(action):
+        return Reason(
+            True,
+            label,
+            f"AWS STS has no action {quote(action)}",
+            "Correct the name; EKS Pod Identity needs sts:AssumeRole and sts:TagSession.",
+        )
+    if not is_refused_in_trust(action):
+        return Reason(
+            False,
+            label,
+            f"IAM takes the actions that assume a role in a trust policy; whether it takes {quote(action)} is not documented",
+            "Name the actions: sts:AssumeRole and sts:TagSession.",
+        )
+    return Reason(
+        True,
+        label,
+        f"the action {quote(action)} does not belong to AWS STS, and a trust policy may only have actions that assume a role",
+        "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
+    )
+
+
+_FORM = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR block", "Binary": "base64"}
+
+
+def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
+    """``block`` is the Condition as written."""
+    label = statement.label
+    for condition in statement.conditions:
+        if ":" not in condition.key.strip(":"):
+            yield Reason(
+                True,
+                label,
+                f"the condition key {quote(condition.key)} has no service before it",
+                "Write it as service:key, such as aws:SourceAccount.",
+            )
+        yield from _values(label, condition)
+    yield from _empty(label, block)
+    yield from _spelling(label, block, {condition.operator for condition in statement.conditions})
+
+
+def _empty(label: str, block: object) -> Iterator[Reason]:
+    for operator, keys in block.items() if isinstance(block, Mapping) else ():
+        if not keys:
+            yield Reason(
+                True,
+                label,
+                f"the condition operator {quote(str(operator))} has no condition keys",
+                "Remove the operator, or give it a key.",
+            )
+
+
+def _values(label: str, condition: Condition) -> Iterator[Reason]:
+    if not condition.values:
+        yield Reason(
+            False,
+            label,
+            f"{condition.operator} {condition.key} has no values; whether IAM stores that is not documented",
+            "Give at least one value.",
+        )
+    kind = family(condition.base)
+    for value in condition.values:
+        if _has_form(kind, value):
+            continue
+        # IAM has been seen to refuse texts that are no dates. Of the others the guide only says that they are wrong.
+        yield Reason(
+            kind == "Date" and "${" not in value,
+            label,
+            f"{condition.operator} {condition.key} takes {_FORM.get(kind, 'true or false')}, not {quote(value)}",
+            "Correct the value, or use a String operator.",
+        )
+
+
+def _has_form(kind: str, value: str) -> bool:
+    if kind == "Numeric":
+        return number(value) is not None
+    if kind == "Date":
+        return date(value) is not None
+    if kind == "Ip":
+        return network(value) is not None
+    if kind == "Binary":
+        return not binary(value).startswith("not base64")
+    if kind in ("Bool", "Null"):
+        return value.lower() in ("true", "false")
+    return True
+
+
+def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason]:
+    """The parser reads operators in any letter case. That IAM does is not documented."""
+    for operator in block if isinstance(block, Mapping) else ():
+        folded = [name for name in canonical if name.lower() == str(operator).lower()]
+        if folded and str(operator) not in folded:
+            yield Reason(
+                False,
+                label,
+                f"whether IAM takes the condition operator {quote(str(operator))} in this letter case is not documented",
+                f"Write {folded[0]}.",
+            )
+
+
+PARTITIONS = frozenset(
+    {"aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"}
+)
+_ARN_SERVICE = re.compile(r"[A-Za-z0-9-]+\Z")
+_ARN_ACCOUNT = re.compile(r"(?:[0-9]{12}|\*|aws)?\Z")
+_MAYBE_ACCOUNT = re.compile(r"[a-z0-9*?-]+\Z")
+_FULL = "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."
+
+
+def resource_reasons(statement: Statement, session: bool) -> Iterator[Reason]:
+    for resource in statement.resources or ():
+        for certain, message, remedy in _problems(resource, session):
+            yield Reason(certain, statement.label, message, remedy)
+
+
+def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
+    if resource == "*":
+        return
+    if not resource.startswith("arn:"):
+        yield ":" not in resource, f"the resource {quote(resource)} is neither an ARN nor '*'", _FULL
+        return
+    parts = arn_parts(resource)
+    if len(parts) < 3:
+        yield True, f"the resource {quote(resource)} names no service", _FULL
+        return
+    if session and len(parts) < ARN_PARTS:
+        yield (
+            True,
+            f"the resource {quote(resource)} has {len(parts)} of an ARN's six parts, and IAM completes ARNs in identity-based"
+            " policies only, not in a session policy",
+            _FULL,
+        )
+    partition, service = parts[1], parts[2]
+    if partition not in PARTITIONS and partition != "*":
+        yield (
+            not any(sign in partition for sign in "*?"),
+            f"{quote(partition)} in the resource {quote(resource)} is not a partition of AWS",
+            "Write aws, aws-cn, aws-us-gov, or the partition that the account is in.",
+        )
+    if not _ARN_SERVICE.match(service):
+        yield (
+            service != "*",
+            f"the service {quote(service)} in the resource {quote(resource)} may only have letters, digits and hyphens, without"
+            " wildcards",
+            "Write the service in full, one ARN a service.",
+        )
+    region = parts[3] if len(parts) > 3 else ""
+    account = parts[4] if len(parts) > 4 else ""
+    if "${" in region:
+        yield (
+            False,
+            f"a policy variable stands before the fifth colon of {quote(resource)}, where IAM takes none",
+            "Write the Region, or *.",
+        )
+    if not _ARN_ACCOUNT.match(account):
+        yield (
+            not _MAYBE_ACCOUNT.match(account),
+            f"{quote(account)} in the resource {quote(resource)} is not the ID of an account",
+            "Write twelve digits, *, or nothing where the service has none; policy variables only stand after the fifth"
+            " colon.",
+        )
+    if region and len(parts) == ARN_PARTS and (service == "iam" or (service == "s3" and not account)):
+        yield (
+            True,
+            f"ARNs of {service} have no Region, but {quote(resource)} has {quote(region)}",
+            "Leave the Region empty.",
+        )
+
+
+# Services whose own guides show them as the principal of a role.
+SERVICES = frozenset(
+    f"{name}.amazonaws.com"
+    for name in (
+        *(
+            "apigateway",
+            "application-autoscaling",
+            "autoscaling",
+            "backup",
+            "batch",
+            "cloudformation",
+            "cloudtrail",
+        ),
+        *(
+            "codebuild",
+            "codedeploy",
+            "codepipeline",
+            "config",
+            "delivery.logs",
+            "dms",
+            "ec2",
+            "ecs",
+            "ecs-tasks",
+            "edgelambda",
+        ),
+        *(
+            "eks",
+            "eks-fargate-pods",
+            "eks-nodegroup",
+            "elasticmapreduce",
+            "events",
+            "firehose",
+            "glue",
+            "lambda",
+        ),
+        *(
+            "monitoring.rds",
+            "pods.eks",
+            "pipes",
+            "rds",
+            "redshift",
+            "s3",
+            "sagemaker",
+            "scheduler",
+            "ssm",
+            "states",
+        ),
+        *("transfer", "vpc-flow-logs"),
+    )
+)
+_SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?\Z")
+_ACCOUNT = re.compile(r"(?:arn:[a-z0-9-]+:iam::)?(?P<id>[0-9]{12})(?::root)?\Z")
+_ENTITY = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:role|user)/[^*?\s]+\Z")
+_SESSION = re.compile(r"arn:[a-z0-9-]+:sts::[0-9]{12}:(?:assumed-role/[^*?\s/]+|federated-user)/[^*?\s]+\Z")
+_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}\Z")
+_PROVIDER = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:oidc|saml)-provider/[^*?\s]+\Z")
+_WEB_IDENTITY = (
+    "cognito-identity.amazonaws.com",
+    "www.amazon.com",
+    "graph.facebook.com",
+    "accounts.google.com",
+)
+_NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
+
+
+def principal_reasons(statement: Statement, known: Collection[str]) -> Iterator[Reason]:
+    """``known``: account IDs and principals of which it is known that they exist."""
+    if statement.not_principal:
+        yield Reason(
+            True,
+            statement.label,
+            "NotPrincipal is not allowed in the trust policy of a role",
+            "Name the callers in Principal; leave callers out of a Deny by conditions, such as StringNotEquals on"
+            " aws:PrincipalServiceName.",
+        )
+        return
+    for kind, value in statement.principals or ():
+        if value in known:
+            continue
+        certain, message, remedy = _partition(value) or _problem(kind, value, known) or (False, "", "")
+        if message:
+            yield Reason(certain, statement.label, message, remedy)
+
+
+def _partition(value: str) -> tuple[bool, str, str] | None:
+    start, *others = value.split(":")
+    if start != "arn" or not others or others[0] in PARTITIONS or "*" in others[0] or "?" in others[0]:
+        return None
+    return (
+        True,
+        f"{quote(others[0])} in the principal {quote(value)} is not a partition of AWS",
+        "Write aws, aws-cn, aws-us-gov, or the partition that the account is in.",
+    )
+
+
+def _problem(kind: str, value: str, known: Collection[str]) -> tuple[bool, str, str] | None:
+    if kind == "Service":
+        return _service(value)
+    if kind == "Federated":
+        return _federated(value)
+    if kind == "*":
+        return (
+            False,
+            'the guides of AWS contradict each other on "Principal": "*" in a trust policy',
+            'Write "Principal": {"AWS": "*"}, which means the same.',
+        )
+    if kind == "CanonicalUser":
+        return (
+            False,
+            "a CanonicalUser belongs to Amazon S3; whether IAM takes it in a trust policy is not documented",
+            _NAMES,
+        )
+    return _aws(value, known)
+
+
+def _service(value: str) -> tuple[bool, str, str] | None:
+    if value in SERVICES:
+        return None
+    if not _SERVICE.match(value):
+        return True, f"{quote(value)} is not the name of a service", "Write it as service.amazonaws.com."
+    return (
+        False,
+        f"IAM refuses services that it does not know, and it is not known here whether it knows {value}",
+        "Take the name from the guide of the service; that of EKS Pod Identity is pods.eks.amazonaws.com.",
+    )
+
+
+def _federated(value: str) -> tuple[bool, str, str] | None:
+    if value in _WEB_IDENTITY:
+        return None
+    if _PROVIDER.match(value):
+        return (
+            False,
+            f"it turns on whether the identity provider {value} exists, and on the conditions that AWS asks for with it",
+            "Create the provider first.",
+        )
+    return (
+        True,
+        f"{quote(value)} is not an identity provider",
+        "Write the ARN of an OpenID Connect or SAML provider.",
+    )
+
+
+def _aws(value: str, known: Collection[str]) -> tuple[bool, str, str] | None:
+    if value == "*":
+        return None
+    account = _ACCOUNT.match(value)
+    if account is not None and (value.startswith("arn:") is value.endswith(":root")):
+        if account["id"] in known:
+            return None
+        return (
+            False,
+            f"it turns on whether account {account['id']} exists",
+            "Check the account ID.",
+        )
+    if _ENTITY.match(value) or _UNIQUE_ID.match(value):
+        return (
+            False,
+            f"it turns on whether {value} exists: IAM refuses roles and users that do not",
+            "Create it first, or name its account and add a condition on aws:PrincipalArn.",
+        )
+    if _SESSION.match(value):
+        return None
+    if "*" in value or "?" in value:
+        return (
+            True,
+            f"the principal {quote(value)} has a wildcard, which may only stand alone",
+            'Name the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
+        )
+    return True, f"the principal {quote(value)} is neither an ARN of IAM or AWS STS nor an account ID", _NAMES
